@@ -1,0 +1,61 @@
+"""What can go wrong, one small hierarchy: each class says what a person or a retry policy would do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SageMakerHostingError(Exception):
+    """Root of all errors that this package raises by itself."""
+
+
+class InvalidSpecError(SageMakerHostingError, ValueError):
+    """What was asked for can never work: the message names the field, what was found and what is allowed.
+
+    Raised while the DAG file is parsed for literal values, and before the first AWS call for rendered ones.
+    Retrying does not help.
+    """
+
+
+class ConflictError(SageMakerHostingError):
+    """Something of that name exists and is not what was asked for, or is not ours to change."""
+
+
+class NotFoundError(SageMakerHostingError):
+    """Something that was referred to does not exist."""
+
+
+class ConnectionNotFoundError(NotFoundError):
+    """The Airflow connection that the user named does not exist."""
+
+
+class ImageBuildError(SageMakerHostingError):
+    """An image could not be built or pushed; the message carries the builder's last lines."""
+
+
+class ModelDataError(SageMakerHostingError):
+    """An artifact could not be packed or uploaded, or could never be unpacked by SageMaker."""
+
+
+class DeploymentError(SageMakerHostingError):
+    """A deployment ended, and what was asked for does not serve."""
+
+    def __init__(self, message: str, *, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.details = details or {}
+
+
+class DeploymentRolledBackError(DeploymentError):
+    """SageMaker went back to the former endpoint config, which serves now."""
+
+
+class DeploymentFailedError(DeploymentError):
+    """The endpoint is in a state in which it does not serve what was asked for, and maybe nothing."""
+
+
+class DeploymentTimeoutError(DeploymentError):
+    """The time budget ended before the deployment did; it goes on in AWS, and the next try joins it."""
+
+
+class InvocationError(SageMakerHostingError):
+    """An endpoint did not answer, or did not answer what was expected."""
