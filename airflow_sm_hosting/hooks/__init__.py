@@ -1,0 +1,38 @@
+"""Asking AWS: thin hooks, one per service, loaded when they are used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
+    from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
+    from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+    from airflow_sm_hosting.hooks.s3 import ModelDataHook
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
+
+__all__ = [
+    "ApplicationAutoScalingHook",
+    "CloudWatchHook",
+    "EcrRepositoryHook",
+    "ModelDataHook",
+    "SageMakerHostingHook",
+    "SageMakerRuntimeHook",
+]
+
+_MODULES = {
+    "ApplicationAutoScalingHook": "application_auto_scaling",
+    "CloudWatchHook": "cloudwatch",
+    "EcrRepositoryHook": "ecr",
+    "ModelDataHook": "s3",
+    "SageMakerHostingHook": "sagemaker",
+    "SageMakerRuntimeHook": "sagemaker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

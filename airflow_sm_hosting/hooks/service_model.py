@@ -166,7 +166,7 @@ def _string_violations(shape: Shape, value: str, path: str) -> Iterator[Violatio
 
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile one of the model's patterns, which are Java's: Python's ``re`` has no ``\\p{…}`` classes."""
+    """Compile one of the model's patterns, which are Java's: Python's ``re`` has no Unicode property classes."""
     for java, python in (
         (r"\p{L}\p{Z}\p{N}", r"\w\s"),
         (r"\p{L}", "a-zA-Z"),

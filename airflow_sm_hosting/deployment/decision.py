@@ -1,0 +1,122 @@
+"""(what AWS describes, what is wanted) -> what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from airflow_sm_hosting.deployment.status import (
+    DELETING,
+    FAILED,
+    IN_SERVICE,
+    OUT_OF_SERVICE,
+    TRANSITIONAL,
+    Described,
+    is_serverless,
+    pending_config,
+)
+
+
+class Action(StrEnum):
+    """What a deployment does next."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    #: A deployment is already on its way to the wanted config: wait for it.
+    JOIN = "join"
+    UNCHANGED = "unchanged"
+    #: The endpoint failed; only deleting it is legal: delete it and create it anew.
+    REPLACE = "replace"
+    #: Something else goes on: wait until it ends, then decide again.
+    WAIT = "wait"
+    REFUSE = "refuse"
+    #: A newer run has deployed: leave it alone.
+    OVERTAKEN = "overtaken"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a deployment is to bring about.
+
+    :param endpoint_config_name: The config that is to serve.
+    :param serverless: Whether that config's variant is serverless; None when it was not looked up.
+    :param owned: Whether the endpoint's tags say that it is ours; None when it does not exist.
+    :param adopt: Whether an endpoint that is not ours may be touched.
+    :param replace_failed_endpoint: Whether a failed endpoint may be deleted and made anew.
+    :param overtaken_by: When the newer run was due that deployed this endpoint last; None when there is none.
+    """
+
+    endpoint_config_name: str
+    serverless: bool | None = None
+    owned: bool | None = None
+    adopt: bool = False
+    replace_failed_endpoint: bool = True
+    overtaken_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, and why: the reason is a sentence for the log, or the error's text."""
+
+    action: Action
+    reason: str
+
+
+def decide(described: Described | None, wanted: Wanted) -> Decision:
+    """Decide what brings the endpoint to the wanted config.
+
+    :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
+    :param wanted: What is to serve, and what may be done for it.
+    """
+    config = wanted.endpoint_config_name
+    if described is None:
+        return Decision(Action.CREATE, f"the endpoint does not exist; it is created on {config}")
+
+    name, status = described["EndpointName"], described["EndpointStatus"]
+    live, pending = described.get("EndpointConfigName"), pending_config(described)
+
+    if status == IN_SERVICE and live == config and pending is None:
+        return Decision(Action.UNCHANGED, f"endpoint {name} already serves {config}")
+    if pending == config and status != DELETING:
+        return Decision(Action.JOIN, f"endpoint {name} is {status} and already on its way to {config}")
+    if wanted.overtaken_by:
+        return Decision(
+            Action.OVERTAKEN,
+            f"endpoint {name} was deployed by a newer run, due {wanted.overtaken_by}, and is left on {pending or live}; "
+            "allow_older=True deploys this run's content all the same",
+        )
+    if status in TRANSITIONAL or pending is not None:
+        return Decision(Action.WAIT, f"endpoint {name} is {status}; nothing can be changed until that ends")
+    if wanted.owned is False and not wanted.adopt:
+        return Decision(
+            Action.REFUSE,
+            f"endpoint {name} exists and is not marked as ours by its tags, so something else made it; "
+            "adopt=True takes it over",
+        )
+    if status == FAILED:
+        if wanted.replace_failed_endpoint:
+            return Decision(
+                Action.REPLACE,
+                f"endpoint {name} is Failed, in which state it can only be deleted; it is deleted and created on {config}",
+            )
+        return Decision(
+            Action.REFUSE,
+            f"endpoint {name} is Failed ({described.get('FailureReason') or 'no reason given'}), in which state it can only be "
+            "deleted; replace_failed_endpoint=True deletes it and creates it anew",
+        )
+    if status == OUT_OF_SERVICE:
+        return Decision(
+            Action.REFUSE,
+            f"endpoint {name} is OutOfService ({described.get('FailureReason') or 'no reason given'}); "
+            "AWS documents no update of it: delete it (DeleteEndpointOperator) and deploy again",
+        )
+    # Developer guide, "Serverless Inference": an endpoint of instances cannot be updated to a serverless one, and
+    # the way back is open once only.
+    variants = list(described.get("ProductionVariants") or [])
+    if wanted.serverless is True and variants and not is_serverless(variants):
+        return Decision(
+            Action.REFUSE,
+            f"endpoint {name} is on instances and {config} is serverless, which UpdateEndpoint refuses; "
+            "deploy to another endpoint name, or delete this one first",
+        )
+    return Decision(Action.UPDATE, f"endpoint {name} is {status} on {live}; it is updated to {config}")

@@ -1,0 +1,66 @@
+"""The statuses of an endpoint, as DescribeEndpoint documents them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: What DescribeEndpoint and ListTags answered, or None for an endpoint that does not exist.
+Described = Mapping[str, Any]
+
+IN_SERVICE = "InService"
+FAILED = "Failed"
+CREATING = "Creating"
+DELETING = "Deleting"
+UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
+OUT_OF_SERVICE = "OutOfService"
+
+#: Something goes on; no call that changes the endpoint is legal meanwhile.
+TRANSITIONAL = frozenset({CREATING, "Updating", "SystemUpdating", "RollingBack", DELETING})
+
+#: Ended, and not serving what was asked for.
+BROKEN = frozenset({FAILED, OUT_OF_SERVICE, UPDATE_ROLLBACK_FAILED})
+
+
+def is_transitional(described: Described | None) -> bool:
+    """Tell whether the endpoint is on its way to another status, or still has a deployment pending."""
+    return described is not None and (
+        described["EndpointStatus"] in TRANSITIONAL or pending_config(described) is not None
+    )
+
+
+def pending_config(described: Described) -> str | None:
+    """Return the endpoint config that a deployment in progress goes to.
+
+    ``PendingDeploymentSummary`` exists only while an endpoint is created or updated (DescribeEndpoint).
+    """
+    pending = (described.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
+    if pending is None and described["EndpointStatus"] == CREATING:
+        return described.get("EndpointConfigName")
+    return pending
+
+
+def is_serverless(variants: list[Mapping[str, Any]]) -> bool:
+    """Tell whether variants, of an endpoint or of a config, are serverless."""
+    return any(
+        variant.get("ServerlessConfig")
+        or variant.get("CurrentServerlessConfig")
+        or variant.get("DesiredServerlessConfig")
+        for variant in variants
+    )
+
+
+def status_line(described: Described | None) -> str:
+    """Return one line that tells a person watching what the endpoint is doing."""
+    if described is None:
+        return "does not exist"
+    parts = [described["EndpointStatus"], f"on config {described.get('EndpointConfigName')}"]
+    pending = pending_config(described)
+    if pending and pending != described.get("EndpointConfigName"):
+        parts.append(f"going to {pending}")
+    summary = described.get("PendingDeploymentSummary") or described
+    for variant in summary.get("ProductionVariants") or []:
+        stages = [stage["Status"] for stage in variant.get("VariantStatus") or []]
+        if stages:
+            parts.append(f"variant {variant['VariantName']} {'/'.join(stages)}")
+    return ", ".join(parts)

@@ -1,0 +1,143 @@
+"""(what AWS describes, what is expected) -> how a deployment stands.
+
+Neither ``InService`` nor an absent ``FailureReason`` means success: an update that SageMaker rolled back ends ``InService`` on the
+old config, with a reason or without one (hashicorp/terraform-provider-aws 39099, 46663, 48997).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from airflow_sm_hosting.deployment.status import (
+    BROKEN,
+    DELETING,
+    IN_SERVICE,
+    Described,
+    is_transitional,
+    status_line,
+)
+
+
+class Outcome(StrEnum):
+    """How a deployment, or a wait, stands."""
+
+    PENDING = "pending"
+    DEPLOYED = "deployed"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a deployment was asked to do, in plain values that travel with a deferred task.
+
+    :param endpoint_name: The endpoint.
+    :param endpoint_config_name: The config that is to serve.
+    :param previous_endpoint_config_name: The config that served before; None for a new endpoint.
+    :param modified_before: ``LastModifiedTime`` before the call, in ISO format; None for a new or a joined endpoint.
+    :param begun: Whether the deployment was seen to begin. Right after UpdateEndpoint a describe may still answer the state
+        before it, which must not be read as a rollback.
+    """
+
+    endpoint_name: str
+    endpoint_config_name: str
+    previous_endpoint_config_name: str | None = None
+    modified_before: str | None = None
+    begun: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome, and what to say about it."""
+
+    outcome: Outcome
+    message: str
+
+
+def has_begun(described: Described | None, expected: Expected) -> bool:
+    """Tell whether the endpoint shows that the deployment began, now or in an earlier look."""
+    if expected.begun or described is None:
+        return expected.begun
+    if is_transitional(described) or described.get("EndpointConfigName") == expected.endpoint_config_name:
+        return True
+    modified = moment(described.get("LastModifiedTime"))
+    return expected.modified_before is not None and modified != expected.modified_before
+
+
+def judge(described: Described | None, expected: Expected) -> Verdict:
+    """Judge a deployment that was started or joined.
+
+    :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
+    :param expected: What was asked for.
+    """
+    name, config = expected.endpoint_name, expected.endpoint_config_name
+    begun = has_begun(described, expected)
+    if described is None:
+        if begun:
+            return Verdict(
+                Outcome.FAILED, f"Endpoint {name} is gone: it was deleted while {config} was deployed."
+            )
+        return Verdict(Outcome.PENDING, "not visible yet")
+
+    status, live = described["EndpointStatus"], described.get("EndpointConfigName")
+    reason = described.get("FailureReason")
+    told = f"Reason: {reason}" if reason else "SageMaker gives no reason; see the endpoint's logs."
+    if status == DELETING:
+        return Verdict(Outcome.FAILED, f"Endpoint {name} is being deleted while {config} was deployed.")
+    if is_transitional(described):
+        return Verdict(Outcome.PENDING, status_line(described))
+    if status == IN_SERVICE and live == config:
+        return Verdict(Outcome.DEPLOYED, f"Endpoint {name} serves {config}.")
+    if status == IN_SERVICE and not begun:
+        return Verdict(Outcome.PENDING, "the update is not visible yet")
+    if status == IN_SERVICE:
+        return Verdict(
+            Outcome.ROLLED_BACK,
+            f"SageMaker rolled endpoint {name} back: it serves {live}, not {config}, which was asked for. {told}",
+        )
+    if status in BROKEN and not begun:
+        return Verdict(Outcome.PENDING, "the update is not visible yet")
+    serving = (
+        "It may serve a mix of the old and the new config."
+        if status == "UpdateRollbackFailed"
+        else "It does not serve."
+    )
+    return Verdict(
+        Outcome.FAILED, f"Endpoint {name} is {status} on {live}; {config} was asked for. {serving} {told}"
+    )
+
+
+def judge_service(
+    described: Described | None, endpoint_name: str, endpoint_config_name: str | None
+) -> Verdict:
+    """Judge an endpoint that somebody else deploys: it should be in service, on a certain config if one is named.
+
+    One that does not exist yet, or serves another config so far, is waited for; one that failed is not.
+    """
+    if described is None:
+        return Verdict(Outcome.PENDING, "does not exist yet")
+    status, live = described["EndpointStatus"], described.get("EndpointConfigName")
+    if status in BROKEN:
+        reason = described.get("FailureReason") or "no reason given"
+        return Verdict(Outcome.FAILED, f"Endpoint {endpoint_name} is {status} on {live}: {reason}")
+    wanted = endpoint_config_name in (None, live)
+    if status == IN_SERVICE and wanted and not is_transitional(described):
+        return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} is in service on {live}.")
+    return Verdict(
+        Outcome.PENDING, status_line(described) + ("" if wanted else f", waiting for {endpoint_config_name}")
+    )
+
+
+def judge_settled(described: Described | None, endpoint_name: str) -> Verdict:
+    """Judge an endpoint on which something else goes on: that should have ended, in whatever way."""
+    if is_transitional(described):
+        return Verdict(Outcome.PENDING, status_line(described))
+    return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} {status_line(described)}.")
+
+
+def moment(value: Any) -> str | None:
+    """Return a time as AWS describes it in ISO format, UTC."""
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,98 @@
+"""SageMaker hosting: models, endpoint configs, endpoints, and their tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.hooks.errors import error_message, is_absent
+
+
+class SageMakerHostingHook(SharedClients):
+    """Interact with Amazon SageMaker hosting.
+
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("sagemaker") <SageMaker.Client>`: what does not exist is
+    described as None, and deleting it is no error.
+
+    .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "client_type": "sagemaker"})
+
+    def describe_model(self, name: str) -> dict[str, Any] | None:
+        """Return DescribeModel's answer, or None when there is none of that name."""
+        return self._described(self.conn.describe_model, ModelName=name)
+
+    def describe_endpoint_config(self, name: str) -> dict[str, Any] | None:
+        """Return DescribeEndpointConfig's answer, or None when there is none of that name."""
+        return self._described(self.conn.describe_endpoint_config, EndpointConfigName=name)
+
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
+        """Return DescribeEndpoint's answer, or None when there is none of that name."""
+        return self._described(self.conn.describe_endpoint, EndpointName=name)
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """Return a resource's tags (``sagemaker:ListTags``)."""
+        pages = self.conn.get_paginator("list_tags").paginate(ResourceArn=arn)
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+    def reconcile_tags(self, arn: str, wanted: Mapping[str, str]) -> dict[str, str]:
+        """Set the tags that are missing or different, and leave all others alone; return what was there."""
+        found = self.tags(arn)
+        missing = {key: value for key, value in wanted.items() if found.get(key) != value}
+        if missing:
+            self.conn.add_tags(ResourceArn=arn, Tags=tag_list(missing))
+            self.log.info("Tagged %s: %s", arn, ", ".join(sorted(missing)))
+        return found
+
+    def delete_model(self, name: str) -> bool:
+        """Delete a model; return False when there was none."""
+        return self._deleted(self.conn.delete_model, ModelName=name)
+
+    def delete_endpoint_config(self, name: str) -> bool:
+        """Delete an endpoint config; return False when there was none."""
+        return self._deleted(self.conn.delete_endpoint_config, EndpointConfigName=name)
+
+    def delete_endpoint(self, name: str) -> bool:
+        """Begin to delete an endpoint; return False when there was none."""
+        return self._deleted(self.conn.delete_endpoint, EndpointName=name)
+
+    def _described(self, describe: Callable[..., dict[str, Any]], **name: str) -> dict[str, Any] | None:
+        try:
+            answer = describe(**name)
+        except ClientError as error:
+            if is_absent(error):
+                return None
+            raise
+        return {member: value for member, value in answer.items() if member != "ResponseMetadata"}
+
+    def _deleted(self, delete: Callable[..., Any], **name: str) -> bool:
+        try:
+            delete(**name)
+        except ClientError as error:
+            if is_absent(error):
+                self.log.info("Nothing to delete: %s", error_message(error))
+                return False
+            raise
+        return True
+
+
+class SageMakerRuntimeHook(SharedClients):
+    """Invoke endpoints of Amazon SageMaker hosting.
+
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("sagemaker-runtime") <SageMakerRuntime.Client>`.
+
+    .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "client_type": "sagemaker-runtime"})
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as SageMaker and CloudWatch take them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

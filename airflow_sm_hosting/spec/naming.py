@@ -1,0 +1,71 @@
+"""Names made of content: the same request has the same name, another request another.
+
+SageMaker's models and endpoint configs are immutable and their Create calls take no client token, so the name is the
+only idempotency key there is. The canonical form is versioned; a change of it would rename what exists and is held by
+golden tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_sm_hosting.spec.rules import MAX_NAME_LENGTH
+
+CANONICAL_VERSION = 1
+DIGEST_LENGTH = 10
+
+#: Members that say what a resource is called and whose it is, not what it is.
+_NOT_CONTENT = ("ModelName", "EndpointConfigName", "Tags")
+
+
+def canonical_request(
+    operation: str, request: Mapping[str, Any], resolved: Mapping[str, Any] | None = None
+) -> str:
+    """Return the canonical form of a completed request, as JSON text.
+
+    :param operation: The API operation, e.g. ``CreateModel``.
+    :param request: The request as it is sent; its name and tags do not count.
+    :param resolved: What mutable references were resolved to and is not sent, e.g. the ETag of the model data.
+    """
+    content = {name: value for name, value in request.items() if name not in _NOT_CONTENT}
+    return json.dumps(
+        _plain(
+            {
+                "version": CANONICAL_VERSION,
+                "operation": operation,
+                "request": content,
+                "resolved": dict(resolved or {}),
+            }
+        ),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=True,
+        allow_nan=False,
+    )
+
+
+def content_digest(
+    operation: str, request: Mapping[str, Any], resolved: Mapping[str, Any] | None = None
+) -> str:
+    """Return the SHA-256 of the canonical form in hex."""
+    return hashlib.sha256(canonical_request(operation, request, resolved).encode()).hexdigest()
+
+
+def content_name(base: str, digest: str) -> str:
+    """Return ``<base>-<first 10 hex of the digest>``; a long base is shortened to keep 63 characters."""
+    room = MAX_NAME_LENGTH - DIGEST_LENGTH - 1
+    return f"{base[:room].rstrip('-')}-{digest[:DIGEST_LENGTH]}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with numbers that are equal written equally (1.0 as 1), and absent members absent."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,222 @@
+"""How traffic moves to a new endpoint config: deployment configs in the shape of UpdateEndpoint's ``DeploymentConfig``.
+
+.. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.rules import (
+    check_number,
+    check_seconds,
+    invalid,
+    is_rendered_later,
+    present,
+    seconds,
+)
+
+MAX_ALARMS = 10
+
+
+class _Rollout(dict[str, Any]):
+    """A ``DeploymentConfig``: its policy, and the alarms that roll back."""
+
+    def __init__(self, policy: dict[str, Any], auto_rollback_alarms: Any) -> None:
+        super().__init__({**policy, **auto_rollback(type(self).__name__, auto_rollback_alarms)})
+
+
+class AllAtOnce(_Rollout):
+    """Blue/green: all traffic moves to the new fleet at once.
+
+    :param termination_wait: Seconds (0 to 3600) or a timedelta to bake before the old fleet is ended (default: AWS's, 0). (templated)
+    :param maximum_execution_timeout: Seconds (600 to 28800) or a timedelta for the whole deployment (default: AWS's). (templated)
+    :param auto_rollback_alarms: Names of 1 to 10 CloudWatch alarms; one that goes off rolls back. (templated)
+    :raises InvalidSpecError: When a literal value can never work.
+    """
+
+    def __init__(
+        self,
+        *,
+        termination_wait: Any = None,
+        maximum_execution_timeout: Any = None,
+        auto_rollback_alarms: Any = None,
+    ) -> None:
+        super().__init__(
+            _blue_green(
+                "AllAtOnce",
+                {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+                termination_wait,
+                maximum_execution_timeout,
+            ),
+            auto_rollback_alarms,
+        )
+
+
+class Canary(_Rollout):
+    """Blue/green in two steps: a part of the traffic, a bake, then the rest.
+
+    :param size: Share of the capacity in percent as ``"10%"`` (50 % at most), or a number of instances. (templated)
+    :param wait_interval: Seconds (0 to 3600) or a timedelta to bake after the first step. (templated)
+    :param termination_wait: Seconds (0 to 3600) or a timedelta to bake before the old fleet is ended (default: AWS's, 0). (templated)
+    :param maximum_execution_timeout: Seconds (600 to 28800) or a timedelta, more than the waits together (default: AWS's). (templated)
+    :param auto_rollback_alarms: Names of 1 to 10 CloudWatch alarms; one that goes off rolls back. (templated)
+    :raises InvalidSpecError: When a literal value can never work.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Any,
+        wait_interval: Any,
+        termination_wait: Any = None,
+        maximum_execution_timeout: Any = None,
+        auto_rollback_alarms: Any = None,
+    ) -> None:
+        check_seconds("Canary: wait_interval", wait_interval, 0, 3600)
+        routing = {
+            "Type": "CANARY",
+            "WaitIntervalInSeconds": seconds(wait_interval),
+            "CanarySize": capacity_size("Canary: size", size, low=1, high=50),
+        }
+        super().__init__(
+            _blue_green("Canary", routing, termination_wait, maximum_execution_timeout), auto_rollback_alarms
+        )
+
+
+class Linear(_Rollout):
+    """Blue/green in equal steps with a bake after each.
+
+    :param step_size: Share of the capacity a step in percent as ``"25%"`` (10 to 50 %), or a number of instances. (templated)
+    :param wait_interval: Seconds (0 to 3600) or a timedelta to bake after each step. (templated)
+    :param termination_wait: Seconds (0 to 3600) or a timedelta to bake before the old fleet is ended (default: AWS's, 0). (templated)
+    :param maximum_execution_timeout: Seconds (600 to 28800) or a timedelta, more than the waits together (default: AWS's). (templated)
+    :param auto_rollback_alarms: Names of 1 to 10 CloudWatch alarms; one that goes off rolls back. (templated)
+    :raises InvalidSpecError: When a literal value can never work.
+    """
+
+    def __init__(
+        self,
+        *,
+        step_size: Any,
+        wait_interval: Any,
+        termination_wait: Any = None,
+        maximum_execution_timeout: Any = None,
+        auto_rollback_alarms: Any = None,
+    ) -> None:
+        check_seconds("Linear: wait_interval", wait_interval, 0, 3600)
+        routing = {
+            "Type": "LINEAR",
+            "WaitIntervalInSeconds": seconds(wait_interval),
+            "LinearStepSize": capacity_size("Linear: step_size", step_size, low=10, high=50),
+        }
+        super().__init__(
+            _blue_green("Linear", routing, termination_wait, maximum_execution_timeout), auto_rollback_alarms
+        )
+
+
+class Rolling(_Rollout):
+    """Instances are replaced in batches: needs less spare capacity than blue/green.
+
+    :param maximum_batch_size: Share of the capacity a batch in percent as ``"25%"`` (5 to 50 %), or a number of instances. (templated)
+    :param wait_interval: Seconds (0 to 3600) or a timedelta to bake after each batch. (templated)
+    :param rollback_maximum_batch_size: Batch of a rollback, percent or instances (default: AWS's, 100 %). (templated)
+    :param maximum_execution_timeout: Seconds (600 to 28800) or a timedelta (default: AWS's). (templated)
+    :param auto_rollback_alarms: Names of 1 to 10 CloudWatch alarms; one that goes off rolls back. (templated)
+    :raises InvalidSpecError: When a literal value can never work.
+    """
+
+    def __init__(
+        self,
+        *,
+        maximum_batch_size: Any,
+        wait_interval: Any,
+        rollback_maximum_batch_size: Any = None,
+        maximum_execution_timeout: Any = None,
+        auto_rollback_alarms: Any = None,
+    ) -> None:
+        check_seconds("Rolling: wait_interval", wait_interval, 0, 3600)
+        policy = present(
+            MaximumBatchSize=capacity_size("Rolling: maximum_batch_size", maximum_batch_size, low=5, high=50),
+            WaitIntervalInSeconds=seconds(wait_interval),
+            MaximumExecutionTimeoutInSeconds=_execution_timeout("Rolling", maximum_execution_timeout),
+            RollbackMaximumBatchSize=capacity_size(
+                "Rolling: rollback_maximum_batch_size", rollback_maximum_batch_size, low=1, high=100
+            )
+            if rollback_maximum_batch_size is not None
+            else None,
+        )
+        super().__init__({"RollingUpdatePolicy": policy}, auto_rollback_alarms)
+
+
+def capacity_size(where: str, size: Any, *, low: int, high: int) -> Any:
+    """Return a ``CapacitySize``: ``"25%"`` is a share of the capacity, a number is a number of instances."""
+    if is_rendered_later(size) or isinstance(size, dict):
+        return size
+    if isinstance(size, str) and size.endswith("%") and size[:-1].isdigit():
+        percent = int(size[:-1])
+        if not low <= percent <= high:
+            raise invalid(where, size, f"{low}% to {high}%")
+        return {"Type": "CAPACITY_PERCENT", "Value": percent}
+    if isinstance(size, int) and not isinstance(size, bool) and size >= 1:
+        return {"Type": "INSTANCE_COUNT", "Value": size}
+    raise invalid(
+        where, size, f"a share of the capacity from '{low}%' to '{high}%', or a number of instances"
+    )
+
+
+def auto_rollback(where: str, alarm_names: Any) -> dict[str, Any]:
+    """Return the ``AutoRollbackConfiguration`` member for alarm names; nothing for none."""
+    if not alarm_names:
+        return {}
+    if isinstance(alarm_names, str) or not isinstance(alarm_names, list | tuple):
+        raise invalid(f"{where}: auto_rollback_alarms", alarm_names, "a list of alarm names")
+    if len(alarm_names) > MAX_ALARMS:
+        raise InvalidSpecError(
+            f"{where}: auto_rollback_alarms has {len(alarm_names)} names; allowed: 1 to {MAX_ALARMS}."
+        )
+    return {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]}}
+
+
+def longest_seconds(deployment_config: dict[str, Any] | None) -> int | None:
+    """Return how long a rendered deployment config lets its deployment last; None when it does not say."""
+    config = deployment_config or {}
+    policy = config.get("BlueGreenUpdatePolicy") or config.get("RollingUpdatePolicy") or {}
+    limit = policy.get("MaximumExecutionTimeoutInSeconds")
+    if limit is not None:
+        return int(limit)
+    routing = policy.get("TrafficRoutingConfiguration", policy)
+    waits = int(routing.get("WaitIntervalInSeconds") or 0)
+    if not waits and not policy.get("TerminationWaitInSeconds"):
+        return None
+    size = routing.get("LinearStepSize") or routing.get("MaximumBatchSize") or {}
+    percent = int(size.get("Value", 50)) if size.get("Type") == "CAPACITY_PERCENT" else 10
+    steps = -(-100 // max(1, percent)) if size else 1
+    return min(28_800, steps * waits + int(policy.get("TerminationWaitInSeconds") or 0) + 3600)
+
+
+def _blue_green(
+    where: str, routing: dict[str, Any], termination_wait: Any, maximum_execution_timeout: Any
+) -> dict[str, Any]:
+    if termination_wait is not None:
+        check_seconds(f"{where}: termination_wait", termination_wait, 0, 3600)
+    timeout = _execution_timeout(where, maximum_execution_timeout)
+    waits = [routing["WaitIntervalInSeconds"], seconds(termination_wait) or 0]
+    if isinstance(timeout, int) and all(isinstance(wait, int) for wait in waits):
+        check_number(
+            f"{where}: maximum_execution_timeout (more than the waits together)", timeout, above=sum(waits)
+        )
+    return {
+        "BlueGreenUpdatePolicy": present(
+            TrafficRoutingConfiguration=routing,
+            TerminationWaitInSeconds=seconds(termination_wait),
+            MaximumExecutionTimeoutInSeconds=timeout,
+        )
+    }
+
+
+def _execution_timeout(where: str, timeout: Any) -> Any:
+    if timeout is not None:
+        check_seconds(f"{where}: maximum_execution_timeout", timeout, 600, 28_800)
+    return seconds(timeout)

@@ -1,0 +1,202 @@
+"""The checks of literal values, and what counts as literal.
+
+Every check passes what Airflow fills in later (Jinja, XComArgs) untouched: those values are checked after rendering.
+A check never alters a value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import warnings
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Any
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+
+#: Patterns and lengths of botocore's SageMaker model (service-2.json, 2017-07-24).
+NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+MODEL_NAME_PATTERN = r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?"
+ENVIRONMENT_KEY_PATTERN = r"[a-zA-Z_][a-zA-Z0-9_]*"
+MAX_NAME_LENGTH = 63
+NAME_IN_WORDS = "1 to 63 letters, digits and hyphens, beginning and ending with a letter or a digit"
+
+#: Families of hosting instances, to name the nearest ones of a misspelt type (botocore 1.44.5, ProductionVariantInstanceType).
+INSTANCE_FAMILIES = (
+    "c4 c5 c5d c6g c6gd c6gn c6i c6in c7g c7i c8g dl1 g4dn g5 g6 g6e g7 g7e inf1 inf2 m4 m5 m5d m6g m6gd m6i m7i m8g "
+    "p2 p3 p4d p4de p5 p5e p5en p6-b200 p6-b300 p6e-gb200 r5 r5d r6g r6gd r6i r7gd r7i r8g t2 trn1 trn1n trn2"
+).split()
+INSTANCE_TYPE_PATTERN = r"ml\.[a-z][a-z0-9]*(-[a-z0-9]+)*\.([0-9]*x?large|medium|small|metal)"
+
+
+def is_rendered_later(value: Any) -> bool:
+    """Tell whether Airflow fills the value in at run time: a Jinja string, or an XComArg, a DAG param or the like."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value or "{#" in value
+    return hasattr(value, "iter_references") and hasattr(value, "resolve")
+
+
+def invalid(where: str, value: Any, allowed: str, *, hint: str = "") -> InvalidSpecError:
+    """Return the error that names the field, what was found and what is allowed."""
+    return InvalidSpecError(f"{where} is {value!r}; allowed: {allowed}." + (f" {hint}" if hint else ""))
+
+
+def check_text(where: str, value: Any, *, pattern: str, allowed: str, max_length: int | None = None) -> None:
+    """Check a string against a pattern of the service's model."""
+    if is_rendered_later(value):
+        return
+    if (
+        not isinstance(value, str)
+        or (max_length and len(value) > max_length)
+        or not re.fullmatch(pattern, value)
+    ):
+        found = (
+            value
+            if not isinstance(value, str) or len(value) <= 80
+            else f"{value[:77]}… ({len(value)} characters)"
+        )
+        raise invalid(where, found, allowed)
+
+
+def check_name(where: str, value: Any) -> None:
+    """Check the name of an endpoint, endpoint config, variant or container host (63 characters)."""
+    hint = " (no underscores: dag, task and run ids contain them)"
+    check_text(where, value, pattern=NAME_PATTERN, allowed=NAME_IN_WORDS + hint, max_length=MAX_NAME_LENGTH)
+
+
+def check_model_name(where: str, value: Any) -> None:
+    """Check the name of a model, by itself or the last part of its ARN."""
+    check_text(where, value, pattern=MODEL_NAME_PATTERN, allowed=NAME_IN_WORDS, max_length=MAX_NAME_LENGTH)
+
+
+def check_integer(where: str, value: Any, low: int, high: int | None = None) -> None:
+    """Check a whole number; both ends are allowed."""
+    if is_rendered_later(value):
+        return
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        raise invalid(
+            where,
+            value,
+            f"a whole number from {low} to {high}" if high is not None else f"a whole number, {low} or more",
+        )
+
+
+def check_number(
+    where: str, value: Any, *, low: float | None = None, above: float | None = None, high: float | None = None
+) -> None:
+    """Check a finite number: ``low`` and ``high`` are allowed, ``above`` is not."""
+    if is_rendered_later(value):
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if (
+        not number
+        or (low is not None and value < low)
+        or (above is not None and value <= above)
+        or (high is not None and value > high)
+    ):
+        limits = [
+            *([f"{low:g} or more"] if low is not None else []),
+            *([f"more than {above:g}"] if above is not None else []),
+            *([f"{high:g} at most"] if high is not None else []),
+        ]
+        raise invalid(where, value, ", ".join(["a number", *limits]))
+
+
+def check_boolean(where: str, value: Any) -> None:
+    """Check a boolean; the string ``"False"`` is none."""
+    if not is_rendered_later(value) and not isinstance(value, bool):
+        raise invalid(where, value, "True or False")
+
+
+def check_one_of(where: str, value: Any, allowed: Collection[Any]) -> None:
+    """Check membership in a closed set of values, which AWS does not grow."""
+    if not is_rendered_later(value) and value not in allowed:
+        near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1)
+        raise invalid(
+            where,
+            value,
+            ", ".join(repr(a) for a in allowed),
+            hint=f"Did you mean {near[0]!r}?" if near else "",
+        )
+
+
+def check_instance_type(where: str, value: Any) -> None:
+    """Check the form of an instance type; a well-formed one of an unknown family is a warning, as AWS adds families."""
+    if is_rendered_later(value):
+        return
+    if not isinstance(value, str) or not re.fullmatch(INSTANCE_TYPE_PATTERN, value):
+        raise invalid(where, value, "an instance type such as 'ml.m5.large' (ml.<family>.<size>)")
+    family = value.split(".")[1]
+    if family not in INSTANCE_FAMILIES:
+        near = ", ".join(f"ml.{name}" for name in difflib.get_close_matches(family, INSTANCE_FAMILIES, n=3))
+        warnings.warn(
+            f"{where} is {value!r}, of a family that this version does not know"
+            + (f" (nearest: {near})" if near else "")
+            + "; it is sent as it is.",
+            stacklevel=4,
+        )
+
+
+def check_seconds(where: str, value: Any, low: int, high: int) -> None:
+    """Check a duration in whole seconds: a number, or a timedelta."""
+    if isinstance(value, timedelta):
+        if value % timedelta(seconds=1):
+            raise invalid(where, value, f"whole seconds from {low} to {high}")
+        value = int(value.total_seconds())
+    check_integer(where, value, low, high)
+
+
+def seconds(value: Any) -> Any:
+    """Return a checked duration as AWS takes it: whole seconds; what is rendered later as it is."""
+    return int(value.total_seconds()) if isinstance(value, timedelta) else value
+
+
+def check_environment(where: str, environment: Any) -> None:
+    """Check a container's environment; values never appear in a message.
+
+    Limits: 100 entries, keys and values of 1024 characters (botocore, EnvironmentMap), 32 KB over all containers of a model
+    (CreateModel documentation; checked where all containers are known).
+    """
+    if environment is None or is_rendered_later(environment):
+        return
+    if not isinstance(environment, dict):
+        raise InvalidSpecError(
+            f"{where} is a {type(environment).__name__}; allowed: a dict of strings to strings."
+        )
+    if len(environment) > 100:
+        raise InvalidSpecError(f"{where} has {len(environment)} entries; allowed: 100 at most.")
+    for key, value in environment.items():
+        if not is_rendered_later(key) and not (
+            isinstance(key, str) and len(key) <= 1024 and re.fullmatch(ENVIRONMENT_KEY_PATTERN, key)
+        ):
+            raise invalid(
+                f"a key of {where}",
+                key,
+                "letters, digits and underscores, not beginning with a digit, 1024 at most",
+            )
+        if isinstance(value, str):
+            if not is_rendered_later(value) and len(value) > 1024:
+                raise InvalidSpecError(
+                    f"{where}[{key!r}] has {len(value)} characters; allowed: 1024 at most."
+                )
+        elif isinstance(value, dict | list | set | tuple | bytes) or value is None:
+            raise InvalidSpecError(f"{where}[{key!r}] is a {type(value).__name__}; allowed: a string.")
+
+
+def check_unique(where: str, names: Iterable[Any]) -> None:
+    """Check that no literal name stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if not isinstance(name, str) or is_rendered_later(name):
+            continue
+        if name in seen:
+            raise InvalidSpecError(f"{where} has {name!r} twice; allowed: each name once.")
+        seen.add(name)
+
+
+def present(**members: Any) -> dict[str, Any]:
+    """Return the members that were given: what is None is absent from the AWS request."""
+    return {name: value for name, value in members.items() if value is not None}
