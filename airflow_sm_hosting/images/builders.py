@@ -1,0 +1,197 @@
+"""Who builds images, and where they are pushed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
+from airflow_sm_hosting.images import manifests
+from airflow_sm_hosting.images.recipe import BuildRecipe
+from airflow_sm_hosting.images.registry import RegistryClient, RegistryError, is_loopback
+
+BUILDERS = ("auto", "docker", "assembler")
+
+
+class Log(Protocol):
+    """What is needed of a logger."""
+
+    def info(self, msg: Any, /, *args: Any) -> Any:
+        """Log a line, with its arguments apart."""
+
+    def warning(self, msg: Any, /, *args: Any) -> Any:
+        """Log a line that someone should act on, with its arguments apart."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where an image is pushed.
+
+    :param repository_uri: ``host[:port]/repository``, as ECR's ``repositoryUri``
+    :param tag: what the image is called there
+    :param username: for the registry; ``AWS`` for ECR
+    :param password: for the registry; never logged or shown
+    :raises InvalidSpecError: ``repository_uri`` names no registry
+    """
+
+    repository_uri: str
+    tag: str
+    username: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        host, _, repository = self.repository_uri.partition("/")
+        if not repository or not (set(".:") & set(host) or host == "localhost"):
+            raise InvalidSpecError(
+                f"{self.repository_uri!r} is no repository URI; expected <registry host>/<repository name>"
+            )
+
+    @property
+    def host(self) -> str:
+        """The registry's ``host[:port]``."""
+        return self.repository_uri.partition("/")[0]
+
+    @property
+    def repository(self) -> str:
+        """The repository's name within the registry."""
+        return self.repository_uri.partition("/")[2]
+
+    @property
+    def insecure(self) -> bool:
+        """Whether the registry is spoken to over plain HTTP: on this machine only."""
+        return is_loopback(self.host)
+
+    def registry(self) -> RegistryClient:
+        """Return a client of the registry; the caller closes it."""
+        return RegistryClient(self.host, username=self.username, password=self.password)
+
+
+@dataclass(frozen=True)
+class PushedImage:
+    """An image in its repository.
+
+    :param digest: of the manifest that SageMaker takes, for ``…/repository@<digest>``
+    :param media_type: of that manifest
+    :param size: bytes that a host pulls: configuration and layers, compressed
+    """
+
+    digest: str
+    media_type: str
+    size: int
+
+
+class ImageBuilder(Protocol):
+    """Builds and pushes images."""
+
+    @property
+    def name(self) -> str:
+        """What ``builder=`` calls it."""
+
+    def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
+        """Build the image, push it, and see to it that SageMaker can take it.
+
+        :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
+        """
+
+
+def select_builder(name: str, *, log: Log) -> ImageBuilder:
+    """Return a builder.
+
+    :param name: ``docker``: the Docker Engine. ``assembler``: no engine, for Dockerfiles without RUN.
+        ``auto``: the engine if one answers, else the assembler.
+    :param log: logger of the task
+    :raises InvalidSpecError: there is no such builder
+    :raises ImageBuildError: the Docker Engine was asked for, and does not answer
+    """
+    from airflow_sm_hosting.images.assembler import ImageAssembler
+    from airflow_sm_hosting.images.docker_builder import DockerBuilder
+
+    if name not in BUILDERS:
+        raise InvalidSpecError(f"There is no image builder {name!r}; there are: {', '.join(BUILDERS)}")
+    if name == "assembler":
+        return ImageAssembler()
+    try:
+        return DockerBuilder.connect()
+    except ImageBuildError as error:
+        if name == "docker":
+            raise
+        log.warning("%s; assembling the image without an engine, which can do everything but RUN", error)
+        return ImageAssembler()
+
+
+def settle_manifest(
+    registry: RegistryClient, destination: Destination, reference: str, *, platform: str, log: Log
+) -> PushedImage:
+    """See to it that the pushed image has a manifest that SageMaker takes, and return that.
+
+    :param registry: client of the destination's registry
+    :param destination: what was pushed to
+    :param reference: digest of what was pushed, or its tag
+    :param platform: to pick from a list of manifests
+    :param log: logger of the task
+    :raises ImageBuildError: there is no such manifest, and none can be made
+    """
+    repository = destination.repository
+    media_type, content = registry.get_manifest(repository, reference)
+    if manifests.is_index(media_type):
+        reference = manifests.select_platform(json.loads(content), platform)
+        log.info("The image is a list of manifests; taking the one for %s, %s", platform, reference)
+        media_type, content = registry.get_manifest(repository, reference)
+        rewritten = True
+    else:
+        rewritten = False
+    manifest = json.loads(content)
+    if media_type != manifests.DOCKER_MANIFEST:
+        manifest = manifests.to_docker(manifest)
+        content = manifests.to_bytes(manifest)
+        rewritten = True
+        log.info(
+            "SageMaker refuses manifests of the type %s; pushing the same image with Docker's", media_type
+        )
+    elif "layers" not in manifest:
+        manifest = manifests.to_docker(manifest)  # says what is wrong with it
+    if rewritten:
+        _put(registry, destination, content, log)
+    return PushedImage(
+        digest=manifests.digest_of(content),
+        media_type=manifests.DOCKER_MANIFEST,
+        size=manifests.image_size(manifest),
+    )
+
+
+def _put(registry: RegistryClient, destination: Destination, content: bytes, log: Log) -> None:
+    repository = destination.repository
+    try:
+        registry.put_manifest(repository, destination.tag, content, manifests.DOCKER_MANIFEST)
+    except RegistryError as error:
+        if not error.tag_is_immutable:
+            raise
+        # The URI that is handed on is pinned by digest, so the tag is not needed for the deployment.
+        digest = manifests.digest_of(content)
+        registry.put_manifest(repository, digest, content, manifests.DOCKER_MANIFEST)
+        log.warning(
+            "Tags of %s are immutable: the tag %s still names the manifest that SageMaker refuses; use %s@%s",
+            destination.repository_uri,
+            destination.tag,
+            destination.repository_uri,
+            digest,
+        )
+
+
+def check_platform(platform: str, *, os_name: str, architecture: str, what: str) -> None:
+    """Hold what was built against what was asked for.
+
+    On an instance of another architecture the container ends with "exec format error", which SageMaker reports as a
+    failed ping after many minutes (https://github.com/apache/airflow/pull/27899).
+
+    :raises ImageBuildError: they differ
+    """
+    wanted = "/".join(platform.split("/")[:2])
+    found = f"{os_name}/{architecture}"
+    if wanted != found:
+        raise ImageBuildError(
+            f"{what} is for {found}, but {platform} was asked for; on a SageMaker instance it would end with "
+            "'exec format error'. Use a base image of that platform and an engine that can build for it "
+            "(on another architecture: with QEMU's binfmt handlers), or give platform="
+        )

@@ -1,0 +1,227 @@
+"""The folder that an image is built from: what is in it, what it is called, and how it is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.images.dockerignore import Dockerignore
+
+DOCKERIGNORE = ".dockerignore"
+#: Part of every fingerprint. Another canonical form needs another number, and renames every image that was built.
+FINGERPRINT_VERSION = 1
+_READ_BUFFER = 256 * 1024
+_SPOOL_LIMIT = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ContextFile:
+    """Something in the build context.
+
+    :param path: relative to the context's root, with ``/``
+    :param kind: what it is
+    :param executable: the owner's executable bit; the one bit of the mode that is kept, because the others depend on
+        the umask of whoever checked the folder out
+    :param target: where a symbolic link points to, as written
+    :param only_for_build: the ``.dockerignore`` leaves it out, but the builder needs it: COPY must not see it
+    """
+
+    path: str
+    kind: Literal["file", "directory", "symlink"]
+    executable: bool = False
+    target: str = ""
+    only_for_build: bool = False
+
+
+class BuildContext:
+    """A folder to build, as .dockerignore leaves it.
+
+    ``<dockerfile>.dockerignore`` is used instead of ``.dockerignore`` where it is there, as BuildKit does.
+
+    :param directory: the folder
+    :param dockerfile: path of the Dockerfile in the folder
+    :raises InvalidSpecError: the folder or the Dockerfile does not exist; the message has the absolute path
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], *, dockerfile: str = "Dockerfile") -> None:
+        self.directory = Path(os.path.abspath(directory))
+        if not self.directory.is_dir():
+            found = "is a file" if self.directory.exists() else "does not exist"
+            raise InvalidSpecError(f"The folder to build, {self.directory}, {found}; a build needs a folder")
+        path = Path(os.path.normpath(self.directory / dockerfile))
+        if not path.is_relative_to(self.directory):
+            raise InvalidSpecError(
+                f"The Dockerfile {path} is outside of the folder to build, {self.directory}"
+            )
+        if not path.is_file():
+            raise InvalidSpecError(f"The Dockerfile {path} does not exist; name it with dockerfile=")
+        self.dockerfile = path.relative_to(self.directory).as_posix()
+
+    def files(self) -> list[ContextFile]:
+        """Return what is sent to the builder, sorted by path: files, links and folders (empty ones count, too).
+
+        The Dockerfile and the ``.dockerignore`` are always there.
+        """
+        return self._files
+
+    @cached_property
+    def _files(self) -> list[ContextFile]:
+        ignore = self._dockerignore()
+        found: dict[str, ContextFile] = {}
+        for file, excluded in self._walk("", ignore, parent_excluded=False):
+            needed = file.path in {self.dockerfile, DOCKERIGNORE} and file.kind != "directory"
+            if excluded and not needed:
+                continue
+            if excluded:
+                file = ContextFile(file.path, file.kind, file.executable, file.target, only_for_build=True)
+            found[file.path] = file
+        for path in list(found):
+            _add_folders(found, path)
+        return [found[path] for path in sorted(found, key=os.fsencode)]
+
+    def fingerprint(
+        self,
+        *,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        platform: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        extra: Iterable[str] = (),
+    ) -> str:
+        """Return the SHA-256, in hex, of all that decides what the build makes.
+
+        That is the relative paths, contents, executable bits and link targets, and the options given here; not
+        times, owners, the order of the folder, or where it is.
+
+        :param build_args: of the build
+        :param target: of the build
+        :param platform: of the build
+        :param labels: of the build
+        :param extra: other strings that must give another fingerprint
+        """
+        options = {
+            "version": FINGERPRINT_VERSION,
+            "dockerfile": self.dockerfile,
+            "build_args": dict(build_args or {}),
+            "target": target,
+            "platform": platform,
+            "labels": dict(labels or {}),
+            "extra": list(extra),
+        }
+        digest = hashlib.sha256(json.dumps(options, sort_keys=True, separators=(",", ":")).encode())
+        buffer = bytearray(_READ_BUFFER)
+        for file in self.files():
+            # Each part carries its length or ends in a zero byte, which no path holds: no two trees read the same.
+            kind = "executable" if file.executable else file.kind
+            digest.update(b"\0" + kind.encode() + b"\0" + os.fsencode(file.path) + b"\0")
+            if file.kind == "file":
+                digest.update(self._content_digest(file, buffer))
+            elif file.kind == "symlink":
+                digest.update(os.fsencode(file.target) + b"\0")
+        return digest.hexdigest()
+
+    def tar(self) -> BinaryIO:
+        """Return the context as the Docker Engine's API takes it: a tar, the same bytes for the same fingerprint.
+
+        The caller closes it. Large ones are kept on disk.
+        """
+        spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_LIMIT)  # noqa: SIM115 # the caller closes it
+        with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for file in self.files():
+                info = tarfile.TarInfo(file.path)
+                info.mode = 0o755 if file.executable or file.kind == "directory" else 0o644
+                if file.kind == "directory":
+                    info.type = tarfile.DIRTYPE
+                    archive.addfile(info)
+                elif file.kind == "symlink":
+                    info.type = tarfile.SYMTYPE
+                    info.linkname = file.target
+                    info.mode = 0o777
+                    archive.addfile(info)
+                else:
+                    with self.open(file) as content:
+                        info.size = os.fstat(content.fileno()).st_size
+                        archive.addfile(info, content)
+        spool.seek(0)
+        return spool  # type: ignore[return-value] # typeshed: https://github.com/python/typeshed/issues/1780
+
+    def open(self, file: ContextFile) -> BinaryIO:
+        """Open a file of the context to read it."""
+        try:
+            return open(self.directory / file.path, "rb")
+        except OSError as error:
+            raise InvalidSpecError(f"A file of the build context cannot be read: {error}") from error
+
+    def read_dockerfile(self) -> str:
+        """Return the text of the Dockerfile."""
+        return (self.directory / self.dockerfile).read_text(encoding="utf-8-sig")
+
+    def _dockerignore(self) -> Dockerignore:
+        for name in (f"{self.dockerfile}{DOCKERIGNORE}", DOCKERIGNORE):
+            path = self.directory / name
+            if path.is_file():
+                return Dockerignore(path.read_text(encoding="utf-8-sig").splitlines())
+        return Dockerignore(())
+
+    def _walk(
+        self, prefix: str, ignore: Dockerignore, *, parent_excluded: bool
+    ) -> Iterator[tuple[ContextFile, bool]]:
+        with os.scandir(self.directory / prefix) as entries:
+            for entry in entries:
+                path = f"{prefix}{entry.name}"
+                # Without a "!" in the file, what is in an excluded folder stays out: nothing to look up.
+                excluded = (parent_excluded and not ignore.brings_back) or ignore.excludes(path)
+                if entry.is_symlink():
+                    yield ContextFile(path, "symlink", target=os.readlink(entry.path)), excluded
+                elif entry.is_dir():
+                    yield ContextFile(path, "directory"), excluded
+                    if not excluded or ignore.brings_back or self._holds_dockerfile(path):
+                        yield from self._walk(f"{path}/", ignore, parent_excluded=excluded)
+                else:
+                    mode = entry.stat().st_mode
+                    if stat.S_ISREG(mode):
+                        yield ContextFile(path, "file", executable=bool(mode & stat.S_IXUSR)), excluded
+                    elif not (excluded or stat.S_ISSOCK(mode)):  # Docker leaves sockets out, too
+                        raise InvalidSpecError(
+                            f"{self.directory / path} is a pipe or a device and cannot be part of a build; "
+                            f"remove it or name it in {DOCKERIGNORE}"
+                        )
+
+    def _holds_dockerfile(self, folder: str) -> bool:
+        return self.dockerfile.startswith(f"{folder}/")
+
+    def _content_digest(self, file: ContextFile, buffer: bytearray) -> bytes:
+        # One buffer for all files: allocating one a file takes twice the time.
+        digest = hashlib.sha256()
+        try:
+            descriptor = os.open(self.directory / file.path, os.O_RDONLY)
+        except OSError as error:
+            raise InvalidSpecError(f"A file of the build context cannot be read: {error}") from error
+        try:
+            view = memoryview(buffer)
+            while count := os.readv(descriptor, [buffer]):
+                digest.update(view[:count])
+        finally:
+            os.close(descriptor)
+        return digest.digest()
+
+
+def _add_folders(found: dict[str, ContextFile], path: str) -> None:
+    """Add the folders that lead to a path: an excluded folder is made all the same for what comes back from it."""
+    only_for_build = found[path].only_for_build
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        known = found.get(path)
+        if known is not None and (only_for_build or not known.only_for_build):
+            return
+        found[path] = ContextFile(path, "directory", only_for_build=only_for_build)
