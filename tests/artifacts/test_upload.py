@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from airflow_sm_hosting.artifacts import upload
+from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack
+from airflow_sm_hosting.artifacts.upload import content_key, upload_if_absent
+from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
+
+log = logging.getLogger(__name__)
+SHA = "ab" * 32
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="models")
+        yield client
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> PackedArtifact:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights").write_bytes(b"w" * 1000)
+    return pack(folder, workdir=tmp_path)
+
+
+@pytest.fixture
+def calls(s3: Any) -> list[str]:
+    made: list[str] = []
+    s3.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "key"),
+    [
+        ("", "churn", f"churn/{SHA}.tar.gz"),
+        ("models", "churn", f"models/churn/{SHA}.tar.gz"),
+        ("/models/eu/", "churn", f"models/eu/churn/{SHA}.tar.gz"),
+        ("", "", f"{SHA}.tar.gz"),
+    ],
+)
+def test_the_key_is_made_of_the_content(prefix: str, name: str, key: str) -> None:
+    assert content_key(prefix, name, SHA) == key
+
+
+def test_a_key_that_s3_would_refuse_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match="1024"):
+        content_key("p" * 1000, "churn", SHA)
+    with pytest.raises(InvalidSpecError, match="no SHA-256"):
+        content_key("", "churn", "latest")
+
+
+def test_it_uploads_once(s3: Any, artifact: PackedArtifact, calls: list[str]) -> None:
+    key = content_key("m", "churn", artifact.sha256)
+    first = upload_if_absent(s3, artifact, bucket="models", key=key, log=log)
+    assert first.uploaded
+    assert first.uri == f"s3://models/{key}"
+    assert calls == ["HeadObject", "PutObject", "HeadObject"]
+    calls.clear()
+    second = upload_if_absent(s3, artifact, bucket="models", key=key, log=log)
+    assert not second.uploaded
+    assert calls == ["HeadObject"]
+    assert (second.uri, second.etag, second.size) == (first.uri, first.etag, artifact.size)
+    stored = s3.get_object(Bucket="models", Key=key)
+    assert stored["Body"].read() == artifact.path.read_bytes()
+    assert stored["Metadata"] == {"sha256": artifact.sha256}
+
+
+def test_something_else_under_the_key_is_replaced(s3: Any, artifact: PackedArtifact) -> None:
+    s3.put_object(Bucket="models", Key="k.tar.gz", Body=b"overwritten by hand")
+    assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    assert s3.get_object(Bucket="models", Key="k.tar.gz")["Body"].read() == artifact.path.read_bytes()
+
+
+def test_the_same_content_of_another_size_is_left_alone_only_if_we_packed_it(
+    s3: Any, artifact: PackedArtifact
+) -> None:
+    s3.put_object(
+        Bucket="models", Key="k.tar.gz", Body=b"other compressor", Metadata={"sha256": artifact.sha256}
+    )
+    assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    given = PackedArtifact(artifact.path, artifact.sha256, artifact.size, temporary=False)
+    assert upload_if_absent(s3, given, bucket="models", key="k.tar.gz", log=log).uploaded
+
+
+def test_a_large_artifact_goes_in_parts(
+    s3: Any, tmp_path: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = 5 * 1024 * 1024  # the smallest that S3 allows
+    monkeypatch.setattr(
+        upload,
+        "_TRANSFER",
+        TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=4),
+    )
+    path = tmp_path / "large.tar.gz"
+    with path.open("wb") as file:
+        file.truncate(part + 1)
+    artifact = PackedArtifact(path, SHA, path.stat().st_size, temporary=False)
+    assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    assert sorted(calls) == sorted(
+        [
+            "HeadObject",
+            "CreateMultipartUpload",
+            "UploadPart",
+            "UploadPart",
+            "CompleteMultipartUpload",
+            "HeadObject",
+        ]
+    )
+
+
+def test_it_is_encrypted_with_the_key_that_is_asked_for(s3: Any, artifact: PackedArtifact) -> None:
+    upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", kms_key_id="alias/models", log=log)
+    held = s3.head_object(Bucket="models", Key="k.tar.gz")
+    assert (held["ServerSideEncryption"], held["SSEKMSKeyId"]) == ("aws:kms", "alias/models")
+
+
+def test_a_version_is_told(s3: Any, artifact: PackedArtifact) -> None:
+    s3.put_bucket_versioning(Bucket="models", VersioningConfiguration={"Status": "Enabled"})
+    result = upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log)
+    assert result.version_id == s3.head_object(Bucket="models", Key="k.tar.gz")["VersionId"]
+
+
+def test_a_missing_bucket_is_said_so(s3: Any, artifact: PackedArtifact) -> None:
+    with pytest.raises(NotFoundError, match="bucket 'nowhere' does not exist"):
+        upload_if_absent(s3, artifact, bucket="nowhere", key="k.tar.gz", log=log)
+
+
+def test_every_request_names_the_expected_owner(s3: Any, artifact: PackedArtifact) -> None:
+    owners: list[str | None] = []
+    s3.meta.events.register(
+        "before-call.s3",
+        lambda params, **_: owners.append(params["headers"].get("x-amz-expected-bucket-owner")),
+    )
+    upload_if_absent(
+        s3, artifact, bucket="models", key="k.tar.gz", log=log, expected_bucket_owner="123456789012"
+    )
+    assert owners == ["123456789012"] * 3
+
+
+def _answer(client: Any, operation: str, status: int, code: str) -> None:
+    """Make S3 answer what moto never does."""
+
+    def refuse(**_: object) -> None:
+        raise ClientError(
+            {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+            operation,
+        )
+
+    client.meta.events.register(f"before-call.s3.{operation}", refuse)
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "code", "message"),
+    [
+        ("HeadObject", 403, "403", "s3:ListBucket"),
+        ("PutObject", 403, "AccessDenied", "s3:PutObject"),
+        ("HeadObject", 301, "301", "another Region"),
+        ("HeadObject", 400, "400", "S3 refused HeadObject"),
+        ("PutObject", 500, "InternalError", "S3 refused PutObject"),
+    ],
+)
+def test_refusals_are_explained(
+    s3: Any, artifact: PackedArtifact, operation: str, status: int, code: str, message: str
+) -> None:
+    _answer(s3, operation, status, code)
+    with pytest.raises(ModelDataError, match=message):
+        upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log)
+
+
+def test_an_object_that_is_not_as_sent_is_an_error(s3: Any, artifact: PackedArtifact, tmp_path: Path) -> None:
+    longer = PackedArtifact(artifact.path, artifact.sha256, artifact.size + 1, temporary=False)
+    with pytest.raises(ModelDataError, match="does not hold it as sent"):
+        upload_if_absent(s3, longer, bucket="models", key="k.tar.gz", log=log)
