@@ -1,0 +1,18 @@
+"""SageMaker hosting on the developer's own computer: endpoints that really run, with no AWS account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.local.instance import LocalAws as LocalAws
+
+__all__ = ["LocalAws"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LocalAws":
+        from airflow_sm_hosting.local.instance import LocalAws
+
+        return LocalAws
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

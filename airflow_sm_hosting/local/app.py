@@ -1,0 +1,295 @@
+"""The whole local AWS as one WSGI application: which request goes where."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Request, Response
+
+from airflow_sm_hosting import __version__
+from airflow_sm_hosting.local import autoscaling, moto_backends
+from airflow_sm_hosting.local.alarms import AlarmClock, check_alarms_of_moto
+from airflow_sm_hosting.local.ecr import Ecr
+from airflow_sm_hosting.local.engines import Engine
+from airflow_sm_hosting.local.engines.choice import make_engine
+from airflow_sm_hosting.local.hosting import Hosting
+from airflow_sm_hosting.local.protocol import (
+    AwsError,
+    changes_something,
+    credential,
+    error_code,
+    error_response,
+    json_response,
+    operation_name,
+    unknown_key_response,
+)
+from airflow_sm_hosting.local.registry import Registry
+from airflow_sm_hosting.local.request_log import RequestLog
+from airflow_sm_hosting.local.runtime import Runtime
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+LOG = logging.getLogger(__name__)
+
+_INVOCATIONS = re.compile(r"/endpoints/(?P<endpoint>[^/]+)/invocations")
+_RUNTIME = re.compile(
+    r"/endpoints/(?P<endpoint>[^/]+)/(?P<kind>async-invocations|invocations-response-stream)"
+)
+# Which member of a request names what it is about, for the request log.
+_RESOURCE_MEMBERS = (
+    "EndpointName",
+    "EndpointConfigName",
+    "ModelName",
+    "ResourceArn",
+    "ResourceId",
+    "repositoryName",
+    "logGroupName",
+)
+# Containers have this long to end when everything ends.
+_STOP_SECONDS = 1.0
+
+
+class LocalAwsApp:
+    """SageMaker hosting, a container registry and the checks of other services, in front of moto.
+
+    :param access_key: The key that every AWS request must be signed with.
+    :param region: The default Region.
+    :param engine: ``auto``, ``docker``, ``process`` or ``none``.
+    :param transition_seconds: How long a transition of an endpoint takes at least.
+    """
+
+    def __init__(self, *, access_key: str, region: str, engine: str, transition_seconds: float) -> None:
+        # Any page in a browser could drive a moto that answers to every origin.
+        os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        self._moto_app = DomainDispatcherApplication(create_backend_app)
+        check_alarms_of_moto()
+        self._access_key = access_key
+        self._region = region
+        self._transition_seconds = transition_seconds
+        self._folder = Path(tempfile.mkdtemp(prefix="sm-hosting-"))
+        self._registry = Registry(self._folder, region)
+        self._ecr = Ecr(self._registry, self._moto)
+        self._runtime = Runtime()
+        self._requests = RequestLog()
+        self._hostings: dict[str, Hosting] = {}
+        self._hostings_lock = threading.Lock()
+        self._alarm_clock = AlarmClock()
+        self.engine: Engine = make_engine(engine, self._registry, self._folder)
+
+    def start(self, port: int) -> None:
+        """Begin to work, known by this port."""
+        self._registry.port = port
+        self._alarm_clock.start()
+
+    def close(self) -> None:
+        """Stop all containers and remove all files."""
+        self._alarm_clock.stop()
+        for hosting in self._hostings.values():
+            hosting.endpoints.stop_all(grace=_STOP_SECONDS)
+        self.engine.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, and note it in the request log."""
+        request = Request(environ)
+        if request.path.startswith("/_sm_hosting/"):
+            return self._own(request)(environ, start_response)
+        if request.path.startswith(("/v2/", "/v2")) and not credential(request):
+            service, (operation, resource) = "registry", self._registry.operation(request)
+            answer: Callable[[], Response] = lambda: self._registry.answer(request)  # noqa: E731
+        else:
+            service, operation, resource, answer = self._aws(request)
+        try:
+            response = answer()
+            error = None
+        except AwsError as refusal:
+            response, error = error_response(refusal), refusal.code
+        except Exception:
+            LOG.exception("%s %s failed", service, operation)
+            response = error_response(
+                AwsError("InternalFailure", "The local AWS failed; see its log.", status=500)
+            )
+        if response.status_code >= 400 and error is None and request.method != "HEAD":
+            error = error_code(response.get_data())
+        self._requests.add(
+            service=service,
+            operation=operation,
+            mutating=changes_something(operation, request.method),
+            status=response.status_code,
+            error=error,
+            resource=resource,
+        )
+        return response(environ, start_response)
+
+    # AWS
+
+    def _aws(self, request: Request) -> tuple[str, str, str | None, Callable[[], Response]]:
+        """Return service, operation and resource of an AWS request, and what answers it."""
+        who = credential(request)
+        service = (who and who.service) or "s3"
+        operation = operation_name(request, service)
+        if who is None or not self._knows(who.access_key):
+            return (
+                service,
+                operation,
+                None,
+                lambda: unknown_key_response(request, who.service if who else None),
+            )
+        region = who.region or self._region
+        if service == "sagemaker":
+            return self._sagemaker(request, operation, region)
+        if service in ("ecr", "application-autoscaling"):
+            body = _json_body(request)
+            resource = _resource(body)
+            if service == "ecr":
+                return (
+                    service,
+                    operation,
+                    resource,
+                    lambda: self._ecr.answer(request, operation, body, region),
+                )
+            hosting = self._hosting(region)
+            return (
+                service,
+                operation,
+                resource,
+                lambda: autoscaling.answer(request, operation, body, hosting, self._moto),
+            )
+        resource = request.path.strip("/") or None if service == "s3" else None
+        return service, operation, resource, lambda: self._moto(request)
+
+    def _sagemaker(
+        self, request: Request, operation: str, region: str
+    ) -> tuple[str, str, str | None, Callable[[], Response]]:
+        hosting = self._hosting(region)
+        if match := _INVOCATIONS.fullmatch(request.path):
+            name = match["endpoint"]
+            return (
+                "sagemaker-runtime",
+                "InvokeEndpoint",
+                name,
+                lambda: self._runtime.invoke(request, name, hosting),
+            )
+        if match := _RUNTIME.fullmatch(request.path):
+            return "sagemaker-runtime", match["kind"], match["endpoint"], _not_yet(match["kind"])
+        body = _json_body(request)
+        if hosting.answers(operation, body):
+            return (
+                "sagemaker",
+                operation,
+                _resource(body),
+                lambda: json_response(hosting.answer(operation, body)),
+            )
+        return "sagemaker", operation, _resource(body), lambda: self._moto(request)
+
+    def _moto(self, request: Request) -> Response:
+        environ = request.environ
+        if "werkzeug.request" in environ:
+            del environ["werkzeug.request"]
+        if data := request.__dict__.get("_cached_data"):
+            environ = {**environ, "wsgi.input": _bytes_stream(data)}
+        return Response.from_app(self._moto_app, environ)
+
+    def _hosting(self, region: str) -> Hosting:
+        with self._hostings_lock:
+            if region not in self._hostings:
+                self._registry.know_region(region)
+                self._hostings[region] = Hosting(
+                    region, self.engine, self._registry, self._folder, self._transition_seconds
+                )
+            return self._hostings[region]
+
+    def _knows(self, access_key: str) -> bool:
+        return access_key == self._access_key or moto_backends.is_issued_key(access_key)
+
+    # Our own interface
+
+    def _own(self, request: Request) -> Response:
+        """Answer a request to ``/_sm_hosting/…``."""
+        route = (request.method, request.path)
+        if route == ("GET", "/_sm_hosting/health"):
+            return json_response(
+                {
+                    "version": __version__,
+                    "engine": self.engine.name,
+                    "pid": os.getpid(),
+                    "region": self._region,
+                    "account_id": moto_backends.ACCOUNT_ID,
+                }
+            )
+        if request.headers.get("X-Access-Key") != self._access_key:
+            return error_response(
+                AwsError(
+                    "UnrecognizedClientException", "The header X-Access-Key is missing or wrong.", status=403
+                )
+            )
+        match route:
+            case ("GET", "/_sm_hosting/requests"):
+                return json_response(self._requests.entries())
+            case ("DELETE", "/_sm_hosting/requests"):
+                self._requests.clear()
+                return Response(status=204)
+            case ("POST", "/_sm_hosting/reset"):
+                self._reset()
+                return Response(status=204)
+        return error_response(
+            AwsError("UnknownOperationException", f"{' '.join(route)} is unknown.", status=404)
+        )
+
+    def _reset(self) -> None:
+        """Forget everything, as after a start."""
+        with self._hostings_lock:
+            hostings = list(self._hostings.values())
+            self._hostings.clear()
+        for hosting in hostings:
+            hosting.endpoints.stop_all(grace=0)
+        environ = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/moto-api/reset",
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "0",
+            "wsgi.url_scheme": "http",
+            "wsgi.input": _bytes_stream(b""),
+        }
+        Response.from_app(self._moto_app, environ).close()
+        self._registry.clear()
+        self._requests.clear()
+
+
+def _json_body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(request.get_data(cache=True) or b"{}")
+    except ValueError as error:
+        raise AwsError("SerializationException", "The body is not JSON.") from error
+    if not isinstance(body, dict):
+        raise AwsError("SerializationException", "The body is not a JSON object.")
+    return body
+
+
+def _resource(body: dict[str, Any]) -> str | None:
+    found = next((body[member] for member in _RESOURCE_MEMBERS if member in body), None)
+    return found if isinstance(found, str) else None
+
+
+def _not_yet(kind: str) -> Callable[[], Response]:
+    def refuse() -> Response:
+        raise AwsError("ValidationError", f"The local AWS does not do {kind} yet.")
+
+    return refuse
+
+
+def _bytes_stream(data: bytes) -> Any:
+    return io.BytesIO(data)

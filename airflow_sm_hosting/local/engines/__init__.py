@@ -1,0 +1,76 @@
+"""What runs the containers of endpoints."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from airflow_sm_hosting.local.registry import StoredImage
+
+# SageMaker sends SIGKILL 30 seconds after SIGTERM:
+# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+STOP_GRACE_SECONDS = 30.0
+
+
+class ContainerError(Exception):
+    """A container cannot be started; the message says why, for the endpoint's ``FailureReason``."""
+
+
+@dataclass(frozen=True)
+class ContainerPlan:
+    """One container to run, as ``docker run image serve``.
+
+    :param name: What people know it by: ``<endpoint>/<variant>/<container>``.
+    :param image: The image reference of the request.
+    :param stored: The image in this server's registry, None for one that is elsewhere.
+    :param environment: The container's environment; never logged.
+    :param model_folder: Its ``/opt/ml/model``.
+    :param network_isolation: Whether it may call out.
+    :param on_line: Takes each line that it writes.
+    """
+
+    name: str
+    image: str
+    stored: StoredImage | None
+    environment: Mapping[str, str] = field(repr=False)
+    model_folder: Path
+    network_isolation: bool
+    on_line: Callable[[str], None]
+
+
+class RunningContainer(ABC):
+    """A container that was started."""
+
+    #: Where it listens, ``http://127.0.0.1:port``; None if nothing can be asked of it.
+    url: str | None
+    #: The image that runs, by digest.
+    resolved_image: str
+
+    @abstractmethod
+    def exit_code(self) -> int | None:
+        """Return the exit code of a container that ended, or None while it runs."""
+
+    @abstractmethod
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
+        """End it: SIGTERM, after ``grace`` seconds SIGKILL; what it held is freed."""
+
+
+class Engine(ABC):
+    """Runs containers.
+
+    :cvar name: Its name on the command line.
+    """
+
+    name: str
+
+    @abstractmethod
+    def start(self, plan: ContainerPlan) -> RunningContainer:
+        """Start a container.
+
+        :raises ContainerError: It cannot be started.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Free what the engine itself holds."""

@@ -1,0 +1,46 @@
+"""Which engine runs the containers."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from airflow_sm_hosting.local.engines import Engine
+from airflow_sm_hosting.local.registry import Registry
+
+LOG = logging.getLogger(__name__)
+
+NAMES = ("auto", "docker", "process", "none")
+
+NO_ISOLATION = (
+    "NO ISOLATION: with the process engine, images run as plain Python processes of this user, with this computer's "
+    "files and network. Whoever can push an image here can run code here. Use it with images that you trust, or use "
+    "the docker engine."
+)
+
+
+def make_engine(name: str, registry: Registry, folder: Path) -> Engine:
+    """Return an engine by its name; ``auto`` takes docker where it answers, and the process engine where not.
+
+    :raises RuntimeError: Docker was asked for and does not answer.
+    """
+    if name in ("auto", "docker"):
+        # 0.1 s to import, for those who use it.
+        from docker.errors import DockerException
+
+        from airflow_sm_hosting.local.engines.docker import DockerEngine, docker_client
+
+        try:
+            return DockerEngine(registry, docker_client())
+        except DockerException as error:
+            if name == "docker":
+                raise RuntimeError(f"No Docker engine answers: {error}") from error
+            LOG.warning("No Docker engine answers: taking the process engine.")
+    if name == "none":
+        from airflow_sm_hosting.local.engines.none import NoEngine
+
+        return NoEngine()
+    from airflow_sm_hosting.local.engines.process import ProcessEngine
+
+    LOG.warning(NO_ISOLATION)
+    return ProcessEngine(registry, folder)

@@ -1,0 +1,233 @@
+"""The docker engine: containers through the Docker Engine API, as SageMaker runs them."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
+from filelock import FileLock, Timeout
+
+from airflow_sm_hosting.local.engines import (
+    STOP_GRACE_SECONDS,
+    ContainerError,
+    ContainerPlan,
+    Engine,
+    RunningContainer,
+)
+from airflow_sm_hosting.local.registry import Registry
+
+LOG = logging.getLogger(__name__)
+
+# Says which server a container belongs to, where that server runs, and the lock that it holds while it lives.
+INSTANCE_LABEL = "sm-hosting.local"
+HOST_LABEL = "sm-hosting.local.host"
+LOCK_LABEL = "sm-hosting.local.lock"
+
+_PORT = "8080/tcp"
+
+
+def docker_client(timeout: int = 120) -> docker.DockerClient:
+    """Return a client of the Docker engine that the environment names.
+
+    :raises DockerException: None answers.
+    """
+    client = docker.from_env(timeout=timeout, max_pool_size=100)
+    client.ping()
+    return client
+
+
+class DockerContainer(RunningContainer):
+    """A container of the Docker engine."""
+
+    def __init__(self, container: Container, resolved_image: str, on_line: Callable[[str], None]) -> None:
+        self.resolved_image = resolved_image
+        self._container = container
+        self._ended: int | None = None
+        self.url = self._published()
+        self._reader = threading.Thread(target=_follow_log, args=(container, on_line), daemon=True)
+        self._reader.start()
+
+    def _published(self) -> str | None:
+        self._container.reload()
+        bindings = self._container.ports.get(_PORT)
+        return f"http://127.0.0.1:{bindings[0]['HostPort']}" if bindings else None
+
+    def exit_code(self) -> int | None:
+        """Return the exit code of the container, or None while it runs."""
+        if self._ended is None:
+            try:
+                self._container.reload()
+            except NotFound:
+                self._ended = 137
+            else:
+                if self._container.status in ("exited", "dead"):
+                    self._ended = int(self._container.attrs["State"]["ExitCode"])
+                    # What it said last must be in the log when the endpoint's failure points there.
+                    self._reader.join(timeout=2)
+        return self._ended
+
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
+        """Stop and remove the container."""
+        with suppress(NotFound):
+            if grace:
+                with suppress(APIError):
+                    self._container.stop(timeout=int(grace))
+            self._container.remove(force=True, v=True)
+        self._reader.join(timeout=2)
+
+
+class DockerEngine(Engine):
+    """Runs containers with Docker.
+
+    Containers are labelled with the server that they belong to. A server that was killed leaves its own behind: the
+    next one that starts takes away those whose server's lock is free.
+
+    :param registry: Where the images are.
+    :param client: A client of the engine.
+    """
+
+    name = "docker"
+
+    def __init__(self, registry: Registry, client: docker.DockerClient) -> None:
+        self._registry = registry
+        self._client = client
+        self._pulled: set[str] = set()
+        handle, path = tempfile.mkstemp(prefix="sm-hosting-", suffix=".lock")
+        with open(handle, "w"):
+            pass
+        self._lock = FileLock(path, thread_local=False)
+        self._lock.acquire()
+        self._labels = {
+            INSTANCE_LABEL: Path(path).stem,
+            HOST_LABEL: platform.node(),
+            LOCK_LABEL: path,
+        }
+        self._sweep()
+
+    def start(self, plan: ContainerPlan) -> RunningContainer:
+        """Create a container, put the model in, and start it."""
+        reference, resolved = self._pull(plan)
+        try:
+            container = self._client.containers.create(
+                reference,
+                command=["serve"],
+                environment=dict(plan.environment),
+                labels={**self._labels, "sm-hosting.local.name": plan.name},
+                # An empty port is a free one; the type stubs have only numbers.
+                ports={_PORT: ("127.0.0.1", None)},  # type: ignore[dict-item]
+            )
+        except APIError as error:
+            raise ContainerError(
+                f"The container of {plan.image} cannot be created: {error.explanation}"
+            ) from error
+        try:
+            self._put_model(container, plan.model_folder)
+            container.start()
+        except (DockerException, OSError) as error:
+            with suppress(DockerException):
+                container.remove(force=True, v=True)
+            reason = error.explanation if isinstance(error, APIError) else error
+            raise ContainerError(f"The container of {plan.image} cannot be started: {reason}") from error
+        return DockerContainer(container, resolved, plan.on_line)
+
+    def close(self) -> None:
+        """Remove all containers of this server, and the names of the images that it pulled."""
+        self._remove_containers({"label": f"{INSTANCE_LABEL}={self._labels[INSTANCE_LABEL]}"})
+        for reference in self._pulled:
+            with suppress(DockerException):
+                self._client.images.remove(reference, noprune=True)
+        self._client.close()
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def _pull(self, plan: ContainerPlan) -> tuple[str, str]:
+        """Return the reference to run, and the one by digest to show."""
+        if plan.stored:
+            reference = f"{self._registry.host}/{plan.stored.repository}@{plan.stored.digest}"
+            login = {"username": "AWS", "password": self._registry.password}
+            try:
+                self._client.images.pull(reference, auth_config=login)
+            except DockerException as error:
+                raise ContainerError(f"The image {plan.image} cannot be pulled: {error}") from error
+            self._pulled.add(reference)
+            return reference, reference
+        # An image of another registry, such as AWS's Deep Learning Containers: the engine may have it, or may get it.
+        try:
+            image = self._client.images.get(plan.image)
+        except ImageNotFound:
+            try:
+                image = self._client.images.pull(plan.image)
+            except DockerException as error:
+                raise ContainerError(f"The image {plan.image} cannot be pulled: {error}") from error
+        digests = image.attrs.get("RepoDigests") or [plan.image]
+        return plan.image, digests[0]
+
+    def _put_model(self, container: Container, folder: Path) -> None:
+        """Copy the model data in; a bind mount would not work with a remote engine."""
+        with tempfile.TemporaryFile(dir=folder.parent) as file:
+            with tarfile.open(fileobj=file, mode="w") as tar:
+                tar.add(folder, arcname="opt/ml/model", filter=_readable)
+            file.seek(0)
+            container.put_archive("/", file)
+
+    def _sweep(self) -> None:
+        """Remove the containers of servers of this computer that are gone."""
+        for container in self._client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"{HOST_LABEL}={platform.node()}"}
+        ):
+            path = container.labels.get(LOCK_LABEL, "")
+            if path != self._lock.lock_file and _is_free(path):
+                LOG.info("removing the container %s: its server is gone", container.name)
+                with suppress(DockerException):
+                    container.remove(force=True, v=True)
+
+    def _remove_containers(self, filters: dict[str, Any]) -> None:
+        for container in self._client.containers.list(all=True, ignore_removed=True, filters=filters):
+            with suppress(DockerException):
+                container.remove(force=True, v=True)
+
+
+def _is_free(path: str) -> bool:
+    """Tell whether nobody holds a server's lock; a server that ended well has removed it."""
+    if not Path(path).exists():
+        return True
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    except OSError:
+        # Another user's lock: not ours to judge.
+        return False
+    lock.release()
+    Path(path).unlink(missing_ok=True)
+    return True
+
+
+def _readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    # The container's user is not ours.
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode |= 0o755 if member.isdir() else 0o644
+    return member
+
+
+def _follow_log(container: Container, on_line: Callable[[str], None]) -> None:
+    rest = b""
+    with suppress(DockerException, OSError):
+        for data in container.logs(stream=True, follow=True):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                on_line(line.decode("utf-8", "replace").rstrip("\r"))
+    if rest:
+        on_line(rest.decode("utf-8", "replace"))

@@ -1,0 +1,35 @@
+"""No engine: endpoints come into service at once and cannot be invoked. For tests of the control plane."""
+
+from __future__ import annotations
+
+from airflow_sm_hosting.local.engines import STOP_GRACE_SECONDS, ContainerPlan, Engine, RunningContainer
+
+
+class NoContainer(RunningContainer):
+    """A container that is only said to run."""
+
+    url = None
+
+    def __init__(self, resolved_image: str) -> None:
+        self.resolved_image = resolved_image
+
+    def exit_code(self) -> None:
+        """Return None: it never ends."""
+        return
+
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
+        """Do nothing."""
+
+
+class NoEngine(Engine):
+    """Says of every container that it runs."""
+
+    name = "none"
+
+    def start(self, plan: ContainerPlan) -> RunningContainer:
+        """Return a container that is only said to run."""
+        if plan.stored:
+            return NoContainer(
+                f"{plan.image.partition('@')[0].partition('/')[0]}/{plan.stored.repository}@{plan.stored.digest}"
+            )
+        return NoContainer(plan.image)

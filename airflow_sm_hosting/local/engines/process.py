@@ -1,0 +1,254 @@
+"""The process engine: an image's Python entry point as a process of this computer. No isolation at all.
+
+For computers with no container engine. The image comes from this server's registry, its layers are unpacked into a
+folder, and its Python entry point runs with this interpreter, as this user, with this computer's files and network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_sm_hosting.local.archives import ArchiveError, Budget, apply_layer
+from airflow_sm_hosting.local.engines import (
+    STOP_GRACE_SECONDS,
+    ContainerError,
+    ContainerPlan,
+    Engine,
+    RunningContainer,
+)
+from airflow_sm_hosting.local.registry import Registry, StoredImage
+
+_PYTHON = re.compile(r"python(\d(\.\d+)?)?")
+# Options of the interpreter that take the next argument.
+_OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+
+
+class PythonProcess(RunningContainer):
+    """A container's entry point, as a process group of its own."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        port: int,
+        root: Path,
+        resolved_image: str,
+        reader: threading.Thread,
+    ) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.resolved_image = resolved_image
+        self._process = process
+        self._root = root
+        self._reader = reader
+
+    def exit_code(self) -> int | None:
+        """Return the exit code of the entry point, or None while it runs."""
+        code = self._process.poll()
+        if code is not None:
+            # What it said last must be in the log when the endpoint's failure points there.
+            self._reader.join(timeout=2)
+        return code
+
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
+        """End the process and all that it started."""
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(grace)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(timeout=2)
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+class ProcessEngine(Engine):
+    """Runs Python entry points as processes.
+
+    :param registry: Where the images are.
+    :param folder: An existing folder, for the images' files.
+    """
+
+    name = "process"
+
+    def __init__(self, registry: Registry, folder: Path) -> None:
+        self._registry = registry
+        self._folder = folder
+
+    def start(self, plan: ContainerPlan) -> RunningContainer:
+        """Unpack the image and start its entry point."""
+        if plan.stored is None:
+            raise ContainerError(
+                f"The image {plan.image} is not in the local registry ({self._registry.host}), and the process engine "
+                "cannot run any other. Push it there, or use the docker engine."
+            )
+        root = Path(tempfile.mkdtemp(prefix="image-", dir=self._folder))
+        try:
+            config = self._unpack(plan.stored, root)
+            port = _free_port()
+            process = subprocess.Popen(
+                python_command(config, root, plan.image),
+                cwd=_working_folder(config, root),
+                env=_environment(config, root, plan, port),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except BaseException:
+            shutil.rmtree(root, ignore_errors=True)
+            raise
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        reader = threading.Thread(target=_read_lines, args=(process.stdout, plan.on_line), daemon=True)
+        reader.start()
+        resolved = f"{self._registry.host}/{plan.stored.repository}@{plan.stored.digest}"
+        return PythonProcess(process, port, root, resolved, reader)
+
+    def _unpack(self, image: StoredImage, root: Path) -> Mapping[str, Any]:
+        manifest = image.manifest
+        if "manifests" in manifest:
+            manifest = self._linux_manifest(image)
+        budget = Budget.of_disk(root)
+        try:
+            for layer in manifest["layers"]:
+                with self._registry.blob_path(layer["digest"]).open("rb") as file:
+                    apply_layer(file, root, budget=budget)
+        except (ArchiveError, OSError, KeyError) as error:
+            raise ContainerError(
+                f"The image {image.repository}@{image.digest} cannot be unpacked: {error}"
+            ) from error
+        config: Mapping[str, Any] = self._registry.blob_json(manifest["config"]["digest"]).get("config") or {}
+        return config
+
+    def _linux_manifest(self, image: StoredImage) -> dict[str, Any]:
+        children = image.manifest["manifests"]
+        child = next((c for c in children if c.get("platform", {}).get("os") == "linux"), children[0])
+        stored = self._registry.find(f"{self._registry.host}/{image.repository}@{child['digest']}")
+        if stored is None:
+            raise ContainerError(f"The image {image.repository}@{image.digest} has no manifest for Linux")
+        return stored.manifest
+
+
+def python_command(config: Mapping[str, Any], root: Path, image: str) -> list[str]:
+    """Return the command that runs an image's entry point with this interpreter, as ``docker run image serve`` does.
+
+    Absolute paths of the entry point are the image's, and are mapped into the folder that it is unpacked in.
+
+    :param config: The image's configuration: ``Entrypoint``, ``WorkingDir``, ``Env``.
+    :param root: Where the image is unpacked.
+    :param image: Its name, for the message.
+    :raises ContainerError: The entry point is not Python.
+    """
+    arguments: Sequence[str] = [*(config.get("Entrypoint") or ()), "serve"]
+    program, rest = arguments[0], list(arguments[1:])
+    if program == "/usr/bin/env" and rest and _PYTHON.fullmatch(rest[0]):
+        program, rest = rest[0], rest[1:]
+    if _PYTHON.fullmatch(Path(program).name):
+        return [sys.executable, *_mapped_script(rest, root)]
+    script = _find_program(program, config, root)
+    if script and _is_python_script(script):
+        return [sys.executable, str(script), *rest]
+    shown = " ".join(config.get("Entrypoint") or ["serve"])
+    raise ContainerError(
+        f"The entry point of the image {image} is not Python ({shown}): the process engine of the local AWS runs "
+        "Python entry points only. Use the docker engine."
+    )
+
+
+def _mapped_script(arguments: list[str], root: Path) -> list[str]:
+    """Map the script of a Python command line into the image's folder; options and the rest stay."""
+    mapped = list(arguments)
+    index = 0
+    while index < len(mapped):
+        argument = mapped[index]
+        if argument in ("-m", "-c"):
+            break
+        if argument in _OPTIONS_WITH_VALUE:
+            index += 2
+            continue
+        if not argument.startswith("-"):
+            if argument.startswith("/"):
+                mapped[index] = str(root / argument.lstrip("/"))
+            break
+        index += 1
+    return mapped
+
+
+def _find_program(program: str, config: Mapping[str, Any], root: Path) -> Path | None:
+    if program.startswith("/"):
+        found = root / program.lstrip("/")
+    elif "/" in program:
+        found = _working_folder(config, root) / program
+    else:
+        path = _image_environment(config).get(
+            "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        )
+        folders = [root / folder.lstrip("/") for folder in path.split(":")]
+        found = next((folder / program for folder in folders if (folder / program).is_file()), root / program)
+    inside = found.resolve().is_relative_to(root.resolve())
+    return found if inside and found.is_file() else None
+
+
+def _is_python_script(path: Path) -> bool:
+    if path.suffix == ".py":
+        return True
+    with path.open("rb") as file:
+        return bool(re.match(rb"#!.*\bpython(\d(\.\d+)?)?\b", file.readline(256)))
+
+
+def _working_folder(config: Mapping[str, Any], root: Path) -> Path:
+    folder = root / (config.get("WorkingDir") or "/").lstrip("/")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _image_environment(config: Mapping[str, Any]) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in config.get("Env") or () if "=" in entry)
+
+
+def _environment(config: Mapping[str, Any], root: Path, plan: ContainerPlan, port: int) -> dict[str, str]:
+    """Return the whole environment: nothing of this process's own, so no AWS credentials, goes in."""
+    image = _image_environment(config)
+    python_path = [
+        str(root / entry.lstrip("/")) if entry.startswith("/") else entry
+        for entry in image.get("PYTHONPATH", "").split(":")
+        if entry
+    ]
+    return {
+        "LANG": "C.UTF-8",
+        "TMPDIR": tempfile.gettempdir(),
+        "PYTHONUNBUFFERED": "1",
+        **image,
+        **plan.environment,
+        "PATH": os.defpath,
+        "HOME": str(root),
+        **({"PYTHONPATH": ":".join(python_path)} if python_path else {}),
+        "SM_MODEL_DIR": str(plan.model_folder),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _read_lines(pipe: IO[bytes], on_line: Callable[[str], None]) -> None:
+    with pipe:
+        for line in pipe:
+            on_line(line.decode("utf-8", "replace").rstrip("\n"))

@@ -1,0 +1,60 @@
+"""What was asked of the server: who did what, never with which content."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from typing import Any
+
+from airflow_sm_hosting.local.protocol import now
+
+# A day of polling; the oldest entries go first.
+_MAX_ENTRIES = 100_000
+
+
+class RequestLog:
+    """The requests since the start or the last ``clear``, in the order of their answers.
+
+    Bodies, environments and query strings are never kept.
+    """
+
+    def __init__(self) -> None:
+        self._entries: deque[dict[str, Any]] = deque(maxlen=_MAX_ENTRIES)
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def add(
+        self,
+        *,
+        service: str,
+        operation: str,
+        mutating: bool,
+        status: int,
+        error: str | None,
+        resource: str | None,
+    ) -> None:
+        """Note one answered request."""
+        with self._lock:
+            self._entries.append(
+                {
+                    "number": next(self._numbers),
+                    "time": now().isoformat(),
+                    "service": service,
+                    "operation": operation,
+                    "mutating": mutating,
+                    "status": status,
+                    "error": error,
+                    "resource": resource,
+                }
+            )
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the entries, oldest first."""
+        with self._lock:
+            return list(self._entries)
+
+    def clear(self) -> None:
+        """Forget the entries; numbers go on."""
+        with self._lock:
+            self._entries.clear()

@@ -1,0 +1,104 @@
+"""The process of the local AWS: ``python -m airflow_sm_hosting.local.server``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import secrets
+import signal
+import string
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+LOG = logging.getLogger(__name__)
+
+ACCESS_KEY_VARIABLE = "SM_HOSTING_LOCAL_ACCESS_KEY"
+
+
+def new_access_key() -> str:
+    """Return a random access key, in the shape of AWS's own."""
+    alphabet = string.ascii_uppercase + string.digits
+    return "LOCAL" + "".join(secrets.choice(alphabet) for _ in range(15))
+
+
+def serve(
+    *,
+    port: int,
+    engine: str,
+    access_key: str,
+    region: str,
+    transition_seconds: float,
+    on_ready: Callable[[dict[str, Any]], None],
+    stop: threading.Event | None = None,
+) -> None:
+    """Serve until a signal or ``stop``, then take everything down.
+
+    :param on_ready: Called once with port, engine and process id, when requests are answered.
+    """
+    from airflow_sm_hosting.local.app import LocalAwsApp
+    from airflow_sm_hosting.local.http_server import make_http_server
+
+    stopped = stop or threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    app = LocalAwsApp(
+        access_key=access_key, region=region, engine=engine, transition_seconds=transition_seconds
+    )
+    try:
+        server = make_http_server(port, app)
+        app.start(server.port)
+        threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+        on_ready({"port": server.port, "engine": app.engine.name, "pid": os.getpid()})
+        stopped.wait()
+        server.shutdown()
+        server.server_close()
+    finally:
+        app.close()
+
+
+def main() -> None:
+    """Run the server; it says on standard output, in one line of JSON, when it is ready."""
+    parser = argparse.ArgumentParser(prog="python -m airflow_sm_hosting.local.server")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--transition-seconds", type=float, default=0.5)
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="end when the process that started this one does"
+    )
+    options = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    stop = threading.Event()
+    if options.until_stdin_closes:
+        threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
+    serve(
+        port=options.port,
+        engine=options.engine,
+        # Not an argument: those are shown to every user of the computer.
+        access_key=os.environ.pop(ACCESS_KEY_VARIABLE, "") or new_access_key(),
+        region=options.region,
+        transition_seconds=options.transition_seconds,
+        on_ready=_say_ready,
+        stop=stop,
+    )
+
+
+def _say_ready(ready: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+
+
+def _wait_for_parent(stop: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+if __name__ == "__main__":
+    main()
