@@ -2,4 +2,106 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.operators.build_image import BuildImageOperator
+    from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
+    from airflow_sm_hosting.operators.create_alarm import (
+        CreateEndpointAlarmOperator,
+        CreateLatencyAlarmOperator,
+    )
+    from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
+    from airflow_sm_hosting.operators.create_model import CreateModelOperator
+    from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
+    from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+    from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
+    from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+    from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
+    from airflow_sm_hosting.spec.metric import EndpointMetric
+    from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
+    from airflow_sm_hosting.spec.scaling import (
+        InvocationsScaling,
+        ScheduledScaling,
+        StepScaling,
+        TargetTrackingScaling,
+    )
+    from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
+    from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
+
+#: Where each public name lives; it is imported when it is first used.
+_MODULES = {
+    "AllAtOnce": "spec.rollout",
+    "BuildImageOperator": "operators.build_image",
+    "Canary": "spec.rollout",
+    "ConfigureAutoscalingOperator": "operators.configure_autoscaling",
+    "ContainerDefinition": "spec.container",
+    "ContainerImage": "spec.container",
+    "CreateEndpointAlarmOperator": "operators.create_alarm",
+    "CreateEndpointConfigOperator": "operators.create_endpoint_config",
+    "CreateLatencyAlarmOperator": "operators.create_alarm",
+    "CreateModelOperator": "operators.create_model",
+    "DeleteEndpointOperator": "operators.delete_endpoint",
+    "DeployEndpointOperator": "operators.deploy_endpoint",
+    "EndpointInServiceSensor": "sensors.endpoint",
+    "EndpointMetric": "spec.metric",
+    "InstanceProductionVariant": "spec.variant",
+    "InvocationsScaling": "spec.scaling",
+    "InvokeEndpointOperator": "operators.invoke_endpoint",
+    "Linear": "spec.rollout",
+    "ModelData": "spec.container",
+    "ModelHostingTaskGroup": "task_groups.model_hosting",
+    "Rolling": "spec.rollout",
+    "ScheduledScaling": "spec.scaling",
+    "ServerlessProductionVariant": "spec.variant",
+    "StepScaling": "spec.scaling",
+    "TargetTrackingScaling": "spec.scaling",
+    "UploadModelDataOperator": "operators.upload_model_data",
+}
+
+__all__ = [
+    "AllAtOnce",
+    "BuildImageOperator",
+    "Canary",
+    "ConfigureAutoscalingOperator",
+    "ContainerDefinition",
+    "ContainerImage",
+    "CreateEndpointAlarmOperator",
+    "CreateEndpointConfigOperator",
+    "CreateLatencyAlarmOperator",
+    "CreateModelOperator",
+    "DeleteEndpointOperator",
+    "DeployEndpointOperator",
+    "EndpointInServiceSensor",
+    "EndpointMetric",
+    "InstanceProductionVariant",
+    "InvocationsScaling",
+    "InvokeEndpointOperator",
+    "Linear",
+    "ModelData",
+    "ModelHostingTaskGroup",
+    "Rolling",
+    "ScheduledScaling",
+    "ServerlessProductionVariant",
+    "StepScaling",
+    "TargetTrackingScaling",
+    "UploadModelDataOperator",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -28,6 +28,10 @@ class Outcome(StrEnum):
     DEPLOYED = "deployed"
     ROLLED_BACK = "rolled_back"
     FAILED = "failed"
+    #: The time budget ended first.
+    TIMED_OUT = "timed_out"
+    #: AWS refused to describe the endpoint, for a reason that waiting does not mend.
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,6 @@ class Expected:
 
     :param endpoint_name: The endpoint.
     :param endpoint_config_name: The config that is to serve.
-    :param previous_endpoint_config_name: The config that served before; None for a new endpoint.
     :param modified_before: ``LastModifiedTime`` before the call, in ISO format; None for a new or a joined endpoint.
     :param begun: Whether the deployment was seen to begin. Right after UpdateEndpoint a describe may still answer the state
         before it, which must not be read as a rollback.
@@ -44,7 +47,6 @@ class Expected:
 
     endpoint_name: str
     endpoint_config_name: str
-    previous_endpoint_config_name: str | None = None
     modified_before: str | None = None
     begun: bool = False
 

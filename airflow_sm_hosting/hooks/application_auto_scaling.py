@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
 from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.hooks.errors import error_code
 
 NAMESPACE = "sagemaker"
 INSTANCE_COUNT = "sagemaker:variant:DesiredInstanceCount"
@@ -38,6 +43,23 @@ class ApplicationAutoScalingHook(SharedClients):
     def scheduled_actions(self, resource_id: str) -> list[dict[str, Any]]:
         """Return a resource's scheduled actions (``application-autoscaling:DescribeScheduledActions``)."""
         return self._all("describe_scheduled_actions", "ScheduledActions", ResourceId=resource_id)
+
+    def until_registered(self, call: Callable[[], Any]) -> Any:
+        """Make a call again while the service is changing the same target, or does not see it yet.
+
+        ConcurrentUpdateException and ObjectNotFoundException right after registering are both passing
+        (RegisterScalableTarget and PutScalingPolicy documentation).
+        """
+        passing = ("ConcurrentUpdateException", "ObjectNotFoundException", "InternalServiceException")
+        retrying = Retrying(
+            retry=retry_if_exception(
+                lambda error: isinstance(error, ClientError) and error_code(error) in passing
+            ),
+            wait=wait_exponential_jitter(initial=1, max=5),
+            stop=stop_after_delay(20),
+            reraise=True,
+        )
+        return retrying(call)
 
     def _all(self, operation: str, member: str, **request: Any) -> list[dict[str, Any]]:
         pages = self.conn.get_paginator(operation).paginate(ServiceNamespace=NAMESPACE, **request)

@@ -65,6 +65,9 @@ class SharedClients(AwsBaseHook):
                 self.log.info(
                     "No Airflow connection %r: using the worker's own AWS credentials.", self.aws_conn_id
                 )
+        # Hashed, so that no credential stays readable in a module's global for longer than the client needs it.
+        uri = connection.get_uri() if connection else ""
+        self._connection_fingerprint = hashlib.sha256(uri.encode()).hexdigest()
         return AwsConnectionWrapper(
             conn=connection, region_name=self._region_name, botocore_config=self._config, verify=self._verify
         )
@@ -101,15 +104,18 @@ class SharedClients(AwsBaseHook):
         """Return the account that the credentials belong to (``sts:GetCallerIdentity``)."""
         return str(self.client("sts").get_caller_identity()["Account"])
 
+    @property
+    def conn_dns_suffix(self) -> str:
+        """Return the domain of the Region's partition: ``amazonaws.com``, or ``amazonaws.com.cn`` in China."""
+        resolver = self.get_session(region_name=self.region_name)._session.get_component("endpoint_resolver")
+        return str(resolver.get_partition_dns_suffix(self.conn_partition))
+
     def _get_caller(self, target_function_name: str = "execute") -> str:
         """Name the caller in the user agent, without walking the stack for it (38 ms a client)."""
         return type(self).__name__
 
     def _connection_key(self) -> Hashable:
         wrapper = self.conn_config
-        connection = wrapper.conn.get_uri() if wrapper.conn else ""
-        # Hashed, so that no credential stays readable in a module's global for longer than the client needs it.
-        fingerprint = hashlib.sha256(connection.encode()).hexdigest()
         config = wrapper.botocore_config
         options = repr(sorted(config._user_provided_options.items(), key=str)) if config else ""
-        return (os.getpid(), fingerprint, str(wrapper.verify), options)
+        return (os.getpid(), self._connection_fingerprint, str(wrapper.verify), options)

@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_message, is_absent
+
+#: Seconds after which what SageMaker does not see is taken as absent.
+CONSISTENT_AFTER = 20
 
 
 class SageMakerHostingHook(SharedClients):
@@ -40,14 +44,33 @@ class SageMakerHostingHook(SharedClients):
         pages = self.conn.get_paginator("list_tags").paginate(ResourceArn=arn)
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
-    def reconcile_tags(self, arn: str, wanted: Mapping[str, str]) -> dict[str, str]:
-        """Set the tags that are missing or different, and leave all others alone; return what was there."""
-        found = self.tags(arn)
+    def reconcile_tags(self, arn: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+        """Set the tags that are missing or different (``sagemaker:AddTags``), and leave all others alone."""
         missing = {key: value for key, value in wanted.items() if found.get(key) != value}
         if missing:
             self.conn.add_tags(ResourceArn=arn, Tags=tag_list(missing))
             self.log.info("Tagged %s: %s", arn, ", ".join(sorted(missing)))
-        return found
+
+    def until_consistent(self, call: Callable[[], Any]) -> Any:
+        """Make a call that refers to something made just before, again while SageMaker does not see it yet.
+
+        CreateEndpoint reads its config with eventual consistency, and AWS advises a retry (CreateEndpoint documentation).
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, ClientError) and is_absent(error)),
+            wait=wait_exponential_jitter(initial=1, max=8),
+            stop=stop_after_delay(CONSISTENT_AFTER),
+            reraise=True,
+        )
+        return retrying(call)
+
+    def role_arn(self, role: str | None) -> str | None:
+        """Return the ARN of a role given by name, with or without its path, or by ARN (``iam:GetRole``); None for none."""
+        if not role or role.startswith("arn:"):
+            return role or None
+        # GetRole takes the name alone; a path before it is no ARN.
+        found = self.client("iam").get_role(RoleName=role.rpartition("/")[2])
+        return str(found["Role"]["Arn"])
 
     def delete_model(self, name: str) -> bool:
         """Delete a model; return False when there was none."""

@@ -6,6 +6,7 @@ A check never alters a value.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import re
@@ -200,3 +201,64 @@ def check_unique(where: str, names: Iterable[Any]) -> None:
 def present(**members: Any) -> dict[str, Any]:
     """Return the members that were given: what is None is absent from the AWS request."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def as_boolean(where: str, value: Any) -> bool:
+    """Return a rendered boolean: ``"False"`` is False."""
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    check_boolean(where, value)
+    return bool(value)
+
+
+def as_integer(where: str, value: Any, low: int, high: int | None = None) -> int:
+    """Return a rendered whole number."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
+        value = int(value)
+    check_integer(where, value, low, high)
+    return int(value)
+
+
+def as_number(where: str, value: Any, *, low: float | None = None, above: float | None = None) -> float:
+    """Return a rendered number."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):  # the check names what is no number
+            value = float(value)
+    check_number(where, value, low=low, above=above)
+    return float(value)
+
+
+def as_seconds(where: str, value: Any, low: int, high: int | None = None) -> float:
+    """Return a rendered duration in seconds: a number, or a timedelta."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    number = as_number(where, value, low=low)
+    check_number(where, number, low=low, high=high)
+    return number
+
+
+def as_list(where: str, value: Any) -> list[Any]:
+    """Return a rendered list; None is an empty one, and a string is an error: its letters would be taken as entries."""
+    if value is None:
+        return []
+    if isinstance(value, str | dict) or not isinstance(value, Iterable):
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a list.")
+    return list(value)
+
+
+def as_string(where: str, value: Any) -> str:
+    """Return a rendered string; an upstream task that returned nothing gives None or ``"None"``, which is an error."""
+    if not isinstance(value, str) or value.strip() in ("", "None"):
+        raise invalid(where, value, "a string (did the task that it comes from return nothing?)")
+    return value
+
+
+def as_tags(where: str, value: Any) -> dict[str, str]:
+    """Return rendered tags as a dict; AWS's list of Key and Value is taken too."""
+    if value is None:
+        return {}
+    if isinstance(value, list | tuple):
+        value = {tag["Key"]: tag["Value"] for tag in value}
+    if not isinstance(value, dict):
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a dict of strings to strings.")
+    return {str(key): str(item) for key, item in value.items()}

@@ -1,0 +1,90 @@
+"""The four AWS parameters that every operator, sensor and trigger takes, and the hooks made from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_hosting.spec.rules import as_boolean
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
+    from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
+    from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+    from airflow_sm_hosting.hooks.s3 import ModelDataHook
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
+
+DEFAULT_CONNECTION = "aws_default"
+AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
+
+
+class AwsParameters:
+    """What holds ``aws_conn_id``, ``region_name``, ``verify`` and ``botocore_config``; hooks are made when they are used."""
+
+    aws_conn_id: str | None
+    region_name: str | None
+    verify: bool | str | None
+    botocore_config: dict[str, Any] | None
+
+    @property
+    def aws_parameters(self) -> dict[str, Any]:
+        """Return the four as the parameters of an operator or a trigger."""
+        return {
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+        }
+
+    @property
+    def sagemaker_hook(self) -> SageMakerHostingHook:
+        """Return the hook of SageMaker's control plane."""
+        from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+
+        return SageMakerHostingHook(**self._hook_parameters())
+
+    @property
+    def runtime_hook(self) -> SageMakerRuntimeHook:
+        """Return the hook that invokes endpoints."""
+        from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
+
+        return SageMakerRuntimeHook(**self._hook_parameters())
+
+    @property
+    def cloudwatch_hook(self) -> CloudWatchHook:
+        """Return the hook of CloudWatch."""
+        from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
+
+        return CloudWatchHook(**self._hook_parameters())
+
+    @property
+    def auto_scaling_hook(self) -> ApplicationAutoScalingHook:
+        """Return the hook of Application Auto Scaling."""
+        from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
+
+        return ApplicationAutoScalingHook(**self._hook_parameters())
+
+    @property
+    def model_data_hook(self) -> ModelDataHook:
+        """Return the hook of S3."""
+        from airflow_sm_hosting.hooks.s3 import ModelDataHook
+
+        return ModelDataHook(**self._hook_parameters())
+
+    def ecr_hook(self, region_name: str | None = None) -> EcrRepositoryHook:
+        """Return the hook of ECR, in another Region if one is named."""
+        from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+
+        parameters = self._hook_parameters()
+        return EcrRepositoryHook(**{**parameters, "region_name": region_name or parameters["region_name"]})
+
+    def _hook_parameters(self) -> dict[str, Any]:
+        verify = self.verify
+        if isinstance(verify, str) and verify.lower() in ("true", "false"):
+            verify = as_boolean("verify", verify)
+        return {
+            # What Jinja makes of None.
+            "aws_conn_id": None if self.aws_conn_id in ("None", "") else self.aws_conn_id,
+            "region_name": None if self.region_name in ("None", "") else self.region_name,
+            "verify": verify,
+            "config": self.botocore_config,
+        }

@@ -1,0 +1,40 @@
+"""One operator a file; each is imported when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.operators.build_image import BuildImageOperator
+    from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
+    from airflow_sm_hosting.operators.create_alarm import (
+        CreateEndpointAlarmOperator,
+        CreateLatencyAlarmOperator,
+    )
+    from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
+    from airflow_sm_hosting.operators.create_model import CreateModelOperator
+    from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
+    from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+    from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
+
+__all__ = [
+    "BuildImageOperator",
+    "ConfigureAutoscalingOperator",
+    "CreateEndpointAlarmOperator",
+    "CreateEndpointConfigOperator",
+    "CreateLatencyAlarmOperator",
+    "CreateModelOperator",
+    "DeleteEndpointOperator",
+    "DeployEndpointOperator",
+    "InvokeEndpointOperator",
+    "UploadModelDataOperator",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import airflow_sm_hosting
+
+    return getattr(airflow_sm_hosting, name)

@@ -1,0 +1,64 @@
+"""What all operators of this package share: the AWS parameters, and how details are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: Key of the second XCom, beside ``return_value``.
+DETAILS = "details"
+
+
+class SageMakerHostingBaseOperator(AwsParameters, BaseOperator):
+    """Base of the operators.
+
+    :param aws_conn_id: The Airflow connection used for AWS credentials (default: ``aws_default``). None, and an ``aws_default`` that
+        does not exist, mean the worker's own credentials; any other id that does not exist is an error. (templated)
+    :param region_name: AWS Region (default: the connection's). (templated)
+    :param verify: Whether to verify TLS certificates, or the path of a CA bundle (default: the connection's). (templated)
+    :param botocore_config: Configuration of the botocore clients as a dict (default: the connection's ``config_kwargs``).
+    """
+
+    template_fields: Sequence[str] = AWS_FIELDS
+    ui_color = "#e8f0fb"
+
+    def __init__(
+        self,
+        *,
+        aws_conn_id: str | None = DEFAULT_CONNECTION,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def path_beside_dag(self, path: str) -> Path:
+        """Return a path; a relative one is taken from the folder of the DAG file, wherever its bundle lies."""
+        given = Path(path).expanduser()
+        if given.is_absolute():
+            return given
+        fileloc = self.dag.fileloc if self.has_dag() else ""
+        if not fileloc:
+            raise InvalidSpecError(
+                f"{path!r} is a relative path, and the task has no DAG file to take it from."
+            )
+        return Path(fileloc).parent / given
+
+    @staticmethod
+    def tell_details(context: Context, details: dict[str, Any]) -> None:
+        """Push what there is to know beside the return value, as plain JSON."""
+        context["ti"].xcom_push(key=DETAILS, value=details)

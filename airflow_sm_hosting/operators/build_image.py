@@ -1,0 +1,176 @@
+"""Build a container image and push it to ECR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.container import PLATFORMS, REPOSITORY_PATTERN, TAG_PATTERN
+from airflow_sm_hosting.spec.rules import (
+    as_boolean,
+    as_list,
+    as_string,
+    check_one_of,
+    check_text,
+    is_rendered_later,
+)
+from airflow_sm_hosting.spec.tags import OURS
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+    from airflow_sm_hosting.images.recipe import BuildRecipe
+
+BUILDERS = ("auto", "docker", "assembler")
+#: The tag under which what was built is found again: it says what the image was built from.
+FINGERPRINT_TAG = "sm-hosting-{fingerprint:.32}"
+
+
+class BuildImageOperator(SageMakerHostingBaseOperator):
+    """Build an image from a folder with a Dockerfile and push it to ECR, unless the same was built before.
+
+    What decides is the content of the folder (as ``.dockerignore`` leaves it), and the parameters of the build: the image carries
+    their digest as a tag, and a rerun that finds it builds and pushes nothing. A base image that moved is not noticed: pin
+    it by digest in the Dockerfile. SageMaker refuses OCI manifests; an image pushed with one is pushed again with Docker's.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:BuildImageOperator`, and
+        https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+
+    :param directory: The folder; a relative path is taken from the folder of the DAG file. (templated)
+    :param repository_name: The ECR repository, without the registry's host. (templated)
+    :param dockerfile: The Dockerfile, relative to the folder (default: ``Dockerfile``). (templated)
+    :param build_args: Values of the Dockerfile's ``ARG`` instructions; shown as they are, so no place for secrets. (templated)
+    :param target: The stage of a multi-stage Dockerfile to build (default: the last). (templated)
+    :param platform: ``linux/amd64`` (default), or ``linux/arm64`` for Graviton instances. (templated)
+    :param labels: Labels of the image. (templated)
+    :param cache_from: Images whose layers may be reused. (templated)
+    :param image_tag: A tag to give the image beside ours (default: none). (templated)
+    :param create_repository: Whether the repository is made when it does not exist (default: True).
+    :param builder: ``docker`` (the Docker Engine), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (default: the
+        engine if one answers).
+    :raises InvalidSpecError: When folder or Dockerfile are not there, or a value can never work.
+    :raises ImageBuildError: When the image cannot be built or pushed.
+    :raises NotFoundError: When the repository does not exist and is not to be made.
+    :return: The image's URI, pinned by digest: ``…/repository@sha256:…``.
+    """
+
+    template_fields: Sequence[str] = (
+        *AWS_FIELDS,
+        "directory",
+        "repository_name",
+        "dockerfile",
+        "build_args",
+        "target",
+        "platform",
+        "labels",
+        "cache_from",
+        "image_tag",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"build_args": "json", "labels": "json"}
+
+    def __init__(
+        self,
+        *,
+        directory: str,
+        repository_name: str,
+        dockerfile: str = "Dockerfile",
+        build_args: Any = None,
+        target: str | None = None,
+        platform: str = "linux/amd64",
+        labels: Any = None,
+        cache_from: Any = None,
+        image_tag: str | None = None,
+        create_repository: bool = True,
+        builder: str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        where = "BuildImageOperator"
+        check_text(
+            f"{where}: repository_name",
+            repository_name,
+            pattern=REPOSITORY_PATTERN,
+            max_length=256,
+            allowed="an ECR repository's name, lower case, without host and tag",
+        )
+        if image_tag is not None:
+            check_text(
+                f"{where}: image_tag",
+                image_tag,
+                pattern=TAG_PATTERN,
+                allowed="1 to 128 letters, digits, '.', '_' and '-'",
+            )
+        check_one_of(f"{where}: platform", platform, PLATFORMS)
+        check_one_of(f"{where}: builder", builder, BUILDERS)
+        for name, value in (("build_args", build_args), ("labels", labels)):
+            if value is not None and not is_rendered_later(value) and not isinstance(value, dict):
+                raise InvalidSpecError(
+                    f"{where}: {name} is a {type(value).__name__}; allowed: a dict of strings."
+                )
+        super().__init__(**kwargs)
+        self.directory = directory
+        self.repository_name = repository_name
+        self.dockerfile = dockerfile
+        self.build_args = build_args
+        self.target = target
+        self.platform = platform
+        self.labels = labels
+        self.cache_from = cache_from
+        self.image_tag = image_tag
+        self.create_repository = create_repository
+        self.builder = builder
+
+    def execute(self, context: Context) -> str:
+        """Look for the image of this content; build and push it if it is not there."""
+        recipe = self._recipe()
+        tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
+        repository = as_string("repository_name", self.repository_name)
+        wanted_tag = self.image_tag if self.image_tag not in (None, "", "None") else None
+
+        hook = self.ecr_hook()
+        if as_boolean("create_repository", self.create_repository):
+            uri = hook.ensure_repository(repository, OURS)
+        else:
+            uri = hook.repository_uri(repository)
+        asked = [tag, *([wanted_tag] if wanted_tag else [])]
+        images = hook.images(repository, asked)
+        built = tag not in images
+        if built:
+            self._build(hook, recipe, uri, tag)
+            images = hook.images(repository, asked)
+        else:
+            self.log.info("%s has an image of this content already; nothing to build", uri)
+        digest = images[tag]["imageId"]["imageDigest"]
+        if wanted_tag and images.get(wanted_tag, {}).get("imageId", {}).get("imageDigest") != digest:
+            hook.tag_image(repository, images[tag], wanted_tag)
+        self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": asked})
+        return f"{uri}@{digest}"
+
+    def _recipe(self) -> BuildRecipe:
+        from airflow_sm_hosting.images.context import BuildContext
+        from airflow_sm_hosting.images.recipe import BuildRecipe
+
+        directory = self.path_beside_dag(as_string("directory", self.directory))
+        target = self.target if self.target not in ("", "None") else None
+        return BuildRecipe(
+            context=BuildContext(directory, dockerfile=self.dockerfile),
+            build_args={str(key): str(value) for key, value in (self.build_args or {}).items()},
+            target=target,
+            platform=self.platform,
+            labels={str(key): str(value) for key, value in (self.labels or {}).items()},
+            cache_from=tuple(as_list("cache_from", self.cache_from)),
+        )
+
+    def _build(self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str) -> None:
+        from airflow_sm_hosting.images.builders import Destination, select_builder
+
+        credentials = hook.get_temporary_credentials()[0]
+        destination = Destination(
+            repository_uri=uri, tag=tag, username=credentials.username, password=credentials.password
+        )
+        select_builder(self.builder, log=self.log).build_and_push(recipe, destination, self.log)

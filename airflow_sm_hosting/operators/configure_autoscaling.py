@@ -1,0 +1,214 @@
+"""Configure autoscaling of a production variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_sm_hosting.deployment.difference import differences
+from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.rules import (
+    as_integer,
+    as_list,
+    as_string,
+    check_integer,
+    check_name,
+    is_rendered_later,
+)
+from airflow_sm_hosting.spec.scaling import policy_request
+from airflow_sm_hosting.spec.tags import OURS
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
+
+
+class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
+    """Make a production variant a scalable target, with policies and scheduled actions; write only what differs.
+
+    Uses ``application-autoscaling:RegisterScalableTarget``, ``PutScalingPolicy`` and ``PutScheduledAction``.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:ConfigureAutoscalingOperator`, and
+        https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
+
+    :param endpoint_name: Name of the endpoint. (templated)
+    :param variant_name: Name of the production variant; burstable instance types (``ml.t2.…``) cannot be scaled. (templated)
+    :param max_capacity: Greatest number of instances, 1 or more. (templated)
+    :param min_capacity: Least number of instances, at most ``max_capacity`` (default: the variant's initial instance count; 0 is
+        taken at its word). (templated)
+    :param policies: :class:`~airflow_sm_hosting.InvocationsScaling`, :class:`~airflow_sm_hosting.TargetTrackingScaling`,
+        :class:`~airflow_sm_hosting.StepScaling`, or dicts in the shape of PutScalingPolicy. (templated)
+    :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, or dicts in the shape of PutScheduledAction. (templated)
+    :raises InvalidSpecError: For what the service would refuse, before the first call that changes anything.
+    :raises NotFoundError: When the endpoint or its variant does not exist.
+    :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
+    """
+
+    template_fields: Sequence[str] = (
+        *AWS_FIELDS,
+        "endpoint_name",
+        "variant_name",
+        "max_capacity",
+        "min_capacity",
+        "policies",
+        "scheduled_actions",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"policies": "json", "scheduled_actions": "json"}
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        variant_name: str,
+        max_capacity: int | str,
+        min_capacity: int | str | None = None,
+        policies: Any = (),
+        scheduled_actions: Any = (),
+        **kwargs: Any,
+    ) -> None:
+        where = "ConfigureAutoscalingOperator"
+        check_name(f"{where}: endpoint_name", endpoint_name)
+        check_name(f"{where}: variant_name", variant_name)
+        check_integer(f"{where}: max_capacity", max_capacity, 1)
+        if min_capacity is not None:
+            literal = isinstance(max_capacity, int)
+            check_integer(
+                f"{where}: min_capacity (at most max_capacity)",
+                min_capacity,
+                0,
+                max_capacity if literal else None,  # type: ignore[arg-type]
+            )
+        for name, value in (("policies", policies), ("scheduled_actions", scheduled_actions)):
+            if not is_rendered_later(value) and not isinstance(value, list | tuple):
+                raise InvalidSpecError(f"{where}: {name} is a {type(value).__name__}; allowed: a list.")
+        super().__init__(**kwargs)
+        self.endpoint_name = endpoint_name
+        self.variant_name = variant_name
+        self.max_capacity = max_capacity
+        self.min_capacity = min_capacity
+        self.policies = policies
+        self.scheduled_actions = scheduled_actions
+
+    def execute(self, context: Context) -> str:
+        """Read what is there, and write what differs."""
+        from airflow_sm_hosting.hooks.application_auto_scaling import (
+            INSTANCE_COUNT,
+            NAMESPACE,
+            variant_resource_id,
+        )
+        from airflow_sm_hosting.hooks.requests import prepared
+
+        endpoint = as_string("endpoint_name", self.endpoint_name)
+        variant = as_string("variant_name", self.variant_name)
+        resource_id = variant_resource_id(endpoint, variant)
+        place = {
+            "ServiceNamespace": NAMESPACE,
+            "ResourceId": resource_id,
+            "ScalableDimension": INSTANCE_COUNT,
+        }
+        maximum = as_integer("max_capacity", self.max_capacity, 1)
+        minimum = self._minimum(endpoint, variant, maximum)
+
+        def checked(operation: str, members: dict[str, Any]) -> dict[str, Any]:
+            return prepared("application-autoscaling", operation, {**place, **members})
+
+        target = checked("RegisterScalableTarget", {"MinCapacity": minimum, "MaxCapacity": maximum})
+        policies = [
+            checked("PutScalingPolicy", policy_request(policy, endpoint_name=endpoint, variant_name=variant))
+            for policy in as_list("policies", self.policies)
+        ]
+        actions = [
+            checked("PutScheduledAction", dict(action))
+            for action in as_list("scheduled_actions", self.scheduled_actions)
+        ]
+
+        hook = self.auto_scaling_hook
+        written = [
+            *self._register(hook, target),
+            *self._put_policies(hook, policies),
+            *self._put_actions(hook, actions),
+        ]
+        if not written:
+            self.log.info("Autoscaling of %s is as asked; nothing to do", resource_id)
+        self.tell_details(
+            context,
+            {
+                "min_capacity": minimum,
+                "max_capacity": maximum,
+                "policies": [policy["PolicyName"] for policy in policies],
+                "written": written,
+            },
+        )
+        return resource_id
+
+    def _minimum(self, endpoint: str, variant: str, maximum: int) -> int:
+        """Return the least capacity: as given, or the initial count that the endpoint's config has (the CDK's default)."""
+        if self.min_capacity not in (None, "", "None"):
+            return as_integer("min_capacity (at most max_capacity)", self.min_capacity, 0, maximum)
+        hook = self.sagemaker_hook
+        described = hook.describe_endpoint(endpoint)
+        if described is None:
+            raise NotFoundError(f"There is no endpoint {endpoint!r}.")
+        config = hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
+        variants = {item["VariantName"]: item for item in config.get("ProductionVariants", [])}
+        if variant not in variants:
+            raise NotFoundError(
+                f"Endpoint {endpoint} has no variant {variant!r}; it has: {', '.join(variants) or 'none'}."
+            )
+        initial = int(variants[variant].get("InitialInstanceCount") or 1)
+        if initial > maximum:
+            raise InvalidSpecError(
+                f"max_capacity is {maximum}, less than the {initial} initial instances of variant {variant}; "
+                f"allowed: {initial} or more, or a min_capacity."
+            )
+        return initial
+
+    def _register(self, hook: ApplicationAutoScalingHook, target: dict[str, Any]) -> list[str]:
+        found = [
+            item
+            for item in hook.scalable_targets([target["ResourceId"]])
+            if item["ScalableDimension"] == target["ScalableDimension"]
+        ]
+        if found and not differences(target, found[0]):
+            return []
+        hook.until_registered(
+            lambda: hook.conn.register_scalable_target(**target, **({} if found else {"Tags": OURS}))
+        )
+        self.log.info(
+            "%s scales from %d to %d", target["ResourceId"], target["MinCapacity"], target["MaxCapacity"]
+        )
+        return ["scalable target"]
+
+    def _put_policies(self, hook: ApplicationAutoScalingHook, policies: list[dict[str, Any]]) -> list[str]:
+        if not policies:
+            return []
+        found = {policy["PolicyName"]: policy for policy in hook.scaling_policies(policies[0]["ResourceId"])}
+        written = []
+        for policy in policies:
+            lines = differences(policy, found.get(policy["PolicyName"], {}))
+            if lines:
+                hook.until_registered(lambda policy=policy: hook.conn.put_scaling_policy(**policy))  # type: ignore[misc]
+                self.log.info("Put policy %s: %s", policy["PolicyName"], "; ".join(lines))
+                written.append(f"policy {policy['PolicyName']}")
+        return written
+
+    def _put_actions(self, hook: ApplicationAutoScalingHook, actions: list[dict[str, Any]]) -> list[str]:
+        if not actions:
+            return []
+        found = {
+            action["ScheduledActionName"]: action
+            for action in hook.scheduled_actions(actions[0]["ResourceId"])
+        }
+        written = []
+        for action in actions:
+            lines = differences(action, found.get(action["ScheduledActionName"], {}))
+            if lines:
+                hook.until_registered(lambda action=action: hook.conn.put_scheduled_action(**action))  # type: ignore[misc]
+                self.log.info("Put scheduled action %s: %s", action["ScheduledActionName"], "; ".join(lines))
+                written.append(f"scheduled action {action['ScheduledActionName']}")
+        return written

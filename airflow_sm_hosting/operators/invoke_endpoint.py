@@ -1,0 +1,138 @@
+"""Invoke an endpoint: the smoke test of a deployment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.rules import as_boolean, as_string, check_name, present
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: InvokeEndpoint, Body (botocore, sagemaker-runtime).
+MAX_BODY_BYTES = 6_291_456
+#: What of an answer goes into ``details``, and into an error's text.
+MAX_PUSHED_BYTES = 16_384
+MAX_TOLD_CHARACTERS = 500
+
+
+class InvokeEndpointOperator(SageMakerHostingBaseOperator):
+    """Invoke an endpoint once, and hold the answer against what is expected (``sagemaker-runtime:InvokeEndpoint``).
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:InvokeEndpointOperator`, and the API:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+
+    :param endpoint_name: Name of the endpoint. (templated)
+    :param body: The request: a string or bytes as they are, anything else as JSON; 6291456 bytes at most. (templated)
+    :param content_type: MIME type of the request (default: ``application/json``). (templated)
+    :param accept: MIME type wanted of the answer (default: the container's). (templated)
+    :param target_variant: The variant that answers (default: one by weight). (templated)
+    :param expect: What the answer must be: a string that it must contain, or any other value that it must equal as JSON
+        (default: any answer will do). (templated)
+    :param push_response: Whether the answer is put into ``details``, 16384 bytes of it at most (default: False).
+    :raises InvocationError: When the endpoint does not answer, or not what is expected.
+    :return: The endpoint's name; ``details`` (XCom): variant, content_type, bytes, and the answer if asked for.
+    """
+
+    template_fields: Sequence[str] = (
+        *AWS_FIELDS,
+        "endpoint_name",
+        "body",
+        "content_type",
+        "accept",
+        "target_variant",
+        "expect",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"body": "json", "expect": "json"}
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        body: Any,
+        content_type: str = "application/json",
+        accept: str | None = None,
+        target_variant: str | None = None,
+        expect: Any = None,
+        push_response: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        check_name("InvokeEndpointOperator: endpoint_name", endpoint_name)
+        if target_variant is not None:
+            check_name("InvokeEndpointOperator: target_variant", target_variant)
+        super().__init__(**kwargs)
+        self.endpoint_name = endpoint_name
+        self.body = body
+        self.content_type = content_type
+        self.accept = accept
+        self.target_variant = target_variant
+        self.expect = expect
+        self.push_response = push_response
+
+    def execute(self, context: Context) -> str:
+        """Ask once, and compare."""
+        from botocore.exceptions import ClientError
+
+        from airflow_sm_hosting.hooks.errors import error_code, error_message
+
+        name = as_string("endpoint_name", self.endpoint_name)
+        body = self._encoded()
+        if len(body) > MAX_BODY_BYTES:
+            raise InvalidSpecError(f"body has {len(body)} bytes; allowed: {MAX_BODY_BYTES} at most.")
+        request = present(
+            EndpointName=name,
+            Body=body,
+            ContentType=self.content_type,
+            Accept=self.accept,
+            TargetVariant=self.target_variant,
+        )
+        try:
+            answer = self.runtime_hook.conn.invoke_endpoint(**request)
+        except ClientError as error:
+            raise InvocationError(
+                f"Endpoint {name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}"
+            ) from None
+        content: bytes = answer["Body"].read()
+        variant = answer.get("InvokedProductionVariant")
+        self._compare(name, content)
+        self.log.info(
+            "Endpoint %s answered %d bytes of %s from variant %s",
+            name,
+            len(content),
+            answer.get("ContentType"),
+            variant,
+        )
+        details = {"variant": variant, "content_type": answer.get("ContentType"), "bytes": len(content)}
+        if as_boolean("push_response", self.push_response):
+            details["response"] = content[:MAX_PUSHED_BYTES].decode(errors="replace")
+        self.tell_details(context, details)
+        return name
+
+    def _encoded(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
+        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+
+    def _compare(self, name: str, content: bytes) -> None:
+        if self.expect is None:
+            return
+        text = content.decode(errors="replace")
+        if isinstance(self.expect, str):
+            right, wanted = self.expect in text, f"an answer that contains {self.expect!r}"
+        else:
+            try:
+                right = json.loads(text) == self.expect
+            except ValueError:
+                right = False
+            wanted = f"the JSON {json.dumps(self.expect)}"
+        if not right:
+            raise InvocationError(
+                f"Endpoint {name} answered {text[:MAX_TOLD_CHARACTERS]!r}; expected: {wanted[:MAX_TOLD_CHARACTERS]}."
+            )

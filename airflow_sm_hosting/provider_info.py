@@ -1,0 +1,56 @@
+"""What Airflow asks of an installed provider (entry point ``apache_airflow_provider``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import airflow_sm_hosting
+
+INTEGRATION = "Amazon SageMaker hosting"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, valid under Airflow's ``provider_info.schema.json``."""
+
+    def modules(*names: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [f"airflow_sm_hosting.{name}" for name in names],
+            }
+        ]
+
+    return {
+        "package-name": "airflow-provider-sm-hosting",
+        "name": "SageMaker hosting",
+        "description": "Deploy machine-learning models to Amazon SageMaker hosting.",
+        "versions": [airflow_sm_hosting.__version__],
+        "integrations": [
+            {
+                "integration-name": INTEGRATION,
+                "external-doc-url": "https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html",
+                "tags": ["aws"],
+            }
+        ],
+        "operators": modules(
+            "operators.build_image",
+            "operators.configure_autoscaling",
+            "operators.create_alarm",
+            "operators.create_endpoint_config",
+            "operators.create_model",
+            "operators.delete_endpoint",
+            "operators.deploy_endpoint",
+            "operators.invoke_endpoint",
+            "operators.upload_model_data",
+        ),
+        "sensors": modules("sensors.endpoint"),
+        "hooks": modules(
+            "hooks.application_auto_scaling", "hooks.cloudwatch", "hooks.ecr", "hooks.s3", "hooks.sagemaker"
+        ),
+        "triggers": modules("triggers.endpoint"),
+        "extra-links": [
+            "airflow_sm_hosting.links.AlarmLink",
+            "airflow_sm_hosting.links.EndpointLink",
+            "airflow_sm_hosting.links.EndpointLogsLink",
+        ],
+    }

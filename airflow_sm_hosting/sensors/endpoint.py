@@ -1,0 +1,146 @@
+"""Wait until an endpoint is in service."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from airflow_sm_hosting.deployment.awaited import Awaited, Until
+from airflow_sm_hosting.deployment.verdict import Outcome
+from airflow_sm_hosting.exceptions import DeploymentFailedError
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
+from airflow_sm_hosting.links import EndpointLink
+from airflow_sm_hosting.spec.rules import as_string, check_name
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch, Sighting
+
+
+class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
+    """Wait until an endpoint is ``InService``, on a certain endpoint config if one is named, with no deployment pending.
+
+    An endpoint that does not exist yet is waited for. One that is Failed, OutOfService or UpdateRollbackFailed is an error, with
+    its reason.
+
+    .. seealso::
+        For more information on how to use this sensor, take a look at the guide:
+        :ref:`howto/sensor:EndpointInServiceSensor`, and the API:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+
+    :param endpoint_name: Name of the endpoint. (templated)
+    :param endpoint_config_name: The config that must serve (default: whichever). (templated)
+    :param deferrable: Whether it waits in the triggerer (default: ``[operators] default_deferrable``).
+    :param poke_interval: Seconds, or a timedelta, between two looks (default: 30).
+    :param timeout: Time budget in seconds, or as a timedelta (default: Airflow's ``[sensors] default_timeout``, 7 days).
+    :param aws_conn_id: The Airflow connection used for AWS credentials (default: ``aws_default``). (templated)
+    :param region_name: AWS Region (default: the connection's). (templated)
+    :param verify: Whether to verify TLS certificates, or the path of a CA bundle. (templated)
+    :param botocore_config: Configuration of the botocore clients as a dict.
+    :raises DeploymentFailedError: When the endpoint failed.
+    :raises AirflowSensorTimeout: When the time budget ended first, as with every sensor.
+    """
+
+    template_fields: Sequence[str] = (*AWS_FIELDS, "endpoint_name", "endpoint_config_name")
+    operator_extra_links = (EndpointLink(),)
+    ui_color = "#e8f0fb"
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        endpoint_config_name: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float | timedelta = 30,
+        aws_conn_id: str | None = DEFAULT_CONNECTION,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_name("EndpointInServiceSensor: endpoint_name", endpoint_name)
+        if endpoint_config_name is not None:
+            check_name("EndpointInServiceSensor: endpoint_config_name", endpoint_config_name)
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.endpoint_name = endpoint_name
+        self.endpoint_config_name = endpoint_config_name
+        self.deferrable = deferrable
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self._watch: EndpointWatch | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Wait in this process, or give the wait to the triggerer."""
+        hook = self.sagemaker_hook
+        for link in self.operator_extra_links:
+            link.persist(
+                context,
+                partition=hook.conn_partition,
+                region=hook.conn_region_name,
+                endpoint_name=as_string("endpoint_name", self.endpoint_name),
+            )
+        if not self.deferrable:
+            return super().execute(context)
+        from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
+
+        now = time.time()
+        self.defer(
+            trigger=EndpointTrigger(
+                awaited=self._awaited().serialize(),
+                deadline=now + self.timeout,
+                started_at=now,
+                poll_interval=self.poke_interval,
+                **self.aws_parameters,
+            ),
+            method_name="execute_complete",
+        )
+        return None
+
+    def poke(self, context: Context) -> bool:
+        """Look once. The time budget is Airflow's own here, which ends the task when it is used up."""
+        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
+
+        if self._watch is None:
+            self._watch = EndpointWatch(
+                self.sagemaker_hook,
+                self._awaited(),
+                deadline=math.inf,
+                started_at=time.time(),
+                tell=self.log.info,
+            )
+        sighting = self._watch.look()
+        if sighting is None:
+            return False
+        self._conclude(sighting)
+        return True
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
+        """Go on where the deferred wait ended."""
+        from airflow_sm_hosting.hooks.endpoint_watch import Sighting
+
+        self._conclude(Sighting(**event))
+
+    def _awaited(self) -> Awaited:
+        config = self.endpoint_config_name
+        return Awaited(
+            Until.IN_SERVICE,
+            as_string("endpoint_name", self.endpoint_name),
+            None if config in (None, "", "None") else config,
+        )
+
+    def _conclude(self, sighting: Sighting) -> None:
+        if sighting.outcome == Outcome.TIMED_OUT:
+            raise AirflowSensorTimeout(sighting.message)
+        if sighting.outcome != Outcome.DEPLOYED:
+            raise DeploymentFailedError(sighting.message)
+        self.log.info("%s", sighting.message)

@@ -1,0 +1,23 @@
+"""The tags that mark what this package made, and carry what it must find again."""
+
+from __future__ import annotations
+
+#: On everything that we make: whose it is. Its presence with this value is what "ours" means.
+MANAGED_BY = "sm-hosting:managed-by"
+PACKAGE = "airflow-provider-sm-hosting"
+
+#: On models and endpoint configs: the SHA-256 of their canonical request (tells content apart where an exact name was asked for).
+CONTENT_DIGEST = "sm-hosting:content-digest"
+
+#: On endpoints: the config that served before the last deployment, for a rollback; SageMaker forgets it.
+PREVIOUS_ENDPOINT_CONFIG = "sm-hosting:previous-endpoint-config"
+
+#: On endpoints: when the DAG run was due that deployed last (its ``run_after``, UTC), so that an older run does not undo it.
+RUN_AFTER = "sm-hosting:run-after"
+
+OURS = {MANAGED_BY: PACKAGE}
+
+
+def is_ours(tags: dict[str, str]) -> bool:
+    """Tell whether a resource's tags mark it as made by this package."""
+    return tags.get(MANAGED_BY) == PACKAGE

@@ -1,0 +1,249 @@
+"""From one description of models, variants, scaling and alarms to the chain of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import TaskGroup
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION
+from airflow_sm_hosting.operators.build_image import BuildImageOperator
+from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
+from airflow_sm_hosting.operators.create_alarm import CreateEndpointAlarmOperator
+from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
+from airflow_sm_hosting.operators.create_model import CreateModelOperator
+from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
+from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.rules import is_rendered_later
+
+
+class ModelHostingTaskGroup(TaskGroup):
+    """Lay out the tasks from folders and artifacts to a live, scaled and alarmed endpoint.
+
+    A ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an
+    :class:`UploadModelDataOperator`; two containers of one folder or artifact share the task. Then come the models, the endpoint
+    config, the deployment, a smoke test if one is asked for, and scaling and alarms.
+
+    .. seealso::
+        For more information on how to use this task group, take a look at the guide:
+        :ref:`howto/task_group:ModelHostingTaskGroup`
+
+    :param endpoint_name: Name of the endpoint. (templated)
+    :param models: The containers of each model, by the model's name: ``{"churn": [ContainerDefinition(…)]}``.
+    :param production_variants: The variants; ``model_name`` is one of ``models``, or the name of a model that exists.
+    :param group_id: Id of the group (default: ``model_hosting``).
+    :param repository_name: ECR repository of the images that are built. (templated)
+    :param bucket_name: Bucket of the artifacts that are uploaded. (templated)
+    :param key_prefix: What their keys begin with (default: nothing). (templated)
+    :param execution_role: Role of the models, as name or ARN (default: none is sent). (templated)
+    :param endpoint_config_name: Name of the config (default: the endpoint's); the digest of its content is added. (templated)
+    :param scaling: Parameters of :class:`ConfigureAutoscalingOperator` by variant:
+        ``{"main": {"max_capacity": 3, "policies": [InvocationsScaling(…)]}}``.
+    :param alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm:
+        ``[{"variant_name": "main", "metric": EndpointMetric.model_latency(), "threshold": …, "evaluation_periods": 3}]``.
+    :param smoke_test: Parameters of :class:`InvokeEndpointOperator`: ``{"body": …, "expect": …}`` (default: none).
+    :param model_options: Further parameters of :class:`CreateModelOperator`.
+    :param endpoint_config_options: Further parameters of :class:`CreateEndpointConfigOperator`.
+    :param deploy_options: Further parameters of :class:`DeployEndpointOperator`, e.g. ``{"rollout": Canary(…)}``.
+    :param tags: Tags of all that is made. (templated)
+    :param aws_conn_id: The Airflow connection used for AWS credentials (default: ``aws_default``). (templated)
+    :param region_name: AWS Region (default: the connection's). (templated)
+    :param verify: Whether to verify TLS certificates, or the path of a CA bundle. (templated)
+    :param botocore_config: Configuration of the botocore clients as a dict.
+    :param kwargs: Parameters of Airflow's ``TaskGroup``.
+    :raises InvalidSpecError: When the description does not fit together.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        models: Mapping[str, Sequence[dict[str, Any]]],
+        production_variants: Sequence[dict[str, Any]],
+        group_id: str = "model_hosting",
+        repository_name: str | None = None,
+        bucket_name: str | None = None,
+        key_prefix: str = "",
+        execution_role: str | None = None,
+        endpoint_config_name: str | None = None,
+        scaling: Mapping[str, Mapping[str, Any]] | None = None,
+        alarms: Sequence[Mapping[str, Any]] = (),
+        smoke_test: Mapping[str, Any] | None = None,
+        model_options: Mapping[str, Any] | None = None,
+        endpoint_config_options: Mapping[str, Any] | None = None,
+        deploy_options: Mapping[str, Any] | None = None,
+        tags: Any = None,
+        aws_conn_id: str | None = DEFAULT_CONNECTION,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(group_id=group_id, **kwargs)
+        self._repository_name = repository_name
+        self._bucket_name = bucket_name
+        self._key_prefix = key_prefix
+        self._aws: dict[str, Any] = {
+            "aws_conn_id": aws_conn_id,
+            "region_name": region_name,
+            "verify": verify,
+            "botocore_config": botocore_config,
+        }
+        self._assets: dict[str, Any] = {}
+        _check_variants(production_variants, scaling or {}, alarms)
+        with self:
+            names = {
+                name: self._create_model(
+                    name, containers, len(models), execution_role, tags, model_options or {}
+                )
+                for name, containers in models.items()
+            }
+            variants = [
+                {**variant, "ModelName": names.get(variant.get("ModelName", ""), variant.get("ModelName"))}
+                if isinstance(variant.get("ModelName"), str)
+                else variant
+                for variant in production_variants
+            ]
+            config = CreateEndpointConfigOperator(
+                task_id="create_endpoint_config",
+                endpoint_config_name=endpoint_config_name or endpoint_name,
+                production_variants=variants,
+                tags=tags,
+                **(endpoint_config_options or {}),
+                **self._aws,
+            )
+            #: The task that deploys; its ``.output`` is the endpoint's name.
+            self.deploy = DeployEndpointOperator(
+                task_id="deploy_endpoint",
+                endpoint_name=endpoint_name,
+                endpoint_config_name=config.output,
+                tags=tags,
+                **(deploy_options or {}),
+                **self._aws,
+            )
+            live: Any = self.deploy
+            if smoke_test is not None:
+                live = InvokeEndpointOperator(
+                    task_id="smoke_test",
+                    endpoint_name=self.deploy.output,
+                    **smoke_test,
+                    **self._aws,
+                )
+            for variant_name, options in (scaling or {}).items():
+                live >> ConfigureAutoscalingOperator(
+                    task_id=_task_id("configure_autoscaling", variant_name, len(scaling or {})),
+                    endpoint_name=self.deploy.output,
+                    variant_name=variant_name,
+                    **options,
+                    **self._aws,
+                )
+            for index, alarm in enumerate(alarms):
+                live >> CreateEndpointAlarmOperator(
+                    task_id=_task_id("create_alarm", str(index + 1), len(alarms)),
+                    endpoint_name=self.deploy.output,
+                    tags=tags,
+                    **alarm,
+                    **self._aws,
+                )
+
+    def _create_model(
+        self,
+        name: str,
+        containers: Sequence[dict[str, Any]],
+        number: int,
+        execution_role: str | None,
+        tags: Any,
+        options: Mapping[str, Any],
+    ) -> Any:
+        made = CreateModelOperator(
+            task_id=_task_id("create_model", name, number),
+            model_name=name,
+            containers=[self._without_assets(container) for container in containers],
+            execution_role=execution_role,
+            tags=tags,
+            **options,
+            **self._aws,
+        )
+        return made.output
+
+    def _without_assets(self, container: dict[str, Any]) -> dict[str, Any]:
+        """Return the container with the outputs of the tasks that make its assets."""
+        completed = dict(container)
+        if kind_of(container.get("Image")) == "ImageAsset":
+            completed["Image"] = self._build(container["Image"])
+        if kind_of(container.get("ModelDataUrl")) == "ModelDataAsset":
+            completed["ModelDataUrl"] = self._upload(container["ModelDataUrl"])
+        return completed
+
+    def _build(self, image: dict[str, Any]) -> Any:
+        repository = image.get("RepositoryName") or self._repository_name
+        if repository is None:
+            raise InvalidSpecError(
+                "repository_name is missing; it is where the image of ContainerImage.from_asset(…) is pushed to."
+            )
+        return self._once(
+            image,
+            "build_image",
+            lambda task_id: BuildImageOperator(
+                task_id=task_id,
+                directory=image["Directory"],
+                repository_name=repository,
+                dockerfile=image.get("Dockerfile", "Dockerfile"),
+                build_args=image.get("BuildArgs"),
+                target=image.get("Target"),
+                platform=image.get("Platform", "linux/amd64"),
+                labels=image.get("Labels"),
+                cache_from=image.get("CacheFrom"),
+                **self._aws,
+            ),
+        )
+
+    def _upload(self, model_data: dict[str, Any]) -> Any:
+        if self._bucket_name is None:
+            raise InvalidSpecError(
+                "bucket_name is missing; it is where the artifact of ModelData.from_asset(…) is uploaded to."
+            )
+        bucket = self._bucket_name
+        return self._once(
+            model_data,
+            "upload_model_data",
+            lambda task_id: UploadModelDataOperator(
+                task_id=task_id,
+                path=model_data["Path"],
+                bucket_name=bucket,
+                key_prefix=self._key_prefix,
+                **self._aws,
+            ),
+        )
+
+    def _once(self, asset: dict[str, Any], task_id: str, make: Any) -> Any:
+        """Return the output of the task that makes an asset, one task for equal assets."""
+        key = f"{task_id}: {sorted(asset.items(), key=str)}"
+        if key not in self._assets:
+            before = sum(known.startswith(f"{task_id}:") for known in self._assets)
+            self._assets[key] = make(f"{task_id}_{before + 1}" if before else task_id).output
+        return self._assets[key]
+
+
+def _task_id(task_id: str, name: str, number: int) -> str:
+    return task_id if number == 1 else f"{task_id}_{name}"
+
+
+def _check_variants(
+    variants: Sequence[dict[str, Any]],
+    scaling: Mapping[str, Any],
+    alarms: Sequence[Mapping[str, Any]],
+) -> None:
+    names = [variant.get("VariantName") for variant in variants]
+    if any(is_rendered_later(name) for name in names):
+        return
+    asked = [*scaling, *(alarm.get("variant_name") for alarm in alarms)]
+    for name in asked:
+        if not is_rendered_later(name) and name not in names:
+            raise InvalidSpecError(
+                f"scaling and alarms name the variant {name!r}; production_variants has: {', '.join(map(str, names))}."
+            )

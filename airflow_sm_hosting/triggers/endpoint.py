@@ -1,0 +1,91 @@
+"""Waits for an endpoint in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
+
+
+class EndpointTrigger(AwsParameters, BaseTrigger):
+    """Wait until an endpoint is as awaited, polling with boto3 in a thread.
+
+    Yields one event, the payload of :class:`airflow_sm_hosting.hooks.endpoint_watch.Sighting`, also for an error that waiting does not
+    mend.
+
+    :param awaited: What is waited for, as ``Awaited.serialize`` writes it.
+    :param deadline: When the time budget ends, in seconds since the epoch.
+    :param started_at: When the wait began, in seconds since the epoch.
+    :param poll_interval: Seconds between two looks.
+    :param aws_conn_id: The Airflow connection used for AWS credentials.
+    :param region_name: AWS Region.
+    :param verify: Whether to verify TLS certificates, or the path of a CA bundle.
+    :param botocore_config: Configuration of the botocore clients.
+    """
+
+    def __init__(
+        self,
+        *,
+        awaited: dict[str, Any],
+        deadline: float,
+        started_at: float,
+        poll_interval: float,
+        aws_conn_id: str | None = DEFAULT_CONNECTION,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.awaited = awaited
+        self.deadline = deadline
+        self.started_at = started_at
+        self.poll_interval = poll_interval
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments that make this trigger again."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "awaited": self.awaited,
+                "deadline": self.deadline,
+                "started_at": self.started_at,
+                "poll_interval": self.poll_interval,
+                **self.aws_parameters,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look, sleep, look again."""
+        from airflow_sm_hosting.hooks.endpoint_watch import sighting_of_error
+
+        try:
+            watch = await asyncio.to_thread(self._watch)
+        except Exception as error:
+            yield TriggerEvent(sighting_of_error(error, self.awaited["endpoint_name"]).serialize())
+            return
+        while (sighting := await asyncio.to_thread(watch.look)) is None:
+            await asyncio.sleep(watch.pause(self.poll_interval))
+        yield TriggerEvent(sighting.serialize())
+
+    def _watch(self) -> EndpointWatch:
+        from airflow_sm_hosting.deployment.awaited import Awaited
+        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
+
+        return EndpointWatch(
+            self.sagemaker_hook,
+            Awaited.deserialize(self.awaited),
+            deadline=self.deadline,
+            started_at=self.started_at,
+            tell=self.log.info,
+        )
