@@ -84,6 +84,7 @@ class RegistryClient:
         self._session.trust_env = not is_loopback(host)
         retry = Retry(
             total=4,
+            connect=2,
             backoff_factor=0.5,
             status_forcelist=sorted(_PASSING),
             allowed_methods={"GET", "HEAD"},

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import tarfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     (folder / "config.yml").write_text(json.dumps(configuration))  # JSON is YAML
     errors = (folder / "log").open("wb")
     process = subprocess.Popen(
-        [str(program), "serve", str(folder / "config.yml")], stderr=subprocess.PIPE, stdout=errors
+        [str(program), "serve", str(folder / "config.yml")], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     try:
         assert process.stderr is not None
@@ -117,12 +118,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
                 break
         else:
             pytest.fail(f"docker-registry did not start:\n{said.decode()}")
-        # Nobody reads on, so it must not have much to say: the level is info, the access log is off.
+        # Somebody has to read on: with the pipe full, the registry would stand still.
+        threading.Thread(target=shutil.copyfileobj, args=(process.stderr, errors), daemon=True).start()
         yield Registry(host)
     finally:
         process.terminate()
         process.wait(timeout=10)
-        errors.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
+from airflow_sm_hosting.images.assembler import ImageAssembler
+from airflow_sm_hosting.images.builders import Destination, select_builder
+from airflow_sm_hosting.images.context import BuildContext
+from airflow_sm_hosting.images.docker_builder import DockerBuilder
+from airflow_sm_hosting.images.recipe import BuildRecipe
+
+Write = Callable[..., Path]
+
+
+def test_without_an_engine_auto_assembles_and_says_so_once(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    assert isinstance(select_builder("auto", log=log), ImageAssembler)
+    assert len(log.lines) == 1
+    assert "No Docker Engine answers" in log.warnings[0]
+    with pytest.raises(ImageBuildError, match="No Docker Engine answers"):
+        select_builder("docker", log=log)
+    with pytest.raises(InvalidSpecError, match="there are: auto, docker, assembler"):
+        select_builder("kaniko", log=log)
+    assert select_builder("assembler", log=log).name == "assembler"
+
+
+@pytest.mark.engine
+class TestEngine:
+    @pytest.fixture
+    def builder(self, engine: docker.DockerClient) -> DockerBuilder:
+        return DockerBuilder.connect()
+
+    @pytest.fixture
+    def destination(self, registry: Any, engine: docker.DockerClient) -> Iterator[Destination]:
+        destination = registry.destination()
+        yield destination
+        for image in engine.images.list(name=destination.repository_uri):
+            engine.images.remove(image.id, force=True)
+
+    def test_auto_takes_the_engine(self, engine: docker.DockerClient, log: Any) -> None:
+        assert select_builder("auto", log=log).name == "docker"
+
+    def test_it_builds_pushes_and_runs(
+        self,
+        builder: DockerBuilder,
+        destination: Destination,
+        engine: docker.DockerClient,
+        write: Write,
+        cat: bytes,
+        log: Any,
+    ) -> None:
+        dockerfile = (
+            "FROM scratch AS one\nARG WHO=nobody\nENV WHO=$WHO\nCOPY cat hello /\n"
+            'RUN ["/cat", "/hello"]\nENTRYPOINT ["/cat"]\nFROM one AS two\nLABEL second=yes\n'
+        )
+        folder = write({"docker/Dockerfile": dockerfile, "x cat": cat, "hello": "hello from the build\n"})
+        recipe = BuildRecipe(
+            BuildContext(folder, dockerfile="docker/Dockerfile"),
+            build_args={"WHO": "someone"},
+            target="one",
+            labels={"team": "ml"},
+        )
+        pushed = builder.build_and_push(recipe, destination, log)
+        assert "hello from the build" in log.text
+        with destination.registry() as client:
+            assert client.head_manifest(destination.repository, "v1") == pushed.digest
+        reference = f"{destination.repository_uri}@{pushed.digest}"
+        assert reference in engine.images.get(f"{destination.repository_uri}:v1").attrs["RepoDigests"]
+        image = engine.images.get(reference)
+        assert image.labels == {"team": "ml"}
+        assert "WHO=someone" in image.attrs["Config"]["Env"]
+        assert engine.containers.run(reference, ["/hello"], remove=True) == b"hello from the build\n"
+        assert builder.build_and_push(recipe, destination, log).digest == pushed.digest
+
+    def test_a_failed_build_is_an_error_with_the_last_lines(
+        self,
+        builder: DockerBuilder,
+        destination: Destination,
+        engine: docker.DockerClient,
+        write: Write,
+        cat: bytes,
+        log: Any,
+    ) -> None:
+        folder = write(
+            {
+                "Dockerfile": 'FROM scratch\nCOPY cat said /\nRUN ["/cat", "/said"]\nRUN ["/none"]\n',
+                "x cat": cat,
+                "said": "said before\n",
+            }
+        )
+        containers = {container.id for container in engine.containers.list(all=True)}
+        with pytest.raises(ImageBuildError, match=r"(?s)could not be built.*/none.*said before"):
+            builder.build_and_push(BuildRecipe(BuildContext(folder)), destination, log)
+        assert {container.id for container in engine.containers.list(all=True)} <= containers
+
+    def test_a_malformed_dockerfile_is_an_error(
+        self, builder: DockerBuilder, destination: Destination, write: Write, log: Any
+    ) -> None:
+        folder = write({"Dockerfile": "FROM scratch\nNONSENSE\n"})
+        with pytest.raises(ImageBuildError, match=r"(?i)unknown instruction"):
+            builder.build_and_push(BuildRecipe(BuildContext(folder)), destination, log)
+
+    def test_secrets_are_not_in_the_log_nor_in_the_error(
+        self, builder: DockerBuilder, destination: Destination, write: Write, cat: bytes, log: Any
+    ) -> None:
+        dockerfile = (
+            'FROM scratch\nARG TOKEN\nCOPY cat /\nRUN ["/cat", "/proc/self/environ"]\nCOPY $TOKEN /\n'
+        )
+        folder = write({"Dockerfile": dockerfile, "x cat": cat})
+        recipe = BuildRecipe(BuildContext(folder), build_args={"TOKEN": "hunter2-is-secret"})
+        with pytest.raises(ImageBuildError, match="could not be built") as caught:
+            builder.build_and_push(recipe, destination, log)
+        assert "TOKEN=***" in log.text
+        assert "hunter2" not in log.text + str(caught.value)
+        assert destination.password not in log.text + str(caught.value)
+
+    def test_a_missing_base_is_named(
+        self, builder: DockerBuilder, destination: Destination, registry: Any, write: Write, log: Any
+    ) -> None:
+        folder = write({"Dockerfile": "ARG BASE\nFROM ${BASE}\nLABEL a=b\n"})
+        base = f"{registry.host}/base/missing:9"
+        with pytest.raises(ImageBuildError, match="base/missing"):
+            builder.build_and_push(
+                BuildRecipe(BuildContext(folder), build_args={"BASE": base}), destination, log
+            )
+
+    def test_a_refused_push_is_an_error_without_the_password(
+        self, builder: DockerBuilder, destination: Destination, write: Write, log: Any
+    ) -> None:
+        refused = Destination(destination.repository_uri, "v1", "AWS", "no-such-password")
+        recipe = BuildRecipe(BuildContext(write({"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})))
+        with pytest.raises(ImageBuildError, match="could not be pushed") as caught:
+            builder.build_and_push(recipe, refused, log)
+        assert "no-such-password" not in log.text + str(caught.value)
+
+    def test_an_image_of_another_platform_is_not_pushed(
+        self,
+        builder: DockerBuilder,
+        destination: Destination,
+        engine: docker.DockerClient,
+        base_image: str,
+        write: Write,
+        log: Any,
+    ) -> None:
+        folder = write({"Dockerfile": f"FROM {base_image}\nLABEL a=b\n"})
+        recipe = BuildRecipe(BuildContext(folder), platform="linux/arm64")
+        with pytest.raises(ImageBuildError):
+            builder.build_and_push(recipe, destination, log)
+        with destination.registry() as client:
+            assert client.head_manifest(destination.repository, "v1") is None
