@@ -11,6 +11,10 @@ _PAIR_KEYS = ("Name", "Key")
 _HIDDEN = "Environment"
 
 
+#: What is told of something that does not exist yet.
+ABSENT = ["it does not exist"]
+
+
 def differences(wanted: Any, described: Any, path: str = "") -> list[str]:
     """Return a line for every member of ``wanted`` that ``described`` does not have equally.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.ecr import EcrHook
@@ -44,31 +44,31 @@ class EcrRepositoryHook(SharedClients, EcrHook):
                 f"ECR has no repository {repository_name!r} in {self.region_name} of registry {registry_id or 'of this account'}."
             ) from None
 
-    def images(
-        self, repository_name: str, tags: Sequence[str], *, registry_id: str | None = None
-    ) -> dict[str, dict[str, Any]]:
-        """Return the images that tags name now, by tag (``ecr:BatchGetImage``, which the right to pull includes).
+    def image(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> dict[str, Any] | None:
+        """Return the image that a tag names now (``ecr:BatchGetImage``, which the right to pull includes), or None.
 
-        A tag, or a repository, that does not exist is left out.
+        A repository that does not exist has no image.
         """
         request: dict[str, Any] = {
             "repositoryName": repository_name,
-            "imageIds": [{"imageTag": tag} for tag in tags],
+            "imageIds": [{"imageTag": tag}],
             "acceptedMediaTypes": list(MANIFEST_MEDIA_TYPES),
         }
         if registry_id:
             request["registryId"] = registry_id
         try:
-            found = self.conn.batch_get_image(**request)["images"]
+            found: list[dict[str, Any]] = self.conn.batch_get_image(**request)["images"]
         except ClientError as error:
             if error_code(error) != "RepositoryNotFoundException":
                 raise
-            return {}
-        return {image["imageId"]["imageTag"]: image for image in found if "imageTag" in image["imageId"]}
+            return None
+        return found[0] if found else None
 
-    def image_digest(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> str | None:
+    def image_digest(
+        self, repository_name: str, tag: str, *, registry_id: str | None = None
+    ) -> str | None:
         """Return the digest that a tag has now, or None when there is no such image."""
-        image = self.images(repository_name, [tag], registry_id=registry_id).get(tag)
+        image = self.image(repository_name, tag, registry_id=registry_id)
         return str(image["imageId"]["imageDigest"]) if image else None
 
     def ensure_repository(self, repository_name: str, tags: Mapping[str, str]) -> str:

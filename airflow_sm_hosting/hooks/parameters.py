@@ -75,7 +75,9 @@ class AwsParameters:
         from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
 
         parameters = self._hook_parameters()
-        return EcrRepositoryHook(**{**parameters, "region_name": region_name or parameters["region_name"]})
+        return EcrRepositoryHook(  # type: ignore[no-untyped-call]
+            **{**parameters, "region_name": region_name or parameters["region_name"]}
+        )
 
     def _hook_parameters(self) -> dict[str, Any]:
         verify = self.verify

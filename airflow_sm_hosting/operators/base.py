@@ -51,7 +51,7 @@ class SageMakerHostingBaseOperator(AwsParameters, BaseOperator):
         given = Path(path).expanduser()
         if given.is_absolute():
             return given
-        fileloc = self.dag.fileloc if self.has_dag() else ""
+        fileloc = self.dag.fileloc if self.has_dag() else ""  # type: ignore[no-untyped-call]
         if not fileloc:
             raise InvalidSpecError(
                 f"{path!r} is a relative path, and the task has no DAG file to take it from."

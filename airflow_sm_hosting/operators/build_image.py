@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.container import PLATFORMS, REPOSITORY_PATTERN, TAG_PATTERN
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+    from airflow_sm_hosting.images.builders import PushedImage
     from airflow_sm_hosting.images.recipe import BuildRecipe
 
 BUILDERS = ("auto", "docker", "assembler")
@@ -137,18 +138,20 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             uri = hook.ensure_repository(repository, OURS)
         else:
             uri = hook.repository_uri(repository)
-        asked = [tag, *([wanted_tag] if wanted_tag else [])]
-        images = hook.images(repository, asked)
-        built = tag not in images
-        if built:
-            self._build(hook, recipe, uri, tag)
-            images = hook.images(repository, asked)
+        found = hook.image(repository, tag)
+        built = found is None
+        if found is None:
+            digest = self._build(hook, recipe, uri, tag).digest
         else:
             self.log.info("%s has an image of this content already; nothing to build", uri)
-        digest = images[tag]["imageId"]["imageDigest"]
-        if wanted_tag and images.get(wanted_tag, {}).get("imageId", {}).get("imageDigest") != digest:
-            hook.tag_image(repository, images[tag], wanted_tag)
-        self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": asked})
+            digest = str(found["imageId"]["imageDigest"])
+        if wanted_tag and hook.image_digest(repository, wanted_tag) != digest:
+            image = found or hook.image(repository, tag)
+            if image is None:
+                raise ImageBuildError(f"{uri}:{tag} was pushed and cannot be found in ECR.")
+            hook.tag_image(repository, image, wanted_tag)
+        tags = [tag, *([wanted_tag] if wanted_tag else [])]
+        self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
         return f"{uri}@{digest}"
 
     def _recipe(self) -> BuildRecipe:
@@ -166,11 +169,11 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             cache_from=tuple(as_list("cache_from", self.cache_from)),
         )
 
-    def _build(self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str) -> None:
+    def _build(self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str) -> PushedImage:
         from airflow_sm_hosting.images.builders import Destination, select_builder
 
         credentials = hook.get_temporary_credentials()[0]
         destination = Destination(
             repository_uri=uri, tag=tag, username=credentials.username, password=credentials.password
         )
-        select_builder(self.builder, log=self.log).build_and_push(recipe, destination, self.log)
+        return select_builder(self.builder, log=self.log).build_and_push(recipe, destination, self.log)

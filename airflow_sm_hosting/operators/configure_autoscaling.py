@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.deployment.difference import differences
+from airflow_sm_hosting.deployment.difference import ABSENT, differences
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -190,7 +190,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         found = {policy["PolicyName"]: policy for policy in hook.scaling_policies(policies[0]["ResourceId"])}
         written = []
         for policy in policies:
-            lines = differences(policy, found.get(policy["PolicyName"], {}))
+            there = found.get(policy["PolicyName"])
+            lines = differences(policy, there) if there else ABSENT
             if lines:
                 hook.until_registered(lambda policy=policy: hook.conn.put_scaling_policy(**policy))  # type: ignore[misc]
                 self.log.info("Put policy %s: %s", policy["PolicyName"], "; ".join(lines))
@@ -206,7 +207,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         }
         written = []
         for action in actions:
-            lines = differences(action, found.get(action["ScheduledActionName"], {}))
+            there = found.get(action["ScheduledActionName"])
+            lines = differences(action, there) if there else ABSENT
             if lines:
                 hook.until_registered(lambda action=action: hook.conn.put_scheduled_action(**action))  # type: ignore[misc]
                 self.log.info("Put scheduled action %s: %s", action["ScheduledActionName"], "; ".join(lines))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.deployment.difference import differences
+from airflow_sm_hosting.deployment.difference import ABSENT, differences
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import AlarmLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -168,7 +168,7 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
                 context, partition=hook.conn_partition, region=hook.conn_region_name, alarm_name=name
             )
         found = hook.describe_metric_alarm(name)
-        lines = differences(request, found) if found else ["it does not exist"]
+        lines = differences(request, found) if found else ABSENT
         if lines:
             # PutMetricAlarm replaces the whole alarm and keeps its state; tags are taken on creation only.
             hook.conn.put_metric_alarm(**request, **({} if found else {"Tags": tag_list(tags)}))

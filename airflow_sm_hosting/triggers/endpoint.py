@@ -42,7 +42,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.awaited = awaited
         self.deadline = deadline
         self.started_at = started_at
