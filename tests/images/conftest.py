@@ -140,6 +140,24 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
+def run_container(engine: docker.DockerClient) -> Callable[..., bytes]:
+    """Return a function that runs an image and returns what it printed."""
+
+    def run(image: str, *command: str) -> bytes:
+        container = engine.containers.create(image, list(command) or None)
+        try:
+            container.start()
+            assert container.wait()["StatusCode"] == 0, container.logs()
+            # containers.run() follows the log while the container ends, and sometimes gets nothing of it.
+            output: bytes = container.logs()
+            return output
+        finally:
+            container.remove(force=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def cat() -> bytes:
     """Return a program that prints the file that it is given: Linux, x86-64, static, 4 KiB at most."""
     code = bytes.fromhex(

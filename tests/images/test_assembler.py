@@ -121,14 +121,15 @@ class TestAssembled:
         return destination
 
     @pytest.fixture
-    def run(self, engine: docker.DockerClient, destination: Destination) -> Iterator[Callable[..., bytes]]:
+    def run(
+        self, engine: docker.DockerClient, run_container: Callable[..., bytes], destination: Destination
+    ) -> Iterator[Callable[..., bytes]]:
         def run_image(pushed: PushedImage, *command: str) -> bytes:
             reference = f"{destination.repository_uri}@{pushed.digest}"
             engine.images.pull(
                 reference, auth_config={"username": destination.username, "password": destination.password}
             )
-            output: bytes = engine.containers.run(reference, list(command) or None, remove=True)
-            return output
+            return run_container(reference, *command)
 
         yield run_image
         for image in engine.images.list():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,14 @@ class TestEngine:
         for image in engine.images.list(name=destination.repository_uri):
             engine.images.remove(image.id, force=True)
 
+    @pytest.fixture
+    def unique(self, engine: docker.DockerClient) -> Iterator[str]:
+        """Return a line for a Dockerfile that keeps the engine's cache out, and by which leftovers are found."""
+        label = f"sm-hosting-test={uuid.uuid4().hex}"
+        yield f"LABEL {label}\n"
+        for image in engine.images.list(filters={"label": label}):
+            engine.images.remove(image.id, force=True)
+
     def test_auto_takes_the_engine(self, engine: docker.DockerClient, log: Any) -> None:
         assert select_builder("auto", log=log).name == "docker"
 
@@ -50,12 +59,14 @@ class TestEngine:
         builder: DockerBuilder,
         destination: Destination,
         engine: docker.DockerClient,
+        run_container: Callable[..., bytes],
         write: Write,
         cat: bytes,
+        unique: str,
         log: Any,
     ) -> None:
         dockerfile = (
-            "FROM scratch AS one\nARG WHO=nobody\nENV WHO=$WHO\nCOPY cat hello /\n"
+            f"FROM scratch AS one\n{unique}ARG WHO=nobody\nENV WHO=$WHO\nCOPY cat hello /\n"
             'RUN ["/cat", "/hello"]\nENTRYPOINT ["/cat"]\nFROM one AS two\nLABEL second=yes\n'
         )
         folder = write({"docker/Dockerfile": dockerfile, "x cat": cat, "hello": "hello from the build\n"})
@@ -72,9 +83,10 @@ class TestEngine:
         reference = f"{destination.repository_uri}@{pushed.digest}"
         assert reference in engine.images.get(f"{destination.repository_uri}:v1").attrs["RepoDigests"]
         image = engine.images.get(reference)
-        assert image.labels == {"team": "ml"}
+        assert image.labels["team"] == "ml"
+        assert "second" not in image.labels
         assert "WHO=someone" in image.attrs["Config"]["Env"]
-        assert engine.containers.run(reference, ["/hello"], remove=True) == b"hello from the build\n"
+        assert run_container(reference, "/hello") == b"hello from the build\n"
         assert builder.build_and_push(recipe, destination, log).digest == pushed.digest
 
     def test_a_failed_build_is_an_error_with_the_last_lines(
@@ -84,11 +96,12 @@ class TestEngine:
         engine: docker.DockerClient,
         write: Write,
         cat: bytes,
+        unique: str,
         log: Any,
     ) -> None:
         folder = write(
             {
-                "Dockerfile": 'FROM scratch\nCOPY cat said /\nRUN ["/cat", "/said"]\nRUN ["/none"]\n',
+                "Dockerfile": f'FROM scratch\n{unique}COPY cat said /\nRUN ["/cat", "/said"]\nRUN ["/none"]\n',
                 "x cat": cat,
                 "said": "said before\n",
             }
@@ -106,11 +119,15 @@ class TestEngine:
             builder.build_and_push(BuildRecipe(BuildContext(folder)), destination, log)
 
     def test_secrets_are_not_in_the_log_nor_in_the_error(
-        self, builder: DockerBuilder, destination: Destination, write: Write, cat: bytes, log: Any
+        self,
+        builder: DockerBuilder,
+        destination: Destination,
+        write: Write,
+        cat: bytes,
+        unique: str,
+        log: Any,
     ) -> None:
-        dockerfile = (
-            'FROM scratch\nARG TOKEN\nCOPY cat /\nRUN ["/cat", "/proc/self/environ"]\nCOPY $TOKEN /\n'
-        )
+        dockerfile = f'FROM scratch\n{unique}ARG TOKEN\nCOPY cat /\nRUN ["/cat", "/proc/self/environ"]\nCOPY $TOKEN /\n'
         folder = write({"Dockerfile": dockerfile, "x cat": cat})
         recipe = BuildRecipe(BuildContext(folder), build_args={"TOKEN": "hunter2-is-secret"})
         with pytest.raises(ImageBuildError, match="could not be built") as caught:
