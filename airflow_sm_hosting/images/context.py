@@ -204,7 +204,7 @@ class BuildContext:
         # One buffer for all files: allocating one a file takes twice the time.
         digest = hashlib.sha256()
         try:
-            descriptor = os.open(self.directory / file.path, os.O_RDONLY)
+            descriptor = os.open(f"{self.directory}/{file.path}", os.O_RDONLY)
         except OSError as error:
             raise InvalidSpecError(f"A file of the build context cannot be read: {error}") from error
         try:
