@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting import __version__
@@ -70,10 +71,6 @@ class LocalAwsApp:
     """
 
     def __init__(self, *, access_key: str, region: str, engine: str, transition_seconds: float) -> None:
-        # Any page in a browser could drive a moto that answers to every origin.
-        os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
         self._moto_app = DomainDispatcherApplication(create_backend_app)
         check_alarms_of_moto()
         self._access_key = access_key
@@ -104,10 +101,10 @@ class LocalAwsApp:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, and note it in the request log."""
-        request = Request(environ)
+        request = Request(environ, populate_request=False)
         if request.path.startswith("/_sm_hosting/"):
             return self._own(request)(environ, start_response)
-        if request.path.startswith(("/v2/", "/v2")) and not credential(request):
+        if (request.path == "/v2" or request.path.startswith("/v2/")) and not credential(request):
             service, (operation, resource) = "registry", self._registry.operation(request)
             answer: Callable[[], Response] = lambda: self._registry.answer(request)  # noqa: E731
         else:
@@ -197,8 +194,6 @@ class LocalAwsApp:
 
     def _moto(self, request: Request) -> Response:
         environ = request.environ
-        if "werkzeug.request" in environ:
-            del environ["werkzeug.request"]
         if data := request.__dict__.get("_cached_data"):
             environ = {**environ, "wsgi.input": _bytes_stream(data)}
         return Response.from_app(self._moto_app, environ)

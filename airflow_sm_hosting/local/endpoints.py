@@ -243,16 +243,18 @@ class Endpoints:
             rules.refuse("Each variant can be named only once in DesiredWeightsAndCapacities.")
         assert endpoint.fleet is not None  # noqa: S101 - what is InService has a fleet
         for change in wanted:
-            variant = endpoint.fleet.variant(change["VariantName"])
+            variant = endpoint.fleet.variants_by_name.get(change["VariantName"])
             if variant is None:
                 rules.refuse(
                     f'Could not find variant "{change["VariantName"]}" of endpoint "{endpoint.arn}".'
                 )
             if variant.instance_count is None and "DesiredInstanceCount" in change:
                 rules.refuse("DesiredInstanceCount cannot be specified for serverless variants.")
+        for change in wanted:
+            endpoint.fleet.variants_by_name[change["VariantName"]].want(change)
         endpoint.failure_reason = None
         endpoint.move_to("Updating")
-        self._in_background(endpoint, lambda: self._apply_weights(endpoint, wanted))
+        self._in_background(endpoint, lambda: self._apply_weights(endpoint))
         return {"EndpointArn": endpoint.arn}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -402,21 +404,13 @@ class Endpoints:
         if retired:
             retired.stop_in_background()
 
-    def _apply_weights(self, endpoint: Endpoint, wanted: builtins.list[dict[str, Any]]) -> None:
+    def _apply_weights(self, endpoint: Endpoint) -> None:
         self._wait_out(time.monotonic())
         with self._lock:
             if self._endpoints.get(endpoint.name) is not endpoint or endpoint.fleet is None:
                 return
-            for change in wanted:
-                variant = endpoint.fleet.variant(change["VariantName"])
-                if variant is None:
-                    continue
-                variant.weight = change.get("DesiredWeight", variant.weight)
-                if variant.instance_count is not None:
-                    variant.instance_count = change.get("DesiredInstanceCount", variant.instance_count)
-                if serverless := change.get("ServerlessUpdateConfig"):
-                    merged = {**variant.config["ServerlessConfig"], **serverless}
-                    variant.config = {**variant.config, "ServerlessConfig": merged}
+            for variant in endpoint.fleet.variants:
+                variant.become_what_is_wanted()
             endpoint.move_to("InService")
 
     def _delete(self, endpoint: Endpoint) -> None:
@@ -425,12 +419,11 @@ class Endpoints:
             if self._endpoints.pop(endpoint.name, None) is None:
                 return
             self._hosting.forget_tags(endpoint.arn)
+        # The service deregisters what is scaled (terraform and CDK users see its permission error, sagemaker_api.md A1).
+        for target in moto_backends.scalable_targets(self._hosting.region):
+            if target.resource_id.startswith(f"endpoint/{endpoint.name}/variant/"):
+                moto_backends.forget_scaling(self._hosting.region, target.resource_id)
         if endpoint.fleet:
-            # The service deregisters what is scaled (botocore's text of DeleteEndpoint's permission error).
-            for variant in endpoint.fleet.variants:
-                moto_backends.forget_scaling(
-                    self._hosting.region, f"endpoint/{endpoint.name}/variant/{variant.name}"
-                )
             endpoint.fleet.stop_in_background()
 
     def _wait_out(self, began: float) -> None:

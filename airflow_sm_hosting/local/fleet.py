@@ -86,10 +86,40 @@ class VariantFleet:
     containers: list[ServingContainer] = field(default_factory=list)
     deployed_images: list[dict[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._wanted: dict[str, Any] = {}
+
     @property
     def name(self) -> str:
         """The variant's name."""
         return str(self.config["VariantName"])
+
+    @property
+    def desired_weight(self) -> float:
+        """The weight that it is about to have."""
+        return float(self._wanted.get("DesiredWeight", self.weight))
+
+    @property
+    def desired_instance_count(self) -> int | None:
+        """The instances that it is about to have."""
+        count: int | None = self._wanted.get("DesiredInstanceCount", self.instance_count)
+        return count
+
+    @property
+    def desired_serverless_config(self) -> dict[str, Any]:
+        """The concurrency that it is about to have."""
+        return {**self.config.get("ServerlessConfig", {}), **self._wanted.get("ServerlessUpdateConfig", {})}
+
+    def want(self, change: Mapping[str, Any]) -> None:
+        """Take a ``DesiredWeightAndCapacity``, to be done later."""
+        self._wanted = dict(change)
+
+    def become_what_is_wanted(self) -> None:
+        """Do what was wanted last."""
+        self.weight, self.instance_count = self.desired_weight, self.desired_instance_count
+        if "ServerlessConfig" in self.config:
+            self.config = {**self.config, "ServerlessConfig": self.desired_serverless_config}
+        self._wanted = {}
 
 
 @dataclass(frozen=True)
@@ -159,9 +189,10 @@ class Fleet:
         """Stop all containers; they have 30 seconds to end, which nobody waits for."""
         threading.Thread(target=self.stop, name="stop-fleet", daemon=True).start()
 
-    def variant(self, name: str) -> VariantFleet | None:
-        """Return the variant of that name."""
-        return next((variant for variant in self.variants if variant.name == name), None)
+    @property
+    def variants_by_name(self) -> dict[str, VariantFleet]:
+        """The variants, by name."""
+        return {variant.name: variant for variant in self.variants}
 
     def _start_variant(self, variant: VariantFleet) -> None:
         model_name = variant.config.get("ModelName")
@@ -271,16 +302,15 @@ def variant_summary(
     if variant.deployed_images:
         summary["DeployedImages"] = list(variant.deployed_images)
     summary["CurrentWeight"] = 0.0 if pending else variant.weight
-    summary["DesiredWeight"] = variant.weight
+    summary["DesiredWeight"] = variant.desired_weight
     if variant.instance_count is None:
-        serverless = variant.config["ServerlessConfig"]
-        summary["DesiredServerlessConfig"] = serverless
+        summary["DesiredServerlessConfig"] = variant.desired_serverless_config
         if not pending:
-            summary["CurrentServerlessConfig"] = serverless
+            summary["CurrentServerlessConfig"] = variant.config["ServerlessConfig"]
         summary["CurrentInstanceCount"] = 0
     else:
         summary["CurrentInstanceCount"] = 0 if pending else variant.instance_count
-        summary["DesiredInstanceCount"] = variant.instance_count
+        summary["DesiredInstanceCount"] = variant.desired_instance_count
     if pending and "InstanceType" in variant.config:
         summary["InstanceType"] = variant.config["InstanceType"]
     for name in ("ManagedInstanceScaling", "RoutingConfig"):

@@ -91,7 +91,7 @@ class Hosting:
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
         name, arn = request["ModelName"], self.arn("model", request["ModelName"])
-        if _find(self.models, name):
+        if _is_taken(self.models, name):
             # astronomer-providers#1055
             rules.refuse(f'Cannot create already existing model "{arn}".')
         rules.check_model(request, self._registry)
@@ -119,7 +119,7 @@ class Hosting:
         return {}
 
     def _model(self, name: str) -> dict[str, Any]:
-        model = _find(self.models, name)
+        model = self.models.get(name)
         if model is None:
             # amazon-sagemaker-operator-for-k8s looks for this text.
             rules.refuse(f'Could not find model "{self.arn("model", name)}".')
@@ -130,7 +130,7 @@ class Hosting:
     def _create_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointConfigName"]
         arn = self.arn("endpoint-config", name)
-        if _find(self.configs, name):
+        if _is_taken(self.configs, name):
             rules.refuse(f'Cannot create already existing endpoint configuration "{arn}".')
         for variant in (*request["ProductionVariants"], *request.get("ShadowProductionVariants", ())):
             if "ModelName" in variant:
@@ -163,7 +163,7 @@ class Hosting:
 
         :raises AwsError: It does not exist.
         """
-        config = _find(self.configs, name)
+        config = self.configs.get(name)
         if config is None:
             rules.refuse(f'Could not find endpoint configuration "{self.arn("endpoint-config", name)}".')
         return config
@@ -205,8 +205,9 @@ class Hosting:
         return arn.lower()
 
 
-def _find(resources: dict[str, dict[str, Any]], name: str) -> dict[str, Any] | None:
-    return resources.get(name)
+def _is_taken(resources: Mapping[str, Any], name: str) -> bool:
+    # ARNs are in lower case, so two names that differ in case only would be one resource (assumed).
+    return name.lower() in map(str.lower, resources)
 
 
 def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

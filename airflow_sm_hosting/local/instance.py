@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from typing import Any, Self
 
 from airflow_sm_hosting.exceptions import SageMakerHostingError
 from airflow_sm_hosting.local.server import ACCESS_KEY_VARIABLE, new_access_key
+
+LOG = logging.getLogger(__name__)
 
 # How much of the log is shown when the server cannot be started.
 _SHOWN_LOG = 4000
@@ -186,6 +189,10 @@ class LocalAws:
                 # The server has it open; when it ends, nothing is left.
                 log_file.unlink()
         self.engine = ready["engine"]
+        if self.engine == "process":
+            from airflow_sm_hosting.local.engines.choice import NO_ISOLATION
+
+            LOG.warning(NO_ISOLATION)
         self.endpoint_url = f"http://127.0.0.1:{ready['port']}"
         self.account_id = self._own("GET", "health")["account_id"]
 

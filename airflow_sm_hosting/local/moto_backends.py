@@ -5,13 +5,13 @@ Everything else of moto is used through its HTTP interface, as any AWS client wo
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ecr.models import ecr_backends
@@ -20,6 +20,7 @@ from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 
 if TYPE_CHECKING:
+    from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
     from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricDatumBase
     from moto.ecr.models import ECRBackend, Repository
 
@@ -113,16 +114,26 @@ def find_repository(name: str, regions: Sequence[str]) -> Repository | None:
     return None
 
 
+def _autoscaling(region: str) -> ApplicationAutoscalingBackend | None:
+    """Return moto's Application Auto Scaling, or None where nobody has asked for it yet.
+
+    It is not imported for the question: it brings ECS and EC2, which take a second and 80 MB.
+    """
+    module = sys.modules.get("moto.applicationautoscaling.models")
+    return module.applicationautoscaling_backends[ACCOUNT_ID][region] if module else None
+
+
 def scalable_targets(region: str) -> list[Any]:
     """Return what is registered with Application Auto Scaling for SageMaker, all dimensions."""
-    return list(
-        applicationautoscaling_backends[ACCOUNT_ID][region].describe_scalable_targets("sagemaker", None, None)
-    )
+    backend = _autoscaling(region)
+    return list(backend.describe_scalable_targets("sagemaker", None, None)) if backend else []
 
 
 def forget_scaling(region: str, resource_id: str, *, dimension: str | None = None) -> None:
     """Delete target, policies (with their alarms) and scheduled actions of a scaled resource, as far as they exist."""
-    backend = applicationautoscaling_backends[ACCOUNT_ID][region]
+    backend = _autoscaling(region)
+    if backend is None:
+        return
     for registered, targets in backend.targets.items():
         if dimension in (None, registered):
             targets.pop(resource_id, None)
@@ -139,8 +150,9 @@ def forget_scaling(region: str, resource_id: str, *, dimension: str | None = Non
 
 def scaling_policies(region: str, resource_id: str) -> list[Any]:
     """Return the scaling policies of a resource."""
-    backend = applicationautoscaling_backends[ACCOUNT_ID][region]
-    return [policy for policy in backend.policies.values() if policy.resource_id == resource_id]
+    backend = _autoscaling(region)
+    policies = backend.policies.values() if backend else ()
+    return [policy for policy in policies if policy.resource_id == resource_id]
 
 
 def is_issued_key(access_key: str) -> bool:

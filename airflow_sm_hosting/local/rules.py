@@ -37,11 +37,11 @@ def check_model(request: Mapping[str, Any], registry: Registry) -> None:
     """Hold a CreateModel request against the service's rules."""
     primary, containers = request.get("PrimaryContainer"), request.get("Containers", ())
     # _API/API_CreateModel.html: "a primary container … or an inference pipeline".
-    if primary and containers:
+    if primary is not None and containers:
         refuse("PrimaryContainer and Containers cannot be specified in the same request.")
-    if not primary and not containers:
+    if primary is None and not containers:
         refuse("Either PrimaryContainer or Containers must be specified.")
-    definitions: Sequence[Mapping[str, Any]] = [primary] if primary else containers
+    definitions: Sequence[Mapping[str, Any]] = [primary] if primary is not None else containers
     # https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipelines.html: two to fifteen containers. One in
     # Containers is accepted by the API (the model's own minimum is 0), so only the maximum is a refusal; botocore has it.
     _check_hostnames(definitions, request.get("InferenceExecutionConfig", {}).get("Mode"))

@@ -93,6 +93,9 @@ class Runtime:
         headers = {
             name: value for name, value in request.headers.items() if name.lower().startswith(_PASSED_ON)
         }
+        # A kept connection costs 40 ms an invocation with Python's http.server, which sends head and body apart
+        # (Nagle's algorithm waits for an acknowledgement that the kernel delays); a new one costs 0.2 ms.
+        headers["Connection"] = "close"
         answer: urllib3.BaseHTTPResponse | None = None
         for container in variant.containers:
             answer = self._ask(container, headers, body, endpoint, hosting)

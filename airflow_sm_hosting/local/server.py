@@ -39,6 +39,8 @@ def serve(
 
     :param on_ready: Called once with port, engine and process id, when requests are answered.
     """
+    # moto reads it when it is imported. Without it, any page in a browser could drive the server.
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     from airflow_sm_hosting.local.app import LocalAwsApp
     from airflow_sm_hosting.local.http_server import make_http_server
 

@@ -34,6 +34,7 @@ HOST_LABEL = "sm-hosting.local.host"
 LOCK_LABEL = "sm-hosting.local.lock"
 
 _PORT = "8080/tcp"
+_PROBE_SECONDS = 5
 
 
 def docker_client(timeout: int = 120) -> docker.DockerClient:
@@ -41,9 +42,11 @@ def docker_client(timeout: int = 120) -> docker.DockerClient:
 
     :raises DockerException: None answers.
     """
-    client = docker.from_env(timeout=timeout, max_pool_size=100)
-    client.ping()
-    return client
+    # An engine that hangs must not hang the start.
+    probe = docker.from_env(timeout=_PROBE_SECONDS)
+    probe.ping()
+    probe.close()
+    return docker.from_env(timeout=timeout, max_pool_size=100)
 
 
 class DockerContainer(RunningContainer):
@@ -145,7 +148,7 @@ class DockerEngine(Engine):
         self._remove_containers({"label": f"{INSTANCE_LABEL}={self._labels[INSTANCE_LABEL]}"})
         for reference in self._pulled:
             with suppress(DockerException):
-                self._client.images.remove(reference, noprune=True)
+                self._client.images.remove(reference)
         self._client.close()
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
@@ -190,6 +193,10 @@ class DockerEngine(Engine):
                 LOG.info("removing the container %s: its server is gone", container.name)
                 with suppress(DockerException):
                     container.remove(force=True, v=True)
+                    image = container.attrs["Config"]["Image"]
+                    if image.startswith("127.0.0.1:") and "@" in image:
+                        # The name under which its server pulled it; nobody can pull from there again.
+                        self._client.images.remove(image)
 
     def _remove_containers(self, filters: dict[str, Any]) -> None:
         for container in self._client.containers.list(all=True, ignore_removed=True, filters=filters):

@@ -87,6 +87,17 @@ class ProcessEngine(Engine):
     def __init__(self, registry: Registry, folder: Path) -> None:
         self._registry = registry
         self._folder = folder
+        self._running: set[PythonProcess] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Kill what still runs, such as what has been told to end and has not done so."""
+        with self._lock:
+            self._closed = True
+            running, self._running = self._running, set()
+        for container in running:
+            container.stop(grace=0)
 
     def start(self, plan: ContainerPlan) -> RunningContainer:
         """Unpack the image and start its entry point."""
@@ -115,7 +126,13 @@ class ProcessEngine(Engine):
         reader = threading.Thread(target=_read_lines, args=(process.stdout, plan.on_line), daemon=True)
         reader.start()
         resolved = f"{self._registry.host}/{plan.stored.repository}@{plan.stored.digest}"
-        return PythonProcess(process, port, root, resolved, reader)
+        container = PythonProcess(process, port, root, resolved, reader)
+        with self._lock:
+            self._running = {other for other in self._running if other.exit_code() is None} | {container}
+            closed = self._closed
+        if closed:
+            container.stop(grace=0)
+        return container
 
     def _unpack(self, image: StoredImage, root: Path) -> Mapping[str, Any]:
         manifest = image.manifest

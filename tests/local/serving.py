@@ -1,0 +1,61 @@
+"""The container that the tests deploy: it tells what it was started with, and fails as it is told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+if sys.argv[1:] != ["serve"]:
+    raise SystemExit(f"started with {sys.argv[1:]}, not with 'serve'")
+if os.environ.get("CRASH"):
+    raise RuntimeError("this container crashes at its start")
+
+MODEL = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.answer(int(os.environ.get("PING_STATUS", "200")), b"", "text/plain")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"fail":
+            self.answer(503, b"the model is ill", "text/plain")
+            return
+        if body == b"slow":
+            time.sleep(0.3)
+        answer = {
+            "version": os.environ.get("VERSION"),
+            "body": body.decode(),
+            "content_type": self.headers.get("Content-Type"),
+            "accept": self.headers.get("Accept"),
+            "custom": self.headers.get("X-Amzn-SageMaker-Custom-Attributes"),
+            "model": {
+                str(p.relative_to(MODEL)): p.read_text() for p in sorted(MODEL.rglob("*")) if p.is_file()
+            },
+            "aws": [name for name in os.environ if name.startswith("AWS_")],
+        }
+        self.answer(200, json.dumps(answer).encode(), "application/json")
+
+    def answer(self, status, body, content_type):
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "seen")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format, *args):
+        print("answered", self.path, flush=True)
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+host = "127.0.0.1" if "SAGEMAKER_BIND_TO_PORT" in os.environ else "0.0.0.0"
+ThreadingHTTPServer((host, int(os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080))), Handler).serve_forever()

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.local.instance import LocalAwsError
+from tests.local.conftest import ROLE, tar_bytes, wait_until
+
+
+@pytest.fixture
+def _airflow_connection(aws, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AIRFLOW_CONN_LOCAL", json.dumps(aws.connection()))
+
+
+@pytest.mark.usefixtures("_airflow_connection")
+def test_the_amazon_providers_hooks_work_unmodified(deployer):
+    from airflow.providers.amazon.aws.hooks.ecr import EcrHook
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
+
+    s3 = S3Hook(aws_conn_id="local")
+    s3.create_bucket(bucket_name="models")
+    s3.load_bytes(tar_bytes({"a": b"b"}), key="model.tar.gz", bucket_name="models")
+    assert s3.check_for_key("model.tar.gz", "models")
+    credentials = EcrHook(aws_conn_id="local").get_temporary_credentials()
+    assert credentials[0].username == "AWS"
+    assert credentials[0].proxy_endpoint == deployer.aws.endpoint_url
+
+    sagemaker = SageMakerHook(aws_conn_id="local")
+    sagemaker.create_model(
+        {
+            "ModelName": "m",
+            "ExecutionRoleArn": ROLE,
+            "PrimaryContainer": {
+                "Image": deployer.push_image(),
+                "ModelDataUrl": "s3://models/model.tar.gz",
+            },
+        }
+    )
+    sagemaker.create_endpoint_config(
+        {"EndpointConfigName": "c", "ProductionVariants": [deployer.variant("m")]}
+    )
+    sagemaker.create_endpoint(
+        {"EndpointName": "e", "EndpointConfigName": "c"}, wait_for_completion=True, check_interval=1
+    )
+    assert sagemaker.describe_endpoint("e")["EndpointStatus"] == "InService"
+    sagemaker.update_endpoint(
+        {"EndpointName": "e", "EndpointConfigName": "c"}, wait_for_completion=True, check_interval=1
+    )
+
+
+def test_the_environment_is_enough_for_boto3(aws):
+    script = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+    said = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **aws.environment()},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said.strip() == aws.account_id
+
+
+def test_it_ends_with_the_process_that_started_it():
+    script = (
+        "import sys, time; from airflow_sm_hosting.local import LocalAws\n"
+        "aws = LocalAws(engine='none'); aws.start()\n"
+        "print(aws._process.pid, flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    server = int(parent.stdout.readline())
+    os.kill(server, 0)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    def is_gone():
+        try:
+            os.kill(server, 0)
+        except ProcessLookupError:
+            return True
+        with open(f"/proc/{server}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+
+    wait_until(is_gone, seconds=20)
+
+
+def test_it_can_be_started_again_and_two_do_not_disturb_each_other(deployer):
+    model = deployer.model()
+    with LocalAws(engine="none", transition_seconds=0) as other:
+        assert other.endpoint_url != deployer.aws.endpoint_url
+        assert other.client("sagemaker").list_models()["Models"] == []
+    other.start()
+    assert other.client("sagemaker").list_models()["Models"] == []
+    other.stop()
+    assert [m["ModelName"] for m in deployer.sagemaker.list_models()["Models"]] == [model]
+
+
+def test_what_prevents_the_start_is_told(aws):
+    port = int(aws.endpoint_url.rpartition(":")[2])
+    with pytest.raises(LocalAwsError, match=f"in use|{port}"):
+        LocalAws(engine="none", port=port).start()
+
+
+def test_connections_are_kept_alive(aws):
+    import http.client
+
+    connection = http.client.HTTPConnection(aws.endpoint_url.removeprefix("http://"))
+    # A refused upload does not break the next request on the connection.
+    connection.request("PUT", "/bucket/key", body=b"x" * 1_000_000)
+    assert (connection.getresponse().read(), connection.sock is not None)[1]
+    connection.request("GET", "/_sm_hosting/health")
+    first = connection.sock
+    assert json.loads(connection.getresponse().read())["engine"] == "none"
+    connection.request("GET", "/_sm_hosting/health")
+    connection.getresponse().read()
+    assert connection.sock is first

@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import datetime
+
+import botocore.exceptions
+import pytest
+
+from tests.local.conftest import FOREIGN_IMAGE, OCI_MANIFEST, ROLE, Deployer, tar_bytes
+
+ARN = "arn:aws:sagemaker:us-east-1:123456789012"
+
+
+def refusal_of(call, **request) -> tuple[str, str]:
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**request)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+@pytest.fixture
+def sagemaker(deployer):
+    return deployer.sagemaker
+
+
+# Models
+
+
+def test_a_model_is_described_as_it_was_created(deployer, sagemaker):
+    data = deployer.upload(tar_bytes({"a": b"b"}))
+    request = {
+        "ModelName": "Churn-1",
+        "ExecutionRoleArn": ROLE,
+        "PrimaryContainer": {
+            "Image": deployer.push_image(),
+            "ModelDataUrl": data,
+            "Environment": {"A": "1"},
+            "Mode": "SingleModel",
+        },
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"]},
+        "EnableNetworkIsolation": True,
+        "InferenceExecutionConfig": {"Mode": "Serial"},
+    }
+    arn = sagemaker.create_model(**request, Tags=[{"Key": "team", "Value": "x"}])["ModelArn"]
+    found = sagemaker.describe_model(ModelName="Churn-1")
+    assert arn == found["ModelArn"] == f"{ARN}:model/churn-1"
+    assert isinstance(found.pop("CreationTime"), datetime.datetime)
+    del found["ResponseMetadata"], found["ModelArn"]
+    assert found == request
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "x"}]
+
+
+def test_what_exists_already_cannot_be_created_again(deployer, sagemaker):
+    model, config = deployer.model(), deployer.config()
+    endpoint = deployer.endpoint(config)
+    assert refusal_of(sagemaker.create_model, ModelName=model, PrimaryContainer={"Image": FOREIGN_IMAGE}) == (
+        "ValidationException",
+        f'Cannot create already existing model "{ARN}:model/{model}".',
+    )
+    assert refusal_of(
+        sagemaker.create_endpoint_config,
+        EndpointConfigName=config,
+        ProductionVariants=[deployer.variant(model)],
+    ) == (
+        "ValidationException",
+        f'Cannot create already existing endpoint configuration "{ARN}:endpoint-config/{config}".',
+    )
+    # Endpoint names are case-insensitive here.
+    assert refusal_of(
+        sagemaker.create_endpoint, EndpointName=endpoint.upper(), EndpointConfigName=config
+    ) == ("ValidationException", f'Cannot create already existing endpoint "{ARN}:endpoint/{endpoint}".')
+
+
+def test_what_does_not_exist_cannot_be_found(deployer, sagemaker):
+    for call, request, text in (
+        (sagemaker.describe_model, {"ModelName": "x"}, "model"),
+        (sagemaker.delete_model, {"ModelName": "x"}, "model"),
+        (sagemaker.describe_endpoint_config, {"EndpointConfigName": "x"}, "endpoint configuration"),
+        (sagemaker.delete_endpoint_config, {"EndpointConfigName": "x"}, "endpoint configuration"),
+        (sagemaker.describe_endpoint, {"EndpointName": "x"}, "endpoint"),
+        (sagemaker.delete_endpoint, {"EndpointName": "x"}, "endpoint"),
+        (
+            sagemaker.create_endpoint,
+            {"EndpointName": "e", "EndpointConfigName": "x"},
+            "endpoint configuration",
+        ),
+    ):
+        code, message = refusal_of(call, **request)
+        assert code == "ValidationException"
+        assert message.startswith(f'Could not find {text} "{ARN}:')
+
+
+def test_input_is_refused_in_awss_words(sagemaker, deployer):
+    assert refusal_of(sagemaker.create_model, ModelName="a_b", PrimaryContainer={"Image": FOREIGN_IMAGE}) == (
+        "ValidationException",
+        "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must satisfy "
+        r"regular expression pattern: [a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?",
+    )
+    code, message = refusal_of(
+        sagemaker.create_endpoint_config,
+        EndpointConfigName="x" * 64,
+        ProductionVariants=[
+            deployer.variant(name="a"),
+            deployer.variant(name="b_c", InstanceType="ml.mega.large"),
+        ],
+    )
+    assert code == "ValidationException"
+    assert message.startswith("4 validation errors detected: ")
+    assert (
+        "at 'endpointConfigName' failed to satisfy constraint: Member must have length less than" in message
+    )
+    assert "Value 'b_c' at 'productionVariants.2.member.variantName'" in message
+    assert "Value 'ml.mega.large' at 'productionVariants.2.member.instanceType'" in message
+    assert "Member must satisfy enum value set: [ml.t2.medium," in message
+
+
+def test_environment_values_are_not_in_refusals(sagemaker):
+    _, message = refusal_of(
+        sagemaker.create_model,
+        ModelName="m",
+        PrimaryContainer={"Image": FOREIGN_IMAGE, "Environment": {"a b": "swordfish"}},
+    )
+    assert "swordfish" not in message
+
+
+def container(**more):
+    return {"Image": FOREIGN_IMAGE, **more}
+
+
+@pytest.mark.parametrize(
+    ("request_part", "text"),
+    [
+        ({}, "Either PrimaryContainer or Containers must be specified"),
+        ({"PrimaryContainer": container(), "Containers": [container()]}, "cannot be specified in the same"),
+        (
+            {"Containers": [container(ContainerHostname="a"), container()]},
+            "must specify it for every container",
+        ),
+        ({"Containers": [container(ContainerHostname="a")] * 2}, "Container hostnames must be unique"),
+        (
+            {"Containers": [container(), container()], "InferenceExecutionConfig": {"Mode": "Direct"}},
+            "ContainerHostname is required for every container",
+        ),
+        ({"Containers": [container()] * 16}, "Member must have length less than or equal to 15"),
+        ({"PrimaryContainer": {}}, "Either Image or ModelPackageName"),
+        (
+            {"PrimaryContainer": container(Environment={f"K{i}": "x" * 1000 for i in range(40)})},
+            "the limit is 32768 bytes",
+        ),
+        (
+            {"PrimaryContainer": container(ModelDataUrl="s3://nowhere/model.tar.gz")},
+            "Could not find model data at s3://nowhere/model.tar.gz.",
+        ),
+        (
+            {"PrimaryContainer": container(Image="123456789012.dkr.ecr.us-east-1.amazonaws.com/absent:1")},
+            "Requested image 123456789012.dkr.ecr.us-east-1.amazonaws.com/absent:1 not found.",
+        ),
+    ],
+)
+def test_create_model_refuses(sagemaker, request_part, text):
+    code, message = refusal_of(sagemaker.create_model, ModelName="m", **request_part)
+    assert code == "ValidationException"
+    assert text in message
+
+
+def test_images_are_found_by_our_host_and_by_the_accounts_ecr_host_by_tag_and_by_digest(deployer, sagemaker):
+    uri = deployer.push_image(tag="v1")
+    repository = uri.partition("/")[2].partition(":")[0]
+    port = uri.partition("/")[0].partition(":")[2]
+    (details,) = deployer.aws.client("ecr").describe_images(repositoryName=repository)["imageDetails"]
+    host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    for image in (
+        uri,
+        f"localhost:{port}/{repository}:v1",
+        f"{host}/{repository}:v1",
+        f"{host}/{repository}@{details['imageDigest']}",
+    ):
+        deployer.model(Image=image)
+    oci = deployer.push_image(media_type=OCI_MANIFEST)
+    assert "Unsupported manifest media type" in refusal_of(deployer.model, Image=oci)[1]
+
+
+def variants(*more):
+    return {"ProductionVariants": list(more)}
+
+
+SERVERLESS = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda v: variants(v(name="a"), v(name="a")), "Variant names must be unique"),
+        (lambda v: variants(v(ModelName="absent")), 'Could not find model "'),
+        (
+            lambda v: {**variants(v(name="a"), v(name="b")), "ShadowProductionVariants": [v(name="c")]},
+            "exactly one production variant and one shadow",
+        ),
+        (lambda v: variants(v(ServerlessConfig=SERVERLESS)), "cannot be specified with ServerlessConfig"),
+        (lambda v: variants({**v(), "InstanceType": None}), "InstanceType or ServerlessConfig"),
+        (lambda v: variants({**v(), "InitialInstanceCount": None}), "InitialInstanceCount must be"),
+        (
+            lambda v: variants(v(ManagedInstanceScaling={"Status": "ENABLED"})),
+            "ManagedInstanceScaling is only supported for inference component endpoints.",
+        ),
+        (
+            lambda v: variants(serverless(v, {**SERVERLESS, "ProvisionedConcurrency": 6})),
+            "less than or equal to MaxConcurrency",
+        ),
+        (lambda v: variants(serverless(v, {**SERVERLESS, "MemorySizeInMB": 1500})), "MemorySizeInMB"),
+        (lambda v: variants(serverless(v, SERVERLESS), v(name="b")), "cannot be mixed"),
+        (lambda v: variants({**v(), "ModelName": None}), "ModelName must be specified"),
+    ],
+)
+def test_create_endpoint_config_refuses(deployer, sagemaker, make, text):
+    request = make(deployer.variant)
+    request["ProductionVariants"] = [
+        {key: value for key, value in variant.items() if value is not None}
+        for variant in request["ProductionVariants"]
+    ]
+    code, message = refusal_of(sagemaker.create_endpoint_config, EndpointConfigName="c", **request)
+    assert code == "ValidationException"
+    assert text in message
+
+
+def serverless(variant, config):
+    made = variant()
+    return {"VariantName": "s", "ModelName": made["ModelName"], "ServerlessConfig": config}
+
+
+def test_an_endpoint_config_is_described_as_it_was_created(deployer, sagemaker):
+    request = {
+        "EndpointConfigName": "c",
+        "ProductionVariants": [
+            deployer.variant(
+                InitialVariantWeight=0.5,
+                VolumeSizeInGB=10,
+                EnableSSMAccess=True,
+                RoutingConfig={"RoutingStrategy": "RANDOM"},
+            )
+        ],
+        "ShadowProductionVariants": [deployer.variant(name="shadow", InitialVariantWeight=1.0)],
+        "KmsKeyId": "key",
+        "DataCaptureConfig": {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 20,
+            "DestinationS3Uri": "s3://bucket/capture",
+            "CaptureOptions": [{"CaptureMode": "Input"}],
+        },
+        "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://bucket/out"}},
+        "MetricsConfig": {"EnableEnhancedMetrics": True, "MetricPublishFrequencyInSeconds": 10},
+        "ExplainerConfig": {
+            "ClarifyExplainerConfig": {
+                "ShapConfig": {"ShapBaselineConfig": {"ShapBaselineUri": "s3://bucket/x"}}
+            }
+        },
+    }
+    sagemaker.create_endpoint_config(**request)
+    found = sagemaker.describe_endpoint_config(EndpointConfigName="c")
+    for extra in ("ResponseMetadata", "CreationTime", "EndpointConfigArn"):
+        del found[extra]
+    assert found == request
+    described = deployer.describe(deployer.endpoint("c"))
+    assert described["AsyncInferenceConfig"] == request["AsyncInferenceConfig"]
+    assert described["DataCaptureConfig"]["CurrentSamplingPercentage"] == 20
+    assert [v["VariantName"] for v in described["ShadowProductionVariants"]] == ["shadow"]
+
+
+# Tags
+
+
+def test_tags_are_added_overwritten_listed_and_deleted(deployer, sagemaker):
+    arn = deployer.describe(deployer.endpoint(Tags=[{"Key": "a", "Value": "1"}]))["EndpointArn"]
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}])
+    pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn, PaginationConfig={"PageSize": 50})
+    assert [tag for page in pages for tag in page["Tags"]] == [
+        {"Key": "a", "Value": "2"},
+        {"Key": "b", "Value": "3"},
+    ]
+    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a", "absent"])
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "3"}]
+    code, _ = refusal_of(
+        sagemaker.add_tags,
+        ResourceArn=arn,
+        Tags=[{"Key": str(i), "Value": ""} for i in range(50)],
+    )
+    assert code == "ResourceLimitExceeded"
+
+
+def test_tags_of_training_jobs_are_motos(deployer, sagemaker):
+    with pytest.raises(botocore.exceptions.ClientError):
+        sagemaker.list_tags(ResourceArn=f"{ARN}:model/absent")
+
+
+# Lists
+
+
+def test_lists_are_paged_newest_first(deployer, sagemaker):
+    config = deployer.config()
+    names = [deployer.endpoint(config) for _ in range(7)]
+    first = sagemaker.list_endpoints(MaxResults=3)
+    assert [row["EndpointName"] for row in first["Endpoints"]] == names[:-4:-1]
+    pages = sagemaker.get_paginator("list_endpoints").paginate(PaginationConfig={"PageSize": 3})
+    assert [row["EndpointName"] for page in pages for row in page["Endpoints"]] == names[::-1]
+    ascending = sagemaker.list_endpoints(SortBy="Name", SortOrder="Ascending", MaxResults=100)
+    assert [row["EndpointName"] for row in ascending["Endpoints"]] == sorted(names)
+    assert set(first["Endpoints"][0]) == {
+        "EndpointName",
+        "EndpointArn",
+        "CreationTime",
+        "LastModifiedTime",
+        "EndpointStatus",
+    }
+
+
+def test_lists_are_filtered(deployer, sagemaker):
+    config = deployer.config()
+    for name in ("churn-a", "churn-b", "spam-a"):
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        deployer.settled(name)
+
+    def names(**filters):
+        return {row["EndpointName"] for row in sagemaker.list_endpoints(**filters)["Endpoints"]}
+
+    assert names(NameContains="Churn") == {"churn-a", "churn-b"}
+    assert names(StatusEquals="InService") == {"churn-a", "churn-b", "spam-a"}
+    assert names(StatusEquals="Failed") == set()
+    middle = deployer.describe("churn-b")["CreationTime"]
+    assert names(CreationTimeAfter=middle) == {"spam-a"}
+    assert names(CreationTimeBefore=middle) == {"churn-a"}
+    assert names(LastModifiedTimeAfter=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)) != set()
+    assert {row["ModelName"] for row in sagemaker.list_models(NameContains="zzz")["Models"]} == set()
+    assert len(sagemaker.list_endpoint_configs()["EndpointConfigs"]) == 1
+
+
+# Regions and the rest
+
+
+def test_regions_are_apart(deployer):
+    import boto3
+
+    deployer.model()
+    other = boto3.Session(
+        aws_access_key_id=deployer.aws.access_key, aws_secret_access_key="x", region_name="eu-west-1"
+    ).client("sagemaker", endpoint_url=deployer.aws.endpoint_url)
+    assert other.list_models()["Models"] == []
+    other.create_model(ModelName="m", PrimaryContainer={"Image": FOREIGN_IMAGE})
+    assert ":eu-west-1:" in other.describe_model(ModelName="m")["ModelArn"]
+
+
+def test_the_rest_of_sagemaker_is_motos(sagemaker):
+    assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+
+
+def test_reset_forgets_everything(deployer: Deployer):
+    deployer.endpoint()
+    deployer.aws.client("s3").create_bucket(Bucket="bucket-x")
+    deployer.aws.reset()
+    assert deployer.sagemaker.list_endpoints()["Endpoints"] == []
+    assert deployer.sagemaker.list_models()["Models"] == []
+    assert deployer.aws.client("s3").list_buckets()["Buckets"] == []

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import tarfile
+
+import pytest
+
+from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.local.base_image import ensure_debian_python_base
+from tests.local.conftest import SERVING, Deployer, login_of, tar_bytes, wait_until
+
+pytestmark = pytest.mark.engine
+
+DOCKERFILE = """\
+ARG BASE
+FROM ${BASE}
+COPY serve.py /opt/program/serve.py
+ENTRYPOINT ["python3", "/opt/program/serve.py"]
+"""
+
+
+@pytest.fixture(scope="module")
+def base(docker_client):
+    return ensure_debian_python_base(docker_client)
+
+
+def build_and_push(docker_client, deployer: Deployer, base: str) -> str:
+    """Build the serving container and push it, all through the Docker engine."""
+    repository = deployer.repository()
+    tag = f"{deployer.aws.endpoint_url.removeprefix('http://')}/{repository}:v1"
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, data in (("Dockerfile", DOCKERFILE.encode()), ("serve.py", SERVING.read_bytes())):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o644
+            tar.addfile(info, io.BytesIO(data))
+    context.seek(0)
+    docker_client.images.build(
+        fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, buildargs={"BASE": base}
+    )
+    user, password = login_of(deployer.aws)
+    events = list(
+        docker_client.images.push(
+            tag, auth_config={"username": user, "password": password}, stream=True, decode=True
+        )
+    )
+    docker_client.images.remove(tag)
+    (digest,) = [event["aux"]["Digest"] for event in events if "aux" in event]
+    assert not [event for event in events if "error" in event]
+    return f"{tag.rpartition(':')[0]}@{digest}"
+
+
+@pytest.fixture(scope="module")
+def local(docker_deployer):
+    return docker_deployer
+
+
+@pytest.fixture(scope="module")
+def image(docker_client, local, base):
+    return build_and_push(docker_client, local, base)
+
+
+def containers_of(docker_client, endpoint):
+    return [
+        container
+        for container in docker_client.containers.list(all=True)
+        if container.labels.get("sm-hosting.local.name", "").startswith(f"{endpoint}/")
+    ]
+
+
+def test_what_docker_pushed_is_in_ecr(local, image):
+    repository, _, digest = image.partition("/")[2].partition("@")
+    (details,) = local.aws.client("ecr").describe_images(repositoryName=repository)["imageDetails"]
+    assert (details["imageDigest"], details["imageTags"]) == (digest, ["v1"])
+
+
+def test_push_without_login_or_repository_is_refused(docker_client, local, base):
+    host = local.aws.endpoint_url.removeprefix("http://")
+    user, password = login_of(local.aws)
+    for repository, login, text in (
+        (
+            local.repository(),
+            {"username": "AWS", "password": "wrong"},
+            "no basic auth credentials|unauthorized",
+        ),
+        ("absent", {"username": user, "password": password}, "does not exist"),
+    ):
+        docker_client.images.get(base).tag(f"{host}/{repository}", "x")
+        answer = docker_client.images.push(f"{host}/{repository}", tag="x", auth_config=login)
+        docker_client.images.remove(f"{host}/{repository}:x")
+        assert any(part in answer.lower() for part in text.split("|")), answer
+
+
+def test_the_container_runs_as_sagemaker_runs_it(docker_client, local, image):
+    data = local.upload(tar_bytes({"weights.txt": b"0.5"}))
+    model = local.model(Image=image, ModelDataUrl=data, Environment={"VERSION": "1"})
+    endpoint = local.endpoint(local.config(local.variant(model)))
+    found = local.describe(endpoint)
+    assert found["EndpointStatus"] == "InService", found
+    assert found["ProductionVariants"][0]["DeployedImages"][0]["ResolvedImage"] == image
+    answer = local.invoke(endpoint, b"1,2", Accept="application/json")
+    assert (answer["version"], answer["body"], answer["model"]) == ("1", "1,2", {"weights.txt": "0.5"})
+    (container,) = containers_of(docker_client, endpoint)
+    assert container.attrs["Config"]["Cmd"] == ["serve"]
+    assert {b["HostIp"] for b in container.ports["8080/tcp"]} == {"127.0.0.1"}
+    assert container.attrs["HostConfig"]["Binds"] is None
+    wait_until(lambda: "answered /invocations" in local.log(endpoint))
+
+    container.kill()
+    with pytest.raises(local.runtime.exceptions.ModelError):
+        local.invoke(endpoint)
+    local.sagemaker.delete_endpoint(EndpointName=endpoint)
+    wait_until(lambda: not containers_of(docker_client, endpoint))
+
+
+def test_a_crashing_container_fails_and_its_traceback_is_in_the_log(docker_client, local, image):
+    endpoint = local.endpoint(
+        local.config(local.variant(local.model(Image=image, Environment={"CRASH": "1"})))
+    )
+    assert "did not pass the ping health check" in local.describe(endpoint)["FailureReason"]
+    assert "RuntimeError: this container crashes" in local.log(endpoint)
+    wait_until(lambda: not containers_of(docker_client, endpoint))
+
+
+def test_a_rolled_back_update_leaves_the_old_containers_answering(local, image):
+    good = local.config(local.variant(local.model(Image=image, Environment={"VERSION": "good"})))
+    bad = local.config(local.variant(local.model(Image=image, Environment={"CRASH": "1"})))
+    endpoint = local.endpoint(good)
+    local.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=bad)
+    found = local.settled(endpoint)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", good)
+    assert local.invoke(endpoint)["version"] == "good"
+
+
+def test_a_command_that_does_not_exist_fails_with_the_engines_reason(local):
+    image = local.push_image({"nothing": b""}, config={"Entrypoint": ["/absent"]})
+    endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
+    found = local.describe(endpoint)
+    assert found["EndpointStatus"] == "Failed"
+    assert "/absent" in found["FailureReason"]
+
+
+def test_a_stopped_server_leaves_no_container_and_a_killed_ones_are_swept(docker_client, base):
+    first = LocalAws(engine="docker", transition_seconds=0)
+    first.start()
+    deployer = Deployer(first)
+    model = deployer.model(Image=build_and_push(docker_client, deployer, base))
+    killed = f"killed-{os.getpid()}"
+    deployer.sagemaker.create_endpoint(
+        EndpointName=killed, EndpointConfigName=deployer.config(deployer.variant(model))
+    )
+    deployer.settled(killed)
+    os.kill(first._process.pid, signal.SIGKILL)
+    first.stop()
+    assert containers_of(docker_client, killed)
+
+    with LocalAws(engine="docker", transition_seconds=0) as second:
+        assert not containers_of(docker_client, killed)
+        deployer = Deployer(second)
+        model = deployer.model(Image=build_and_push(docker_client, deployer, base))
+        stopped = f"stopped-{os.getpid()}"
+        deployer.sagemaker.create_endpoint(
+            EndpointName=stopped, EndpointConfigName=deployer.config(deployer.variant(model))
+        )
+        deployer.settled(stopped)
+        # A third one does not touch the second one's containers.
+        with LocalAws(engine="docker", transition_seconds=0):
+            assert containers_of(docker_client, stopped)
+    assert not containers_of(docker_client, stopped)
