@@ -71,12 +71,14 @@ class ImageAssembler:
         file = str(recipe.context.directory / recipe.context.dockerfile)
         instructions = parse_dockerfile(recipe.context.read_dockerfile(), file=file)
         _refuse_what_needs_an_engine(instructions)
+        # Only a registry on this machine may get an image that runs nowhere else.
+        allow_missing_base = self.allow_missing_base and destination.insecure
         log.info("Assembling %s for %s", recipe.context.directory, recipe.platform)
         with (
             tempfile.TemporaryDirectory(prefix="sm-hosting-image-") as folder,
             destination.registry() as registry,
         ):
-            assembly = _Assembly(recipe, destination, registry, Path(folder), log, self.allow_missing_base)
+            assembly = _Assembly(recipe, destination, registry, Path(folder), log, allow_missing_base)
             for instruction in instructions:
                 assembly.carry_out(instruction)
             pushed = _push(assembly, destination, registry, log)

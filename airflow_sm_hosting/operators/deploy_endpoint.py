@@ -193,13 +193,17 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         now = time.time()
         return self._proceed(context, Progress(started_at=now, deadline=now + self._budget()))
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], progress: dict[str, Any], until: str
-    ) -> str:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Go on where the deferred wait ended."""
         from airflow_sm_hosting.hooks.endpoint_watch import Sighting
 
-        return self._go_on(context, Progress(**progress), Until(until), Sighting(**event))
+        carried = event["carried"]
+        return self._go_on(
+            context,
+            Progress(**carried["progress"]),
+            Until(carried["until"]),
+            Sighting(**event["sighting"]),
+        )
 
     def on_kill(self) -> None:
         """Say what goes on in AWS: there is no operation that stops a deployment in progress."""
@@ -250,10 +254,10 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                     deadline=progress.deadline,
                     started_at=progress.started_at,
                     poll_interval=interval,
+                    carried={"progress": asdict(progress), "until": str(awaited.until)},
                     **self.aws_parameters,
                 ),
                 method_name="execute_complete",
-                kwargs={"progress": asdict(progress), "until": str(awaited.until)},
             )
         watch = EndpointWatch(
             self.sagemaker_hook,

@@ -128,7 +128,7 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         """Go on where the deferred wait ended."""
         from airflow_sm_hosting.hooks.endpoint_watch import Sighting
 
-        self._conclude(Sighting(**event))
+        self._conclude(Sighting(**event["sighting"]))
 
     def _awaited(self) -> Awaited:
         config = self.endpoint_config_name

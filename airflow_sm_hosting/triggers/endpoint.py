@@ -11,19 +11,21 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
+    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch, Sighting
 
 
 class EndpointTrigger(AwsParameters, BaseTrigger):
     """Wait until an endpoint is as awaited, polling with boto3 in a thread.
 
-    Yields one event, the payload of :class:`airflow_sm_hosting.hooks.endpoint_watch.Sighting`, also for an error that waiting does not
-    mend.
+    Yields one event: how the wait ended (a :class:`airflow_sm_hosting.hooks.endpoint_watch.Sighting`, also for an error that waiting does
+    not mend), and what the task gave to be carried.
 
     :param awaited: What is waited for, as ``Awaited.serialize`` writes it.
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
     :param poll_interval: Seconds between two looks.
+    :param carried: What the task wants back with the event. It travels here and not in ``defer(kwargs=…)``, which ``dag.test()`` drops
+        (Airflow 3.3.2, airflow/sdk/definitions/dag.py, ``_run_task``).
     :param aws_conn_id: The Airflow connection used for AWS credentials.
     :param region_name: AWS Region.
     :param verify: Whether to verify TLS certificates, or the path of a CA bundle.
@@ -37,6 +39,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         deadline: float,
         started_at: float,
         poll_interval: float,
+        carried: dict[str, Any] | None = None,
         aws_conn_id: str | None = DEFAULT_CONNECTION,
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -47,6 +50,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         self.deadline = deadline
         self.started_at = started_at
         self.poll_interval = poll_interval
+        self.carried = carried
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -61,22 +65,26 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
                 "deadline": self.deadline,
                 "started_at": self.started_at,
                 "poll_interval": self.poll_interval,
+                "carried": self.carried,
                 **self.aws_parameters,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, sleep, look again."""
+        sighting = await self._wait()
+        yield TriggerEvent({"sighting": sighting.serialize(), "carried": self.carried})
+
+    async def _wait(self) -> Sighting:
         from airflow_sm_hosting.hooks.endpoint_watch import sighting_of_error
 
         try:
             watch = await asyncio.to_thread(self._watch)
         except Exception as error:
-            yield TriggerEvent(sighting_of_error(error, self.awaited["endpoint_name"]).serialize())
-            return
+            return sighting_of_error(error, self.awaited["endpoint_name"])
         while (sighting := await asyncio.to_thread(watch.look)) is None:
             await asyncio.sleep(watch.pause(self.poll_interval))
-        yield TriggerEvent(sighting.serialize())
+        return sighting
 
     def _watch(self) -> EndpointWatch:
         from airflow_sm_hosting.deployment.awaited import Awaited

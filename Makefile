@@ -1,0 +1,66 @@
+# Two commands do everything on a fresh machine (Debian or Ubuntu, Python 3.11 or newer): `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEED ?= 7
+ENGINE ?= auto
+unexport PYTHONDONTWRITEBYTECODE
+
+# The virtual environment is made anew when what it is made of changes.
+STAMP := $(VENV)/.installed
+# The airflow and provider versions to test with: make test AIRFLOW=3.1
+AIRFLOW ?= 3.3
+
+.PHONY: help setup demo demo-down ui test test-quick lint types wheel docker-engine clean
+
+help:
+	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process)"
+	@echo "make demo-down      stop the local AWS of the demo"
+	@echo "make ui             Airflow's UI on what the demo made"
+	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
+	@echo "make test-quick     the tests that need neither Docker nor an Airflow database"
+	@echo "make lint types     ruff, mypy"
+	@echo "make wheel          build and check the distributions"
+	@echo "make docker-engine  install and start a Docker engine (Debian and Ubuntu, root)"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml scripts/setup
+	PYTHON="$(PYTHON)" VENV="$(VENV)" AIRFLOW="$(AIRFLOW)" sh scripts/setup
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/python demo/demo.py --seed $(SEED) --engine $(ENGINE)
+
+demo-down: setup
+	@SM_HOSTING_STATE_DIR=.demo/local-aws $(BIN)/sm-hosting local down
+
+ui: setup
+	@$(BIN)/python demo/ui.py
+
+test: setup
+	$(BIN)/python -m pytest -m "not engine and not airflow_db and not scheduler"
+	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler"
+
+test-quick: setup
+	$(BIN)/python -m pytest -m "not engine and not airflow_db and not scheduler"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+wheel: setup
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+docker-engine:
+	sh scripts/docker-engine
+
+clean:
+	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,180 @@
+"""Put each new model into production.
+
+Starts when ``train_model`` announces an artifact, or from the UI. Builds the serving image, uploads the artifact, makes
+model and endpoint config, deploys, scales, sets an alarm, and asks the endpoint about real rows. Nothing is done
+twice: what is there with the same content is left as it is.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Asset, Param, task
+
+from airflow_sm_hosting import (
+    BuildImageOperator,
+    ConfigureAutoscalingOperator,
+    ContainerDefinition,
+    CreateEndpointConfigOperator,
+    CreateLatencyAlarmOperator,
+    CreateModelOperator,
+    DeployEndpointOperator,
+    InstanceProductionVariant,
+    InvocationsScaling,
+    InvokeEndpointOperator,
+    UploadModelDataOperator,
+)
+
+MODEL = Asset("breast_cancer_model")
+VARIANT = "main"
+
+with DAG(
+    "retrain_and_deploy",
+    description="From a freshly trained model to an answering endpoint.",
+    doc_md=__doc__,
+    schedule=[MODEL],
+    start_date=datetime(2026, 1, 1),
+    max_active_runs=1,
+    tags=["sm-hosting", "example"],
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+    params={
+        "model_path": Param(
+            None,
+            type=["null", "string"],
+            title="Model path",
+            description="Folder or .tar.gz of the artifact to deploy (default: the newest that was announced).",
+        ),
+        "endpoint_name": Param(
+            "breast-cancer",
+            type="string",
+            pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$",
+            title="Endpoint",
+        ),
+        "allow_older": Param(
+            False,
+            type="boolean",
+            title="Deploy although a newer run has deployed",
+        ),
+        "bucket_name": Param(
+            "sm-hosting-models", type="string", title="Bucket of the artifacts", section="AWS"
+        ),
+        "repository_name": Param(
+            "breast-cancer", type="string", title="ECR repository of the image", section="AWS"
+        ),
+        "execution_role": Param(
+            "SageMakerHostingRole",
+            type="string",
+            title="Execution role",
+            description="Role that SageMaker assumes, as name or ARN.",
+            section="AWS",
+        ),
+        "base_image": Param("python:3.12-slim", type="string", title="Base image", section="Image"),
+        "instance_type": Param(
+            "ml.m5.large",
+            type="string",
+            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+            title="Instance type",
+            section="Capacity",
+        ),
+        "max_capacity": Param(
+            3, type="integer", minimum=1, maximum=20, title="Most instances", section="Capacity"
+        ),
+        "max_requests_per_second": Param(
+            30,
+            type="number",
+            exclusiveMinimum=0,
+            title="Requests per second",
+            description="What one instance can serve, found by a load test.",
+            section="Capacity",
+        ),
+        "latency_threshold": Param(
+            100000,
+            type="number",
+            exclusiveMinimum=0,
+            title="Latency alarm",
+            description="In microseconds.",
+            section="Capacity",
+        ),
+        "poll_interval": Param(
+            10, type="number", minimum=1, title="Seconds between two looks", section="Waiting"
+        ),
+    },
+) as dag:
+
+    @task(multiple_outputs=True, inlets=[MODEL])
+    def choose_model(params=None, triggering_asset_events=None, inlet_events=None):
+        """Take the model of the event that started this run, or the one that was asked for, or the newest."""
+        if triggering_asset_events and triggering_asset_events.get(MODEL):
+            extra = triggering_asset_events[MODEL][-1].extra
+        else:
+            announced = inlet_events[MODEL]
+            extra = announced[-1].extra if len(announced) else None
+        path = params["model_path"] or (extra or {}).get("path")
+        if not path:
+            raise ValueError("No model was announced yet: run the DAG train_model, or give model_path.")
+        # An artifact that nobody announced comes without rows to ask about.
+        samples = extra["samples"] if extra and extra["path"] == path else {"rows": [], "predicted": []}
+        return {"path": path, "rows": samples["rows"], "predicted": samples["predicted"]}
+
+    chosen = choose_model()
+
+    build_image = BuildImageOperator(
+        task_id="build_image",
+        directory="serving_image",
+        repository_name="{{ params.repository_name }}",
+        build_args={"BASE": "{{ params.base_image }}"},
+    )
+    upload_model_data = UploadModelDataOperator(
+        task_id="upload_model_data",
+        path=chosen["path"],
+        bucket_name="{{ params.bucket_name }}",
+        key_prefix="breast-cancer",
+    )
+    create_model = CreateModelOperator(
+        task_id="create_model",
+        model_name="{{ params.endpoint_name }}",
+        containers=[ContainerDefinition(image=build_image.output, model_data=upload_model_data.output)],
+        execution_role="{{ params.execution_role }}",
+    )
+    create_endpoint_config = CreateEndpointConfigOperator(
+        task_id="create_endpoint_config",
+        endpoint_config_name="{{ params.endpoint_name }}",
+        production_variants=[
+            InstanceProductionVariant(
+                model_name=create_model.output,
+                variant_name=VARIANT,
+                instance_type="{{ params.instance_type }}",
+            )
+        ],
+    )
+    deploy_endpoint = DeployEndpointOperator(
+        task_id="deploy_endpoint",
+        endpoint_name="{{ params.endpoint_name }}",
+        endpoint_config_name=create_endpoint_config.output,
+        allow_older="{{ params.allow_older }}",
+        deferrable=True,
+        poll_interval="{{ params.poll_interval }}",
+    )
+    configure_autoscaling = ConfigureAutoscalingOperator(
+        task_id="configure_autoscaling",
+        endpoint_name=deploy_endpoint.output,
+        variant_name=VARIANT,
+        min_capacity=1,
+        max_capacity="{{ params.max_capacity }}",
+        policies=[InvocationsScaling(max_requests_per_second="{{ params.max_requests_per_second }}")],
+    )
+    create_latency_alarm = CreateLatencyAlarmOperator(
+        task_id="create_latency_alarm",
+        endpoint_name=deploy_endpoint.output,
+        variant_name=VARIANT,
+        threshold="{{ params.latency_threshold }}",
+        evaluation_periods=3,
+        treat_missing_data="notBreaching",
+    )
+    smoke_test = InvokeEndpointOperator(
+        task_id="smoke_test",
+        endpoint_name=deploy_endpoint.output,
+        body={"instances": chosen["rows"]},
+        expect={"labels": chosen["predicted"]},
+    )
+    [configure_autoscaling, create_latency_alarm] >> smoke_test

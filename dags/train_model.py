@@ -1,0 +1,97 @@
+"""Train a small model on a real data set, write its artifact, and say so with an asset event.
+
+The event carries the place of the artifact and its quality; the DAG ``retrain_and_deploy`` is scheduled on it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import DAG, Asset, Metadata, Param, task
+
+MODEL = Asset("breast_cancer_model")
+
+with DAG(
+    "train_model",
+    description="Train a classifier of tumours, and announce its artifact.",
+    doc_md=__doc__,
+    schedule="@weekly",
+    start_date=datetime(2026, 1, 1),
+    max_active_runs=1,
+    tags=["sm-hosting", "example"],
+    params={
+        "seed": Param(7, type="integer", minimum=0, title="Seed", description="Splits the data."),
+        "holdout": Param(
+            0.25,
+            type="number",
+            minimum=0.1,
+            maximum=0.5,
+            title="Holdout",
+            description="Share of the rows that the model is tested on and not trained on.",
+        ),
+        "model_store": Param(
+            None,
+            type=["null", "string"],
+            title="Model store",
+            description="Folder that trainer and deployer both see (default: $MODEL_STORE, else $AIRFLOW_HOME/models).",
+        ),
+    },
+) as dag:
+
+    @task(outlets=[MODEL])
+    def train(params=None, dag_run=None):
+        """Fit, test, write, announce."""
+        import json
+        import os
+        from pathlib import Path
+
+        from sklearn.datasets import load_breast_cancer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import train_test_split
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        data = load_breast_cancer()
+        labels = [str(name) for name in data.target_names]
+        x_train, x_test, y_train, y_test = train_test_split(
+            data.data,
+            data.target,
+            test_size=params["holdout"],
+            random_state=params["seed"],
+            stratify=data.target,
+        )
+        pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        pipeline.fit(x_train, y_train)
+        accuracy = float(pipeline.score(x_test, y_test))
+        scaler, regression = pipeline[0], pipeline[1]
+
+        store = params["model_store"] or os.environ.get("MODEL_STORE")
+        root = Path(store) if store else Path(os.environ["AIRFLOW_HOME"]) / "models"
+        # The run's due time is defined in every kind of run; a run id has characters that paths and names do not take.
+        folder = root / "breast_cancer" / dag_run.run_after.strftime("%Y%m%dT%H%M%S%f")
+        folder.mkdir(parents=True, exist_ok=True)
+        model = {
+            "features": [str(name) for name in data.feature_names],
+            "labels": labels,
+            "mean": scaler.mean_.round(9).tolist(),
+            "scale": scaler.scale_.round(9).tolist(),
+            "weights": regression.coef_[0].round(9).tolist(),
+            "intercept": round(float(regression.intercept_[0]), 9),
+        }
+        (folder / "model.json").write_text(json.dumps(model, indent=1, sort_keys=True))
+
+        rows = x_test[:8]
+        yield Metadata(
+            MODEL,
+            {
+                "path": str(folder),
+                "accuracy": round(accuracy, 4),
+                "samples": {
+                    "rows": rows.tolist(),
+                    "truth": [labels[index] for index in y_test[:8]],
+                    "predicted": [labels[index] for index in pipeline.predict(rows)],
+                },
+            },
+        )
+
+    train()
