@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
 # busybox gives the shell and the tools that a Dockerfile's RUN expects; libpython3-stdlib the standard library.
 _WANTED = ("python3-minimal", "libpython3-stdlib", "busybox-static", "ca-certificates")
-# In a package's closure, but of no use in a container: the package manager and its parts.
-_LEFT_OUT = {"dpkg", "debconf", "perl-base", "debconf-2.0", "openssl"}
+# In the closure of the packages for their installation, and of no use in a container.
+_LEFT_OUT = re.compile(
+    r"dpkg|c?debconf.*|perl.*|libperl.*|mailcap|mime-support|install-info|tar|openssl|readline-common|gcc-.*-base|"
+    r"libnewt.*|libslang.*|libdebian-installer.*|libtextwrap.*|libgdbm.*|libdb5.*"
+)
+_NOT_NEEDED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian")
 
 
-def ensure_debian_python_base(
-    client: docker.DockerClient, tag: str = "sm-hosting-base:python3", *, fresh: bool = False
-) -> str:
+def ensure_debian_python_base(client: docker.DockerClient, tag: str = "sm-hosting-base:python3") -> str:
     """Make a base image with Debian's Python 3, unless the engine has it, and return its tag.
 
     The packages are downloaded with apt and unpacked into a folder, and that folder is imported: about 5 seconds and 50 MB.
@@ -33,16 +36,11 @@ def ensure_debian_python_base(
 
     :param client: A client of the Docker engine.
     :param tag: The image's name.
-    :param fresh: Whether to make it anew although the engine has it.
     :raises ImageBuildError: This computer has no apt, or it cannot download.
     """
-    if not fresh:
-        try:
-            client.images.get(tag)
-        except ImageNotFound:
-            pass
-        else:
-            return tag
+    with suppress(ImageNotFound):
+        client.images.get(tag)
+        return tag
     missing = [program for program in ("apt-get", "apt-cache", "dpkg-deb") if not shutil.which(program)]
     if missing:
         raise ImageBuildError(
@@ -82,8 +80,11 @@ def _download(folder: Path) -> list[Path]:
     )
     # Lines that begin at the margin are packages; those in angle brackets exist in name only.
     names = sorted(
-        {line for line in listed.splitlines() if re.fullmatch(r"[a-z0-9][a-z0-9.+-]*(:\w+)?", line)}
-        - _LEFT_OUT
+        {
+            line
+            for line in listed.splitlines()
+            if re.fullmatch(r"[a-z0-9][a-z0-9.+-]*(:\w+)?", line) and not _LEFT_OUT.fullmatch(line)
+        }
     )
     packages = folder / "packages"
     packages.mkdir()
@@ -93,7 +94,9 @@ def _download(folder: Path) -> list[Path]:
 
 
 def _finish(root: Path) -> None:
-    """Do what the packages' scripts would have done."""
+    """Do what the packages' scripts would have done, and take away what a container does not read."""
+    for folder in _NOT_NEEDED:
+        shutil.rmtree(root / folder, ignore_errors=True)
     binaries = root / ("usr/bin" if (root / "bin").is_symlink() else "bin")
     binaries.mkdir(parents=True, exist_ok=True)
     busybox = next(path for path in (root / "bin/busybox", root / "usr/bin/busybox") if path.exists())

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -290,11 +291,8 @@ class Endpoints:
             endpoints = builtins.list(self._endpoints.values())
             self._endpoints.clear()
         fleets = [fleet for e in endpoints for fleet in (e.fleet, e.pending and e.pending.fleet) if fleet]
-        stops = [threading.Thread(target=fleet.stop, args=(grace,)) for fleet in fleets]
-        for stop in stops:
-            stop.start()
-        for stop in stops:
-            stop.join()
+        with ThreadPoolExecutor(max_workers=16) as threads:
+            builtins.list(threads.map(lambda fleet: fleet.stop(grace), fleets))
 
     # Checks
 

@@ -180,7 +180,9 @@ class Fleet:
         """Stop all containers and remove the model data."""
         self._abandoned.set()
         running = [container.running for variant in self.variants for container in variant.containers]
-        if running:
+        if len(running) == 1:
+            running[0].stop(grace)
+        elif running:
             with ThreadPoolExecutor(max_workers=len(running)) as threads:
                 list(threads.map(lambda container: container.stop(grace), running))
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -109,6 +109,15 @@ def test_what_prevents_the_start_is_told(aws):
         LocalAws(engine="none", port=port).start()
 
 
+def test_auto_takes_the_process_engine_where_no_docker_answers_and_says_so(monkeypatch, caplog):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    with LocalAws(engine="auto") as aws:
+        assert aws.engine == "process"
+    assert "NO ISOLATION" in caplog.text
+    with pytest.raises(LocalAwsError, match="No Docker engine answers"):
+        LocalAws(engine="docker").start()
+
+
 def test_connections_are_kept_alive(aws):
     import http.client
 
