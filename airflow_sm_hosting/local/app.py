@@ -84,7 +84,11 @@ class LocalAwsApp:
         self._hostings: dict[str, Hosting] = {}
         self._hostings_lock = threading.Lock()
         self._alarm_clock = AlarmClock()
-        self.engine: Engine = make_engine(engine, self._registry, self._folder)
+        try:
+            self.engine: Engine = make_engine(engine, self._registry, self._folder)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
 
     def start(self, port: int) -> None:
         """Begin to work, known by this port."""
