@@ -48,6 +48,21 @@ def get_provider_info() -> dict[str, Any]:
             "hooks.application_auto_scaling", "hooks.cloudwatch", "hooks.ecr", "hooks.s3", "hooks.sagemaker"
         ),
         "triggers": modules("triggers.endpoint"),
+        "config": {
+            "sm_hosting": {
+                "description": "Defaults of the SageMaker hosting operators.",
+                "options": {
+                    "image_builder": {
+                        "description": "Default of BuildImageOperator's parameter builder: auto, docker, or assembler (for workers "
+                        "without a Docker engine).",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "assembler",
+                        "default": "auto",
+                    }
+                },
+            }
+        },
         "extra-links": [
             "airflow_sm_hosting.links.AlarmLink",
             "airflow_sm_hosting.links.EndpointLink",

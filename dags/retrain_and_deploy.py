@@ -68,7 +68,13 @@ with DAG(
             description="Role that SageMaker assumes, as name or ARN.",
             section="AWS",
         ),
-        "base_image": Param("python:3.12-slim", type="string", title="Base image", section="Image"),
+        "base_image": Param(
+            None,
+            type=["null", "string"],
+            title="Base image",
+            description="Default: the Airflow variable base_image, else python:3.12-slim.",
+            section="Image",
+        ),
         "instance_type": Param(
             "ml.m5.large",
             type="string",
@@ -122,7 +128,7 @@ with DAG(
         task_id="build_image",
         directory="serving_image",
         repository_name="{{ params.repository_name }}",
-        build_args={"BASE": "{{ params.base_image }}"},
+        build_args={"BASE": "{{ params.base_image or var.value.get('base_image', 'python:3.12-slim') }}"},
     )
     upload_model_data = UploadModelDataOperator(
         task_id="upload_model_data",

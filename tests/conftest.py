@@ -6,8 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import docker
 
 # Before anything imports Airflow: it reads its configuration once. A run of its own, so that two at once do not meet.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="sm-hosting-tests-")
@@ -35,3 +39,28 @@ REQUIRE_ENGINE = "SM_HOSTING_REQUIRE_ENGINE"
 def airflow_home() -> Iterator[str]:
     yield AIRFLOW_HOME
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def docker_client() -> Iterator[docker.DockerClient]:
+    """A Docker engine, or a skip; under ``SM_HOSTING_REQUIRE_ENGINE`` a missing engine is a failure."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as error:
+        if os.environ.get(REQUIRE_ENGINE):
+            pytest.fail(f"{REQUIRE_ENGINE} is set, and no Docker engine answers: {error}")
+        pytest.skip("no Docker engine answers; 'make docker-engine' installs one")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def debian_base_image(docker_client: docker.DockerClient) -> str:
+    """A base image with Python, made from Debian's packages."""
+    from airflow_sm_hosting.local.base_image import ensure_debian_python_base
+
+    return ensure_debian_python_base(docker_client)

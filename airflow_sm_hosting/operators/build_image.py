@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
+
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -53,8 +55,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     :param cache_from: Images whose layers may be reused. (templated)
     :param image_tag: A tag to give the image beside ours (default: none). (templated)
     :param create_repository: Whether the repository is made when it does not exist (default: True).
-    :param builder: ``docker`` (the Docker Engine), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (default: the
-        engine if one answers).
+    :param builder: ``docker`` (the Docker Engine), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (the engine if one
+        answers); default: ``[sm_hosting] image_builder`` of Airflow's configuration, else ``auto``.
     :raises InvalidSpecError: When folder or Dockerfile are not there, or a value can never work.
     :raises ImageBuildError: When the image cannot be built or pushed.
     :raises NotFoundError: When the repository does not exist and is not to be made.
@@ -88,7 +90,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         cache_from: Any = None,
         image_tag: str | None = None,
         create_repository: bool = True,
-        builder: str = "auto",
+        builder: str = conf.get("sm_hosting", "image_builder", fallback="auto"),
         **kwargs: Any,
     ) -> None:
         where = "BuildImageOperator"
