@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -15,6 +18,9 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.spec.tags import OURS
+from tests.local.conftest import Deployer
+from tests.local_servers import local_server
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 #: An image that is not looked into, as no container runs.
@@ -75,19 +81,29 @@ def _resumed(task: Any, context: Any, deferred: TaskDeferred) -> Callable[[], An
     return lambda: task.resume_execution(deferred.method_name, {**kwargs, "event": event}, context)
 
 
-@pytest.fixture(scope="session")
-def shared_aws() -> Iterator[LocalAws]:
-    with LocalAws(engine="none", transition_seconds=0) as aws:
-        yield aws
+def _emptied(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    aws.reset()
+    aws.clear_requests()
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws.connection()))
+    return aws
 
 
 @pytest.fixture
-def aws(shared_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     """An empty local AWS without containers, which the connection ``aws_default`` leads to."""
-    shared_aws.reset()
-    shared_aws.clear_requests()
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(shared_aws.connection()))
-    return shared_aws
+    return _emptied(local_server(), monkeypatch)
+
+
+@pytest.fixture
+def slow_aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """One whose endpoints take 0.4 seconds to change, so that a deployment can be met while it is going on."""
+    return _emptied(local_server(transition_seconds=0.4), monkeypatch)
+
+
+@pytest.fixture
+def process_aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """One whose containers really run, as Python processes."""
+    return _emptied(local_server("process"), monkeypatch)
 
 
 @pytest.fixture
@@ -98,9 +114,7 @@ def dag() -> Iterator[DAG]:
 
 def operations(aws: LocalAws, *, mutating: bool | None = None) -> list[str]:
     """Return the operations that the local AWS was asked for, in order."""
-    return [
-        request["operation"] for request in aws.requests() if mutating in (None, request["mutating"])
-    ]
+    return [request["operation"] for request in aws.requests() if mutating in (None, request["mutating"])]
 
 
 def make_model(aws: LocalAws, name: str = "model") -> str:
@@ -117,3 +131,170 @@ def make_config(aws: LocalAws, name: str, model: str = "model", **variant: Any) 
         ProductionVariants=[{"VariantName": "main", "ModelName": model, **members}],
     )
     return name
+
+
+def make_endpoint(aws: LocalAws, config: str, name: str = "churn", *, tags: dict[str, str] = OURS) -> str:
+    """Make an endpoint, ours by default, and wait until it is no longer on its way."""
+    aws.client("sagemaker").create_endpoint(
+        EndpointName=name,
+        EndpointConfigName=config,
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
+    settled(aws, name)
+    return name
+
+
+def settled(aws: LocalAws, name: str = "churn") -> dict[str, Any]:
+    """Return the description of an endpoint once it is in transition no more."""
+    deadline = time.monotonic() + 60
+    while True:
+        found: dict[str, Any] = aws.client("sagemaker").describe_endpoint(EndpointName=name)
+        if found["EndpointStatus"] in ("InService", "Failed"):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+
+
+def tags_of(aws: LocalAws, arn: str) -> dict[str, str]:
+    found = aws.client("sagemaker").list_tags(ResourceArn=arn)["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+def make_broken_model(aws: LocalAws, name: str = "broken") -> str:
+    """Make a model whose image is deleted afterwards, which SageMaker accepts: no endpoint comes into service on it."""
+    image = Deployer(aws).push_image({}, repository=_repository(aws), tag=name)
+    aws.client("sagemaker").create_model(
+        ModelName=name, PrimaryContainer={"Image": image}, ExecutionRoleArn=ROLE
+    )
+    aws.client("ecr").batch_delete_image(repositoryName="broken", imageIds=[{"imageTag": name}])
+    return name
+
+
+def _repository(aws: LocalAws, name: str = "broken") -> str:
+    ecr = aws.client("ecr")
+    if name not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]:
+        ecr.create_repository(repositoryName=name)
+    return name
+
+
+@dataclass
+class Outcome:
+    """How a task ended: what must be the same in both kinds of wait.
+
+    :param ran: What it did.
+    :param error: What it raised.
+    """
+
+    ran: Ran
+    error: BaseException | None = None
+
+    @property
+    def value(self) -> Any:
+        return self.ran.value
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The details without the seconds, which must be there."""
+        details = dict(self.ran.details)
+        assert isinstance(details.pop("seconds"), float)
+        return details
+
+
+def outcome(task: Any, **context: Any) -> Outcome:
+    """Run a task as :func:`run_task` does, and return how it ended."""
+    ran = Ran()
+    try:
+        run_task(task, ran=ran, **context)
+    except Exception as error:
+        return Outcome(ran, error)
+    return Outcome(ran)
+
+
+_NUMBERS = itertools.count(1)
+
+
+def task_id(prefix: str = "task") -> str:
+    return f"{prefix}_{next(_NUMBERS)}"
+
+
+@contextmanager
+def event_hook(client: Any, event: str, handler: Callable[..., Any]) -> Iterator[None]:
+    """Hook into what a client does: the only way to have the local AWS throttle, refuse or fail when a test wants it."""
+    client.meta.events.register_first(event, handler)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, handler)
+
+
+def refusal(code: str, message: str = "no", status: int = 400) -> Any:
+    """Return what a client gets when AWS refuses (botocore's own retries done)."""
+    parsed = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0},
+    }
+    return SimpleNamespace(status_code=status, headers={}, content=b""), parsed
+
+
+@contextmanager
+def answering(client: Any, operation: str, *answers: Any) -> Iterator[list[Any]]:
+    """Have AWS give these answers to an operation, one a call: a refusal, an exception, or None for its own answer."""
+    left = list(answers)
+
+    def answer(**_: Any) -> Any:
+        found = left.pop(0) if left else None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with event_hook(client, f"before-call.*.{operation}", answer):
+        yield left
+
+
+@contextmanager
+def sent(client: Any, operation: str) -> Iterator[list[dict[str, Any]]]:
+    """Collect the parameters of every call of an operation."""
+    collected: list[dict[str, Any]] = []
+
+    def collect(params: dict[str, Any], **_: Any) -> None:
+        collected.append(dict(params))
+
+    with event_hook(client, f"provide-client-params.*.{operation}", collect):
+        yield collected
+
+
+def answered_with(
+    client: Any, operation: str, change: Callable[[dict[str, Any]], Any]
+) -> AbstractContextManager[None]:
+    """Have AWS answer an operation with something changed: statuses that the local AWS does not reach."""
+
+    def changed(parsed: dict[str, Any], **_: Any) -> None:
+        if "Error" not in parsed:
+            change(parsed)
+
+    return event_hook(client, f"after-call.*.{operation}", changed)
+
+
+def sagemaker_client() -> Any:
+    """Return the client that the operators use under ``aws_default``."""
+    from airflow_sm_hosting.hooks import SageMakerHostingHook
+
+    return SageMakerHostingHook().conn
+
+
+@pytest.fixture(scope="session")
+def docker_client() -> Iterator[Any]:
+    """A Docker engine, or a skip; under ``SM_HOSTING_REQUIRE_ENGINE`` a missing engine is a failure."""
+    import os
+
+    import docker
+
+    try:
+        client = docker.from_env()
+        client.ping()
+    except docker.errors.DockerException as error:
+        if os.environ.get("SM_HOSTING_REQUIRE_ENGINE"):
+            raise
+        pytest.skip(f"no Docker engine answers: {error}")
+    yield client
+    client.close()

@@ -1,0 +1,96 @@
+"""UploadModelDataOperator: the same content is sent once, under the name of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_sm_hosting import UploadModelDataOperator
+from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
+from airflow_sm_hosting.local import LocalAws
+from tests.operators.conftest import operations, outcome, run_task, task_id
+
+
+@pytest.fixture(autouse=True)
+def bucket(aws: LocalAws) -> str:
+    aws.client("s3").create_bucket(Bucket="models")
+    aws.clear_requests()
+    return "models"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "model"
+    (path / "code").mkdir(parents=True)
+    (path / "weights.bin").write_bytes(b"1")
+    (path / "code" / "inference.py").write_text("pass")
+    return path
+
+
+def upload(path: Any, **options: Any) -> UploadModelDataOperator:
+    return UploadModelDataOperator(
+        **{"task_id": task_id("upload"), "path": str(path), "bucket_name": "models", **options}
+    )
+
+
+def test_a_folder_is_packed_and_sent_once(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    first = run_task(upload(folder, key_prefix="churn/{{ 'a' }}"))
+    assert re.fullmatch(r"s3://models/churn/a/[0-9a-f]{64}\.tar\.gz", first.value)
+    assert first.details["uploaded"] is True
+    key = first.value.removeprefix("s3://models/")
+    body = aws.client("s3").get_object(Bucket="models", Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as tar:
+        names = {os.path.normpath(member.name) for member in tar.getmembers() if member.isfile()}
+    assert names == {"weights.bin", "code/inference.py"}
+
+    os.utime(folder / "weights.bin", (1, 1))
+    aws.clear_requests()
+    second = run_task(upload(folder, key_prefix="churn/a"))
+    assert (second.value, second.details["uploaded"]) == (first.value, False)
+    assert operations(aws) == ["HeadObject"]
+
+
+def test_other_content_has_another_place(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    first = run_task(upload(folder)).value
+    (folder / "weights.bin").write_bytes(b"2")
+    assert run_task(upload(folder)).value != first
+    assert len(aws.client("s3").list_objects_v2(Bucket="models")["Contents"]) == 2
+
+
+def test_an_archive_is_sent_as_it_is(aws: LocalAws, dag: DAG, folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "model.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, ".")
+    uri = run_task(upload(archive)).value
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert uri == f"s3://models/{digest}.tar.gz"
+
+
+def test_a_relative_path_is_beside_the_dag_file(aws: LocalAws, folder: Path) -> None:
+    with DAG("relative", schedule=None) as dag:
+        dag.fileloc = str(folder.parent / "dag.py")
+        relative = upload("model")
+    assert run_task(relative).value == run_task(upload(folder, dag=dag)).value
+
+
+def test_what_does_not_exist_is_an_error(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    with pytest.raises(NotFoundError, match="nowhere"):
+        run_task(upload(folder, bucket_name="nowhere"))
+    aws.clear_requests()
+    for path in ("/gone/away", "{{ none }}", __file__):
+        assert isinstance(outcome(upload(path)).error, InvalidSpecError | ModelDataError), path
+    assert operations(aws) == []
+
+
+def test_a_bad_bucket_name_is_an_error_before_the_first_call(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    for name in ("{{ 'a b' }}", "{{ none }}"):
+        assert isinstance(outcome(upload(folder, bucket_name=name)).error, InvalidSpecError)
+    assert operations(aws) == []

@@ -1,0 +1,64 @@
+"""Links to the AWS console."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from airflow_sm_hosting import CreateEndpointAlarmOperator, DeployEndpointOperator, EndpointInServiceSensor
+from airflow_sm_hosting.links import AlarmLink, ConsoleLink, EndpointLink, EndpointLogsLink
+from airflow_sm_hosting.provider_info import get_provider_info
+from tests.operators.conftest import Ran
+
+
+def pushed(link: ConsoleLink, **options: Any) -> str | None:
+    ran = Ran()
+    link.persist({"ti": ran}, **{"partition": "aws", "region": "eu-west-1", **options})  # type: ignore[arg-type]
+    return ran.xcoms.get(link.key)
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "host"),
+    [
+        ("aws", "eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("aws-cn", "cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("aws-us-gov", "us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_the_console_of_the_partition(partition: str, region: str, host: str) -> None:
+    address = pushed(EndpointLink(), partition=partition, region=region, endpoint_name="churn")
+    assert address == f"https://{host}/sagemaker/home?region={region}#/endpoints/churn"
+
+
+def test_an_unknown_partition_has_no_link_and_no_error() -> None:
+    """The peer's links are 'console.None' there."""
+    assert pushed(EndpointLink(), partition="aws-iso", endpoint_name="churn") is None
+
+
+def test_names_are_quoted() -> None:
+    address = pushed(AlarmLink(), alarm_name="a b/c#d?e&f")
+    assert address is not None
+    assert urlsplit(address).fragment.startswith("alarmsV2:alarm/")
+    assert not set(" #?&") & set(urlsplit(address).fragment)
+
+
+def test_the_log_group_is_written_as_the_console_writes_it() -> None:
+    address = pushed(EndpointLogsLink(), endpoint_name="churn")
+    assert address is not None
+    assert urlsplit(address).fragment == (
+        "logsV2:log-groups/log-group/$252Faws$252Fsagemaker$252FEndpoints$252Fchurn"
+    )
+
+
+def test_every_operator_names_its_links_and_the_provider_lists_them() -> None:
+    used = {
+        type(link)
+        for operator in (DeployEndpointOperator, EndpointInServiceSensor, CreateEndpointAlarmOperator)
+        for link in operator.operator_extra_links
+    }
+    assert used == {EndpointLink, EndpointLogsLink, AlarmLink}
+    listed = set(get_provider_info()["extra-links"])
+    assert listed == {f"{link.__module__}.{link.__qualname__}" for link in used}
+    assert len({link.key for link in used}) == len({link.name for link in used}) == 3
