@@ -7,7 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
+from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
@@ -88,10 +89,39 @@ def _emptied(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     return aws
 
 
+@contextmanager
+def _quick(aws: LocalAws) -> Iterator[LocalAws]:
+    """Let the operators' calls that change an endpoint return when it has changed: no first look comes too early by chance.
+
+    A wait sleeps a second between two looks; what is met on its way is tested with ``slow_aws``.
+    """
+    names: list[str] = []
+
+    def asked(params: dict[str, Any], **_: Any) -> None:
+        names.append(params["EndpointName"])
+
+    def answered(**_: Any) -> None:
+        with suppress(ClientError):  # deleted
+            settled(aws, names[-1])
+
+    client = sagemaker_client()
+    with ExitStack() as hooks:
+        for operation in (
+            "CreateEndpoint",
+            "UpdateEndpoint",
+            "UpdateEndpointWeightsAndCapacities",
+            "DeleteEndpoint",
+        ):
+            hooks.enter_context(event_hook(client, f"provide-client-params.*.{operation}", asked))
+            hooks.enter_context(event_hook(client, f"after-call.*.{operation}", answered))
+        yield aws
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
     """An empty local AWS without containers, which the connection ``aws_default`` leads to."""
-    return _emptied(local_server(), monkeypatch)
+    with _quick(_emptied(local_server(), monkeypatch)) as aws:
+        yield aws
 
 
 @pytest.fixture
@@ -101,9 +131,10 @@ def slow_aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
 
 
 @pytest.fixture
-def process_aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+def process_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
     """One whose containers really run, as Python processes."""
-    return _emptied(local_server("process"), monkeypatch)
+    with _quick(_emptied(local_server("process"), monkeypatch)) as aws:
+        yield aws
 
 
 @pytest.fixture

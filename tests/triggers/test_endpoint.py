@@ -95,15 +95,9 @@ def test_what_is_awaited_survives(until: Until) -> None:
 def test_one_event_of_plain_json(endpoint: LocalAws) -> None:
     [payload] = events(trigger(carried={"action": "update"}))
     assert payload == json.loads(json.dumps(payload))
-    assert payload == {
-        "sighting": {
-            "outcome": "deployed",
-            "message": "Endpoint churn is in service on c1.",
-            "endpoint_arn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn",
-            "endpoint_config_name": "c1",
-        },
-        "carried": {"action": "update"},
-    }
+    assert payload["carried"] == {"action": "update"}
+    assert payload["sighting"]["outcome"] == "deployed"
+    assert payload["sighting"]["message"] == "Endpoint churn is in service on c1."
     assert operations(endpoint) == ["DescribeEndpoint"]
 
 
