@@ -1,0 +1,112 @@
+"""Where what was asked for and what AWS describes differ."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from airflow_sm_hosting.deployment.difference import differences
+
+SECRET = "hunter2-and-more"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "described"),
+    [
+        ({}, {"ModelArn": "arn"}),
+        ({"Weight": 1}, {"Weight": 1.0, "Added": "by AWS"}),
+        ({"Dimensions": [{"Name": "A", "Value": "1"}, {"Name": "B", "Value": "2"}]}, {"Dimensions": [{"Name": "B", "Value": "2"}, {"Name": "A", "Value": "1"}]}),
+        ({"Tags": [{"Key": "b"}, {"Key": "a"}]}, {"Tags": [{"Key": "a"}, {"Key": "b"}]}),
+        ({"Subnets": ("a", "b")}, {"Subnets": ["a", "b"]}),
+        ({"Actions": []}, {}),
+        ({"Environment": {}}, {}),
+        ({"Environment": {"A": "1"}}, {"Environment": {"A": "1"}}),
+        ({"Variants": [{"Name": "a", "Count": 1}]}, {"Variants": [{"Name": "a", "Count": 1, "Status": "x"}]}),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_what_is_equal_has_no_difference(wanted: Any, described: Any) -> None:
+    before = copy.deepcopy((wanted, described))
+    assert differences(wanted, described) == []
+    assert (wanted, described) == before
+
+
+@pytest.mark.parametrize(
+    ("wanted", "described", "lines"),
+    [
+        ({"Image": "a"}, {"Image": "b"}, ["Image is 'b', wanted 'a'"]),
+        ({"Image": "a"}, {}, ["Image is None, wanted 'a'"]),
+        ({"Weight": 0}, {"Weight": 1}, ["Weight is 1, wanted 0"]),
+        ({"Isolation": False}, {}, ["Isolation is None, wanted False"]),
+        ({"A": {"B": {"C": 1}}}, {"A": {"B": {"C": 2}}}, ["A.B.C is 2, wanted 1"]),
+        ({"A": [{"B": 1}]}, {"A": [{"B": 2}]}, ["A[0].B is 2, wanted 1"]),
+        ({"A": ["x", "y"]}, {"A": ["y", "x"]}, ["A[0] is 'y', wanted 'x'", "A[1] is 'x', wanted 'y'"]),
+        ({"A": ["x"]}, {"A": []}, ["A is [], wanted ['x']"]),
+        ({"A": []}, {"A": ["x"]}, ["A is ['x'], wanted []"]),
+        ({"A": {"B": 1}}, {"A": "B"}, ["A is 'B', wanted {'B': 1}"]),
+        ({"A": 1, "B": 2}, {"A": 2, "B": 3}, ["A is 2, wanted 1", "B is 3, wanted 2"]),
+        ({"Environment": {"A": "1"}}, {"Environment": {"A": "1", "B": "2"}}, ["Environment.B is there and not wanted"]),
+        ({"Environment": {"A": "1", "C": "1"}}, {"Environment": {"A": "2"}}, ["Environment.A differs", "Environment.C differs"]),
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_what_differs_is_named_with_its_place(wanted: Any, described: Any, lines: list[str]) -> None:
+    assert differences(wanted, described) == lines
+
+
+def container(**environment: str) -> dict[str, Any]:
+    return {"Image": "churn:1", "Environment": environment}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "described"),
+    [
+        ({"PrimaryContainer": container(A=SECRET)}, {"PrimaryContainer": container(A="x")}),
+        ({"PrimaryContainer": container(A="x")}, {"PrimaryContainer": container(A=SECRET)}),
+        ({"PrimaryContainer": container(A=SECRET)}, {"PrimaryContainer": {"Image": "churn:1"}}),
+        ({"PrimaryContainer": container(A="x")}, {"PrimaryContainer": container(A="x", B=SECRET)}),
+        ({"PrimaryContainer": container(A=SECRET)}, {"Containers": [container(A=SECRET)] * 2}),
+        ({"Containers": [container(A=SECRET)] * 2}, {"PrimaryContainer": container(A=SECRET)}),
+        ({"Containers": [container(A=SECRET)] * 2}, {"Containers": [container(A=SECRET)] * 3}),
+        ({"Containers": [container(A=SECRET)]}, {"Containers": [None]}),
+    ],
+    ids=["changed", "changed there", "absent there", "added there", "one and a pipeline", "a pipeline and one", "more there", "no container there"],
+)  # fmt: skip
+def test_environment_values_are_in_no_line(wanted: Any, described: Any) -> None:
+    lines = differences(wanted, described)
+    assert lines
+    assert SECRET not in " ".join(lines)
+
+
+def test_an_environment_that_is_there_and_was_not_asked_for_is_a_difference() -> None:
+    # SageMaker adds no environment by itself: this is another model.
+    assert differences(
+        {"PrimaryContainer": {"Image": "a"}}, {"PrimaryContainer": container(A="1") | {"Image": "a"}}
+    )
+
+
+values = st.recursive(
+    st.integers() | st.text(max_size=4) | st.booleans(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), values, max_size=4))
+def test_a_request_does_not_differ_from_itself(request: dict[str, Any]) -> None:
+    assert differences(request, copy.deepcopy(request)) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(), min_size=1), st.data())
+def test_every_changed_member_is_a_line(request: dict[str, int], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(request)))
+    (line,) = differences(request, {**request, name: request[name] + 1})
+    assert line.startswith(f"{name} is ")

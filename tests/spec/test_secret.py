@@ -1,0 +1,127 @@
+"""Environment values: hidden as soon as they are known, and whole when they are sent."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.bases.operator import BaseOperator
+from hypothesis import given, strategies as st
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.hooks.requests import prepared
+from airflow_sm_hosting.spec.rules import check_environment
+from airflow_sm_hosting.spec.secret import (
+    SHOWN,
+    Hidden,
+    HidesEnvironments,
+    hide_environments,
+    reveal_environments,
+)
+
+SECRET = "hunter2-and-more"
+
+
+def test_a_hidden_value_shows_itself_nowhere() -> None:
+    hidden = Hidden(SECRET)
+    shown = [
+        str(hidden),
+        repr(hidden),
+        f"{hidden}",
+        f"{hidden!r}",
+        hidden.serialize(),
+        str([hidden]),
+        str({"a": hidden}),
+    ]
+    assert all(SECRET not in text for text in shown)
+    assert hidden.serialize() == SHOWN == "***"
+    assert hidden.reveal() == SECRET
+    assert not hasattr(hidden, "__dict__")
+
+
+def test_hidden_values_are_equal_when_their_values_are() -> None:
+    assert Hidden("a") == Hidden("a")
+    assert hash(Hidden("a")) == hash(Hidden("a"))
+    assert Hidden("a") != Hidden("b")
+    assert Hidden("a") != "a"
+
+
+def test_a_hidden_value_survives_a_copy() -> None:
+    assert copy.deepcopy({"a": Hidden(SECRET)})["a"].reveal() == SECRET
+
+
+def test_hiding_changes_nothing_that_was_given() -> None:
+    given_containers = [{"Image": "churn:1", "Environment": {"A": SECRET}}]
+    before = copy.deepcopy(given_containers)
+    hidden = hide_environments(given_containers)
+    assert given_containers == before
+    assert hidden[0]["Image"] == "churn:1"
+    assert SECRET not in str(hidden)
+
+
+def test_what_is_rendered_later_stays_to_be_rendered() -> None:
+    with DAG("d", schedule=None):
+        output = BaseOperator(task_id="upstream").output
+    environment = {"JINJA": "{{ var.value.key }}", "UPSTREAM": output, "PLAIN": SECRET}
+    hidden = hide_environments([{"Environment": environment}])[0]["Environment"]
+    assert hidden["JINJA"] == "{{ var.value.key }}"
+    assert hidden["UPSTREAM"] is output
+    assert hidden["PLAIN"] == Hidden(SECRET)
+    assert hide_environments(output) is output
+    assert hide_environments("{{ params.containers }}") == "{{ params.containers }}"
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=20).filter(lambda text: "{" not in text)))
+def test_what_was_hidden_is_revealed_whole(environment: dict[str, str]) -> None:
+    containers = [{"Image": "churn:1", "Environment": environment}]
+    hidden = hide_environments(hide_environments(containers))
+    assert all(isinstance(value, Hidden) for value in hidden[0]["Environment"].values())
+    assert reveal_environments(hidden) == containers
+    json.dumps(reveal_environments(hidden))
+
+
+@pytest.mark.parametrize("value", [5, 5.5, True, ""], ids=repr)
+def test_what_is_no_string_but_becomes_one_is_hidden_too(value: Any) -> None:
+    hidden = hide_environments([{"Environment": {"A": value}}])
+    assert hidden[0]["Environment"]["A"] == Hidden(str(value))
+
+
+@pytest.mark.parametrize("value", [Path("/secret"), Decimal("12.5"), timedelta(1)], ids=repr)
+def test_a_literal_of_another_kind_is_refused_or_hidden(value: Any) -> None:
+    try:
+        check_environment("e", {"A": value})
+    except InvalidSpecError:
+        return
+    assert str(value) not in str(hide_environments([{"Environment": {"A": value}}]))
+
+
+def test_the_descriptor_is_a_plain_attribute_but_for_hiding() -> None:
+    class Task:
+        containers = HidesEnvironments()
+
+    task = Task()
+    with pytest.raises(AttributeError, match=r"^containers$"):
+        _ = task.containers
+    task.containers = [{"Environment": {"A": SECRET}}]
+    assert SECRET not in str(task.containers)
+    assert SECRET not in str(vars(task))
+    assert isinstance(Task.containers, HidesEnvironments)
+
+
+def test_a_refused_request_does_not_tell_the_values() -> None:
+    for environment in ({"A": SECRET * 100}, {"1": SECRET}, {"A": [SECRET]}):
+        for member in (
+            {"PrimaryContainer": {"Image": "a", "Environment": environment}},
+            {"Containers": [{"Environment": environment}]},
+        ):
+            with pytest.raises(
+                InvalidSpecError, match=r"CreateModel would be refused .*Environment\..*\*\*\*"
+            ) as caught:
+                prepared("sagemaker", "CreateModel", {"ModelName": "m", **member})
+            assert SECRET not in str(caught.value)
