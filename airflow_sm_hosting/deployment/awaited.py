@@ -14,6 +14,7 @@ from airflow_sm_hosting.deployment.verdict import (
     Verdict,
     has_begun,
     judge,
+    judge_gone,
     judge_service,
     judge_settled,
 )
@@ -26,8 +27,10 @@ class Until(StrEnum):
     DEPLOYED = "deployed"
     #: The endpoint is in service, whoever deploys it.
     IN_SERVICE = "in_service"
-    #: Whatever goes on at the endpoint has ended, its deletion included.
+    #: Whatever goes on at the endpoint has ended.
     SETTLED = "settled"
+    #: The endpoint that was deleted is gone.
+    GONE = "gone"
     #: The endpoint's variants have certain instance counts.
     COUNTED = "counted"
 
@@ -60,6 +63,8 @@ class Awaited:
                 return judge_service(described, self.endpoint_name, self.endpoint_config_name)
             case Until.COUNTED:
                 return self._judge_counts(described)
+            case Until.GONE:
+                return judge_gone(described, self.endpoint_name)
             case Until.SETTLED:
                 return judge_settled(described, self.endpoint_name)
 

@@ -10,9 +10,9 @@ from airflow_sm_hosting.deployment.status import (
     FAILED,
     IN_SERVICE,
     OUT_OF_SERVICE,
-    TRANSITIONAL,
     Described,
     is_serverless,
+    is_transitional,
     pending_config,
 )
 
@@ -40,7 +40,7 @@ class Wanted:
 
     :param endpoint_config_name: The config that is to serve.
     :param serverless: Whether that config's variant is serverless; None when it was not looked up.
-    :param owned: Whether the endpoint's tags say that it is ours; None when it does not exist.
+    :param owned: Whether the endpoint's tags say that it is ours; None when that is not known, which is taken as no.
     :param adopt: Whether an endpoint that is not ours may be touched.
     :param replace_failed_endpoint: Whether a failed endpoint may be deleted and made anew.
     :param overtaken_by: When the newer run was due that deployed this endpoint last; None when there is none.
@@ -85,9 +85,9 @@ def decide(described: Described | None, wanted: Wanted) -> Decision:
             f"endpoint {name} was deployed by a newer run, due {wanted.overtaken_by}, and is left on {pending or live}; "
             "allow_older=True deploys this run's content all the same",
         )
-    if status in TRANSITIONAL or pending is not None:
+    if is_transitional(described):
         return Decision(Action.WAIT, f"endpoint {name} is {status}; nothing can be changed until that ends")
-    if wanted.owned is False and not wanted.adopt:
+    if not wanted.owned and not wanted.adopt:
         return Decision(
             Action.REFUSE,
             f"endpoint {name} exists and is not marked as ours by its tags, so something else made it; "

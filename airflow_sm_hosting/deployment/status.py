@@ -21,11 +21,16 @@ TRANSITIONAL = frozenset({CREATING, "Updating", "SystemUpdating", "RollingBack",
 #: Ended, and not serving what was asked for.
 BROKEN = frozenset({FAILED, OUT_OF_SERVICE, UPDATE_ROLLBACK_FAILED})
 
+SETTLED = BROKEN | {IN_SERVICE}
+
 
 def is_transitional(described: Described | None) -> bool:
-    """Tell whether the endpoint is on its way to another status, or still has a deployment pending."""
+    """Tell whether the endpoint is on its way to another status, or still has a deployment pending.
+
+    A status that this version does not know is waited out, as nothing else is safe.
+    """
     return described is not None and (
-        described["EndpointStatus"] in TRANSITIONAL or pending_config(described) is not None
+        described["EndpointStatus"] not in SETTLED or pending_config(described) is not None
     )
 
 

@@ -63,10 +63,12 @@ def has_begun(described: Described | None, expected: Expected) -> bool:
     """Tell whether the endpoint shows that the deployment began, now or in an earlier look."""
     if expected.begun or described is None:
         return expected.begun
-    if is_transitional(described) or described.get("EndpointConfigName") == expected.endpoint_config_name:
+    if expected.modified_before is None or is_transitional(described):
         return True
-    modified = moment(described.get("LastModifiedTime"))
-    return expected.modified_before is not None and modified != expected.modified_before
+    if moment(described.get("LastModifiedTime")) != expected.modified_before:
+        return True
+    live = described.get("EndpointConfigName")
+    return described["EndpointStatus"] == IN_SERVICE and live == expected.endpoint_config_name
 
 
 def judge(described: Described | None, expected: Expected) -> Verdict:
@@ -131,6 +133,13 @@ def judge_service(
     return Verdict(
         Outcome.PENDING, status_line(described) + ("" if wanted else f", waiting for {endpoint_config_name}")
     )
+
+
+def judge_gone(described: Described | None, endpoint_name: str) -> Verdict:
+    """Judge an endpoint that was deleted: right after DeleteEndpoint a describe may still answer the state before it."""
+    if described is None:
+        return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} is deleted.")
+    return Verdict(Outcome.PENDING, status_line(described))
 
 
 def judge_settled(described: Described | None, endpoint_name: str) -> Verdict:

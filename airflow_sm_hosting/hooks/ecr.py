@@ -44,7 +44,9 @@ class EcrRepositoryHook(SharedClients, EcrHook):
                 f"ECR has no repository {repository_name!r} in {self.region_name} of registry {registry_id or 'of this account'}."
             ) from None
 
-    def image(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> dict[str, Any] | None:
+    def image(
+        self, repository_name: str, tag: str, *, registry_id: str | None = None
+    ) -> dict[str, Any] | None:
         """Return the image that a tag names now (``ecr:BatchGetImage``, which the right to pull includes), or None.
 
         A repository that does not exist has no image.
@@ -64,9 +66,7 @@ class EcrRepositoryHook(SharedClients, EcrHook):
             return None
         return found[0] if found else None
 
-    def image_digest(
-        self, repository_name: str, tag: str, *, registry_id: str | None = None
-    ) -> str | None:
+    def image_digest(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> str | None:
         """Return the digest that a tag has now, or None when there is no such image."""
         image = self.image(repository_name, tag, registry_id=registry_id)
         return str(image["imageId"]["imageDigest"]) if image else None

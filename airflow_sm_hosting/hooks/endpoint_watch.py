@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.awaited import Awaited
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: A status that does not change is told again after this many seconds.
 REPEAT_STATUS_AFTER = 300.0
 
+#: Members of DescribeEndpoint that a wait's end tells.
+IDENTITY = ("EndpointArn", "EndpointConfigName")
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -24,14 +27,12 @@ class Sighting:
 
     :param outcome: An :class:`Outcome` that is not pending.
     :param message: What to tell: the same words for both kinds of wait.
-    :param endpoint_arn: The endpoint's ARN, where it exists.
-    :param endpoint_config_name: The config that it is on.
+    :param described: What identifies the endpoint in its last description: EndpointArn and EndpointConfigName.
     """
 
     outcome: str
     message: str
-    endpoint_arn: str | None = None
-    endpoint_config_name: str | None = None
+    described: dict[str, str] = field(default_factory=dict)
 
     def serialize(self) -> dict[str, Any]:
         """Return the sighting as plain JSON."""
@@ -73,6 +74,7 @@ class EndpointWatch:
         self._started_at = started_at
         self._tell = tell
         self._told = ("", 0.0)
+        self._identity: dict[str, str] = {}
 
     def look(self) -> Sighting | None:
         """Describe the endpoint once; return how the wait ended, or None while it goes on."""
@@ -84,16 +86,13 @@ class EndpointWatch:
                 return sighting_of_error(error, name)
             return self._unless_too_late(f"could not be described ({error}); asking again")
         self._awaited = self._awaited.after(described)
+        self._identity = {
+            member: described[member] for member in IDENTITY if described and member in described
+        }
         verdict = self._awaited.judge(described)
         if verdict.outcome is Outcome.PENDING:
             return self._unless_too_late(verdict.message)
-        found = described or {}
-        return Sighting(
-            outcome=str(verdict.outcome),
-            message=verdict.message,
-            endpoint_arn=found.get("EndpointArn"),
-            endpoint_config_name=found.get("EndpointConfigName"),
-        )
+        return Sighting(str(verdict.outcome), verdict.message, self._identity)
 
     def pause(self, poll_interval: float) -> float:
         """Return how many seconds to wait before the next look: not beyond the deadline."""
@@ -107,6 +106,7 @@ class EndpointWatch:
                 outcome=str(Outcome.TIMED_OUT),
                 message=f"Endpoint {self._awaited.endpoint_name}: the time budget ended after {elapsed:.0f} s "
                 f"({status}). Nothing was stopped: what goes on in AWS goes on, and the next try joins it.",
+                described=self._identity,
             )
         told, when = self._told
         if status != told or now - when >= REPEAT_STATUS_AFTER:

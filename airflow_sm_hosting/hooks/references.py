@@ -77,6 +77,11 @@ class ReferenceResolver:
         if completed.get("ModelDataUrl") is not None:
             members, resolved = self.model_data(completed.pop("ModelDataUrl"))
             completed |= members
+        else:
+            resolved = self._source(completed.get("ModelDataSource"))
+        additional = [self._source(source) for source in completed.get("AdditionalModelDataSources") or []]
+        if any(additional):
+            resolved = {**resolved, "Additional": additional}
         return completed, resolved
 
     def image(self, image: Any) -> str:
@@ -114,19 +119,27 @@ class ReferenceResolver:
                 raise InvalidSpecError(
                     f"ModelDataUrl is a from_asset(…), which {ASSET_OPERATORS.get(kind, kind)} makes."
                 )
-        place = s3_place(url)
         if url.endswith("/"):
             source = {"S3Uri": url, "S3DataType": "S3Prefix", "CompressionType": "None"}
-            digest = self._s3().listing_digest(*place) if place else None
-            return {"ModelDataSource": {"S3DataSource": source}}, {"Listing": digest} if digest else {}
+            return {"ModelDataSource": {"S3DataSource": source}}, self._content(url)
+        return {"ModelDataUrl": url}, self._content(url)
+
+    def _source(self, source: Any) -> dict[str, Any]:
+        """Return what tells the content of a ``ModelDataSource`` of the AWS shape from another."""
+        uri = ((source or {}).get("S3DataSource") or {}).get("S3Uri")
+        return self._content(uri) if uri else {}
+
+    def _content(self, url: str) -> dict[str, Any]:
+        """Return the version of what lies at a URL: an object's, or the digest of a prefix's listing."""
+        place = s3_place(url)
         if place is None:
             log.warning(
                 "Model data %s is not an S3 URL that can be read; an overwrite of it goes unnoticed.", url
             )
-            return {"ModelDataUrl": url}, {}
-        if CONTENT_KEY.search(place[1]):
-            return {"ModelDataUrl": url}, {}
-        return {"ModelDataUrl": url}, self._s3().object_version(*place)
+            return {}
+        if url.endswith("/"):
+            return {"Listing": self._s3().listing_digest(*place)}
+        return {} if CONTENT_KEY.search(place[1]) else self._s3().object_version(*place)
 
     def _ecr_image(self, image: dict[str, Any]) -> str:
         hook = self._ecr(image.get("RegionName"))

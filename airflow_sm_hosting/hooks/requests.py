@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.service_model import Violation, input_shape, typed, violations
+from airflow_sm_hosting.spec.rules import nearest
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def prepared(service: str, operation: str, request: Mapping[str, Any]) -> dict[s
 
 def _warn_of_unknown_member(operation: str, violation: Violation) -> None:
     members = violation.constraint.partition("[")[2].rstrip("]").split(", ")
-    near = ", ".join(difflib.get_close_matches(str(violation.value), members, n=3))
+    near = ", ".join(nearest(str(violation.value), members, 3))
     log.warning(
         "%s: %s is %r, which the installed botocore does not know%s; it is sent as it is.",
         operation,
@@ -54,7 +54,10 @@ def _warn_of_unknown_member(operation: str, violation: Violation) -> None:
 
 
 def _shown(violation: Violation) -> str:
-    if ".Environment" in violation.path:
+    # A misspelt member may hold anything, an environment among it.
+    if violation.kind == "unknown" or ".Environment" in violation.path:
         return "***"
+    if isinstance(violation.value, dict | list | tuple):
+        return f"a {type(violation.value).__name__} of {len(violation.value)}"
     text = repr(violation.value)
     return text if len(text) <= 120 else f"{text[:117]}…"

@@ -8,8 +8,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
+from airflow_sm_hosting.exceptions import NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.errors import error_message, is_absent
+from airflow_sm_hosting.hooks.errors import error_code, error_message, is_absent
 
 #: Seconds after which what SageMaker does not see is taken as absent.
 CONSISTENT_AFTER = 20
@@ -69,7 +70,12 @@ class SageMakerHostingHook(SharedClients):
         if not role or role.startswith("arn:"):
             return role or None
         # GetRole takes the name alone; a path before it is no ARN.
-        found = self.client("iam").get_role(RoleName=role.rpartition("/")[2])
+        try:
+            found = self.client("iam").get_role(RoleName=role.rpartition("/")[2])
+        except ClientError as error:
+            if error_code(error) != "NoSuchEntity":
+                raise
+            raise NotFoundError(f"There is no IAM role {role!r}.") from None
         return str(found["Role"]["Arn"])
 
     def delete_model(self, name: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
+from botocore.utils import parse_to_aware_datetime
 
 Kind = Literal["required", "unknown", "type", "length", "range", "pattern", "enum"]
 
@@ -136,6 +137,9 @@ def scalar(type_name: str, value: Any) -> Any:
 
 def _structure_violations(shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[Violation]:
     dot = f"{path}." if path else ""
+    if getattr(shape, "is_tagged_union", False) and sum(item is not None for item in value.values()) != 1:
+        allowed = ", ".join(shape.members)
+        yield Violation(path, value, "required", f"Member must have exactly one of: {allowed}")
     for name in shape.required_members:
         if value.get(name) is None:
             yield Violation(f"{dot}{name}", None, "required", "Member must not be null")
@@ -166,13 +170,19 @@ def _string_violations(shape: Shape, value: str, path: str) -> Iterator[Violatio
 
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile one of the model's patterns, which are Java's: Python's ``re`` has no Unicode property classes."""
+    """Compile one of the model's patterns, which are Java's: Python's ``re`` has no Unicode property classes.
+
+    One that still cannot be compiled is not checked.
+    """
     for java, python in (
         (r"\p{L}\p{Z}\p{N}", r"\w\s"),
         (r"\p{L}", "a-zA-Z"),
         (r"\p{Alnum}", "a-zA-Z0-9"),
         (r"\p{ASCII}", r"\x00-\x7f"),
+        (r"\p{Print}", r"[^\x00-\x1f\x7f]"),
         (r"\P{M}\p{M}*", r".*"),
+        # Java writes the characters beyond the first plane as two surrogates.
+        (r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff"),
     ):
         pattern = pattern.replace(java, python)
     try:
@@ -189,7 +199,16 @@ def _must_be(text: str, *types: type, but_not: type | None = None) -> Any:
     return problem
 
 
+def _timestamp_problem(value: Any) -> str | None:
+    try:
+        parse_to_aware_datetime(value)
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        return "Member must be a timestamp"
+    return None
+
+
 _TYPE_PROBLEMS = {
+    "timestamp": _timestamp_problem,
     "structure": _must_be("a structure", Mapping),
     "map": _must_be("a map", Mapping),
     "list": _must_be("a list", list, tuple),

@@ -115,11 +115,9 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
         if not is_rendered_later(metric) and kind_of(metric) != "EndpointMetric":
             raise invalid(f"{where}: metric", metric, "an EndpointMetric, e.g. EndpointMetric.invocations()")
         check_integer(f"{where}: evaluation_periods", evaluation_periods, 1)
-        check_one_of(f"{where}: comparison_operator", comparison_operator, COMPARISON_OPERATORS)
+        _check_choices(where, comparison_operator, treat_missing_data)
         if datapoints_to_alarm is not None:
             check_integer(f"{where}: datapoints_to_alarm", datapoints_to_alarm, 1)
-        if treat_missing_data is not None:
-            check_one_of(f"{where}: treat_missing_data", treat_missing_data, MISSING_DATA_TREATMENTS)
         if actions_enabled is not None:
             check_boolean(f"{where}: actions_enabled", actions_enabled)
         if alarm_name is not None:
@@ -186,6 +184,7 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
     def _request(self) -> dict[str, Any]:
         endpoint = as_string("endpoint_name", self.endpoint_name)
         variant = as_string("variant_name", self.variant_name)
+        _check_choices(type(self).__name__, self.comparison_operator, self.treat_missing_data)
         metric = alarm_request(
             self.metric, endpoint_name=endpoint, variant_name=variant, threshold=self.threshold
         )
@@ -208,6 +207,12 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
             OKActions=as_list("ok_actions", self.ok_actions),
             InsufficientDataActions=as_list("insufficient_data_actions", self.insufficient_data_actions),
         )
+
+
+def _check_choices(where: str, comparison_operator: Any, treat_missing_data: Any) -> None:
+    check_one_of(f"{where}: comparison_operator", comparison_operator, COMPARISON_OPERATORS)
+    if treat_missing_data is not None:
+        check_one_of(f"{where}: treat_missing_data", treat_missing_data, MISSING_DATA_TREATMENTS)
 
 
 class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):

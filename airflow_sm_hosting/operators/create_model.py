@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.container import ContainerDefinition
 from airflow_sm_hosting.spec.model import check_model, model_request
+from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rules import (
     as_boolean,
     as_list,
@@ -15,8 +17,9 @@ from airflow_sm_hosting.spec.rules import (
     as_tags,
     check_boolean,
     check_model_name,
+    check_text,
 )
-from airflow_sm_hosting.spec.secret import HidesEnvironments, reveal_environments
+from airflow_sm_hosting.spec.secret import HidesEnvironments, hide_environments, reveal_environments
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -92,7 +95,11 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         )
         super().__init__(**kwargs)
         self.model_name = model_name
-        self.containers = containers
+        # What is no spec object may have come from upstream to a mapped task, and is left as it is: see HidesEnvironments.
+        literal = isinstance(containers, list | tuple) and any(
+            isinstance(container, ContainerDefinition) for container in containers
+        )
+        self.containers = hide_environments(containers) if literal else containers
         self.execution_role = execution_role
         self.subnets = subnets
         self.security_group_ids = security_group_ids
@@ -117,6 +124,18 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             inference_execution_mode=self.inference_execution_mode,
         )
         isolation = self.enable_network_isolation
+        options: dict[str, Any] = {
+            "subnets": subnets,
+            "security_group_ids": security_group_ids,
+            "enable_network_isolation": None
+            if isolation is None
+            else as_boolean("enable_network_isolation", isolation),
+            "inference_execution_mode": self.inference_execution_mode,
+        }
+        role = None if self.execution_role in (None, "") else as_string("execution_role", self.execution_role)
+        tags = as_tags("tags", self.tags)
+        self._check_before_asking(containers, role, tags, options)
+
         resolver = ReferenceResolver(ecr=self.ecr_hook, s3=lambda: self.model_data_hook)
         completed = [resolver.container(container) for container in containers]
         hook = self.sagemaker_hook
@@ -126,16 +145,11 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             self.model_name,
             model_request(
                 containers=[container for container, _ in completed],
-                execution_role_arn=hook.role_arn(self.execution_role),
-                subnets=subnets,
-                security_group_ids=security_group_ids,
-                enable_network_isolation=None
-                if isolation is None
-                else as_boolean("enable_network_isolation", isolation),
-                inference_execution_mode=self.inference_execution_mode,
+                execution_role_arn=hook.role_arn(role),
+                **options,
             ),
             resolved={"ModelData": [resolved for _, resolved in completed]},
-            tags=as_tags("tags", self.tags),
+            tags=tags,
             unique_name=self.unique_name,
         )
         self.tell_details(
@@ -147,3 +161,34 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             },
         )
         return made.name
+
+    def _check_before_asking(
+        self,
+        containers: list[dict[str, Any]],
+        role: str | None,
+        tags: dict[str, str],
+        options: dict[str, Any],
+    ) -> None:
+        """Hold what is known already against the service's model: all but what references resolve to."""
+        from airflow_sm_hosting.hooks.requests import prepared
+        from airflow_sm_hosting.hooks.sagemaker import tag_list
+
+        if role and not role.startswith("arn:"):
+            check_text("execution_role", role, pattern=r"[\w+=,.@/-]{1,576}", allowed="a role's name or ARN")
+        known = [
+            {name: value for name, value in container.items() if kind_of(value) is None}
+            for container in containers
+        ]
+        prepared(
+            "sagemaker",
+            "CreateModel",
+            {
+                "ModelName": self.model_name,
+                "Tags": tag_list(tags),
+                **model_request(
+                    containers=known,
+                    execution_role_arn=role if role and role.startswith("arn:") else None,
+                    **options,
+                ),
+            },
+        )

@@ -6,9 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
 from airflow_sm_hosting.deployment.status import is_transitional
-from airflow_sm_hosting.deployment.verdict import Outcome
 from airflow_sm_hosting.exceptions import ConflictError, DeploymentTimeoutError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -110,6 +108,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
                 self.log.info("Deleted model %s", model)
 
     def _wait(self, hook: SageMakerHostingHook, name: str, started: float, deadline: float) -> None:
+        from airflow_sm_hosting.deployment.awaited import Awaited, Until
         from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
 
         watch = EndpointWatch(
@@ -117,5 +116,5 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         )
         while (sighting := watch.look()) is None:
             time.sleep(watch.pause(self.poll_interval))
-        if sighting.outcome != Outcome.DEPLOYED:
+        if sighting.outcome != "deployed":
             raise DeploymentTimeoutError(sighting.message)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.deployment.difference import differences
+from airflow_sm_hosting.deployment.difference import differences, unwanted
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.naming import content_digest, content_name
 from airflow_sm_hosting.spec.tags import CONTENT_DIGEST, OURS
@@ -85,6 +85,7 @@ def make_once(
     from airflow_sm_hosting.hooks.errors import already_exists
     from airflow_sm_hosting.hooks.requests import prepared
     from airflow_sm_hosting.hooks.sagemaker import tag_list
+    from airflow_sm_hosting.hooks.service_model import input_shape
 
     # Checked and typed before it is named, so that "2" and 2 are the same content.
     typed = prepared("sagemaker", kind.operation, {kind.name_member: base_name[:63], **request})
@@ -112,6 +113,10 @@ def make_once(
     arn = described[kind.arn_member]
     found = hook.tags(arn)
     different = differences(typed, described)
+    if found.get(CONTENT_DIGEST) != digest:
+        # An exact name that something else made, or that we made of other content.
+        members = set(input_shape("sagemaker", kind.operation).members) - {kind.name_member}
+        different += unwanted(typed, described, members)
     if found.get(CONTENT_DIGEST, digest) != digest and not different:
         different = ["what lies behind it (image tag, model data) has changed since it was made"]
     if different:

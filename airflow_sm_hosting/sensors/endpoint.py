@@ -12,8 +12,6 @@ from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
-from airflow_sm_hosting.deployment.verdict import Outcome
 from airflow_sm_hosting.exceptions import DeploymentFailedError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.links import EndpointLink
@@ -22,6 +20,7 @@ from airflow_sm_hosting.spec.rules import as_string, check_name
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.deployment.awaited import Awaited
     from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch, Sighting
 
 
@@ -131,6 +130,8 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         self._conclude(Sighting(**event["sighting"]))
 
     def _awaited(self) -> Awaited:
+        from airflow_sm_hosting.deployment.awaited import Awaited, Until
+
         config = self.endpoint_config_name
         return Awaited(
             Until.IN_SERVICE,
@@ -139,8 +140,8 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         )
 
     def _conclude(self, sighting: Sighting) -> None:
-        if sighting.outcome == Outcome.TIMED_OUT:
+        if sighting.outcome == "timed_out":
             raise AirflowSensorTimeout(sighting.message)
-        if sighting.outcome != Outcome.DEPLOYED:
+        if sighting.outcome != "deployed":
             raise DeploymentFailedError(sighting.message)
         self.log.info("%s", sighting.message)

@@ -16,9 +16,8 @@ from airflow_sm_hosting.spec.rules import (
     present,
 )
 
-REPOSITORY_PATTERN = (
-    r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-]+[a-z0-9]+)*"  # botocore, ecr RepositoryName
-)
+#: botocore, ecr RepositoryName.
+REPOSITORY_PATTERN = r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
 BUCKET_PATTERN = r"[a-zA-Z0-9.\-_]{3,255}|arn:aws[a-z\-]*:s3[a-z\-]*:.+"
@@ -171,6 +170,8 @@ class ModelData:
 
         :param path: The file or folder; a relative path is taken from the folder of the DAG file. (templated)
         """
+        if not is_rendered_later(path) and not str(path):
+            raise invalid("ModelData.from_asset: path", path, "a .tar.gz file or a folder")
         return Reference("ModelDataAsset", Path=path if is_rendered_later(path) else str(path))
 
     @staticmethod
@@ -209,6 +210,8 @@ class ModelData:
             pattern=BUCKET_PATTERN,
             allowed="a bucket's name",
         )
+        if not is_rendered_later(prefix) and not isinstance(prefix, str):
+            raise invalid("ModelData.from_prefix: prefix", prefix, "a string")
         return Reference("S3Prefix", Bucket=bucket_name, Prefix=prefix)
 
 

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.rules import check_unique, is_rendered_later, present
+from airflow_sm_hosting.spec.rules import (
+    check_instance_type_form,
+    check_unique,
+    is_rendered_later,
+    present,
+)
+from airflow_sm_hosting.spec.variant import ACCELERATORS_ARE_GONE
 
 MAX_VARIANTS = 10  # CreateEndpointConfig, ProductionVariants
 
@@ -99,5 +105,11 @@ def _check_variants(where: str, variants: Any) -> list[dict[str, Any]] | None:
                 f"{where}[{index}] is a {type(variant).__name__}; allowed: an InstanceProductionVariant, a "
                 "ServerlessProductionVariant, or a dict in the shape of ProductionVariant."
             )
+        if isinstance(variant, dict):
+            instance_type = variant.get("InstanceType")
+            if instance_type is not None:
+                check_instance_type_form(f"{where}[{index}].InstanceType", instance_type)
+            if variant.get("AcceleratorType") is not None:
+                raise InvalidSpecError(f"{where}[{index}].AcceleratorType: {ACCELERATORS_ARE_GONE}")
     known = [variant for variant in variants if isinstance(variant, dict)]
     return known if len(known) == len(variants) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from datetime import timedelta
 from typing import Any
@@ -183,10 +185,13 @@ def threshold_value(metric_name: str, threshold: Any) -> float:
                 f"a number, as {metric_name} is no duration (durations: {', '.join(DURATION_UNITS)})",
             )
         return threshold / DURATION_UNITS[metric_name]
-    try:
-        return float(threshold)
-    except (TypeError, ValueError):
-        raise invalid("threshold", threshold, "a number in the metric's own unit, or a timedelta") from None
+    if isinstance(threshold, str):
+        with contextlib.suppress(ValueError):
+            threshold = float(threshold)
+    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not number or not math.isfinite(threshold):
+        raise invalid("threshold", threshold, "a number in the metric's own unit, or a timedelta")
+    return float(threshold)
 
 
 def check_window(
@@ -213,7 +218,8 @@ def check_period(where: str, period: Any) -> None:
     """Check an alarm's period: 10, 20, 30, or a multiple of 60, a day at most."""
     if is_rendered_later(period):
         return
-    number = seconds(period)
+    whole = not isinstance(period, timedelta) or not period % timedelta(seconds=1)
+    number = seconds(period) if whole else None
     allowed = (
         isinstance(number, int)
         and not isinstance(number, bool)

@@ -154,7 +154,7 @@ def capacity_size(where: str, size: Any, *, low: int, high: int) -> Any:
     """Return a ``CapacitySize``: ``"25%"`` is a share of the capacity, a number is a number of instances."""
     if is_rendered_later(size) or isinstance(size, dict):
         return size
-    if isinstance(size, str) and size.endswith("%") and size[:-1].isdigit():
+    if isinstance(size, str) and size.endswith("%") and size[:-1].isascii() and size[:-1].isdigit():
         percent = int(size[:-1])
         if not low <= percent <= high:
             raise invalid(where, size, f"{low}% to {high}%")
@@ -166,8 +166,41 @@ def capacity_size(where: str, size: Any, *, low: int, high: int) -> Any:
     )
 
 
+#: Members whose value is a CapacitySize, with the percentages that AWS documents.
+_SIZES = {
+    "CanarySize": (1, 50),
+    "LinearStepSize": (10, 50),
+    "MaximumBatchSize": (5, 50),
+    "RollbackMaximumBatchSize": (1, 100),
+}
+
+
+def completed(deployment_config: Any) -> dict[str, Any]:
+    """Return a rendered deployment config in the AWS shape: sizes and alarm names that Jinja made are completed.
+
+    :raises InvalidSpecError: When a rendered value is neither.
+    """
+    if not isinstance(deployment_config, dict):
+        raise invalid(
+            "rollout", deployment_config, "AllAtOnce, Canary, Linear, Rolling, or a DeploymentConfig"
+        )
+    config: dict[str, Any] = {}
+    for name, value in deployment_config.items():
+        if name in _SIZES and isinstance(value, str | int):
+            low, high = _SIZES[name]
+            size = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+            config[name] = capacity_size(name, size, low=low, high=high)
+        elif name == "Alarms" and isinstance(value, list | tuple):
+            config[name] = [{"AlarmName": item} if isinstance(item, str) else item for item in value]
+        else:
+            config[name] = completed(value) if isinstance(value, dict) else value
+    return config
+
+
 def auto_rollback(where: str, alarm_names: Any) -> dict[str, Any]:
     """Return the ``AutoRollbackConfiguration`` member for alarm names; nothing for none."""
+    if is_rendered_later(alarm_names):
+        return {"AutoRollbackConfiguration": {"Alarms": alarm_names}}
     if not alarm_names:
         return {}
     if isinstance(alarm_names, str) or not isinstance(alarm_names, list | tuple):
@@ -181,7 +214,7 @@ def auto_rollback(where: str, alarm_names: Any) -> dict[str, Any]:
 
 def longest_seconds(deployment_config: dict[str, Any] | None) -> int | None:
     """Return how long a rendered deployment config lets its deployment last; None when it does not say."""
-    config = deployment_config or {}
+    config = completed(deployment_config or {})
     policy = config.get("BlueGreenUpdatePolicy") or config.get("RollingUpdatePolicy") or {}
     limit = policy.get("MaximumExecutionTimeoutInSeconds")
     if limit is not None:

@@ -7,7 +7,6 @@ A check never alters a value.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import math
 import re
 import warnings
@@ -42,6 +41,13 @@ def is_rendered_later(value: Any) -> bool:
 def invalid(where: str, value: Any, allowed: str, *, hint: str = "") -> InvalidSpecError:
     """Return the error that names the field, what was found and what is allowed."""
     return InvalidSpecError(f"{where} is {value!r}; allowed: {allowed}." + (f" {hint}" if hint else ""))
+
+
+def nearest(word: str, known: Collection[str], most: int) -> list[str]:
+    """Return the known words that a word may be a misspelling of."""
+    from difflib import get_close_matches  # a millisecond at every DAG parse, for errors only
+
+    return get_close_matches(word, known, n=most)
 
 
 def check_text(where: str, value: Any, *, pattern: str, allowed: str, max_length: int | None = None) -> None:
@@ -115,7 +121,7 @@ def check_boolean(where: str, value: Any) -> None:
 def check_one_of(where: str, value: Any, allowed: Collection[Any]) -> None:
     """Check membership in a closed set of values, which AWS does not grow."""
     if not is_rendered_later(value) and value not in allowed:
-        near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1)
+        near = nearest(str(value), [str(a) for a in allowed], 1)
         raise invalid(
             where,
             value,
@@ -128,17 +134,26 @@ def check_instance_type(where: str, value: Any) -> None:
     """Check the form of an instance type; a well-formed one of an unknown family is a warning, as AWS adds families."""
     if is_rendered_later(value):
         return
-    if not isinstance(value, str) or not re.fullmatch(INSTANCE_TYPE_PATTERN, value):
-        raise invalid(where, value, "an instance type such as 'ml.m5.large' (ml.<family>.<size>)")
+    check_instance_type_form(where, value)
     family = value.split(".")[1]
     if family not in INSTANCE_FAMILIES:
-        near = ", ".join(f"ml.{name}" for name in difflib.get_close_matches(family, INSTANCE_FAMILIES, n=3))
+        near = ", ".join(f"ml.{name}" for name in nearest(family, INSTANCE_FAMILIES, 3))
         warnings.warn(
             f"{where} is {value!r}, of a family that this version does not know"
             + (f" (nearest: {near})" if near else "")
             + "; it is sent as it is.",
             stacklevel=4,
         )
+
+
+def check_instance_type_form(where: str, value: Any) -> None:
+    """Check that an instance type is written as one."""
+    check_text(
+        where,
+        value,
+        pattern=INSTANCE_TYPE_PATTERN,
+        allowed="an instance type such as 'ml.m5.large' (ml.<family>.<size>)",
+    )
 
 
 def check_seconds(where: str, value: Any, low: int, high: int) -> None:
@@ -228,7 +243,7 @@ def as_number(where: str, value: Any, *, low: float | None = None, above: float 
     return float(value)
 
 
-def as_seconds(where: str, value: Any, low: int, high: int | None = None) -> float:
+def as_seconds(where: str, value: Any, low: float, high: float | None = None) -> float:
     """Return a rendered duration in seconds: a number, or a timedelta."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
@@ -257,8 +272,11 @@ def as_tags(where: str, value: Any) -> dict[str, str]:
     """Return rendered tags as a dict; AWS's list of Key and Value is taken too."""
     if value is None:
         return {}
+    allowed = "a dict of strings to strings, or a list of {'Key': …, 'Value': …}"
     if isinstance(value, list | tuple):
+        if not all(isinstance(tag, dict) and {"Key", "Value"} <= set(tag) for tag in value):
+            raise invalid(where, value, allowed)
         value = {tag["Key"]: tag["Value"] for tag in value}
     if not isinstance(value, dict):
-        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a dict of strings to strings.")
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: {allowed}.")
     return {str(key): str(item) for key, item in value.items()}

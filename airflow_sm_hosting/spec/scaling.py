@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 from typing import Any
 
 from airflow_sm_hosting.spec.reference import Reference, kind_of
 from airflow_sm_hosting.spec.rules import (
+    as_number,
     check_boolean,
     check_integer,
     check_number,
@@ -15,6 +17,7 @@ from airflow_sm_hosting.spec.rules import (
     check_text,
     invalid,
     is_rendered_later,
+    nearest,
     present,
     seconds,
 )
@@ -107,7 +110,7 @@ class TargetTrackingScaling(dict[str, Any]):
                 "exactly one of the two",
             )
         if predefined_metric is not None:
-            check_one_of("TargetTrackingScaling: predefined_metric", predefined_metric, PREDEFINED_METRICS)
+            _check_predefined_metric(predefined_metric)
         _check_policy(
             "TargetTrackingScaling", policy_name, scale_in_cooldown, scale_out_cooldown, disable_scale_in
         )
@@ -165,7 +168,9 @@ class StepScaling(dict[str, Any]):
                 metric_aggregation_type,
                 ("Average", "Minimum", "Maximum"),
             )
-        _check_policy("StepScaling", policy_name, cooldown, None, None)
+        _check_policy("StepScaling", policy_name, None, None, None)
+        if cooldown is not None:
+            check_seconds("StepScaling: cooldown", cooldown, 0, MAX_COOLDOWN)
         super().__init__(
             present(
                 PolicyName=policy_name,
@@ -247,9 +252,9 @@ def policy_request(policy: dict[str, Any], *, endpoint_name: str, variant_name: 
         predefined = configuration.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
         custom = configuration.get("CustomizedMetricSpecification", {}).get("MetricName")
         return {"PolicyName": f"{prefix}-{predefined or custom or 'step'}", **policy}
-    rate, factor = float(policy["MaxRequestsPerSecond"]), float(policy["SafetyFactor"])
-    check_number("InvocationsScaling: max_requests_per_second", rate, above=0)
-    check_number("InvocationsScaling: safety_factor", factor, above=0, high=1)
+    rate = as_number("InvocationsScaling: max_requests_per_second", policy["MaxRequestsPerSecond"], above=0)
+    factor = as_number("InvocationsScaling: safety_factor", policy["SafetyFactor"], above=0)
+    check_number("InvocationsScaling: safety_factor", factor, high=1)
     return {
         "PolicyName": policy.get("PolicyName") or f"{prefix}-invocations",
         "PolicyType": "TargetTrackingScaling",
@@ -263,6 +268,20 @@ def policy_request(policy: dict[str, Any], *, endpoint_name: str, variant_name: 
             },
         },
     }
+
+
+def _check_predefined_metric(name: Any) -> None:
+    """Check the form of a metric's name; one that is not known is a warning, as AWS adds metrics."""
+    where = "TargetTrackingScaling: predefined_metric"
+    check_text(where, name, pattern=r"[A-Za-z][A-Za-z0-9]*", allowed=", ".join(PREDEFINED_METRICS))
+    if not is_rendered_later(name) and name not in PREDEFINED_METRICS:
+        near = ", ".join(nearest(name, PREDEFINED_METRICS, 1))
+        warnings.warn(
+            f"{where} is {name!r}, which this version does not know"
+            + (f" (nearest: {near})" if near else "")
+            + "; it is sent as it is.",
+            stacklevel=3,
+        )
 
 
 def _check_policy(where: str, policy_name: Any, scale_in: Any, scale_out: Any, disable_scale_in: Any) -> None:

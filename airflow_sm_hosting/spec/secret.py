@@ -14,10 +14,10 @@ class Hidden:
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: Any) -> None:
         self._value = value
 
-    def reveal(self) -> str:
+    def reveal(self) -> Any:
         """Return the value."""
         return self._value
 
@@ -34,14 +34,14 @@ class Hidden:
         return isinstance(other, Hidden) and other._value == self._value
 
     def __hash__(self) -> int:
-        return hash(self._value)
+        return hash(SHOWN)
 
 
 class HidesEnvironments:
-    """A template field whose containers' environment values are hidden as soon as they are known.
+    """A template field whose containers' environment values are hidden once they are rendered, whatever they are.
 
-    Airflow renders a template field by setting it, for mapped tasks too, so the descriptor sees every value before anything shows it.
-    Values that Airflow fills in later are left to be rendered first.
+    The constructor sets the field first; Airflow renders it by setting it again, for mapped tasks too, before anything shows it. What the
+    constructor sets is stored as it is: Airflow tells values that came from upstream, which it must not render, by their identity.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -56,20 +56,33 @@ class HidesEnvironments:
             raise AttributeError(self._name.removeprefix("_").removesuffix("_hidden")) from None
 
     def __set__(self, instance: Any, value: Any) -> None:
-        object.__setattr__(instance, self._name, hide_environments(value))
+        rendered = self._name in instance.__dict__
+        object.__setattr__(
+            instance, self._name, hide_environments(value, rendered=True) if rendered else value
+        )
 
 
-def hide_environments(containers: Any) -> Any:
-    """Return containers with the values of their environments hidden; what is not known yet stays as it is."""
+def hide_environments(containers: Any, *, rendered: bool = False) -> Any:
+    """Return containers with the values of their environments hidden.
+
+    :param containers: Containers, or one.
+    :param rendered: Whether all values are known; otherwise what Airflow renders later stays as it is.
+    """
     if isinstance(containers, list | tuple):
-        return [hide_environments(container) for container in containers]
-    if isinstance(containers, dict) and isinstance(containers.get("Environment"), dict):
-        environment = {
-            key: Hidden(str(value)) if _is_plain(value) else value
-            for key, value in containers["Environment"].items()
-        }
-        return {**containers, "Environment": environment}
-    return containers
+        return [hide_environments(container, rendered=rendered) for container in containers]
+    if not isinstance(containers, dict) or not containers.get("Environment"):
+        return containers
+    environment = containers["Environment"]
+    if not isinstance(environment, dict):
+        later = not rendered and is_rendered_later(environment)
+        return containers if later else {**containers, "Environment": Hidden(environment)}
+    hidden = {
+        key: value
+        if isinstance(value, Hidden) or (not rendered and is_rendered_later(value))
+        else Hidden(str(value) if isinstance(value, str | int | float) else value)
+        for key, value in environment.items()
+    }
+    return {**containers, "Environment": hidden}
 
 
 def reveal_environments(value: Any) -> Any:
@@ -81,7 +94,3 @@ def reveal_environments(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [reveal_environments(item) for item in value]
     return value
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not is_rendered_later(value)

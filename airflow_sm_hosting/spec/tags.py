@@ -15,6 +15,9 @@ PREVIOUS_ENDPOINT_CONFIG = "sm-hosting:previous-endpoint-config"
 #: On endpoints: when the DAG run was due that deployed last (its ``run_after``, UTC), so that an older run does not undo it.
 RUN_AFTER = "sm-hosting:run-after"
 
+#: On endpoints, followed by a variant's name: the instance count that is to be set once the update has ended; a retry finds it here.
+PENDING_COUNT = "sm-hosting:pending-count:"
+
 OURS = {MANAGED_BY: PACKAGE}
 
 

@@ -19,6 +19,9 @@ from airflow_sm_hosting.spec.rules import (
     seconds,
 )
 
+ACCELERATORS_ARE_GONE = (
+    "AWS ended Elastic Inference in April 2024; allowed: an instance type with the accelerator."
+)
 SERVERLESS_MEMORY_SIZES = (
     1024,
     2048,
@@ -78,9 +81,7 @@ class InstanceProductionVariant(dict[str, Any]):
         if volume_size_in_gb is not None:
             check_integer(f"{where}: volume_size_in_gb", volume_size_in_gb, 1, 512)
         if "AcceleratorType" in members:
-            raise InvalidSpecError(
-                f"{where}: AcceleratorType is not supported: AWS ended Elastic Inference in April 2024."
-            )
+            raise InvalidSpecError(f"{where}: AcceleratorType is not supported: {ACCELERATORS_ARE_GONE}")
         check_member_names(where, members)
         super().__init__(
             present(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -222,7 +223,7 @@ class ModelHostingTaskGroup(TaskGroup):
 
     def _once(self, asset: dict[str, Any], task_id: str, make: Any) -> Any:
         """Return the output of the task that makes an asset, one task for equal assets."""
-        key = f"{task_id}: {sorted(asset.items(), key=str)}"
+        key = f"{task_id}: {json.dumps(asset, sort_keys=True, default=repr)}"
         if key not in self._assets:
             before = sum(known.startswith(f"{task_id}:") for known in self._assets)
             self._assets[key] = make(f"{task_id}_{before + 1}" if before else task_id).output

@@ -467,8 +467,8 @@ def test_what_upstream_returned_to_a_mapped_task_is_no_template() -> None:
     """Airflow renders no value that a mapped task got from upstream: it may hold anything."""
 
     returned = [{"Image": "{{ params.injected }}", "Environment": {"A": "{{ params.injected }}"}}]
-    operator = CreateModelOperator(task_id="model", model_name="churn", containers=FakeLate(returned))
-    operator.containers = returned
+    # As MappedOperator.unmap makes it.
+    operator = CreateModelOperator(task_id="model", model_name="churn", containers=returned)
     seen = {id(returned)}
     whole = context(operator, injected="it was rendered")
     environment = operator.get_template_env()

@@ -108,7 +108,10 @@ def test_the_descriptor_is_a_plain_attribute_but_for_hiding() -> None:
     task = Task()
     with pytest.raises(AttributeError, match=r"^containers$"):
         _ = task.containers
-    task.containers = [{"Environment": {"A": SECRET}}]
+    given = [{"Environment": {"A": SECRET}}]
+    task.containers = given  # as the constructor does
+    assert task.containers is given
+    task.containers = given  # as rendering does
     assert SECRET not in str(task.containers)
     assert SECRET not in str(vars(task))
     assert isinstance(Task.containers, HidesEnvironments)
