@@ -39,12 +39,12 @@ demo-down: setup
 ui: setup
 	@$(BIN)/python demo/ui.py
 
-test: setup
-	$(BIN)/python -m pytest -m "not engine and not airflow_db and not scheduler"
+test: test-quick
 	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler"
 
+# Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup
-	$(BIN)/python -m pytest -m "not engine and not airflow_db and not scheduler"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not engine and not airflow_db and not scheduler"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -233,9 +233,12 @@ class EndpointDeployer:
         again = decide(described, self._as_wanted(described, tags, serverless=is_serverless(variants)))
         if again.action is Action.REFUSE:
             raise ConflictError(again.reason)
+        scaled = self._scaled_variants(described)
+        if scaled:
+            self._check_scaled(described, scaled, variants)
         kept = retention(
             wanted.retain,
-            scaled=self._scaled_variants(described),
+            scaled=scaled,
             current=instance_counts(described),
             wanted=variants,
         )
@@ -307,6 +310,29 @@ class EndpointDeployer:
         }
         targets = self._auto_scaling_hook().scalable_targets(list(by_resource)) if by_resource else []
         return {by_resource[target["ResourceId"]] for target in targets}
+
+    def _check_scaled(
+        self, described: Described, scaled: set[str], variants: list[Mapping[str, Any]]
+    ) -> None:
+        """Refuse what UpdateEndpoint refuses: a scalable target that changes its instance type, or goes.
+
+        Developer guide, "endpoint-scaling", on updating and deleting endpoints that are scaled.
+        """
+        live = self._hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
+        before = {
+            item["VariantName"]: item.get("InstanceType") for item in live.get("ProductionVariants", [])
+        }
+        after = {item["VariantName"]: item.get("InstanceType") for item in variants}
+        for variant in sorted(scaled):
+            changed = after.get(variant) not in (None, before.get(variant, after.get(variant)))
+            if variant in after and not changed:
+                continue
+            how = f"changes from {before.get(variant)} to {after[variant]}" if changed else "goes"
+            raise ConflictError(
+                f"Variant {variant} of endpoint {described['EndpointName']} is a scalable target and {how} in "
+                f"{self._wanted.endpoint_config_name}, which UpdateEndpoint refuses: deregister the scalable target, deploy, and "
+                "configure autoscaling again."
+            )
 
     def _reconcile_tags(self, described: Described, tags: Mapping[str, str]) -> None:
         wanted = {**self._wanted.tags, **(OURS if self._wanted.adopt else {})}

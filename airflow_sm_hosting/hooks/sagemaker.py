@@ -52,6 +52,25 @@ class SageMakerHostingHook(SharedClients):
             self.conn.add_tags(ResourceArn=arn, Tags=tag_list(missing))
             self.log.info("Tagged %s: %s", arn, ", ".join(sorted(missing)))
 
+    def models_of_config(self, name: str) -> list[str]:
+        """Return the names of the models that an endpoint config's variants have, sorted; none for a config that does not exist."""
+        config = self.describe_endpoint_config(name) or {}
+        variants = [*config.get("ProductionVariants", []), *config.get("ShadowProductionVariants", [])]
+        return sorted({variant["ModelName"] for variant in variants if variant.get("ModelName")})
+
+    def needed_by_endpoints(self) -> dict[str, list[str]]:
+        """Return the models of every endpoint config that an endpoint is on or on its way to, by the config's name.
+
+        One call a page of endpoints, one an endpoint, one a config (``sagemaker:ListEndpoints`` does not tell the config).
+        """
+        configs: set[str] = set()
+        for page in self.conn.get_paginator("list_endpoints").paginate():
+            for row in page["Endpoints"]:
+                described = self.describe_endpoint(row["EndpointName"]) or {}
+                pending = described.get("PendingDeploymentSummary") or {}
+                configs |= {described.get("EndpointConfigName", ""), pending.get("EndpointConfigName", "")}
+        return {config: self.models_of_config(config) for config in configs if config}
+
     def until_consistent(self, call: Callable[[], Any]) -> Any:
         """Make a call that refers to something made just before, again while SageMaker does not see it yet.
 

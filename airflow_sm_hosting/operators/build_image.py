@@ -94,27 +94,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         **kwargs: Any,
     ) -> None:
         where = "BuildImageOperator"
-        check_text(
-            f"{where}: repository_name",
-            repository_name,
-            pattern=REPOSITORY_PATTERN,
-            max_length=256,
-            allowed="an ECR repository's name, lower case, without host and tag",
-        )
-        if image_tag is not None:
-            check_text(
-                f"{where}: image_tag",
-                image_tag,
-                pattern=TAG_PATTERN,
-                allowed="1 to 128 letters, digits, '.', '_' and '-'",
-            )
-        check_one_of(f"{where}: platform", platform, PLATFORMS)
-        check_one_of(f"{where}: builder", builder, BUILDERS)
-        for name, value in (("build_args", build_args), ("labels", labels)):
-            if value is not None and not is_rendered_later(value) and not isinstance(value, dict):
-                raise InvalidSpecError(
-                    f"{where}: {name} is a {type(value).__name__}; allowed: a dict of strings."
-                )
+        self._check(where, repository_name, image_tag, platform, builder, build_args, labels)
         super().__init__(**kwargs)
         self.directory = directory
         self.repository_name = repository_name
@@ -130,10 +110,19 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Look for the image of this content; build and push it if it is not there."""
+        wanted_tag = self.image_tag if self.image_tag not in (None, "", "None") else None
+        self._check(
+            "BuildImageOperator",
+            as_string("repository_name", self.repository_name),
+            wanted_tag,
+            self.platform,
+            self.builder,
+            self.build_args,
+            self.labels,
+        )
         recipe = self._recipe()
         tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
         repository = as_string("repository_name", self.repository_name)
-        wanted_tag = self.image_tag if self.image_tag not in (None, "", "None") else None
 
         hook = self.ecr_hook()
         if as_boolean("create_repository", self.create_repository):
@@ -155,6 +144,38 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         tags = [tag, *([wanted_tag] if wanted_tag else [])]
         self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
         return f"{uri}@{digest}"
+
+    @staticmethod
+    def _check(
+        where: str,
+        repository_name: str,
+        image_tag: str | None,
+        platform: str,
+        builder: str,
+        build_args: Any,
+        labels: Any,
+    ) -> None:
+        check_text(
+            f"{where}: repository_name",
+            repository_name,
+            pattern=REPOSITORY_PATTERN,
+            max_length=256,
+            allowed="an ECR repository's name, lower case, without host and tag",
+        )
+        if image_tag is not None:
+            check_text(
+                f"{where}: image_tag",
+                image_tag,
+                pattern=TAG_PATTERN,
+                allowed="1 to 128 letters, digits, '.', '_' and '-'",
+            )
+        check_one_of(f"{where}: platform", platform, PLATFORMS)
+        check_one_of(f"{where}: builder", builder, BUILDERS)
+        for name, value in (("build_args", build_args), ("labels", labels)):
+            if value is not None and not is_rendered_later(value) and not isinstance(value, dict):
+                raise InvalidSpecError(
+                    f"{where}: {name} is a {type(value).__name__}; allowed: a dict of strings."
+                )
 
     def _recipe(self) -> BuildRecipe:
         from airflow_sm_hosting.images.context import BuildContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.deployment.difference import ABSENT, differences
+from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -111,13 +111,16 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             "ResourceId": resource_id,
             "ScalableDimension": INSTANCE_COUNT,
         }
+        check_name("endpoint_name", endpoint)
+        check_name("variant_name", variant)
         maximum = as_integer("max_capacity", self.max_capacity, 1)
-        minimum = self._minimum(endpoint, variant, maximum)
+        given = None if self.min_capacity in (None, "", "None") else self.min_capacity
+        if given is not None:
+            given = as_integer("min_capacity (at most max_capacity)", given, 0, maximum)
 
         def checked(operation: str, members: dict[str, Any]) -> dict[str, Any]:
             return prepared("application-autoscaling", operation, {**place, **members})
 
-        target = checked("RegisterScalableTarget", {"MinCapacity": minimum, "MaxCapacity": maximum})
         policies = [
             checked("PutScalingPolicy", policy_request(policy, endpoint_name=endpoint, variant_name=variant))
             for policy in as_list("policies", self.policies)
@@ -126,6 +129,9 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             checked("PutScheduledAction", dict(action))
             for action in as_list("scheduled_actions", self.scheduled_actions)
         ]
+
+        minimum = self._initial_count(endpoint, variant, maximum) if given is None else given
+        target = checked("RegisterScalableTarget", {"MinCapacity": minimum, "MaxCapacity": maximum})
 
         hook = self.auto_scaling_hook
         written = [
@@ -146,10 +152,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         )
         return resource_id
 
-    def _minimum(self, endpoint: str, variant: str, maximum: int) -> int:
-        """Return the least capacity: as given, or the initial count that the endpoint's config has (the CDK's default)."""
-        if self.min_capacity not in (None, "", "None"):
-            return as_integer("min_capacity (at most max_capacity)", self.min_capacity, 0, maximum)
+    def _initial_count(self, endpoint: str, variant: str, maximum: int) -> int:
+        """Return the initial count that the endpoint's config has: the least capacity where none is given, as in the CDK."""
         hook = self.sagemaker_hook
         described = hook.describe_endpoint(endpoint)
         if described is None:
@@ -191,7 +195,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         written = []
         for policy in policies:
             there = found.get(policy["PolicyName"])
-            lines = differences(policy, there) if there else ABSENT
+            lines = _changes(policy, there, "PutScalingPolicy")
             if lines:
                 hook.until_registered(lambda policy=policy: hook.conn.put_scaling_policy(**policy))  # type: ignore[misc]
                 self.log.info("Put policy %s: %s", policy["PolicyName"], "; ".join(lines))
@@ -208,9 +212,19 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         written = []
         for action in actions:
             there = found.get(action["ScheduledActionName"])
-            lines = differences(action, there) if there else ABSENT
+            lines = _changes(action, there, "PutScheduledAction")
             if lines:
                 hook.until_registered(lambda action=action: hook.conn.put_scheduled_action(**action))  # type: ignore[misc]
                 self.log.info("Put scheduled action %s: %s", action["ScheduledActionName"], "; ".join(lines))
                 written.append(f"scheduled action {action['ScheduledActionName']}")
         return written
+
+
+def _changes(wanted: dict[str, Any], there: dict[str, Any] | None, operation: str) -> list[str]:
+    """Return what putting it would change: what is asked for and different, and what is there and no longer asked for."""
+    from airflow_sm_hosting.hooks.service_model import input_shape
+
+    if there is None:
+        return ABSENT
+    members = input_shape("application-autoscaling", operation).members
+    return differences(wanted, there) + unwanted(wanted, there, members)

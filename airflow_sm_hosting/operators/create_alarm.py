@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.deployment.difference import ABSENT, differences
+from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import AlarmLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -156,6 +156,7 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
         """Compare the alarm with what is there, and put it if it differs."""
         from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.hooks.sagemaker import tag_list
+        from airflow_sm_hosting.hooks.service_model import input_shape
 
         request = prepared("cloudwatch", "PutMetricAlarm", self._request())
         name = request["AlarmName"]
@@ -166,7 +167,10 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
                 context, partition=hook.conn_partition, region=hook.conn_region_name, alarm_name=name
             )
         found = hook.describe_metric_alarm(name)
-        lines = differences(request, found) if found else ABSENT
+        lines = ABSENT
+        if found:
+            members = input_shape("cloudwatch", "PutMetricAlarm").members
+            lines = differences(request, found) + unwanted(request, found, members)
         if lines:
             # PutMetricAlarm replaces the whole alarm and keeps its state; tags are taken on creation only.
             hook.conn.put_metric_alarm(**request, **({} if found else {"Tags": tag_list(tags)}))
@@ -184,6 +188,8 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
     def _request(self) -> dict[str, Any]:
         endpoint = as_string("endpoint_name", self.endpoint_name)
         variant = as_string("variant_name", self.variant_name)
+        check_name("endpoint_name", endpoint)
+        check_name("variant_name", variant)
         _check_choices(type(self).__name__, self.comparison_operator, self.treat_missing_data)
         metric = alarm_request(
             self.metric, endpoint_name=endpoint, variant_name=variant, threshold=self.threshold

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.status import is_transitional
-from airflow_sm_hosting.exceptions import ConflictError, DeploymentTimeoutError
+from airflow_sm_hosting.exceptions import ConflictError, DeploymentFailedError, DeploymentTimeoutError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.rules import as_boolean, as_seconds, as_string, check_name, check_number
@@ -16,7 +16,11 @@ from airflow_sm_hosting.spec.tags import is_ours
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.deployment.awaited import Until
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+
+#: Under which a try writes down what is to be deleted after the endpoint.
+STATE_KEY = "sm_hosting_made_of"
 
 
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
@@ -24,7 +28,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
 
     Waits out what is in progress first, as SageMaker refuses to delete meanwhile, and deletes in the order that AWS documents: the
     endpoint, its end awaited, then the config, then the models (``sagemaker:DeleteEndpoint``, ``DeleteEndpointConfig``,
-    ``DeleteModel``). Scalable targets go with the endpoint.
+    ``DeleteModel``). What another endpoint needs is kept, with a warning. Scalable targets go with the endpoint.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
@@ -35,10 +39,11 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     :param delete_endpoint_config: Whether the config that it is on is deleted too (default: False). (templated)
     :param delete_models: Whether that config's models are deleted too (default: False). (templated)
     :param adopt: Whether an endpoint that our tags do not mark as ours may be deleted (default: False). (templated)
-    :param poll_interval: Seconds between two looks, 1 or more (default: 10).
+    :param poll_interval: Seconds between two looks, 0.1 or more (default: 10).
     :param timeout: Time budget in seconds (default: 3600). (templated)
     :raises ConflictError: When the endpoint is not ours.
     :raises DeploymentTimeoutError: When the time budget ended first.
+    :raises DeploymentFailedError: When the endpoint cannot be described, e.g. for want of a permission.
     """
 
     template_fields: Sequence[str] = (
@@ -62,7 +67,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         **kwargs: Any,
     ) -> None:
         check_name("DeleteEndpointOperator: endpoint_name", endpoint_name)
-        check_number("DeleteEndpointOperator: poll_interval", poll_interval, low=1)
+        check_number("DeleteEndpointOperator: poll_interval", poll_interval, low=0.1)
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.delete_endpoint_config = delete_endpoint_config
@@ -73,48 +78,77 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> None:
         """Find out what it is made of, delete it, wait for its end, then delete the rest."""
+        from airflow_sm_hosting.deployment.awaited import Until
+
         name = as_string("endpoint_name", self.endpoint_name)
+        check_name("endpoint_name", name)
         with_config = as_boolean("delete_endpoint_config", self.delete_endpoint_config)
         with_models = as_boolean("delete_models", self.delete_models)
+        adopt = as_boolean("adopt", self.adopt)
         started = time.time()
         deadline = started + as_seconds("timeout", self.timeout, 1)
         hook = self.sagemaker_hook
 
         described = hook.describe_endpoint(name)
         if described is None:
-            self.log.info("There is no endpoint %s; nothing to do", name)
-            return
-        if not as_boolean("adopt", self.adopt) and not is_ours(hook.tags(described["EndpointArn"])):
-            raise ConflictError(
-                f"Endpoint {name} is not marked as ours by its tags, so something else made it; adopt=True deletes it all the same."
-            )
-        if is_transitional(described):
-            self._wait(hook, name, started, deadline)
-            described = hook.describe_endpoint(name) or described
-        config_name = described.get("EndpointConfigName")
-        config = hook.describe_endpoint_config(config_name) if config_name else None
+            self.log.info("There is no endpoint %s", name)
+            made_of = self._remembered(context)
+        else:
+            if not adopt and not is_ours(hook.tags(described["EndpointArn"])):
+                raise ConflictError(
+                    f"Endpoint {name} is not marked as ours by its tags, so something else made it; adopt=True deletes it all the same."
+                )
+            if is_transitional(described):
+                self._wait(hook, Until.SETTLED, name, started, deadline)
+                described = hook.describe_endpoint(name) or described
+            made_of = self._made_of(hook, described)
+            self._remember(context, made_of)
+            hook.delete_endpoint(name)
+            self.log.info("Deleting endpoint %s", name)
+            self._wait(hook, Until.GONE, name, started, deadline)
 
-        hook.delete_endpoint(name)
-        self.log.info("Deleting endpoint %s", name)
-        self._wait(hook, name, started, deadline)
-        if with_config and config_name and hook.delete_endpoint_config(config_name):
-            self.log.info("Deleted endpoint config %s", config_name)
-        variants = [
-            *(config or {}).get("ProductionVariants", []),
-            *(config or {}).get("ShadowProductionVariants", []),
-        ]
-        for model in sorted({variant["ModelName"] for variant in variants if variant.get("ModelName")}):
-            if with_models and hook.delete_model(model):
-                self.log.info("Deleted model %s", model)
+        needed = hook.needed_by_endpoints() if made_of and (with_config or with_models) else {}
+        for config, models in made_of.items():
+            if with_config and config in needed:
+                self.log.warning("Endpoint config %s is kept: another endpoint is on it", config)
+            elif with_config and hook.delete_endpoint_config(config):
+                self.log.info("Deleted endpoint config %s", config)
+            still_needed = {model for others in needed.values() for model in others}
+            for model in models:
+                if with_models and model in still_needed:
+                    self.log.warning("Model %s is kept: another endpoint is made of it", model)
+                elif with_models and hook.delete_model(model):
+                    self.log.info("Deleted model %s", model)
 
-    def _wait(self, hook: SageMakerHostingHook, name: str, started: float, deadline: float) -> None:
-        from airflow_sm_hosting.deployment.awaited import Awaited, Until
+    @staticmethod
+    def _made_of(hook: SageMakerHostingHook, described: dict[str, Any]) -> dict[str, list[str]]:
+        """Return the models of the endpoint's config, by the config's name."""
+        config = described.get("EndpointConfigName")
+        return {config: hook.models_of_config(config)} if config else {}
+
+    def _remember(self, context: Context, made_of: dict[str, list[str]]) -> None:
+        """Write down what is to be deleted after the endpoint, where the next try finds it (Airflow 3.3 and newer)."""
+        store: Any = context.get("task_state_store")
+        if store is not None:
+            store.set(STATE_KEY, made_of)
+
+    def _remembered(self, context: Context) -> dict[str, list[str]]:
+        store: Any = context.get("task_state_store")
+        found = store.get(STATE_KEY) if store is not None else None
+        return dict(found or {})
+
+    def _wait(
+        self, hook: SageMakerHostingHook, until: Until, name: str, started: float, deadline: float
+    ) -> None:
+        from airflow_sm_hosting.deployment.awaited import Awaited
         from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
 
         watch = EndpointWatch(
-            hook, Awaited(Until.SETTLED, name), deadline=deadline, started_at=started, tell=self.log.info
+            hook, Awaited(until, name), deadline=deadline, started_at=started, tell=self.log.info
         )
         while (sighting := watch.look()) is None:
             time.sleep(watch.pause(self.poll_interval))
-        if sighting.outcome != "deployed":
+        if sighting.outcome == "timed_out":
             raise DeploymentTimeoutError(sighting.message)
+        if sighting.outcome != "deployed":
+            raise DeploymentFailedError(sighting.message)

@@ -78,11 +78,16 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Ask once, and compare."""
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         from airflow_sm_hosting.hooks.errors import error_code, error_message
 
         name = as_string("endpoint_name", self.endpoint_name)
+        check_name("endpoint_name", name)
+        variant = None if self.target_variant in ("", "None") else self.target_variant
+        if variant is not None:
+            check_name("target_variant", variant)
+        push = as_boolean("push_response", self.push_response)
         body = self._encoded()
         if len(body) > MAX_BODY_BYTES:
             raise InvalidSpecError(f"body has {len(body)} bytes; allowed: {MAX_BODY_BYTES} at most.")
@@ -91,7 +96,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
             Body=body,
             ContentType=self.content_type,
             Accept=self.accept,
-            TargetVariant=self.target_variant,
+            TargetVariant=variant,
         )
         try:
             answer = self.runtime_hook.conn.invoke_endpoint(**request)
@@ -99,18 +104,20 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
             raise InvocationError(
                 f"Endpoint {name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}"
             ) from None
+        except BotoCoreError as error:
+            raise InvocationError(f"Endpoint {name} did not answer: {error}") from None
         content: bytes = answer["Body"].read()
-        variant = answer.get("InvokedProductionVariant")
+        answered_by = answer.get("InvokedProductionVariant")
         self._compare(name, content)
         self.log.info(
             "Endpoint %s answered %d bytes of %s from variant %s",
             name,
             len(content),
             answer.get("ContentType"),
-            variant,
+            answered_by,
         )
-        details = {"variant": variant, "content_type": answer.get("ContentType"), "bytes": len(content)}
-        if as_boolean("push_response", self.push_response):
+        details = {"variant": answered_by, "content_type": answer.get("ContentType"), "bytes": len(content)}
+        if push:
             details["response"] = content[:MAX_PUSHED_BYTES].decode(errors="replace")
         self.tell_details(context, details)
         return name

@@ -67,6 +67,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
 
         path = self.path_beside_dag(as_string("path", self.path))
         bucket = as_string("bucket_name", self.bucket_name)
+        check_text("bucket_name", bucket, pattern=BUCKET_PATTERN, allowed="a bucket's name")
         key_id = self.kms_key_id if self.kms_key_id not in ("", "None") else None
         with tempfile.TemporaryDirectory(prefix="sm-hosting-") as workdir:
             artifact = pack(path, workdir=workdir)

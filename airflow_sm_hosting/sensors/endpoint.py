@@ -80,6 +80,7 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in this process, or give the wait to the triggerer."""
+        self._awaited()  # checks the names, before the first call
         hook = self.sagemaker_hook
         for link in self.operator_extra_links:
             link.persist(
@@ -132,12 +133,11 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
     def _awaited(self) -> Awaited:
         from airflow_sm_hosting.deployment.awaited import Awaited, Until
 
-        config = self.endpoint_config_name
-        return Awaited(
-            Until.IN_SERVICE,
-            as_string("endpoint_name", self.endpoint_name),
-            None if config in (None, "", "None") else config,
-        )
+        config = None if self.endpoint_config_name in ("", "None") else self.endpoint_config_name
+        check_name("endpoint_name", as_string("endpoint_name", self.endpoint_name))
+        if config is not None:
+            check_name("endpoint_config_name", config)
+        return Awaited(Until.IN_SERVICE, self.endpoint_name, config)
 
     def _conclude(self, sighting: Sighting) -> None:
         if sighting.outcome == "timed_out":

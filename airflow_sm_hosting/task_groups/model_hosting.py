@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from airflow.sdk import TaskGroup
@@ -173,7 +174,7 @@ class ModelHostingTaskGroup(TaskGroup):
 
     def _without_assets(self, container: dict[str, Any]) -> dict[str, Any]:
         """Return the container with the outputs of the tasks that make its assets."""
-        completed = dict(container)
+        completed = copy(container)  # of the same class, so that its environment is hidden
         if kind_of(container.get("Image")) == "ImageAsset":
             completed["Image"] = self._build(container["Image"])
         if kind_of(container.get("ModelDataUrl")) == "ModelDataAsset":

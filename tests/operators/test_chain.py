@@ -74,7 +74,7 @@ def seven_tasks(project: Path, tasks: list[Any] | None = None) -> list[Ran]:
         ],
     )
     endpoint = run(
-        DeployEndpointOperator, endpoint_name="churn", endpoint_config_name=config, poll_interval=1
+        DeployEndpointOperator, endpoint_name="churn", endpoint_config_name=config, poll_interval=0.1
     )
     run(
         ConfigureAutoscalingOperator,
@@ -128,7 +128,7 @@ def test_the_first_run_of_model_config_and_endpoint_makes_six_calls_and_the_poll
     ).value
     run_task(
         DeployEndpointOperator(
-            task_id="deploy", endpoint_name="churn", endpoint_config_name=config, poll_interval=1
+            task_id="deploy", endpoint_name="churn", endpoint_config_name=config, poll_interval=0.1
         )
     )
     asked = operations(aws)

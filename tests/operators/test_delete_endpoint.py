@@ -29,7 +29,7 @@ def delete(**options: Any) -> DeleteEndpointOperator:
         **{
             "task_id": task_id("delete"),
             "endpoint_name": "churn",
-            "poll_interval": 1,
+            "poll_interval": 0.1,
             "timeout": 60,
             **options,
         }

@@ -63,7 +63,7 @@ def deploy(config: str, **options: Any) -> DeployEndpointOperator:
             "task_id": task_id("deploy"),
             "endpoint_name": "churn",
             "endpoint_config_name": config,
-            "poll_interval": 1,
+            "poll_interval": 0.1,
             "timeout": 60,
             **options,
         }
@@ -718,13 +718,16 @@ def test_a_shift_of_weights_is_no_drift(two_variants: LocalAws, dag: DAG) -> Non
     assert operations(two_variants, mutating=True) == []
 
 
-def test_scaling_does_not_stand_in_the_way_of_another_instance_type(aws: LocalAws, dag: DAG) -> None:
-    """AWS forbids it: the operator takes the scaling off, updates, and puts it back as it was (design, 4)."""
+def test_a_scaled_variant_that_changes_its_instance_type_is_refused_before_anything_is_changed(
+    aws: LocalAws, dag: DAG
+) -> None:
     make_model(aws)
     make_config(aws, "c1")
     make_config(aws, "c2", InstanceType="ml.c5.large")
     make_endpoint(aws, "c1")
     make_scalable(aws)
-    assert outcome(deploy("c2")).error is None
-    targets = aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
-    assert [target["MaxCapacity"] for target in targets["ScalableTargets"]] == [8]
+    aws.clear_requests()
+    error = outcome(deploy("c2")).error
+    assert isinstance(error, ConflictError)
+    assert "changes from ml.m5.large to ml.c5.large" in str(error)
+    assert operations(aws, mutating=True) == []

@@ -56,7 +56,7 @@ def deploy(config: str, deferrable: bool) -> Outcome:
             task_id=task_id("deploy"),
             endpoint_name="churn",
             endpoint_config_name=config,
-            poll_interval=1,
+            poll_interval=0.1,
             timeout=120,
             deferrable=deferrable,
         )

@@ -35,7 +35,13 @@ def deferrable(request: pytest.FixtureRequest) -> bool:
 
 def sensor(**options: Any) -> EndpointInServiceSensor:
     return EndpointInServiceSensor(
-        **{"task_id": task_id("wait"), "endpoint_name": "churn", "poke_interval": 1, "timeout": 30, **options}
+        **{
+            "task_id": task_id("wait"),
+            "endpoint_name": "churn",
+            "poke_interval": 0.1,
+            "timeout": 30,
+            **options,
+        }
     )
 
 
