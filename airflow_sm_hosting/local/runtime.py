@@ -34,7 +34,6 @@ class Runtime:
     """Answers ``POST /endpoints/{name}/invocations``."""
 
     def __init__(self) -> None:
-        self._http = urllib3.PoolManager(num_pools=64, maxsize=32, retries=False)
         self._random = random.SystemRandom()
 
     def invoke(self, request: Request, endpoint_name: str, hosting: Hosting) -> Response:
@@ -118,13 +117,15 @@ class Runtime:
                 "no containers."
             )
         try:
-            answer = self._http.request(
-                "POST",
-                f"{container.running.url}/invocations",
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=2, read=_TIMEOUT_SECONDS),
-            )
+            # A pool would hand out a connection that the container is just closing, as it was asked to, now and then.
+            with urllib3.connection_from_url(container.running.url, retries=False) as http:
+                answer = http.request(
+                    "POST",
+                    "/invocations",
+                    body=body,
+                    headers=headers,
+                    timeout=urllib3.Timeout(connect=2, read=_TIMEOUT_SECONDS),
+                )
         except urllib3.exceptions.ReadTimeoutError as error:
             message = (
                 "Your invocation timed out while waiting for a response from container "
