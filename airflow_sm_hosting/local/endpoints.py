@@ -137,7 +137,7 @@ class Endpoints:
             created=time_now,
             modified=time_now,
             pending=Deployment(config, fleet),
-            # "DeploymentConfig on CreateEndpoint is only stored" (sagemaker_rules.md 3.3)
+            # CreateEndpoint stores it and has no deployment to apply it to (assumed).
             last_deployment_config=request.get("DeploymentConfig"),
         )
         self._endpoints[name] = endpoint
@@ -417,7 +417,7 @@ class Endpoints:
             if self._endpoints.pop(endpoint.name, None) is None:
                 return
             self._hosting.forget_tags(endpoint.arn)
-        # The service deregisters what is scaled (terraform and CDK users see its permission error, sagemaker_api.md A1).
+        # The service deregisters what is scaled (awslabs/stable-diffusion-aws-extension 161 quotes its permission error).
         for target in moto_backends.scalable_targets(self._hosting.region):
             if target.resource_id.startswith(f"endpoint/{endpoint.name}/variant/"):
                 moto_backends.forget_scaling(self._hosting.region, target.resource_id)

@@ -269,7 +269,7 @@ class Fleet:
         if self._abandoned.is_set():
             raise Abandoned
         if container.running.exit_code() is not None:
-            # AWS restarts it for up to half an hour (sagemaker_rules.md 2.3); nobody wants to wait for that here.
+            # AWS restarts it for up to half an hour (aws/amazon-sagemaker-examples 3432); nobody wants to wait for that here.
             raise FleetError(failed)
         if container.running.url is None:
             return self._engine.name == "none"

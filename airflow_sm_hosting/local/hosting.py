@@ -112,7 +112,7 @@ class Hosting:
         return _list("Models", self.models, request, members)
 
     def _delete_model(self, request: dict[str, Any]) -> dict[str, Any]:
-        # Not refused for a model in use (sagemaker_rules.md 2.5).
+        # Not refused for a model in use (DeleteModel documentation; hashicorp/terraform-provider-aws 40048).
         model = self._model(request["ModelName"])
         self.forget_tags(model["ModelArn"])
         del self.models[model["ModelName"]]

@@ -118,7 +118,7 @@ def check_endpoint_config(request: Mapping[str, Any], models: Mapping[str, Mappi
     shadows: Sequence[Mapping[str, Any]] = request.get("ShadowProductionVariants", ())
     names = [variant["VariantName"] for variant in (*variants, *shadows)]
     if len(set(names)) < len(names):
-        # _API/API_ProductionVariant.html: the name identifies the variant (sagemaker_rules.md 2.17).
+        # _API/API_ProductionVariant.html: the name identifies the variant.
         refuse("Variant names must be unique within an endpoint configuration.")
     if shadows and (len(variants), len(shadows)) != (1, 1):
         # _API/API_CreateEndpointConfig.html, ShadowProductionVariants: "you can have only one variant".

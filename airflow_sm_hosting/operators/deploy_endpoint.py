@@ -8,7 +8,6 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
-from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_sm_hosting.exceptions import (
     DeploymentError,
@@ -201,6 +200,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         step = self._deployer(context, hook).step(progress)
         found = step.described or {}
         if step.decision.action == "overtaken":
+            from airflow.providers.common.compat.sdk import AirflowSkipException  # moved between 3.1 and 3.2
+
             self._tell(context, progress, found, found.get("EndpointConfigName"))
             raise AirflowSkipException(step.decision.reason)
         if step.awaited is None:

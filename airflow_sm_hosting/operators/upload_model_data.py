@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class UploadModelDataOperator(SageMakerHostingBaseOperator):
     """Upload a ``.tar.gz`` file, or a folder packed into one, to S3 under a key made of its content, unless it is there.
 
-    The same content packs to the same bytes, so an unchanged artifact is found by its key and not sent again, and nothing that a
-    live endpoint uses is ever overwritten.
+    A folder is named by the SHA-256 of its tar stream before compression, a file by its own, so an unchanged artifact is found by its key
+    and not sent again, and nothing that a live endpoint uses is ever overwritten.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:

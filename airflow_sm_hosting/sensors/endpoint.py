@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_sm_hosting.exceptions import DeploymentFailedError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
@@ -141,6 +140,8 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
 
     def _conclude(self, sighting: Sighting) -> None:
         if sighting.outcome == "timed_out":
+            from airflow.providers.common.compat.sdk import AirflowSensorTimeout  # moved between 3.1 and 3.2
+
             raise AirflowSensorTimeout(sighting.message)
         if sighting.outcome != "deployed":
             raise DeploymentFailedError(sighting.message)

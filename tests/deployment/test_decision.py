@@ -73,7 +73,7 @@ ROWS = [
 
 
 def expected(found: dict[str, Any], options: dict[str, Any]) -> Action:
-    """The table, written down from the design and from reference/sagemaker_rules.md, 2.1 to 2.6 and 3.1."""
+    """The table, written down from the statuses that DescribeEndpoint documents and what is legal in each."""
     status, live = found["EndpointStatus"], found["EndpointConfigName"]
     pending = found.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
     # An endpoint that is being created goes to the config that it is on.
