@@ -7,15 +7,16 @@ SEED ?= 7
 ENGINE ?= auto
 unexport PYTHONDONTWRITEBYTECODE
 
-# The virtual environment is made anew when what it is made of changes.
-STAMP := $(VENV)/.installed
 # The airflow and provider versions to test with: make test AIRFLOW=3.1
 AIRFLOW ?= 3.3
+PORT ?= 4566
+# The virtual environment is made anew when what it is made of changes.
+STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
 .PHONY: help setup demo demo-down ui test test-quick lint types wheel docker-engine clean
 
 help:
-	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process)"
+	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
 	@echo "make demo-down      stop the local AWS of the demo"
 	@echo "make ui             Airflow's UI on what the demo made"
 	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
@@ -31,10 +32,10 @@ $(STAMP): pyproject.toml scripts/setup
 	@touch $(STAMP)
 
 demo: setup
-	@$(BIN)/python demo/demo.py --seed $(SEED) --engine $(ENGINE)
+	@$(BIN)/python demo/demo.py --seed $(SEED) --engine $(ENGINE) --port $(PORT)
 
 demo-down: setup
-	@SM_HOSTING_STATE_DIR=.demo/local-aws $(BIN)/sm-hosting local down
+	@SM_HOSTING_STATE_DIR=.demo/local-aws $(BIN)/sm-hosting local down --port $(PORT)
 
 ui: setup
 	@$(BIN)/python demo/ui.py
@@ -44,7 +45,7 @@ test: test-quick
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not engine and not airflow_db and not scheduler"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not airflow_db and not scheduler"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -62,5 +63,7 @@ wheel: setup
 docker-engine:
 	sh scripts/docker-engine
 
+# The local AWS of the demo is stopped first: without its state nothing could stop it.
 clean:
-	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@if [ -x $(BIN)/sm-hosting ] && [ -d .demo ]; then $(MAKE) --no-print-directory demo-down; fi
+	rm -rf $(VENV) $(VENV)-tools .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

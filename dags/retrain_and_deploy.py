@@ -119,7 +119,8 @@ with DAG(
         if not path:
             raise ValueError("No model was announced yet: run the DAG train_model, or give model_path.")
         # An artifact that nobody announced comes without rows to ask about.
-        samples = extra["samples"] if extra and extra["path"] == path else {"rows": [], "predicted": []}
+        announced = extra if extra and extra.get("path") == path else {}
+        samples = announced.get("samples") or {"rows": [], "predicted": []}
         return {"path": path, "rows": samples["rows"], "predicted": samples["predicted"]}
 
     chosen = choose_model()

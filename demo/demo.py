@@ -56,21 +56,26 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=PORT, help="of the local AWS")
     options = parser.parse_args()
     began = time.monotonic()
-    HOME.mkdir(exist_ok=True)
+    # What is written there holds the key of the local AWS, under which containers, and with the process engine plain code, are run.
+    HOME.mkdir(mode=0o700, exist_ok=True)
+    HOME.chmod(0o700)
 
     engine, base = choose_engine(options.engine)
     aws = start_local_aws(engine, options.port)
+    if aws is None:
+        return 1
+    engine = aws.engine
     prepare_account(aws)
     environment = airflow_environment(aws, engine, base)
     migrate_database(environment)
-    requests_before = len(aws.requests())
+    before = max((request["number"] for request in aws.requests()), default=0)
     if not run_dags(environment, options.seed):
         return 1
     report = json.loads(REPORT.read_text())
     tell_what_was_made(report)
     tell_timeline(report)
     tell_predictions(aws, report)
-    tell_changes(aws.requests()[requests_before:])
+    tell_changes([request for request in aws.requests() if request["number"] > before])
     console.print(f"\nTook {time.monotonic() - began:.0f} s. The endpoint goes on answering.")
     console.print(
         "  [bold]make ui[/]       Airflow's UI on it, at http://127.0.0.1:8080\n"
@@ -85,17 +90,17 @@ def choose_engine(wanted: str) -> tuple[str, str]:
     if wanted == "process":
         return without_engine("the process engine was asked for")
     import docker
+    import requests
     from docker.errors import DockerException
 
     try:
         client = docker.from_env()
         client.ping()
-    except DockerException:
+    except (DockerException, requests.RequestException) as error:
         if wanted == "docker":
             raise
-        return without_engine(
-            "no Docker engine answers; 'make docker-engine' installs one (Debian and Ubuntu, root)"
-        )
+        hint = "'make docker-engine' installs one (Debian and Ubuntu, root)"
+        return without_engine(f"no Docker engine can be used ({error}); {hint}")
     base = base_image(client)
     if base is None:
         return without_engine(
@@ -142,18 +147,21 @@ def without_engine(why: str) -> tuple[str, str]:
     return "process", DEFAULT_BASE
 
 
-def start_local_aws(engine: str, port: int) -> Any:
-    """Start the local AWS in the background unless it runs, and return how to talk to it."""
+def start_local_aws(engine: str, port: int) -> RunningAws | None:
+    """Start the local AWS in the background unless it runs, and return how to talk to it; None when it cannot be started."""
     environment = {**os.environ, "SM_HOSTING_STATE_DIR": str(STATE)}
     command = [str(BIN / "sm-hosting"), "local"]
-    with console.status("Starting the local AWS"), LOG.open("ab") as log:
-        subprocess.run(
+    with console.status("Starting the local AWS"):
+        started = subprocess.run(
             [*command, "up", "--detach", "--port", str(port), "--engine", engine],
             env=environment,
-            stdout=log,
-            stderr=log,
-            check=True,
+            capture_output=True,
+            text=True,
         )
+    if started.returncode:
+        console.print(f"[red]The local AWS cannot be started[/]: {started.stderr[-2000:]}", markup=True)
+        console.print(f"Is port {port} taken? Another one: make demo PORT=4577")
+        return None
     status = json.loads(
         subprocess.check_output([*command, "status", "--json", "--port", str(port)], env=environment)
     )
@@ -165,40 +173,44 @@ def start_local_aws(engine: str, port: int) -> Any:
         console.print(
             f"It was started with the engine {status['engine']}, which stays; 'make demo-down' ends it."
         )
-    return RunningAws(connection)
+    return RunningAws(connection, status["engine"])
 
 
 class RunningAws:
     """The local AWS that runs in the background.
 
     :param connection: The Airflow connection that it printed.
+    :param engine: What runs its containers.
     """
 
-    def __init__(self, connection: dict[str, Any]) -> None:
+    def __init__(self, connection: dict[str, Any], engine: str) -> None:
         self.connection = connection
+        self.engine = engine
         self.endpoint_url: str = connection["extra"]["endpoint_url"]
 
     def client(self, service: str) -> Any:
         """Return a boto3 client."""
         import boto3
+        from botocore.config import Config
 
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint_url,
+        session = boto3.Session(
             region_name=self.connection["extra"]["region_name"],
             aws_access_key_id=self.connection["login"],
             aws_secret_access_key=self.connection["password"],
         )
+        return session.client(service, endpoint_url=self.endpoint_url, config=Config(proxies={}))
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the request log."""
         import requests
 
-        answer = requests.get(
-            f"{self.endpoint_url}/_sm_hosting/requests",
-            headers={"X-Access-Key": self.connection["login"]},
-            timeout=30,
-        )
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy of the shell's
+            answer = session.get(
+                f"{self.endpoint_url}/_sm_hosting/requests",
+                headers={"X-Access-Key": self.connection["login"]},
+                timeout=30,
+            )
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found
@@ -217,6 +229,9 @@ def airflow_environment(aws: RunningAws, engine: str, base: str) -> dict[str, st
     """Return the environment in which Airflow runs, and write it down for ``make ui``."""
     ours = {
         "AIRFLOW_HOME": str(AIRFLOW_HOME),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
@@ -230,7 +245,12 @@ def airflow_environment(aws: RunningAws, engine: str, base: str) -> dict[str, st
     written = HOME / "environment.json"
     written.touch(mode=0o600)
     written.write_text(json.dumps(ours, indent=1))
-    return {**os.environ, **ours}
+    return {**without_foreign_settings(), **ours}
+
+
+def without_foreign_settings() -> dict[str, str]:
+    """Return the shell's environment without its own Airflow's and AWS's: the demo must touch neither."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AWS_"))}
 
 
 def migrate_database(environment: dict[str, str]) -> None:

@@ -15,6 +15,8 @@ def main() -> None:
     written = HOME / "environment.json"
     if not written.exists():
         sys.exit("Run 'make demo' first.")
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
+        del os.environ[name]  # the shell's own Airflow and AWS are left alone
     os.environ.update(json.loads(written.read_text()))
     port = os.environ.setdefault("AIRFLOW__API__PORT", "8080")
     os.environ["AIRFLOW__API__BASE_URL"] = f"http://127.0.0.1:{port}"

@@ -51,9 +51,18 @@ class EcrRepositoryHook(SharedClients, EcrHook):
 
         A repository that does not exist has no image.
         """
+        return self._image(repository_name, {"imageTag": tag}, registry_id)
+
+    def image_of_digest(self, repository_name: str, digest: str) -> dict[str, Any] | None:
+        """Return the image of a digest (``ecr:BatchGetImage``), or None."""
+        return self._image(repository_name, {"imageDigest": digest}, None)
+
+    def _image(
+        self, repository_name: str, image_id: dict[str, str], registry_id: str | None
+    ) -> dict[str, Any] | None:
         request: dict[str, Any] = {
             "repositoryName": repository_name,
-            "imageIds": [{"imageTag": tag}],
+            "imageIds": [image_id],
             "acceptedMediaTypes": list(MANIFEST_MEDIA_TYPES),
         }
         if registry_id:

@@ -23,7 +23,7 @@ from airflow_sm_hosting.deployment.capacity import Retain, retention
 from airflow_sm_hosting.deployment.decision import Action, Decision, Wanted, decide
 from airflow_sm_hosting.deployment.status import Described, is_serverless
 from airflow_sm_hosting.deployment.verdict import moment
-from airflow_sm_hosting.exceptions import ConflictError, NotFoundError
+from airflow_sm_hosting.exceptions import ConflictError, NotFoundError, SageMakerHostingError
 from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
 from airflow_sm_hosting.hooks.errors import (
     already_exists,
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
 log = logging.getLogger(__name__)
+
+
+class AnotherRunWasQuickerError(SageMakerHostingError):
+    """Something else changed the endpoint between the describe and the call that followed: describe and decide again."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +136,7 @@ class EndpointDeployer:
         :raises ConflictError: When the decision is to refuse.
         """
         # A step that is taken again describes and decides again, so a fault after a call that took effect does no harm.
-        retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_passing(error)),
-            wait=wait_exponential_jitter(initial=1, max=30),
-            stop=stop_after_delay(max(0.0, progress.deadline - time.time())),
-            before_sleep=before_sleep_log(log, logging.INFO),
-            reraise=True,
-        )
-        taken: Step = retrying(self._step, progress)
+        taken: Step = _patiently(progress)(self._step, progress)
         return taken
 
     def _step(self, progress: Progress) -> Step:
@@ -153,7 +150,9 @@ class EndpointDeployer:
         """Set the instance count of one unscaled variant, which the update kept (one variant a call)."""
         variant, count = next(iter(progress.counts.items()))
         log.info("Setting variant %s to the %d instances of the new config", variant, count)
-        self._hook.conn.update_endpoint_weights_and_capacities(
+        # Autoscaling often makes an endpoint Updating right after an update.
+        _patiently(progress)(
+            self._hook.conn.update_endpoint_weights_and_capacities,
             EndpointName=self._wanted.endpoint_name,
             DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredInstanceCount": count}],
         )
@@ -162,7 +161,11 @@ class EndpointDeployer:
     def count_was_set(self, progress: Progress, endpoint_arn: str) -> None:
         """Forget the count that was waited for."""
         variant = next(iter(progress.counts))
-        self._hook.conn.delete_tags(ResourceArn=endpoint_arn, TagKeys=[f"{PENDING_COUNT}{variant}"])
+        _patiently(progress)(
+            self._hook.conn.delete_tags,
+            ResourceArn=endpoint_arn,
+            TagKeys=[f"{PENDING_COUNT}{variant}"],
+        )
         del progress.counts[variant]
 
     def _act(
@@ -182,7 +185,7 @@ class EndpointDeployer:
             case Action.UNCHANGED:
                 progress.action = progress.action or Action.UNCHANGED
                 self._reconcile_tags(described, tags)
-                progress.counts = _pending_counts(tags)
+                progress.counts = self._pending_counts(tags)
                 return self._awaited(Until.DEPLOYED, begun=True) if progress.counts else None
             case Action.REPLACE:
                 progress.action = Action.REPLACE
@@ -191,15 +194,19 @@ class EndpointDeployer:
             case Action.JOIN:
                 progress.action = progress.action or Action.JOIN
                 progress.previous_endpoint_config_name = self._other(described.get("EndpointConfigName"))
-                progress.counts = _pending_counts(tags)
+                progress.counts = self._pending_counts(tags)
+                self._mark_run(described["EndpointArn"], tags)
                 return self._awaited(Until.DEPLOYED, begun=True)
             case Action.CREATE:
-                return self._create(progress) or settled
+                return self._create(progress)
             case Action.UPDATE:
-                return self._update(described, tags, progress) or settled
+                return self._update(described, tags, progress)
 
-    def _create(self, progress: Progress) -> Awaited | None:
-        """Create the endpoint; return None when another run was quicker."""
+    def _create(self, progress: Progress) -> Awaited:
+        """Create the endpoint.
+
+        :raises AnotherRunWasQuickerError: When it exists meanwhile.
+        """
         wanted = self._wanted
         request = prepared(
             "sagemaker",
@@ -217,13 +224,15 @@ class EndpointDeployer:
                 raise NotFoundError(f"CreateEndpoint: {error_message(error)}") from None
             if not already_exists(error):
                 raise
-            log.info("Another run was quicker to create endpoint %s", wanted.endpoint_name)
-            return None
+            raise AnotherRunWasQuickerError(error_message(error)) from error
         progress.action = progress.action or Action.CREATE
         return self._awaited(Until.DEPLOYED)
 
     def _update(self, described: Described, tags: Mapping[str, str], progress: Progress) -> Awaited | None:
-        """Update the endpoint; return None when another run was quicker."""
+        """Update the endpoint.
+
+        :raises AnotherRunWasQuickerError: When something else is in progress meanwhile.
+        """
         wanted = self._wanted
         config = self._hook.describe_endpoint_config(wanted.endpoint_config_name)
         if config is None:
@@ -254,31 +263,40 @@ class EndpointDeployer:
         )
         previous = described["EndpointConfigName"]
         # Written before the update: whatever happens to this task then, a rollback finds where to go.
-        marks = {**OURS, PREVIOUS_ENDPOINT_CONFIG: previous, **self._run_after()}
-        marks |= {f"{PENDING_COUNT}{variant}": str(count) for variant, count in kept.counts.items()}
+        marks = {**OURS, PREVIOUS_ENDPOINT_CONFIG: previous}
+        marks |= {
+            f"{PENDING_COUNT}{variant}": f"{wanted.endpoint_config_name}:{count}"
+            for variant, count in kept.counts.items()
+        }
         self._hook.reconcile_tags(described["EndpointArn"], tags, {**wanted.tags, **marks})
         try:
             self._hook.conn.update_endpoint(**request)
         except ClientError as error:
-            if not is_passing(error):
-                self._take_back(described["EndpointArn"], tags, marks)
             if not is_in_progress(error):
                 raise
-            log.info("Another run was quicker to update endpoint %s; waiting for it", wanted.endpoint_name)
-            return None
+            raise AnotherRunWasQuickerError(error_message(error)) from error
+        # Not before the update was taken: until then no older run was overtaken.
+        self._mark_run(described["EndpointArn"], tags)
         progress.action = Action.UPDATE
         progress.previous_endpoint_config_name = self._other(previous)
         progress.counts = dict(kept.counts)
         return self._awaited(Until.DEPLOYED, modified_before=moment(described.get("LastModifiedTime")))
 
-    def _take_back(self, arn: str, tags: Mapping[str, str], marks: Mapping[str, str]) -> None:
-        """Put the tags back as they were: the update that they tell of was refused, so no older run was overtaken by it."""
-        before = {key: tags[key] for key in marks if key in tags and tags[key] != marks[key]}
-        if before:
-            self._hook.conn.add_tags(ResourceArn=arn, Tags=tag_list(before))
-        new = [key for key in marks if key not in tags and key not in OURS]
-        if new:
-            self._hook.conn.delete_tags(ResourceArn=arn, TagKeys=new)
+    def _mark_run(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Write down when this run was due, unless a newer one is written down."""
+        theirs, ours = tags.get(RUN_AFTER), self._wanted.run_after
+        if ours and (not theirs or self._wanted.allow_older or moment_of(theirs) < moment_of(ours)):
+            self._hook.reconcile_tags(arn, tags, {RUN_AFTER: ours})
+
+    def _pending_counts(self, tags: Mapping[str, str]) -> dict[str, int]:
+        """Return the instance counts of this config that an earlier try was to set and did not."""
+        counts = {}
+        for key, value in tags.items():
+            config, _, count = value.rpartition(":")
+            ours = key.startswith(PENDING_COUNT) and config == self._wanted.endpoint_config_name
+            if ours and count.isdecimal():
+                counts[key.removeprefix(PENDING_COUNT)] = int(count)
+        return counts
 
     def _as_wanted(
         self, described: Described | None, tags: Mapping[str, str], *, serverless: bool | None = None
@@ -296,7 +314,7 @@ class EndpointDeployer:
         theirs, ours = tags.get(RUN_AFTER), self._wanted.run_after
         if self._wanted.allow_older or not theirs or not ours:
             return None
-        return theirs if datetime.fromisoformat(theirs) > datetime.fromisoformat(ours) else None
+        return theirs if moment_of(theirs) > moment_of(ours) else None
 
     def _run_after(self) -> dict[str, str]:
         return {RUN_AFTER: self._wanted.run_after} if self._wanted.run_after else {}
@@ -346,10 +364,25 @@ class EndpointDeployer:
         return name if name != self._wanted.endpoint_config_name else None
 
 
-def _pending_counts(tags: Mapping[str, str]) -> dict[str, int]:
-    """Return the instance counts that an earlier try was to set and did not."""
-    return {
-        key.removeprefix(PENDING_COUNT): int(value)
-        for key, value in tags.items()
-        if key.startswith(PENDING_COUNT) and value.isdecimal()
-    }
+def moment_of(run_after: str) -> datetime:
+    """Return the moment that a tag tells."""
+    return datetime.fromisoformat(run_after)
+
+
+def _patiently(progress: Progress) -> Retrying:
+    """Return what makes a call again, until the deadline, while something passing stands in its way."""
+
+    def passing(error: BaseException) -> bool:
+        if isinstance(error, ClientError) and is_in_progress(error):
+            return True
+        return isinstance(error, AnotherRunWasQuickerError) or (
+            isinstance(error, Exception) and is_passing(error)
+        )
+
+    return Retrying(
+        retry=retry_if_exception(passing),
+        wait=wait_exponential_jitter(initial=1, max=30),
+        stop=stop_after_delay(max(0.0, progress.deadline - time.time())),
+        before_sleep=before_sleep_log(log, logging.INFO),
+        reraise=True,
+    )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import lzma
 import shutil
-import tarfile
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+# Debian 12's own Python is 3.11.2, whose tarfile has no filters yet (PEP 706 came with 3.11.4).
+if sys.version_info >= (3, 11, 4):
+    import tarfile
+else:
+    from backports import tarfile  # type: ignore[import-not-found,import-untyped,no-redef,unused-ignore]
 
 # More than any model that a developer's computer serves; SageMaker's own limit is the instance's volume.
 MAX_BYTES = 64 * 1024**3

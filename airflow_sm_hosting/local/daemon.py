@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -55,9 +56,12 @@ class Daemon:
     def save(self) -> None:
         """Note it, readable by this user only: whoever has the key can drive it."""
         path = _state_file(self.port)
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        new = path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(self), file)
+        # At once: nobody ever reads half of it.
+        new.replace(path)
 
     @classmethod
     def find(cls, port: int) -> Self | None:
@@ -69,6 +73,9 @@ class Daemon:
         health = health_of(port)
         # Another process may have taken the port, and another one the process id.
         if health and health.get("pid") == noted.pid:
+            return noted
+        if health == BUSY and _is_alive(noted.pid):
+            # Its note is the only way to it.
             return noted
         path.unlink(missing_ok=True)
         return None
@@ -89,14 +96,20 @@ class Daemon:
         forget(self.port)
 
 
+#: What a server's health is that takes the connection and does not answer in time.
+BUSY: dict[str, Any] = {"busy": True}
+
+
 def health_of(port: int) -> dict[str, Any] | None:
-    """Return what the server on a port says of itself, or None where none of ours answers."""
+    """Return what the server on a port says of itself, :data:`BUSY`, or None where none of ours answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}/_sm_hosting/health", timeout=5) as response:
             health = json.loads(response.read())
-    except (urllib.error.URLError, OSError, ValueError):
-        return None
+    except TimeoutError:
+        return BUSY
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        return BUSY if isinstance(getattr(error, "reason", None), TimeoutError) else None
     return health if isinstance(health, dict) else None
 
 

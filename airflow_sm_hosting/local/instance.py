@@ -49,8 +49,12 @@ def connection_of(endpoint_url: str, access_key: str, region_name: str) -> dict[
 
 
 def environment_of(endpoint_url: str, access_key: str, region_name: str) -> dict[str, str]:
-    """Return the environment in which every AWS client talks to a local AWS."""
+    """Return the environment in which every AWS client talks to a local AWS, a proxy of the shell's notwithstanding."""
+    direct = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    without_proxy = ",".join(dict.fromkeys([*filter(None, direct.split(",")), "127.0.0.1", "localhost"]))
     return {
+        "NO_PROXY": without_proxy,
+        "no_proxy": without_proxy,
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key_of(access_key),
         "AWS_DEFAULT_REGION": region_name,
@@ -238,12 +242,13 @@ class LocalAws:
         """
         if service not in self._clients:
             import boto3
+            from botocore.config import Config
 
             self._clients[service] = boto3.Session(
                 aws_access_key_id=self.access_key,
                 aws_secret_access_key=self.secret_key,
                 region_name=self.region_name,
-            ).client(service, endpoint_url=self.endpoint_url)
+            ).client(service, endpoint_url=self.endpoint_url, config=Config(proxies={}))
         return self._clients[service]
 
     def _own(self, method: str, what: str) -> Any:

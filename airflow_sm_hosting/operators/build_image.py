@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
-    from airflow_sm_hosting.images.builders import PushedImage
+    from airflow_sm_hosting.images.builders import Destination, PushedImage
     from airflow_sm_hosting.images.recipe import BuildRecipe
 
 BUILDERS = ("auto", "docker", "assembler")
@@ -135,11 +135,11 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             digest = self._build(hook, recipe, uri, tag).digest
         else:
             self.log.info("%s has an image of this content already; nothing to build", uri)
-            digest = str(found["imageId"]["imageDigest"])
+            digest = self._settled(hook, recipe, uri, tag, found)
         if wanted_tag and hook.image_digest(repository, wanted_tag) != digest:
-            image = found or hook.image(repository, tag)
+            image = hook.image_of_digest(repository, digest)
             if image is None:
-                raise ImageBuildError(f"{uri}:{tag} was pushed and cannot be found in ECR.")
+                raise ImageBuildError(f"{uri}@{digest} was pushed and cannot be found in ECR.")
             hook.tag_image(repository, image, wanted_tag)
         tags = [tag, *([wanted_tag] if wanted_tag else [])]
         self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
@@ -192,11 +192,36 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             cache_from=tuple(as_list("cache_from", self.cache_from)),
         )
 
-    def _build(self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str) -> PushedImage:
-        from airflow_sm_hosting.images.builders import Destination, select_builder
+    def _settled(
+        self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, found: dict[str, Any]
+    ) -> str:
+        """Return the digest of the image that was found, with a manifest that SageMaker takes.
+
+        A task that died after an engine's push, and a repository of immutable tags, leave the tag on a manifest that it refuses.
+        """
+        from airflow_sm_hosting.images.builders import settle_manifest
+        from airflow_sm_hosting.images.manifests import DOCKER_MANIFEST
+
+        digest = str(found["imageId"]["imageDigest"])
+        if found.get("imageManifestMediaType", DOCKER_MANIFEST) == DOCKER_MANIFEST:
+            return digest
+        destination = self._destination(hook, uri, tag)
+        with destination.registry() as registry:
+            return settle_manifest(
+                registry, destination, digest, platform=recipe.platform, log=self.log
+            ).digest
+
+    @staticmethod
+    def _destination(hook: EcrRepositoryHook, uri: str, tag: str) -> Destination:
+        from airflow_sm_hosting.images.builders import Destination
 
         credentials = hook.get_temporary_credentials()[0]
-        destination = Destination(
+        return Destination(
             repository_uri=uri, tag=tag, username=credentials.username, password=credentials.password
         )
+
+    def _build(self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str) -> PushedImage:
+        from airflow_sm_hosting.images.builders import select_builder
+
+        destination = self._destination(hook, uri, tag)
         return select_builder(self.builder, log=self.log).build_and_push(recipe, destination, self.log)

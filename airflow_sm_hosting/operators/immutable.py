@@ -112,8 +112,9 @@ def make_once(
 
     arn = described[kind.arn_member]
     found = hook.tags(arn)
-    different = differences(typed, described)
+    different = []
     if found.get(CONTENT_DIGEST) != digest:
+        different = differences(typed, described)
         # An exact name that something else made, or that we made of other content.
         members = set(input_shape("sagemaker", kind.operation).members) - {kind.name_member}
         different += unwanted(typed, described, members)

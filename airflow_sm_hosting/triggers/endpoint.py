@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch, Sighting
+
+
+def in_thread(function: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    """Return the function as one that runs in a thread and leaves the event loop free.
+
+    Not ``asyncio.to_thread``: a connection that is looked up in the thread goes through the triggerer's event loop, and Airflow 3.1 finds
+    that loop through asgiref only.
+    """
+    from asgiref.sync import sync_to_async
+
+    return sync_to_async(function, thread_sensitive=False)
 
 
 class EndpointTrigger(AwsParameters, BaseTrigger):
@@ -79,10 +92,11 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         from airflow_sm_hosting.hooks.endpoint_watch import sighting_of_error
 
         try:
-            watch = await asyncio.to_thread(self._watch)
+            watch = await in_thread(self._watch)()
         except Exception as error:
             return sighting_of_error(error, self.awaited["endpoint_name"])
-        while (sighting := await asyncio.to_thread(watch.look)) is None:
+        look = in_thread(watch.look)
+        while (sighting := await look()) is None:
             await asyncio.sleep(watch.pause(self.poll_interval))
         return sighting
 

@@ -126,8 +126,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
 
 @pytest.fixture
 def slow_aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
-    """One whose endpoints take 1.5 seconds to change, so that a deployment can be met while it is going on."""
-    return _emptied(local_server(transition_seconds=1.5), monkeypatch)
+    """One whose endpoints take 0.8 seconds to change, so that a deployment can be met while it is going on."""
+    return _emptied(local_server(transition_seconds=0.8), monkeypatch)
 
 
 @pytest.fixture

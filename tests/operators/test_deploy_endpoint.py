@@ -123,7 +123,8 @@ def test_an_endpoint_on_another_config_is_updated(configs: LocalAws, dag: DAG, d
     assert (end.error, end.value) == (None, "churn")
     assert set(end.ran.details) == DETAILS
     assert end.details == details("update", "c2", "c1")
-    assert operations(configs, mutating=True) == ["AddTags", "UpdateEndpoint"]
+    # What a rollback needs before, which run deployed after.
+    assert operations(configs, mutating=True) == ["AddTags", "UpdateEndpoint", "AddTags"]
     assert tags_of(configs, ARN)[PREVIOUS_ENDPOINT_CONFIG] == "c1"
 
 
@@ -205,7 +206,7 @@ def test_a_deployment_on_its_way_to_the_config_is_joined(
     assert (end.error, end.value) == (None, "churn")
     assert set(end.ran.details) == DETAILS
     assert end.details == details("join", "c2", "c1")
-    assert operations(slow_aws, mutating=True) == []
+    assert operations(slow_aws, mutating=True) == ["AddTags"]
 
 
 def test_another_deployment_is_waited_for_and_then_it_is_decided(
@@ -219,7 +220,7 @@ def test_another_deployment_is_waited_for_and_then_it_is_decided(
 
     assert (end.error, end.value) == (None, "churn")
     assert end.details == details("update", "c3", "c2")
-    assert operations(slow_aws, mutating=True) == ["AddTags", "UpdateEndpoint"]
+    assert operations(slow_aws, mutating=True) == ["AddTags", "UpdateEndpoint", "AddTags"]
     assert end.ran.deferrals == (2 if deferrable else 0)
 
 
@@ -459,7 +460,7 @@ def test_the_time_budget_ends_both_waits_alike_and_the_next_try_joins(
     aws.clear_requests()
     again = outcome(deploy("c1", deferrable=deferrable))
     assert (again.error, again.details["action"]) == (None, "join")
-    assert operations(aws, mutating=True) == []
+    assert operations(aws, mutating=True) == ["AddTags"]
 
 
 def test_throttled_and_failing_describes_do_not_end_a_wait(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import tarfile
 import tempfile
 import threading
@@ -205,7 +206,15 @@ class DockerEngine(Engine):
 
 
 def _is_free(path: str) -> bool:
-    """Tell whether nobody holds a server's lock; a server that ended well has removed it."""
+    """Tell whether nobody holds a server's lock; a server that ended well has removed it.
+
+    The path comes out of a container's label, and an image can bring labels, too: only what can be a lock of ours is opened.
+    """
+    place = Path(path)
+    if place.parent != Path(tempfile.gettempdir()) or not re.fullmatch(
+        r"sm-hosting-[\w.-]+\.lock", place.name
+    ):
+        return False
     if not Path(path).exists():
         return True
     lock = FileLock(path, thread_local=False)
