@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -72,6 +74,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    # SageMaker ends a container with SIGTERM, and kills it after 30 seconds; as process 1 nothing ends it by default.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     Handler.model = LogisticRegression(json.loads(MODEL_FILE.read_text()))
     print(f"Serving {MODEL_FILE} on port {PORT}", flush=True)
     # SageMaker reaches the container through its network interface, so all of the container's are listened on.
