@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
@@ -189,34 +190,36 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         return ["scalable target"]
 
     def _put_policies(self, hook: ApplicationAutoScalingHook, policies: list[dict[str, Any]]) -> list[str]:
-        if not policies:
-            return []
-        found = {policy["PolicyName"]: policy for policy in hook.scaling_policies(policies[0]["ResourceId"])}
-        written = []
-        for policy in policies:
-            there = found.get(policy["PolicyName"])
-            lines = _changes(policy, there, "PutScalingPolicy")
-            if lines:
-                hook.until_registered(lambda policy=policy: hook.conn.put_scaling_policy(**policy))  # type: ignore[misc]
-                self.log.info("Put policy %s: %s", policy["PolicyName"], "; ".join(lines))
-                written.append(f"policy {policy['PolicyName']}")
-        return written
+        found = hook.scaling_policies(policies[0]["ResourceId"]) if policies else []
+        put = hook.conn.put_scaling_policy
+        written = self._put(hook, "PutScalingPolicy", put, "PolicyName", policies, found)
+        return [f"policy {name}" for name in written]
 
     def _put_actions(self, hook: ApplicationAutoScalingHook, actions: list[dict[str, Any]]) -> list[str]:
-        if not actions:
-            return []
-        found = {
-            action["ScheduledActionName"]: action
-            for action in hook.scheduled_actions(actions[0]["ResourceId"])
-        }
+        found = hook.scheduled_actions(actions[0]["ResourceId"]) if actions else []
+        put = hook.conn.put_scheduled_action
+        written = self._put(hook, "PutScheduledAction", put, "ScheduledActionName", actions, found)
+        return [f"scheduled action {name}" for name in written]
+
+    def _put(
+        self,
+        hook: ApplicationAutoScalingHook,
+        operation: str,
+        put: Callable[..., Any],
+        name_member: str,
+        wanted: list[dict[str, Any]],
+        found: list[dict[str, Any]],
+    ) -> list[str]:
+        """Put what differs from what was found, and return its names."""
+        by_name = {item[name_member]: item for item in found}
         written = []
-        for action in actions:
-            there = found.get(action["ScheduledActionName"])
-            lines = _changes(action, there, "PutScheduledAction")
+        for request in wanted:
+            name = request[name_member]
+            lines = _changes(request, by_name.get(name), operation)
             if lines:
-                hook.until_registered(lambda action=action: hook.conn.put_scheduled_action(**action))  # type: ignore[misc]
-                self.log.info("Put scheduled action %s: %s", action["ScheduledActionName"], "; ".join(lines))
-                written.append(f"scheduled action {action['ScheduledActionName']}")
+                hook.until_registered(partial(put, **request))
+                self.log.info("%s %s: %s", operation, name, "; ".join(lines))
+                written.append(name)
         return written
 
 

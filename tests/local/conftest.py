@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -238,22 +237,6 @@ def process_deployer() -> Iterator[Deployer]:
     """A local AWS whose containers are Python processes."""
     with LocalAws(engine="process", transition_seconds=0) as aws:
         yield Deployer(aws)
-
-
-@pytest.fixture(scope="session")
-def docker_client() -> Iterator[Any]:
-    """A Docker engine, or a skip; under ``SM_HOSTING_REQUIRE_ENGINE`` a missing engine is a failure."""
-    import docker
-
-    try:
-        client = docker.from_env()
-        client.ping()
-    except docker.errors.DockerException as error:
-        if os.environ.get("SM_HOSTING_REQUIRE_ENGINE"):
-            raise
-        pytest.skip(f"no Docker engine answers: {error}")
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -311,21 +311,3 @@ def sagemaker_client() -> Any:
     from airflow_sm_hosting.hooks import SageMakerHostingHook
 
     return SageMakerHostingHook().conn
-
-
-@pytest.fixture(scope="session")
-def docker_client() -> Iterator[Any]:
-    """A Docker engine, or a skip; under ``SM_HOSTING_REQUIRE_ENGINE`` a missing engine is a failure."""
-    import os
-
-    import docker
-
-    try:
-        client = docker.from_env()
-        client.ping()
-    except docker.errors.DockerException as error:
-        if os.environ.get("SM_HOSTING_REQUIRE_ENGINE"):
-            raise
-        pytest.skip(f"no Docker engine answers: {error}")
-    yield client
-    client.close()
