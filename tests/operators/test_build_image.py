@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from airflow.sdk import DAG
 
 from airflow_sm_hosting import BuildImageOperator
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError, NotFoundError
+from airflow_sm_hosting.images import manifests
+from airflow_sm_hosting.images.registry import RegistryClient
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import login_of
 from tests.operators.conftest import operations, outcome, run_task, task_id
@@ -172,3 +176,27 @@ def test_the_docker_engine_builds_and_pushes_what_the_local_aws_takes(
     finally:
         for tag in ran.details["tags"]:
             docker_client.images.remove(f"{ran.details['repository_uri']}:{tag}", force=True)
+
+
+def test_a_push_that_was_cut_off_before_its_manifest_was_settled_is_mended_by_the_next_run(
+    aws: LocalAws, dag: DAG, folder: Path
+) -> None:
+    """An engine that pushes OCI manifests, and a task that died right after: the tag names what SageMaker refuses."""
+    first = run_task(build(folder))
+    tag = first.details["tags"][0]
+    host = aws.endpoint_url.removeprefix("http://")
+    user, password = login_of(aws)
+    with closing(RegistryClient(host, username=user, password=password)) as registry:
+        _, content = registry.get_manifest("team/churn", tag)
+        manifest = json.loads(content)
+        manifest["mediaType"] = manifests.OCI_MANIFEST
+        manifest["config"]["mediaType"] = manifests.OCI_CONFIG
+        for layer in manifest["layers"]:
+            layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip"
+        registry.put_manifest("team/churn", tag, json.dumps(manifest).encode(), manifests.OCI_MANIFEST)
+
+        again = run_task(build(folder, image_tag="live"))
+        assert again.details["built"] is False
+        digest = again.value.partition("@")[2]
+        assert registry.get_manifest("team/churn", digest)[0] == manifests.DOCKER_MANIFEST
+        assert registry.get_manifest("team/churn", "live")[0] == manifests.DOCKER_MANIFEST

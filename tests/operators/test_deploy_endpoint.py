@@ -732,3 +732,20 @@ def test_a_scaled_variant_that_changes_its_instance_type_is_refused_before_anyth
     assert isinstance(error, ConflictError)
     assert "changes from ml.m5.large to ml.c5.large" in str(error)
     assert operations(aws, mutating=True) == []
+
+
+def test_a_count_that_was_to_be_set_for_another_config_is_left_alone(configs: LocalAws, dag: DAG) -> None:
+    """An update to c2 was rolled back before its count was set; c1 is asked for again."""
+    make_endpoint(configs, "c1", tags={**OURS, "sm-hosting:pending-count:main": "c2:3"})
+    configs.clear_requests()
+    assert outcome(deploy("c1")).details["action"] == "unchanged"
+    assert operations(configs, mutating=True) == []
+
+
+def test_a_refused_update_overtakes_no_older_run(configs: LocalAws, dag: DAG) -> None:
+    make_endpoint(configs, "c1")
+    now = datetime.now(UTC)
+    with answering(sagemaker_client(), "UpdateEndpoint", refusal("ResourceLimitExceeded")):
+        assert outcome(deploy("c2"), run_after=now).error is not None
+    older = outcome(deploy("c2"), run_after=now - timedelta(hours=1))
+    assert (older.error, older.details["action"]) == (None, "update")
