@@ -106,10 +106,12 @@ class TestEngine:
                 "said": "said before\n",
             }
         )
-        containers = {container.id for container in engine.containers.list(all=True)}
+        containers = {container.id for container in engine.containers.list(all=True, ignore_removed=True)}
         with pytest.raises(ImageBuildError, match=r"(?s)could not be built.*/none.*said before"):
             builder.build_and_push(BuildRecipe(BuildContext(folder)), destination, log)
-        assert {container.id for container in engine.containers.list(all=True)} <= containers
+        assert {
+            container.id for container in engine.containers.list(all=True, ignore_removed=True)
+        } <= containers
 
     def test_a_malformed_dockerfile_is_an_error(
         self, builder: DockerBuilder, destination: Destination, write: Write, log: Any

@@ -65,7 +65,7 @@ def image(docker_client, local, base):
 def containers_of(docker_client, endpoint):
     return [
         container
-        for container in docker_client.containers.list(all=True)
+        for container in docker_client.containers.list(all=True, ignore_removed=True)
         if container.labels.get("sm-hosting.local.name", "").startswith(f"{endpoint}/")
     ]
 
