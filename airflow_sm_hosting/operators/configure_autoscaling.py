@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -174,6 +173,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         return initial
 
     def _register(self, hook: ApplicationAutoScalingHook, target: dict[str, Any]) -> list[str]:
+        from airflow_sm_hosting.deployment.difference import differences
+
         found = [
             item
             for item in hook.scalable_targets([target["ResourceId"]])
@@ -225,6 +226,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
 def _changes(wanted: dict[str, Any], there: dict[str, Any] | None, operation: str) -> list[str]:
     """Return what putting it would change: what is asked for and different, and what is there and no longer asked for."""
+    from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
     from airflow_sm_hosting.hooks.service_model import input_shape
 
     if there is None:

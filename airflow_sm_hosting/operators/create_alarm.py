@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import AlarmLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -154,6 +153,7 @@ class CreateEndpointAlarmOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Compare the alarm with what is there, and put it if it differs."""
+        from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
         from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.hooks.sagemaker import tag_list
         from airflow_sm_hosting.hooks.service_model import input_shape
