@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+    from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
+    from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
     from airflow_sm_hosting.spec.metric import EndpointMetric
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
     from airflow_sm_hosting.spec.scaling import (
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         StepScaling,
         TargetTrackingScaling,
     )
+    from airflow_sm_hosting.spec.smoke_test import SmokeTest
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
 
@@ -54,9 +57,12 @@ _MODULES = {
     "Linear": "spec.rollout",
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
+    "NewFleetAlarm": "spec.fleet_alarm",
+    "RollbackEndpointOperator": "operators.rollback_endpoint",
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
+    "SmokeTest": "spec.smoke_test",
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
     "UploadModelDataOperator": "operators.upload_model_data",
@@ -83,9 +89,12 @@ __all__ = [
     "Linear",
     "ModelData",
     "ModelHostingTaskGroup",
+    "NewFleetAlarm",
+    "RollbackEndpointOperator",
     "Rolling",
     "ScheduledScaling",
     "ServerlessProductionVariant",
+    "SmokeTest",
     "StepScaling",
     "TargetTrackingScaling",
     "UploadModelDataOperator",

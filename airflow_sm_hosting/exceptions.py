@@ -57,5 +57,9 @@ class DeploymentTimeoutError(DeploymentError):
     """The time budget ended before the deployment did; it goes on in AWS, and the next try joins it."""
 
 
+class SmokeTestFailedError(DeploymentError):
+    """What was deployed serves, and does not answer as it should; the message says what serves now."""
+
+
 class InvocationError(SageMakerHostingError):
     """An endpoint did not answer, or did not answer what was expected."""

@@ -41,11 +41,17 @@ def get_provider_info() -> dict[str, Any]:
             "operators.delete_endpoint",
             "operators.deploy_endpoint",
             "operators.invoke_endpoint",
+            "operators.rollback_endpoint",
             "operators.upload_model_data",
         ),
         "sensors": modules("sensors.endpoint"),
         "hooks": modules(
-            "hooks.application_auto_scaling", "hooks.cloudwatch", "hooks.ecr", "hooks.s3", "hooks.sagemaker"
+            "hooks.application_auto_scaling",
+            "hooks.cloudwatch",
+            "hooks.ecr",
+            "hooks.endpoint_logs",
+            "hooks.s3",
+            "hooks.sagemaker",
         ),
         "triggers": modules("triggers.endpoint"),
         "config": {

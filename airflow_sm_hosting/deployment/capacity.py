@@ -55,3 +55,17 @@ def retention(
         "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredWeight"}],
     }
     return Retention(flags, counts)
+
+
+def blocked_by_scaling(
+    serving: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]], scaled: Collection[str]
+) -> set[str]:
+    """Return the scaled variants for which UpdateEndpoint refuses the new config: their instance type changes, or they go.
+
+    :param serving: The variants of the config that serves.
+    :param wanted: The variants of the new config.
+    :param scaled: Names of the variants that are scalable targets.
+    """
+    before = {variant["VariantName"]: variant.get("InstanceType") for variant in serving}
+    after = {variant["VariantName"]: variant.get("InstanceType") for variant in wanted}
+    return {name for name in scaled if name not in after or (name in before and before[name] != after[name])}

@@ -27,3 +27,43 @@ class CloudWatchHook(SharedClients):
         """Return an alarm's tags (``cloudwatch:ListTagsForResource``)."""
         found = self.conn.list_tags_for_resource(ResourceARN=arn)["Tags"]
         return {tag["Key"]: tag["Value"] for tag in found}
+
+    def describe_alarms(self, names: list[str]) -> list[dict[str, Any]]:
+        """Return the alarms of those names, metric and composite ones (``cloudwatch:DescribeAlarms``)."""
+        return self._alarms(AlarmNames=names)
+
+    def alarm_names(self, prefix: str) -> list[str]:
+        """Return the names of the alarms that begin so."""
+        return [alarm["AlarmName"] for alarm in self._alarms(AlarmNamePrefix=prefix)]
+
+    def alarms_with_action(self, arn: str) -> list[dict[str, Any]]:
+        """Return the alarms that have an action of this ARN."""
+        actions = ("AlarmActions", "OKActions", "InsufficientDataActions")
+        return [
+            alarm
+            for alarm in self._alarms(ActionPrefix=arn)
+            if any(arn in alarm.get(member, []) for member in actions)
+        ]
+
+    def put_alarm_again(self, alarm: dict[str, Any]) -> None:
+        """Put an alarm as it is described, changed: PutMetricAlarm and PutCompositeAlarm overwrite the whole of it."""
+        from airflow_sm_hosting.hooks.service_model import input_shape
+
+        composite = "AlarmRule" in alarm
+        operation = "PutCompositeAlarm" if composite else "PutMetricAlarm"
+        put = self.conn.put_composite_alarm if composite else self.conn.put_metric_alarm
+        members = input_shape("cloudwatch", operation).members
+        # An alarm on metric maths is described with empty members of the other form.
+        put(
+            **{
+                name: value
+                for name, value in alarm.items()
+                if name in members and value not in (None, [], "")
+            }
+        )
+
+    def _alarms(self, **request: Any) -> list[dict[str, Any]]:
+        pages = self.conn.get_paginator("describe_alarms").paginate(
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"], **request
+        )
+        return [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -19,9 +18,13 @@ from tenacity import (
 )
 
 from airflow_sm_hosting.deployment.awaited import Awaited, Until, instance_counts
-from airflow_sm_hosting.deployment.capacity import Retain, retention
+from airflow_sm_hosting.deployment.capacity import Retain, blocked_by_scaling, retention
 from airflow_sm_hosting.deployment.decision import Action, Decision, Wanted, decide
-from airflow_sm_hosting.deployment.status import Described, is_serverless
+from airflow_sm_hosting.deployment.feasibility import rollout_problem
+from airflow_sm_hosting.deployment.history import after_rollback, after_update, rollback_target, written
+from airflow_sm_hosting.deployment.marks import Marks, RolledBack, leftovers
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, tag_keys
+from airflow_sm_hosting.deployment.status import Described, is_serverless, pending_config
 from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.exceptions import ConflictError, NotFoundError, SageMakerHostingError
 from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
@@ -33,18 +36,25 @@ from airflow_sm_hosting.hooks.errors import (
     is_passing,
 )
 from airflow_sm_hosting.hooks.requests import prepared
+from airflow_sm_hosting.hooks.rollout_alarms import RolloutAlarms
 from airflow_sm_hosting.hooks.sagemaker import tag_list
+from airflow_sm_hosting.hooks.scaling_transfer import ScalingTransfer
 from airflow_sm_hosting.spec.tags import (
+    FALLBACK_FOR,
     OURS,
     PENDING_COUNT,
-    PREVIOUS_ENDPOINT_CONFIG,
+    PREVIOUS_ENDPOINT_CONFIGS,
+    ROLLED_BACK,
+    ROLLOUT_ALARMS,
     RUN_AFTER,
     is_ours,
 )
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
-    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+    from airflow_sm_hosting.hooks.parameters import AwsParameters
+
+#: The action of a deployment that goes back to a config that served before.
+ROLLBACK = "rollback"
 
 log = logging.getLogger(__name__)
 
@@ -58,25 +68,31 @@ class Deployment:
     """What is asked for: the operator's parameters, rendered and checked.
 
     :param endpoint_name: The endpoint.
-    :param endpoint_config_name: The config that is to serve.
+    :param endpoint_config_name: The config that is to serve; of a rollback, None for the one before.
+    :param fallbacks: Configs to deploy in its place, in order, where AWS has no capacity for it.
     :param deployment_config: ``DeploymentConfig`` of UpdateEndpoint, or None for AWS's default.
+    :param fleet_alarms: Alarms to make for this deployment, on the new fleet only.
     :param retain: What an update keeps of instance counts and weights.
     :param replace_failed_endpoint: Whether a failed endpoint is deleted and made anew.
     :param adopt: Whether an endpoint that is not ours may be changed.
     :param allow_older: Whether a newer run's deployment may be undone.
     :param tags: Tags to set beside ours.
     :param run_after: When the DAG run was due, in ISO format.
+    :param retried: Whether an earlier try may have been killed half-way.
     """
 
     endpoint_name: str
-    endpoint_config_name: str
+    endpoint_config_name: str | None
+    fallbacks: Sequence[str] = ()
     deployment_config: Mapping[str, Any] | None = None
+    fleet_alarms: Sequence[Mapping[str, Any]] = ()
     retain: Retain = "auto"
     replace_failed_endpoint: bool = True
     adopt: bool = False
     allow_older: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     run_after: str | None = None
+    retried: bool = False
 
 
 @dataclass
@@ -85,16 +101,26 @@ class Progress:
 
     :param started_at: When this try began, in seconds since the epoch.
     :param deadline: When its time budget ends, in seconds since the epoch.
-    :param action: What it did to the endpoint.
+    :param target: The config that is on its way: the wanted one, a fallback, or the one to roll back to; None until it is known.
+    :param action: What was done to the endpoint.
     :param previous_endpoint_config_name: The config that served before.
     :param counts: Instance counts to set after the update, by variant.
+    :param rolling_back: Whether the target is a config to go back to.
+    :param unfinished: Whether scaling is to be put back, or alarms are to be deleted, once the deployment has ended.
+    :param without_capacity: Configs for which AWS had no instances.
+    :param smoke_failure: What was wrong with the answer of a config that was rolled back for it.
     """
 
     started_at: float
     deadline: float
+    target: str | None = None
     action: str | None = None
     previous_endpoint_config_name: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    rolling_back: bool = False
+    unfinished: bool = False
+    without_capacity: list[str] = field(default_factory=list)
+    smoke_failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,19 +141,13 @@ class EndpointDeployer:
     """Takes the steps of one deployment; between them, somebody waits.
 
     :param deployment: What is asked for.
-    :param hook: Asks SageMaker.
-    :param auto_scaling_hook: Makes the hook that asks Application Auto Scaling.
+    :param aws: Makes the hooks.
     """
 
-    def __init__(
-        self,
-        deployment: Deployment,
-        hook: SageMakerHostingHook,
-        auto_scaling_hook: Callable[[], ApplicationAutoScalingHook],
-    ) -> None:
+    def __init__(self, deployment: Deployment, aws: AwsParameters) -> None:
         self._wanted = deployment
-        self._hook = hook
-        self._auto_scaling_hook = auto_scaling_hook
+        self._aws = aws
+        self._hook = aws.sagemaker_hook
 
     def step(self, progress: Progress) -> Step:
         """Describe the endpoint, decide, and do it.
@@ -142,9 +162,45 @@ class EndpointDeployer:
     def _step(self, progress: Progress) -> Step:
         described = self._hook.describe_endpoint(self._wanted.endpoint_name)
         tags = self._hook.tags(described["EndpointArn"]) if described else {}
-        decision = decide(described, self._as_wanted(described, tags))
+        marks = Marks.read(tags)
+        progress.target = progress.target or self._target(described, marks)
+        decision = decide(described, self._as_wanted(marks, progress))
         log.info("%s: %s", decision.action, decision.reason)
-        return Step(decision, described, self._act(decision, described or {}, tags, progress))
+        return Step(decision, described, self._act(decision, described or {}, tags, marks, progress))
+
+    # Where to.
+
+    def _target(self, described: Described | None, marks: Marks) -> str:
+        """Return the config to bring about: the wanted one, or the fallback that stands in its place already."""
+        wanted = self._wanted.endpoint_config_name
+        if wanted is None:
+            return self._before(described, marks)
+        on_its_way = (pending_config(described) or described.get("EndpointConfigName")) if described else None
+        if on_its_way in self._wanted.fallbacks and marks.fallback_for == wanted:
+            log.info("%s stands in the place of %s, for which AWS had no capacity", on_its_way, wanted)
+            return str(on_its_way)
+        return wanted
+
+    def _before(self, described: Described | None, marks: Marks) -> str:
+        """Return the config to roll back to.
+
+        :raises NotFoundError: When none is known.
+        """
+        name, last = self._wanted.endpoint_name, marks.rolled_back
+        if described is None:
+            raise NotFoundError(f"There is no endpoint {name!r}.")
+        if last and last.run_after == self._wanted.run_after:
+            log.info("This DAG run has rolled back from %s to %s already", last.source, last.target)
+            return last.target
+        serving = described.get("EndpointConfigName")
+        target = rollback_target(marks.history, serving=serving)
+        if target is None:
+            raise NotFoundError(
+                f"Endpoint {name} serves {serving}, and its tags name no config that served before: name one (endpoint_config_name=…)."
+            )
+        return target
+
+    # After an update has ended.
 
     def set_next_count(self, progress: Progress) -> Awaited:
         """Set the instance count of one unscaled variant, which the update kept (one variant a call)."""
@@ -156,7 +212,7 @@ class EndpointDeployer:
             EndpointName=self._wanted.endpoint_name,
             DesiredWeightsAndCapacities=[{"VariantName": variant, "DesiredInstanceCount": count}],
         )
-        return self._awaited(Until.COUNTED, instance_counts={variant: count})
+        return self._awaited(Until.COUNTED, progress, instance_counts={variant: count})
 
     def count_was_set(self, progress: Progress, endpoint_arn: str) -> None:
         """Forget the count that was waited for."""
@@ -168,15 +224,45 @@ class EndpointDeployer:
         )
         del progress.counts[variant]
 
+    def finish(self, progress: Progress) -> None:
+        """Put back the scaling that was taken off, and delete the alarms that were made for the deployment; twice does no harm."""
+        if progress.unfinished:
+            _patiently(progress)(self._finish)
+            progress.unfinished = False
+
+    def _finish(self) -> None:
+        name = self._wanted.endpoint_name
+        described = self._hook.describe_endpoint(name)
+        if described is None:
+            return
+        tags = self._hook.tags(described["EndpointArn"])
+        marks = Marks.read(tags)
+        if marks.snapshot:
+            variants = {variant["VariantName"] for variant in described.get("ProductionVariants") or []}
+            self._scaling.put_back(marks.snapshot, variants)
+            self._forget_kept(described["EndpointConfigName"])
+        if marks.rollout_alarms:
+            self._alarms.delete(name, marks.rollout_alarms)
+        keys = leftovers(tags)
+        if keys:
+            self._hook.conn.delete_tags(ResourceArn=described["EndpointArn"], TagKeys=keys)
+
+    # Doing.
+
     def _act(
-        self, decision: Decision, described: Described, tags: Mapping[str, str], progress: Progress
+        self,
+        decision: Decision,
+        described: Described,
+        tags: Mapping[str, str],
+        marks: Marks,
+        progress: Progress,
     ) -> Awaited | None:
         """Do what was decided; return what to wait for, or None when there is nothing to wait for."""
-        name = self._wanted.endpoint_name
-        settled = Awaited(Until.SETTLED, name)
+        name, target = self._wanted.endpoint_name, str(progress.target)
+        progress.unfinished = progress.unfinished or marks.unfinished
         match decision.action:
             case Action.WAIT:
-                return settled
+                return Awaited(Until.SETTLED, name)
             case Action.REFUSE:
                 raise ConflictError(decision.reason)
             case Action.OVERTAKEN:
@@ -184,37 +270,46 @@ class EndpointDeployer:
                 return None
             case Action.UNCHANGED:
                 progress.action = progress.action or Action.UNCHANGED
+                if marks.run_after and marks.run_after == self._wanted.run_after:
+                    # An earlier try of this run deployed it.
+                    progress.previous_endpoint_config_name = rollback_target(marks.history, serving=target)
                 self._reconcile_tags(described, tags)
-                progress.counts = self._pending_counts(tags)
-                return self._awaited(Until.DEPLOYED, begun=True) if progress.counts else None
+                progress.counts = marks.counts_for(target)
+                return self._awaited(Until.DEPLOYED, progress, begun=True) if progress.counts else None
             case Action.REPLACE:
                 progress.action = Action.REPLACE
+                self._keep_scaling_for_replacement(described, marks, target)
                 self._hook.delete_endpoint(name)
                 return Awaited(Until.GONE, name)
             case Action.JOIN:
                 progress.action = progress.action or Action.JOIN
-                progress.previous_endpoint_config_name = self._other(described.get("EndpointConfigName"))
-                progress.counts = self._pending_counts(tags)
-                self._mark_run(described["EndpointArn"], tags)
-                return self._awaited(Until.DEPLOYED, begun=True)
+                progress.previous_endpoint_config_name = _other(described.get("EndpointConfigName"), target)
+                progress.counts = marks.counts_for(target)
+                if not progress.rolling_back:
+                    self._mark_run(described["EndpointArn"], tags, marks)
+                return self._awaited(Until.DEPLOYED, progress, begun=True)
             case Action.CREATE:
                 return self._create(progress)
             case Action.UPDATE:
-                return self._update(described, tags, progress)
+                return self._update(described, tags, marks, progress)
 
     def _create(self, progress: Progress) -> Awaited:
         """Create the endpoint.
 
         :raises AnotherRunWasQuickerError: When it exists meanwhile.
         """
-        wanted = self._wanted
+        wanted, target = self._wanted, str(progress.target)
+        kept = (
+            self._kept_for_replacement(target) if wanted.retried or progress.action == Action.REPLACE else {}
+        )
+        marks = {**OURS, **self._run_after(), **self._fallback_mark(target), **kept}
         request = prepared(
             "sagemaker",
             "CreateEndpoint",
             {
                 "EndpointName": wanted.endpoint_name,
-                "EndpointConfigName": wanted.endpoint_config_name,
-                "Tags": tag_list({**wanted.tags, **OURS, **self._run_after()}),
+                "EndpointConfigName": target,
+                "Tags": tag_list({**wanted.tags, **marks}),
             },
         )
         try:
@@ -226,147 +321,235 @@ class EndpointDeployer:
                 raise
             raise AnotherRunWasQuickerError(error_message(error)) from error
         progress.action = progress.action or Action.CREATE
-        return self._awaited(Until.DEPLOYED)
+        progress.unfinished = progress.unfinished or bool(kept)
+        return self._awaited(Until.DEPLOYED, progress)
 
-    def _update(self, described: Described, tags: Mapping[str, str], progress: Progress) -> Awaited | None:
+    def _update(
+        self, described: Described, tags: Mapping[str, str], marks: Marks, progress: Progress
+    ) -> Awaited | None:
         """Update the endpoint.
 
         :raises AnotherRunWasQuickerError: When something else is in progress meanwhile.
         """
-        wanted = self._wanted
-        config = self._hook.describe_endpoint_config(wanted.endpoint_config_name)
+        wanted, target, arn = self._wanted, str(progress.target), described["EndpointArn"]
+        config = self._hook.describe_endpoint_config(target)
         if config is None:
-            raise NotFoundError(f"There is no endpoint config {wanted.endpoint_config_name!r}.")
+            raise NotFoundError(f"There is no endpoint config {target!r}.")
         variants = config["ProductionVariants"]
         # Decided again, now that it is known whether the config is serverless: what UpdateEndpoint would refuse is refused before it.
-        again = decide(described, self._as_wanted(described, tags, serverless=is_serverless(variants)))
+        again = decide(described, self._as_wanted(marks, progress, serverless=is_serverless(variants)))
         if again.action is Action.REFUSE:
             raise ConflictError(again.reason)
-        scaled = self._scaled_variants(described)
-        if scaled:
-            self._check_scaled(described, scaled, variants)
-        kept = retention(
-            wanted.retain,
-            scaled=scaled,
-            current=instance_counts(described),
-            wanted=variants,
-        )
+        counts = instance_counts(described)
+        scaled = self._scaled_variants(described) | set(marks.snapshot)
+        deployment_config = self._checked_rollout(described, variants, counts, target)
+        kept = retention(wanted.retain, scaled=scaled, current=counts, wanted=variants)
         request = prepared(
             "sagemaker",
             "UpdateEndpoint",
             {
                 "EndpointName": described["EndpointName"],
-                "EndpointConfigName": wanted.endpoint_config_name,
-                "DeploymentConfig": wanted.deployment_config,
+                "EndpointConfigName": target,
+                "DeploymentConfig": deployment_config,
                 **kept.flags,
             },
         )
-        previous = described["EndpointConfigName"]
-        # Written before the update: whatever happens to this task then, a rollback finds where to go.
-        marks = {**OURS, PREVIOUS_ENDPOINT_CONFIG: previous}
-        marks |= {
-            f"{PENDING_COUNT}{variant}": f"{wanted.endpoint_config_name}:{count}"
-            for variant, count in kept.counts.items()
-        }
-        self._hook.reconcile_tags(described["EndpointArn"], tags, {**wanted.tags, **marks})
+        snapshot = self._snapshot_of_blocked(described, scaled, variants, marks)
+        # Written before the update: whatever happens to this task then, the next try and a rollback find what they need.
+        self._hook.reconcile_tags(
+            arn,
+            tags,
+            {
+                **wanted.tags,
+                **OURS,
+                **self._history_marks(described, marks, progress),
+                **{
+                    f"{PENDING_COUNT}{variant}": f"{target}:{count}" for variant, count in kept.counts.items()
+                },
+                **(as_tags(snapshot) if snapshot else {}),
+                **({ROLLOUT_ALARMS: target} if wanted.fleet_alarms else {}),
+            },
+        )
+        progress.unfinished = progress.unfinished or bool(snapshot or wanted.fleet_alarms)
+        if wanted.fleet_alarms:
+            self._alarms.make(described["EndpointName"], target, wanted.fleet_alarms)
+        if snapshot:
+            self._scaling.take_off(snapshot)
         try:
             self._hook.conn.update_endpoint(**request)
         except ClientError as error:
-            if not is_in_progress(error):
-                raise
-            raise AnotherRunWasQuickerError(error_message(error)) from error
-        # Not before the update was taken: until then no older run was overtaken.
-        self._mark_run(described["EndpointArn"], tags)
-        progress.action = Action.UPDATE
-        progress.previous_endpoint_config_name = self._other(previous)
+            if is_in_progress(error):
+                raise AnotherRunWasQuickerError(error_message(error)) from error
+            if not is_passing(error):
+                # Nothing will end that could put right what was prepared.
+                self.finish(progress)
+            raise
+        # Not before the update was taken: until then no older run was overtaken. A rollback stands behind the run that it undoes.
+        if not progress.rolling_back:
+            self._mark_run(arn, tags, marks)
+        progress.action = ROLLBACK if progress.rolling_back else Action.UPDATE
+        progress.previous_endpoint_config_name = _other(described["EndpointConfigName"], target)
         progress.counts = dict(kept.counts)
-        return self._awaited(Until.DEPLOYED, modified_before=moment(described.get("LastModifiedTime")))
-
-    def _mark_run(self, arn: str, tags: Mapping[str, str]) -> None:
-        """Write down when this run was due, unless a newer one is written down."""
-        theirs, ours = tags.get(RUN_AFTER), self._wanted.run_after
-        if ours and (not theirs or self._wanted.allow_older or moment_of(theirs) < moment_of(ours)):
-            self._hook.reconcile_tags(arn, tags, {RUN_AFTER: ours})
-
-    def _pending_counts(self, tags: Mapping[str, str]) -> dict[str, int]:
-        """Return the instance counts of this config that an earlier try was to set and did not."""
-        counts = {}
-        for key, value in tags.items():
-            config, _, count = value.rpartition(":")
-            ours = key.startswith(PENDING_COUNT) and config == self._wanted.endpoint_config_name
-            if ours and count.isdecimal():
-                counts[key.removeprefix(PENDING_COUNT)] = int(count)
-        return counts
-
-    def _as_wanted(
-        self, described: Described | None, tags: Mapping[str, str], *, serverless: bool | None = None
-    ) -> Wanted:
-        return Wanted(
-            endpoint_config_name=self._wanted.endpoint_config_name,
-            serverless=serverless,
-            owned=is_ours(dict(tags)) if described else None,
-            adopt=self._wanted.adopt,
-            replace_failed_endpoint=self._wanted.replace_failed_endpoint,
-            overtaken_by=self._overtaken_by(tags),
+        return self._awaited(
+            Until.DEPLOYED, progress, modified_before=moment(described.get("LastModifiedTime"))
         )
 
-    def _overtaken_by(self, tags: Mapping[str, str]) -> str | None:
-        theirs, ours = tags.get(RUN_AFTER), self._wanted.run_after
-        if self._wanted.allow_older or not theirs or not ours:
-            return None
-        return theirs if moment_of(theirs) > moment_of(ours) else None
+    # Rollouts.
 
-    def _run_after(self) -> dict[str, str]:
-        return {RUN_AFTER: self._wanted.run_after} if self._wanted.run_after else {}
+    def _checked_rollout(
+        self,
+        described: Described,
+        variants: list[Mapping[str, Any]],
+        counts: Mapping[str, int],
+        target: str,
+    ) -> Mapping[str, Any] | None:
+        """Return the deployment config of the update, with the alarms that are made for it.
+
+        :raises ConflictError: When SageMaker could not roll out this way, or an alarm could not do its work.
+        """
+        wanted = self._wanted.deployment_config
+        if wanted is None and not self._wanted.fleet_alarms:
+            return None
+        live = self._hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
+        problem = rollout_problem(
+            wanted,
+            serving=live.get("ProductionVariants") or described.get("ProductionVariants") or [],
+            wanted=variants,
+            counts=counts,
+        )
+        if problem:
+            raise ConflictError(f"Endpoint {described['EndpointName']}: {problem}.")
+        return self._alarms.checked(
+            wanted or {}, described["EndpointName"], target, self._wanted.fleet_alarms
+        )
+
+    # Scaling.
 
     def _scaled_variants(self, described: Described) -> set[str]:
-        if self._wanted.retain != "auto":
-            return set()
         by_resource = {
             variant_resource_id(described["EndpointName"], variant["VariantName"]): variant["VariantName"]
             for variant in described.get("ProductionVariants") or []
         }
-        targets = self._auto_scaling_hook().scalable_targets(list(by_resource)) if by_resource else []
+        targets = self._aws.auto_scaling_hook.scalable_targets(list(by_resource)) if by_resource else []
         return {by_resource[target["ResourceId"]] for target in targets}
 
-    def _check_scaled(
-        self, described: Described, scaled: set[str], variants: list[Mapping[str, Any]]
-    ) -> None:
-        """Refuse what UpdateEndpoint refuses: a scalable target that changes its instance type, or goes.
+    def _snapshot_of_blocked(
+        self,
+        described: Described,
+        scaled: set[str],
+        variants: list[Mapping[str, Any]],
+        marks: Marks,
+    ) -> Snapshot:
+        """Return the scaling that has to be taken off: of variants that change their instance type, or go.
 
-        Developer guide, "endpoint-scaling", on updating and deleting endpoints that are scaled.
+        UpdateEndpoint refuses both for scalable targets (developer guide, "endpoint-scaling", on updating scaled endpoints).
         """
+        if not scaled:
+            return {}
         live = self._hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
-        before = {
-            item["VariantName"]: item.get("InstanceType") for item in live.get("ProductionVariants", [])
-        }
-        after = {item["VariantName"]: item.get("InstanceType") for item in variants}
-        for variant in sorted(scaled):
-            changed = after.get(variant) not in (None, before.get(variant, after.get(variant)))
-            if variant in after and not changed:
-                continue
-            how = f"changes from {before.get(variant)} to {after[variant]}" if changed else "goes"
-            raise ConflictError(
-                f"Variant {variant} of endpoint {described['EndpointName']} is a scalable target and {how} in "
-                f"{self._wanted.endpoint_config_name}, which UpdateEndpoint refuses: deregister the scalable target, deploy, and "
-                "configure autoscaling again."
+        blocked = blocked_by_scaling(live.get("ProductionVariants") or [], variants, scaled)
+        missing = blocked - set(marks.snapshot)
+        for variant in sorted(missing):
+            log.info(
+                "Variant %s changes its instance type, or goes: its scaling is taken off for the update",
+                variant,
             )
+        read = self._scaling.read(described["EndpointName"], missing) if missing else {}
+        return {**marks.snapshot, **read}
+
+    def _keep_scaling_for_replacement(self, described: Described, marks: Marks, target: str) -> None:
+        """Write down the scaling of an endpoint that is deleted (which deregisters its targets), where its successor finds it.
+
+        Its own tags go with it, so the tags of the config that it is to be made of hold it meanwhile.
+        """
+        snapshot = {
+            **marks.snapshot,
+            **self._scaling.read(described["EndpointName"], self._scaled_variants(described)),
+        }
+        if not snapshot:
+            return
+        config = self._hook.describe_endpoint_config(target)
+        if config is None:
+            raise NotFoundError(f"There is no endpoint config {target!r}.")
+        arn = config["EndpointConfigArn"]
+        self._hook.reconcile_tags(arn, self._hook.tags(arn), as_tags(snapshot))
+
+    def _kept_for_replacement(self, target: str) -> dict[str, str]:
+        """Return the snapshot tags that the config holds for an endpoint that was deleted to be made anew."""
+        config = self._hook.describe_endpoint_config(target)
+        if config is None:
+            return {}
+        tags = self._hook.tags(config["EndpointConfigArn"])
+        return {key: tags[key] for key in tag_keys(tags)}
+
+    def _forget_kept(self, target: str) -> None:
+        """Delete the snapshot that the config holds, if it was made for an endpoint in its place."""
+        config = self._hook.describe_endpoint_config(target)
+        keys = tag_keys(self._hook.tags(config["EndpointConfigArn"])) if config else []
+        if config and keys:
+            self._hook.conn.delete_tags(ResourceArn=config["EndpointConfigArn"], TagKeys=keys)
+
+    @property
+    def _scaling(self) -> ScalingTransfer:
+        return ScalingTransfer(self._aws.auto_scaling_hook, lambda: self._aws.cloudwatch_hook)
+
+    @property
+    def _alarms(self) -> RolloutAlarms:
+        return RolloutAlarms(self._aws.cloudwatch_hook)
+
+    # Tags.
+
+    def _history_marks(self, described: Described, marks: Marks, progress: Progress) -> dict[str, str]:
+        serving, target = described["EndpointConfigName"], str(progress.target)
+        if not progress.rolling_back:
+            return {
+                PREVIOUS_ENDPOINT_CONFIGS: written(
+                    after_update(marks.history, serving=serving, wanted=target)
+                ),
+                **self._fallback_mark(target, marks),
+            }
+        when = self._wanted.run_after
+        done = {ROLLED_BACK: RolledBack(when, serving, target).written()} if when else {}
+        return {PREVIOUS_ENDPOINT_CONFIGS: written(after_rollback(marks.history, target=target)), **done}
+
+    def _fallback_mark(self, target: str, marks: Marks | None = None) -> dict[str, str]:
+        wanted = self._wanted.endpoint_config_name or ""
+        if target in self._wanted.fallbacks and target != wanted:
+            return {FALLBACK_FOR: wanted}
+        # An empty value says that what serves now stands for itself.
+        return {FALLBACK_FOR: ""} if marks and marks.fallback_for else {}
+
+    def _mark_run(self, arn: str, tags: Mapping[str, str], marks: Marks) -> None:
+        """Write down when this run was due, unless a newer one is written down."""
+        ours = self._wanted.run_after
+        if ours and (self._wanted.allow_older or not marks.newer_than(ours)):
+            self._hook.reconcile_tags(arn, tags, {RUN_AFTER: ours})
+
+    def _run_after(self) -> dict[str, str]:
+        return {RUN_AFTER: self._wanted.run_after} if self._wanted.run_after else {}
 
     def _reconcile_tags(self, described: Described, tags: Mapping[str, str]) -> None:
         wanted = {**self._wanted.tags, **(OURS if self._wanted.adopt else {})}
         if wanted and (self._wanted.adopt or is_ours(dict(tags))):
             self._hook.reconcile_tags(described["EndpointArn"], tags, wanted)
 
-    def _awaited(self, until: Until, **what: Any) -> Awaited:
-        return Awaited(until, self._wanted.endpoint_name, self._wanted.endpoint_config_name, **what)
+    def _as_wanted(self, marks: Marks, progress: Progress, *, serverless: bool | None = None) -> Wanted:
+        wanted = self._wanted
+        return Wanted(
+            endpoint_config_name=str(progress.target),
+            serverless=serverless,
+            owned=marks.ours,
+            adopt=wanted.adopt,
+            replace_failed_endpoint=wanted.replace_failed_endpoint,
+            overtaken_by=None if wanted.allow_older else marks.newer_than(wanted.run_after),
+        )
 
-    def _other(self, name: str | None) -> str | None:
-        return name if name != self._wanted.endpoint_config_name else None
+    def _awaited(self, until: Until, progress: Progress, **what: Any) -> Awaited:
+        return Awaited(until, self._wanted.endpoint_name, progress.target, **what)
 
 
-def moment_of(run_after: str) -> datetime:
-    """Return the moment that a tag tells."""
-    return datetime.fromisoformat(run_after)
+def _other(name: str | None, target: str) -> str | None:
+    return name if name != target else None
 
 
 def _patiently(progress: Progress) -> Retrying:

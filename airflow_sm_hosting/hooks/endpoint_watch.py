@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 REPEAT_STATUS_AFTER = 300.0
 
 #: Members of DescribeEndpoint that a wait's end tells.
-IDENTITY = ("EndpointArn", "EndpointConfigName")
+IDENTITY = ("EndpointArn", "EndpointConfigName", "FailureReason")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+    from airflow_sm_hosting.hooks.endpoint_logs import EndpointLogsHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
 
@@ -62,6 +63,13 @@ class AwsParameters:
         from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
 
         return ApplicationAutoScalingHook(**self._hook_parameters())
+
+    @property
+    def endpoint_logs_hook(self) -> EndpointLogsHook:
+        """Return the hook of CloudWatch Logs."""
+        from airflow_sm_hosting.hooks.endpoint_logs import EndpointLogsHook
+
+        return EndpointLogsHook(**self._hook_parameters())
 
     @property
     def model_data_hook(self) -> ModelDataHook:

@@ -15,10 +15,13 @@ from airflow_sm_hosting.exceptions import (
     DeploymentRolledBackError,
     DeploymentTimeoutError,
     InvalidSpecError,
+    InvocationError,
+    SmokeTestFailedError,
 )
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import auto_rollback, completed, longest_seconds
 from airflow_sm_hosting.spec.rules import (
     as_boolean,
@@ -30,6 +33,7 @@ from airflow_sm_hosting.spec.rules import (
     check_number,
     check_one_of,
     check_seconds,
+    invalid,
     is_rendered_later,
 )
 
@@ -49,6 +53,10 @@ MAX_TIMEOUT = 14 * 24 * 3600
 #: ContainerStartupHealthCheckTimeoutInSeconds (ProductionVariant), half an hour to find instances, and an hour to shift traffic
 #: where the rollout says nothing.
 DOWNLOAD_SECONDS, STARTUP_SECONDS, PROVISION_SECONDS, SHIFT_SECONDS = 3600, 3600, 1800, 3600
+
+ON_SMOKE_FAILURE = ("fail", "rollback")
+
+IS_PUT_BACK_LATER = "Scaling that was taken off for the update is written down in the endpoint's tags; the next try puts it back."
 
 #: What a wait that ended otherwise than in success raises, by its outcome.
 ERRORS: dict[str, type[DeploymentError]] = {
@@ -77,15 +85,24 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     :param rollout: How traffic moves in an update: :class:`~airflow_sm_hosting.AllAtOnce`, :class:`~airflow_sm_hosting.Canary`,
         :class:`~airflow_sm_hosting.Linear`, :class:`~airflow_sm_hosting.Rolling`, or a ``DeploymentConfig`` of the AWS shape
         (default: AWS's, all at once). (templated)
-    :param auto_rollback_alarms: Names of CloudWatch alarms that roll back an update, beside those of ``rollout``; 10 at most. (templated)
+    :param auto_rollback_alarms: Names of CloudWatch alarms that roll back an update, beside those of ``rollout``; 10 at most. They must
+        exist, not be going off, and be able to go off while the rollout bakes. (templated)
+    :param new_fleet_alarms: :class:`~airflow_sm_hosting.NewFleetAlarm` that watch the new fleet alone; they are made for an update,
+        roll it back, and are deleted after it (default: none). (templated)
     :param retain_variant_properties: ``"auto"`` (default): instance counts of variants that are scalable targets are kept over an
         update, all else becomes what the new config says; True keeps all counts and weights, False none. (templated)
     :param replace_failed_endpoint: Whether an endpoint in status Failed is deleted and created anew (default: True). (templated)
     :param adopt: Whether an endpoint that our tags do not mark as ours may be changed (default: False). (templated)
     :param allow_older: Whether this run deploys although a newer run has deployed already (default: False). (templated)
+    :param fallback_endpoint_config_names: Configs to deploy instead, in this order, where AWS has no capacity (for instance of another
+        instance type); ``details`` say which one serves (default: none). (templated)
+    :param smoke_test: A :class:`~airflow_sm_hosting.SmokeTest` that the endpoint must answer rightly once it is deployed
+        (default: none). (templated)
+    :param on_smoke_failure: ``"fail"`` (default) leaves serving what was deployed; ``"rollback"`` goes back to the config before. The
+        task fails in both cases. (templated)
     :param tags: Tags, as a dict; on an endpoint that exists they are reconciled, other people's tags are left alone. (templated)
     :param wait_for_completion: Whether the task waits for the outcome (default: True). With False, success means only that AWS took the
-        request.
+        request: nothing is verified, and scaling that was taken off is put back by the next run that waits.
     :param deferrable: Whether it waits in the triggerer (default: ``[operators] default_deferrable``).
     :param poll_interval: Seconds, or a timedelta, between two looks, 0.1 or more (default: 30; AWS's own canaries were throttled at 5). (templated)
     :param timeout: Time budget of one try, in seconds or as a timedelta, the sync wait's and the deferred one's alike
@@ -93,6 +110,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     :raises DeploymentRolledBackError: When SageMaker went back to the former config.
     :raises DeploymentFailedError: When the endpoint does not serve what was asked for.
     :raises DeploymentTimeoutError: When the time budget ended first.
+    :raises SmokeTestFailedError: When the endpoint does not answer as it should.
     :raises ConflictError: When the endpoint is not ours, or cannot be updated to this config.
     :raises InvalidSpecError: For bad input, before the first AWS call.
     :return: The endpoint's name; ``details`` (XCom): action, endpoint_config_name, previous_endpoint_config_name, endpoint_arn, seconds.
@@ -104,16 +122,28 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         "endpoint_config_name",
         "rollout",
         "auto_rollback_alarms",
+        "new_fleet_alarms",
         "retain_variant_properties",
         "replace_failed_endpoint",
         "adopt",
         "allow_older",
+        "fallback_endpoint_config_names",
+        "smoke_test",
+        "on_smoke_failure",
         "tags",
         "poll_interval",
         "timeout",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"rollout": "json", "tags": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "rollout": "json",
+        "new_fleet_alarms": "json",
+        "smoke_test": "json",
+        "tags": "json",
+    }
     operator_extra_links = (EndpointLink(), EndpointLogsLink())
+
+    #: Whether the target is a config that served before.
+    rolls_back = False
 
     def __init__(
         self,
@@ -122,10 +152,14 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         endpoint_config_name: str,
         rollout: Any = None,
         auto_rollback_alarms: Any = None,
+        new_fleet_alarms: Any = None,
         retain_variant_properties: bool | Literal["auto"] | str = "auto",
         replace_failed_endpoint: bool | str = True,
         adopt: bool | str = False,
         allow_older: bool | str = False,
+        fallback_endpoint_config_names: Any = None,
+        smoke_test: Any = None,
+        on_smoke_failure: str = "fail",
         tags: Any = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -135,13 +169,29 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     ) -> None:
         where = type(self).__name__
         check_name(f"{where}: endpoint_name", endpoint_name)
-        check_name(f"{where}: endpoint_config_name", endpoint_config_name)
+        if endpoint_config_name is not None or not self.rolls_back:
+            check_name(f"{where}: endpoint_config_name", endpoint_config_name)
         check_one_of(f"{where}: retain_variant_properties", retain_variant_properties, ("auto", True, False))
         if rollout is not None and not is_rendered_later(rollout) and not isinstance(rollout, dict):
             raise InvalidSpecError(
                 f"{where}: rollout is a {type(rollout).__name__}; allowed: AllAtOnce, Canary, Linear, Rolling, or a dict in the "
                 "shape of DeploymentConfig."
             )
+        check_one_of(f"{where}: on_smoke_failure", on_smoke_failure, ON_SMOKE_FAILURE)
+        if (
+            smoke_test is not None
+            and not is_rendered_later(smoke_test)
+            and kind_of(smoke_test) != "SmokeTest"
+        ):
+            raise invalid(f"{where}: smoke_test", type(smoke_test).__name__, "a SmokeTest")
+        for name, value, noun in (
+            ("new_fleet_alarms", new_fleet_alarms, "NewFleetAlarms"),
+            ("fallback_endpoint_config_names", fallback_endpoint_config_names, "endpoint config names"),
+        ):
+            if value is not None and not is_rendered_later(value) and not isinstance(value, list | tuple):
+                raise InvalidSpecError(
+                    f"{where}: {name} is a {type(value).__name__}; allowed: a list of {noun}."
+                )
         if isinstance(poll_interval, int | float):
             check_number(f"{where}: poll_interval", poll_interval, low=SHORTEST_POLL_INTERVAL)
         if isinstance(timeout, int | timedelta):
@@ -151,10 +201,14 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         self.endpoint_config_name = endpoint_config_name
         self.rollout = rollout
         self.auto_rollback_alarms = auto_rollback_alarms
+        self.new_fleet_alarms = new_fleet_alarms
         self.retain_variant_properties = retain_variant_properties
         self.replace_failed_endpoint = replace_failed_endpoint
         self.adopt = adopt
         self.allow_older = allow_older
+        self.fallback_endpoint_config_names = fallback_endpoint_config_names
+        self.smoke_test = smoke_test
+        self.on_smoke_failure = on_smoke_failure
         self.tags = tags
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
@@ -162,14 +216,14 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         self.timeout = timeout
 
     def execute(self, context: Context) -> str:
-        """Describe, decide, act, wait; again if something else was in the way."""
+        """Describe, decide, act, wait, verify; again if something else was in the way."""
         from airflow_sm_hosting.hooks.endpoint_deployment import Progress
 
         check_name("endpoint_name", as_string("endpoint_name", self.endpoint_name))
-        check_name("endpoint_config_name", as_string("endpoint_config_name", self.endpoint_config_name))
         self._check_before_asking(self._deployment(context))
         now = time.time()
-        return self._proceed(context, Progress(started_at=now, deadline=now + self._budget()))
+        progress = Progress(started_at=now, deadline=now + self._budget(), rolling_back=self.rolls_back)
+        return self._proceed(context, progress)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Go on where the deferred wait ended."""
@@ -195,9 +249,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
     def _proceed(self, context: Context, progress: Progress) -> str:
         """Take a step; then wait for its end, or be done."""
-        hook = self.sagemaker_hook
-        self._persist_links(context, hook)
-        step = self._deployer(context, hook).step(progress)
+        self._persist_links(context, self.sagemaker_hook)
+        step = self._deployer(context).step(progress)
         found = step.described or {}
         if step.decision.action == "overtaken":
             from airflow.providers.common.compat.sdk import AirflowSkipException  # moved between 3.1 and 3.2
@@ -205,7 +258,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             self._tell(context, progress, found, found.get("EndpointConfigName"))
             raise AirflowSkipException(step.decision.reason)
         if step.awaited is None:
-            return self._succeed(context, progress, found)
+            return self._verify(context, progress, found)
         if not self.wait_for_completion and step.awaited.until == "deployed":
             return self._succeed(context, progress, found)
         return self._go_on(context, progress, step.awaited.until, self._wait(step.awaited, progress))
@@ -213,17 +266,88 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def _go_on(self, context: Context, progress: Progress, until: Until, sighting: Sighting) -> str:
         """Judge how a wait ended, and do what is left to do."""
         if sighting.outcome != "deployed":
-            self._fail(context, progress, sighting)
+            return self._fall_back_or_fail(context, progress, sighting)
         self.log.info("%s", sighting.message)
         if until in ("settled", "gone"):
             return self._proceed(context, progress)
-        deployer = self._deployer(context, self.sagemaker_hook)
+        deployer = self._deployer(context)
         if until == "counted":
             deployer.count_was_set(progress, sighting.described["EndpointArn"])
         if progress.counts:
             awaited = deployer.set_next_count(progress)
             return self._go_on(context, progress, awaited.until, self._wait(awaited, progress))
-        return self._succeed(context, progress, sighting.described)
+        return self._verify(context, progress, sighting.described)
+
+    def _verify(self, context: Context, progress: Progress, found: Mapping[str, Any]) -> str:
+        """Ask what was deployed for an answer, if that is wanted; roll back where it is wrong and that is wanted."""
+        if progress.smoke_failure is None and self.smoke_test not in (None, "", "None"):
+            failure = self._smoke_failure()
+            if failure and self.on_smoke_failure == "rollback" and progress.previous_endpoint_config_name:
+                self.log.error("%s Going back to %s", failure, progress.previous_endpoint_config_name)
+                progress.smoke_failure = f"{failure} It was {progress.target} that answered."
+                progress.target, progress.rolling_back = progress.previous_endpoint_config_name, True
+                return self._proceed(context, progress)
+            if failure:
+                self._deployer(context).finish(progress)
+                self._fail_smoke(context, progress, found, f"{failure} {progress.target} goes on serving.")
+        self._deployer(context).finish(progress)
+        if progress.smoke_failure:
+            told = f"{progress.smoke_failure} The endpoint was rolled back, and serves {progress.target}."
+            self._fail_smoke(context, progress, found, told)
+        return self._succeed(context, progress, found)
+
+    def _smoke_failure(self) -> str | None:
+        """Return what is wrong with the endpoint's answer; None when nothing is."""
+        from airflow_sm_hosting.hooks.invocation import compare, invoke
+
+        test = self.smoke_test
+        try:
+            answer = invoke(
+                self.runtime_hook,
+                self.endpoint_name,
+                test["Body"],
+                content_type=test.get("ContentType"),
+                accept=test.get("Accept"),
+                target_variant=test.get("TargetVariant"),
+            )
+            compare(self.endpoint_name, answer.content, test.get("Expect"))
+        except InvocationError as error:
+            return str(error)
+        self.log.info("The smoke test was answered rightly by variant %s", answer.variant)
+        return None
+
+    def _fall_back_or_fail(self, context: Context, progress: Progress, sighting: Sighting) -> str:
+        """Deploy the next config where AWS has no capacity for this one; else leave the endpoint in order, and fail."""
+        from airflow_sm_hosting.deployment.remedies import Cause, cause_of
+
+        reason = sighting.described.get("FailureReason")
+        ended = sighting.outcome in ("rolled_back", "failed")
+        if ended and cause_of(reason) is Cause.CAPACITY and not progress.rolling_back:
+            progress.without_capacity.append(str(progress.target))
+            left = [name for name in self._fallbacks() if name not in progress.without_capacity]
+            if left:
+                self.log.warning("%s Deploying %s instead", sighting.message, left[0])
+                progress.target = left[0]
+                return self._proceed(context, progress)
+        notes = []
+        if ended:
+            from airflow_sm_hosting.hooks.failure_report import failure_report
+
+            notes.append(failure_report(self, self.endpoint_name, str(progress.target), reason))
+        if progress.unfinished:
+            notes.append(self._put_in_order(context, progress) if ended else IS_PUT_BACK_LATER)
+        return self._fail(context, progress, sighting, " ".join(note for note in notes if note))
+
+    def _put_in_order(self, context: Context, progress: Progress) -> str:
+        """Put back the scaling, and delete the alarms made for the deployment; return what to say if that cannot be done."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._deployer(context).finish(progress)
+        except (ClientError, BotoCoreError) as error:
+            self.log.exception("The endpoint could not be put in order")
+            return f"{IS_PUT_BACK_LATER} ({type(error).__name__}: {error})"
+        return ""
 
     def _wait(self, awaited: Awaited, progress: Progress) -> Sighting:
         """Wait in this process, or give it to the triggerer and never return."""
@@ -259,10 +383,16 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
     # What the parameters come to.
 
-    def _deployer(self, context: Context, hook: SageMakerHostingHook) -> EndpointDeployer:
+    def _deployer(self, context: Context) -> EndpointDeployer:
         from airflow_sm_hosting.hooks.endpoint_deployment import EndpointDeployer
 
-        return EndpointDeployer(self._deployment(context), hook, lambda: self.auto_scaling_hook)
+        return EndpointDeployer(self._deployment(context), self)
+
+    def _fallbacks(self) -> list[str]:
+        names = as_list("fallback_endpoint_config_names", self.fallback_endpoint_config_names)
+        for name in names:
+            check_name("fallback_endpoint_config_names", name)
+        return names
 
     def _deployment(self, context: Context) -> Deployment:
         from airflow_sm_hosting.hooks.endpoint_deployment import Deployment
@@ -272,25 +402,37 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         due = getattr(context.get("dag_run"), "run_after", None)
         return Deployment(
             endpoint_name=self.endpoint_name,
-            endpoint_config_name=self.endpoint_config_name,
+            endpoint_config_name=self._wanted_config(),
+            fallbacks=self._fallbacks(),
             deployment_config=self._deployment_config(),
+            fleet_alarms=as_list("new_fleet_alarms", self.new_fleet_alarms),
             retain="auto" if retain == "auto" else as_boolean("retain_variant_properties", retain),
             replace_failed_endpoint=as_boolean("replace_failed_endpoint", self.replace_failed_endpoint),
             adopt=as_boolean("adopt", self.adopt),
             allow_older=as_boolean("allow_older", self.allow_older),
             tags=as_tags("tags", self.tags),
             run_after=due.astimezone(UTC).isoformat(timespec="milliseconds") if due else None,
+            retried=getattr(context["ti"], "try_number", 1) > 1,
         )
+
+    def _wanted_config(self) -> str | None:
+        name = as_string("endpoint_config_name", self.endpoint_config_name)
+        check_name("endpoint_config_name", name)
+        return name
 
     def _check_before_asking(self, deployment: Deployment) -> None:
         """Hold the update that may come against the service's model, before the first call."""
         from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.hooks.sagemaker import tag_list
+        from airflow_sm_hosting.spec.fleet_alarm import fleet_alarm_request
 
         as_seconds("poll_interval", self.poll_interval, SHORTEST_POLL_INTERVAL)
+        check_one_of("on_smoke_failure", self.on_smoke_failure, ON_SMOKE_FAILURE)
+        for index, alarm in enumerate(deployment.fleet_alarms):
+            fleet_alarm_request(alarm, index, endpoint_name="endpoint", endpoint_config_name="config")
         names = {
             "EndpointName": deployment.endpoint_name,
-            "EndpointConfigName": deployment.endpoint_config_name,
+            "EndpointConfigName": deployment.endpoint_config_name or "before",
         }
         prepared("sagemaker", "CreateEndpoint", {**names, "Tags": tag_list(deployment.tags)})
         prepared("sagemaker", "UpdateEndpoint", {**names, "DeploymentConfig": deployment.deployment_config})
@@ -312,18 +454,26 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         if self.timeout not in (None, "", "None"):
             return as_seconds("timeout", self.timeout, 1, MAX_TIMEOUT)
         shift = longest_seconds(self._deployment_config())
-        return (shift or SHIFT_SECONDS) + DOWNLOAD_SECONDS + STARTUP_SECONDS + PROVISION_SECONDS
+        one = (shift or SHIFT_SECONDS) + DOWNLOAD_SECONDS + STARTUP_SECONDS + PROVISION_SECONDS
+        # A fallback is a deployment of its own, and so is a rollback after the smoke test.
+        return one * (1 + len(self._fallbacks()) + (self.on_smoke_failure == "rollback"))
 
     # Telling.
 
     def _succeed(self, context: Context, progress: Progress, found: Mapping[str, Any]) -> str:
-        self._tell(context, progress, found, self.endpoint_config_name)
+        self._tell(context, progress, found, progress.target)
         return self.endpoint_name
 
-    def _fail(self, context: Context, progress: Progress, sighting: Sighting) -> NoReturn:
+    def _fail(self, context: Context, progress: Progress, sighting: Sighting, note: str) -> NoReturn:
         serving = sighting.described.get("EndpointConfigName")
         details = self._tell(context, progress, sighting.described, serving)
-        raise ERRORS[sighting.outcome](sighting.message, details=details)
+        raise ERRORS[sighting.outcome](f"{sighting.message} {note}".strip(), details=details)
+
+    def _fail_smoke(
+        self, context: Context, progress: Progress, found: Mapping[str, Any], message: str
+    ) -> NoReturn:
+        details = self._tell(context, progress, found, progress.target)
+        raise SmokeTestFailedError(message, details=details)
 
     def _tell(
         self,
@@ -334,7 +484,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     ) -> dict[str, Any]:
         """Push what was done, and which config serves, or was handed to AWS where nobody waits."""
         details = {
-            "action": str(progress.action) if progress.action else None,
+            "action": str(progress.action or "wait"),
             "endpoint_config_name": endpoint_config_name,
             "previous_endpoint_config_name": progress.previous_endpoint_config_name,
             "endpoint_arn": found.get("EndpointArn"),

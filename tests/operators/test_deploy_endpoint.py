@@ -20,7 +20,7 @@ from airflow_sm_hosting.exceptions import (
     NotFoundError,
 )
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.spec.tags import OURS, PREVIOUS_ENDPOINT_CONFIG, RUN_AFTER
+from airflow_sm_hosting.spec.tags import OURS, PREVIOUS_ENDPOINT_CONFIGS, RUN_AFTER
 from tests.local_servers import local_server
 from tests.operators.conftest import (
     _emptied,
@@ -125,7 +125,7 @@ def test_an_endpoint_on_another_config_is_updated(configs: LocalAws, dag: DAG, d
     assert end.details == details("update", "c2", "c1")
     # What a rollback needs before, which run deployed after.
     assert operations(configs, mutating=True) == ["AddTags", "UpdateEndpoint", "AddTags"]
-    assert tags_of(configs, ARN)[PREVIOUS_ENDPOINT_CONFIG] == "c1"
+    assert tags_of(configs, ARN)[PREVIOUS_ENDPOINT_CONFIGS] == "c1"
 
 
 def test_an_endpoint_on_the_config_is_left_alone(configs: LocalAws, dag: DAG, deferrable: bool) -> None:

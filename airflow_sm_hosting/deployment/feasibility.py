@@ -1,0 +1,89 @@
+"""(rollout, what serves, what comes) -> why SageMaker could not roll out this way.
+
+Developer guide, "deployment-guardrails-exclusions", "-blue-green-canary" and "-rolling".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_sm_hosting.deployment.status import is_serverless
+
+
+def rollout_problem(
+    deployment_config: Mapping[str, Any] | None,
+    *,
+    serving: Iterable[Mapping[str, Any]],
+    wanted: Iterable[Mapping[str, Any]],
+    counts: Mapping[str, int],
+) -> str | None:
+    """Return why a rollout is refused, or would silently be another one; None when nothing stands in its way.
+
+    :param deployment_config: A completed ``DeploymentConfig``, or None.
+    :param serving: The variants of the config that serves.
+    :param wanted: The variants of the config that comes.
+    :param counts: Instance counts of the endpoint's variants now.
+    """
+    rolling = (deployment_config or {}).get("RollingUpdatePolicy")
+    routing = ((deployment_config or {}).get("BlueGreenUpdatePolicy") or {}).get(
+        "TrafficRoutingConfiguration"
+    ) or {}
+    kind = (
+        "a rolling update"
+        if rolling
+        else {"CANARY": "a canary", "LINEAR": "a linear rollout"}.get(routing.get("Type", ""))
+    )
+    if kind is None:
+        return None
+    before, after = list(serving), list(wanted)
+    old, new = [{variant["VariantName"] for variant in variants} for variants in (before, after)]
+    if old != new:
+        return (
+            f"{kind} needs the same variants in both configs; the endpoint has {_names(old)}, the new config {_names(new)}: deploy "
+            "all at once"
+        )
+    if rolling and (is_serverless(before) or is_serverless(after)):
+        return f"{kind} is not for serverless variants: deploy all at once"
+    if rolling and len(after) > 1:
+        return f"{kind} is for endpoints of one variant, and this one has {len(after)}: use a canary, or deploy all at once"
+    inferentia = [
+        variant["VariantName"]
+        for variant in (*before, *after)
+        if str(variant.get("InstanceType", "")).startswith("ml.inf1.")
+    ]
+    if inferentia:
+        return (
+            f"{kind} does not exist for Inf1 instances (variant {inferentia[0]}): SageMaker would shift all traffic at once, without "
+            "a bake and without saying so; deploy all at once"
+        )
+    size = (
+        routing.get("CanarySize")
+        or routing.get("LinearStepSize")
+        or (rolling or {}).get("MaximumBatchSize")
+        or {}
+    )
+    return _too_large(kind, size, counts, new)
+
+
+def _too_large(
+    kind: str, size: Mapping[str, Any], counts: Mapping[str, int], variants: Iterable[str]
+) -> str | None:
+    """Return why a step takes more than half of a variant's instances.
+
+    Steps are 50 % at most. That a single instance has no half, so that SageMaker refuses any step of it, is assumed.
+    """
+    for variant in sorted(variants):
+        count = counts.get(variant)
+        if count is None:
+            continue
+        if count == 1:
+            return f"{kind} needs two instances or more, and variant {variant} has one: deploy all at once, or ask for two"
+        step = int(size.get("Value") or 0)
+        if size.get("Type") == "INSTANCE_COUNT" and step * 2 > count:
+            return f"{kind} takes half of the capacity at most a step, and {step} is more than half of the {count} instances of {variant}"
+    return None
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,108 @@
+"""What an endpoint's tags tell of its deployments, and what they are to tell: SageMaker itself remembers none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from airflow_sm_hosting.deployment.history import remembered
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, from_tags, tag_keys
+from airflow_sm_hosting.spec.tags import (
+    FALLBACK_FOR,
+    PENDING_COUNT,
+    PREVIOUS_ENDPOINT_CONFIGS,
+    ROLLED_BACK,
+    ROLLOUT_ALARMS,
+    RUN_AFTER,
+    is_ours,
+)
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The last rollback.
+
+    :param run_after: When the DAG run was due that did it.
+    :param source: The config that served before.
+    :param target: The config that it went back to.
+    """
+
+    run_after: str
+    source: str
+    target: str
+
+    def written(self) -> str:
+        """Return the tag's value."""
+        return f"{self.run_after} {self.source} {self.target}"
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the tags of one endpoint tell.
+
+    :param ours: Whether the endpoint is marked as ours.
+    :param run_after: When the DAG run was due that deployed last.
+    :param history: The configs that served before, newest first.
+    :param fallback_for: The config in whose place a fallback was deployed.
+    :param rolled_back: The last rollback.
+    :param rollout_alarms: The config for whose deployment alarms were made.
+    :param snapshot: The scaling that was taken off and not put back yet.
+    :param counts: Instance counts still to be set: by variant, for which config.
+    """
+
+    ours: bool = False
+    run_after: str | None = None
+    history: list[str] = field(default_factory=list)
+    fallback_for: str | None = None
+    rolled_back: RolledBack | None = None
+    rollout_alarms: str | None = None
+    snapshot: Snapshot = field(default_factory=dict)
+    counts: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, tags: Mapping[str, str]) -> Marks:
+        """Return what tags tell."""
+        rolled_back = tags.get(ROLLED_BACK, "").split()
+        counts = {}
+        for key, value in tags.items():
+            config, _, count = value.rpartition(":")
+            if key.startswith(PENDING_COUNT) and count.isdecimal():
+                counts[key.removeprefix(PENDING_COUNT)] = (config, int(count))
+        return cls(
+            ours=is_ours(dict(tags)),
+            run_after=tags.get(RUN_AFTER),
+            history=remembered(tags.get(PREVIOUS_ENDPOINT_CONFIGS)),
+            fallback_for=tags.get(FALLBACK_FOR),
+            rolled_back=RolledBack(*rolled_back) if len(rolled_back) == 3 else None,
+            rollout_alarms=tags.get(ROLLOUT_ALARMS),
+            snapshot=from_tags(tags),
+            counts=counts,
+        )
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether a deployment left something to be put right once it has ended."""
+        return bool(self.snapshot or self.rollout_alarms)
+
+    def counts_for(self, endpoint_config_name: str) -> dict[str, int]:
+        """Return the instance counts still to be set after the update to a config."""
+        return {
+            name: count for name, (config, count) in self.counts.items() if config == endpoint_config_name
+        }
+
+    def newer_than(self, run_after: str | None) -> str | None:
+        """Return when the run was due that deployed last, if that is later than a run's own."""
+        if not self.run_after or not run_after or moment_of(self.run_after) <= moment_of(run_after):
+            return None
+        return self.run_after
+
+
+def leftovers(tags: Mapping[str, str]) -> list[str]:
+    """Return the keys of the tags that are to go once a deployment has ended."""
+    return [*tag_keys(tags), *([ROLLOUT_ALARMS] if ROLLOUT_ALARMS in tags else [])]
+
+
+def moment_of(run_after: str) -> datetime:
+    """Return the moment that a tag tells."""
+    return datetime.fromisoformat(run_after)

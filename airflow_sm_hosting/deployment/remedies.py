@@ -1,0 +1,94 @@
+"""(FailureReason) -> what it is, what to do about it, and where AWS says so."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """The known causes of a failed deployment."""
+
+    PING = "ping health check"
+    MODEL_DATA = "model data"
+    ARCHITECTURE = "image architecture"
+    MANIFEST = "image manifest"
+    IMAGE_ACCESS = "access to the image"
+    ROLE = "execution role"
+    CAPACITY = "capacity"
+    QUOTA = "quota"
+    ALARM = "rollback alarm"
+
+
+_GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
+
+#: Cause, what its text is known by, and the remedy. The first that fits tells the cause; capacity and quota stand before the ping, whose
+#: text other reasons quote. The texts: issues named in the rules (aws/sagemaker-python-sdk 155, 787, 4115, 4064; mlflow 13834;
+#: aws/deep-learning-containers 5657, 6711; aws/amazon-sagemaker-examples 307).
+_KNOWN: tuple[tuple[Cause, str, str], ...] = (
+    (
+        Cause.CAPACITY,
+        r"insufficient\s*(instance)?\s*capacity|InsufficientInstanceCapacity|unable to provision|capacity (error|.*not available)",
+        "AWS has no free instances of this type now: try again later, give fallback_endpoint_config_names with another instance type, or "
+        f"list InstancePools in the variant ({_GUIDE}/endpoint-instance-pools.html).",
+    ),
+    (
+        Cause.QUOTA,
+        r"ResourceLimitExceeded|service limit|account-level service limit|quota",
+        "The account's quota is used up (an update needs room for both fleets): ask for more in Service Quotas, or use a rolling "
+        f"update, which needs less ({_GUIDE}/regions-quotas.html).",
+    ),
+    (
+        Cause.MANIFEST,
+        r"manifest (media )?type|unsupported manifest|vnd\.oci\.image",
+        "SageMaker takes Docker's image manifests, not OCI's: build with BuildImageOperator, or with --provenance=false and "
+        f"oci-mediatypes=false ({_GUIDE}/your-algorithms-inference-code.html).",
+    ),
+    (
+        Cause.ARCHITECTURE,
+        r"exec format error|architecture",
+        "The image is built for another processor than the instance has: build it with platform='linux/amd64', or 'linux/arm64' for "
+        f"Graviton types ({_GUIDE}/realtime-endpoints-graviton.html).",
+    ),
+    (
+        Cause.IMAGE_ACCESS,
+        r"ecr:(GetDownloadUrlForLayer|BatchGetImage|BatchCheckLayerAvailability)|Requested image .* not found|pull.*image|image.*(not exist|not found)",
+        "The image cannot be pulled: the execution role needs ecr:BatchGetImage, GetDownloadUrlForLayer and BatchCheckLayerAvailability on "
+        f"its repository, and one of another account must let it in ({_GUIDE}/your-algorithms-containers-inference-private.html).",
+    ),
+    (
+        Cause.ROLE,
+        r"assume role|AssumeRole|is not authorized to perform|AccessDenied|role .* (invalid|not exist|cannot)",
+        "The execution role cannot be used, or may not do what is needed: see EnsureExecutionRoleOperator and "
+        f"{_GUIDE}/sagemaker-roles.html.",
+    ),
+    (
+        Cause.MODEL_DATA,
+        r"model (data|artifact)|ModelDataUrl|untar|decompress|extract|Could not find.*s3|s3://",
+        "The model data cannot be downloaded or unpacked: it is one .tar.gz in the model's Region that the execution role may read, "
+        f"without links that lead outside ({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-code-load-artifacts).",
+    ),
+    (
+        Cause.ALARM,
+        r"alarm",
+        "An alarm of auto_rollback_alarms went off while traffic moved: look at what it watches before deploying this again "
+        f"({_GUIDE}/deployment-guardrails-configuration.html).",
+    ),
+    (
+        Cause.PING,
+        r"ping health check|health check|/ping",
+        "The container must answer GET /ping on port 8080 with 200 within 2 seconds, and for the first time within "
+        "container_startup_health_check_timeout: look at its log, and run the image with the argument 'serve' "
+        f"({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-algo-ping-requests).",
+    ),
+)
+
+
+def cause_of(reason: str | None) -> Cause | None:
+    """Return the known cause that a FailureReason, or an error's text, tells of; None for any other."""
+    return next((cause for cause, text, _ in _KNOWN if re.search(text, reason or "", re.IGNORECASE)), None)
+
+
+def remedy(cause: Cause | None) -> str:
+    """Return one sentence on what to do, with the AWS page; nothing for a cause that is not known."""
+    return next((sentence for known, _, sentence in _KNOWN if known is cause), "")

@@ -1,0 +1,106 @@
+"""(alarms, rollout) -> why an alarm could not do its work: absent, going off already, or too slow for the bake.
+
+An alarm that cannot trip while the new fleet bakes makes every rollout a success. AWS's own pages show one: two periods of 600 s beside a
+bake of 600 s (developer guide, "deployment-guardrails-configuration" and "-canary").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+#: The dimension of metrics that are of one fleet only (developer guide, "monitoring-cloudwatch").
+FLEET = "EndpointConfigName"
+
+
+def bake(deployment_config: Mapping[str, Any]) -> tuple[int, str]:
+    """Return for how many seconds a rollout watches its alarms while the new fleet takes traffic, and the sum in words.
+
+    :param deployment_config: A completed ``DeploymentConfig``.
+    """
+    blue_green = deployment_config.get("BlueGreenUpdatePolicy") or {}
+    rolling = deployment_config.get("RollingUpdatePolicy") or {}
+    routing = blue_green.get("TrafficRoutingConfiguration") or rolling
+    wait = int(routing.get("WaitIntervalInSeconds") or 0)
+    times = 0
+    if rolling:
+        times = _steps(rolling.get("MaximumBatchSize"))
+    elif routing.get("Type") == "CANARY":
+        times = 1
+    elif routing.get("Type") == "LINEAR":
+        times = _steps(routing.get("LinearStepSize"))
+    end = int(blue_green.get("TerminationWaitInSeconds") or 0)
+    parts = [
+        *([f"{times} × {wait} s of bake"] if times else []),
+        *([] if rolling else [f"{end} s before the old fleet ends"]),
+    ]
+    return times * wait + end, " + ".join(parts)
+
+
+def going_off(described: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for every alarm that is in ALARM already: it would roll back the deployment at once."""
+    return [
+        f"alarm {alarm['AlarmName']} is in ALARM already ({alarm.get('StateReason') or 'no reason given'})"
+        for alarm in described
+        if alarm.get("StateValue") == "ALARM"
+    ]
+
+
+def problems(
+    names: Iterable[str],
+    described: Iterable[Mapping[str, Any]],
+    deployment_config: Mapping[str, Any],
+) -> list[str]:
+    """Return a sentence for every alarm that could not do its work in any deployment of this kind.
+
+    :param names: The alarms that the rollout names.
+    :param described: What DescribeAlarms answers for them, composite alarms too.
+    :param deployment_config: A completed ``DeploymentConfig``.
+    """
+    by_name = {alarm["AlarmName"]: alarm for alarm in described}
+    seconds, sum_in_words = bake(deployment_config)
+    found = []
+    for name in names:
+        alarm = by_name.get(name)
+        if alarm is None:
+            found.append(f"alarm {name} does not exist")
+            continue
+        needed = seconds_to_trip(alarm)
+        if needed is not None and needed[0] > seconds:
+            found.append(
+                f"alarm {name} cannot go off in time: it needs {needed[1]} = {needed[0]} s of breaching data, and the rollout gives it "
+                f"{sum_in_words} = {seconds} s"
+            )
+        if alarm.get("TreatMissingData") == "breaching" and FLEET in _dimensions(alarm):
+            found.append(
+                f"alarm {name} watches one fleet only (dimension {FLEET}) and treats missing data as breaching: it goes off before the new "
+                "fleet has any traffic; allowed: notBreaching"
+            )
+    return found
+
+
+def seconds_to_trip(alarm: Mapping[str, Any]) -> tuple[int, str] | None:
+    """Return how long a metric must breach until the alarm goes off, and the product in words; None for a composite alarm."""
+    if "AlarmRule" in alarm:
+        return None
+    periods = [query["MetricStat"]["Period"] for query in alarm.get("Metrics") or [] if "MetricStat" in query]
+    period = alarm.get("Period") or max(periods, default=0)
+    points = alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"]
+    return int(period) * int(points), f"{points} × {period} s"
+
+
+def _dimensions(alarm: Mapping[str, Any]) -> set[str]:
+    lists = [alarm.get("Dimensions") or []]
+    lists += [
+        query["MetricStat"]["Metric"].get("Dimensions") or []
+        for query in alarm.get("Metrics") or []
+        if "MetricStat" in query
+    ]
+    return {dimension["Name"] for dimensions in lists for dimension in dimensions}
+
+
+def _steps(size: Mapping[str, Any] | None) -> int:
+    """Return the number of steps of a size; for a number of instances, whose share is not known here, the least there can be: two."""
+    if not size or size.get("Type") != "CAPACITY_PERCENT":
+        return 2
+    return -(-100 // max(1, int(size["Value"])))

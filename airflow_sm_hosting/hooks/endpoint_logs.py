@@ -1,0 +1,60 @@
+"""What the containers of an endpoint wrote last, to be told with a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_hosting.hooks.clients import SharedClients
+
+#: Where SageMaker writes what containers print (developer guide, "logging-cloudwatch").
+LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
+LINES = 15
+#: A value that is shorter is found everywhere, and is no secret.
+SHORTEST_SECRET = 4
+
+
+class EndpointLogsHook(SharedClients):
+    """Interact with Amazon CloudWatch Logs for endpoints.
+
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("logs") <CloudWatchLogs.Client>`.
+
+    .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "client_type": "logs"})
+
+    def last_lines(self, endpoint_name: str, hidden: Collection[str] = ()) -> tuple[str, list[str]]:
+        """Return the newest log stream of an endpoint, ``<variant>/<instance>…``, and its last lines.
+
+        Uses ``logs:DescribeLogStreams`` and ``logs:GetLogEvents``. What cannot be read is not told: this is help, and no more.
+
+        :param endpoint_name: The endpoint.
+        :param hidden: Texts that are not shown: the values of the containers' environments.
+        """
+        group = LOG_GROUP.format(endpoint_name=endpoint_name)
+        try:
+            streams = self.conn.describe_log_streams(
+                logGroupName=group, orderBy="LastEventTime", descending=True, limit=1
+            )["logStreams"]
+            if not streams:
+                return "", []
+            stream = streams[0]["logStreamName"]
+            events = self.conn.get_log_events(
+                logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False
+            )["events"]
+        except ClientError as error:
+            self.log.info("The endpoint's log cannot be read: %s", error)
+            return "", []
+        return stream, [redacted(event["message"], hidden) for event in events]
+
+
+def redacted(line: str, hidden: Collection[str]) -> str:
+    """Return a line without the texts that are not to be shown, the longest first."""
+    for text in sorted(hidden, key=len, reverse=True):
+        if len(text) >= SHORTEST_SECRET:
+            line = line.replace(text, "***")
+    return line.rstrip()

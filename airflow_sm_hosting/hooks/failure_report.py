@@ -1,0 +1,50 @@
+"""What a person needs to know about a failed deployment beyond its FailureReason: the remedy, and what the container wrote last."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from airflow_sm_hosting.deployment.remedies import cause_of, remedy
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.parameters import AwsParameters
+
+log = logging.getLogger(__name__)
+
+
+def failure_report(
+    aws: AwsParameters, endpoint_name: str, endpoint_config_name: str, reason: str | None
+) -> str:
+    """Return what to add to the message of a failed deployment; it may be empty.
+
+    The values of the containers' environments are not shown, wherever a container wrote them.
+
+    :param aws: Makes the hooks.
+    :param endpoint_name: The endpoint.
+    :param endpoint_config_name: The config that was deployed.
+    :param reason: SageMaker's FailureReason.
+    """
+    parts = [remedy(cause_of(reason))]
+    try:
+        hidden = _environment_values(aws, endpoint_config_name)
+        stream, lines = aws.endpoint_logs_hook.last_lines(endpoint_name, hidden)
+    except (ClientError, BotoCoreError) as error:
+        # Whose values must not be shown is not known, so no line is.
+        log.info("The containers' last lines are not told: %s", error)
+        stream, lines = "", []
+    if lines:
+        parts.append(f"The last lines of {stream}:\n" + "\n".join(f"  {line}" for line in lines))
+    return " ".join(part for part in parts if part)
+
+
+def _environment_values(aws: AwsParameters, endpoint_config_name: str) -> set[str]:
+    hook = aws.sagemaker_hook
+    values: set[str] = set()
+    for name in hook.models_of_config(endpoint_config_name):
+        model = hook.describe_model(name) or {}
+        for container in (model.get("PrimaryContainer") or {}, *(model.get("Containers") or [])):
+            values |= set((container.get("Environment") or {}).values())
+    return values

@@ -1,0 +1,103 @@
+"""Invoking an endpoint once, and holding its answer against what is expected."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
+from airflow_sm_hosting.hooks.errors import error_code, error_message
+from airflow_sm_hosting.spec.rules import present
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
+
+#: InvokeEndpoint, Body.
+MAX_BODY_BYTES = 6_291_456
+#: What of an answer, or of a container's error, is told.
+MAX_TOLD_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an endpoint answered.
+
+    :param content: The body.
+    :param content_type: Its MIME type.
+    :param variant: The production variant that answered.
+    """
+
+    content: bytes
+    content_type: str | None
+    variant: str | None
+
+
+def encoded(body: Any) -> bytes:
+    """Return a request's body: a string or bytes as they are, anything else as JSON.
+
+    :raises InvalidSpecError: When it is larger than InvokeEndpoint takes.
+    """
+    content = (
+        body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+    )
+    if len(content) > MAX_BODY_BYTES:
+        raise InvalidSpecError(f"body has {len(content)} bytes; allowed: {MAX_BODY_BYTES} at most.")
+    return content
+
+
+def invoke(
+    hook: SageMakerRuntimeHook,
+    endpoint_name: str,
+    body: Any,
+    *,
+    content_type: str | None = None,
+    accept: str | None = None,
+    target_variant: str | None = None,
+) -> Answer:
+    """Ask once (``sagemaker:InvokeEndpoint``).
+
+    :raises InvocationError: When the endpoint does not answer.
+    """
+    request = present(
+        EndpointName=endpoint_name,
+        Body=encoded(body),
+        ContentType=content_type,
+        Accept=accept,
+        TargetVariant=target_variant,
+    )
+    try:
+        answer = hook.conn.invoke_endpoint(**request)
+        content = answer["Body"].read()
+    except ClientError as error:
+        raise InvocationError(
+            f"Endpoint {endpoint_name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}"
+        ) from None
+    except BotoCoreError as error:
+        raise InvocationError(f"Endpoint {endpoint_name} did not answer: {error}") from None
+    return Answer(content, answer.get("ContentType"), answer.get("InvokedProductionVariant"))
+
+
+def compare(endpoint_name: str, content: bytes, expect: Any) -> None:
+    """Hold an answer against what is expected.
+
+    :param expect: A string that the answer must contain, any other value that it must equal as JSON, or None for any answer.
+    :raises InvocationError: When it is another.
+    """
+    if expect is None:
+        return
+    text = content.decode(errors="replace")
+    if isinstance(expect, str):
+        right, wanted = expect in text, f"an answer that contains {expect!r}"
+    else:
+        try:
+            right = json.loads(text) == expect
+        except ValueError:
+            right = False
+        wanted = f"the JSON {json.dumps(expect)}"
+    if not right:
+        raise InvocationError(
+            f"Endpoint {endpoint_name} answered {text[:MAX_TOLD_CHARACTERS]!r}; expected: {wanted[:MAX_TOLD_CHARACTERS]}."
+        )

@@ -1,0 +1,49 @@
+"""Bring an endpoint back to the config that served before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+from airflow_sm_hosting.spec.rules import as_string, check_name
+
+
+class RollbackEndpointOperator(DeployEndpointOperator):
+    """Bring an endpoint back to the config that served before, or to a named one, in one update (``sagemaker:UpdateEndpoint``).
+
+    SageMaker forgets what served before; :class:`~airflow_sm_hosting.DeployEndpointOperator` writes it into the endpoint's tags. The
+    same DAG run rolls back once, however often its task is run again; a later one goes back further.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:RollbackEndpointOperator`, and the API:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
+
+    :param endpoint_name: Name of the endpoint. (templated)
+    :param endpoint_config_name: The config to go back to (default: the one that served before, from the endpoint's tags). (templated)
+    :param kwargs: ``rollout``, ``auto_rollback_alarms``, ``retain_variant_properties``, ``adopt``, ``allow_older``, ``tags``,
+        ``wait_for_completion``, ``deferrable``, ``poll_interval``, ``timeout`` and ``smoke_test``, as
+        :class:`~airflow_sm_hosting.DeployEndpointOperator` has them.
+    :raises NotFoundError: When the endpoint does not exist, no config before is known, or that config was deleted.
+    :raises DeploymentRolledBackError: When SageMaker went on serving what served.
+    :raises DeploymentFailedError: When the endpoint does not serve the config before.
+    :raises DeploymentTimeoutError: When the time budget ended first.
+    :raises ConflictError: When the endpoint is not ours, or cannot be updated to that config.
+    :return: The endpoint's name; ``details`` as of DeployEndpointOperator, with the action ``rollback``.
+    """
+
+    rolls_back = True
+
+    def __init__(self, *, endpoint_name: str, endpoint_config_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(
+            endpoint_name=endpoint_name,
+            endpoint_config_name=endpoint_config_name,  # type: ignore[arg-type]  # none: the one before
+            **kwargs,
+        )
+
+    def _wanted_config(self) -> str | None:
+        if self.endpoint_config_name in (None, "", "None"):
+            return None
+        name = as_string("endpoint_config_name", self.endpoint_config_name)
+        check_name("endpoint_config_name", name)
+        return name

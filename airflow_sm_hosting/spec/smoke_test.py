@@ -1,0 +1,45 @@
+"""The request that a newly deployed endpoint must answer rightly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_sm_hosting.spec.reference import Reference
+from airflow_sm_hosting.spec.rules import check_name, invalid
+
+
+class SmokeTest(Reference):
+    """One invocation of an endpoint that has just been deployed, and what its answer must be.
+
+    :param body: The request: a string as it is, anything else as JSON; 6291456 bytes at most. (templated)
+    :param content_type: MIME type of the request (default: ``application/json``). (templated)
+    :param accept: MIME type wanted of the answer (default: the container's). (templated)
+    :param target_variant: The variant that answers (default: one by weight). (templated)
+    :param expect: What the answer must be: a string that it must contain, or any other value that it must equal as JSON
+        (default: any answer will do). (templated)
+    :raises InvalidSpecError: When a literal value can never work.
+
+    .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+    """
+
+    def __init__(
+        self,
+        *,
+        body: Any,
+        content_type: Any = "application/json",
+        accept: Any = None,
+        target_variant: Any = None,
+        expect: Any = None,
+    ) -> None:
+        if body is None or isinstance(body, bytes):
+            raise invalid("SmokeTest: body", body, "a string, or a value that becomes JSON")
+        if target_variant is not None:
+            check_name("SmokeTest: target_variant", target_variant)
+        super().__init__(
+            "SmokeTest",
+            Body=body,
+            ContentType=content_type,
+            Accept=accept,
+            TargetVariant=target_variant,
+            Expect=expect,
+        )

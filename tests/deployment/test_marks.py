@@ -1,0 +1,55 @@
+"""What an endpoint's tags tell of its deployments."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_sm_hosting.deployment.marks import Marks, RolledBack, leftovers
+from airflow_sm_hosting.deployment.scaling_snapshot import as_tags
+from airflow_sm_hosting.spec.tags import OURS, PENDING_COUNT, ROLLED_BACK, ROLLOUT_ALARMS, RUN_AFTER
+
+EARLY, LATE = "2026-11-23T00:00:00.000+00:00", "2026-11-23T01:00:00.000+00:00"
+
+
+def test_an_endpoint_without_our_tags_tells_nothing() -> None:
+    assert Marks.read({"team": "churn"}) == Marks()
+    assert not Marks.read({}).unfinished
+
+
+def test_a_rollback_is_read_as_it_was_written() -> None:
+    done = RolledBack(EARLY, "churn-2", "churn-1")
+
+    assert Marks.read({**OURS, ROLLED_BACK: done.written()}).rolled_back == done
+    assert Marks.read({ROLLED_BACK: "somebody's own words"}).rolled_back != done
+    assert Marks.read({ROLLED_BACK: ""}).rolled_back is None
+
+
+def test_counts_are_of_one_config() -> None:
+    marks = Marks.read(
+        {f"{PENDING_COUNT}main": "churn-2:3", f"{PENDING_COUNT}dark": "churn-1:1", f"{PENDING_COUNT}x": "?"}
+    )
+
+    assert marks.counts_for("churn-2") == {"main": 3}
+    assert marks.counts_for("churn-3") == {}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "newer"),
+    [
+        (None, EARLY, None),
+        (EARLY, None, None),
+        (EARLY, EARLY, None),
+        (EARLY, LATE, None),
+        (LATE, EARLY, LATE),
+    ],
+)
+def test_which_run_is_newer(theirs: str | None, ours: str | None, newer: str | None) -> None:
+    assert Marks.read({RUN_AFTER: theirs} if theirs else {}).newer_than(ours) == newer
+
+
+def test_what_is_left_of_a_deployment_is_unfinished_and_goes() -> None:
+    tags = {**OURS, ROLLOUT_ALARMS: "churn-2", **as_tags({"main": {"target": {}}})}
+
+    assert Marks.read(tags).unfinished
+    assert set(leftovers(tags)) == set(tags) - set(OURS)
+    assert leftovers(OURS) == []

@@ -1,0 +1,49 @@
+"""What a FailureReason tells, and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_sm_hosting.deployment.remedies import Cause, cause_of, remedy
+
+REASONS = [
+    (
+        "The primary container for production variant main did not pass the ping health check. Please check CloudWatch logs for this endpoint.",
+        Cause.PING,
+    ),
+    (
+        "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry using a different ML instance type or after some time.",
+        Cause.CAPACITY,
+    ),
+    ("Insufficient capacity for instance type ml.g5.2xlarge", Cause.CAPACITY),
+    ("The account-level service limit 'ml.g5.2xlarge for endpoint usage' is 0 Instances", Cause.QUOTA),
+    ("ResourceLimitExceeded", Cause.QUOTA),
+    ("Unsupported manifest media type application/vnd.oci.image.manifest.v1+json", Cause.MANIFEST),
+    ("exec /usr/bin/serve: exec format error", Cause.ARCHITECTURE),
+    ("The role does not grant ecr:GetDownloadUrlForLayer, ecr:BatchGetImage", Cause.IMAGE_ACCESS),
+    ("Requested image 1.dkr.ecr.us-east-1.amazonaws.com/churn:1 not found.", Cause.IMAGE_ACCESS),
+    ("Could not assume role arn:aws:iam::1:role/churn", Cause.ROLE),
+    ("Failed to download model data from URL s3://bucket/model.tar.gz", Cause.MODEL_DATA),
+    ("Failed to extract model data archive from URL", Cause.MODEL_DATA),
+    ("The deployment was rolled back because alarm latency went to ALARM", Cause.ALARM),
+    ("Internal error", None),
+    ("", None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("reason", "cause"), REASONS)
+def test_the_known_causes_are_recognised(reason: str | None, cause: Cause | None) -> None:
+    assert cause_of(reason) == cause
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_each_cause_has_one_sentence_with_the_aws_page(cause: Cause) -> None:
+    sentence = remedy(cause)
+
+    assert "https://docs.aws.amazon.com/sagemaker/" in sentence
+    assert sentence.endswith(").") or sentence.endswith(".html.")
+
+
+def test_an_unknown_cause_has_no_remedy() -> None:
+    assert remedy(None) == ""

@@ -1,0 +1,106 @@
+"""Whether an alarm can roll back a rollout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_sm_hosting import AllAtOnce, Canary, Linear, Rolling
+from airflow_sm_hosting.deployment.rollback_alarms import bake, going_off, problems, seconds_to_trip
+
+
+def alarm(name: str = "latency", **members: Any) -> dict[str, Any]:
+    return {"AlarmName": name, "Period": 60, "EvaluationPeriods": 3, "StateValue": "OK", **members}
+
+
+@pytest.mark.parametrize(
+    ("rollout", "seconds"),
+    [
+        ({}, 0),
+        (AllAtOnce(), 0),
+        (AllAtOnce(termination_wait=300), 300),
+        (Canary(size="10%", wait_interval=600), 600),
+        (Canary(size="10%", wait_interval=600, termination_wait=120), 720),
+        (Linear(step_size="25%", wait_interval=100), 400),
+        (Linear(step_size="30%", wait_interval=100), 400),
+        (Linear(step_size=1, wait_interval=100), 200),
+        (Rolling(maximum_batch_size="20%", wait_interval=60), 300),
+        (Rolling(maximum_batch_size=1, wait_interval=60), 120),
+    ],
+)
+def test_how_long_a_rollout_watches_its_alarms(rollout: Any, seconds: int) -> None:
+    assert bake(rollout)[0] == seconds
+
+
+@pytest.mark.parametrize(
+    ("members", "seconds"),
+    [
+        ({}, 180),
+        ({"DatapointsToAlarm": 2}, 120),
+        ({"Period": 10}, 30),
+        (
+            {
+                "Period": None,
+                "Metrics": [
+                    {"MetricStat": {"Period": 60, "Metric": {}}},
+                    {"MetricStat": {"Period": 300, "Metric": {}}},
+                    {"Expression": "a/b"},
+                ],
+            },
+            900,
+        ),
+    ],
+)
+def test_how_long_an_alarm_needs(members: Any, seconds: int) -> None:
+    found = seconds_to_trip(alarm(**members))
+
+    assert found is not None
+    assert found[0] == seconds
+
+
+def test_a_composite_alarm_follows_others_at_once() -> None:
+    assert seconds_to_trip({"AlarmName": "any", "AlarmRule": "ALARM(a)"}) is None
+
+
+def test_an_alarm_that_can_go_off_in_time_is_no_problem() -> None:
+    assert problems(["latency"], [alarm()], Canary(size="10%", wait_interval=180)) == []
+
+
+def test_the_example_of_the_developer_guide_cannot_trip_and_the_arithmetic_is_told() -> None:
+    slow = alarm(Period=600, EvaluationPeriods=2)
+
+    assert problems(["latency"], [slow], Canary(size="30%", wait_interval=600)) == [
+        "alarm latency cannot go off in time: it needs 2 × 600 s = 1200 s of breaching data, and the rollout gives it "
+        "1 × 600 s of bake + 0 s before the old fleet ends = 600 s"
+    ]
+
+
+def test_without_a_bake_no_alarm_can_trip() -> None:
+    (found,) = problems(["latency"], [alarm()], AllAtOnce())
+
+    assert "0 s before the old fleet ends = 0 s" in found
+
+
+def test_an_alarm_that_is_not_there_is_told() -> None:
+    assert problems(["latency", "errors"], [alarm()], AllAtOnce(termination_wait=600)) == [
+        "alarm errors does not exist"
+    ]
+
+
+def test_missing_data_of_a_fleet_that_is_not_there_yet_must_not_breach() -> None:
+    dimensions = [{"Name": "EndpointConfigName", "Value": "churn-2"}]
+    (found,) = problems(
+        ["latency"],
+        [alarm(TreatMissingData="breaching", Dimensions=dimensions)],
+        AllAtOnce(termination_wait=600),
+    )
+
+    assert "treats missing data as breaching" in found
+    assert problems(["latency"], [alarm(TreatMissingData="breaching")], AllAtOnce(termination_wait=600)) == []
+
+
+def test_an_alarm_that_is_going_off_is_told_with_its_reason() -> None:
+    off = alarm(StateValue="ALARM", StateReason="threshold crossed")
+
+    assert going_off([off, alarm("errors")]) == ["alarm latency is in ALARM already (threshold crossed)"]

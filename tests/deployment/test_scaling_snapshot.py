@@ -1,0 +1,144 @@
+"""Scaling written into tags, and read from them again."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from airflow_sm_hosting.deployment.scaling_snapshot import (
+    SNAPSHOT_TAG,
+    as_tags,
+    from_tags,
+    repointed,
+    scaling_of,
+    tag_keys,
+)
+from airflow_sm_hosting.exceptions import ConflictError
+
+PLACE = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/churn/variant/main",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+TRACKING = {"TargetValue": 900.0, "ScaleInCooldown": 0}
+SCALING = scaling_of(
+    {**PLACE, "MinCapacity": 1, "MaxCapacity": 3, "RoleARN": "arn:aws:iam::1:role/aws-service-role/x"},
+    [
+        {
+            **PLACE,
+            "PolicyName": "requests",
+            "PolicyARN": "arn:old",
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": TRACKING,
+            "Alarms": [{"AlarmName": "made by AWS"}],
+            "CreationTime": datetime.now(UTC),
+        }
+    ],
+    [
+        {
+            **PLACE,
+            "ScheduledActionName": "night",
+            "ScheduledActionARN": "arn:night",
+            "Schedule": "cron(0 22 * * ? *)",
+            "StartTime": datetime(2026, 11, 23, tzinfo=UTC),
+            "ScalableTargetAction": {"MinCapacity": 1},
+        }
+    ],
+    {"team": "churn"},
+)
+
+
+def test_what_was_described_becomes_the_calls_that_put_it_back() -> None:
+    assert SCALING == {
+        "target": {**PLACE, "MinCapacity": 1, "MaxCapacity": 3, "Tags": {"team": "churn"}},
+        "policies": [
+            {
+                **PLACE,
+                "PolicyName": "requests",
+                "PolicyType": "TargetTrackingScaling",
+                "TargetTrackingScalingPolicyConfiguration": TRACKING,
+            }
+        ],
+        "actions": [
+            {
+                **PLACE,
+                "ScheduledActionName": "night",
+                "Schedule": "cron(0 22 * * ? *)",
+                "StartTime": "2026-11-23T00:00:00+00:00",
+                "ScalableTargetAction": {"MinCapacity": 1},
+            }
+        ],
+        "arns": {"requests": "arn:old"},
+    }
+
+
+def test_a_capacity_of_zero_is_kept() -> None:
+    scaling = scaling_of({**PLACE, "MinCapacity": 0, "MaxCapacity": 0}, [], [], {})
+
+    assert (scaling["target"]["MinCapacity"], scaling["target"]["MaxCapacity"]) == (0, 0)
+
+
+def test_policies_of_another_dimension_are_another_target_s() -> None:
+    other = {
+        **PLACE,
+        "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency",
+        "PolicyName": "other",
+        "PolicyARN": "arn:other",
+    }
+
+    assert scaling_of({**PLACE, "MinCapacity": 1, "MaxCapacity": 2}, [other], [other], {})["policies"] == []
+
+
+def test_tags_give_back_what_was_written() -> None:
+    tags = as_tags({"main": SCALING})
+
+    assert from_tags({"team": "churn", **tags}) == {"main": SCALING}
+    assert tag_keys({"team": "churn", **tags}) == sorted(tags)
+    # What AddTags allows (botocore, Tag).
+    assert all(re.fullmatch(r"[\w\s.:/=+\-@]{0,256}", value) for value in tags.values())
+    assert all(re.fullmatch(r"[\w\s.:/=+\-@]{1,128}", key) for key in tags)
+
+
+def test_without_tags_there_is_no_snapshot() -> None:
+    assert from_tags({"team": "churn"}) == {}
+    assert tag_keys({"team": "churn"}) == []
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=20),
+        st.dictionaries(
+            st.text(max_size=10), st.integers() | st.text(max_size=50) | st.booleans(), max_size=8
+        ),
+        max_size=5,
+    )
+)
+def test_any_snapshot_that_fits_comes_back(snapshot: Any) -> None:
+    tags = as_tags(snapshot)
+
+    assert from_tags(tags) == json.loads(json.dumps(snapshot))
+
+
+def test_what_is_left_of_a_longer_snapshot_does_not_count() -> None:
+    tags = {**as_tags({"main": SCALING}), f"{SNAPSHOT_TAG}:29": "stale"}
+
+    assert from_tags(tags) == {"main": SCALING}
+    assert f"{SNAPSHOT_TAG}:29" in tag_keys(tags)
+
+
+def test_what_does_not_fit_is_not_taken_off() -> None:
+    import random
+
+    noise = random.Random(1).randbytes(12_000).hex()
+
+    with pytest.raises(ConflictError, match="too large to be written down"):
+        as_tags({"main": {"noise": noise}})
+
+
+def test_alarm_actions_name_the_new_arn() -> None:
+    assert repointed(["arn:old", "arn:sns"], {"arn:old": "arn:new"}) == ["arn:new", "arn:sns"]
