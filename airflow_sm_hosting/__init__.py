@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+    from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
@@ -58,6 +59,7 @@ _MODULES = {
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
     "NewFleetAlarm": "spec.fleet_alarm",
+    "PlanDeploymentOperator": "operators.plan_deployment",
     "RollbackEndpointOperator": "operators.rollback_endpoint",
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
@@ -90,6 +92,7 @@ __all__ = [
     "ModelData",
     "ModelHostingTaskGroup",
     "NewFleetAlarm",
+    "PlanDeploymentOperator",
     "RollbackEndpointOperator",
     "Rolling",
     "ScheduledScaling",

@@ -21,6 +21,10 @@ class ConflictError(SageMakerHostingError):
     """Something of that name exists and is not what was asked for, or is not ours to change."""
 
 
+class AlarmGoingOffError(SageMakerHostingError):
+    """An alarm that would roll a deployment back is in ALARM already; once it is over, the deployment may begin."""
+
+
 class NotFoundError(SageMakerHostingError):
     """Something that was referred to does not exist."""
 
@@ -40,9 +44,13 @@ class ModelDataError(SageMakerHostingError):
 class DeploymentError(SageMakerHostingError):
     """A deployment ended, and what was asked for does not serve."""
 
-    def __init__(self, message: str, *, details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, details: dict[str, Any] | None = None, cause: str | None = None
+    ) -> None:
         super().__init__(message)
         self.details = details or {}
+        #: What went wrong, where SageMaker's reason is a known one (``airflow_sm_hosting.deployment.remedies.Cause``).
+        self.cause = cause
 
 
 class DeploymentRolledBackError(DeploymentError):

@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.delete_endpoint",
             "operators.deploy_endpoint",
             "operators.invoke_endpoint",
+            "operators.plan_deployment",
             "operators.rollback_endpoint",
             "operators.upload_model_data",
         ),

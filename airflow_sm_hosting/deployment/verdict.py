@@ -94,6 +94,11 @@ def judge(described: Described | None, expected: Expected) -> Verdict:
     if is_transitional(described):
         return Verdict(Outcome.PENDING, status_line(described))
     if status == IN_SERVICE and live == config:
+        wrong = wrong_images(described)
+        if wrong:
+            return Verdict(
+                Outcome.FAILED, f"Endpoint {name} is in service on {config}, but {'; '.join(wrong)}."
+            )
         return Verdict(Outcome.DEPLOYED, f"Endpoint {name} serves {config}.")
     if status == IN_SERVICE and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")
@@ -112,6 +117,21 @@ def judge(described: Described | None, expected: Expected) -> Verdict:
     return Verdict(
         Outcome.FAILED, f"Endpoint {name} is {status} on {live}; {config} was asked for. {serving} {told}"
     )
+
+
+def wrong_images(described: Described) -> list[str]:
+    """Return a sentence for every image that was asked for by digest and is not the one that runs.
+
+    DeployedImage, SpecifiedImage and ResolvedImage; that an image given by digest resolves to that digest is assumed.
+    """
+    return [
+        f"variant {variant['VariantName']} runs {image['ResolvedImage']}, not {image['SpecifiedImage']}, which was asked for"
+        for variant in described.get("ProductionVariants") or []
+        for image in variant.get("DeployedImages") or []
+        if "@" in image.get("SpecifiedImage", "")
+        and "@" in image.get("ResolvedImage", "")
+        and image["SpecifiedImage"].rpartition("@")[2] != image["ResolvedImage"].rpartition("@")[2]
+    ]
 
 
 def judge_service(

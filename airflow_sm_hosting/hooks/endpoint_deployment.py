@@ -23,10 +23,24 @@ from airflow_sm_hosting.deployment.decision import Action, Decision, Wanted, dec
 from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.deployment.history import after_rollback, after_update, rollback_target, written
 from airflow_sm_hosting.deployment.marks import Marks, RolledBack, leftovers
+from airflow_sm_hosting.deployment.plan import (
+    Plan,
+    Update,
+    changed_models,
+    config_changes,
+    has_two_fleets,
+    model_changes,
+    update_calls,
+)
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, tag_keys
 from airflow_sm_hosting.deployment.status import Described, is_serverless, pending_config
 from airflow_sm_hosting.deployment.verdict import moment
-from airflow_sm_hosting.exceptions import ConflictError, NotFoundError, SageMakerHostingError
+from airflow_sm_hosting.exceptions import (
+    ConflictError,
+    InvalidSpecError,
+    NotFoundError,
+    SageMakerHostingError,
+)
 from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
 from airflow_sm_hosting.hooks.errors import (
     already_exists,
@@ -158,6 +172,52 @@ class EndpointDeployer:
         # A step that is taken again describes and decides again, so a fault after a call that took effect does no harm.
         taken: Step = _patiently(progress)(self._step, progress)
         return taken
+
+    def plan(self, progress: Progress) -> Plan:
+        """Return what :meth:`step` would do; nothing is changed.
+
+        A refusal is a plan too: it says what stands in the way.
+        """
+        name = self._wanted.endpoint_name
+        described = self._hook.describe_endpoint(name)
+        tags = self._hook.tags(described["EndpointArn"]) if described else {}
+        marks = Marks.read(tags)
+        target = progress.target = progress.target or self._target(described, marks)
+        decision = decide(described, self._as_wanted(marks, progress))
+        calls: list[str] = []
+        update = None
+        try:
+            if decision.action is Action.UPDATE and described:
+                update = self._planned_update(described, marks, progress)
+                calls = update_calls(
+                    update, tags, self._wanted.fleet_alarms, marked=not progress.rolling_back
+                )
+            elif decision.action is Action.CREATE:
+                calls = ["CreateEndpoint"]
+            elif decision.action is Action.REPLACE:
+                calls = ["DeleteEndpoint", "CreateEndpoint"]
+        except (ConflictError, InvalidSpecError) as error:
+            decision = Decision(Action.REFUSE, str(error))
+        live = (described or {}).get("EndpointConfigName")
+        return Plan(
+            decision=decision,
+            endpoint_name=name,
+            serving=live,
+            target=target,
+            changes=self._changes(live, target) if live and live != target else [],
+            calls=calls,
+            two_fleets=bool(update)
+            and has_two_fleets((update.request if update else {}).get("DeploymentConfig")),
+        )
+
+    def _changes(self, serving: str, target: str) -> list[str]:
+        """Return where the config that comes differs from the one that serves, and its models from theirs."""
+        before, after = (self._hook.describe_endpoint_config(name) or {} for name in (serving, target))
+        changes = config_changes(before, after)
+        for variant, old, new in changed_models(before, after):
+            models = [self._hook.describe_model(name) or {} for name in (old, new)]
+            changes += [f"{variant}: model {line}" for line in model_changes(*models)]
+        return changes
 
     def _step(self, progress: Progress) -> Step:
         described = self._hook.describe_endpoint(self._wanted.endpoint_name)
@@ -332,6 +392,40 @@ class EndpointDeployer:
         :raises AnotherRunWasQuickerError: When something else is in progress meanwhile.
         """
         wanted, target, arn = self._wanted, str(progress.target), described["EndpointArn"]
+        update = self._planned_update(described, marks, progress)
+        # Written before the update: whatever happens to this task then, the next try and a rollback find what they need.
+        self._hook.reconcile_tags(arn, tags, update.tags)
+        progress.unfinished = progress.unfinished or bool(update.snapshot or wanted.fleet_alarms)
+        if wanted.fleet_alarms:
+            self._alarms.make(described["EndpointName"], target, wanted.fleet_alarms)
+        if update.snapshot:
+            self._scaling.take_off(update.snapshot)
+        try:
+            self._hook.conn.update_endpoint(**update.request)
+        except ClientError as error:
+            if is_in_progress(error):
+                raise AnotherRunWasQuickerError(error_message(error)) from error
+            if not is_passing(error):
+                # Nothing will end that could put right what was prepared.
+                self.finish(progress)
+            raise
+        # Not before the update was taken: until then no older run was overtaken. A rollback stands behind the run that it undoes.
+        if not progress.rolling_back:
+            self._mark_run(arn, tags, marks)
+        progress.action = ROLLBACK if progress.rolling_back else Action.UPDATE
+        progress.previous_endpoint_config_name = _other(described["EndpointConfigName"], target)
+        progress.counts = dict(update.counts)
+        return self._awaited(
+            Until.DEPLOYED, progress, modified_before=moment(described.get("LastModifiedTime"))
+        )
+
+    def _planned_update(self, described: Described, marks: Marks, progress: Progress) -> Update:
+        """Return what an update takes; nothing is changed for it.
+
+        :raises ConflictError: When it would be refused.
+        :raises InvalidSpecError: When its rollout could not do what it is for.
+        """
+        wanted, target = self._wanted, str(progress.target)
         config = self._hook.describe_endpoint_config(target)
         if config is None:
             raise NotFoundError(f"There is no endpoint config {target!r}.")
@@ -355,44 +449,15 @@ class EndpointDeployer:
             },
         )
         snapshot = self._snapshot_of_blocked(described, scaled, variants, marks)
-        # Written before the update: whatever happens to this task then, the next try and a rollback find what they need.
-        self._hook.reconcile_tags(
-            arn,
-            tags,
-            {
-                **wanted.tags,
-                **OURS,
-                **self._history_marks(described, marks, progress),
-                **{
-                    f"{PENDING_COUNT}{variant}": f"{target}:{count}" for variant, count in kept.counts.items()
-                },
-                **(as_tags(snapshot) if snapshot else {}),
-                **({ROLLOUT_ALARMS: target} if wanted.fleet_alarms else {}),
-            },
-        )
-        progress.unfinished = progress.unfinished or bool(snapshot or wanted.fleet_alarms)
-        if wanted.fleet_alarms:
-            self._alarms.make(described["EndpointName"], target, wanted.fleet_alarms)
-        if snapshot:
-            self._scaling.take_off(snapshot)
-        try:
-            self._hook.conn.update_endpoint(**request)
-        except ClientError as error:
-            if is_in_progress(error):
-                raise AnotherRunWasQuickerError(error_message(error)) from error
-            if not is_passing(error):
-                # Nothing will end that could put right what was prepared.
-                self.finish(progress)
-            raise
-        # Not before the update was taken: until then no older run was overtaken. A rollback stands behind the run that it undoes.
-        if not progress.rolling_back:
-            self._mark_run(arn, tags, marks)
-        progress.action = ROLLBACK if progress.rolling_back else Action.UPDATE
-        progress.previous_endpoint_config_name = _other(described["EndpointConfigName"], target)
-        progress.counts = dict(kept.counts)
-        return self._awaited(
-            Until.DEPLOYED, progress, modified_before=moment(described.get("LastModifiedTime"))
-        )
+        tags = {
+            **wanted.tags,
+            **OURS,
+            **self._history_marks(described, marks, progress),
+            **{f"{PENDING_COUNT}{variant}": f"{target}:{count}" for variant, count in kept.counts.items()},
+            **(as_tags(snapshot) if snapshot else {}),
+            **({ROLLOUT_ALARMS: target} if wanted.fleet_alarms else {}),
+        }
+        return Update(request, tags, snapshot, kept.counts)
 
     # Rollouts.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.rollback_alarms import going_off, problems
-from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
+from airflow_sm_hosting.exceptions import AlarmGoingOffError, InvalidSpecError
 from airflow_sm_hosting.hooks.requests import prepared
 from airflow_sm_hosting.hooks.sagemaker import tag_list
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix, fleet_alarm_request
@@ -43,7 +43,7 @@ class RolloutAlarms:
         :param endpoint_config_name: The config that comes.
         :param fleet_alarms: Alarms to be made for this deployment.
         :raises InvalidSpecError: When an alarm is not there, or cannot go off while the rollout bakes.
-        :raises ConflictError: When one is in ALARM already.
+        :raises AlarmGoingOffError: When one is in ALARM already.
         """
         rollback = deployment_config.get("AutoRollbackConfiguration") or {}
         named = [alarm["AlarmName"] for alarm in rollback.get("Alarms") or []]
@@ -66,7 +66,7 @@ class RolloutAlarms:
             raise InvalidSpecError(f"Endpoint {endpoint_name} is not updated: {'; '.join(found)}.")
         off = going_off(described)
         if off:
-            raise ConflictError(
+            raise AlarmGoingOffError(
                 f"Endpoint {endpoint_name} is not updated: {'; '.join(off)}, and would roll the deployment back at once."
             )
         return {

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
+from airflow_sm_hosting.operators.retries import RETRIES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,6 +21,8 @@ DETAILS = "details"
 
 class SageMakerHostingBaseOperator(AwsParameters, BaseOperator):
     """Base of the operators.
+
+    Their ``retry_policy`` fails at once what another try would meet again (Airflow 3.3 and newer; one of your own takes its place).
 
     :param aws_conn_id: The Airflow connection used for AWS credentials (default: ``aws_default``). None, and an ``aws_default`` that
         does not exist, mean the worker's own credentials; any other id that does not exist is an error. (templated)
@@ -45,6 +48,8 @@ class SageMakerHostingBaseOperator(AwsParameters, BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        if getattr(self, "retry_policy", None) is None:
+            self.retry_policy = RETRIES  # type: ignore[assignment]  # see there
 
     def path_beside_dag(self, path: str) -> Path:
         """Return a path; a relative one is taken from the folder of the DAG file, wherever its bundle lies."""

@@ -467,7 +467,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def _fail(self, context: Context, progress: Progress, sighting: Sighting, note: str) -> NoReturn:
         serving = sighting.described.get("EndpointConfigName")
         details = self._tell(context, progress, sighting.described, serving)
-        raise ERRORS[sighting.outcome](f"{sighting.message} {note}".strip(), details=details)
+        from airflow_sm_hosting.deployment.remedies import cause_of
+
+        cause = cause_of(sighting.described.get("FailureReason"))
+        raise ERRORS[sighting.outcome](
+            f"{sighting.message} {note}".strip(), details=details, cause=str(cause) if cause else None
+        )
 
     def _fail_smoke(
         self, context: Context, progress: Progress, found: Mapping[str, Any], message: str

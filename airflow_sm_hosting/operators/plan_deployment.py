@@ -1,0 +1,44 @@
+"""Say what a deployment would do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+from airflow_sm_hosting.spec.rules import as_string, check_name
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PlanDeploymentOperator(DeployEndpointOperator):
+    """Decide as :class:`~airflow_sm_hosting.DeployEndpointOperator` does, and say what it would do; nothing is changed.
+
+    What was decided holds for what AWS describes now; the deployment decides again when it is its turn.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:PlanDeploymentOperator`, and the API:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+
+    :param kwargs: The parameters of :class:`~airflow_sm_hosting.DeployEndpointOperator`, of the deployment to come.
+    :raises InvalidSpecError: For bad input, before the first AWS call.
+    :raises NotFoundError: When the endpoint config does not exist.
+    :return: The plan as Markdown, for the body of an approval; ``details`` (XCom) have it as JSON: action, reason, endpoint_name, serving,
+        target, changes, calls, two_fleets.
+    """
+
+    def execute(self, context: Context) -> str:
+        """Describe and decide."""
+        from airflow_sm_hosting.hooks.endpoint_deployment import Progress
+
+        check_name("endpoint_name", as_string("endpoint_name", self.endpoint_name))
+        self._check_before_asking(self._deployment(context))
+        self._persist_links(context, self.sagemaker_hook)
+        now = time.time()
+        plan = self._deployer(context).plan(Progress(started_at=now, deadline=now))
+        self.tell_details(context, plan.as_json())
+        text = plan.as_markdown()
+        self.log.info("%s", text)
+        return text
