@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
+    from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
@@ -41,6 +42,7 @@ _MODULES = {
     "AllAtOnce": "spec.rollout",
     "BuildImageOperator": "operators.build_image",
     "Canary": "spec.rollout",
+    "CleanUpHostingOperator": "operators.clean_up_hosting",
     "ConfigureAutoscalingOperator": "operators.configure_autoscaling",
     "ContainerDefinition": "spec.container",
     "ContainerImage": "spec.container",
@@ -74,6 +76,7 @@ __all__ = [
     "AllAtOnce",
     "BuildImageOperator",
     "Canary",
+    "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
     "ContainerDefinition",
     "ContainerImage",

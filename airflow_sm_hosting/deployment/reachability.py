@@ -1,0 +1,113 @@
+"""(endpoints, configs, models, images, artifacts) -> what no endpoint needs.
+
+What is reachable from an endpoint stays: the config that serves, one on its way, and those that a rollback may go to; their models; the
+images and artifacts of every model that stays, whoever made it. AWS refuses to delete none of them, and what an endpoint needs is read
+again whenever it is patched or scaled (DeleteEndpointConfig; developer guide, "realtime-endpoints-delete-resources").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint: its configs, the one that serves, the one on its way, and those before, newest first."""
+
+    name: str
+    serving: str | None
+    pending: str | None = None
+    before: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """An endpoint config, and the models of its variants."""
+
+    name: str
+    models: frozenset[str]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, and the names of the images and artifacts of its containers; a name that ends with a slash is of all beneath it."""
+
+    name: str
+    uses: frozenset[str]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image or an artifact: what deletes it, the names by which models may use it, and when it was stored."""
+
+    uri: str
+    names: frozenset[str]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """What may go, sorted by name."""
+
+    configs: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    artifacts: list[str] = field(default_factory=list)
+
+
+def unneeded(
+    *,
+    endpoints: Iterable[Endpoint],
+    configs: Collection[Config],
+    models: Collection[Model],
+    images: Iterable[Stored] = (),
+    artifacts: Iterable[Stored] = (),
+    ours: Collection[str],
+    keep: int,
+    before: datetime,
+) -> Unneeded:
+    """Return what no endpoint needs.
+
+    :param endpoints: All endpoints of the account and Region.
+    :param configs: All endpoint configs.
+    :param models: All models.
+    :param images: Images of ours.
+    :param artifacts: Artifacts of ours.
+    :param ours: Names of the configs and models that our tags mark, ``config/<name>`` and ``model/<name>``.
+    :param keep: How many configs each endpoint keeps for a rollback.
+    :param before: What is younger stays: a deployment may be on its way to it.
+    """
+    needed = {
+        name
+        for endpoint in endpoints
+        for name in (endpoint.serving, endpoint.pending, *endpoint.before[:keep])
+        if name
+    }
+
+    def may_go(kind: str, resource: Config | Model) -> bool:
+        return f"{kind}/{resource.name}" in ours and resource.created < before
+
+    gone_configs = {
+        config.name for config in configs if config.name not in needed and may_go("config", config)
+    }
+    needed_models = {
+        model for config in configs if config.name not in gone_configs for model in config.models
+    }
+    gone_models = {
+        model.name for model in models if model.name not in needed_models and may_go("model", model)
+    }
+    used = {name for model in models if model.name not in gone_models for name in model.uses}
+    folders = tuple(name for name in used if name.endswith("/"))
+
+    def unused(stored: Iterable[Stored]) -> list[str]:
+        return sorted(
+            item.uri
+            for item in stored
+            if not item.names & used and not item.uri.startswith(folders) and item.created < before
+        )
+
+    return Unneeded(sorted(gone_configs), sorted(gone_models), unused(images), unused(artifacts))

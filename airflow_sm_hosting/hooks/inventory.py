@@ -1,0 +1,214 @@
+"""Reading everything that hosting is made of, to find what no endpoint needs, and deleting it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_hosting.deployment.marks import Marks
+from airflow_sm_hosting.deployment.reachability import Config, Endpoint, Model, Stored, Unneeded, unneeded
+from airflow_sm_hosting.hooks.errors import error_code
+from airflow_sm_hosting.hooks.references import CONTENT_KEY, ImageName
+from airflow_sm_hosting.spec.tags import is_ours
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.parameters import AwsParameters
+
+log = logging.getLogger(__name__)
+
+#: The tags that BuildImageOperator gives.
+FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}")
+#: BatchDeleteImage takes 100 images at most.
+_IMAGES_A_CALL = 100
+
+
+class HostingInventory:
+    """What hosting is made of under one connection and Region.
+
+    :param aws: Makes the hooks.
+    """
+
+    def __init__(self, aws: AwsParameters) -> None:
+        self._aws = aws
+        self._hook = aws.sagemaker_hook
+
+    def unneeded(
+        self,
+        *,
+        keep: int,
+        before: datetime,
+        repository_names: Iterable[str] = (),
+        model_data_prefixes: Iterable[str] = (),
+    ) -> Unneeded:
+        """Return what no endpoint needs, of what is ours.
+
+        Uses ``sagemaker:ListEndpoints``, ``DescribeEndpoint``, ``ListTags``, ``ListEndpointConfigs``, ``DescribeEndpointConfig``,
+        ``ListModels``, ``DescribeModel``; ``ecr:DescribeImages``; ``s3:ListBucket`` and ``s3:GetObject``.
+
+        :param keep: How many configs each endpoint keeps for a rollback.
+        :param before: What is younger stays.
+        :param repository_names: Repositories to look through for images of ours.
+        :param model_data_prefixes: ``s3://bucket/prefix`` to look through for artifacts of ours.
+        """
+        # Endpoints last: what is deployed meanwhile was there before them.
+        configs = {config.name: config for config in self._configs()}
+        models = {model.name: model for model in self._models()}
+        endpoints = list(self._endpoints())
+        # Tags cost a call each, so only those of what may go are read.
+        suspects = unneeded(
+            endpoints=endpoints,
+            configs=configs.values(),
+            models=models.values(),
+            ours=[*(f"config/{name}" for name in configs), *(f"model/{name}" for name in models)],
+            keep=keep,
+            before=before,
+        )
+        ours = [
+            *(f"config/{name}" for name in suspects.configs if self._is_ours("endpoint-config", name)),
+            *(f"model/{name}" for name in suspects.models if self._is_ours("model", name)),
+        ]
+        return unneeded(
+            endpoints=endpoints,
+            configs=configs.values(),
+            models=models.values(),
+            images=self._images(repository_names),
+            artifacts=self._artifacts(model_data_prefixes),
+            ours=ours,
+            keep=keep,
+            before=before,
+        )
+
+    def delete(self, found: Unneeded) -> None:
+        """Delete it; a run that was killed half-way is made again.
+
+        The config goes first, so that nobody deploys it any more; what is deleted already is passed over.
+        """
+        for config in found.configs:
+            if self._hook.delete_endpoint_config(config):
+                log.info("Deleted endpoint config %s", config)
+        for model in found.models:
+            if self._hook.delete_model(model):
+                log.info("Deleted model %s", model)
+        by_repository: dict[str, list[str]] = {}
+        for image in found.images:
+            repository, _, tag = image.rpartition(":")
+            by_repository.setdefault(repository, []).append(tag)
+        for repository, tags in by_repository.items():
+            for start in range(0, len(tags), _IMAGES_A_CALL):
+                ids = [{"imageTag": tag} for tag in tags[start : start + _IMAGES_A_CALL]]
+                self._aws.ecr_hook().conn.batch_delete_image(repositoryName=repository, imageIds=ids)
+            log.info("Deleted %d image tags of %s", len(tags), repository)
+        for artifact in found.artifacts:
+            bucket, _, key = artifact.removeprefix("s3://").partition("/")
+            self._aws.model_data_hook.conn.delete_object(Bucket=bucket, Key=key)
+            log.info("Deleted %s", artifact)
+
+    # SageMaker
+
+    def _endpoints(self) -> Iterator[Endpoint]:
+        for row in self._rows("list_endpoints", "Endpoints"):
+            described = self._hook.describe_endpoint(row["EndpointName"])
+            if described is None:
+                continue
+            marks = Marks.read(self._hook.tags(described["EndpointArn"]))
+            pending = (described.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
+            before = (marks.rollout_alarms, *marks.history)
+            yield Endpoint(
+                row["EndpointName"],
+                described.get("EndpointConfigName"),
+                pending,
+                tuple(name for name in before if name),
+            )
+
+    def _configs(self) -> Iterator[Config]:
+        for row in self._rows("list_endpoint_configs", "EndpointConfigs"):
+            models = self._hook.models_of_config(row["EndpointConfigName"])
+            yield Config(row["EndpointConfigName"], frozenset(models), row["CreationTime"])
+
+    def _models(self) -> Iterator[Model]:
+        for row in self._rows("list_models", "Models"):
+            described = self._hook.describe_model(row["ModelName"]) or {}
+            containers = [described.get("PrimaryContainer") or {}, *(described.get("Containers") or [])]
+            names = {name for container in containers for name in _used_by(container)}
+            yield Model(row["ModelName"], frozenset(names), row["CreationTime"])
+
+    def _is_ours(self, kind: str, name: str) -> bool:
+        describe = self._hook.describe_model if kind == "model" else self._hook.describe_endpoint_config
+        described = describe(name)
+        if described is None:
+            return False
+        arn = described["ModelArn" if kind == "model" else "EndpointConfigArn"]
+        return is_ours(self._hook.tags(arn))
+
+    def _rows(self, operation: str, member: str) -> Iterator[Mapping[str, Any]]:
+        for page in self._hook.conn.get_paginator(operation).paginate():
+            yield from page[member]
+
+    # Images and artifacts
+
+    def _images(self, repository_names: Iterable[str]) -> Iterator[Stored]:
+        ecr = self._aws.ecr_hook().conn
+        for repository in repository_names:
+            for page in ecr.get_paginator("describe_images").paginate(repositoryName=repository):
+                for image in page["imageDetails"]:
+                    tags = image.get("imageTags") or []
+                    names = {f"{repository}@{image['imageDigest']}", *(f"{repository}:{tag}" for tag in tags)}
+                    for tag in tags:
+                        if FINGERPRINT_TAG.fullmatch(tag):
+                            yield Stored(f"{repository}:{tag}", frozenset(names), image["imagePushedAt"])
+
+    def _artifacts(self, prefixes: Iterable[str]) -> Iterator[Stored]:
+        s3 = self._aws.model_data_hook.conn
+        for uri in prefixes:
+            bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for found in page.get("Contents") or []:
+                    if self._is_our_artifact(bucket, found["Key"]):
+                        name = f"s3://{bucket}/{found['Key']}"
+                        yield Stored(name, frozenset([name]), found["LastModified"])
+
+    def _is_our_artifact(self, bucket: str, key: str) -> bool:
+        """Tell whether UploadModelDataOperator made it: its key says what it holds, and so does its metadata."""
+        if not CONTENT_KEY.search(key):
+            return False
+        try:
+            head = self._aws.model_data_hook.conn.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in ("404", "NoSuchKey"):
+                return False
+            raise
+        return bool(key.endswith(f"{head['Metadata'].get('sha256')}.tar.gz"))
+
+
+def _used_by(container: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of what a container is made of: its image without the registry's host, its data as ``s3://…``."""
+    if container.get("Image"):
+        image = ImageName.parse(container["Image"])
+        yield (
+            f"{image.repository}@{image.digest}"
+            if image.digest
+            else f"{image.repository}:{image.tag or 'latest'}"
+        )
+    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or [])]
+    urls = [((source or {}).get("S3DataSource") or {}).get("S3Uri") for source in sources]
+    for url in (container.get("ModelDataUrl"), *urls):
+        if url:
+            yield s3_name(url)
+
+
+def s3_name(url: str) -> str:
+    """Return where an object lies as ``s3://bucket/key``, whichever way its URL is written."""
+    from airflow_sm_hosting.hooks.references import S3_HOST_STYLE, S3_PATH_STYLE
+
+    if url.startswith("s3://"):
+        return url
+    host, _, path = url.partition("://")[2].partition("/")
+    if S3_PATH_STYLE.fullmatch(host):
+        return f"s3://{path}"
+    match = S3_HOST_STYLE.fullmatch(host)
+    return f"s3://{match['bucket']}/{path}" if match else url

@@ -1,0 +1,128 @@
+"""Delete what no endpoint needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.rules import (
+    as_boolean,
+    as_integer,
+    as_list,
+    as_seconds,
+    check_integer,
+    check_text,
+    is_rendered_later,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+DAY = 24 * 3600
+
+
+class CleanUpHostingOperator(SageMakerHostingBaseOperator):
+    """Delete models, endpoint configs, image tags and artifacts that no endpoint needs; by default only say which.
+
+    An endpoint needs the config that serves, one that is on its way, and those that a rollback may go to, and all that these are made
+    of. Only what our tags mark as ours is deleted (of images: the tags that ``BuildImageOperator`` gives; of artifacts: what
+    ``UploadModelDataOperator`` stored), and never what any model uses that stays.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:CleanUpHostingOperator`, and
+        https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
+
+    :param keep: How many configs each endpoint keeps for a rollback, 0 to 4 (default: 3). (templated)
+    :param older_than: Seconds, or a timedelta: what is younger stays, as a deployment may be on its way to it (default: a day). (templated)
+    :param repository_names: ECR repositories to look through for images (default: none). (templated)
+    :param model_data_prefixes: ``s3://bucket/prefix`` to look through for artifacts (default: none). (templated)
+    :param dry_run: Whether it is only said what would be deleted (default: True). (templated)
+    :raises InvalidSpecError: For bad input, before the first AWS call.
+    :return: The report as Markdown; ``details`` (XCom): dry_run, configs, models, images, artifacts.
+    """
+
+    template_fields: Sequence[str] = (
+        *AWS_FIELDS,
+        "keep",
+        "older_than",
+        "repository_names",
+        "model_data_prefixes",
+        "is_dry_run",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {}
+
+    def __init__(
+        self,
+        *,
+        keep: int | str = 3,
+        older_than: float | timedelta | str = DAY,
+        repository_names: Any = (),
+        model_data_prefixes: Any = (),
+        dry_run: bool | str = True,
+        **kwargs: Any,
+    ) -> None:
+        where = type(self).__name__
+        check_integer(f"{where}: keep", keep, 0, 4)
+        for name, value in (
+            ("repository_names", repository_names),
+            ("model_data_prefixes", model_data_prefixes),
+        ):
+            if not is_rendered_later(value) and not isinstance(value, list | tuple):
+                raise InvalidSpecError(f"{where}: {name} is a {type(value).__name__}; allowed: a list.")
+        super().__init__(**kwargs)
+        self.keep = keep
+        self.older_than = older_than
+        self.repository_names = repository_names
+        self.model_data_prefixes = model_data_prefixes
+        self.is_dry_run = dry_run  # dry_run is a method of every operator
+
+    def execute(self, context: Context) -> str:
+        """Find what no endpoint needs, and delete it if that is wanted."""
+        from airflow_sm_hosting.hooks.inventory import HostingInventory
+
+        keep = as_integer("keep", self.keep, 0, 4)
+        age = as_seconds("older_than", self.older_than, 0)
+        dry_run = as_boolean("dry_run", self.is_dry_run)
+        prefixes = as_list("model_data_prefixes", self.model_data_prefixes)
+        for prefix in prefixes:
+            check_text(
+                "model_data_prefixes", prefix, pattern=r"s3://[^/]+(/.*)?", allowed="s3://bucket/prefix"
+            )
+        inventory = HostingInventory(self)
+        found = inventory.unneeded(
+            keep=keep,
+            before=datetime.now(UTC) - timedelta(seconds=age),
+            repository_names=as_list("repository_names", self.repository_names),
+            model_data_prefixes=prefixes,
+        )
+        kinds = {
+            "configs": found.configs,
+            "models": found.models,
+            "images": found.images,
+            "artifacts": found.artifacts,
+        }
+        report = _report(kinds, dry_run=dry_run)
+        self.log.info("%s", report)
+        if not dry_run:
+            inventory.delete(found)
+        self.tell_details(context, {"dry_run": dry_run, **kinds})
+        return report
+
+
+def _report(kinds: dict[str, list[str]], *, dry_run: bool) -> str:
+    total = sum(map(len, kinds.values()))
+    if not total:
+        return "Nothing is there that no endpoint needs.\n"
+    title = f"{total} things that no endpoint needs " + (
+        "(dry run: nothing is deleted)" if dry_run else "are deleted"
+    )
+    lines = [f"## {title}"]
+    for kind, names in kinds.items():
+        if names:
+            lines += ["", f"### {kind}", "", *(f"- `{name}`" for name in names)]
+    return "\n".join(lines) + "\n"
