@@ -19,17 +19,16 @@ from airflow_sm_hosting.exceptions import (
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource
 from airflow_sm_hosting.spec.rollout import auto_rollback, completed, longest_seconds
 from airflow_sm_hosting.spec.rules import (
     as_boolean,
     as_list,
     as_seconds,
-    as_string,
     as_tags,
-    check_name,
     check_number,
     check_one_of,
-    check_seconds,
+    check_tags,
     is_rendered_later,
 )
 
@@ -72,8 +71,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         :ref:`howto/operator:DeployEndpointOperator`, and the API:
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 
-    :param endpoint_name: Name of the endpoint. (templated)
-    :param endpoint_config_name: The endpoint config that is to serve. (templated)
+    :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
+    :param endpoint_config_name: The endpoint config that is to serve, by name or ARN. (templated)
     :param rollout: How traffic moves in an update: :class:`~airflow_sm_hosting.AllAtOnce`, :class:`~airflow_sm_hosting.Canary`,
         :class:`~airflow_sm_hosting.Linear`, :class:`~airflow_sm_hosting.Rolling`, or a ``DeploymentConfig`` of the AWS shape
         (default: AWS's, all at once). (templated)
@@ -134,8 +133,10 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         **kwargs: Any,
     ) -> None:
         where = type(self).__name__
-        check_name(f"{where}: endpoint_name", endpoint_name)
-        check_name(f"{where}: endpoint_config_name", endpoint_config_name)
+        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
+        check_resource(f"{where}: endpoint_config_name", endpoint_config_name, ENDPOINT_CONFIG)
+        auto_rollback(where, auto_rollback_alarms)
+        check_tags(f"{where}: tags", tags)
         check_one_of(f"{where}: retain_variant_properties", retain_variant_properties, ("auto", True, False))
         if rollout is not None and not is_rendered_later(rollout) and not isinstance(rollout, dict):
             raise InvalidSpecError(
@@ -144,8 +145,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             )
         if isinstance(poll_interval, int | float):
             check_number(f"{where}: poll_interval", poll_interval, low=SHORTEST_POLL_INTERVAL)
-        if isinstance(timeout, int | timedelta):
-            check_seconds(f"{where}: timeout", timeout, 1, MAX_TIMEOUT)
+        if isinstance(timeout, int | float | timedelta):
+            as_seconds(f"{where}: timeout", timeout, 1, MAX_TIMEOUT)
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.endpoint_config_name = endpoint_config_name
@@ -165,9 +166,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         """Describe, decide, act, wait; again if something else was in the way."""
         from airflow_sm_hosting.hooks.endpoint_deployment import Progress
 
-        check_name("endpoint_name", as_string("endpoint_name", self.endpoint_name))
-        check_name("endpoint_config_name", as_string("endpoint_config_name", self.endpoint_config_name))
         self._check_before_asking(self._deployment(context))
+        self.check_arns("endpoint_name", "endpoint_config_name")
         now = time.time()
         return self._proceed(context, Progress(started_at=now, deadline=now + self._budget()))
 
@@ -271,8 +271,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         # A run that an asset event started has no logical date; when it was due is there in every kind of run.
         due = getattr(context.get("dag_run"), "run_after", None)
         return Deployment(
-            endpoint_name=self.endpoint_name,
-            endpoint_config_name=self.endpoint_config_name,
+            endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
+            endpoint_config_name=self.resource_name("endpoint_config_name", ENDPOINT_CONFIG),
             deployment_config=self._deployment_config(),
             retain="auto" if retain == "auto" else as_boolean("retain_variant_properties", retain),
             replace_failed_endpoint=as_boolean("replace_failed_endpoint", self.replace_failed_endpoint),
@@ -317,8 +317,9 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     # Telling.
 
     def _succeed(self, context: Context, progress: Progress, found: Mapping[str, Any]) -> str:
-        self._tell(context, progress, found, self.endpoint_config_name)
-        return self.endpoint_name
+        config = self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)
+        self._tell(context, progress, found, config)
+        return self.resource_name("endpoint_name", ENDPOINT)
 
     def _fail(self, context: Context, progress: Progress, sighting: Sighting) -> NoReturn:
         serving = sighting.described.get("EndpointConfigName")
@@ -349,5 +350,5 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                 context,
                 partition=hook.conn_partition,
                 region=hook.conn_region_name,
-                endpoint_name=self.endpoint_name,
+                endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
             )
