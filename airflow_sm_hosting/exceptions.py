@@ -29,6 +29,10 @@ class NotFoundError(SageMakerHostingError):
     """Something that was referred to does not exist."""
 
 
+class AccessError(SageMakerHostingError):
+    """AWS refused, and the way out is a policy that somebody else must change; the message says which."""
+
+
 class ConnectionNotFoundError(NotFoundError):
     """The Airflow connection that the user named does not exist."""
 

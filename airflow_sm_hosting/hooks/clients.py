@@ -20,6 +20,7 @@ from airflow_sm_hosting.exceptions import ConnectionNotFoundError
 
 _SESSIONS: dict[Hashable, boto3.session.Session] = {}
 _CLIENTS: dict[Hashable, Any] = {}
+_ACCOUNTS: dict[Hashable, str] = {}
 _LOCK = threading.RLock()
 
 
@@ -99,10 +100,13 @@ class SharedClients(AwsBaseHook):
         """Return the client of this hook's own service."""
         return self.client(self.service_name)
 
-    @cached_property
+    @property
     def account_id(self) -> str:
-        """Return the account that the credentials belong to (``sts:GetCallerIdentity``)."""
-        return str(self.client("sts").get_caller_identity()["Account"])
+        """Return the account that the credentials belong to (``sts:GetCallerIdentity``), asked once a process and connection."""
+        key = self._connection_key()
+        if key not in _ACCOUNTS:
+            _ACCOUNTS[key] = str(self.client("sts").get_caller_identity()["Account"])
+        return _ACCOUNTS[key]
 
     @property
     def conn_dns_suffix(self) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.ecr import EcrHook
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting.exceptions import NotFoundError
+from airflow_sm_hosting.exceptions import AccessError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.errors import error_code
+from airflow_sm_hosting.hooks.errors import error_code, error_message
 
 #: What ECR would otherwise convert for old clients (BatchGetImage, acceptedMediaTypes).
 MANIFEST_MEDIA_TYPES = (
@@ -50,6 +50,8 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         """Return the image that a tag names now (``ecr:BatchGetImage``, which the right to pull includes), or None.
 
         A repository that does not exist has no image.
+
+        :raises AccessError: When another account's repository does not let this one pull.
         """
         return self._image(repository_name, {"imageTag": tag}, registry_id)
 
@@ -70,6 +72,16 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         try:
             found: list[dict[str, Any]] = self.conn.batch_get_image(**request)["images"]
         except ClientError as error:
+            if (
+                error_code(error) == "AccessDeniedException"
+                and registry_id
+                and registry_id != self.account_id
+            ):
+                raise AccessError(
+                    f"ECR of account {registry_id} refuses {repository_name} to account {self.account_id} ({error_message(error)}). "
+                    "The repository's policy must allow this account, and the model's execution role, ecr:BatchGetImage, "
+                    "ecr:GetDownloadUrlForLayer and ecr:BatchCheckLayerAvailability."
+                ) from None
             if error_code(error) != "RepositoryNotFoundException":
                 raise
             return None

@@ -57,6 +57,11 @@ def is_in_progress(error: ClientError) -> bool:
     )
 
 
+def is_denied(error: Exception) -> bool:
+    """Tell whether the credentials lack the permission for a call (IAM user guide, "troubleshoot_access-denied")."""
+    return isinstance(error, ClientError) and error_code(error) in ("AccessDeniedException", "AccessDenied")
+
+
 def is_passing(error: Exception) -> bool:
     """Tell whether asking again later may help: throttling, a fault of the service, or of the connection."""
     if isinstance(error, ClientError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.spec.arn import is_arn, resource_name
 from airflow_sm_hosting.spec.rules import as_boolean
 
 if TYPE_CHECKING:
@@ -35,6 +36,24 @@ class AwsParameters:
             "verify": self.verify,
             "botocore_config": self.botocore_config,
         }
+
+    def resource_name(self, field: str, kind: str) -> str:
+        """Return the name in a rendered field that takes a name or an ARN; nothing is asked.
+
+        :param field: Attribute that holds it, e.g. ``endpoint_name``.
+        :param kind: ``MODEL``, ``ENDPOINT_CONFIG`` or ``ENDPOINT`` of :mod:`airflow_sm_hosting.spec.arn`.
+        :raises InvalidSpecError: When it is neither a name, nor an ARN of this kind.
+        """
+        return resource_name(field, getattr(self, field), kind)
+
+    def check_arns(self, *fields: str) -> None:
+        """Hold the ARNs in these fields against the connection's Region and account; without any, nothing is asked.
+
+        :raises InvalidSpecError: When one is of another Region or account.
+        """
+        arns = {field: getattr(self, field) for field in fields if is_arn(getattr(self, field))}
+        if arns:
+            self.sagemaker_hook.check_arns(arns)
 
     @property
     def sagemaker_hook(self) -> SageMakerHostingHook:

@@ -21,18 +21,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Amazon ECR user guide, "Private registry": <account>.dkr.ecr.<region>.<suffix>; FIPS and dual-stack hosts too.
-ECR_HOST = re.compile(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(amazonaws\.com(\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|\S+)"
+#: The domains of AWS's partitions (botocore, partitions.json: dnsSuffix).
+DNS_SUFFIX = (
+    r"(amazonaws\.com(\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk)"
 )
-LOOPBACK_HOST = re.compile(r"(127(\.\d+){3}|localhost|\[::1\])(:\d+)?")
+
+#: Amazon ECR user guide, "Amazon ECR private registry" and "IPv6": <account>.dkr.ecr.<region>.<suffix>; FIPS and dual-stack hosts too.
+ECR_HOST = re.compile(
+    r"(?P<account>\d{12})\.(dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\."
+    + DNS_SUFFIX
+    + r"|dkr-ecr(-fips)?\.(?P<dual_stack_region>[a-z0-9-]+)\.on\.(aws|amazonwebservices\.com\.cn))"
+)
+LOOPBACK_HOST = re.compile(r"(127(\.\d+){3}|localhost|\[::1\]):(?P<port>\d+)")
 
 #: Keys that UploadModelDataOperator makes: the object's content is in its name, so it need not be asked for.
 CONTENT_KEY = re.compile(r"(?:^|/)[0-9a-f]{64}\.tar\.gz$")
 
 #: Amazon S3 user guide, "Methods for accessing a bucket": path style and virtual-hosted style.
-S3_PATH_STYLE = re.compile(r"s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?$")
-S3_HOST_STYLE = re.compile(r"(?P<bucket>.+)\.s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?$")
+S3_PATH_STYLE = re.compile(r"s3([.-][a-z0-9-]+)*\." + DNS_SUFFIX)
+S3_HOST_STYLE = re.compile(r"(?P<bucket>.+)\.s3([.-][a-z0-9-]+)*\." + DNS_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -60,29 +67,47 @@ class ReferenceResolver:
 
     :param ecr: Makes the hook of a Region's registries; None is the connection's own Region.
     :param s3: Makes the hook of the buckets.
+    :param region: Returns the Region that the model is made in.
     """
 
     def __init__(
-        self, *, ecr: Callable[[str | None], EcrRepositoryHook], s3: Callable[[], ModelDataHook]
+        self,
+        *,
+        ecr: Callable[[str | None], EcrRepositoryHook],
+        s3: Callable[[], ModelDataHook],
+        region: Callable[[], str],
     ) -> None:
         self._ecr = ecr
         self._s3 = s3
+        self._region = region
 
     def container(self, container: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return a rendered container completed, and what its mutable references resolved to without being sent."""
         completed = dict(container)
-        resolved: dict[str, Any] = {}
         if completed.get("Image") is not None:
             completed["Image"] = self.image(completed["Image"])
-        if completed.get("ModelDataUrl") is not None:
-            members, resolved = self.model_data(completed.pop("ModelDataUrl"))
-            completed |= members
-        else:
-            resolved = self._source(completed.get("ModelDataSource"))
-        additional = [self._source(source) for source in completed.get("AdditionalModelDataSources") or []]
-        if any(additional):
-            resolved = {**resolved, "Additional": additional}
+        completed, resolved = self._with_model_data(completed)
+        if additional := completed.get("AdditionalModelDataSources"):
+            sources, contents = zip(*map(self._source, additional), strict=True)
+            completed["AdditionalModelDataSources"] = list(sources)
+            if any(contents):
+                resolved = {**resolved, "Additional": list(contents)}
         return completed, resolved
+
+    def _with_model_data(self, container: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        completed = dict(container)
+        if completed.get("ModelDataSource") is not None:
+            completed["ModelDataSource"], content = self._source(completed["ModelDataSource"])
+            return completed, content
+        if completed.get("ModelDataUrl") is None:
+            return completed, {}
+        given = completed.pop("ModelDataUrl")
+        if completed.get("Mode") == "MultiModel":
+            # The archives below the prefix come and go while the endpoint serves, so they are no content of the model
+            # (https://docs.aws.amazon.com/sagemaker/latest/dg/add-models-to-endpoint.html).
+            return {**completed, "ModelDataUrl": self._url(given)}, {}
+        members, content = self.model_data(given)
+        return completed | members, content
 
     def image(self, image: Any) -> str:
         """Return an image's URI, pinned by digest where it lies in ECR.
@@ -95,10 +120,8 @@ class ReferenceResolver:
             case "EcrImage":
                 return self._ecr_image(image)
             case "DlcImage":
-                hook = self._ecr(None)
-                region = hook.conn_region_name
-                account = image.get("AccountId") or dlc_account(region)
-                host = f"{account}.dkr.ecr.{region}.{hook.conn_dns_suffix}"
+                account = image.get("AccountId") or dlc_account(self._region())
+                host = f"{account}.dkr.ecr.{self._region()}.{self._ecr(None).conn_dns_suffix}"
                 return self._pinned(f"{host}/{image['RepositoryName']}:{image['Tag']}")
             case kind if kind in ASSET_OPERATORS:
                 raise InvalidSpecError(f"Image is a from_asset(…), which {ASSET_OPERATORS[kind]} makes.")
@@ -107,27 +130,34 @@ class ReferenceResolver:
 
     def model_data(self, model_data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the members that say where model data lies, and what tells its content from another."""
-        match kind_of(model_data):
-            case "S3Object":
-                url = f"s3://{model_data['Bucket']}/{model_data['Key']}"
-            case "S3Prefix":
-                prefix = str(model_data["Prefix"] or "").strip("/")
-                url = f"s3://{model_data['Bucket']}/{prefix}/" if prefix else f"s3://{model_data['Bucket']}/"
-            case None:
-                url = as_string("ModelDataUrl", model_data)
-            case kind:
-                raise InvalidSpecError(
-                    f"ModelDataUrl is a from_asset(…), which {ASSET_OPERATORS.get(kind, kind)} makes."
-                )
+        url = self._url(model_data)
         if url.endswith("/"):
             source = {"S3Uri": url, "S3DataType": "S3Prefix", "CompressionType": "None"}
             return {"ModelDataSource": {"S3DataSource": source}}, self._content(url)
         return {"ModelDataUrl": url}, self._content(url)
 
-    def _source(self, source: Any) -> dict[str, Any]:
-        """Return what tells the content of a ``ModelDataSource`` of the AWS shape from another."""
-        uri = ((source or {}).get("S3DataSource") or {}).get("S3Uri")
-        return self._content(uri) if uri else {}
+    def _url(self, model_data: Any) -> str:
+        """Return the ``s3://`` URL of what is given as model data; another URL than one of S3 as it is."""
+        match kind_of(model_data):
+            case "S3Object":
+                return f"s3://{model_data['Bucket']}/{model_data['Key']}"
+            case "S3Prefix":
+                prefix = str(model_data["Prefix"] or "").strip("/")
+                return f"s3://{model_data['Bucket']}/{prefix}/" if prefix else f"s3://{model_data['Bucket']}/"
+            case None:
+                return s3_url(as_string("ModelDataUrl", model_data))
+            case kind:
+                raise InvalidSpecError(
+                    f"ModelDataUrl is a from_asset(…), which {ASSET_OPERATORS.get(kind, kind)} makes."
+                )
+
+    def _source(self, source: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a structure with an ``S3DataSource`` completed, and what tells its content from another."""
+        place = source.get("S3DataSource") or {}
+        if not place.get("S3Uri"):
+            return source, {}
+        url = s3_url(place["S3Uri"])
+        return {**source, "S3DataSource": {**place, "S3Uri": url}}, self._content(url)
 
     def _content(self, url: str) -> dict[str, Any]:
         """Return the version of what lies at a URL: an object's, or the digest of a prefix's listing."""
@@ -148,28 +178,49 @@ class ReferenceResolver:
             uri = f"{registry}.dkr.ecr.{hook.conn_region_name}.{hook.conn_dns_suffix}/{repository}"
         else:
             uri = hook.repository_uri(repository)
+        self._warn_of_another_region(hook.conn_region_name, uri)
         if image.get("Digest"):
             return f"{uri}@{image['Digest']}"
         return self._with_digest(hook, uri, repository, image["Tag"], registry)
 
     def _pinned(self, uri: str) -> str:
         name = ImageName.parse(uri)
+        ecr = ECR_HOST.fullmatch(name.host)
+        region = (ecr["region"] or ecr["dual_stack_region"]) if ecr else None
+        if region:
+            self._warn_of_another_region(region, uri)
         if name.digest:
             return uri
-        ecr = ECR_HOST.fullmatch(name.host)
-        if not ecr and not LOOPBACK_HOST.fullmatch(name.host):
+        if not ecr and not self._is_local_registry(name.host):
             log.warning(
                 "Image %s is not in ECR; its tag is sent as it is, and a moved tag goes unnoticed.", uri
             )
             return uri
-        hook = self._ecr(ecr["region"] if ecr else None)
         return self._with_digest(
-            hook,
+            self._ecr(region),
             f"{name.host}/{name.repository}",
             name.repository,
             name.tag or "latest",
             ecr["account"] if ecr else None,
         )
+
+    def _is_local_registry(self, host: str) -> bool:
+        """Tell whether a host is the registry of the local AWS that the connection leads to, which it has on its own port."""
+        loopback = LOOPBACK_HOST.fullmatch(host)
+        if not loopback:
+            return False
+        endpoint: str = self._ecr(None).conn.meta.endpoint_url
+        return urlsplit(endpoint).port == int(loopback["port"])
+
+    def _warn_of_another_region(self, region: str, uri: str) -> None:
+        own = self._region()
+        if region != own:
+            log.warning(
+                "Image %s lies in %s and the model in %s; SageMaker documents that both must be of one Region (ContainerDefinition).",
+                uri,
+                region,
+                own,
+            )
 
     def _with_digest(
         self, hook: EcrRepositoryHook, uri: str, repository: str, tag: str, registry: str | None
@@ -181,6 +232,12 @@ class ReferenceResolver:
             )
         log.info("Image %s:%s is %s", uri, tag, digest)
         return f"{uri}@{digest}"
+
+
+def s3_url(url: str) -> str:
+    """Return the ``s3://`` URL of what any URL of S3 names, so that equal content has equal names; another URL as it is."""
+    place = None if url.startswith("s3://") else s3_place(url)
+    return f"s3://{place[0]}/{place[1]}" if place else url
 
 
 def s3_place(url: str) -> tuple[str, str] | None:

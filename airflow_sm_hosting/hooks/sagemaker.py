@@ -8,9 +8,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from airflow_sm_hosting.exceptions import NotFoundError
+from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message, is_absent
+from airflow_sm_hosting.spec.arn import arn_parts, is_arn
 
 #: Seconds after which what SageMaker does not see is taken as absent.
 CONSISTENT_AFTER = 20
@@ -39,6 +40,46 @@ class SageMakerHostingHook(SharedClients):
     def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         """Return DescribeEndpoint's answer, or None when there is none of that name."""
         return self._described(self.conn.describe_endpoint, EndpointName=name)
+
+    def find_production_variant(self, endpoint_name: str, variant_name: str) -> dict[str, Any]:
+        """Return a variant of an endpoint as DescribeEndpoint describes it.
+
+        :raises NotFoundError: When there is no such endpoint, or no such variant; it names those that there are.
+        """
+        described = self.describe_endpoint(endpoint_name)
+        if described is None:
+            raise NotFoundError(f"There is no endpoint {endpoint_name!r} in {self.conn_region_name}.")
+        variants: list[dict[str, Any]] = described.get("ProductionVariants") or []
+        for variant in variants:
+            if variant["VariantName"] == variant_name:
+                return variant
+        names = ", ".join(variant["VariantName"] for variant in variants) or "none yet"
+        raise NotFoundError(
+            f"Endpoint {endpoint_name} has no production variant {variant_name!r}; it has: {names}."
+        )
+
+    def check_arns(self, given: Mapping[str, Any]) -> None:
+        """Hold the ARNs among what was given against this connection's Region and account.
+
+        SageMaker takes names, which it looks up in the caller's own account and Region. The account is asked for
+        (``sts:GetCallerIdentity``) only when an ARN was given.
+
+        :param given: Names and ARNs, by the field that they stand in.
+        :raises InvalidSpecError: When one is of another Region or account.
+        """
+        for where, value in given.items():
+            parts = arn_parts(value) if is_arn(value) else {}
+            if not parts:
+                continue
+            own = {"partition": self.conn_partition, "Region": self.conn_region_name}
+            if all(parts[what.lower()] == ours for what, ours in own.items()):
+                own["account"] = self.account_id
+            for what, ours in own.items():
+                if parts[what.lower()] != ours:
+                    raise InvalidSpecError(
+                        f"{where} is {value}, of {what} {parts[what.lower()]}, and the connection is of {what} {ours}; "
+                        "allowed: what lies in the connection's own account and Region."
+                    )
 
     def tags(self, arn: str) -> dict[str, str]:
         """Return a resource's tags (``sagemaker:ListTags``)."""

@@ -8,6 +8,7 @@ call. Here they are checked before it.
 from __future__ import annotations
 
 import gc
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -199,6 +200,11 @@ def _must_be(text: str, *types: type, but_not: type | None = None) -> Any:
     return problem
 
 
+def _number_problem(value: Any) -> str | None:
+    right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return None if right else "Member must be a number"
+
+
 def _timestamp_problem(value: Any) -> str | None:
     try:
         parse_to_aware_datetime(value)
@@ -215,7 +221,7 @@ _TYPE_PROBLEMS = {
     "string": _must_be("a string", str),
     "integer": _must_be("an integer", int, but_not=bool),
     "long": _must_be("an integer", int, but_not=bool),
-    "float": _must_be("a number", int, float, but_not=bool),
-    "double": _must_be("a number", int, float, but_not=bool),
+    "float": _number_problem,
+    "double": _number_problem,
     "boolean": _must_be("true or false", bool),
 }

@@ -11,12 +11,16 @@ from airflow.sdk import BaseOperator
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.operators.retries import RETRIES
+from airflow_sm_hosting.spec.rules import MAX_TAGS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 #: Key of the second XCom, beside ``return_value``.
 DETAILS = "details"
+
+#: Tags that a user may give to what carries two of ours: the package's mark, and the digest of the content.
+MOST_TAGS = MAX_TAGS - 2
 
 
 class SageMakerHostingBaseOperator(AwsParameters, BaseOperator):

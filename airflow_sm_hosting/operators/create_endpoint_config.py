@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
-from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.container import check_member_names
-from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config, endpoint_config_request
-from airflow_sm_hosting.spec.rules import (
-    as_list,
-    as_string,
-    as_tags,
-    check_boolean,
-    check_name,
-    is_rendered_later,
+from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.endpoint_config import (
+    check_endpoint_config,
+    endpoint_config_request,
+    models_of_variants,
+    with_model_names,
 )
+from airflow_sm_hosting.spec.rules import as_list, as_string, as_tags, check_boolean, check_name, check_tags
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +31,8 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
 
     :param endpoint_config_name: Name of the config; ``-<10 hex digits of the content>`` is added. (templated)
     :param production_variants: 1 to 10 :class:`~airflow_sm_hosting.InstanceProductionVariant`, or one
-        :class:`~airflow_sm_hosting.ServerlessProductionVariant`; dicts in the AWS shape are taken too. (templated)
+        :class:`~airflow_sm_hosting.ServerlessProductionVariant`; dicts in the AWS shape are taken too. Models that something else made
+        are taken by name or ARN. (templated)
     :param shadow_production_variants: One variant that gets a copy of the traffic, beside exactly one production variant. (templated)
     :param kms_key_id: Key of the instances' storage volumes, as id, alias or ARN. (templated)
     :param data_capture_config: ``DataCaptureConfig`` of the AWS shape. (templated)
@@ -88,14 +86,15 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         where = "CreateEndpointConfigOperator"
         check_name(f"{where}: endpoint_config_name", endpoint_config_name)
         check_boolean(f"{where}: unique_name", unique_name)
-        if isinstance(extra_members, dict) and not is_rendered_later(extra_members):
-            check_member_names(f"{where}: extra_members", extra_members)
+        check_tags(f"{where}: tags", tags, most=MOST_TAGS)
         check_endpoint_config(
             production_variants=production_variants,
             shadow_production_variants=shadow_production_variants,
-            DataCaptureConfig=data_capture_config,
-            AsyncInferenceConfig=async_inference_config,
-            ExplainerConfig=explainer_config,
+            kms_key_id=kms_key_id,
+            data_capture_config=data_capture_config,
+            async_inference_config=async_inference_config,
+            explainer_config=explainer_config,
+            extra_members=extra_members,
         )
         super().__init__(**kwargs)
         self.endpoint_config_name = endpoint_config_name
@@ -111,32 +110,51 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Name the content, and create it if it is not there."""
+        from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.operators.immutable import ENDPOINT_CONFIG, make_once
 
         variants = as_list("production_variants", self.production_variants)
-        shadows = as_list("shadow_production_variants", self.shadow_production_variants) or None
+        shadows = self.shadow_production_variants
+        if shadows is not None:
+            shadows = as_list("shadow_production_variants", shadows)
+        options = {
+            "kms_key_id": self.kms_key_id,
+            "data_capture_config": self.data_capture_config,
+            "async_inference_config": self.async_inference_config,
+            "explainer_config": self.explainer_config,
+        }
         check_name("endpoint_config_name", as_string("endpoint_config_name", self.endpoint_config_name))
         check_endpoint_config(
             production_variants=variants,
             shadow_production_variants=shadows,
-            DataCaptureConfig=self.data_capture_config,
-            AsyncInferenceConfig=self.async_inference_config,
-            ExplainerConfig=self.explainer_config,
+            extra_members=self.extra_members,
+            **options,
+        )
+        tags = as_tags("tags", self.tags, most=MOST_TAGS)
+        request = endpoint_config_request(
+            production_variants=with_model_names("production_variants", variants),
+            shadow_production_variants=None
+            if shadows is None
+            else with_model_names("shadow_production_variants", shadows),
+            **options,
+            **(self.extra_members or {}),
+        )
+        prepared(
+            "sagemaker", "CreateEndpointConfig", {"EndpointConfigName": self.endpoint_config_name, **request}
+        )
+        hook = self.sagemaker_hook
+        hook.check_arns(
+            {
+                **models_of_variants("production_variants", variants),
+                **models_of_variants("shadow_production_variants", shadows or []),
+            }
         )
         made = make_once(
-            self.sagemaker_hook,
+            hook,
             ENDPOINT_CONFIG,
             self.endpoint_config_name,
-            endpoint_config_request(
-                production_variants=variants,
-                shadow_production_variants=shadows,
-                kms_key_id=self.kms_key_id,
-                data_capture_config=self.data_capture_config,
-                async_inference_config=self.async_inference_config,
-                explainer_config=self.explainer_config,
-                **(self.extra_members or {}),
-            ),
-            tags=as_tags("tags", self.tags),
+            request,
+            tags=tags,
             unique_name=self.unique_name,
         )
         self.tell_details(context, {"endpoint_config_arn": made.arn, "created": made.created})

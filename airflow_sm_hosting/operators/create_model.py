@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
-from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.container import ContainerDefinition
 from airflow_sm_hosting.spec.model import check_model, model_request
 from airflow_sm_hosting.spec.reference import kind_of
@@ -17,7 +17,8 @@ from airflow_sm_hosting.spec.rules import (
     as_tags,
     check_boolean,
     check_model_name,
-    check_text,
+    check_role,
+    check_tags,
 )
 from airflow_sm_hosting.spec.secret import HidesEnvironments, hide_environments, reveal_environments
 
@@ -85,6 +86,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     ) -> None:
         check_model_name("CreateModelOperator: model_name", model_name)
         check_boolean("CreateModelOperator: unique_name", unique_name)
+        check_role("CreateModelOperator: execution_role", execution_role)
+        check_tags("CreateModelOperator: tags", tags, most=MOST_TAGS)
         if enable_network_isolation is not None:
             check_boolean("CreateModelOperator: enable_network_isolation", enable_network_isolation)
         check_model(
@@ -114,8 +117,10 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.operators.immutable import MODEL, make_once
 
         containers = reveal_environments(as_list("containers", self.containers))
-        subnets = as_list("subnets", self.subnets) or None
-        security_group_ids = as_list("security_group_ids", self.security_group_ids) or None
+        subnets, security_group_ids = (
+            None if ids is None else as_list(field, ids)
+            for field, ids in (("subnets", self.subnets), ("security_group_ids", self.security_group_ids))
+        )
         check_model_name("model_name", as_string("model_name", self.model_name))
         check_model(
             containers=containers,
@@ -133,12 +138,14 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             "inference_execution_mode": self.inference_execution_mode,
         }
         role = None if self.execution_role in (None, "") else as_string("execution_role", self.execution_role)
-        tags = as_tags("tags", self.tags)
+        tags = as_tags("tags", self.tags, most=MOST_TAGS)
         self._check_before_asking(containers, role, tags, options)
 
-        resolver = ReferenceResolver(ecr=self.ecr_hook, s3=lambda: self.model_data_hook)
-        completed = [resolver.container(container) for container in containers]
         hook = self.sagemaker_hook
+        resolver = ReferenceResolver(
+            ecr=self.ecr_hook, s3=lambda: self.model_data_hook, region=lambda: hook.conn_region_name
+        )
+        completed = [resolver.container(container) for container in containers]
         made = make_once(
             hook,
             MODEL,
@@ -173,8 +180,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.hooks.sagemaker import tag_list
 
-        if role and not role.startswith("arn:"):
-            check_text("execution_role", role, pattern=r"[\w+=,.@/-]{1,576}", allowed="a role's name or ARN")
+        check_role("execution_role", role)
         known = [
             {name: value for name, value in container.items() if kind_of(value) is None}
             for container in containers

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.status import is_transitional
 from airflow_sm_hosting.exceptions import ConflictError, DeploymentFailedError, DeploymentTimeoutError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.rules import as_boolean, as_seconds, as_string, check_name, check_number
+from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
+from airflow_sm_hosting.spec.rules import as_boolean, as_seconds, check_number, is_rendered_later
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
@@ -35,12 +37,12 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         :ref:`howto/operator:DeleteEndpointOperator`, and
         https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
-    :param endpoint_name: Name of the endpoint. (templated)
+    :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param delete_endpoint_config: Whether the config that it is on is deleted too (default: False). (templated)
     :param delete_models: Whether that config's models are deleted too (default: False). (templated)
     :param adopt: Whether an endpoint that our tags do not mark as ours may be deleted (default: False). (templated)
     :param poll_interval: Seconds between two looks, 0.1 or more (default: 10).
-    :param timeout: Time budget in seconds (default: 3600). (templated)
+    :param timeout: Time budget in seconds, or as a timedelta, 1 or more (default: 3600). (templated)
     :raises ConflictError: When the endpoint is not ours.
     :raises DeploymentTimeoutError: When the time budget ended first.
     :raises DeploymentFailedError: When the endpoint cannot be described, e.g. for want of a permission.
@@ -63,11 +65,13 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         delete_models: bool | str = False,
         adopt: bool | str = False,
         poll_interval: float = 10,
-        timeout: float | str = 3600,
+        timeout: float | timedelta | str = 3600,
         **kwargs: Any,
     ) -> None:
-        check_name("DeleteEndpointOperator: endpoint_name", endpoint_name)
+        check_resource("DeleteEndpointOperator: endpoint_name", endpoint_name, ENDPOINT)
         check_number("DeleteEndpointOperator: poll_interval", poll_interval, low=0.1)
+        if not is_rendered_later(timeout):
+            as_seconds("DeleteEndpointOperator: timeout", timeout, 1)
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.delete_endpoint_config = delete_endpoint_config
@@ -80,13 +84,13 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         """Find out what it is made of, delete it, wait for its end, then delete the rest."""
         from airflow_sm_hosting.deployment.awaited import Until
 
-        name = as_string("endpoint_name", self.endpoint_name)
-        check_name("endpoint_name", name)
+        name = self.resource_name("endpoint_name", ENDPOINT)
         with_config = as_boolean("delete_endpoint_config", self.delete_endpoint_config)
         with_models = as_boolean("delete_models", self.delete_models)
         adopt = as_boolean("adopt", self.adopt)
         started = time.time()
         deadline = started + as_seconds("timeout", self.timeout, 1)
+        self.check_arns("endpoint_name")
         hook = self.sagemaker_hook
 
         described = hook.describe_endpoint(name)

@@ -21,18 +21,17 @@ from airflow_sm_hosting.exceptions import (
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource, resource_name
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import auto_rollback, completed, longest_seconds
 from airflow_sm_hosting.spec.rules import (
     as_boolean,
     as_list,
     as_seconds,
-    as_string,
     as_tags,
-    check_name,
     check_number,
     check_one_of,
-    check_seconds,
+    check_tags,
     invalid,
     is_rendered_later,
 )
@@ -80,8 +79,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         :ref:`howto/operator:DeployEndpointOperator`, and the API:
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 
-    :param endpoint_name: Name of the endpoint. (templated)
-    :param endpoint_config_name: The endpoint config that is to serve. (templated)
+    :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
+    :param endpoint_config_name: The endpoint config that is to serve, by name or ARN. (templated)
     :param rollout: How traffic moves in an update: :class:`~airflow_sm_hosting.AllAtOnce`, :class:`~airflow_sm_hosting.Canary`,
         :class:`~airflow_sm_hosting.Linear`, :class:`~airflow_sm_hosting.Rolling`, or a ``DeploymentConfig`` of the AWS shape
         (default: AWS's, all at once). (templated)
@@ -168,9 +167,11 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         **kwargs: Any,
     ) -> None:
         where = type(self).__name__
-        check_name(f"{where}: endpoint_name", endpoint_name)
+        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
         if endpoint_config_name is not None or not self.rolls_back:
-            check_name(f"{where}: endpoint_config_name", endpoint_config_name)
+            check_resource(f"{where}: endpoint_config_name", endpoint_config_name, ENDPOINT_CONFIG)
+        auto_rollback(where, auto_rollback_alarms)
+        check_tags(f"{where}: tags", tags)
         check_one_of(f"{where}: retain_variant_properties", retain_variant_properties, ("auto", True, False))
         if rollout is not None and not is_rendered_later(rollout) and not isinstance(rollout, dict):
             raise InvalidSpecError(
@@ -192,10 +193,13 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                 raise InvalidSpecError(
                     f"{where}: {name} is a {type(value).__name__}; allowed: a list of {noun}."
                 )
+        for name in fallback_endpoint_config_names or ():
+            if not is_rendered_later(fallback_endpoint_config_names):
+                check_resource(f"{where}: fallback_endpoint_config_names", name, ENDPOINT_CONFIG)
         if isinstance(poll_interval, int | float):
             check_number(f"{where}: poll_interval", poll_interval, low=SHORTEST_POLL_INTERVAL)
-        if isinstance(timeout, int | timedelta):
-            check_seconds(f"{where}: timeout", timeout, 1, MAX_TIMEOUT)
+        if isinstance(timeout, int | float | timedelta):
+            as_seconds(f"{where}: timeout", timeout, 1, MAX_TIMEOUT)
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.endpoint_config_name = endpoint_config_name
@@ -219,8 +223,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         """Describe, decide, act, wait, verify; again if something else was in the way."""
         from airflow_sm_hosting.hooks.endpoint_deployment import Progress
 
-        check_name("endpoint_name", as_string("endpoint_name", self.endpoint_name))
         self._check_before_asking(self._deployment(context))
+        self.check_arns("endpoint_name", "endpoint_config_name")
         now = time.time()
         progress = Progress(started_at=now, deadline=now + self._budget(), rolling_back=self.rolls_back)
         return self._proceed(context, progress)
@@ -300,17 +304,17 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         """Return what is wrong with the endpoint's answer; None when nothing is."""
         from airflow_sm_hosting.hooks.invocation import compare, invoke
 
-        test = self.smoke_test
+        test, name = self.smoke_test, self.resource_name("endpoint_name", ENDPOINT)
         try:
             answer = invoke(
                 self.runtime_hook,
-                self.endpoint_name,
+                name,
                 test["Body"],
                 content_type=test.get("ContentType"),
                 accept=test.get("Accept"),
                 target_variant=test.get("TargetVariant"),
             )
-            compare(self.endpoint_name, answer.content, test.get("Expect"))
+            compare(name, answer.content, test.get("Expect"))
         except InvocationError as error:
             return str(error)
         self.log.info("The smoke test was answered rightly by variant %s", answer.variant)
@@ -333,7 +337,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         if ended:
             from airflow_sm_hosting.hooks.failure_report import failure_report
 
-            notes.append(failure_report(self, self.endpoint_name, str(progress.target), reason))
+            name = self.resource_name("endpoint_name", ENDPOINT)
+            notes.append(failure_report(self, name, str(progress.target), reason))
         if progress.unfinished:
             notes.append(self._put_in_order(context, progress) if ended else IS_PUT_BACK_LATER)
         return self._fail(context, progress, sighting, " ".join(note for note in notes if note))
@@ -389,10 +394,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return EndpointDeployer(self._deployment(context), self)
 
     def _fallbacks(self) -> list[str]:
-        names = as_list("fallback_endpoint_config_names", self.fallback_endpoint_config_names)
-        for name in names:
-            check_name("fallback_endpoint_config_names", name)
-        return names
+        field = "fallback_endpoint_config_names"
+        return [resource_name(field, name, ENDPOINT_CONFIG) for name in as_list(field, getattr(self, field))]
 
     def _deployment(self, context: Context) -> Deployment:
         from airflow_sm_hosting.hooks.endpoint_deployment import Deployment
@@ -401,7 +404,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         # A run that an asset event started has no logical date; when it was due is there in every kind of run.
         due = getattr(context.get("dag_run"), "run_after", None)
         return Deployment(
-            endpoint_name=self.endpoint_name,
+            endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
             endpoint_config_name=self._wanted_config(),
             fallbacks=self._fallbacks(),
             deployment_config=self._deployment_config(),
@@ -416,9 +419,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         )
 
     def _wanted_config(self) -> str | None:
-        name = as_string("endpoint_config_name", self.endpoint_config_name)
-        check_name("endpoint_config_name", name)
-        return name
+        return self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)
 
     def _check_before_asking(self, deployment: Deployment) -> None:
         """Hold the update that may come against the service's model, before the first call."""
@@ -462,7 +463,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
     def _succeed(self, context: Context, progress: Progress, found: Mapping[str, Any]) -> str:
         self._tell(context, progress, found, progress.target)
-        return self.endpoint_name
+        return self.resource_name("endpoint_name", ENDPOINT)
 
     def _fail(self, context: Context, progress: Progress, sighting: Sighting, note: str) -> NoReturn:
         serving = sighting.described.get("EndpointConfigName")
@@ -504,5 +505,5 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                 context,
                 partition=hook.conn_partition,
                 region=hook.conn_region_name,
-                endpoint_name=self.endpoint_name,
+                endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
             )

@@ -111,13 +111,16 @@ def make_once(
             return Made(name, answer[kind.arn_member], created=True)
 
     arn = described[kind.arn_member]
+    members = set(input_shape("sagemaker", kind.operation).members) - {kind.name_member}
+    different = [*differences(typed, described), *unwanted(typed, described, members)]
+    if unique_name and not tags and not different:
+        # The name carries the digest, and there is no tag to reconcile: ListTags would tell nothing new.
+        log.info("The %s %s exists with this content; nothing to do", kind.noun, name)
+        return Made(name, arn, created=False)
     found = hook.tags(arn)
-    different = []
-    if found.get(CONTENT_DIGEST) != digest:
-        different = differences(typed, described)
-        # An exact name that something else made, or that we made of other content.
-        members = set(input_shape("sagemaker", kind.operation).members) - {kind.name_member}
-        different += unwanted(typed, described, members)
+    if found.get(CONTENT_DIGEST) == digest:
+        # We made it of this very request; the differences are only in how AWS describes it.
+        different = []
     if found.get(CONTENT_DIGEST, digest) != digest and not different:
         different = ["what lies behind it (image tag, model data) has changed since it was made"]
     if different:

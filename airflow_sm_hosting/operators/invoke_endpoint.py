@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.rules import as_boolean, as_string, check_name, present
+from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
+from airflow_sm_hosting.spec.rules import as_boolean, check_name, present
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,7 +30,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         :ref:`howto/operator:InvokeEndpointOperator`, and the API:
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 
-    :param endpoint_name: Name of the endpoint. (templated)
+    :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param body: The request: a string or bytes as they are, anything else as JSON; 6291456 bytes at most. (templated)
     :param content_type: MIME type of the request (default: ``application/json``). (templated)
     :param accept: MIME type wanted of the answer (default: the container's). (templated)
@@ -64,7 +65,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         push_response: bool = False,
         **kwargs: Any,
     ) -> None:
-        check_name("InvokeEndpointOperator: endpoint_name", endpoint_name)
+        check_resource("InvokeEndpointOperator: endpoint_name", endpoint_name, ENDPOINT)
         if target_variant is not None:
             check_name("InvokeEndpointOperator: target_variant", target_variant)
         super().__init__(**kwargs)
@@ -82,8 +83,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
 
         from airflow_sm_hosting.hooks.errors import error_code, error_message
 
-        name = as_string("endpoint_name", self.endpoint_name)
-        check_name("endpoint_name", name)
+        name = self.resource_name("endpoint_name", ENDPOINT)
         variant = None if self.target_variant in ("", "None") else self.target_variant
         if variant is not None:
             check_name("target_variant", variant)
@@ -98,6 +98,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
             Accept=self.accept,
             TargetVariant=variant,
         )
+        self.check_arns("endpoint_name")
         try:
             answer = self.runtime_hook.conn.invoke_endpoint(**request)
         except ClientError as error:

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
-from airflow_sm_hosting.spec.rules import as_string, check_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,8 +32,8 @@ class PlanDeploymentOperator(DeployEndpointOperator):
         """Describe and decide."""
         from airflow_sm_hosting.hooks.endpoint_deployment import Progress
 
-        check_name("endpoint_name", as_string("endpoint_name", self.endpoint_name))
         self._check_before_asking(self._deployment(context))
+        self.check_arns("endpoint_name", "endpoint_config_name")
         self._persist_links(context, self.sagemaker_hook)
         now = time.time()
         plan = self._deployer(context).plan(Progress(started_at=now, deadline=now))

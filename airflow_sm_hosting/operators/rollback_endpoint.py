@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
-from airflow_sm_hosting.spec.rules import as_string, check_name
 
 
 class RollbackEndpointOperator(DeployEndpointOperator):
@@ -44,6 +43,4 @@ class RollbackEndpointOperator(DeployEndpointOperator):
     def _wanted_config(self) -> str | None:
         if self.endpoint_config_name in (None, "", "None"):
             return None
-        name = as_string("endpoint_config_name", self.endpoint_config_name)
-        check_name("endpoint_config_name", name)
-        return name
+        return super()._wanted_config()

@@ -14,7 +14,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow_sm_hosting.exceptions import DeploymentFailedError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.links import EndpointLink
-from airflow_sm_hosting.spec.rules import as_string, check_name
+from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,8 +34,8 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         :ref:`howto/sensor:EndpointInServiceSensor`, and the API:
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 
-    :param endpoint_name: Name of the endpoint. (templated)
-    :param endpoint_config_name: The config that must serve (default: whichever). (templated)
+    :param endpoint_name: Name of the endpoint, or its ARN. (templated)
+    :param endpoint_config_name: The config that must serve, by name or ARN (default: whichever). (templated)
     :param deferrable: Whether it waits in the triggerer (default: ``[operators] default_deferrable``).
     :param poke_interval: Seconds, or a timedelta, between two looks (default: 30).
     :param timeout: Time budget in seconds, or as a timedelta (default: Airflow's ``[sensors] default_timeout``, 7 days).
@@ -64,9 +64,10 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        check_name("EndpointInServiceSensor: endpoint_name", endpoint_name)
+        where = type(self).__name__
+        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
         if endpoint_config_name is not None:
-            check_name("EndpointInServiceSensor: endpoint_config_name", endpoint_config_name)
+            check_resource(f"{where}: endpoint_config_name", endpoint_config_name, ENDPOINT_CONFIG)
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.endpoint_name = endpoint_name
         self.endpoint_config_name = endpoint_config_name
@@ -79,14 +80,15 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in this process, or give the wait to the triggerer."""
-        self._awaited()  # checks the names, before the first call
+        awaited = self._awaited()  # checks the names, before the first call
+        self.check_arns("endpoint_name", "endpoint_config_name")
         hook = self.sagemaker_hook
         for link in self.operator_extra_links:
             link.persist(
                 context,
                 partition=hook.conn_partition,
                 region=hook.conn_region_name,
-                endpoint_name=as_string("endpoint_name", self.endpoint_name),
+                endpoint_name=awaited.endpoint_name,
             )
         if not self.deferrable:
             return super().execute(context)
@@ -95,7 +97,7 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         now = time.time()
         self.defer(
             trigger=EndpointTrigger(
-                awaited=self._awaited().serialize(),
+                awaited=awaited.serialize(),
                 deadline=now + self.timeout,
                 started_at=now,
                 poll_interval=self.poke_interval,
@@ -132,11 +134,10 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
     def _awaited(self) -> Awaited:
         from airflow_sm_hosting.deployment.awaited import Awaited, Until
 
-        config = None if self.endpoint_config_name in ("", "None") else self.endpoint_config_name
-        check_name("endpoint_name", as_string("endpoint_name", self.endpoint_name))
-        if config is not None:
-            check_name("endpoint_config_name", config)
-        return Awaited(Until.IN_SERVICE, self.endpoint_name, config)
+        config = None
+        if self.endpoint_config_name not in (None, "", "None"):
+            config = self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)
+        return Awaited(Until.IN_SERVICE, self.resource_name("endpoint_name", ENDPOINT), config)
 
     def _conclude(self, sighting: Sighting) -> None:
         if sighting.outcome == "timed_out":

@@ -10,6 +10,7 @@ from airflow_sm_hosting.spec.rules import (
     check_environment,
     check_name,
     check_one_of,
+    check_structure,
     check_text,
     invalid,
     is_rendered_later,
@@ -21,7 +22,10 @@ REPOSITORY_PATTERN = r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?
 TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
 BUCKET_PATTERN = r"[a-zA-Z0-9.\-_]{3,255}|arn:aws[a-z\-]*:s3[a-z\-]*:.+"
+REGION_PATTERN = r"[a-z]{2,}(-[a-z]+)+-\d+"
 PLATFORMS = ("linux/amd64", "linux/arm64")
+MODES = ("SingleModel", "MultiModel")  # ContainerDefinition, Mode
+MAX_ADDITIONAL_DATA_SOURCES = 5  # ContainerDefinition, AdditionalModelDataSources
 
 
 class ContainerImage:
@@ -84,9 +88,11 @@ class ContainerImage:
             model's name, and is what is sent. (templated)
         :param digest: ``sha256:…``, in place of a tag. (templated)
         :param registry_id: Account of the registry (default: the connection's). (templated)
-        :param region_name: Region of the registry (default: the connection's; SageMaker takes images of the model's
-            own Region only). (templated)
+        :param region_name: Region of the registry (default: the connection's). SageMaker wants the image in the model's own Region
+            (ContainerDefinition documentation); another one is a warning when the task runs. (templated)
         :raises InvalidSpecError: When a literal value can never work.
+
+        .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
         """
         where = "ContainerImage.from_ecr_repository"
         check_text(
@@ -115,6 +121,13 @@ class ContainerImage:
                 registry_id,
                 pattern=r"\d{12}",
                 allowed="an account of 12 digits, as a string",
+            )
+        if region_name is not None:
+            check_text(
+                f"{where}: region_name",
+                region_name,
+                pattern=REGION_PATTERN,
+                allowed="a Region's name, e.g. 'eu-west-1'",
             )
         return Reference(
             "EcrImage",
@@ -179,7 +192,7 @@ class ModelData:
         """Return the artifact ``s3://bucket/key``, a gzipped tar archive.
 
         :param bucket_name: The bucket. (templated)
-        :param object_key: The object's key, ending ``.tar.gz``. (templated)
+        :param object_key: The object's key; AWS documents one that ends with ``.tar.gz``. (templated)
         :raises InvalidSpecError: When a literal value can never work.
         """
         check_text(
@@ -189,10 +202,12 @@ class ModelData:
             allowed="a bucket's name",
         )
         if not is_rendered_later(object_key) and (
-            not isinstance(object_key, str) or not object_key.strip("/") or object_key.startswith("/")
+            not isinstance(object_key, str) or not object_key or object_key[0] == "/" or object_key[-1] == "/"
         ):
             raise invalid(
-                "ModelData.from_bucket: object_key", object_key, "an object's key, without a leading '/'"
+                "ModelData.from_bucket: object_key",
+                object_key,
+                "an object's key, without a leading '/'; what ends with '/' goes into ModelData.from_prefix(…)",
             )
         return Reference("S3Object", Bucket=bucket_name, Key=object_key)
 
@@ -218,15 +233,18 @@ class ModelData:
 class ContainerDefinition(dict[str, Any]):
     """A container of a model, in the shape of the ``ContainerDefinition`` of CreateModel.
 
-    :param image: The image: a URI, the output of a ``BuildImageOperator``, or a :class:`ContainerImage`. (templated)
-    :param model_data: The artifact: an ``s3://`` or ``https://`` URL (one that ends with ``/`` is an uncompressed prefix), the output of
-        an ``UploadModelDataOperator``, or a :class:`ModelData` (default: none). (templated)
+    :param image: The image: a URI, the output of a ``BuildImageOperator``, or a :class:`ContainerImage`; None only with
+        ``ModelPackageName=…``. (templated)
+    :param model_data: The artifact: an ``s3://`` or ``https://`` URL of S3 (one that ends with ``/`` is an uncompressed prefix, or with
+        ``mode="MultiModel"`` the prefix of the archives), the output of an ``UploadModelDataOperator``, a :class:`ModelData`, or a dict in
+        the shape of ``ModelDataSource`` (default: none). (templated)
     :param environment: Environment variables, 100 at most, keys and values of 1024 characters. Shown as ``***`` wherever Airflow
         shows fields; but a literal stands readable in the DAG's source, so let the container read secrets from Secrets
         Manager by an ARN given here. (templated)
     :param container_hostname: DNS name of the container; in a pipeline all containers have one or none. (templated)
     :param mode: ``SingleModel`` (AWS's default) or ``MultiModel``.
-    :param members: Further members of the AWS shape as they are, e.g. ``ImageConfig={…}``, ``MultiModelConfig={…}``.
+    :param members: Further members of the AWS shape as they are: ``AdditionalModelDataSources=[…]`` (5 at most), ``ImageConfig={…}`` (a
+        private registry), ``ModelPackageName="…"``, ``MultiModelConfig={…}`` and whatever AWS adds.
     :raises InvalidSpecError: When a literal value can never work.
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
@@ -235,30 +253,105 @@ class ContainerDefinition(dict[str, Any]):
     def __init__(
         self,
         *,
-        image: Any,
+        image: Any = None,
         model_data: Any = None,
         environment: Any = None,
         container_hostname: Any = None,
         mode: Any = None,
         **members: Any,
     ) -> None:
-        check_image("ContainerDefinition: image", image)
-        check_model_data("ContainerDefinition: model_data", model_data)
-        check_environment("ContainerDefinition: environment", environment)
+        where = "ContainerDefinition"
+        check_member_names(where, members, CONTAINER_PARAMETERS)
+        if image is not None or "ModelPackageName" not in members:
+            check_image(f"{where}: image", image)
+        check_model_data(f"{where}: model_data", model_data)
+        check_environment(f"{where}: environment", environment)
         if container_hostname is not None:
-            check_name("ContainerDefinition: container_hostname", container_hostname)
+            check_name(f"{where}: container_hostname", container_hostname)
         if mode is not None:
-            check_one_of("ContainerDefinition: mode", mode, ("SingleModel", "MultiModel"))
-        check_member_names("ContainerDefinition", members)
-        super().__init__(
-            present(
-                ContainerHostname=container_hostname,
-                Image=image,
-                Mode=mode,
-                ModelDataUrl=model_data,
-                Environment=environment,
-                **members,
-            )
+            check_one_of(f"{where}: mode", mode, MODES)
+        in_aws_shape = isinstance(model_data, dict) and kind_of(model_data) is None
+        if in_aws_shape and "ModelDataSource" in members:
+            raise InvalidSpecError(f"{where} has model_data and ModelDataSource; allowed: one of them.")
+        container = present(
+            ContainerHostname=container_hostname,
+            Image=image,
+            Mode=mode,
+            ModelDataUrl=None if in_aws_shape else model_data,
+            ModelDataSource=model_data if in_aws_shape else None,
+            Environment=environment,
+        )
+        container |= members
+        check_container_members(where, container)
+        super().__init__(container)
+
+
+#: Members of ContainerDefinition that have a parameter.
+CONTAINER_PARAMETERS = {
+    "ContainerHostname": "container_hostname",
+    "Image": "image",
+    "Mode": "mode",
+    "ModelDataUrl": "model_data",
+    "Environment": "environment",
+}
+
+
+def check_container_members(where: str, container: dict[str, Any]) -> None:
+    """Check what the members of a container must be to each other, and those that no parameter of ours stands for.
+
+    :raises InvalidSpecError: When AWS would refuse it (ContainerDefinition documentation).
+    """
+    mode, source = container.get("Mode"), container.get("ModelDataSource")
+    if mode is not None:
+        check_one_of(f"{where}: Mode", mode, MODES)
+    if container.get("ContainerHostname") is not None:
+        check_name(f"{where}: ContainerHostname", container["ContainerHostname"])
+    if source is not None and container.get("ModelDataUrl") is not None:
+        raise InvalidSpecError(f"{where} has both ModelDataUrl and ModelDataSource; allowed: one of them.")
+    if source is not None and mode == "MultiModel":
+        raise InvalidSpecError(
+            f"{where} has ModelDataSource and Mode 'MultiModel'; allowed: model_data='s3://bucket/prefix/' with MultiModel."
+        )
+    check_data_source(f"{where}: ModelDataSource", source)
+    for member in ("ImageConfig", "MultiModelConfig"):
+        check_structure(f"{where}: {member}", container.get(member))
+    additional = container.get("AdditionalModelDataSources")
+    if additional is None or is_rendered_later(additional):
+        return
+    if not isinstance(additional, list | tuple) or len(additional) > MAX_ADDITIONAL_DATA_SOURCES:
+        raise InvalidSpecError(
+            f"{where}: AdditionalModelDataSources is a {type(additional).__name__}"
+            + (f" of {len(additional)}" if isinstance(additional, list | tuple) else "")
+            + f"; allowed: a list of {MAX_ADDITIONAL_DATA_SOURCES} AdditionalModelDataSource at most."
+        )
+    for index, one in enumerate(additional):
+        check_data_source(f"{where}: AdditionalModelDataSources[{index}]", one)
+
+
+def check_data_source(where: str, source: Any) -> None:
+    """Check a ``ModelDataSource``, or the part of an ``AdditionalModelDataSource`` that is like one.
+
+    .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3ModelDataSource.html
+    """
+    check_structure(where, source)
+    if source is None or is_rendered_later(source):
+        return
+    place = source.get("S3DataSource")
+    check_structure(f"{where}.S3DataSource", place)
+    if not isinstance(place, dict):
+        return
+    uri, data_type = place.get("S3Uri"), place.get("S3DataType")
+    if uri is not None:
+        check_url(f"{where}.S3DataSource.S3Uri", uri)
+    if is_rendered_later(uri) or is_rendered_later(data_type) or not isinstance(uri, str):
+        return
+    if data_type == "S3Prefix" and not uri.endswith("/"):
+        raise invalid(
+            f"{where}.S3DataSource.S3Uri", uri, "with S3DataType 'S3Prefix' a prefix that ends with '/'"
+        )
+    if data_type == "S3Prefix" and place.get("CompressionType") == "Gzip":
+        raise invalid(
+            f"{where}.S3DataSource.CompressionType", "Gzip", "with S3DataType 'S3Prefix' only 'None'"
         )
 
 
@@ -284,25 +377,41 @@ def check_model_data(where: str, model_data: Any) -> None:
     if model_data is None or is_rendered_later(model_data):
         return
     if isinstance(model_data, dict):
-        if kind_of(model_data) not in ("ModelDataAsset", "S3Object", "S3Prefix"):
-            raise invalid(
-                where,
-                model_data,
-                "an s3:// or https:// URL, an UploadModelDataOperator's output, or a ModelData",
-            )
+        in_aws_shape = kind_of(model_data) is None and "S3DataSource" in model_data
+        if kind_of(model_data) not in ("ModelDataAsset", "S3Object", "S3Prefix") and not in_aws_shape:
+            raise invalid(where, model_data, MODEL_DATA_IN_WORDS)
         return
+    check_url(where, model_data)
+
+
+MODEL_DATA_IN_WORDS = "an s3:// or https:// URL of 1024 characters at most, an UploadModelDataOperator's output, a ModelData, or a ModelDataSource"
+
+
+def check_url(where: str, url: Any) -> None:
+    """Check the URL of model data (botocore, Url); what may be the signature of a presigned one is not shown."""
+    if isinstance(url, str) and url.startswith("https://") and "?" in url and not is_rendered_later(url):
+        raise invalid(
+            where,
+            f"{url.partition('?')[0]}?***",
+            "a URL without query: SageMaker reads the object with its role",
+        )
     check_text(
-        where,
-        model_data,
-        pattern=r"(https|s3)://([^/]+)/?(.*)",
-        max_length=1024,
-        allowed="an s3:// or https:// URL of 1024 characters at most, an UploadModelDataOperator's output, or a ModelData",
+        where, url, pattern=r"(https|s3)://([^/]+)/?(.*)", max_length=1024, allowed=MODEL_DATA_IN_WORDS
     )
 
 
-def check_member_names(where: str, members: dict[str, Any]) -> None:
-    """Check that further members are spelt as AWS spells them: a snake_case one would be a misspelt parameter."""
+def check_member_names(where: str, members: dict[str, Any], parameters: dict[str, str]) -> None:
+    """Check further members of an AWS shape.
+
+    :param where: Whose members they are.
+    :param members: The members. A snake_case one would be a misspelt parameter.
+    :param parameters: The members that have a parameter, with its name.
+    """
     for name in members:
+        if name in parameters:
+            raise InvalidSpecError(
+                f"{where}: {name} is given as a further member; allowed: {parameters[name]}=…."
+            )
         if not name[:1].isupper():
             raise InvalidSpecError(
                 f"{where} has no parameter {name!r}; members of the AWS shape are written as AWS writes them."

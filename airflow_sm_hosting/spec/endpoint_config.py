@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.arn import MODEL, resource_name
+from airflow_sm_hosting.spec.container import check_member_names
 from airflow_sm_hosting.spec.rules import (
-    check_instance_type_form,
+    as_number,
+    check_kms_key,
+    check_structure,
     check_unique,
     is_rendered_later,
     present,
 )
-from airflow_sm_hosting.spec.variant import ACCELERATORS_ARE_GONE
+from airflow_sm_hosting.spec.variant import check_variant
 
 MAX_VARIANTS = 10  # CreateEndpointConfig, ProductionVariants
 
-#: Members of a ProductionVariant that only instances have (developer guide, "Serverless Inference", feature exclusions).
-INSTANCE_MEMBERS = ("InstanceType", "InitialInstanceCount", "InstancePools", "VolumeSizeInGB")
+#: Members of a ProductionVariant that only instances have
+#: (https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html, how it works, and feature exclusions).
+INSTANCE_MEMBERS = (
+    "InstanceType",
+    "InitialInstanceCount",
+    "InstancePools",
+    "VolumeSizeInGB",
+    "CoreDumpConfig",
+    "EnableSSMAccess",
+    "ManagedInstanceScaling",
+    "RoutingConfig",
+    "InferenceAmiVersion",
+)
 
 #: Members of an endpoint config that a serverless variant excludes (same page).
 NOT_FOR_SERVERLESS = (
@@ -25,7 +41,21 @@ NOT_FOR_SERVERLESS = (
     "AsyncInferenceConfig",
     "ShadowProductionVariants",
     "ExplainerConfig",
+    "VpcConfig",
+    "EnableNetworkIsolation",
 )
+
+#: Members of the request that have a parameter.
+CONFIG_PARAMETERS = {
+    "EndpointConfigName": "endpoint_config_name",
+    "ProductionVariants": "production_variants",
+    "ShadowProductionVariants": "shadow_production_variants",
+    "KmsKeyId": "kms_key_id",
+    "DataCaptureConfig": "data_capture_config",
+    "AsyncInferenceConfig": "async_inference_config",
+    "ExplainerConfig": "explainer_config",
+    "Tags": "tags",
+}
 
 
 def endpoint_config_request(
@@ -41,7 +71,9 @@ def endpoint_config_request(
     """Return the request without its name and tags."""
     return present(
         ProductionVariants=list(production_variants),
-        ShadowProductionVariants=list(shadow_production_variants) if shadow_production_variants else None,
+        ShadowProductionVariants=None
+        if shadow_production_variants is None
+        else list(shadow_production_variants),
         KmsKeyId=kms_key_id,
         DataCaptureConfig=data_capture_config,
         AsyncInferenceConfig=async_inference_config,
@@ -51,12 +83,26 @@ def endpoint_config_request(
 
 
 def check_endpoint_config(
-    *, production_variants: Any, shadow_production_variants: Any = None, **members: Any
+    *,
+    production_variants: Any,
+    shadow_production_variants: Any = None,
+    kms_key_id: Any = None,
+    data_capture_config: Any = None,
+    async_inference_config: Any = None,
+    explainer_config: Any = None,
+    extra_members: Any = None,
 ) -> None:
     """Check the parameters of an endpoint config as far as they are literal.
 
     :raises InvalidSpecError: When they can never work together.
     """
+    check_kms_key("kms_key_id", kms_key_id)
+    check_structure("data_capture_config", data_capture_config)
+    check_structure("async_inference_config", async_inference_config)
+    check_structure("explainer_config", explainer_config)
+    check_structure("extra_members", extra_members)
+    extra = extra_members if isinstance(extra_members, dict) else {}
+    check_member_names("extra_members", extra, CONFIG_PARAMETERS)
     variants = _check_variants("production_variants", production_variants)
     shadows = _check_variants("shadow_production_variants", shadow_production_variants)
     if shadows is not None and variants is not None and (len(variants) != 1 or len(shadows) != 1):
@@ -68,12 +114,69 @@ def check_endpoint_config(
         "production_variants and shadow_production_variants: VariantName",
         [variant.get("VariantName") for variant in [*(variants or []), *(shadows or [])]],
     )
-    serverless = [variant for variant in variants or [] if "ServerlessConfig" in variant]
+    _check_serverless(
+        variants or [],
+        shadows or [],
+        {
+            "ShadowProductionVariants": shadow_production_variants,
+            "DataCaptureConfig": data_capture_config,
+            "AsyncInferenceConfig": async_inference_config,
+            "ExplainerConfig": explainer_config,
+            **extra,
+        },
+    )
+    if variants and all(_weighs_nothing(variant) for variant in variants):
+        warnings.warn(
+            "production_variants: every InitialVariantWeight is 0. A variant's share is its weight divided by the sum of all "
+            "(ProductionVariant documentation), which is 0 here: what SageMaker makes of it is not documented.",
+            stacklevel=3,
+        )
+
+
+def with_model_names(where: str, variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rendered variants in which models that were given by ARN stand by name, as CreateEndpointConfig takes them."""
+    named = []
+    for index, variant in enumerate(variants):
+        named.append(_named(f"{where}[{index}]", variant, "ModelName"))
+        if isinstance(variant.get("InstancePools"), list | tuple):
+            named[-1]["InstancePools"] = [
+                _named(f"{where}[{index}].InstancePools[{place}]", pool, "ModelNameOverride")
+                for place, pool in enumerate(variant["InstancePools"])
+            ]
+    return named
+
+
+def models_of_variants(where: str, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what rendered variants name as their models, names and ARNs, by where it stands."""
+    models: dict[str, Any] = {}
+    for index, variant in enumerate(variants):
+        models[f"{where}[{index}].ModelName"] = variant.get("ModelName")
+        for place, pool in enumerate(variant.get("InstancePools") or []):
+            models[f"{where}[{index}].InstancePools[{place}].ModelNameOverride"] = pool.get(
+                "ModelNameOverride"
+            )
+    return models
+
+
+def _named(where: str, holder: Mapping[str, Any], member: str) -> dict[str, Any]:
+    if holder.get(member) is None:
+        return dict(holder)
+    return {**holder, member: resource_name(f"{where}.{member}", holder[member], MODEL)}
+
+
+def _check_serverless(
+    variants: list[dict[str, Any]], shadows: list[dict[str, Any]], members: Mapping[str, Any]
+) -> None:
+    if any("ServerlessConfig" in variant for variant in shadows):
+        raise InvalidSpecError(
+            "shadow_production_variants has a serverless variant; allowed: an instance variant."
+        )
+    serverless = [variant for variant in variants if "ServerlessConfig" in variant]
     if not serverless:
         return
-    if len(variants or []) > 1:
+    if len(variants) > 1:
         raise InvalidSpecError(
-            f"production_variants has a serverless variant among {len(variants or [])}; "
+            f"production_variants has a serverless variant among {len(variants)}; "
             "allowed: one serverless variant alone, or 1 to 10 instance variants."
         )
     both = [member for member in INSTANCE_MEMBERS if member in serverless[0]]
@@ -81,12 +184,18 @@ def check_endpoint_config(
         raise InvalidSpecError(
             f"production_variants[0] has ServerlessConfig and {', '.join(both)}; allowed: either of the two kinds."
         )
-    excluded = {"ShadowProductionVariants": shadow_production_variants, **members}
     for member in NOT_FOR_SERVERLESS:
-        if excluded.get(member):
+        if members.get(member):
             raise InvalidSpecError(
                 f"{member} is given with a serverless variant; allowed: on instance variants only."
             )
+
+
+def _weighs_nothing(variant: Mapping[str, Any]) -> bool:
+    weight = variant.get("InitialVariantWeight")
+    if weight is None or is_rendered_later(weight):
+        return False
+    return as_number("InitialVariantWeight", weight, low=0) == 0
 
 
 def _check_variants(where: str, variants: Any) -> list[dict[str, Any]] | None:
@@ -100,16 +209,12 @@ def _check_variants(where: str, variants: Any) -> list[dict[str, Any]] | None:
     if not 1 <= len(variants) <= MAX_VARIANTS:
         raise InvalidSpecError(f"{where} has {len(variants)} entries; allowed: 1 to {MAX_VARIANTS}.")
     for index, variant in enumerate(variants):
-        if not isinstance(variant, dict) and not is_rendered_later(variant):
+        if isinstance(variant, dict):
+            check_variant(f"{where}[{index}]", variant)
+        elif not is_rendered_later(variant):
             raise InvalidSpecError(
                 f"{where}[{index}] is a {type(variant).__name__}; allowed: an InstanceProductionVariant, a "
                 "ServerlessProductionVariant, or a dict in the shape of ProductionVariant."
             )
-        if isinstance(variant, dict):
-            instance_type = variant.get("InstanceType")
-            if instance_type is not None:
-                check_instance_type_form(f"{where}[{index}].InstanceType", instance_type)
-            if variant.get("AcceleratorType") is not None:
-                raise InvalidSpecError(f"{where}[{index}].AcceleratorType: {ACCELERATORS_ARE_GONE}")
     known = [variant for variant in variants if isinstance(variant, dict)]
     return known if len(known) == len(variants) else None

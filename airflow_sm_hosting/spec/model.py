@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.container import check_container_members
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rules import (
     check_environment,
+    check_ids,
     check_one_of,
     check_unique,
     is_rendered_later,
@@ -16,6 +18,8 @@ from airflow_sm_hosting.spec.rules import (
 )
 
 MAX_CONTAINERS = 15  # CreateModel, Containers
+MAX_SUBNETS = 16  # VpcConfig, Subnets
+MAX_SECURITY_GROUPS = 5  # VpcConfig, SecurityGroupIds
 MAX_ENVIRONMENT_BYTES = 32 * 1024  # CreateModel documentation: all containers of a model together
 
 #: Which operator makes what a ``from_asset`` stands for.
@@ -59,12 +63,14 @@ def check_model(
     if inference_execution_mode is not None:
         check_one_of("inference_execution_mode", inference_execution_mode, ("Serial", "Direct"))
     if not is_rendered_later(subnets) and not is_rendered_later(security_group_ids):
-        if security_group_ids and not subnets:
+        if security_group_ids is not None and not subnets:
             raise InvalidSpecError("security_group_ids is given without subnets; allowed: both, or neither.")
         if subnets and not security_group_ids:
             raise InvalidSpecError(
                 "subnets is given without security_group_ids; allowed: both, or neither (VpcConfig of CreateModel)."
             )
+    check_ids("subnets", subnets, MAX_SUBNETS)
+    check_ids("security_group_ids", security_group_ids, MAX_SECURITY_GROUPS)
     if containers is None or is_rendered_later(containers):
         return
     if isinstance(containers, dict | str) or not isinstance(containers, list | tuple):
@@ -99,8 +105,7 @@ def _check_container(where: str, container: dict[str, Any]) -> None:
         container.get(member) for member in ("Image", "ModelPackageName", "InferenceSpecificationName")
     ):
         raise InvalidSpecError(f"{where} has no Image; allowed: an image, or a ModelPackageName.")
-    if container.get("ModelDataUrl") is not None and container.get("ModelDataSource") is not None:
-        raise InvalidSpecError(f"{where} has both ModelDataUrl and ModelDataSource; allowed: one of them.")
+    check_container_members(where, container)
     check_environment(f"{where}.Environment", container.get("Environment"))
 
 
@@ -127,3 +132,42 @@ def _check_pipeline(containers: list[dict[str, Any]], mode: Any) -> None:
         raise InvalidSpecError(
             f"containers: the environments have {size} bytes together; allowed: {MAX_ENVIRONMENT_BYTES}."
         )
+
+
+def not_for_serverless(containers: Any, options: Mapping[str, Any]) -> list[str]:
+    """Return what of a model serverless endpoints exclude, in words.
+
+    .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html, feature exclusions; for ``ModelDataSource``
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
+
+    :param containers: The containers.
+    :param options: ``subnets`` and ``enable_network_isolation`` of CreateModelOperator.
+    """
+    known = (
+        [one for one in containers if isinstance(one, dict)] if isinstance(containers, list | tuple) else []
+    )
+    return [
+        *(["more than one container"] if len(known) > 1 else []),
+        *(["subnets (a VPC)"] if options.get("subnets") else []),
+        *(["network isolation"] if options.get("enable_network_isolation") is True else []),
+        *(["Mode 'MultiModel'"] if any(one.get("Mode") == "MultiModel" for one in known) else []),
+        *(
+            ["ImageConfig (a private registry)"]
+            if any(_is_private(one.get("ImageConfig")) for one in known)
+            else []
+        ),
+        *(["uncompressed model data"] if any(_is_uncompressed(one) for one in known) else []),
+    ]
+
+
+def _is_private(image_config: Any) -> bool:
+    return isinstance(image_config, dict) and image_config.get("RepositoryAccessMode") == "Vpc"
+
+
+def _is_uncompressed(container: Mapping[str, Any]) -> bool:
+    """Tell whether a container's model data is sent as ``ModelDataSource``."""
+    url = container.get("ModelDataUrl")
+    is_prefix = kind_of(url) == "S3Prefix" or (isinstance(url, str) and url.endswith("/"))
+    return container.get("ModelDataSource") is not None or (
+        is_prefix and container.get("Mode") != "MultiModel"
+    )

@@ -11,6 +11,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.rules import (
     check_number,
     check_seconds,
+    check_text,
     invalid,
     is_rendered_later,
     present,
@@ -178,8 +179,16 @@ _SIZES = {
 def completed(deployment_config: Any) -> dict[str, Any]:
     """Return a rendered deployment config in the AWS shape: sizes and alarm names that Jinja made are completed.
 
-    :raises InvalidSpecError: When a rendered value is neither.
+    :raises InvalidSpecError: When a rendered value is neither, or the waits are longer than the deployment may last.
     """
+    config = _completed(deployment_config)
+    policy = config.get("BlueGreenUpdatePolicy")
+    if isinstance(policy, dict):
+        _check_execution_time("rollout", policy)
+    return config
+
+
+def _completed(deployment_config: Any) -> dict[str, Any]:
     if not isinstance(deployment_config, dict):
         raise invalid(
             "rollout", deployment_config, "AllAtOnce, Canary, Linear, Rolling, or a DeploymentConfig"
@@ -193,7 +202,7 @@ def completed(deployment_config: Any) -> dict[str, Any]:
         elif name == "Alarms" and isinstance(value, list | tuple):
             config[name] = [{"AlarmName": item} if isinstance(item, str) else item for item in value]
         else:
-            config[name] = completed(value) if isinstance(value, dict) else value
+            config[name] = _completed(value) if isinstance(value, dict) else value
     return config
 
 
@@ -209,6 +218,14 @@ def auto_rollback(where: str, alarm_names: Any) -> dict[str, Any]:
         raise InvalidSpecError(
             f"{where}: auto_rollback_alarms has {len(alarm_names)} names; allowed: 1 to {MAX_ALARMS}."
         )
+    for index, name in enumerate(alarm_names):
+        check_text(
+            f"{where}: auto_rollback_alarms[{index}]",
+            name,
+            pattern=r"(?s).+",
+            max_length=255,
+            allowed="an alarm's name of 1 to 255 characters",
+        )
     return {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]}}
 
 
@@ -223,10 +240,7 @@ def longest_seconds(deployment_config: dict[str, Any] | None) -> int | None:
     waits = int(routing.get("WaitIntervalInSeconds") or 0)
     if not waits and not policy.get("TerminationWaitInSeconds"):
         return None
-    size = routing.get("LinearStepSize") or routing.get("MaximumBatchSize") or {}
-    percent = int(size.get("Value", 50)) if size.get("Type") == "CAPACITY_PERCENT" else 10
-    steps = -(-100 // max(1, percent)) if size else 1
-    return min(28_800, steps * waits + int(policy.get("TerminationWaitInSeconds") or 0) + 3600)
+    return min(28_800, _most_waits(routing) * waits + int(policy.get("TerminationWaitInSeconds") or 0) + 3600)
 
 
 def _blue_green(
@@ -234,19 +248,61 @@ def _blue_green(
 ) -> dict[str, Any]:
     if termination_wait is not None:
         check_seconds(f"{where}: termination_wait", termination_wait, 0, 3600)
-    timeout = _execution_timeout(where, maximum_execution_timeout)
-    waits = [routing["WaitIntervalInSeconds"], seconds(termination_wait) or 0]
-    if isinstance(timeout, int) and all(isinstance(wait, int) for wait in waits):
-        check_number(
-            f"{where}: maximum_execution_timeout (more than the waits together)", timeout, above=sum(waits)
-        )
-    return {
-        "BlueGreenUpdatePolicy": present(
-            TrafficRoutingConfiguration=routing,
-            TerminationWaitInSeconds=seconds(termination_wait),
-            MaximumExecutionTimeoutInSeconds=timeout,
-        )
-    }
+    policy = present(
+        TrafficRoutingConfiguration=routing,
+        TerminationWaitInSeconds=seconds(termination_wait),
+        MaximumExecutionTimeoutInSeconds=_execution_timeout(where, maximum_execution_timeout),
+    )
+    _check_execution_time(where, policy)
+    return {"BlueGreenUpdatePolicy": policy}
+
+
+def _check_execution_time(where: str, policy: dict[str, Any]) -> None:
+    """Check that a blue/green policy lets its deployment last longer than its waits together, as far as they are known.
+
+    BlueGreenUpdatePolicy documentation; a linear one waits after each of its steps, the last too (developer guide, "Use linear traffic
+    shifting").
+    """
+    routing = policy.get("TrafficRoutingConfiguration")
+    if not isinstance(routing, dict):
+        return
+    limit = _whole_number(policy.get("MaximumExecutionTimeoutInSeconds"))
+    last = _whole_number(policy.get("TerminationWaitInSeconds", 0))
+    wait = _whole_number(routing.get("WaitIntervalInSeconds", 0))
+    if limit is None or last is None or wait is None:
+        return
+    waits = _least_waits(routing)
+    check_number(
+        f"{where}: maximum_execution_timeout (more than the waits together: {waits} x {wait} s and {last} s)",
+        limit,
+        above=waits * wait + last,
+    )
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return a whole number, also one that Jinja wrote as a string; None for anything else."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _least_waits(routing: dict[str, Any]) -> int:
+    """Return how often a blue/green deployment waits at least; a step of a number of instances is half of the fleet at most."""
+    return _steps(routing.get("LinearStepSize"), otherwise=50) if routing.get("Type") == "LINEAR" else 1
+
+
+def _most_waits(routing: dict[str, Any]) -> int:
+    """Return how often a deployment waits at most; a step of a number of instances is a tenth of the fleet at least."""
+    size = routing.get("LinearStepSize") or routing.get("MaximumBatchSize")
+    return _steps(size, otherwise=10) if size else 1
+
+
+def _steps(size: Any, *, otherwise: int) -> int:
+    """Return in how many steps of a size the whole capacity has moved; ``otherwise`` is the percentage taken for what is none."""
+    percent = None
+    if isinstance(size, dict) and size.get("Type") == "CAPACITY_PERCENT":
+        percent = _whole_number(size.get("Value"))
+    return -(-100 // max(1, percent or otherwise))
 
 
 def _execution_timeout(where: str, timeout: Any) -> Any:

@@ -20,6 +20,23 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 MODEL_NAME_PATTERN = r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?"
 ENVIRONMENT_KEY_PATTERN = r"[a-zA-Z_][a-zA-Z0-9_]*"
+ROLE_ARN_PATTERN = r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
+
+#: A role's name (IAM, CreateRole), with or without its path.
+ROLE_NAME_PATTERN = r"/?([!-.0-~]+/)*[\w+=,.@-]{1,64}"
+
+#: CreateEndpointConfig, KmsKeyId: key id, key ARN, alias name or alias ARN. Ids of multi-Region keys begin with ``mrk-`` (KMS, key identifiers).
+KMS_KEY_PATTERN = (
+    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|mrk-[0-9a-f]{32}|arn:aws[a-z\-]*:kms:[a-z0-9\-]+:\d{12}:key/[a-zA-Z0-9-]+"
+    r"|(arn:aws[a-z\-]*:kms:[a-z0-9\-]+:\d{12}:)?alias/[a-zA-Z0-9/_-]{1,250}"
+)
+
+#: botocore, SubnetId and SecurityGroupId.
+VPC_ID_PATTERN = r"[-0-9a-zA-Z]{1,32}"
+
+MAX_TAGS = 50  # CreateModel, CreateEndpointConfig, CreateEndpoint: Tags
+#: Keys that AWS reserves ("Tagging AWS resources", naming limits), and those of this package.
+RESERVED_TAG_PREFIXES = ("aws:", "sm-hosting:")
 MAX_NAME_LENGTH = 63
 NAME_IN_WORDS = "1 to 63 letters, digits and hyphens, beginning and ending with a letter or a digit"
 
@@ -119,8 +136,12 @@ def check_boolean(where: str, value: Any) -> None:
 
 
 def check_one_of(where: str, value: Any, allowed: Collection[Any]) -> None:
-    """Check membership in a closed set of values, which AWS does not grow."""
-    if not is_rendered_later(value) and value not in allowed:
+    """Check membership in a closed set of values, which AWS does not grow; 1024.0 is not 1024, and 1 is not True."""
+    kinds = (bool, float)
+    if not is_rendered_later(value) and not any(
+        value == one and all(isinstance(value, kind) == isinstance(one, kind) for kind in kinds)
+        for one in allowed
+    ):
         near = nearest(str(value), [str(a) for a in allowed], 1)
         raise invalid(
             where,
@@ -268,15 +289,111 @@ def as_string(where: str, value: Any) -> str:
     return value
 
 
-def as_tags(where: str, value: Any) -> dict[str, str]:
-    """Return rendered tags as a dict; AWS's list of Key and Value is taken too."""
+def as_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> dict[str, str]:
+    """Return rendered tags as a dict; AWS's list of Key and Value is taken too.
+
+    :param where: The field.
+    :param value: The tags.
+    :param most: How many there may be, e.g. what AWS allows less those that this package adds.
+    :raises InvalidSpecError: For what AWS would refuse (botocore, Tag; "Tagging AWS resources", naming limits).
+    """
     if value is None:
         return {}
+    pairs = _tag_pairs(where, value)
+    check_unique(f"{where}: keys", [key for key, _ in pairs])
+    if len(pairs) > most:
+        raise InvalidSpecError(f"{where} has {len(pairs)} tags; allowed: {most} at most.")
+    for key, item in pairs:
+        if not isinstance(key, str) or not 1 <= len(key) <= 128 or not _is_tag_text(key):
+            raise invalid(f"a key of {where}", key, f"a string of 1 to 128 {_TAG_CHARACTERS}")
+        if key.lower().startswith(RESERVED_TAG_PREFIXES):
+            reserved = " and ".join(f"'{prefix}'" for prefix in RESERVED_TAG_PREFIXES)
+            raise invalid(f"a key of {where}", key, f"keys that do not begin with {reserved}")
+        if not isinstance(item, str | int | float):
+            raise InvalidSpecError(f"{where}[{key!r}] is a {type(item).__name__}; allowed: a string.")
+        if len(str(item)) > 256 or not _is_tag_text(str(item)):
+            raise invalid(f"{where}[{key!r}]", str(item)[:80], f"a string of 256 {_TAG_CHARACTERS} at most")
+    return {key: str(item) for key, item in pairs}
+
+
+def check_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> None:
+    """Check tags as far as they are literal; see :func:`as_tags`."""
+    if value is None or is_rendered_later(value):
+        return
+    pairs = _tag_pairs(where, value)
+    if len(pairs) > most:
+        raise InvalidSpecError(f"{where} has {len(pairs)} tags; allowed: {most} at most.")
+    literal = [pair for pair in pairs if not any(is_rendered_later(part) for part in pair)]
+    as_tags(where, [{"Key": key, "Value": item} for key, item in literal])
+
+
+_TAG_CHARACTERS = "letters, digits, spaces and _ . : / = + - @"
+
+
+def _tag_pairs(where: str, value: Any) -> list[tuple[Any, Any]]:
     allowed = "a dict of strings to strings, or a list of {'Key': …, 'Value': …}"
     if isinstance(value, list | tuple):
-        if not all(isinstance(tag, dict) and {"Key", "Value"} <= set(tag) for tag in value):
+        if not all(isinstance(tag, dict) and set(tag) == {"Key", "Value"} for tag in value):
             raise invalid(where, value, allowed)
-        value = {tag["Key"]: tag["Value"] for tag in value}
+        return [(tag["Key"], tag["Value"]) for tag in value]
     if not isinstance(value, dict):
         raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: {allowed}.")
-    return {str(key): str(item) for key, item in value.items()}
+    return list(value.items())
+
+
+def _is_tag_text(text: str) -> bool:
+    """Tell whether a text has letters, separators, numbers and a few signs only; Python's ``re`` has no such classes."""
+    from unicodedata import category
+
+    return all(one in "_.:/=+-@" or category(one)[0] in "LZN" for one in text)
+
+
+def check_role(where: str, value: Any) -> None:
+    """Check an IAM role, by name (with or without its path) or by ARN."""
+    if value is None or is_rendered_later(value):
+        return
+    by_arn = isinstance(value, str) and value.startswith("arn:")
+    check_text(
+        where,
+        value,
+        pattern=ROLE_ARN_PATTERN if by_arn else ROLE_NAME_PATTERN,
+        max_length=2048 if by_arn else 576,
+        allowed="a role's name of 1 to 64 letters, digits and _ + = , . @ -, or an ARN 'arn:<partition>:iam::<account>:role/<name>'",
+    )
+
+
+def check_kms_key(where: str, value: Any) -> None:
+    """Check a KMS key: its id, its alias, or the ARN of either."""
+    if value is None or is_rendered_later(value):
+        return
+    check_text(
+        where,
+        value,
+        pattern=KMS_KEY_PATTERN,
+        max_length=2048,
+        allowed="a key's id, 'alias/<name>', or the ARN of either",
+    )
+
+
+def check_ids(where: str, value: Any, most: int) -> None:
+    """Check a list of 1 to ``most`` ids of subnets or security groups."""
+    if value is None or is_rendered_later(value):
+        return
+    if not isinstance(value, list | tuple):
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a list of 1 to {most} ids.")
+    if not 1 <= len(value) <= most:
+        raise InvalidSpecError(f"{where} has {len(value)} entries; allowed: 1 to {most}.")
+    for index, one in enumerate(value):
+        check_text(
+            f"{where}[{index}]",
+            one,
+            pattern=VPC_ID_PATTERN,
+            allowed="an id of 1 to 32 letters, digits and hyphens",
+        )
+    check_unique(where, value)
+
+
+def check_structure(where: str, value: Any) -> None:
+    """Check that a structure of the AWS shape is a dict."""
+    if value is not None and not is_rendered_later(value) and not isinstance(value, dict):
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a dict in the AWS shape.")

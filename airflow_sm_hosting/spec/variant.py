@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.arn import MODEL, check_resource
 from airflow_sm_hosting.spec.container import check_member_names
 from airflow_sm_hosting.spec.rules import (
     check_instance_type,
+    check_instance_type_form,
     check_integer,
-    check_model_name,
     check_name,
     check_number,
     check_one_of,
     check_seconds,
+    check_structure,
+    invalid,
     is_rendered_later,
     present,
     seconds,
@@ -35,9 +38,10 @@ SERVERLESS_MEMORY_SIZES = (
 class InstanceProductionVariant(dict[str, Any]):
     """A variant on instances, in the shape of the ``ProductionVariant`` of CreateEndpointConfig.
 
-    :param model_name: The model: a name, or the output of a ``CreateModelOperator``. (templated)
+    :param model_name: The model: a name, an ARN of the config's own account and Region, or the output of a ``CreateModelOperator``. (templated)
     :param variant_name: Name of the variant, unique in its config. (templated)
-    :param instance_type: Instance type (default: ``ml.t2.medium``, which is burstable and cannot be autoscaled). (templated)
+    :param instance_type: Instance type (default: ``ml.t2.medium``, which is burstable and cannot be autoscaled); None only
+        with ``InstancePools=[…]``. (templated)
     :param initial_instance_count: Instances at the start, 1 or more (default: 1). (templated)
     :param initial_variant_weight: Share of the traffic relative to the sum of all weights, 0 or more (default: 1.0). (templated)
     :param container_startup_health_check_timeout: Seconds (60 to 3600) or a timedelta that the container has to answer its first ping
@@ -64,9 +68,16 @@ class InstanceProductionVariant(dict[str, Any]):
         **members: Any,
     ) -> None:
         where = type(self).__name__
-        check_model_name(f"{where}: model_name", model_name)
+        check_member_names(where, members, INSTANCE_PARAMETERS)
+        check_resource(f"{where}: model_name", model_name, MODEL)
         check_name(f"{where}: variant_name", variant_name)
-        check_instance_type(f"{where}: instance_type", instance_type)
+        if "InstancePools" not in members:
+            check_instance_type(f"{where}: instance_type", instance_type)
+        elif instance_type is not None:
+            # That the two exclude each other is assumed.
+            raise invalid(
+                f"{where}: instance_type", instance_type, "None with InstancePools, which name the types"
+            )
         check_integer(f"{where}: initial_instance_count", initial_instance_count, 1)
         check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
         if container_startup_health_check_timeout is not None:
@@ -82,26 +93,25 @@ class InstanceProductionVariant(dict[str, Any]):
             check_integer(f"{where}: volume_size_in_gb", volume_size_in_gb, 1, 512)
         if "AcceleratorType" in members:
             raise InvalidSpecError(f"{where}: AcceleratorType is not supported: {ACCELERATORS_ARE_GONE}")
-        check_member_names(where, members)
-        super().__init__(
-            present(
-                VariantName=variant_name,
-                ModelName=model_name,
-                InstanceType=instance_type,
-                InitialInstanceCount=initial_instance_count,
-                InitialVariantWeight=initial_variant_weight,
-                ContainerStartupHealthCheckTimeoutInSeconds=seconds(container_startup_health_check_timeout),
-                ModelDataDownloadTimeoutInSeconds=seconds(model_data_download_timeout),
-                VolumeSizeInGB=volume_size_in_gb,
-                **members,
-            )
+        variant = present(
+            VariantName=variant_name,
+            ModelName=model_name,
+            InstanceType=instance_type,
+            InitialInstanceCount=initial_instance_count,
+            InitialVariantWeight=initial_variant_weight,
+            ContainerStartupHealthCheckTimeoutInSeconds=seconds(container_startup_health_check_timeout),
+            ModelDataDownloadTimeoutInSeconds=seconds(model_data_download_timeout),
+            VolumeSizeInGB=volume_size_in_gb,
         )
+        variant |= members
+        check_variant(where, variant)
+        super().__init__(variant)
 
 
 class ServerlessProductionVariant(dict[str, Any]):
     """A serverless variant, in the shape of the ``ProductionVariant`` of CreateEndpointConfig; it is the only one of its config.
 
-    :param model_name: The model: a name, or the output of a ``CreateModelOperator``. (templated)
+    :param model_name: The model: a name, an ARN of the config's own account and Region, or the output of a ``CreateModelOperator``. (templated)
     :param variant_name: Name of the variant. (templated)
     :param max_concurrency: Requests served at once, 1 to 200. (templated)
     :param memory_size_in_mb: 1024, 2048, 3072, 4096, 5120 or 6144. (templated)
@@ -123,7 +133,7 @@ class ServerlessProductionVariant(dict[str, Any]):
         initial_variant_weight: Any = 1.0,
     ) -> None:
         where = type(self).__name__
-        check_model_name(f"{where}: model_name", model_name)
+        check_resource(f"{where}: model_name", model_name, MODEL)
         check_name(f"{where}: variant_name", variant_name)
         check_integer(f"{where}: max_concurrency", max_concurrency, 1, 200)
         check_one_of(f"{where}: memory_size_in_mb", memory_size_in_mb, SERVERLESS_MEMORY_SIZES)
@@ -146,3 +156,85 @@ class ServerlessProductionVariant(dict[str, Any]):
                 ProvisionedConcurrency=provisioned_concurrency,
             ),
         )
+
+
+#: Members of ProductionVariant that have a parameter of InstanceProductionVariant.
+INSTANCE_PARAMETERS = {
+    "VariantName": "variant_name",
+    "ModelName": "model_name",
+    "InstanceType": "instance_type",
+    "InitialInstanceCount": "initial_instance_count",
+    "InitialVariantWeight": "initial_variant_weight",
+    "ContainerStartupHealthCheckTimeoutInSeconds": "container_startup_health_check_timeout",
+    "ModelDataDownloadTimeoutInSeconds": "model_data_download_timeout",
+    "VolumeSizeInGB": "volume_size_in_gb",
+}
+
+#: Whole numbers of ProductionVariant, with their least and greatest value (botocore, ProductionVariant).
+WHOLE_NUMBERS = {
+    "InitialInstanceCount": (1, None),
+    "VolumeSizeInGB": (1, 512),
+    "ContainerStartupHealthCheckTimeoutInSeconds": (60, 3600),
+    "ModelDataDownloadTimeoutInSeconds": (60, 3600),
+    "VariantInstanceProvisionTimeoutInSeconds": (300, 3600),
+}
+MAX_INSTANCE_POOLS = 5  # ProductionVariant, InstancePools
+
+
+def check_variant(where: str, variant: dict[str, Any]) -> None:
+    """Check a variant in the AWS shape, whoever wrote it, as far as it is literal.
+
+    A string in place of a number is left to the check before the call, which turns back what Jinja made of numbers.
+
+    :raises InvalidSpecError: When AWS would refuse it.
+    """
+    if variant.get("AcceleratorType") is not None:
+        raise InvalidSpecError(f"{where}.AcceleratorType: {ACCELERATORS_ARE_GONE}")
+    check_name(f"{where}.VariantName", variant.get("VariantName"))
+    if variant.get("ModelName") is not None:
+        check_resource(f"{where}.ModelName", variant["ModelName"], MODEL)
+    if variant.get("InstanceType") is not None:
+        check_instance_type_form(f"{where}.InstanceType", variant["InstanceType"])
+    for member, (low, high) in WHOLE_NUMBERS.items():
+        if not isinstance(variant.get(member), str | None):
+            check_integer(f"{where}.{member}", variant[member], low, high)
+    if not isinstance(variant.get("InitialVariantWeight"), str | None):
+        check_number(f"{where}.InitialVariantWeight", variant["InitialVariantWeight"], low=0)
+    check_structure(f"{where}.ServerlessConfig", variant.get("ServerlessConfig"))
+    if isinstance(variant.get("ServerlessConfig"), dict):
+        check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
+    _check_instance_pools(f"{where}.InstancePools", variant.get("InstancePools"))
+
+
+def check_serverless(where: str, config: dict[str, Any]) -> None:
+    """Check a ``ServerlessConfig`` of the AWS shape as far as it is literal."""
+    memory, limit, provisioned = (
+        config.get(member) for member in ("MemorySizeInMB", "MaxConcurrency", "ProvisionedConcurrency")
+    )
+    if not isinstance(memory, str):
+        check_one_of(f"{where}.MemorySizeInMB", memory, SERVERLESS_MEMORY_SIZES)
+    if not isinstance(limit, str):
+        check_integer(f"{where}.MaxConcurrency", limit, 1, 200)
+    if not isinstance(provisioned, str | None):
+        most = limit if isinstance(limit, int) else 200
+        check_integer(f"{where}.ProvisionedConcurrency (at most MaxConcurrency)", provisioned, 1, most)
+
+
+def _check_instance_pools(where: str, pools: Any) -> None:
+    if pools is None or is_rendered_later(pools):
+        return
+    if not isinstance(pools, list | tuple) or not 1 <= len(pools) <= MAX_INSTANCE_POOLS:
+        found = (
+            f"{type(pools).__name__} of {len(pools)}"
+            if isinstance(pools, list | tuple)
+            else type(pools).__name__
+        )
+        raise InvalidSpecError(
+            f"{where} is a {found}; allowed: a list of 1 to {MAX_INSTANCE_POOLS} InstancePools."
+        )
+    for index, pool in enumerate(pools):
+        check_structure(f"{where}[{index}]", pool)
+        if isinstance(pool, dict):
+            check_instance_type_form(f"{where}[{index}].InstanceType", pool.get("InstanceType"))
+            if pool.get("ModelNameOverride") is not None:
+                check_resource(f"{where}[{index}].ModelNameOverride", pool["ModelNameOverride"], MODEL)

@@ -19,6 +19,8 @@ from airflow_sm_hosting.operators.create_model import CreateModelOperator
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
 from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
 from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
+from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resource_name
+from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rules import is_rendered_later
 
@@ -34,9 +36,9 @@ class ModelHostingTaskGroup(TaskGroup):
         For more information on how to use this task group, take a look at the guide:
         :ref:`howto/task_group:ModelHostingTaskGroup`
 
-    :param endpoint_name: Name of the endpoint. (templated)
+    :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
     :param models: The containers of each model, by the model's name: ``{"churn": [ContainerDefinition(…)]}``.
-    :param production_variants: The variants; ``model_name`` is one of ``models``, or the name of a model that exists.
+    :param production_variants: The variants; ``model_name`` is one of ``models``, or the name or ARN of a model that exists.
     :param group_id: Id of the group (default: ``model_hosting``).
     :param repository_name: ECR repository of the images that are built. (templated)
     :param bucket_name: Bucket of the artifacts that are uploaded. (templated)
@@ -96,7 +98,9 @@ class ModelHostingTaskGroup(TaskGroup):
             "botocore_config": botocore_config,
         }
         self._assets: dict[str, Any] = {}
+        check_resource("ModelHostingTaskGroup: endpoint_name", endpoint_name, ENDPOINT)
         _check_variants(production_variants, scaling or {}, alarms)
+        _check_serverless(production_variants, models, model_options or {})
         with self:
             names = {
                 name: self._create_model(
@@ -112,7 +116,12 @@ class ModelHostingTaskGroup(TaskGroup):
             ]
             config = CreateEndpointConfigOperator(
                 task_id="create_endpoint_config",
-                endpoint_config_name=endpoint_config_name or endpoint_name,
+                endpoint_config_name=endpoint_config_name
+                or (
+                    resource_name("endpoint_name", endpoint_name, ENDPOINT)
+                    if is_arn(endpoint_name)
+                    else endpoint_name
+                ),
                 production_variants=variants,
                 tags=tags,
                 **(endpoint_config_options or {}),
@@ -248,4 +257,23 @@ def _check_variants(
         if not is_rendered_later(name) and name not in names:
             raise InvalidSpecError(
                 f"scaling and alarms name the variant {name!r}; production_variants has: {', '.join(map(str, names))}."
+            )
+
+
+def _check_serverless(
+    variants: Sequence[dict[str, Any]],
+    models: Mapping[str, Sequence[dict[str, Any]]],
+    options: Mapping[str, Any],
+) -> None:
+    """Check that a serverless variant's model has nothing that serverless endpoints exclude."""
+    for variant in variants:
+        name = (
+            variant.get("ModelName") if isinstance(variant, dict) and "ServerlessConfig" in variant else None
+        )
+        excluded = (
+            not_for_serverless(models[name], options) if isinstance(name, str) and name in models else []
+        )
+        if excluded:
+            raise InvalidSpecError(
+                f"models[{name!r}] has {', '.join(excluded)}, and a serverless variant serves it; allowed: on instance variants only."
             )

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
-
-T = TypeVar("T")
+from airflow_sm_hosting.triggers.poller import in_thread, wait_for_endpoint
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch, Sighting
+    from airflow_sm_hosting.hooks.endpoint_watch import Sighting
 
-
-def in_thread(function: Callable[[], T]) -> Callable[[], Awaitable[T]]:
-    """Return the function as one that runs in a thread and leaves the event loop free.
-
-    Not ``asyncio.to_thread``: a connection that is looked up in the thread goes through the triggerer's event loop, and Airflow 3.1 finds
-    that loop through asgiref only.
-    """
-    from asgiref.sync import sync_to_async
-
-    return sync_to_async(function, thread_sensitive=False)
+#: What goes on when a task is killed while it waits, by what it waits for.
+GOES_ON = {
+    "deployed": "The deployment goes on in AWS, which has no call that stops one. Run the task again to join it; to go back, deploy the "
+    "former endpoint config{previous} once it has ended.",
+    "counted": "The change of instance counts goes on in AWS. Run the task again to join it.",
+    "gone": "The deletion goes on in AWS, which cannot be stopped. Run the task again to go on from there.",
+    "settled": "What goes on at the endpoint goes on in AWS; this task had not begun to change it. Run the task again to go on from there.",
+    "in_service": "This task only watched, and nothing in AWS has changed by it.",
+}
 
 
 class EndpointTrigger(AwsParameters, BaseTrigger):
-    """Wait until an endpoint is as awaited, polling with boto3 in a thread.
+    """Wait until an endpoint is as awaited; all triggers that use the same connection share one poller.
 
     Yields one event: how the wait ended (a :class:`airflow_sm_hosting.hooks.endpoint_watch.Sighting`, also for an error that waiting does
     not mend), and what the task gave to be carried.
@@ -36,7 +33,8 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
     :param awaited: What is waited for, as ``Awaited.serialize`` writes it.
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
-    :param poll_interval: Seconds between two looks.
+    :param poll_interval: Seconds between two looks at most, as far as the options ``[sm_hosting] describes_per_second`` and
+        ``lists_per_second`` allow.
     :param carried: What the task wants back with the event. It travels here and not in ``defer(kwargs=…)``, which ``dag.test()`` drops
         (Airflow 3.3.2, airflow/sdk/definitions/dag.py, ``_run_task``).
     :param aws_conn_id: The Airflow connection used for AWS credentials.
@@ -84,30 +82,38 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look, sleep, look again."""
+        """Wait, together with all other triggers that use the same connection."""
         sighting = await self._wait()
         yield TriggerEvent({"sighting": sighting.serialize(), "carried": self.carried})
 
-    async def _wait(self) -> Sighting:
-        from airflow_sm_hosting.hooks.endpoint_watch import sighting_of_error
-
-        try:
-            watch = await in_thread(self._watch)()
-        except Exception as error:
-            return sighting_of_error(error, self.awaited["endpoint_name"])
-        look = in_thread(watch.look)
-        while (sighting := await look()) is None:
-            await asyncio.sleep(watch.pause(self.poll_interval))
-        return sighting
-
-    def _watch(self) -> EndpointWatch:
-        from airflow_sm_hosting.deployment.awaited import Awaited
-        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
-
-        return EndpointWatch(
-            self.sagemaker_hook,
-            Awaited.deserialize(self.awaited),
-            deadline=self.deadline,
-            started_at=self.started_at,
-            tell=self.log.info,
+    async def on_kill(self) -> None:
+        """Say what goes on in AWS when a user ends the deferred task (called from Airflow 3.3 on); it changes nothing."""
+        carried = (self.carried or {}).get("progress") or {}
+        previous = carried.get("previous_endpoint_config_name")
+        goes_on = GOES_ON.get(self.awaited["until"], "What was begun goes on in AWS.")
+        self.log.warning(
+            "The task that waited for endpoint %s was killed. %s",
+            self.awaited["endpoint_name"],
+            goes_on.format(previous=f" {previous}" if previous else ""),
         )
+
+    async def _wait(self) -> Sighting:
+        try:
+            return await wait_for_endpoint(
+                lambda: self.sagemaker_hook,
+                self.aws_parameters,
+                awaited=self.awaited,
+                deadline=self.deadline,
+                started_at=self.started_at,
+                poll_interval=self.poll_interval,
+                tell=self.log.info,
+            )
+        except Exception as error:
+            sighting_of_error = await in_thread(_sighting_of_error)()
+            return sighting_of_error(error, self.awaited["endpoint_name"])
+
+
+def _sighting_of_error() -> Callable[[Exception, str], Sighting]:
+    from airflow_sm_hosting.hooks.endpoint_watch import sighting_of_error
+
+    return sighting_of_error

@@ -21,7 +21,9 @@ ACCOUNT = "123456789012"
 @pytest.fixture
 def resolver(aws: LocalAws) -> ReferenceResolver:
     return ReferenceResolver(
-        ecr=lambda region: EcrRepositoryHook(region_name=region), s3=lambda: ModelDataHook()
+        ecr=lambda region: EcrRepositoryHook(region_name=region),
+        s3=lambda: ModelDataHook(),
+        region=lambda: "us-east-1",
     )
 
 

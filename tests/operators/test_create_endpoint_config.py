@@ -73,7 +73,7 @@ def test_the_same_request_is_the_same_config(aws: LocalAws, dag: DAG) -> None:
 
     second = run_task(create())
     assert (second.value, second.details["created"]) == (first.value, False)
-    assert operations(aws) == ["DescribeEndpointConfig", "ListTags"]
+    assert operations(aws) == ["DescribeEndpointConfig"]
 
 
 def test_a_shortened_name_keeps_the_digest(aws: LocalAws, dag: DAG) -> None:

@@ -77,7 +77,7 @@ def test_the_same_request_is_the_same_model(aws: LocalAws, dag: DAG) -> None:
     second = run_task(create())
     assert (second.value, second.details["created"]) == (first.value, False)
     assert operations(aws, mutating=True) == []
-    assert operations(aws) == ["DescribeModel", "ListTags"]
+    assert operations(aws) == ["DescribeModel"]
 
 
 @pytest.mark.parametrize(

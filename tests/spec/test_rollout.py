@@ -15,7 +15,7 @@ from airflow_sm_hosting import AllAtOnce, Canary, Linear, Rolling
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.requests import prepared
 from airflow_sm_hosting.hooks.service_model import input_shape
-from airflow_sm_hosting.spec.rollout import capacity_size, longest_seconds
+from airflow_sm_hosting.spec.rollout import capacity_size, completed, longest_seconds
 
 
 def percent(value: int) -> dict[str, Any]:
@@ -110,10 +110,35 @@ def test_the_whole_deployment_lasts_longer_than_its_waits() -> None:
     waits = {"size": 1, "wait_interval": 600, "termination_wait": 600}
     Canary(**waits, maximum_execution_timeout=1201)
     with pytest.raises(
-        InvalidSpecError, match=r"Canary: maximum_execution_timeout \(more than the waits together\) is 1200"
+        InvalidSpecError,
+        match=r"Canary: maximum_execution_timeout \(more than the waits together: 1 x 600 s and 600 s\) is 1200",
     ):
         Canary(**waits, maximum_execution_timeout=1200)
     Canary(**{**waits, "wait_interval": "{{ x }}"}, maximum_execution_timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("step_size", "steps"), [("10%", 10), ("25%", 4), ("30%", 4), ("33%", 4), ("34%", 3), ("50%", 2), (1, 2)]
+)
+def test_a_linear_rollout_waits_after_each_of_its_steps(step_size: Any, steps: int) -> None:
+    """Developer guide, "Use linear traffic shifting": each step has its baking period; one of instances is half of the fleet at most."""
+    waits = {"step_size": step_size, "wait_interval": 600, "termination_wait": 60}
+    together = steps * 600 + 60
+    Linear(**waits, maximum_execution_timeout=together + 1)
+    with pytest.raises(
+        InvalidSpecError, match=rf"Linear: maximum_execution_timeout .*{steps} x 600 s and 60 s"
+    ):
+        Linear(**waits, maximum_execution_timeout=together)
+
+
+def test_rendered_and_plain_configs_are_counted_too() -> None:
+    rendered = Linear(step_size="{{ x }}", wait_interval="{{ x }}", maximum_execution_timeout=1200)
+    policy = rendered["BlueGreenUpdatePolicy"]
+    policy["TrafficRoutingConfiguration"] |= {"LinearStepSize": "25%", "WaitIntervalInSeconds": "300"}
+    with pytest.raises(InvalidSpecError, match=r"rollout: maximum_execution_timeout .*4 x 300 s and 0 s"):
+        completed(rendered)
+    policy["MaximumExecutionTimeoutInSeconds"] = "1201"
+    assert completed(rendered)["BlueGreenUpdatePolicy"]["MaximumExecutionTimeoutInSeconds"] == "1201"
 
 
 def test_ten_alarms_are_the_most() -> None:

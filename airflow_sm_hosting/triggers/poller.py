@@ -1,0 +1,666 @@
+"""One poller for all waits of a triggerer that use the same connection: it lists endpoints, or describes them, whichever is cheaper."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import itertools
+import json
+import logging
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.triggers.pace import TokenBucket, jittered, sweep_period
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.deployment.status import Described
+    from airflow_sm_hosting.hooks.endpoint_calls import EndpointCalls, Page
+    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWait, Sighting
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+
+    See = Callable[[EndpointWait], Sighting | None]
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+#: Calls a second that are made for long. Together they stay below 10, at which nothing was seen throttled. AWS publishes neither rate;
+#: the nearest is ListTrainingJobs with 2 a second (aws-solutions/deepracer-on-aws 87).
+DESCRIBES_PER_SECOND, LISTS_PER_SECOND = 8.0, 1.0
+
+#: An endpoint that lists show in transition is described this often all the same, in seconds: lists lag.
+BACKUP_INTERVAL = 300.0
+
+#: After so many sweeps that did not come, an endpoint is described instead.
+MISSED_SWEEPS = 3
+
+#: Pages of a sweep are at most this far apart, in seconds: AWS does not say how long a NextToken lives.
+LONGEST_SPACING = 10.0
+
+#: How many pages a sweep takes is believed for this long, in seconds, while none is made.
+PAGES_BELIEVED = 900.0
+
+#: ListEndpoints is tried again this long after it was refused for good, in seconds.
+LISTS_REFUSED = 3600.0
+
+#: A connection is looked up again this long after the last time at the earliest, in seconds, when AWS refuses its credentials.
+CONNECTION_KEPT = 60.0
+
+#: Describes that go on at once; each takes a thread.
+DESCRIBES_AT_ONCE = 3
+
+HIGHEST_RATE = 1000.0
+
+#: The last look at an endpoint is this long after its deadline, in seconds: the event loop's clock is another one.
+CLOCKS_APART = 0.001
+
+
+def in_thread(function: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+    """Return the function as one that runs in a thread and leaves the event loop free.
+
+    Not ``asyncio.to_thread``: a connection that is looked up in the thread goes through the triggerer's event loop, and Airflow 3.1 finds
+    that loop through asgiref only.
+    """
+    from asgiref.sync import sync_to_async
+
+    return sync_to_async(function, thread_sensitive=False)
+
+
+async def wait_for_endpoint(
+    make_hook: Callable[[], SageMakerHostingHook],
+    aws_parameters: Mapping[str, Any],
+    *,
+    awaited: Mapping[str, Any],
+    deadline: float,
+    started_at: float,
+    poll_interval: float,
+    tell: Callable[[str], None],
+) -> Sighting:
+    """Wait together with all others that use the same connection, and return how this wait ended.
+
+    :param make_hook: Makes the hook from the AWS parameters.
+    :param aws_parameters: The four AWS parameters. Waits share a poller whose are equal.
+    :param awaited: What is waited for, as ``Awaited.serialize`` writes it.
+    :param deadline: When the time budget ends, in seconds since the epoch.
+    :param started_at: When the wait began, in seconds since the epoch.
+    :param poll_interval: The most seconds between two looks, as far as the rates allow.
+    :param tell: Takes a status line; called in the caller's context, which says whose log it goes to.
+    """
+    poller = pollers().of(make_hook, aws_parameters)
+    with poller.used():
+        await poller.is_ready.wait()
+        from airflow_sm_hosting.deployment.awaited import Awaited
+        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWait
+
+        context = contextvars.copy_context()
+        wait = EndpointWait(
+            Awaited.deserialize(awaited),
+            deadline=deadline,
+            started_at=started_at,
+            tell=lambda line: context.run(tell, line),
+        )
+        waiter = Waiter(wait, deadline, poll_interval)
+        with poller.waiting(awaited["endpoint_name"], waiter):
+            return await waiter.ended
+
+
+class Waiter:
+    """One wait at a poller.
+
+    :param wait: Judges.
+    :param deadline: When its time budget ends, in seconds since the epoch.
+    :param interval: The most seconds between two looks.
+    """
+
+    __slots__ = ("deadline", "ended", "interval", "joined_at", "wait")
+
+    def __init__(self, wait: EndpointWait, deadline: float, interval: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.wait = wait
+        self.deadline = deadline
+        self.interval = interval
+        self.joined_at = loop.time()
+        self.ended: asyncio.Future[Sighting] = loop.create_future()
+
+
+class WatchedEndpoint:
+    """An endpoint that somebody waits for; times are the event loop's.
+
+    :param name: Its name, as the waits give it.
+    :param now: The time.
+    """
+
+    __slots__ = (
+        "described_at",
+        "due",
+        "in_flight",
+        "interval",
+        "is_described_next",
+        "joined_at",
+        "looked_at",
+        "name",
+        "pause",
+        "waiters",
+    )
+
+    def __init__(self, name: str, now: float) -> None:
+        self.name = name
+        self.waiters: list[Waiter] = []
+        self.interval = math.inf
+        self.pause = math.inf
+        self.joined_at = now
+        self.looked_at: float | None = None
+        self.described_at = now
+        #: Whether a row has shown what only a description can tell.
+        self.is_described_next = False
+        self.in_flight = False
+        self.due = math.inf
+
+
+class EndpointPoller:
+    """Looks at all endpoints that are waited for under one connection, until nobody waits any more.
+
+    Two loops run side by side, one that lists and one that describes, each under the rate of its operation. What is due, and which
+    of the two is cheaper, is decided again after every call.
+
+    :param make_hook: Makes the hook of the connection.
+    :param limits: The rates of all pollers of this event loop.
+    :param on_end: Called with this poller when nobody waits any more, or when it failed.
+    """
+
+    def __init__(
+        self,
+        make_hook: Callable[[], SageMakerHostingHook],
+        limits: RateLimits,
+        on_end: Callable[[EndpointPoller], None],
+    ) -> None:
+        self._make_hook = make_hook
+        self._limits = limits
+        self._on_end = on_end
+        self._failure: Exception | None = None
+        self._loop = asyncio.get_running_loop()
+        self.is_ready = asyncio.Event()
+        self._users = 0
+        self._endpoints: dict[str, WatchedEndpoint] = {}
+        self._intervals: Counter[float] = Counter()
+        self._unseen = 0
+        # Describing.
+        self._describes_in_flight = 0
+        self._due: list[tuple[float, int, WatchedEndpoint]] = []
+        self._order = itertools.count()
+        self._something_is_due = asyncio.Event()
+        # Listing.
+        self._pages = 1
+        self._pages_counted_at = -math.inf
+        self._period: float | None = None
+        self._next_sweep = -math.inf
+        self._lists_allowed_at = -math.inf
+        self._refusal_was_told = False
+        self._sweep_is_due = asyncio.Event()
+        # Asking.
+        self._calls: EndpointCalls
+        self._connected_at = -math.inf
+        self._connecting = asyncio.Lock()
+        self._describes: TokenBucket
+        self._lists: TokenBucket
+        # In a context of its own: the first trigger's, with its log, ends with the first trigger.
+        self._task = self._loop.create_task(
+            self._run(), name="endpoint-poller", context=contextvars.Context()
+        )
+
+    # Who waits.
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the poller while the block runs."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._on_end(self)
+                self._task.cancel()
+
+    @contextmanager
+    def waiting(self, name: str, waiter: Waiter) -> Iterator[None]:
+        """Have the endpoint looked at for a wait while the block runs."""
+        if self._failure:
+            raise self._failure
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            endpoint = self._endpoints[name] = WatchedEndpoint(name, waiter.joined_at)
+            self._unseen += 1
+        endpoint.waiters.append(waiter)
+        self._count_intervals(endpoint)
+        # A new wait is looked at now, also one for an endpoint that others have waited for a while.
+        endpoint.is_described_next = endpoint.looked_at is not None
+        self._schedule(endpoint)
+        self._sweep_is_due.set()
+        try:
+            yield
+        finally:
+            self._leave(endpoint, waiter)
+
+    def _leave(self, endpoint: WatchedEndpoint, waiter: Waiter) -> None:
+        if waiter not in endpoint.waiters:
+            return
+        endpoint.waiters.remove(waiter)
+        self._count_intervals(endpoint)
+        if not endpoint.waiters:
+            del self._endpoints[endpoint.name]
+            endpoint.due = math.inf
+            self._unseen -= endpoint.looked_at is None
+
+    def _count_intervals(self, endpoint: WatchedEndpoint) -> None:
+        interval = min((waiter.interval for waiter in endpoint.waiters), default=math.inf)
+        if interval == endpoint.interval:
+            return
+        if endpoint.interval != math.inf:
+            self._intervals[endpoint.interval] -= 1
+            if not self._intervals[endpoint.interval]:
+                del self._intervals[endpoint.interval]
+        if interval != math.inf:
+            self._intervals[interval] += 1
+        endpoint.interval = interval
+        endpoint.pause = jittered(interval, random.random())  # noqa: S311 - spreads calls
+        self._plan()
+
+    # The task.
+
+    async def _run(self) -> None:
+        try:
+            # In a thread, as botocore takes long to be imported.
+            await in_thread(_import_what_judges)()
+            self.is_ready.set()
+            await self._connect_first()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_listing())
+                await self._keep_describing(tasks)
+        except Exception as error:
+            log.exception("The poller of endpoints failed")
+            self._failure = error
+            self._on_end(self)
+            self.is_ready.set()
+            for endpoint in self._endpoints.values():
+                for waiter in endpoint.waiters:
+                    if not waiter.ended.done():
+                        waiter.ended.set_exception(error)
+
+    async def _connect_first(self) -> None:
+        """Look up the connection, again while that fails for what passes; what does not pass ends the waits."""
+        trouble = TokenBucket(1.0, 1.0, self._loop.time())
+        while True:
+            try:
+                await self._connect()
+            except Exception as error:
+                now = self._loop.time()
+                trouble.failed(now, random.random())  # noqa: S311
+                for endpoint in list(self._endpoints.values()):
+                    self._tell_waiters(endpoint, now, _failing(error))
+                await asyncio.sleep(trouble.wait(now))
+            else:
+                self._plan()
+                return
+
+    async def _connect(self) -> None:
+        self._calls = await in_thread(partial(_calls, self._make_hook))()
+        self._describes, self._lists = self._limits.of(self._calls.account)
+        self._connected_at = self._loop.time()
+        # What was refused to other credentials may be allowed to these.
+        self._lists_allowed_at = -math.inf
+
+    # What to do, and when.
+
+    def _plan(self) -> None:
+        """Decide whether to list, and how often."""
+        allowed = self._loop.time() >= self._lists_allowed_at
+        period = sweep_period(
+            self._intervals,
+            self._pages,
+            lists_per_second=self._limits.lists_per_second if allowed else 0.0,
+            describes_per_second=self._limits.describes_per_second,
+        )
+        if period == self._period:
+            return
+        self._period = period
+        self._sweep_is_due.set()
+        for endpoint in self._endpoints.values():
+            self._schedule(endpoint)
+
+    def _is_hurried(self) -> bool:
+        """Tell whether so many wait for their first look that a sweep is the way to it."""
+        return self._period is not None and self._unseen > self._pages
+
+    def _due_at(self, endpoint: WatchedEndpoint, now: float) -> float:
+        """Return when an endpoint is to be described."""
+        if endpoint.in_flight or not endpoint.waiters:
+            return math.inf
+        if endpoint.is_described_next or (endpoint.looked_at is None and not self._is_hurried()):
+            return now
+        looked_at = endpoint.joined_at if endpoint.looked_at is None else endpoint.looked_at
+        if self._period is None or endpoint.interval < self._period:
+            due = looked_at + endpoint.pause
+        else:
+            sweep = max(self._period, self._pages / self._limits.lists_per_second)
+            due = min(endpoint.described_at + BACKUP_INTERVAL, looked_at + MISSED_SWEEPS * sweep)
+        # A wait ends with a look at its deadline.
+        left = min(waiter.deadline for waiter in endpoint.waiters) - time.time()
+        return max(now, min(due, now + left + CLOCKS_APART))
+
+    def _schedule(self, endpoint: WatchedEndpoint) -> None:
+        """Put an endpoint in line; one that stands too early there is put back when its turn comes."""
+        due = self._due_at(endpoint, self._loop.time())
+        if due < endpoint.due:
+            endpoint.due = due
+            heapq.heappush(self._due, (due, next(self._order), endpoint))
+            if self._due[0][2] is endpoint:
+                self._something_is_due.set()
+
+    def _next_due(self) -> WatchedEndpoint | None:
+        """Return what is to be described first."""
+        while self._due:
+            due, _, endpoint = self._due[0]
+            if due == endpoint.due:
+                return endpoint
+            heapq.heappop(self._due)
+        return None
+
+    # Describing.
+
+    async def _keep_describing(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._something_is_due.clear()
+            endpoint = self._next_due()
+            now = self._loop.time()
+            if endpoint is None or self._describes_in_flight == DESCRIBES_AT_ONCE:
+                await self._something_is_due.wait()
+                continue
+            pause = max(endpoint.due - now, self._describes.wait(now))
+            if pause > 0:
+                await _nap(self._something_is_due, pause)
+                continue
+            heapq.heappop(self._due)
+            endpoint.due = math.inf
+            if self._due_at(endpoint, now) > now:
+                self._schedule(endpoint)
+                continue
+            self._describes.take(now)
+            self._describes_in_flight += 1
+            endpoint.in_flight = True
+            tasks.create_task(self._describe(endpoint))
+
+    async def _describe(self, endpoint: WatchedEndpoint) -> None:
+        asked_at = self._loop.time()
+        try:
+            answer = await in_thread(self._calls.describe)(endpoint.name)
+            self._note_success(self._describes, answer.requests)
+            see: See = lambda wait: wait.saw(answer.value)  # noqa: E731
+        except Exception as error:
+            self._note_failure(self._describes, error)
+            see = _again if await self._has_new_credentials(error, asked_at) else _failing(error)
+        self._describes_in_flight -= 1
+        self._something_is_due.set()
+        endpoint.in_flight = False
+        came_later = self._tell_waiters(endpoint, asked_at, see)
+        endpoint.is_described_next = came_later or see is _again
+        endpoint.described_at = asked_at
+        self._was_seen(endpoint, asked_at)
+
+    def _tell_waiters(self, endpoint: WatchedEndpoint, asked_at: float, see: See) -> bool:
+        """Bring an answer to all that waited when it was asked for; return whether somebody came later."""
+        came_later = False
+        for waiter in list(endpoint.waiters):
+            if waiter.joined_at > asked_at:
+                came_later = True
+            elif (sighting := see(waiter.wait)) is not None:
+                self._leave(endpoint, waiter)
+                # A trigger that was cancelled has cancelled its future, too.
+                if not waiter.ended.done():
+                    waiter.ended.set_result(sighting)
+        return came_later
+
+    def _was_seen(self, endpoint: WatchedEndpoint, at: float) -> None:
+        self._unseen -= endpoint.looked_at is None and bool(endpoint.waiters)
+        endpoint.looked_at = at
+        endpoint.pause = jittered(endpoint.interval, random.random())  # noqa: S311
+        self._schedule(endpoint)
+
+    async def _has_new_credentials(self, error: Exception, asked_at: float) -> bool:
+        """Look the connection up again when AWS refused a call; return whether the call is worth another try."""
+        from airflow_sm_hosting.hooks.errors import is_passing
+
+        if is_passing(error):
+            return False
+        async with self._connecting:
+            if self._connected_at > asked_at:
+                return True
+            if asked_at - self._connected_at < CONNECTION_KEPT:
+                return False
+            try:
+                await self._connect()
+            except Exception:
+                log.warning("The AWS connection could not be looked up again", exc_info=True)
+                self._connected_at = asked_at
+                return False
+            return True
+
+    def _note_success(self, bucket: TokenBucket, requests: int) -> None:
+        bucket.take(self._loop.time(), requests - 1)
+        bucket.succeeded()
+
+    def _note_failure(self, bucket: TokenBucket, error: Exception) -> None:
+        from airflow_sm_hosting.hooks.endpoint_calls import requests_of
+        from airflow_sm_hosting.hooks.errors import is_passing
+
+        now = self._loop.time()
+        bucket.take(now, requests_of(error) - 1)
+        if is_passing(error):
+            bucket.failed(now, random.random())  # noqa: S311
+
+    # Listing.
+
+    async def _keep_listing(self) -> None:
+        while True:
+            self._sweep_is_due.clear()
+            now = self._loop.time()
+            if self._period is None and now >= self._pages_counted_at + PAGES_BELIEVED:
+                # Others' endpoints may be gone meanwhile; a sweep that turns out dear ends by itself.
+                self._pages = 1
+            self._plan()
+            pause = self._until_sweep(now)
+            if pause > 0:
+                await _nap(self._sweep_is_due, pause)
+            else:
+                await self._sweep()
+
+    def _until_sweep(self, now: float) -> float:
+        if now < self._lists_allowed_at:
+            return self._lists_allowed_at - now
+        if self._period is None:
+            return math.inf if self._pages == 1 else self._pages_counted_at + PAGES_BELIEVED - now
+        return 0.0 if self._is_hurried() else self._next_sweep - now
+
+    async def _sweep(self) -> None:
+        """List endpoints page by page, spread over the interval, until all that are waited for were seen, or describing is cheaper."""
+        began = self._loop.time()
+        left = {name.lower(): name for name in self._endpoints}
+        token: str | None = None
+        for pages in itertools.count(1):
+            if self._period is None:
+                return
+            if pages == 1:
+                self._next_sweep = began + jittered(self._period, random.random())  # noqa: S311
+            answer = await self._list(token)
+            if answer is None:
+                return
+            asked_at, page = answer
+            self._take_rows(page, asked_at, left)
+            token = page.next_token
+            done = token is None or not any(name in self._endpoints for name in left.values())
+            self._pages = pages if done else max(self._pages, pages + 1)
+            self._pages_counted_at = asked_at
+            if done:
+                break
+            self._plan()
+            await self._space_pages(asked_at)
+        if token is None:
+            for name in left.values():
+                if endpoint := self._endpoints.get(name):
+                    self._take_row(endpoint, None, began)
+        self._plan()
+
+    async def _space_pages(self, last: float) -> None:
+        while self._period is not None and not self._is_hurried():
+            self._sweep_is_due.clear()
+            pause = last + min(self._period / self._pages, LONGEST_SPACING) - self._loop.time()
+            if pause <= 0:
+                return
+            await _nap(self._sweep_is_due, pause)
+
+    async def _list(self, token: str | None) -> tuple[float, Page] | None:
+        """Return a page and when it was asked for; None when AWS refuses for a reason that waiting does not mend."""
+        from airflow_sm_hosting.hooks.errors import is_passing
+
+        while True:
+            while (pause := self._lists.wait(self._loop.time())) > 0:
+                await asyncio.sleep(pause)
+            asked_at = self._loop.time()
+            self._lists.take(asked_at)
+            try:
+                answer = await in_thread(self._calls.page)(token)
+            except Exception as error:
+                self._note_failure(self._lists, error)
+                if is_passing(error):
+                    log.info("ListEndpoints failed (%s); asking again", error)
+                    continue
+                self._stop_listing(error)
+                return None
+            self._note_success(self._lists, answer.requests)
+            return asked_at, answer.value
+
+    def _stop_listing(self, error: Exception) -> None:
+        from airflow_sm_hosting.hooks.errors import is_denied
+
+        if not self._refusal_was_told:
+            way_out = " Allow sagemaker:ListEndpoints to have fewer calls." if is_denied(error) else ""
+            log.warning(
+                "Endpoints cannot be listed: each one that is waited for is described instead.%s (%s)",
+                way_out,
+                error,
+            )
+            self._refusal_was_told = True
+        self._lists_allowed_at = self._loop.time() + LISTS_REFUSED
+        self._plan()
+
+    def _take_rows(self, page: Page, asked_at: float, left: dict[str, str]) -> None:
+        for row in page.rows:
+            # Names are unique whatever their case (CreateEndpoint).
+            lower = row["EndpointName"].lower()
+            name = left.pop(lower, row["EndpointName"])
+            if endpoint := self._endpoints.get(name):
+                self._take_row(endpoint, row, asked_at)
+
+    def _take_row(self, endpoint: WatchedEndpoint, row: Described | None, asked_at: float) -> None:
+        looking = [waiter.wait for waiter in endpoint.waiters if waiter.joined_at <= asked_at]
+        for wait in looking:
+            if wait.saw_listed(row):
+                endpoint.is_described_next = True
+        if looking:
+            self._was_seen(endpoint, asked_at)
+
+
+class RateLimits:
+    """The rates of all pollers of an event loop: one for each operation, Region and owner of credentials."""
+
+    def __init__(self) -> None:
+        self.describes_per_second = _rate("describes_per_second", DESCRIBES_PER_SECOND, 0.1)
+        self.lists_per_second = _rate("lists_per_second", LISTS_PER_SECOND, 0.0)
+        self._buckets: dict[Hashable, tuple[TokenBucket, TokenBucket]] = {}
+
+    def of(self, account: Hashable) -> tuple[TokenBucket, TokenBucket]:
+        """Return what limits DescribeEndpoint and ListEndpoints."""
+        if account not in self._buckets:
+            now = asyncio.get_running_loop().time()
+            # No bursts: at any moment, no more calls than the rate were made in the second before.
+            self._buckets[account] = (
+                TokenBucket(self.describes_per_second, 1.0, now),
+                TokenBucket(self.lists_per_second, 1.0, now),
+            )
+        return self._buckets[account]
+
+
+class Pollers:
+    """The pollers of an event loop, by their AWS parameters."""
+
+    def __init__(self) -> None:
+        self._limits = RateLimits()
+        self._running: dict[str, EndpointPoller] = {}
+
+    def of(
+        self, make_hook: Callable[[], SageMakerHostingHook], aws_parameters: Mapping[str, Any]
+    ) -> EndpointPoller:
+        """Return the poller of these AWS parameters, made if there is none."""
+        key = json.dumps(aws_parameters, sort_keys=True, default=str)
+        if key not in self._running:
+            self._running[key] = EndpointPoller(make_hook, self._limits, partial(self._forget, key))
+        return self._running[key]
+
+    def _forget(self, key: str, poller: EndpointPoller) -> None:
+        if self._running.get(key) is poller:
+            del self._running[key]
+
+
+_POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Pollers] = WeakKeyDictionary()
+
+
+def pollers() -> Pollers:
+    """Return the pollers of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _POLLERS:
+        _POLLERS[loop] = Pollers()
+    return _POLLERS[loop]
+
+
+def _again(wait: EndpointWait) -> None:
+    """See nothing: the call is made again."""
+
+
+def _failing(error: Exception) -> See:
+    return lambda wait: wait.could_not_look(error)
+
+
+def _import_what_judges() -> None:
+    import airflow_sm_hosting.hooks.endpoint_watch  # noqa: F401
+
+
+def _calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
+    from airflow_sm_hosting.hooks.endpoint_calls import EndpointCalls
+
+    return EndpointCalls(make_hook())
+
+
+def _rate(option: str, default: float, low: float) -> float:
+    rate: float = conf.getfloat("sm_hosting", option, fallback=default)
+    if not low <= rate <= HIGHEST_RATE:
+        raise InvalidSpecError(
+            f"Airflow option [sm_hosting] {option} is {rate}; allowed: {low:g} to {HIGHEST_RATE:g} calls a second."
+        )
+    return rate
+
+
+async def _nap(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, no longer than so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None if seconds == math.inf else seconds):
+            await event.wait()
