@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
+    from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+    from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
     "BuildImageOperator",
+    "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
@@ -28,6 +32,8 @@ __all__ = [
     "DeleteEndpointOperator",
     "DeployEndpointOperator",
     "InvokeEndpointOperator",
+    "PlanDeploymentOperator",
+    "RollbackEndpointOperator",
     "UploadModelDataOperator",
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
 
@@ -21,12 +21,17 @@ class PlanDeploymentOperator(DeployEndpointOperator):
         :ref:`howto/operator:PlanDeploymentOperator`, and the API:
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 
-    :param kwargs: The parameters of :class:`~airflow_sm_hosting.DeployEndpointOperator`, of the deployment to come.
+    :param endpoint_name: Name of the endpoint. (templated)
+    :param endpoint_config_name: The endpoint config that is to serve. (templated)
+    :param kwargs: The other parameters of :class:`~airflow_sm_hosting.DeployEndpointOperator`, of the deployment to come.
     :raises InvalidSpecError: For bad input, before the first AWS call.
     :raises NotFoundError: When the endpoint config does not exist.
     :return: The plan as Markdown, for the body of an approval; ``details`` (XCom) have it as JSON: action, reason, endpoint_name, serving,
         target, changes, calls, two_fleets.
     """
+
+    def __init__(self, *, endpoint_name: str, endpoint_config_name: str, **kwargs: Any) -> None:
+        super().__init__(endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name, **kwargs)
 
     def execute(self, context: Context) -> str:
         """Describe and decide."""

@@ -13,6 +13,7 @@ from pathlib import Path
 if sys.argv[1:] != ["serve"]:
     raise SystemExit(f"started with {sys.argv[1:]}, not with 'serve'")
 if os.environ.get("CRASH"):
+    print("the password is", os.environ.get("PASSWORD"), flush=True)
     raise RuntimeError("this container crashes at its start")
 
 MODEL = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_sm_hosting import AllAtOnce, Canary, DeployEndpointOperator
 from airflow_sm_hosting.exceptions import (
+    AlarmGoingOffError,
     ConflictError,
     DeploymentFailedError,
     DeploymentRolledBackError,
@@ -20,6 +21,7 @@ from airflow_sm_hosting.exceptions import (
     NotFoundError,
 )
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.operators.retries import why_hopeless
 from airflow_sm_hosting.spec.tags import OURS, PREVIOUS_ENDPOINT_CONFIGS, RUN_AFTER
 from tests.local_servers import local_server
 from tests.operators.conftest import (
@@ -91,6 +93,22 @@ def with_configs(aws: LocalAws) -> LocalAws:
     for name in ("c1", "c2", "c3"):
         make_config(aws, name)
     return aws
+
+
+def make_alarm(aws: LocalAws, name: str, **members: Any) -> None:
+    aws.client("cloudwatch").put_metric_alarm(
+        **{
+            "AlarmName": name,
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "ModelLatency",
+            "Statistic": "Average",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 1e5,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            **members,
+        }
+    )
 
 
 def begin_update(aws: LocalAws, config: str) -> None:
@@ -520,8 +538,11 @@ def test_a_throttled_describe_between_two_waits_does_not_fail_the_task(
 
 
 def test_rollout_and_alarms_reach_the_update(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
+    make_config(configs, "narrow", InitialInstanceCount=4)
     make_config(configs, "wide", InitialInstanceCount=4)
-    make_endpoint(configs, "c1")
+    make_endpoint(configs, "narrow")
+    make_alarm(configs, "errors")
+    make_alarm(configs, "latency")
     rollout = Canary(size="25%", wait_interval=60, auto_rollback_alarms=["errors"])
     with sent(sagemaker_client(), "UpdateEndpoint") as updates:
         run_task(deploy("wide", rollout=rollout, auto_rollback_alarms=["latency"], deferrable=deferrable))
@@ -539,14 +560,57 @@ def test_rollout_and_alarms_reach_the_update(configs: LocalAws, dag: DAG, deferr
     assert settled(configs)["LastDeploymentConfig"] == update["DeploymentConfig"]
 
 
-def test_alarms_alone_come_with_the_default_strategy(configs: LocalAws, dag: DAG) -> None:
+def test_alarms_alone_have_no_bake_to_go_off_in(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
     make_endpoint(configs, "c1")
-    with sent(sagemaker_client(), "UpdateEndpoint") as updates:
-        run_task(deploy("c2", auto_rollback_alarms=["latency"]))
-    [update] = updates
-    assert update["DeploymentConfig"]["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "latency"}]}
-    routing = update["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
-    assert routing["Type"] == "ALL_AT_ONCE"
+    make_alarm(configs, "latency")
+    configs.clear_requests()
+
+    error = outcome(deploy("c2", auto_rollback_alarms=["latency"], deferrable=deferrable)).error
+
+    assert isinstance(error, InvalidSpecError)
+    assert "needs 1 × 60 s = 60 s of breaching data, and the rollout gives it 0 s" in str(error)
+    assert operations(configs, mutating=True) == []
+
+
+def test_an_alarm_that_does_not_exist_rolls_nothing_back(configs: LocalAws, dag: DAG) -> None:
+    make_endpoint(configs, "c1")
+    configs.clear_requests()
+
+    rollout = AllAtOnce(termination_wait=120, auto_rollback_alarms=["latency"])
+    error = outcome(deploy("c2", rollout=rollout)).error
+
+    assert isinstance(error, InvalidSpecError)
+    assert "alarm latency does not exist" in str(error)
+    assert operations(configs, mutating=True) == []
+
+
+def test_an_alarm_that_is_going_off_already_is_waited_out_by_a_retry(configs: LocalAws, dag: DAG) -> None:
+    make_endpoint(configs, "c1")
+    make_alarm(configs, "latency")
+    configs.client("cloudwatch").set_alarm_state(AlarmName="latency", StateValue="ALARM", StateReason="slow")
+    configs.clear_requests()
+
+    rollout = AllAtOnce(termination_wait=120, auto_rollback_alarms=["latency"])
+    task = deploy("c2", rollout=rollout)
+    error = outcome(task).error
+
+    assert isinstance(error, AlarmGoingOffError)
+    assert "alarm latency is in ALARM already (slow)" in str(error)
+    assert operations(configs, mutating=True) == []
+    assert why_hopeless(error) is None
+
+
+def test_a_rollout_that_the_variants_exclude_is_refused_before_the_update(
+    configs: LocalAws, dag: DAG
+) -> None:
+    make_endpoint(configs, "c1")
+    configs.clear_requests()
+
+    error = outcome(deploy("c2", rollout=Canary(size="10%", wait_interval=60))).error
+
+    assert isinstance(error, ConflictError)
+    assert "a canary needs two instances or more, and variant main has one" in str(error)
+    assert operations(configs, mutating=True) == []
 
 
 def test_rendered_numbers_of_a_rollout_are_typed_back(configs: LocalAws, dag: DAG) -> None:
@@ -558,10 +622,12 @@ def test_rendered_numbers_of_a_rollout_are_typed_back(configs: LocalAws, dag: DA
 
 
 def test_a_rendered_canary_size_is_understood(configs: LocalAws, dag: DAG) -> None:
-    make_endpoint(configs, "c1")
+    make_config(configs, "narrow", InitialInstanceCount=4)
+    make_config(configs, "wide", InitialInstanceCount=4)
+    make_endpoint(configs, "narrow")
     rollout = Canary(size="{{ '25' }}%", wait_interval="{{ 60 }}")
     with sent(sagemaker_client(), "UpdateEndpoint") as updates:
-        run_task(deploy("c2", rollout=rollout))
+        run_task(deploy("wide", rollout=rollout))
     routing = updates[0]["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
     assert routing["CanarySize"] == {"Type": "CAPACITY_PERCENT", "Value": 25}
 

@@ -18,6 +18,7 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.exceptions import DeploymentFailedError, DeploymentRolledBackError
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.operators.retries import why_hopeless
 from tests.local.conftest import Deployer
 from tests.operators.conftest import ROLE, Outcome, outcome, run_task, settled, task_id
 
@@ -83,9 +84,16 @@ def test_the_old_model_goes_on_answering(
 
     for end in ends:
         assert type(end.error) is DeploymentRolledBackError
-        assert str(end.error) == (
+        told = str(end.error)
+        assert told.startswith(
             f"SageMaker rolled endpoint churn back: it serves {good}, not {bad}, which was asked for. Reason: {REASON}"
         )
+        # What to do about it, and what the container wrote last, without the values of its environment.
+        assert "The container must answer GET /ping" in told
+        assert "this container crashes at its start" in told
+        assert "the password is ***" in told
+        assert end.error.cause == "ping health check"  # type: ignore[union-attr]
+        assert why_hopeless(end.error)  # type: ignore[arg-type]
         assert end.details["action"] == "update"
         assert end.details["endpoint_config_name"] == good
         assert answer()["version"] == "1"
@@ -108,7 +116,7 @@ def test_a_first_deployment_that_crashes_fails_and_the_next_one_replaces_it(
     bad = chain(image, {"CRASH": "1"})
     end = deploy(bad, deferrable=True)
     assert type(end.error) is DeploymentFailedError
-    assert str(end.error).endswith(REASON)
+    assert REASON in str(end.error)
     again = deploy(chain(image, {"VERSION": "1"}), deferrable=False)
     assert (again.error, again.details["action"]) == (None, "replace")
     assert answer()["version"] == "1"
