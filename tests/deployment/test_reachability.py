@@ -1,0 +1,140 @@
+"""What no endpoint needs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, strategies as st
+
+from airflow_sm_hosting.deployment.reachability import Config, Endpoint, Model, Stored, Unneeded, unneeded
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+OLD = NOW - timedelta(days=9)
+
+
+def config(name: str, *models: str, created: datetime = OLD) -> Config:
+    return Config(name, frozenset(models), created)
+
+
+def model(name: str, *uses: str, created: datetime = OLD) -> Model:
+    return Model(name, frozenset(uses), created)
+
+
+def stored(uri: str, *names: str, created: datetime = OLD) -> Stored:
+    return Stored(uri, frozenset([uri, *names]), created)
+
+
+def found(**given: Any) -> Unneeded:
+    everything = {"endpoints": [], "configs": [], "models": [], "keep": 0, "before": NOW, **given}
+    ours = [
+        *(f"config/{one.name}" for one in everything["configs"]),
+        *(f"model/{one.name}" for one in everything["models"]),
+    ]
+    return unneeded(**{"ours": ours, **everything})
+
+
+def test_without_endpoints_everything_of_ours_may_go() -> None:
+    assert found(
+        configs=[config("c", "m")],
+        models=[model("m", "repo@1", "s3://b/k")],
+        images=[stored("repo:tag", "repo@1")],
+        artifacts=[stored("s3://b/k")],
+    ) == Unneeded(["c"], ["m"], ["repo:tag"], ["s3://b/k"])
+
+
+def test_what_serves_what_is_on_its_way_and_what_a_rollback_may_go_to_stay() -> None:
+    configs = [config(name) for name in "abcde"]
+    endpoint = Endpoint("churn", serving="e", pending="d", before=("c", "b", "a"))
+
+    assert found(endpoints=[endpoint], configs=configs, keep=1).configs == ["a", "b"]
+    assert found(endpoints=[endpoint], configs=configs, keep=3).configs == []
+    assert found(endpoints=[endpoint], configs=configs, keep=0).configs == ["a", "b", "c"]
+
+
+def test_a_model_of_a_config_that_stays_stays_and_all_that_it_uses() -> None:
+    assert found(
+        endpoints=[Endpoint("churn", serving="live")],
+        configs=[config("live", "m1"), config("old", "m2")],
+        models=[model("m1", "repo@1", "s3://b/1"), model("m2", "repo@1", "s3://b/2")],
+        images=[stored("repo:a", "repo@1"), stored("repo:b", "repo@2")],
+        artifacts=[stored("s3://b/1"), stored("s3://b/2")],
+    ) == Unneeded(["old"], ["m2"], ["repo:b"], ["s3://b/2"])
+
+
+def test_what_is_not_ours_stays_with_all_that_it_uses() -> None:
+    assert (
+        found(
+            configs=[config("foreign", "m1")],
+            models=[model("m1", "repo@1"), model("m2", "repo@2")],
+            images=[stored("repo:a", "repo@1"), stored("repo:b", "repo@2")],
+            ours=["model/m1"],
+        )
+        == Unneeded()
+    )
+
+
+def test_what_is_young_stays_as_a_deployment_may_be_on_its_way_to_it() -> None:
+    assert (
+        found(
+            configs=[config("c", created=NOW)],
+            models=[model("m", created=NOW)],
+            images=[stored("repo:a", created=NOW)],
+        )
+        == Unneeded()
+    )
+
+
+def test_an_artifact_under_a_prefix_that_is_used_stays() -> None:
+    kept = model("m", "s3://b/uncompressed/")
+
+    assert found(
+        endpoints=[Endpoint("churn", serving="live")],
+        configs=[config("live", "m")],
+        models=[kept],
+        artifacts=[stored("s3://b/uncompressed/x"), stored("s3://b/other/x")],
+    ).artifacts == ["s3://b/other/x"]
+
+
+NAMES = st.sampled_from("abcdef")
+
+
+@given(
+    endpoints=st.lists(
+        st.builds(
+            Endpoint,
+            st.just("e"),
+            st.none() | NAMES,
+            st.none() | NAMES,
+            st.lists(NAMES, max_size=3).map(tuple),
+        ),
+        max_size=3,
+    ),
+    configs=st.dictionaries(NAMES, st.frozensets(NAMES, max_size=2), max_size=6),
+    models=st.dictionaries(NAMES, st.frozensets(NAMES, max_size=2), max_size=6),
+    keep=st.integers(0, 4),
+)
+def test_nothing_that_is_reachable_ever_goes(
+    endpoints: list[Endpoint],
+    configs: dict[str, frozenset[str]],
+    models: dict[str, frozenset[str]],
+    keep: int,
+) -> None:
+    gone = found(
+        endpoints=endpoints,
+        configs=[Config(name, used, OLD) for name, used in configs.items()],
+        models=[Model(name, used, OLD) for name, used in models.items()],
+        images=[stored(name) for name in "abcdef"],
+        keep=keep,
+    )
+
+    for endpoint in endpoints:
+        for name in (endpoint.serving, endpoint.pending, *endpoint.before[:keep]):
+            assert name not in gone.configs
+            for used in configs.get(name or "", ()):
+                assert used not in gone.models
+                assert not models.get(used, frozenset()) & set(gone.images)
+    assert set(gone.configs) <= set(configs)
+    # Whatever stays has all that it needs.
+    for name, used_models in configs.items():
+        assert name in gone.configs or not used_models & set(gone.models)
