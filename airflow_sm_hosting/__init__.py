@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+    from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
@@ -54,6 +55,7 @@ _MODULES = {
     "Linear": "spec.rollout",
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
+    "RemoveAutoscalingOperator": "operators.remove_autoscaling",
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
@@ -83,6 +85,7 @@ __all__ = [
     "Linear",
     "ModelData",
     "ModelHostingTaskGroup",
+    "RemoveAutoscalingOperator",
     "Rolling",
     "ScheduledScaling",
     "ServerlessProductionVariant",

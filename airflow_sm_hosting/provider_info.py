@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.delete_endpoint",
             "operators.deploy_endpoint",
             "operators.invoke_endpoint",
+            "operators.remove_autoscaling",
             "operators.upload_model_data",
         ),
         "sensors": modules("sensors.endpoint"),

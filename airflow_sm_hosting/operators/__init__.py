@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
+    from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "DeleteEndpointOperator",
     "DeployEndpointOperator",
     "InvokeEndpointOperator",
+    "RemoveAutoscalingOperator",
     "UploadModelDataOperator",
 ]
 
