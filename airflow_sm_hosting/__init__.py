@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
@@ -62,6 +63,7 @@ _MODULES = {
     "ModelHostingTaskGroup": "task_groups.model_hosting",
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
+    "RemoveAutoscalingOperator": "operators.remove_autoscaling",
     "RollbackEndpointOperator": "operators.rollback_endpoint",
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
@@ -96,6 +98,7 @@ __all__ = [
     "ModelHostingTaskGroup",
     "NewFleetAlarm",
     "PlanDeploymentOperator",
+    "RemoveAutoscalingOperator",
     "RollbackEndpointOperator",
     "Rolling",
     "ScheduledScaling",

@@ -44,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.invoke_endpoint",
             "operators.plan_deployment",
             "operators.rollback_endpoint",
+            "operators.remove_autoscaling",
             "operators.upload_model_data",
         ),
         "sensors": modules("sensors.endpoint"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
@@ -12,7 +14,8 @@ from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code
 
 NAMESPACE = "sagemaker"
-INSTANCE_COUNT = "sagemaker:variant:DesiredInstanceCount"
+#: Another call is changing the same target, or the service has a fault: both pass (common errors of the operations that change something).
+_BUSY = ("ConcurrentUpdateException", "InternalServiceException")
 
 
 def variant_resource_id(endpoint_name: str, variant_name: str) -> str:
@@ -32,17 +35,61 @@ class ApplicationAutoScalingHook(SharedClients):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "application-autoscaling"})
 
-    def scalable_targets(self, resource_ids: list[str]) -> list[dict[str, Any]]:
+    def scalable_targets(
+        self, resource_ids: list[str], scalable_dimension: str | None = None
+    ) -> list[dict[str, Any]]:
         """Return the scalable targets among resources (``application-autoscaling:DescribeScalableTargets``)."""
-        return self._all("describe_scalable_targets", "ScalableTargets", ResourceIds=resource_ids)
+        return self._all(
+            "describe_scalable_targets",
+            "ScalableTargets",
+            scalable_dimension,
+            ResourceIds=resource_ids,
+        )
 
-    def scaling_policies(self, resource_id: str) -> list[dict[str, Any]]:
+    def scaling_policies(
+        self, resource_id: str, scalable_dimension: str | None = None
+    ) -> list[dict[str, Any]]:
         """Return a resource's policies (``application-autoscaling:DescribeScalingPolicies``)."""
-        return self._all("describe_scaling_policies", "ScalingPolicies", ResourceId=resource_id)
+        return self._all(
+            "describe_scaling_policies", "ScalingPolicies", scalable_dimension, ResourceId=resource_id
+        )
 
-    def scheduled_actions(self, resource_id: str) -> list[dict[str, Any]]:
+    def scheduled_actions(
+        self, resource_id: str, scalable_dimension: str | None = None
+    ) -> list[dict[str, Any]]:
         """Return a resource's scheduled actions (``application-autoscaling:DescribeScheduledActions``)."""
-        return self._all("describe_scheduled_actions", "ScheduledActions", ResourceId=resource_id)
+        return self._all(
+            "describe_scheduled_actions", "ScheduledActions", scalable_dimension, ResourceId=resource_id
+        )
+
+    def target_tags(self, target: Mapping[str, Any]) -> dict[str, str]:
+        """Return the tags of a scalable target that was described (``application-autoscaling:ListTagsForResource``)."""
+        arn = target.get("ScalableTargetARN")
+        if not arn:
+            return {}
+        try:
+            return dict(self.conn.list_tags_for_resource(ResourceARN=arn)["Tags"])
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            return {}  # gone meanwhile
+
+    def change(self, operation: str, request: Mapping[str, Any]) -> None:
+        """Make a call that changes a target, its tags, policies or scheduled actions; deleting what is gone already is no error.
+
+        :param operation: The API operation, e.g. ``PutScalingPolicy``.
+        :param request: Its request.
+        """
+        call = partial(getattr(self.conn, xform_name(operation)), **request)
+        if not operation.startswith(("Delete", "Deregister")):
+            self.until_registered(call)
+            return
+        try:
+            self._patiently(call, _BUSY)
+        except ClientError as error:
+            if error_code(error) != "ObjectNotFoundException":
+                raise
+            self.log.info("%s: it is gone already", operation)
 
     def until_registered(self, call: Callable[[], Any]) -> Any:
         """Make a call again while the service is changing the same target, or does not see it yet.
@@ -50,7 +97,9 @@ class ApplicationAutoScalingHook(SharedClients):
         ConcurrentUpdateException and ObjectNotFoundException right after registering are both passing
         (RegisterScalableTarget and PutScalingPolicy documentation).
         """
-        passing = ("ConcurrentUpdateException", "ObjectNotFoundException", "InternalServiceException")
+        return self._patiently(call, (*_BUSY, "ObjectNotFoundException"))
+
+    def _patiently(self, call: Callable[[], Any], passing: tuple[str, ...]) -> Any:
         retrying = Retrying(
             retry=retry_if_exception(
                 lambda error: isinstance(error, ClientError) and error_code(error) in passing
@@ -61,6 +110,10 @@ class ApplicationAutoScalingHook(SharedClients):
         )
         return retrying(call)
 
-    def _all(self, operation: str, member: str, **request: Any) -> list[dict[str, Any]]:
+    def _all(
+        self, operation: str, member: str, scalable_dimension: str | None, **request: Any
+    ) -> list[dict[str, Any]]:
+        if scalable_dimension:
+            request["ScalableDimension"] = scalable_dimension
         pages = self.conn.get_paginator(operation).paginate(ServiceNamespace=NAMESPACE, **request)
         return [found for page in pages for found in page[member]]

@@ -40,25 +40,19 @@ class ScalingTransfer:
         found = {}
         for target in self._hook.scalable_targets(list(by_resource)) if by_resource else []:
             resource = target["ResourceId"]
-            arn = target.get("ScalableTargetARN")
-            tags = self._hook.conn.list_tags_for_resource(ResourceARN=arn)["Tags"] if arn else {}
+            dimension = target["ScalableDimension"]
             found[by_resource[resource]] = scaling_of(
-                target, self._hook.scaling_policies(resource), self._hook.scheduled_actions(resource), tags
+                target,
+                self._hook.scaling_policies(resource, dimension),
+                self._hook.scheduled_actions(resource, dimension),
+                self._hook.target_tags(target),
             )
         return found
 
     def take_off(self, snapshot: Snapshot) -> None:
         """Deregister the targets, which deletes their policies and scheduled actions (DeregisterScalableTarget)."""
-        absent = self._hook.conn.exceptions.ObjectNotFoundException
         for variant, scaling in snapshot.items():
-            place = {
-                member: scaling["target"][member]
-                for member in ("ServiceNamespace", "ResourceId", "ScalableDimension")
-            }
-            try:
-                self._hook.conn.deregister_scalable_target(**place)
-            except absent:
-                continue  # an earlier try has done it
+            self._hook.change("DeregisterScalableTarget", place_of(scaling["target"]))
             log.info("Took the scaling off variant %s; it is put back when the update has ended", variant)
 
     def put_back(self, snapshot: Snapshot, variants: Collection[str]) -> None:
@@ -73,29 +67,31 @@ class ScalingTransfer:
             if variant not in variants:
                 log.info("Variant %s is gone, and its scaling with it", variant)
                 continue
-            self._call("RegisterScalableTarget", scaling["target"])
-            arns = {}
+            target = scaling["target"]
+            self._put("RegisterScalableTarget", target)
             for policy in scaling["policies"]:
-                answer = self._call("PutScalingPolicy", policy)
-                arns[scaling["arns"][policy["PolicyName"]]] = answer["PolicyARN"]
+                self._put("PutScalingPolicy", policy)
             for action in scaling["actions"]:
-                self._call("PutScheduledAction", action)
-            self._repoint_alarms({old: new for old, new in arns.items() if old != new})
+                self._put("PutScheduledAction", action)
+            self._repoint_alarms(target, scaling["arns"])
             log.info("Put the scaling back on variant %s", variant)
 
-    def _call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _put(self, operation: str, request: Mapping[str, Any]) -> None:
         # Times come out of the snapshot as text, which the model's types turn back.
-        ready = prepared(SERVICE, operation, request)
-        methods = {
-            "RegisterScalableTarget": self._hook.conn.register_scalable_target,
-            "PutScalingPolicy": self._hook.conn.put_scaling_policy,
-            "PutScheduledAction": self._hook.conn.put_scheduled_action,
-        }
-        answer: dict[str, Any] = self._hook.until_registered(lambda: methods[operation](**ready))
-        return answer
+        self._hook.change(operation, prepared(SERVICE, operation, request))
 
-    def _repoint_alarms(self, arns: Mapping[str, str]) -> None:
-        """Point alarms whose actions name a policy's old ARN at the new one: a policy that is put anew has another."""
+    def _repoint_alarms(self, target: Mapping[str, Any], before: Mapping[str, str]) -> None:
+        """Point alarms whose actions name a policy's old ARN at the new one: a policy that is put anew has another.
+
+        :param before: The policies' old ARNs, by name.
+        """
+        place = place_of(target)
+        now = self._hook.scaling_policies(place["ResourceId"], place["ScalableDimension"]) if before else []
+        arns = {
+            before[policy["PolicyName"]]: policy["PolicyARN"]
+            for policy in now
+            if before.get(policy["PolicyName"], policy["PolicyARN"]) != policy["PolicyARN"]
+        }
         if not arns:
             return
         cloudwatch = self._cloudwatch_hook()
@@ -107,3 +103,8 @@ class ScalingTransfer:
                 }
                 cloudwatch.put_alarm_again({**alarm, **actions})
                 log.info("Alarm %s: its action names the policy's new ARN", alarm["AlarmName"])
+
+
+def place_of(target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a scalable target from another."""
+    return {member: target[member] for member in ("ServiceNamespace", "ResourceId", "ScalableDimension")}

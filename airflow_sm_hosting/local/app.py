@@ -19,11 +19,13 @@ from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting import __version__
 from airflow_sm_hosting.local import autoscaling, moto_backends
+from airflow_sm_hosting.local.access import Access
 from airflow_sm_hosting.local.alarms import AlarmClock, check_alarms_of_moto
 from airflow_sm_hosting.local.ecr import Ecr
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.engines.choice import make_engine
 from airflow_sm_hosting.local.hosting import Hosting
+from airflow_sm_hosting.local.permissions import Call
 from airflow_sm_hosting.local.protocol import (
     AwsError,
     changes_something,
@@ -74,6 +76,7 @@ class LocalAwsApp:
         self._moto_app = DomainDispatcherApplication(create_backend_app)
         check_alarms_of_moto()
         self._access_key = access_key
+        self._access = Access(access_key)
         self._region = region
         self._transition_seconds = transition_seconds
         self._folder = Path(tempfile.mkdtemp(prefix="sm-hosting-"))
@@ -114,7 +117,7 @@ class LocalAwsApp:
         else:
             service, operation, resource, answer = self._aws(request)
         try:
-            response = answer()
+            response = self._refusal(request, service, operation) or answer()
             error = None
         except AwsError as refusal:
             response, error = error_response(refusal), refusal.code
@@ -160,7 +163,7 @@ class LocalAwsApp:
                     service,
                     operation,
                     resource,
-                    lambda: self._ecr.answer(request, operation, body, region),
+                    lambda: self._ecr.answer(request, operation, body, region, who.access_key),
                 )
             hosting = self._hosting(region)
             return (
@@ -212,7 +215,25 @@ class LocalAwsApp:
             return self._hostings[region]
 
     def _knows(self, access_key: str) -> bool:
-        return access_key == self._access_key or moto_backends.is_issued_key(access_key)
+        return self._access.knows(access_key)
+
+    def _refusal(self, request: Request, service: str, operation: str) -> Response | None:
+        """Return the refusal of a request that IAM does not allow; None for one that is allowed, or is refused elsewhere."""
+        if not self._access.enforced:
+            return None
+        if service == "registry":
+            return self._access.refusal(
+                self._registry.login_key(request),
+                Call(service, operation, self._region, request, lambda _: None),
+            )
+        who = credential(request)
+        if who is None or not self._knows(who.access_key):
+            return None
+        region = who.region or self._region
+        return self._access.refusal(
+            who.access_key,
+            Call(who.service or "s3", operation, region, request, self._hosting(region).configs.get),
+        )
 
     # Our own interface
 
@@ -241,6 +262,13 @@ class LocalAwsApp:
             case ("DELETE", "/_sm_hosting/requests"):
                 self._requests.clear()
                 return Response(status=204)
+            case ("GET", "/_sm_hosting/iam-enforcement"):
+                return json_response(
+                    {"enforced": self._access.enforced, "decisions": self._access.decisions()}
+                )
+            case ("PUT" | "DELETE" as method, "/_sm_hosting/iam-enforcement"):
+                self._access.enforce(method == "PUT")
+                return Response(status=204)
             case ("POST", "/_sm_hosting/reset"):
                 self._reset()
                 return Response(status=204)
@@ -266,6 +294,7 @@ class LocalAwsApp:
         Response.from_app(self._moto_app, environ).close()
         self._registry.clear()
         self._requests.clear()
+        self._access.enforce(False)
 
 
 def _json_body(request: Request) -> dict[str, Any]:

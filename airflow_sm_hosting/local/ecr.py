@@ -29,12 +29,14 @@ class Ecr:
         self._registry = registry
         self._moto = moto
 
-    def answer(self, request: Request, operation: str, body: dict[str, Any], region: str) -> Response:
-        """Answer one operation."""
+    def answer(
+        self, request: Request, operation: str, body: dict[str, Any], region: str, access_key: str
+    ) -> Response:
+        """Answer one operation, asked for under an access key."""
         self._registry.know_region(region)
         match operation:
             case "GetAuthorizationToken":
-                return json_response(self._token())
+                return json_response(self._token(access_key))
             case "PutImage":
                 return json_response(self._put_image(body, region))
             case "BatchCheckLayerAvailability":
@@ -54,8 +56,8 @@ class Ecr:
             response.set_data(json.dumps(answer))
         return response
 
-    def _token(self) -> dict[str, Any]:
-        token = base64.b64encode(f"AWS:{self._registry.password}".encode()).decode()
+    def _token(self, access_key: str) -> dict[str, Any]:
+        token = base64.b64encode(f"AWS:{self._registry.password_of(access_key)}".encode()).decode()
         data = {
             "authorizationToken": token,
             "expiresAt": now() + _TOKEN_LIFETIME,

@@ -231,6 +231,18 @@ class LocalAws:
         """Empty the request log."""
         self._own("DELETE", "requests")
 
+    def enforce_iam(self, enforced: bool = True) -> None:
+        """Allow requests of IAM users and assumed roles only what their policies allow, or (False) everything again.
+
+        Off at the start and after a reset. This server's own access key is the root user's and always allowed.
+        """
+        self._own("PUT" if enforced else "DELETE", "iam-enforcement")
+
+    def iam_decisions(self) -> list[dict[str, Any]]:
+        """Return which permissions were looked for since IAM is enforced: ``identity, action, resource, allowed`` of each."""
+        decisions: list[dict[str, Any]] = self._own("GET", "iam-enforcement")["decisions"]
+        return decisions
+
     def reset(self) -> None:
         """Forget everything that was created, and stop all containers."""
         self._own("POST", "reset")

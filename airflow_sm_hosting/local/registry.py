@@ -74,7 +74,9 @@ class Registry:
     """
 
     def __init__(self, folder: Path, region: str) -> None:
-        self.password = secrets.token_urlsafe(32)
+        self._secret = secrets.token_bytes(32)
+        # The service's own, with which endpoints pull.
+        self.password = self.password_of("service")
         self.port = 0
         self._regions: dict[str, None] = {region: None}
         self._blobs = folder / "blobs"
@@ -100,6 +102,20 @@ class Registry:
                 path.unlink(missing_ok=True)
 
     # What the rest of the server asks
+
+    def password_of(self, access_key: str) -> str:
+        """Return the password under which who has this access key logs in: an authorization token is the caller's own."""
+        signature = hmac.digest(self._secret, access_key.encode(), "sha256").hex()
+        return f"{access_key}.{signature}"
+
+    def login_key(self, request: Request) -> str | None:
+        """Return the access key under which a request has logged in, or None."""
+        login = request.authorization
+        if not login or login.type != "basic" or login.username != "AWS":
+            return None
+        access_key = (login.password or "").partition(".")[0]
+        right = hmac.compare_digest((login.password or "").encode(), self.password_of(access_key).encode())
+        return access_key if right else None
 
     def repository(self, name: str, region: str | None = None) -> Repository | None:
         """Return moto's ECR repository of that name."""
@@ -229,13 +245,7 @@ class Registry:
         return f"{method} {path}", None
 
     def _is_login(self, request: Request) -> bool:
-        login = request.authorization
-        return bool(
-            login
-            and login.type == "basic"
-            and login.username == "AWS"
-            and hmac.compare_digest(login.password or "", self.password)
-        )
+        return self.login_key(request) is not None
 
     def _route(self, request: Request) -> Response:
         path, method = request.path, request.method

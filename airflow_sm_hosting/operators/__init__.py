@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
@@ -33,6 +34,7 @@ __all__ = [
     "DeployEndpointOperator",
     "InvokeEndpointOperator",
     "PlanDeploymentOperator",
+    "RemoveAutoscalingOperator",
     "RollbackEndpointOperator",
     "UploadModelDataOperator",
 ]

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.rules import (
+    as_boolean,
     as_integer,
     as_list,
     as_string,
+    check_boolean,
     check_integer,
     check_name,
+    check_one_of,
+    invalid,
     is_rendered_later,
 )
-from airflow_sm_hosting.spec.scaling import policy_request
-from airflow_sm_hosting.spec.tags import OURS
+from airflow_sm_hosting.spec.scaling import action_request, policy_request
+from airflow_sm_hosting.spec.scaling_rules import (
+    INSTANCE_COUNT,
+    PROVISIONED_CONCURRENCY,
+    SCALABLE_DIMENSIONS,
+    SUSPENDED_STATE,
+    check_actions,
+    check_capacities,
+    check_metric_dimension,
+    check_policies,
+    check_scaled_variant,
+    check_suspended_state,
+    initial_capacity,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.deployment.scaling import Found, Plan
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
 
 
 class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     """Make a production variant a scalable target, with policies and scheduled actions; write only what differs.
 
-    Uses ``application-autoscaling:RegisterScalableTarget``, ``PutScalingPolicy`` and ``PutScheduledAction``.
+    One task describes all the scaling of its variant: policies and scheduled actions of ours that are no longer asked for are deleted,
+    those of others are left alone. Which are ours stands in the tags of the scalable target. A capacity that one of the scheduled
+    actions has set is left until the next of them.
+
+    Uses ``application-autoscaling:RegisterScalableTarget``, ``PutScalingPolicy``, ``PutScheduledAction``, ``DeleteScalingPolicy``,
+    ``DeleteScheduledAction``, ``TagResource`` and ``UntagResource``.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
@@ -38,14 +60,22 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
     :param endpoint_name: Name of the endpoint. (templated)
     :param variant_name: Name of the production variant; burstable instance types (``ml.t2.…``) cannot be scaled. (templated)
-    :param max_capacity: Greatest number of instances, 1 or more. (templated)
-    :param min_capacity: Least number of instances, at most ``max_capacity`` (default: the variant's initial instance count; 0 is
-        taken at its word). (templated)
+    :param max_capacity: Greatest number of instances, 1 or more, at least the initial one; of a serverless variant the greatest provisioned
+        concurrency, at most its maximum concurrency. (templated)
+    :param min_capacity: Least number of instances or provisioned concurrency, at most the initial one and ``max_capacity`` (default: the
+        initial one). 0 is taken at its word, and refused where AWS keeps one instance: real-time endpoints. (templated)
     :param policies: :class:`~airflow_sm_hosting.InvocationsScaling`, :class:`~airflow_sm_hosting.TargetTrackingScaling`,
-        :class:`~airflow_sm_hosting.StepScaling`, or dicts in the shape of PutScalingPolicy. (templated)
-    :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, or dicts in the shape of PutScheduledAction. (templated)
+        :class:`~airflow_sm_hosting.StepScaling`, or dicts in the shape of PutScalingPolicy; 50 at most, each metric once. (templated)
+    :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, or dicts in the shape of PutScheduledAction; 200 at most. (templated)
+    :param scalable_dimension: ``sagemaker:variant:DesiredInstanceCount`` or ``sagemaker:variant:DesiredProvisionedConcurrency`` (default:
+        that of the variant, which is looked up). (templated)
+    :param suspended_state: Which activities are suspended, as a dict of ``DynamicScalingInSuspended``, ``DynamicScalingOutSuspended`` and
+        ``ScheduledScalingSuspended`` to True or False; what is not named is False (default: left as it is). (templated)
+    :param adopt: Whether a scalable target, and policies and actions of the same names, that are not ours may be changed; they are ours
+        from then on (default: False). (templated)
     :raises InvalidSpecError: For what the service would refuse, before the first call that changes anything.
     :raises NotFoundError: When the endpoint or its variant does not exist.
+    :raises ConflictError: When something that is not ours would have to be changed.
     :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
     """
 
@@ -57,8 +87,15 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         "min_capacity",
         "policies",
         "scheduled_actions",
+        "scalable_dimension",
+        "suspended_state",
+        "adopt",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"policies": "json", "scheduled_actions": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "policies": "json",
+        "scheduled_actions": "json",
+        "suspended_state": "json",
+    }
 
     def __init__(
         self,
@@ -69,23 +106,25 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         min_capacity: int | str | None = None,
         policies: Any = (),
         scheduled_actions: Any = (),
+        scalable_dimension: str | None = None,
+        suspended_state: Any = None,
+        adopt: bool | str = False,
         **kwargs: Any,
     ) -> None:
         where = "ConfigureAutoscalingOperator"
         check_name(f"{where}: endpoint_name", endpoint_name)
         check_name(f"{where}: variant_name", variant_name)
         check_integer(f"{where}: max_capacity", max_capacity, 1)
-        if min_capacity is not None:
-            literal = isinstance(max_capacity, int)
-            check_integer(
-                f"{where}: min_capacity (at most max_capacity)",
-                min_capacity,
-                0,
-                max_capacity if literal else None,  # type: ignore[arg-type]
-            )
-        for name, value in (("policies", policies), ("scheduled_actions", scheduled_actions)):
-            if not is_rendered_later(value) and not isinstance(value, list | tuple):
-                raise InvalidSpecError(f"{where}: {name} is a {type(value).__name__}; allowed: a list.")
+        check_capacities(f"{where}: min_capacity", min_capacity, f"{where}: max_capacity", max_capacity)
+        if not is_rendered_later(policies):
+            check_policies(f"{where}: policies", as_list(f"{where}: policies", policies))
+        if not is_rendered_later(scheduled_actions):
+            name = f"{where}: scheduled_actions"
+            check_actions(name, as_list(name, scheduled_actions))
+        if scalable_dimension is not None:
+            check_one_of(f"{where}: scalable_dimension", scalable_dimension, SCALABLE_DIMENSIONS)
+        check_suspended_state(f"{where}: suspended_state", suspended_state)
+        check_boolean(f"{where}: adopt", adopt)
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.variant_name = variant_name
@@ -93,143 +132,194 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         self.min_capacity = min_capacity
         self.policies = policies
         self.scheduled_actions = scheduled_actions
+        self.scalable_dimension = scalable_dimension
+        self.suspended_state = suspended_state
+        self.adopt = adopt
 
     def execute(self, context: Context) -> str:
-        """Read what is there, and write what differs."""
-        from airflow_sm_hosting.hooks.application_auto_scaling import (
-            INSTANCE_COUNT,
-            NAMESPACE,
-            variant_resource_id,
-        )
-        from airflow_sm_hosting.hooks.requests import prepared
+        """Read what is there, decide, and write what differs."""
+        from airflow_sm_hosting.deployment.scaling import Asked, plan, tags_matter
+        from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
 
         endpoint = as_string("endpoint_name", self.endpoint_name)
         variant = as_string("variant_name", self.variant_name)
-        resource_id = variant_resource_id(endpoint, variant)
-        place = {
-            "ServiceNamespace": NAMESPACE,
-            "ResourceId": resource_id,
-            "ScalableDimension": INSTANCE_COUNT,
-        }
         check_name("endpoint_name", endpoint)
         check_name("variant_name", variant)
-        maximum = as_integer("max_capacity", self.max_capacity, 1)
-        given = None if self.min_capacity in (None, "", "None") else self.min_capacity
-        if given is not None:
-            given = as_integer("min_capacity (at most max_capacity)", given, 0, maximum)
+        minimum, maximum = self._capacities()
+        suspended_state = self._suspended_state()
+        given_dimension = self._given_dimension()
+        adopt = as_boolean("adopt", self.adopt)
+        policies, actions = self._requests(endpoint, variant)
 
-        def checked(operation: str, members: dict[str, Any]) -> dict[str, Any]:
-            return prepared("application-autoscaling", operation, {**place, **members})
-
-        policies = [
-            checked("PutScalingPolicy", policy_request(policy, endpoint_name=endpoint, variant_name=variant))
-            for policy in as_list("policies", self.policies)
-        ]
-        actions = [
-            checked("PutScheduledAction", dict(action))
-            for action in as_list("scheduled_actions", self.scheduled_actions)
-        ]
-
-        minimum = self._initial_count(endpoint, variant, maximum) if given is None else given
-        target = checked("RegisterScalableTarget", {"MinCapacity": minimum, "MaxCapacity": maximum})
-
+        described = self._endpoint(endpoint)
+        production_variant = cache(partial(self._production_variant, described, variant))
+        dimension = self._dimension(described, variant, production_variant)
+        if given_dimension not in (None, dimension):
+            raise invalid("scalable_dimension", given_dimension, f"{dimension} for variant {variant}")
+        check_metric_dimension("policies", policies, dimension)
+        place = _place(variant_resource_id(endpoint, variant), dimension)
+        asked = Asked(
+            place=place,
+            minimum=initial_capacity(production_variant()) if minimum is None else minimum,
+            maximum=maximum,
+            suspended_state=suspended_state,
+            policies=policies,
+            actions=actions,
+        )
         hook = self.auto_scaling_hook
-        written = [
-            *self._register(hook, target),
-            *self._put_policies(hook, policies),
-            *self._put_actions(hook, actions),
-        ]
-        if not written:
-            self.log.info("Autoscaling of %s is as asked; nothing to do", resource_id)
+        found = self._found(hook, place)
+        tags = hook.target_tags(found.target) if found.target and tags_matter(asked, found) else {}
+        planned = plan(asked, found, tags, adopt=adopt)
+        if planned.steps:
+            scheduled = [action.get("ScalableTargetAction") or {} for action in actions]
+            check_scaled_variant(
+                production_variant(),
+                minimum=asked.minimum,
+                maximum=maximum,
+                scheduled_minimums=[item["MinCapacity"] for item in scheduled if "MinCapacity" in item],
+                scheduled_maximums=[item["MaxCapacity"] for item in scheduled if "MaxCapacity" in item],
+                asynchronous=bool(described.get("AsyncInferenceConfig")),
+            )
+        self._carry_out(hook, planned, place["ResourceId"])
         self.tell_details(
             context,
             {
-                "min_capacity": minimum,
+                "scalable_dimension": dimension,
+                "min_capacity": asked.minimum,
                 "max_capacity": maximum,
                 "policies": [policy["PolicyName"] for policy in policies],
-                "written": written,
+                "scheduled_actions": [action["ScheduledActionName"] for action in actions],
+                "written": _told(planned, ("Register", "Put")),
+                "removed": _told(planned, ("Delete",)),
+                "not_ours": planned.foreign,
             },
         )
-        return resource_id
+        return place["ResourceId"]
 
-    def _initial_count(self, endpoint: str, variant: str, maximum: int) -> int:
-        """Return the initial count that the endpoint's config has: the least capacity where none is given, as in the CDK."""
-        hook = self.sagemaker_hook
-        described = hook.describe_endpoint(endpoint)
+    def _capacities(self) -> tuple[int | None, int]:
+        maximum = as_integer("max_capacity", self.max_capacity, 1)
+        if self.min_capacity in (None, "", "None"):
+            return None, maximum
+        minimum = as_integer("min_capacity", self.min_capacity, 0)
+        check_capacities("min_capacity", minimum, "max_capacity", maximum)
+        return minimum, maximum
+
+    def _given_dimension(self) -> str | None:
+        if self.scalable_dimension in (None, "", "None"):
+            return None
+        check_one_of("scalable_dimension", self.scalable_dimension, SCALABLE_DIMENSIONS)
+        return self.scalable_dimension
+
+    def _suspended_state(self) -> dict[str, bool] | None:
+        state = self.suspended_state
+        if state in (None, "", "None"):
+            return None
+        if isinstance(state, Mapping):
+            state = {name: as_boolean(f"suspended_state[{name!r}]", value) for name, value in state.items()}
+        check_suspended_state("suspended_state", state)
+        return {name: state.get(name, False) for name in SUSPENDED_STATE}
+
+    def _requests(self, endpoint: str, variant: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the requests of policies and scheduled actions, checked, without the place that they are for."""
+        from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
+        from airflow_sm_hosting.hooks.requests import prepared
+
+        # The dimension is not known yet, and is no part of what is checked here.
+        place = _place(variant_resource_id(endpoint, variant), INSTANCE_COUNT)
+
+        def typed(operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
+            request = prepared("application-autoscaling", operation, {**members, **place})
+            return {name: value for name, value in request.items() if name not in place}
+
+        given = as_list("policies", self.policies)
+        _check_dicts("policies", given)
+        policies = [
+            typed("PutScalingPolicy", policy_request(policy, endpoint_name=endpoint, variant_name=variant))
+            for policy in given
+        ]
+        check_policies("policies", policies)
+        given = as_list("scheduled_actions", self.scheduled_actions)
+        _check_dicts("scheduled_actions", given)
+        actions = [typed("PutScheduledAction", action_request(action)) for action in given]
+        check_actions("scheduled_actions", actions)
+        return policies, actions
+
+    def _endpoint(self, endpoint: str) -> dict[str, Any]:
+        described = self.sagemaker_hook.describe_endpoint(endpoint)
         if described is None:
             raise NotFoundError(f"There is no endpoint {endpoint!r}.")
-        config = hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
-        variants = {item["VariantName"]: item for item in config.get("ProductionVariants", [])}
-        if variant not in variants:
-            raise NotFoundError(
-                f"Endpoint {endpoint} has no variant {variant!r}; it has: {', '.join(variants) or 'none'}."
-            )
-        initial = int(variants[variant].get("InitialInstanceCount") or 1)
-        if initial > maximum:
-            raise InvalidSpecError(
-                f"max_capacity is {maximum}, less than the {initial} initial instances of variant {variant}; "
-                f"allowed: {initial} or more, or a min_capacity."
-            )
-        return initial
+        return described
 
-    def _register(self, hook: ApplicationAutoScalingHook, target: dict[str, Any]) -> list[str]:
-        from airflow_sm_hosting.deployment.difference import differences
+    def _production_variant(self, described: Mapping[str, Any], variant: str) -> dict[str, Any]:
+        """Return the variant as the endpoint's config has it."""
+        config = self.sagemaker_hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
+        return _named(variant, config.get("ProductionVariants") or [], described["EndpointName"])
 
-        found = [
-            item
-            for item in hook.scalable_targets([target["ResourceId"]])
-            if item["ScalableDimension"] == target["ScalableDimension"]
-        ]
-        if found and not differences(target, found[0]):
-            return []
-        hook.until_registered(
-            lambda: hook.conn.register_scalable_target(**target, **({} if found else {"Tags": OURS}))
-        )
-        self.log.info(
-            "%s scales from %d to %d", target["ResourceId"], target["MinCapacity"], target["MaxCapacity"]
-        )
-        return ["scalable target"]
-
-    def _put_policies(self, hook: ApplicationAutoScalingHook, policies: list[dict[str, Any]]) -> list[str]:
-        found = hook.scaling_policies(policies[0]["ResourceId"]) if policies else []
-        put = hook.conn.put_scaling_policy
-        written = self._put(hook, "PutScalingPolicy", put, "PolicyName", policies, found)
-        return [f"policy {name}" for name in written]
-
-    def _put_actions(self, hook: ApplicationAutoScalingHook, actions: list[dict[str, Any]]) -> list[str]:
-        found = hook.scheduled_actions(actions[0]["ResourceId"]) if actions else []
-        put = hook.conn.put_scheduled_action
-        written = self._put(hook, "PutScheduledAction", put, "ScheduledActionName", actions, found)
-        return [f"scheduled action {name}" for name in written]
-
-    def _put(
+    def _dimension(
         self,
-        hook: ApplicationAutoScalingHook,
-        operation: str,
-        put: Callable[..., Any],
-        name_member: str,
-        wanted: list[dict[str, Any]],
-        found: list[dict[str, Any]],
-    ) -> list[str]:
-        """Put what differs from what was found, and return its names."""
-        by_name = {item[name_member]: item for item in found}
-        written = []
-        for request in wanted:
-            name = request[name_member]
-            lines = _changes(request, by_name.get(name), operation)
-            if lines:
-                hook.until_registered(partial(put, **request))
-                self.log.info("%s %s: %s", operation, name, "; ".join(lines))
-                written.append(name)
-        return written
+        described: Mapping[str, Any],
+        variant: str,
+        production_variant: Callable[[], dict[str, Any]],
+    ) -> str:
+        """Return what of the variant is scaled: its instances, or the provisioned concurrency of a serverless one."""
+        from airflow_sm_hosting.deployment.status import is_serverless
+
+        summaries = described.get("ProductionVariants")
+        # DescribeEndpoint may tell none while the endpoint is created.
+        summary = _named(variant, summaries, described["EndpointName"]) if summaries else production_variant()
+        return PROVISIONED_CONCURRENCY if is_serverless([summary]) else INSTANCE_COUNT
+
+    def _found(self, hook: ApplicationAutoScalingHook, place: Mapping[str, str]) -> Found:
+        from airflow_sm_hosting.deployment.scaling import Found
+
+        resource_id, dimension = place["ResourceId"], place["ScalableDimension"]
+        targets = hook.scalable_targets([resource_id], dimension)
+        if not targets:
+            return Found()  # policies and actions go with their target
+        return Found(
+            targets[0],
+            hook.scaling_policies(resource_id, dimension),
+            hook.scheduled_actions(resource_id, dimension),
+        )
+
+    def _carry_out(self, hook: ApplicationAutoScalingHook, planned: Plan, resource_id: str) -> None:
+        for name in planned.foreign:
+            self.log.info("%s has the %s, which is not ours: left alone", resource_id, name)
+        for step in planned.steps:
+            hook.change(step.operation, step.request)
+            self.log.info("%s of %s %s: %s", step.operation, resource_id, step.what, step.why or "marked")
+        if not planned.steps:
+            self.log.info("Autoscaling of %s is as asked; nothing to do", resource_id)
 
 
-def _changes(wanted: dict[str, Any], there: dict[str, Any] | None, operation: str) -> list[str]:
-    """Return what putting it would change: what is asked for and different, and what is there and no longer asked for."""
-    from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
-    from airflow_sm_hosting.hooks.service_model import input_shape
+def _place(resource_id: str, dimension: str) -> dict[str, str]:
+    from airflow_sm_hosting.hooks.application_auto_scaling import NAMESPACE
 
-    if there is None:
-        return ABSENT
-    members = input_shape("application-autoscaling", operation).members
-    return differences(wanted, there) + unwanted(wanted, there, members)
+    return {
+        "ServiceNamespace": NAMESPACE,
+        "ResourceId": resource_id,
+        "ScalableDimension": dimension,
+    }
+
+
+def _check_dicts(where: str, items: list[Any]) -> None:
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise InvalidSpecError(f"{where}[{index}] is a {type(item).__name__}; allowed: a dict.")
+
+
+def _named(variant: str, variants: Sequence[Mapping[str, Any]], endpoint: str) -> dict[str, Any]:
+    """Return the variant of that name.
+
+    :raises NotFoundError: Naming those that there are.
+    """
+    by_name = {item["VariantName"]: item for item in variants}
+    if variant not in by_name:
+        raise NotFoundError(
+            f"Endpoint {endpoint} has no variant {variant!r}; it has: {', '.join(by_name) or 'none'}."
+        )
+    return dict(by_name[variant])
+
+
+def _told(planned: Plan, operations: tuple[str, ...]) -> list[str]:
+    return [step.what for step in planned.steps if step.operation.startswith(operations)]

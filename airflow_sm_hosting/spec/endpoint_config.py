@@ -185,7 +185,7 @@ def _check_serverless(
             f"production_variants[0] has ServerlessConfig and {', '.join(both)}; allowed: either of the two kinds."
         )
     for member in NOT_FOR_SERVERLESS:
-        if members.get(member):
+        if members.get(member) and not is_rendered_later(members[member]):
             raise InvalidSpecError(
                 f"{member} is given with a serverless variant; allowed: on instance variants only."
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.container import check_container_members
+from airflow_sm_hosting.spec.container import check_container_members, check_model_data
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rules import (
     check_environment,
@@ -105,6 +105,7 @@ def _check_container(where: str, container: dict[str, Any]) -> None:
         container.get(member) for member in ("Image", "ModelPackageName", "InferenceSpecificationName")
     ):
         raise InvalidSpecError(f"{where} has no Image; allowed: an image, or a ModelPackageName.")
+    check_model_data(f"{where}.ModelDataUrl", container.get("ModelDataUrl"))
     check_container_members(where, container)
     check_environment(f"{where}.Environment", container.get("Environment"))
 

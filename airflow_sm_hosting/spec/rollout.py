@@ -16,6 +16,7 @@ from airflow_sm_hosting.spec.rules import (
     is_rendered_later,
     present,
     seconds,
+    whole_number,
 )
 
 MAX_ALARMS = 10
@@ -281,9 +282,8 @@ def _check_execution_time(where: str, policy: dict[str, Any]) -> None:
 
 def _whole_number(value: Any) -> int | None:
     """Return a whole number, also one that Jinja wrote as a string; None for anything else."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    number = whole_number(value)
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _least_waits(routing: dict[str, Any]) -> int:

@@ -247,10 +247,14 @@ def as_boolean(where: str, value: Any) -> bool:
     return bool(value)
 
 
+def whole_number(value: Any) -> Any:
+    """Return the whole number that a string stands for, as Jinja makes strings of numbers; another value as it is."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value) else value
+
+
 def as_integer(where: str, value: Any, low: int, high: int | None = None) -> int:
     """Return a rendered whole number."""
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
-        value = int(value)
+    value = whole_number(value)
     check_integer(where, value, low, high)
     return int(value)
 

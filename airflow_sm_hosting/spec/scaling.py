@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import warnings
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,28 +13,29 @@ from airflow_sm_hosting.spec.reference import Reference, kind_of
 from airflow_sm_hosting.spec.rules import (
     as_number,
     check_boolean,
-    check_integer,
     check_number,
-    check_one_of,
-    check_seconds,
-    check_text,
     invalid,
     is_rendered_later,
     nearest,
     present,
     seconds,
 )
-
-#: Predefined metrics of SageMaker scalable targets (Application Auto Scaling model, MetricType).
-INVOCATIONS_PER_INSTANCE = "SageMakerVariantInvocationsPerInstance"
-PREDEFINED_METRICS = (
+from airflow_sm_hosting.spec.scaling_rules import (
     INVOCATIONS_PER_INSTANCE,
-    "SageMakerVariantProvisionedConcurrencyUtilization",
-    "SageMakerVariantConcurrentRequestsPerModelHighResolution",
-    "SageMakerInferenceComponentInvocationsPerCopy",
-    "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution",
+    PREDEFINED_METRICS,
+    STATISTICS,
+    check_action,
+    check_cooldown,
+    check_customized_metric,
+    check_policy_name,
+    check_predefined_metric,
+    check_step_configuration,
+    check_target_value,
+    tracked_metric,
 )
-MAX_COOLDOWN = 24 * 3600
+from airflow_sm_hosting.spec.schedule import moment
+
+MAX_POLICY_NAME_LENGTH = 256
 
 
 class InvocationsScaling(Reference):
@@ -62,7 +66,7 @@ class InvocationsScaling(Reference):
     ) -> None:
         check_number("InvocationsScaling: max_requests_per_second", max_requests_per_second, above=0)
         check_number("InvocationsScaling: safety_factor", safety_factor, above=0, high=1)
-        _check_policy(
+        _check_options(
             "InvocationsScaling", policy_name, scale_in_cooldown, scale_out_cooldown, disable_scale_in
         )
         super().__init__(
@@ -79,9 +83,12 @@ class InvocationsScaling(Reference):
 class TargetTrackingScaling(dict[str, Any]):
     """Target tracking on any metric, in the shape of PutScalingPolicy.
 
-    :param target_value: The value to hold, more than 0. (templated)
+    The metric must fall as instances are added and rise as they are taken away, in proportion: it counts per instance.
+
+    :param target_value: The value to hold, more than 0; of ``SageMakerVariantProvisionedConcurrencyUtilization`` 1 at most. (templated)
     :param predefined_metric: A predefined metric of SageMaker; this or ``customized_metric``. (templated)
-    :param customized_metric: A ``CustomizedMetricSpecification`` of the AWS shape. (templated)
+    :param customized_metric: An :class:`~airflow_sm_hosting.EndpointMetric`, whose dimensions are those of the variant (its period and
+        label do not count: the service looks at each minute), or a ``CustomizedMetricSpecification`` of the AWS shape. (templated)
     :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-<metric>``). (templated)
     :param scale_in_cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
     :param scale_out_cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
@@ -102,7 +109,7 @@ class TargetTrackingScaling(dict[str, Any]):
         scale_out_cooldown: Any = None,
         disable_scale_in: Any = None,
     ) -> None:
-        check_number("TargetTrackingScaling: target_value", target_value, above=0)
+        check_target_value("TargetTrackingScaling: target_value", target_value)
         if (predefined_metric is None) == (customized_metric is None):
             raise invalid(
                 "TargetTrackingScaling: predefined_metric and customized_metric",
@@ -110,8 +117,14 @@ class TargetTrackingScaling(dict[str, Any]):
                 "exactly one of the two",
             )
         if predefined_metric is not None:
-            _check_predefined_metric(predefined_metric)
-        _check_policy(
+            check_predefined_metric(
+                "TargetTrackingScaling: predefined_metric", predefined_metric, target_value
+            )
+            _warn_of_unknown_metric(predefined_metric)
+        else:
+            check_customized_metric("TargetTrackingScaling: customized_metric", customized_metric)
+            _warn_of_whole_variant(customized_metric)
+        _check_options(
             "TargetTrackingScaling", policy_name, scale_in_cooldown, scale_out_cooldown, disable_scale_in
         )
         predefined = {"PredefinedMetricType": predefined_metric} if predefined_metric is not None else None
@@ -134,7 +147,8 @@ class TargetTrackingScaling(dict[str, Any]):
 class StepScaling(dict[str, Any]):
     """Step scaling, in the shape of PutScalingPolicy; an alarm of yours names the policy's ARN as its action.
 
-    :param step_adjustments: ``StepAdjustment`` dicts of the AWS shape, at least one. (templated)
+    :param step_adjustments: ``StepAdjustment`` dicts of the AWS shape, at least one; their intervals are relative to the alarm's
+        threshold, and neither overlap nor leave a gap. (templated)
     :param adjustment_type: ``ChangeInCapacity`` (default), ``PercentChangeInCapacity`` or ``ExactCapacity``. (templated)
     :param cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
     :param metric_aggregation_type: ``Average``, ``Minimum`` or ``Maximum`` (default: AWS's, Average). (templated)
@@ -155,33 +169,22 @@ class StepScaling(dict[str, Any]):
         min_adjustment_magnitude: Any = None,
         policy_name: Any = None,
     ) -> None:
-        check_one_of(
-            "StepScaling: adjustment_type",
-            adjustment_type,
-            ("ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity"),
+        configuration = present(
+            AdjustmentType=adjustment_type,
+            StepAdjustments=step_adjustments,
+            MinAdjustmentMagnitude=min_adjustment_magnitude,
+            Cooldown=cooldown,
+            MetricAggregationType=metric_aggregation_type,
         )
-        if not is_rendered_later(step_adjustments) and not step_adjustments:
-            raise invalid("StepScaling: step_adjustments", step_adjustments, "one StepAdjustment or more")
-        if metric_aggregation_type is not None:
-            check_one_of(
-                "StepScaling: metric_aggregation_type",
-                metric_aggregation_type,
-                ("Average", "Minimum", "Maximum"),
-            )
-        _check_policy("StepScaling", policy_name, None, None, None)
+        _check_options("StepScaling", policy_name)
+        check_step_configuration(_parameter_of("StepScaling"), configuration)
         if cooldown is not None:
-            check_seconds("StepScaling: cooldown", cooldown, 0, MAX_COOLDOWN)
+            configuration["Cooldown"] = seconds(cooldown)
         super().__init__(
             present(
                 PolicyName=policy_name,
                 PolicyType="StepScaling",
-                StepScalingPolicyConfiguration=present(
-                    AdjustmentType=adjustment_type,
-                    StepAdjustments=step_adjustments,
-                    MinAdjustmentMagnitude=min_adjustment_magnitude,
-                    Cooldown=seconds(cooldown),
-                    MetricAggregationType=metric_aggregation_type,
-                ),
+                StepScalingPolicyConfiguration=configuration,
             )
         )
 
@@ -212,51 +215,30 @@ class ScheduledScaling(dict[str, Any]):
         start_time: datetime | Any = None,
         end_time: datetime | Any = None,
     ) -> None:
-        where = "ScheduledScaling"
-        check_text(
-            f"{where}: scheduled_action_name",
-            scheduled_action_name,
-            pattern=r"(?!((^[ ]+.*)|(.*([\u0000-\u001f]|[\u007f-\u009f]|[:/|])+.*)|(.*[ ]+$))).+",
-            max_length=256,
-            allowed="1 to 256 characters without ':', '/' and '|'",
+        action = present(
+            ScheduledActionName=scheduled_action_name,
+            Schedule=schedule,
+            Timezone=timezone,
+            StartTime=start_time,
+            EndTime=end_time,
+            ScalableTargetAction=present(MinCapacity=min_capacity, MaxCapacity=max_capacity),
         )
-        check_text(
-            f"{where}: schedule",
-            schedule,
-            pattern=r"(at|rate|cron)\(.+\)",
-            max_length=1600,
-            allowed="at(yyyy-mm-ddThh:mm:ss), rate(value unit) or cron(fields)",
-        )
-        if min_capacity is None and max_capacity is None:
-            raise invalid(f"{where}: min_capacity and max_capacity", (None, None), "at least one of the two")
-        for name, value in (("min_capacity", min_capacity), ("max_capacity", max_capacity)):
-            if value is not None:
-                check_integer(f"{where}: {name}", value, 0)
-        super().__init__(
-            present(
-                ScheduledActionName=scheduled_action_name,
-                Schedule=schedule,
-                Timezone=timezone,
-                StartTime=start_time,
-                EndTime=end_time,
-                ScalableTargetAction=present(MinCapacity=min_capacity, MaxCapacity=max_capacity),
-            )
-        )
+        check_action(_parameter_of("ScheduledScaling"), action)
+        super().__init__(action)
 
 
 def policy_request(policy: dict[str, Any], *, endpoint_name: str, variant_name: str) -> dict[str, Any]:
-    """Return a rendered policy as PutScalingPolicy takes it: named, and with its target value worked out."""
+    """Return a rendered policy as PutScalingPolicy takes it: named, with its target value worked out and its metric completed."""
     prefix = f"{endpoint_name}-{variant_name}"
     if kind_of(policy) != "InvocationsScaling":
-        configuration = policy.get("TargetTrackingScalingPolicyConfiguration", {})
-        predefined = configuration.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
-        custom = configuration.get("CustomizedMetricSpecification", {}).get("MetricName")
-        return {"PolicyName": f"{prefix}-{predefined or custom or 'step'}", **policy}
+        completed = _with_metric(policy, endpoint_name, variant_name)
+        name = completed.get("PolicyName") or default_policy_name(prefix, completed)
+        return {**completed, "PolicyName": name}
     rate = as_number("InvocationsScaling: max_requests_per_second", policy["MaxRequestsPerSecond"], above=0)
     factor = as_number("InvocationsScaling: safety_factor", policy["SafetyFactor"], above=0)
     check_number("InvocationsScaling: safety_factor", factor, high=1)
     return {
-        "PolicyName": policy.get("PolicyName") or f"{prefix}-invocations",
+        "PolicyName": policy.get("PolicyName") or _shortened(f"{prefix}-invocations"),
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {
             "TargetValue": factor * rate * 60,
@@ -270,31 +252,108 @@ def policy_request(policy: dict[str, Any], *, endpoint_name: str, variant_name: 
     }
 
 
-def _check_predefined_metric(name: Any) -> None:
-    """Check the form of a metric's name; one that is not known is a warning, as AWS adds metrics."""
-    where = "TargetTrackingScaling: predefined_metric"
-    check_text(where, name, pattern=r"[A-Za-z][A-Za-z0-9]*", allowed=", ".join(PREDEFINED_METRICS))
+def action_request(action: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rendered scheduled action as PutScheduledAction takes it: its times as AWS keeps them."""
+    times = {
+        member: moment(member, action[member])
+        for member in ("StartTime", "EndTime")
+        if action.get(member) is not None
+    }
+    return {**action, **times}
+
+
+def default_policy_name(prefix: str, policy: Mapping[str, Any]) -> str:
+    """Return the name of a policy that was given none: by what it follows, or ``step``."""
+    tracking = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
+    predefined = (tracking.get("PredefinedMetricSpecification") or {}).get("PredefinedMetricType")
+    custom = tracking.get("CustomizedMetricSpecification") or {}
+    what = predefined or custom.get("MetricName")
+    if not what:
+        what = f"metrics-{_digest(tracked_metric(policy) or '')}" if custom else "step"
+    return _shortened(f"{prefix}-{what}")
+
+
+def _shortened(name: str) -> str:
+    """Return a name that is short enough; one that was too long ends in a digest of the whole, so that no two become one."""
+    if len(name) <= MAX_POLICY_NAME_LENGTH:
+        return name
+    return f"{name[: MAX_POLICY_NAME_LENGTH - 9]}-{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _with_metric(policy: Mapping[str, Any], endpoint_name: str, variant_name: str) -> dict[str, Any]:
+    """Return a policy whose EndpointMetric, if it has one, has become a CustomizedMetricSpecification of the variant."""
+    configuration = policy.get("TargetTrackingScalingPolicyConfiguration")
+    metric: Any = (configuration or {}).get("CustomizedMetricSpecification")
+    if configuration is None or kind_of(metric) != "EndpointMetric":
+        return dict(policy)
+    dimensions = metric.get("Dimensions")
+    if dimensions is None:
+        dimensions = {"EndpointName": endpoint_name, "VariantName": variant_name}
+    of = {
+        "MetricName": metric["MetricName"],
+        "Namespace": metric["Namespace"],
+        "Dimensions": [{"Name": name, "Value": str(value)} for name, value in dimensions.items()],
+    }
+    statistic, unit = metric["Statistic"], present(Unit=metric.get("Unit"))
+    specification: dict[str, Any] = {**of, "Statistic": statistic, **unit}
+    if statistic not in STATISTICS:
+        # CustomizedMetricSpecification: Statistic is one of five; a percentile stands in a metric data query alone.
+        query = {"Id": "m1", "MetricStat": {"Metric": of, "Stat": statistic, **unit}, "ReturnData": True}
+        specification = {"Metrics": [query]}
+    return {
+        **policy,
+        "TargetTrackingScalingPolicyConfiguration": {
+            **configuration,
+            "CustomizedMetricSpecification": specification,
+        },
+    }
+
+
+def _warn_of_unknown_metric(name: Any) -> None:
+    """Warn of a predefined metric that is not known: AWS adds metrics."""
     if not is_rendered_later(name) and name not in PREDEFINED_METRICS:
         near = ", ".join(nearest(name, PREDEFINED_METRICS, 1))
         warnings.warn(
-            f"{where} is {name!r}, which this version does not know"
+            f"TargetTrackingScaling: predefined_metric is {name!r}, which this version does not know"
             + (f" (nearest: {near})" if near else "")
             + "; it is sent as it is.",
             stacklevel=3,
         )
 
 
-def _check_policy(where: str, policy_name: Any, scale_in: Any, scale_out: Any, disable_scale_in: Any) -> None:
-    if policy_name is not None:
-        check_text(
-            f"{where}: policy_name",
-            policy_name,
-            pattern=r"\S(.*\S)?",
-            max_length=256,
-            allowed="1 to 256 characters",
+def _warn_of_whole_variant(metric: Any) -> None:
+    """Warn of a metric of the whole variant, which more instances do not lower (API_CustomizedMetricSpecification)."""
+    if isinstance(metric, Mapping) and metric.get("MetricName") == "Invocations":
+        warnings.warn(
+            "TargetTrackingScaling: customized_metric is Invocations, which does not fall when instances are added; "
+            "target tracking needs a metric per instance, such as InvocationsPerInstance.",
+            stacklevel=3,
         )
-    for name, value in (("scale_in_cooldown", scale_in), ("scale_out_cooldown", scale_out)):
-        if value is not None:
-            check_seconds(f"{where}: {name}", value, 0, MAX_COOLDOWN)
+
+
+def _check_options(
+    where: str,
+    policy_name: Any,
+    scale_in_cooldown: Any = None,
+    scale_out_cooldown: Any = None,
+    disable_scale_in: Any = None,
+) -> None:
+    if policy_name is not None:
+        check_policy_name(f"{where}: policy_name", policy_name)
+    check_cooldown(f"{where}: scale_in_cooldown", scale_in_cooldown)
+    check_cooldown(f"{where}: scale_out_cooldown", scale_out_cooldown)
     if disable_scale_in is not None:
         check_boolean(f"{where}: disable_scale_in", disable_scale_in)
+
+
+def _parameter_of(where: str) -> Any:
+    """Return what names a member of the AWS shape as the constructor's parameter: ``MinCapacity`` is ``min_capacity``."""
+
+    def spell(member: str) -> str:
+        return f"{where}: {re.sub(r'(?<!^)(?=[A-Z])', '_', member).lower()}"
+
+    return spell

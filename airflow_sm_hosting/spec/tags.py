@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+
 #: On everything that we make: whose it is. Its presence with this value is what "ours" means.
 MANAGED_BY = "sm-hosting:managed-by"
 PACKAGE = "airflow-provider-sm-hosting"
@@ -26,6 +30,17 @@ ROLLED_BACK = "sm-hosting:rolled-back"
 
 #: On endpoints: the config for whose deployment alarms were made, which are deleted once it has ended.
 ROLLOUT_ALARMS = "sm-hosting:rollout-alarms"
+#: On scalable targets: which of their policies and scheduled actions are ours, as these cannot be tagged themselves (TagResource of
+#: Application Auto Scaling). The values are the digests of their names; see :func:`marks`.
+SCALING_POLICIES = "sm-hosting:policies"
+SCHEDULED_ACTIONS = "sm-hosting:schedules"
+
+#: On scalable targets: the capacities that were asked for last, ``1-4``. Scheduled actions set the target's own to others.
+CAPACITIES = "sm-hosting:capacities"
+
+#: A digest has 8 characters; 28 of them and the spaces between fit into a value of 256 characters (botocore, TagValue).
+_DIGEST_LENGTH = 8
+_DIGESTS_A_VALUE = 28
 
 OURS = {MANAGED_BY: PACKAGE}
 
@@ -33,3 +48,29 @@ OURS = {MANAGED_BY: PACKAGE}
 def is_ours(tags: dict[str, str]) -> bool:
     """Tell whether a resource's tags mark it as made by this package."""
     return tags.get(MANAGED_BY) == PACKAGE
+
+
+def digest(name: str) -> str:
+    """Return the digest by which the name of a policy or a scheduled action stands in a tag."""
+    return hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
+
+
+def marks(key: str, digests: Iterable[str]) -> dict[str, str]:
+    """Return the tags that carry digests: ``key``, and ``key-2``, ``key-3``, … for what is more than a value takes."""
+    ordered = sorted(set(digests))
+    values = [
+        " ".join(ordered[start : start + _DIGESTS_A_VALUE])
+        for start in range(0, len(ordered), _DIGESTS_A_VALUE)
+    ]
+    return {key if index == 1 else f"{key}-{index}": value for index, value in enumerate(values, 1)}
+
+
+def marked(key: str, tags: Mapping[str, str]) -> set[str]:
+    """Return the digests that tags carry; what else may stand in them does not count."""
+    values = " ".join(tags[name] for name in mark_keys(key, tags))
+    return {word for word in values.split() if re.fullmatch(rf"[0-9a-f]{{{_DIGEST_LENGTH}}}", word)}
+
+
+def mark_keys(key: str, tags: Iterable[str]) -> list[str]:
+    """Return the keys of the tags that carry digests."""
+    return [name for name in tags if re.fullmatch(rf"{re.escape(key)}(-[1-9]\d*)?", name)]

@@ -8,6 +8,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, check_resource
 from airflow_sm_hosting.spec.container import check_member_names
 from airflow_sm_hosting.spec.rules import (
+    as_number,
     check_instance_type,
     check_instance_type_form,
     check_integer,
@@ -20,6 +21,7 @@ from airflow_sm_hosting.spec.rules import (
     is_rendered_later,
     present,
     seconds,
+    whole_number,
 )
 
 ACCELERATORS_ARE_GONE = (
@@ -184,7 +186,7 @@ MAX_INSTANCE_POOLS = 5  # ProductionVariant, InstancePools
 def check_variant(where: str, variant: dict[str, Any]) -> None:
     """Check a variant in the AWS shape, whoever wrote it, as far as it is literal.
 
-    A string in place of a number is left to the check before the call, which turns back what Jinja made of numbers.
+    Strings that stand for whole numbers count as such, as Jinja makes strings of numbers.
 
     :raises InvalidSpecError: When AWS would refuse it.
     """
@@ -196,10 +198,11 @@ def check_variant(where: str, variant: dict[str, Any]) -> None:
     if variant.get("InstanceType") is not None:
         check_instance_type_form(f"{where}.InstanceType", variant["InstanceType"])
     for member, (low, high) in WHOLE_NUMBERS.items():
-        if not isinstance(variant.get(member), str | None):
-            check_integer(f"{where}.{member}", variant[member], low, high)
-    if not isinstance(variant.get("InitialVariantWeight"), str | None):
-        check_number(f"{where}.InitialVariantWeight", variant["InitialVariantWeight"], low=0)
+        if variant.get(member) is not None:
+            check_integer(f"{where}.{member}", whole_number(variant[member]), low, high)
+    weight = variant.get("InitialVariantWeight")
+    if weight is not None and not is_rendered_later(weight):
+        as_number(f"{where}.InitialVariantWeight", weight, low=0)
     check_structure(f"{where}.ServerlessConfig", variant.get("ServerlessConfig"))
     if isinstance(variant.get("ServerlessConfig"), dict):
         check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
@@ -209,13 +212,12 @@ def check_variant(where: str, variant: dict[str, Any]) -> None:
 def check_serverless(where: str, config: dict[str, Any]) -> None:
     """Check a ``ServerlessConfig`` of the AWS shape as far as it is literal."""
     memory, limit, provisioned = (
-        config.get(member) for member in ("MemorySizeInMB", "MaxConcurrency", "ProvisionedConcurrency")
+        whole_number(config.get(member))
+        for member in ("MemorySizeInMB", "MaxConcurrency", "ProvisionedConcurrency")
     )
-    if not isinstance(memory, str):
-        check_one_of(f"{where}.MemorySizeInMB", memory, SERVERLESS_MEMORY_SIZES)
-    if not isinstance(limit, str):
-        check_integer(f"{where}.MaxConcurrency", limit, 1, 200)
-    if not isinstance(provisioned, str | None):
+    check_one_of(f"{where}.MemorySizeInMB", memory, SERVERLESS_MEMORY_SIZES)
+    check_integer(f"{where}.MaxConcurrency", limit, 1, 200)
+    if provisioned is not None:
         most = limit if isinstance(limit, int) else 200
         check_integer(f"{where}.ProvisionedConcurrency (at most MaxConcurrency)", provisioned, 1, most)
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting import ContainerImage, ModelData
-from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
+from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks import EcrRepositoryHook, ModelDataHook
-from airflow_sm_hosting.hooks.references import ImageName, ReferenceResolver, s3_place
+from airflow_sm_hosting.hooks.references import ECR_HOST, ImageName, ReferenceResolver, s3_place, s3_url
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import Deployer
-from tests.operators.conftest import operations
+from tests.operators.conftest import answering, operations, refusal
 
 DIGEST = "sha256:" + "a" * 64
 ACCOUNT = "123456789012"
@@ -81,6 +81,109 @@ def test_an_ecr_tag_is_asked_for_in_its_own_region_and_registry(
         resolver.image(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/a/b:1")
 
 
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        (f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
+        (f"{ACCOUNT}.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        (f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        (f"{ACCOUNT}.dkr.ecr.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        (f"{ACCOUNT}.dkr.ecr.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1"),
+        (f"{ACCOUNT}.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
+        (f"{ACCOUNT}.dkr-ecr-fips.us-east-1.on.aws", "us-east-1"),
+        (f"{ACCOUNT}.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1"),
+        (f"{ACCOUNT}.dkr.ecr.eu-west-1.example.com", None),
+        (f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com.example.com", None),
+        ("12345.dkr.ecr.eu-west-1.amazonaws.com", None),
+        (f"{ACCOUNT}.dkr.ecr.amazonaws.com", None),
+        ("public.ecr.aws", None),
+        ("127.0.0.1:5000", None),
+    ],
+)  # fmt: skip
+def test_which_hosts_are_ecrs(host: str, region: str | None) -> None:
+    found = ECR_HOST.fullmatch(host)
+    assert (found and (found["region"] or found["dual_stack_region"])) == region
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_registry_on_this_computer_is_the_local_aws_by_its_port_only(
+    aws: LocalAws, resolver: ReferenceResolver, host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert resolver.image(f"{host}:1/a/b:1") == f"{host}:1/a/b:1"
+    assert "not in ECR" in caplog.text
+    assert operations(aws) == []
+    with pytest.raises(NotFoundError, match="ECR has no image a/b:1"):
+        resolver.image(f"{host}:{aws.endpoint_url.rpartition(':')[2]}/a/b:1")
+
+
+def test_an_image_of_another_region_is_found_there_with_a_warning(
+    aws: LocalAws, resolver: ReferenceResolver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SageMaker documents one Region for image and model (ContainerDefinition); it is told, and left to AWS to refuse."""
+    ecr = EcrRepositoryHook(region_name="eu-west-1").conn
+    ecr.create_repository(repositoryName="there")
+    manifest = '{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []}'
+    digest = ecr.put_image(repositoryName="there", imageManifest=manifest, imageTag="1")["image"]["imageId"][
+        "imageDigest"
+    ]
+    host = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+    image = ContainerImage.from_ecr_repository("there", "1", registry_id=ACCOUNT, region_name="eu-west-1")
+    for given in (f"{host}/there:1", image, f"{host}/there@{digest}"):
+        caplog.clear()
+        assert resolver.image(given) == f"{host}/there@{digest}"
+        assert "lies in eu-west-1 and the model in us-east-1" in caplog.text
+    with pytest.raises(NotFoundError, match="in us-east-1"):
+        resolver.image(ContainerImage.from_ecr_repository("there", "1", registry_id=ACCOUNT))
+
+
+def test_another_accounts_refusal_says_which_policy_is_missing(
+    aws: LocalAws, resolver: ReferenceResolver
+) -> None:
+    """The local AWS has one account: its ECR is made to refuse as another account's does."""
+    image = ContainerImage.from_ecr_repository("theirs", "1", registry_id="210987654321")
+    denied = refusal("AccessDeniedException", "not authorized to perform: ecr:BatchGetImage")
+    client = EcrRepositoryHook(region_name=None).conn
+    with answering(client, "BatchGetImage", denied), pytest.raises(AccessError) as caught:
+        resolver.image(image)
+    for words in (
+        "account 210987654321",
+        f"account {ACCOUNT}",
+        "repository's policy",
+        "ecr:GetDownloadUrlForLayer",
+    ):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us-east-1", "763104351884.dkr.ecr.us-east-1.amazonaws.com"),
+        ("eu-south-1", "692866216735.dkr.ecr.eu-south-1.amazonaws.com"),
+        ("cn-north-1", "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_a_deep_learning_container_is_of_the_models_region(aws: LocalAws, region: str, host: str) -> None:
+    resolver = ReferenceResolver(
+        ecr=lambda other: EcrRepositoryHook(region_name=other or region),
+        s3=ModelDataHook,
+        region=lambda: region,
+    )
+    with pytest.raises(NotFoundError, match=rf"no image dlc:1 in {region} \(registry {host[:12]}\)"):
+        resolver.image(ContainerImage.from_dlc("dlc", "1"))
+    EcrRepositoryHook(region_name=region).conn.create_repository(repositoryName="dlc")
+    manifest = '{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []}'
+    EcrRepositoryHook(region_name=region).conn.put_image(
+        repositoryName="dlc", imageManifest=manifest, imageTag="1"
+    )
+    assert resolver.image(ContainerImage.from_dlc("dlc", "1")).startswith(f"{host}/dlc@sha256:")
+
+
+def test_a_region_without_a_known_account_says_the_way_out(aws: LocalAws) -> None:
+    resolver = ReferenceResolver(ecr=EcrRepositoryHook, s3=ModelDataHook, region=lambda: "us-gov-west-1")
+    with pytest.raises(InvalidSpecError, match=r"us-gov-west-1.*from_dlc\(…, account_id=…\)"):
+        resolver.image(ContainerImage.from_dlc("dlc", "1"))
+
+
 def test_a_digest_in_ecr_needs_no_look_at_the_image(aws: LocalAws, resolver: ReferenceResolver) -> None:
     aws.client("ecr").create_repository(repositoryName="a/b")
     aws.clear_requests()
@@ -140,4 +243,73 @@ def test_a_version_tells_more_than_an_etag(aws: LocalAws, resolver: ReferenceRes
 def test_a_content_addressed_key_needs_no_call(aws: LocalAws, resolver: ReferenceResolver) -> None:
     url = f"s3://models/x/{'0' * 64}.tar.gz"
     assert resolver.model_data(url) == ({"ModelDataUrl": url}, {})
+    assert operations(aws) == []
+
+
+FORMS = (
+    "s3://models/a/m.tar.gz",
+    "https://models.s3.us-east-1.amazonaws.com/a/m.tar.gz",
+    "https://models.s3.amazonaws.com/a/m.tar.gz",
+    "https://s3.us-east-1.amazonaws.com/models/a/m.tar.gz",
+    ModelData.from_bucket("models", "a/m.tar.gz"),
+)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_each_way_to_write_a_place_is_the_same_request(
+    aws: LocalAws, resolver: ReferenceResolver, form: Any
+) -> None:
+    aws.client("s3").create_bucket(Bucket="models")
+    aws.client("s3").put_object(Bucket="models", Key="a/m.tar.gz", Body=b"x")
+    members, content = resolver.model_data(form)
+    assert members == {"ModelDataUrl": "s3://models/a/m.tar.gz"}
+    assert set(content) == {"ETag"}
+
+
+def test_other_urls_are_left_alone() -> None:
+    for url in (
+        "https://example.com/m.tar.gz",
+        "s3://bucket",
+        "s3://bucket/a//b%20c",
+        "s3://b.s3.amazonaws.com/x",
+    ):
+        assert s3_url(url) == url
+    assert s3_url("https://s3.us-east-1.amazonaws.com/models/a%20b/") == "s3://models/a b/"
+
+
+def test_a_model_data_source_is_completed_in_its_place(aws: LocalAws, resolver: ReferenceResolver) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="models")
+    for key in ("a/m.tar.gz", "b/1"):
+        s3.put_object(Bucket="models", Key=key, Body=b"x")
+
+    def source(uri: str, kind: str, compression: str) -> dict[str, Any]:
+        return {"S3DataSource": {"S3Uri": uri, "S3DataType": kind, "CompressionType": compression}}
+
+    container = {
+        "Image": f"host.example/a@{DIGEST}",
+        "ModelDataSource": source("https://models.s3.amazonaws.com/a/m.tar.gz", "S3Object", "Gzip"),
+        "AdditionalModelDataSources": [{"ChannelName": "b", **source("s3://models/b/", "S3Prefix", "None")}],
+    }
+    completed, resolved = resolver.container(container)
+    assert completed["ModelDataSource"] == source("s3://models/a/m.tar.gz", "S3Object", "Gzip")
+    assert completed["AdditionalModelDataSources"] == container["AdditionalModelDataSources"]
+    assert set(resolved) == {"ETag", "Additional"}
+    s3.put_object(Bucket="models", Key="b/2", Body=b"x")
+    assert resolver.container(container)[1] != resolved
+    assert container["ModelDataSource"]["S3DataSource"]["S3Uri"].startswith("https://")
+
+
+def test_the_prefix_of_a_multi_model_container_stays_one_and_its_archives_are_no_content(
+    aws: LocalAws, resolver: ReferenceResolver
+) -> None:
+    """Archives come and go below it while the endpoint serves ("Add or remove models"); ModelDataSource cannot be multi-model."""
+    container = {
+        "Image": f"host.example/a@{DIGEST}",
+        "Mode": "MultiModel",
+        "ModelDataUrl": "s3://models/all/",
+    }
+    assert resolver.container(container) == (container, {})
+    by_prefix = {**container, "ModelDataUrl": ModelData.from_prefix("models", "all")}
+    assert resolver.container(by_prefix) == (container, {})
     assert operations(aws) == []

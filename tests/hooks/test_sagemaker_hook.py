@@ -11,6 +11,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 from botocore.exceptions import ClientError
 
+from airflow_sm_hosting.exceptions import NotFoundError
 from airflow_sm_hosting.hooks import SageMakerHostingHook
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import (
@@ -154,3 +155,12 @@ def test_boto3_by_itself(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None
     waiter.wait(EndpointName="churn", WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
     assert session.client("s3").list_buckets()["Buckets"] == []
     assert session.client("sts").get_caller_identity()["Account"] == aws.account_id
+
+
+def test_a_variant_is_found_by_name_or_the_names_that_there_are_told(endpoint: LocalAws) -> None:
+    hook = SageMakerHostingHook()
+    assert hook.find_production_variant("churn", "main")["CurrentInstanceCount"] == 1
+    with pytest.raises(NotFoundError, match="Endpoint churn has no production variant 'other'; it has: main"):
+        hook.find_production_variant("churn", "other")
+    with pytest.raises(NotFoundError, match="There is no endpoint 'gone' in us-east-1"):
+        hook.find_production_variant("gone", "main")

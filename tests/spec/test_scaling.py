@@ -12,12 +12,28 @@ from airflow.sdk.bases.operator import BaseOperator
 from botocore.validate import ParamValidator
 from hypothesis import given, strategies as st
 
-from airflow_sm_hosting import InvocationsScaling, ScheduledScaling, StepScaling, TargetTrackingScaling
+from airflow_sm_hosting import (
+    ConfigureAutoscalingOperator,
+    EndpointMetric,
+    InvocationsScaling,
+    ScheduledScaling,
+    StepScaling,
+    TargetTrackingScaling,
+)
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.requests import prepared
 from airflow_sm_hosting.hooks.service_model import input_shape
 from airflow_sm_hosting.spec.reference import MARK
-from airflow_sm_hosting.spec.scaling import INVOCATIONS_PER_INSTANCE, PREDEFINED_METRICS, policy_request
+from airflow_sm_hosting.spec.scaling import policy_request
+from airflow_sm_hosting.spec.scaling_rules import (
+    ACTION_MEMBERS,
+    CONCURRENCY_UTILIZATION,
+    INVOCATIONS_PER_INSTANCE,
+    POLICY_MEMBERS,
+    PREDEFINED_METRICS,
+    check_policies,
+    check_scaled_variant,
+)
 
 PLACE = {
     "ServiceNamespace": "sagemaker",
@@ -183,7 +199,8 @@ def test_a_metric_that_aws_added_since_is_a_warning_and_no_error() -> None:
 
 def test_a_policy_without_a_name_is_named_by_what_it_follows() -> None:
     tracking = TargetTrackingScaling(target_value=1, predefined_metric=INVOCATIONS_PER_INSTANCE)
-    custom = TargetTrackingScaling(target_value=1, customized_metric={"MetricName": "Queue"})
+    queue = {"MetricName": "Queue", "Namespace": "Own", "Statistic": "Average"}
+    custom = TargetTrackingScaling(target_value=1, customized_metric=queue)
     assert request(tracking)["PolicyName"] == f"churn-main-{INVOCATIONS_PER_INSTANCE}"
     assert request(custom)["PolicyName"] == "churn-main-Queue"
     assert request(StepScaling(step_adjustments=STEPS))["PolicyName"] == "churn-main-step"
@@ -320,3 +337,410 @@ def test_every_policy_passes_botocores_own_validator(
     ready = prepared("application-autoscaling", "PutScalingPolicy", {**PLACE, **request(policy)})
     shape = input_shape("application-autoscaling", "PutScalingPolicy")
     assert not ParamValidator().validate(ready, shape).has_errors()
+
+
+# Lists of policies and actions, as the operator is given them
+
+
+INVOCATIONS = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"max_capacity": 0}, "max_capacity is 0"),
+        ({"max_capacity": True}, "max_capacity is True"),
+        ({"max_capacity": 2.5}, "max_capacity is 2.5"),
+        ({"min_capacity": -1}, "min_capacity is -1"),
+        ({"min_capacity": 5}, "min_capacity is 5; allowed: at most the greatest capacity, 4"),
+        ({"policies": "x"}, "policies is a str"),
+        ({"policies": ["x"]}, r"policies\[0\] is a str"),
+        ({"policies": [EndpointMetric.invocations()]}, r"policies\[0\] is a EndpointMetric"),
+        ({"scheduled_actions": [InvocationsScaling(max_requests_per_second=1)]}, r"scheduled_actions\[0\] is a policy"),
+        ({"policies": [InvocationsScaling(max_requests_per_second=1)] * 2}, "two target-tracking policies on SageMakerVar"),
+        ({"policies": [InvocationsScaling(max_requests_per_second=1)] * 51}, "51 entries; allowed: 50"),
+        ({"policies": [{"policy_name": "a"}]}, r"policies\[0\].policy_name is no member .*Did you mean 'PolicyName'"),
+        (
+            {"policies": [{"PolicyType": "PredictiveScaling", "PredictiveScalingPolicyConfiguration": {}}]},
+            "PredictiveScaling is for Amazon ECS alone",
+        ),
+        (
+            {
+                "policies": [
+                    {
+                        "PolicyType": "TargetTrackingScaling",
+                        "ResourceId": "endpoint/other/variant/main",
+                        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 1, "PredefinedMetricSpecification": INVOCATIONS},
+                    }
+                ]
+            },
+            "ResourceId is given; it is filled in by the task",
+        ),
+        ({"scheduled_actions": [{"ScheduledActionName": "a", "Schedule": "rate(1 day)", "Capacity": 1}]}, "at least one of the two"),
+        ({"scalable_dimension": "sagemaker:inference-component:DesiredCopyCount"}, "scalable_dimension"),
+        ({"suspended_state": {}}, "suspended_state"),
+        ({"suspended_state": {"DynamicScalingSuspended": True}}, "suspended_state"),
+        ({"suspended_state": {"ScheduledScalingSuspended": "yes"}}, "True or False"),
+        ({"adopt": "yes"}, "adopt is 'yes'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_literals_that_can_never_work_break_the_dag_file(bad: dict[str, Any], message: str) -> None:
+    # No connection, no AWS: a call would be another error.
+    with pytest.raises(InvalidSpecError, match=message):
+        ConfigureAutoscalingOperator(
+            **{"task_id": "t", "endpoint_name": "churn", "variant_name": "main", "max_capacity": 4, **bad}
+        )
+
+
+def test_the_members_that_are_known_are_those_of_botocores_model() -> None:
+    for operation, members in (("PutScalingPolicy", POLICY_MEMBERS), ("PutScheduledAction", ACTION_MEMBERS)):
+        shape = input_shape("application-autoscaling", operation)
+        assert set(members) == set(shape.members) - {"ServiceNamespace", "ResourceId", "ScalableDimension"}
+        for name, inner in members.items():
+            _same_members(shape.members[name], inner)
+
+
+def _same_members(shape: Any, members: Any) -> None:
+    if members is None:
+        return
+    shape = shape.member if shape.type_name == "list" else shape
+    assert set(members) == set(shape.members)
+    for name, inner in members.items():
+        _same_members(shape.members[name], inner)
+
+
+TRACKING = {
+    "PolicyType": "TargetTrackingScaling",
+    "TargetTrackingScalingPolicyConfiguration": {
+        "TargetValue": 1,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": INVOCATIONS_PER_INSTANCE},
+    },
+}
+
+
+def tracking(**members: Any) -> dict[str, Any]:
+    configuration = {**TRACKING["TargetTrackingScalingPolicyConfiguration"], **members}
+    return {**TRACKING, "TargetTrackingScalingPolicyConfiguration": configuration}
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({}, "PolicyType is None"),
+        ({"PolicyType": "StepScaling"}, "is a StepScaling without StepScalingPolicyConfiguration"),
+        ({**TRACKING, "StepScalingPolicyConfiguration": {}}, "is a TargetTrackingScaling with StepScalingPolicyConfiguration"),
+        (tracking(TargetValue=0), "TargetValue is 0"),
+        (tracking(TargetValue=float("inf")), "TargetValue is inf"),
+        (tracking(TargetValue=2.0**361), "TargetValue is"),
+        (tracking(TargetValue=True), "TargetValue is True"),
+        (tracking(ScaleInCoolDown=1), "ScaleInCoolDown is no member .*Did you mean 'ScaleInCooldown'"),
+        (tracking(target_value=1), "target_value is no member .*Did you mean 'TargetValue'"),
+        (tracking(ScaleInCooldown=-1), "ScaleInCooldown is -1"),
+        (tracking(DisableScaleIn="no"), "DisableScaleIn is 'no'"),
+        (tracking(CustomizedMetricSpecification={}), "exactly one of the two"),
+        (
+            tracking(PredefinedMetricSpecification={"PredefinedMetricType": INVOCATIONS_PER_INSTANCE, "ResourceLabel": "app/x"}),
+            "ResourceLabel is 'app/x'; allowed: none",
+        ),
+        (
+            tracking(TargetValue=70, PredefinedMetricSpecification={"PredefinedMetricType": CONCURRENCY_UTILIZATION}),
+            "the target value of SageMakerVariantProvisionedConcurrencyUtilization is 70",
+        ),
+        (
+            tracking(PredefinedMetricSpecification=None, CustomizedMetricSpecification={"MetricName": "Queue"}),
+            "CustomizedMetricSpecification has no Namespace, Statistic",
+        ),
+        (
+            tracking(
+                PredefinedMetricSpecification=None,
+                CustomizedMetricSpecification={"MetricName": "Queue", "Namespace": "Own", "Statistic": "p99"},
+            ),
+            "Statistic is 'p99'",
+        ),
+        (
+            tracking(PredefinedMetricSpecification=None, CustomizedMetricSpecification={"MetricName": "Queue", "Metrics": []}),
+            "has Metrics and MetricName",
+        ),
+        ({**TRACKING, "PolicyName": " a"}, "PolicyName is ' a'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_policy_in_the_shape_of_aws_is_held_against_the_same_rules(
+    policy: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        check_policies("policies", [policy])
+
+
+def test_a_member_that_is_near_to_no_known_one_is_left_to_the_services_model() -> None:
+    check_policies("policies", [tracking(WarmPool={"Size": 1})])
+
+
+# Step adjustments (API_StepAdjustment)
+
+
+def step(lower: Any = None, upper: Any = None, by: Any = 1) -> dict[str, Any]:
+    bounds = {"MetricIntervalLowerBound": lower, "MetricIntervalUpperBound": upper}
+    return {**{name: bound for name, bound in bounds.items() if bound is not None}, "ScalingAdjustment": by}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [step(0)],
+        [step(None, 0)],
+        [step(5)],
+        [step(None, -5)],
+        [step(0, 10), step(10)],
+        [step(10), step(0, 10)],
+        [step(None, -10), step(-10, 0), step(0, 10.5), step(10.5)],
+        [step("{{ low }}", 5), step(7)],
+        ["{{ step }}", step(7)],
+    ],
+    ids=str,
+)
+def test_step_adjustments_that_aws_takes(steps: list[Any]) -> None:
+    StepScaling(step_adjustments=steps)
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([step()], r"step_adjustments\[0\] has neither"),
+        ([step(0, 0)], r"MetricIntervalUpperBound is 0; allowed: more than MetricIntervalLowerBound, 0"),
+        ([step(5, 1)], "MetricIntervalUpperBound is 1"),
+        ([step(0), step(5)], "more than one step without MetricIntervalUpperBound"),
+        ([step(None, 5), step(None, 0)], "more than one step without MetricIntervalLowerBound"),
+        ([step(0, 10), step(11)], "leave a gap between 10 and 11"),
+        ([step(0, 10), step(9)], "overlap between 10 and 9"),
+        ([step(0), step(9, 10)], "overlap between infinity and 9"),
+        ([step(-5, 0), step(0)], "begins at -5"),
+        ([step(0, 10)], "ends at 10"),
+        ([step(0, by=1.5)], "ScalingAdjustment is 1.5"),
+        ([step(0, by=True)], "ScalingAdjustment is True"),
+        ([step(float("nan"))], "MetricIntervalLowerBound is nan"),
+        ([{"MetricIntervalLowerBound": 0}], "a dict with ScalingAdjustment"),
+        ([{**step(0), "scaling_adjustment": 1}], "scaling_adjustment is no member"),
+        (["5"], r"step_adjustments\[0\] is a str"),
+        ("5", "step_adjustments is a str"),
+        (step(0), "step_adjustments is a dict"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_step_adjustments_that_aws_refuses(steps: Any, message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=rf"StepScaling: .*{message}"):
+        StepScaling(step_adjustments=steps)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_adjustment_magnitude": 2}, "min_adjustment_magnitude is 2; allowed: none, unless .*PercentChangeInCapacity"),
+        ({"min_adjustment_magnitude": 0, "adjustment_type": "PercentChangeInCapacity"}, "min_adjustment_magnitude is 0"),
+        ({"adjustment_type": "ExactCapacity", "step_adjustments": [step(0, by=-1)]}, "ScalingAdjustment is -1"),
+    ],
+    ids=["magnitude", "magnitude 0", "exact"],
+)  # fmt: skip
+def test_members_of_a_step_policy_that_do_not_fit_together(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        StepScaling(**{"step_adjustments": STEPS, **options})
+
+
+# Schedules
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "at(2030-02-28T23:59:59)",
+        "rate(1 minute)",
+        "rate(5 minutes)",
+        "rate(12 hours)",
+        "cron(0 8 * * ? *)",
+        "cron(30 6 ? * MON *)",
+        "cron(0/15 * * * ? *)",
+        "cron(*/10 8-17 ? JAN-MAR MON-FRI 2030-2040)",
+        "cron(0,30 8,20 1,15 * ? *)",
+        "cron(0 8 L * ? *)",
+        "cron(0 8 3W * ? *)",
+        "cron(0 8 ? * 6L *)",
+        "cron(0 8 ? * 3#2 *)",
+        "cron(0  8  *  *  ?  *)",
+    ],
+)
+def test_schedules_that_aws_takes(schedule: str) -> None:
+    ScheduledScaling(scheduled_action_name="a", schedule=schedule, min_capacity=1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("at(2030-02-30T00:00:00)", "a time that exists"),
+        ("at(2030-02-03)", "a time that exists"),
+        ("at(2030-2-3T0:0:0)", "a time that exists"),
+        ("at(2030-02-03T00:00:00Z)", "a time that exists"),
+        ("rate(0 days)", "a whole number from 1"),
+        ("rate(1.5 days)", "a whole number from 1"),
+        ("rate(1 week)", "one of minute"),
+        ("rate(day)", "a whole number from 1"),
+        ("cron(0 8 * * ?)", "six fields .*not 5"),
+        ("cron(0 8 * * *)", "six fields .*not 5"),
+        ("cron(0 8 * * * *)", "exactly one of day of month and day of week"),
+        ("cron(0 8 ? * ? *)", "exactly one of day of month and day of week"),
+        ("cron(0 8 1 * MON *)", "exactly one of day of month and day of week"),
+        ("cron(60 8 * * ? *)", "as minutes, here '60': 0 to 59"),
+        ("cron(0 24 * * ? *)", "as hours, here '24'"),
+        ("cron(0 8 0 * ? *)", "as day of month, here '0'"),
+        ("cron(0 8 * 13 ? *)", "as month, here '13': 1 to 12 or JAN to DEC"),
+        ("cron(0 8 ? * 0 *)", "as day of week, here '0': 1 to 7 or SUN to SAT"),
+        ("cron(0 8 ? * XXX *)", "as day of week, here 'XXX'"),
+        ("cron(0 8 ? * 3#6 *)", "as day of week, here '3#6'"),
+        ("cron(0 8 * * ? 1969)", "as year, here '1969'"),
+        ("cron(? 8 * * ? *)", r"as minutes, here '\?'"),
+        ("cron(*/0 8 * * ? *)", "as minutes, here"),
+        ("cron(1-2-3 8 * * ? *)", "as minutes, here"),
+        ("cron(, 8 * * ? *)", "as minutes, here ','"),
+        ("Rate(1 day)", "at\\(yyyy"),
+        (5, "at\\(yyyy"),
+    ],
+)  # fmt: skip
+def test_schedules_that_aws_refuses(schedule: Any, message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=rf"ScheduledScaling: schedule is .*{message}"):
+        ScheduledScaling(scheduled_action_name="a", schedule=schedule, min_capacity=1)
+
+
+@pytest.mark.parametrize("timezone", ["Europe/Berlin", "Etc/GMT+9", "UTC", "{{ zone }}"])
+def test_time_zones_that_there_are(timezone: str) -> None:
+    ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", min_capacity=1, timezone=timezone)
+
+
+@pytest.mark.parametrize("timezone", ["Europe", "Mars/Olympus", "", "../etc/passwd", 5, "GMT+9"])
+def test_time_zones_that_there_are_not(timezone: Any) -> None:
+    with pytest.raises(InvalidSpecError, match=r"ScheduledScaling: timezone is .*IANA"):
+        ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", min_capacity=1, timezone=timezone)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_capacity": 3, "max_capacity": 2}, "min_capacity is 3; allowed: at most the greatest capacity, 2"),
+        ({"min_capacity": True}, "min_capacity is True"),
+        ({"min_capacity": float("nan")}, "min_capacity is nan"),
+        ({"start_time": datetime(2030, 1, 2, tzinfo=UTC), "end_time": datetime(2030, 1, 1, tzinfo=UTC)}, "end_time is .*a time after 2030-01-02"),
+        ({"start_time": datetime(2030, 1, 2), "end_time": "2030-01-02T00:00:00+00:00"}, "end_time is .*a time after 2030-01-02"),
+        ({"start_time": "soon"}, "start_time is 'soon'"),
+        ({"end_time": 5}, "end_time is 5"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_members_of_a_scheduled_action_that_do_not_fit_together(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=f"ScheduledScaling: {message}"):
+        ScheduledScaling(
+            **{"scheduled_action_name": "a", "schedule": "rate(1 day)", "min_capacity": 1, **options}
+        )
+
+
+# Metrics and names
+
+
+def test_an_endpoint_metric_with_a_percentile_becomes_a_query() -> None:
+    metric = EndpointMetric.model_latency(statistic="p90", unit="Microseconds")
+    made = request(TargetTrackingScaling(target_value=1e5, customized_metric=metric))
+    assert made["PolicyName"].startswith("churn-main-metrics-")
+    specification = made["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"]
+    [query] = specification["Metrics"]
+    assert query["MetricStat"]["Stat"] == "p90"
+    assert query["MetricStat"]["Unit"] == "Microseconds"
+    ready = prepared("application-autoscaling", "PutScalingPolicy", {**PLACE, **made})
+    check_policies("policies", [{name: value for name, value in ready.items() if name not in PLACE}])
+
+
+def test_a_metric_of_the_whole_variant_is_a_warning() -> None:
+    with pytest.warns(UserWarning, match="Invocations, which does not fall when instances are added"):
+        TargetTrackingScaling(target_value=1, customized_metric=EndpointMetric.invocations())
+
+
+def test_default_names_are_as_long_as_they_may_be_and_differ() -> None:
+    names = set()
+    for end in ("a", "b"):
+        metric = {"MetricName": "m" * 250 + end, "Namespace": "Own", "Statistic": "Average"}
+        policy = TargetTrackingScaling(target_value=1, customized_metric=metric)
+        name = policy_request(policy, endpoint_name="e" * 63, variant_name="v" * 63)["PolicyName"]
+        assert len(name) == 256
+        names.add(name)
+    assert len(names) == 2
+
+
+def test_metrics_whose_dimensions_stand_in_another_order_are_the_same() -> None:
+    dimensions = [{"Name": "A", "Value": "1"}, {"Name": "B", "Value": "2"}]
+    policies = [
+        {
+            **tracking(
+                PredefinedMetricSpecification=None,
+                CustomizedMetricSpecification={
+                    "MetricName": "Queue",
+                    "Namespace": "Own",
+                    "Statistic": "Average",
+                    "Dimensions": order,
+                },
+            ),
+            "PolicyName": name,
+        }
+        for name, order in (("one", dimensions), ("other", dimensions[::-1]))
+    ]
+    with pytest.raises(InvalidSpecError, match="two target-tracking policies on"):
+        check_policies("policies", policies)
+
+
+# The variant
+
+
+INSTANCES = {
+    "VariantName": "main",
+    "ModelName": "m",
+    "InstanceType": "ml.m5.large",
+    "InitialInstanceCount": 2,
+}
+SERVERLESS = {"VariantName": "main", "ServerlessConfig": {"MaxConcurrency": 10, "ProvisionedConcurrency": 2}}
+
+
+@pytest.mark.parametrize(
+    ("variant", "capacities"),
+    [
+        (INSTANCES, (1, 2)),
+        (INSTANCES, (2, 9)),
+        (INSTANCES, (None, 2)),
+        ({**INSTANCES, "InstanceType": "ml.trn1.2xlarge"}, (1, 2)),
+        ({**INSTANCES, "InstanceType": "{{ type }}", "InitialInstanceCount": "{{ count }}"}, (5, 6)),
+        ({**INSTANCES, "ManagedInstanceScaling": {"Status": "ENABLED"}}, (0, 2)),
+        (SERVERLESS, (0, 10)),
+        (SERVERLESS, ("{{ low }}", "{{ high }}")),
+    ],
+    ids=str,
+)
+def test_variants_that_can_be_scaled_so(variant: dict[str, Any], capacities: tuple[Any, Any]) -> None:
+    check_scaled_variant(variant, minimum=capacities[0], maximum=capacities[1])
+
+
+@pytest.mark.parametrize(
+    ("variant", "capacities", "message"),
+    [
+        (INSTANCES, (3, 4), "min_capacity is 3; allowed: at most the initial_instance_count of variant main, 2"),
+        (INSTANCES, (1, 1), "max_capacity is 1; allowed: at least the initial_instance_count"),
+        (INSTANCES, (0, 4), "min_capacity is 0; allowed: 1 or more for variant main"),
+        ({**INSTANCES, "InstanceType": "ml.t2.medium"}, (1, 4), "burstable instance_type 'ml.t2.medium'"),
+        ({**INSTANCES, "InstanceType": "ml.t3.medium"}, (1, 4), "burstable"),
+        (SERVERLESS, (1, 11), "max_capacity is 11; allowed: at most the max_concurrency"),
+        (SERVERLESS, (3, 4), "at most the provisioned concurrency of variant main, 2"),
+        ({"VariantName": "main", "ServerlessConfig": {"MaxConcurrency": 10}}, (1, 2), "no provisioned concurrency to scale"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_variants_that_cannot_be_scaled_so(
+    variant: dict[str, Any], capacities: tuple[Any, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        check_scaled_variant(variant, minimum=capacities[0], maximum=capacities[1])

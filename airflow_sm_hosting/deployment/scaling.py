@@ -1,0 +1,458 @@
+"""(scaling that is asked for, what is there, whose it is) -> the calls that make the one of the other, in their order.
+
+The order makes a task that is killed between two calls harmless: names are marked as ours before what they name is put, and until after it
+is deleted, so that the next run finds what it has to finish, and nothing of anybody else's counts as ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
+from airflow_sm_hosting.exceptions import ConflictError
+from airflow_sm_hosting.spec.scaling_rules import (
+    ACTION_MEMBERS,
+    MAX_POLICIES,
+    MAX_SCHEDULED_ACTIONS,
+    POLICY_MEMBERS,
+    tracked_metric,
+)
+from airflow_sm_hosting.spec.tags import (
+    CAPACITIES,
+    OURS,
+    SCALING_POLICIES,
+    SCHEDULED_ACTIONS,
+    digest,
+    is_ours,
+    mark_keys,
+    marked,
+    marks,
+)
+
+Item = Mapping[str, Any]
+
+#: What AWS may describe where nothing was asked for (PutScheduledAction, API_StepScalingPolicyConfiguration; that SageMaker's targets
+#: have the same cooldowns is said in "Define a scaling policy" of the developer guide).
+_DEFAULTS = {"Timezone": "UTC", "Cooldown": 300, "ScaleInCooldown": 300, "ScaleOutCooldown": 300}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, checked.
+
+    :param place: ``ServiceNamespace``, ``ResourceId`` and ``ScalableDimension``.
+    :param minimum: Least capacity.
+    :param maximum: Greatest capacity.
+    :param suspended_state: The three switches, or None to leave them as they are.
+    :param policies: Requests of PutScalingPolicy, without the place.
+    :param actions: Requests of PutScheduledAction, without the place.
+    """
+
+    place: Mapping[str, str]
+    minimum: int
+    maximum: int
+    suspended_state: Item | None = None
+    policies: Sequence[Item] = ()
+    actions: Sequence[Item] = ()
+
+    @property
+    def capacities(self) -> dict[str, int]:
+        """The capacities, as members of a request."""
+        return {"MinCapacity": self.minimum, "MaxCapacity": self.maximum}
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The tags of a target that stands as it is asked for, without what says whose its policies and actions are."""
+        return {**OURS, CAPACITIES: f"{self.minimum}-{self.maximum}"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is described.
+
+    :param target: The scalable target, or None.
+    :param policies: Its policies, anybody's.
+    :param actions: Its scheduled actions, anybody's.
+    """
+
+    target: Item | None = None
+    policies: Sequence[Item] = ()
+    actions: Sequence[Item] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call.
+
+    :param operation: The API operation, e.g. ``PutScalingPolicy``.
+    :param request: Its request.
+    :param what: What it writes or deletes, e.g. ``policy churn-main-invocations``; empty for tags.
+    :param why: What differs.
+    """
+
+    operation: str
+    request: dict[str, Any]
+    what: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    :param steps: The calls, in their order.
+    :param foreign: What is left alone, as it is neither asked for nor ours.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Policies or scheduled actions.
+
+    :param word: What one is called.
+    :param name: Member that names one.
+    :param put: Operation that puts one.
+    :param delete: Operation that deletes one.
+    :param members: Members of a request.
+    :param most: How many a target can have.
+    :param tag: Key of the tags that say which are ours.
+    """
+
+    word: str
+    name: str
+    put: str
+    delete: str
+    members: Mapping[str, Any]
+    most: int
+    tag: str
+
+
+POLICIES = _Kind(
+    "policy",
+    "PolicyName",
+    "PutScalingPolicy",
+    "DeleteScalingPolicy",
+    POLICY_MEMBERS,
+    MAX_POLICIES,
+    SCALING_POLICIES,
+)
+ACTIONS = _Kind(
+    "scheduled action",
+    "ScheduledActionName",
+    "PutScheduledAction",
+    "DeleteScheduledAction",
+    ACTION_MEMBERS,
+    MAX_SCHEDULED_ACTIONS,
+    SCHEDULED_ACTIONS,
+)
+
+
+class _Share:
+    """What of one kind is to be put, deleted and left alone.
+
+    :param known: Digests of the names that are ours; None when everything is taken for ours.
+    """
+
+    def __init__(
+        self,
+        kind: _Kind,
+        asked: Iterable[Item],
+        found: Iterable[Item],
+        *,
+        known: set[str],
+        adopt: bool,
+    ) -> None:
+        self.kind = kind
+        self.known = known
+        self.asked = {item[kind.name]: item for item in asked}
+        self.found = {item[kind.name]: item for item in found}
+        self.changes = {
+            name: lines
+            for name, item in self.asked.items()
+            if (lines := _changes(item, self.found.get(name), kind.members))
+        }
+        unasked = [name for name in self.found if name not in self.asked]
+        self.deleted = [name for name in unasked if digest(name) in known]
+        self.foreign = [name for name in unasked if digest(name) not in known]
+        self.owned = {
+            digest(name) for name in self.asked if adopt or name not in self.found or digest(name) in known
+        }
+
+    def conflicts(self) -> list[str]:
+        """Return what stands against putting what is asked for: what others made."""
+        kind = self.kind
+        problems = [
+            f"{kind.word} {name!r} is there, differs, and is not ours (adopt=True overwrites it)"
+            for name in self.changes
+            if name in self.found and digest(name) not in self.owned
+        ]
+        for name in self.foreign:
+            metric = tracked_metric(self.found[name])
+            if metric and any(tracked_metric(self.asked[put]) == metric for put in self.changes):
+                problems.append(
+                    f"{kind.word} {name!r} is not ours, and follows a metric of a policy that is asked for; AWS takes one "
+                    f"target-tracking policy for each metric (delete it, or name ours so and give adopt=True)"
+                )
+        number = len(self.asked) + len(self.foreign)
+        if number > kind.most and self.changes:
+            problems.append(
+                f"there would be {number}, {len(self.foreign)} of them not ours; AWS takes {kind.most}"
+            )
+        return problems
+
+    def in_the_way(self) -> list[str]:
+        """Return what must be deleted before anything is put: what follows the same metric under another name, or is too many."""
+        crowded = len({*self.found, *self.asked}) > self.kind.most
+        return [
+            name
+            for name, item in self.found.items()
+            if digest(name) in self.known | self.owned
+            and (
+                (crowded and name in self.deleted)
+                or ((metric := tracked_metric(item)) and self._puts_elsewhere(metric, name))
+            )
+        ]
+
+    def _puts_elsewhere(self, metric: str, name: str) -> bool:
+        return any(put != name and tracked_metric(self.asked[put]) == metric for put in self.changes)
+
+    def puts(self, place: Item) -> list[Step]:
+        return [
+            Step(
+                self.kind.put,
+                {**place, **self.asked[name]},
+                f"{self.kind.word} {name}",
+                "; ".join(lines),
+            )
+            for name, lines in self.changes.items()
+        ]
+
+    def deletes(self, place: Item, names: Iterable[str]) -> list[Step]:
+        return [
+            Step(
+                self.kind.delete,
+                {**place, self.kind.name: name},
+                f"{self.kind.word} {name}",
+                "it makes way" if name in self.asked else "it is no longer asked for",
+            )
+            for name in names
+        ]
+
+
+def tags_matter(asked: Asked, found: Found) -> bool:
+    """Tell whether it must be known whose the target and what belongs to it are: something differs, or was not asked for."""
+    if found.target is None:
+        return False
+    if any(found.target.get(member) != value for member, value in asked.capacities.items()):
+        return True
+    for kind, wanted, there in _kinds(asked, found):
+        names = {item[kind.name] for item in wanted}
+        if any(item[kind.name] not in names for item in there):
+            return True
+    return bool(plan(asked, found, _all_marks(asked), adopt=False).steps)
+
+
+def plan(asked: Asked, found: Found, tags: Mapping[str, str], *, adopt: bool) -> Plan:
+    """Decide what to do.
+
+    :param asked: What is asked for.
+    :param found: What is there.
+    :param tags: Tags of the target; what :func:`tags_matter` says no of may be planned without them.
+    :param adopt: Whether a target, a policy or an action that is not ours may be changed, and is ours from then on.
+    :raises ConflictError: When something that is not ours would have to be changed.
+    """
+    ours = is_ours(dict(tags))
+    shares = [
+        _Share(
+            kind,
+            wanted,
+            there,
+            known=marked(kind.tag, tags) if ours else set(),
+            adopt=adopt or found.target is None,
+        )
+        for kind, wanted, there in _kinds(asked, found)
+    ]
+    if found.target is None:
+        return Plan(
+            [_register(asked, {"Tags": _all_marks(asked)}, ABSENT)]
+            + [step for share in shares for step in share.puts(asked.place)]
+        )
+    gone = {name for share in shares if share.kind is ACTIONS for name in share.deleted}
+    foreign = [f"{share.kind.word} {name}" for share in shares for name in share.foreign]
+    register = _changed_target(asked, found, tags, gone)
+    before = [step for share in shares for step in share.deletes(asked.place, share.in_the_way())]
+    puts = [step for share in shares for step in share.puts(asked.place)]
+    after = [
+        step
+        for share in shares
+        for step in share.deletes(
+            asked.place, [name for name in share.deleted if name not in share.in_the_way()]
+        )
+    ]
+    writes = [*register, *before, *puts, *after]
+    if not ours and not adopt:
+        if writes:
+            raise ConflictError(
+                f"Scalable target {asked.place['ResourceId']} exists and is not tagged as ours; it would have to be changed "
+                f"({'; '.join(f'{step.what}: {step.why}' for step in writes)}). adopt=True takes it over."
+            )
+        return Plan([], foreign)
+    problems = [problem for share in shares for problem in share.conflicts()]
+    if problems:
+        raise ConflictError(f"Scalable target {asked.place['ResourceId']}: {'; '.join(problems)}.")
+    claim = {**OURS, **_marks(shares, lambda share: share.known | share.owned)}
+    if register:
+        # Whatever was asked for before does not count, should this run not come to write down what is asked for now.
+        claim[CAPACITIES] = "changing"
+    kept = {**asked.marks, **_marks(shares, lambda share: share.owned)}
+    steps = [
+        *_tag(found.target, tags, claim),
+        *writes,
+        *_tag(found.target, {**tags, **claim}, kept),
+        *_untag(found.target, {**tags, **claim}, kept, shares),
+    ]
+    return Plan(steps if writes or not _same_marks(tags, kept, shares) else [], foreign)
+
+
+def check_removable(found: Found, tags: Mapping[str, str], *, resource_id: str, adopt: bool) -> list[str]:
+    """Return what goes with a scalable target: the target itself, its policies, its scheduled actions.
+
+    :param found: What is there.
+    :param tags: The target's tags.
+    :param adopt: Whether it may go although it, or something of it, is not ours.
+    :raises ConflictError: When it may not.
+    """
+    things, foreign = ["scalable target"], []
+    for kind, items in ((POLICIES, found.policies), (ACTIONS, found.actions)):
+        known = marked(kind.tag, tags)
+        for item in items:
+            things.append(f"{kind.word} {item[kind.name]}")
+            if digest(item[kind.name]) not in known:
+                foreign.append(things[-1])
+    if not adopt and not is_ours(dict(tags)):
+        raise ConflictError(
+            f"Scalable target {resource_id} is not tagged as ours. adopt=True removes it with all that belongs to it "
+            f"({', '.join(things)})."
+        )
+    if not adopt and foreign:
+        raise ConflictError(
+            f"Scalable target {resource_id} has what is not ours and would go with it: {', '.join(foreign)}. "
+            "Delete it first, or give adopt=True."
+        )
+    return things
+
+
+def _kinds(asked: Asked, found: Found) -> tuple[tuple[_Kind, Sequence[Item], Sequence[Item]], ...]:
+    return (
+        (POLICIES, asked.policies, found.policies),
+        (ACTIONS, asked.actions, found.actions),
+    )
+
+
+def _all_marks(asked: Asked) -> dict[str, str]:
+    """Return the tags of a target of which everything asked for is ours."""
+    tags = asked.marks
+    for kind, wanted in ((POLICIES, asked.policies), (ACTIONS, asked.actions)):
+        tags |= marks(kind.tag, (digest(item[kind.name]) for item in wanted))
+    return tags
+
+
+def _marks(shares: Iterable[_Share], of: Any) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for share in shares:
+        tags |= marks(share.kind.tag, of(share))
+    return tags
+
+
+def _tag(target: Item, tags: Mapping[str, str], wanted: Mapping[str, str]) -> list[Step]:
+    missing = {key: value for key, value in wanted.items() if tags.get(key) != value}
+    request = {"ResourceARN": target.get("ScalableTargetARN"), "Tags": missing}
+    return [Step("TagResource", request)] if missing else []
+
+
+def _untag(
+    target: Item, tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]
+) -> list[Step]:
+    keys = [key for share in shares for key in mark_keys(share.kind.tag, tags) if key not in kept]
+    request = {"ResourceARN": target.get("ScalableTargetARN"), "TagKeys": sorted(keys)}
+    return [Step("UntagResource", request)] if keys else []
+
+
+def _same_marks(tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]) -> bool:
+    keys = {
+        *OURS,
+        CAPACITIES,
+        *(key for share in shares for key in mark_keys(share.kind.tag, {**tags, **kept})),
+    }
+    return all(tags.get(key) == kept.get(key) for key in keys)
+
+
+def _register(asked: Asked, more: Item, why: Iterable[str]) -> Step:
+    request = {
+        **asked.place,
+        **asked.capacities,
+        **({"SuspendedState": dict(asked.suspended_state)} if asked.suspended_state else {}),
+        **more,
+    }
+    return Step("RegisterScalableTarget", request, "scalable target", "; ".join(why))
+
+
+def _changed_target(asked: Asked, found: Found, tags: Mapping[str, str], gone: set[str]) -> list[Step]:
+    """Return the call that changes the target, with the members that differ: what is not named stays (RegisterScalableTarget).
+
+    A scheduled action sets the target's own capacities. One that stands at what an action that stays has set is as it should be, unless
+    something else is asked for than before.
+    """
+    target = found.target or {}
+    set_by_actions = [
+        action.get("ScalableTargetAction") or {}
+        for action in found.actions
+        if action["ScheduledActionName"] not in gone
+    ]
+    as_before = tags.get(CAPACITIES) == asked.marks[CAPACITIES]
+    changed: dict[str, Any] = {
+        member: value
+        for member, value in asked.capacities.items()
+        if target.get(member) != value
+        and not (
+            as_before
+            and target.get(member) in [action[member] for action in set_by_actions if member in action]
+        )
+    }
+    after = {**target, **changed}
+    if changed and after["MinCapacity"] > after["MaxCapacity"]:
+        changed = asked.capacities  # what an action has set of the other does not fit
+    lines = differences(changed, {member: target.get(member) for member in changed})
+    if asked.suspended_state is not None:
+        described = dict.fromkeys(asked.suspended_state, False) | dict(target.get("SuspendedState") or {})
+        suspended = differences(asked.suspended_state, described, "SuspendedState")
+        if suspended:
+            changed["SuspendedState"] = dict(asked.suspended_state)
+            lines += suspended
+    if not changed:
+        return []
+    return [Step("RegisterScalableTarget", {**asked.place, **changed}, "scalable target", "; ".join(lines))]
+
+
+def _changes(wanted: Item, there: Item | None, members: Mapping[str, Any]) -> list[str]:
+    """Return what putting it would change: what is asked for and different, and what is there and no longer asked for."""
+    if there is None:
+        return ABSENT
+    described = _without_defaults(there, wanted)
+    return differences(wanted, described) + unwanted(wanted, described, members)
+
+
+def _without_defaults(described: Any, wanted: Any) -> Any:
+    """Return what is described without what AWS may have added: its documented defaults, where nothing was asked for."""
+    if not isinstance(described, Mapping) or not isinstance(wanted, Mapping):
+        return described
+    return {
+        name: _without_defaults(value, wanted.get(name))
+        for name, value in described.items()
+        if name in wanted or _DEFAULTS.get(name, ...) != value
+    }

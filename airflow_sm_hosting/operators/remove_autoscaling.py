@@ -1,0 +1,100 @@
+"""Remove autoscaling from a production variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.rules import as_boolean, as_string, check_boolean, check_name, check_one_of
+from airflow_sm_hosting.spec.scaling_rules import SCALABLE_DIMENSIONS
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
+    """Deregister a production variant as a scalable target (``application-autoscaling:DeregisterScalableTarget``).
+
+    AWS deletes its policies, with the alarms of target tracking, and its scheduled actions; alarms of yours that name a step policy stay.
+    The variant keeps the instances that it has. A variant that is no scalable target is left alone.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:RemoveAutoscalingOperator`, and the API:
+        https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
+
+    :param endpoint_name: Name of the endpoint, which need not exist. (templated)
+    :param variant_name: Name of the production variant. (templated)
+    :param scalable_dimension: ``sagemaker:variant:DesiredInstanceCount`` or ``sagemaker:variant:DesiredProvisionedConcurrency`` (default:
+        whatever is scaled). (templated)
+    :param adopt: Whether a scalable target that is not ours, or has policies or scheduled actions that are not, goes with all of them
+        (default: False). (templated)
+    :raises InvalidSpecError: For a name that cannot be, before the first AWS call.
+    :raises ConflictError: When something would go that is not ours.
+    :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
+    """
+
+    template_fields: Sequence[str] = (
+        *AWS_FIELDS,
+        "endpoint_name",
+        "variant_name",
+        "scalable_dimension",
+        "adopt",
+    )
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        variant_name: str,
+        scalable_dimension: str | None = None,
+        adopt: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        where = "RemoveAutoscalingOperator"
+        check_name(f"{where}: endpoint_name", endpoint_name)
+        check_name(f"{where}: variant_name", variant_name)
+        if scalable_dimension is not None:
+            check_one_of(f"{where}: scalable_dimension", scalable_dimension, SCALABLE_DIMENSIONS)
+        check_boolean(f"{where}: adopt", adopt)
+        super().__init__(**kwargs)
+        self.endpoint_name = endpoint_name
+        self.variant_name = variant_name
+        self.scalable_dimension = scalable_dimension
+        self.adopt = adopt
+
+    def execute(self, context: Context) -> str:
+        """Look at what is there, and deregister it."""
+        from airflow_sm_hosting.deployment.scaling import Found, check_removable
+        from airflow_sm_hosting.hooks.application_auto_scaling import NAMESPACE, variant_resource_id
+
+        endpoint = as_string("endpoint_name", self.endpoint_name)
+        variant = as_string("variant_name", self.variant_name)
+        check_name("endpoint_name", endpoint)
+        check_name("variant_name", variant)
+        dimension = None if self.scalable_dimension in (None, "", "None") else self.scalable_dimension
+        if dimension is not None:
+            check_one_of("scalable_dimension", dimension, SCALABLE_DIMENSIONS)
+        adopt = as_boolean("adopt", self.adopt)
+        resource_id = variant_resource_id(endpoint, variant)
+
+        hook = self.auto_scaling_hook
+        removed: list[str] = []
+        for target in hook.scalable_targets([resource_id], dimension):
+            of = target["ScalableDimension"]
+            found = Found(
+                target, hook.scaling_policies(resource_id, of), hook.scheduled_actions(resource_id, of)
+            )
+            things = check_removable(found, hook.target_tags(target), resource_id=resource_id, adopt=adopt)
+            hook.change(
+                "DeregisterScalableTarget",
+                {"ServiceNamespace": NAMESPACE, "ResourceId": resource_id, "ScalableDimension": of},
+            )
+            self.log.info("Deregistered %s; gone: %s", resource_id, ", ".join(things))
+            removed += things
+        if not removed:
+            self.log.info("%s is no scalable target; nothing to do", resource_id)
+        self.tell_details(context, {"removed": removed})
+        return resource_id

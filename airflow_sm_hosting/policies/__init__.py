@@ -1,0 +1,23 @@
+"""IAM policies with least privilege, as plain dicts: for execution roles, callers of endpoints, repositories, and Airflow workers.
+
+Nothing here asks AWS. The documents are for ``EnsureExecutionRoleOperator``, Terraform, CloudFormation or the console.
+"""
+
+from __future__ import annotations
+
+from airflow_sm_hosting.policies.document import check_document, check_size, same
+from airflow_sm_hosting.policies.execution import execution_role, image_pull, invoke_endpoint, trust
+from airflow_sm_hosting.policies.worker import PERMISSIONS, Permission, worker
+
+__all__ = [
+    "PERMISSIONS",
+    "Permission",
+    "check_document",
+    "check_size",
+    "execution_role",
+    "image_pull",
+    "invoke_endpoint",
+    "same",
+    "trust",
+    "worker",
+]

@@ -1,0 +1,228 @@
+"""The ARNs that policies are about, from names, ARNs, image URIs and S3 URLs; bad ones are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.container import REPOSITORY_PATTERN
+from airflow_sm_hosting.spec.dlc import dlc_account
+from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.rules import as_list, invalid
+
+ANY = "*"
+#: Partitions other than ``aws``, by how their Regions begin (botocore, partitions.json).
+PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+    "eu-isoe-": "aws-iso-e",
+    "eusc-": "aws-eusc",
+}
+REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
+ACCOUNT = r"\d{12}"
+ARN = r"arn:(?P<partition>aws[a-z-]*|\*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9*-]*):(?P<account>\d{12}|aws|\*|):(?P<resource>.+)"
+#: Amazon ECR user guide, "Private registry"; FIPS hosts too.
+ECR_IMAGE = r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/(?P<name>.+)"
+#: The registry of a local AWS.
+LOOPBACK_IMAGE = r"(127(\.\d+){3}|localhost)(:\d+)?/(?P<name>.+)"
+#: Amazon S3 user guide, "Methods for accessing a bucket": path style, then virtual-hosted style.
+S3_URLS = (
+    r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)",
+    r"https://s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?/(?P<bucket>[^/]+)/?(?P<key>.*)",
+    r"https://(?P<bucket>[^/]+?)\.s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?/?(?P<key>.*)",
+)
+BUCKET = r"[a-zA-Z0-9.\-_*?]{3,255}"
+#: Names of SageMaker resources; ``*`` and ``?`` are IAM's wildcards.
+NAME = r"[a-zA-Z0-9*?]([a-zA-Z0-9*?-]{0,61}[a-zA-Z0-9*?])?"
+ROLE_NAME = r"(/?([\w+=,.@*?-]+/)*)[\w+=,.@*?-]{1,64}"
+KMS_KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+
+
+class Place(NamedTuple):
+    """Where resources that are given by name lie; ``*`` is any."""
+
+    partition: str
+    region: str
+    account: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of a Region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+def place(region_name: str = ANY, account_id: str = ANY, partition: str | None = None) -> Place:
+    """Return a place; the partition follows from the Region.
+
+    :raises InvalidSpecError: A part is malformed, or the partition is not the Region's.
+    """
+    if region_name != ANY and not (isinstance(region_name, str) and re.fullmatch(REGION, region_name)):
+        raise invalid("region_name", region_name, "a Region such as 'eu-west-1', or '*'")
+    if account_id != ANY and not (isinstance(account_id, str) and re.fullmatch(ACCOUNT, account_id)):
+        raise invalid("account_id", account_id, "an account of 12 digits, as a string, or '*'")
+    known = {"aws", *PARTITIONS.values()}
+    if partition is not None and partition not in known:
+        raise invalid("partition", partition, ", ".join(sorted(known)))
+    if region_name == ANY:
+        return Place(partition or "aws", region_name, account_id)
+    of_region = partition_of(region_name)
+    if partition not in (None, of_region):
+        raise InvalidSpecError(f"partition is {partition!r}, but {region_name} is in {of_region!r}.")
+    return Place(of_region, region_name, account_id)
+
+
+def partition_of(region_name: str) -> str:
+    """Return the partition of a Region."""
+    return next((name for start, name in PARTITIONS.items() if region_name.startswith(start)), "aws")
+
+
+def sagemaker_arns(where: str, kind: str, names: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of SageMaker resources given by name or ARN.
+
+    SageMaker shows names in ARNs in lower case; a name with capitals is given in both spellings.
+
+    :param kind: ``model``, ``endpoint-config`` or ``endpoint``.
+    """
+    arns: list[str] = []
+    for name in as_list(where, names):
+        found = _given_arn(where, name, "sagemaker", rf"{kind}/({NAME})")
+        if found is None and not (isinstance(name, str) and re.fullmatch(NAME, name)):
+            raise invalid(where, name, f"names or ARNs of SageMaker {kind}s, '*' and '?' as wildcards")
+        arn = found or at.arn("sagemaker", f"{kind}/{name}")
+        front, slash, last = arn.rpartition("/")
+        arns += dict.fromkeys((arn, f"{front}{slash}{last.lower()}"))
+    return arns
+
+
+def role_arns(where: str, names: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of IAM roles given by name, by path and name, or by ARN."""
+    arns = []
+    for name in as_list(where, names):
+        found = _given_arn(where, name, "iam", rf"role/{ROLE_NAME}")
+        if found is None and not (isinstance(name, str) and re.fullmatch(ROLE_NAME, name)):
+            raise invalid(where, name, "names or ARNs of IAM roles")
+        arns.append(found or f"arn:{at.partition}:iam::{at.account}:role/{name.lstrip('/')}")
+    return arns
+
+
+def repository_arns(where: str, repositories: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of ECR repositories given by name, by ARN, by image URI, or as a ContainerImage."""
+    return [_repository_arn(where, repository, at) for repository in as_list(where, repositories)]
+
+
+def s3_places(where: str, urls: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return bucket and key of S3 URLs or ModelData; a key that ends with ``/`` stands for what lies below it.
+
+    :raises InvalidSpecError: One is no S3 URL, or names a whole bucket.
+    """
+    return [_s3_place(where, url) for url in as_list(where, urls)]
+
+
+def key_arns(where: str, keys: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of KMS keys given by id or ARN; aliases are refused, as policies cannot name them as a resource."""
+    arns = []
+    for key in as_list(where, keys):
+        if isinstance(key, str) and re.match(r"alias/|arn:aws[a-z-]*:kms:[^:]*:[^:]*:alias/", key):
+            # https://docs.aws.amazon.com/kms/latest/developerguide/cmks-in-iam-policies.html
+            raise invalid(
+                where, key, "ids or ARNs of KMS keys; an alias in a policy does not stand for its key"
+            )
+        found = _given_arn(where, key, "kms", rf"key/({KMS_KEY_ID}|[\w*?-]+)")
+        if found is None and not (isinstance(key, str) and re.fullmatch(KMS_KEY_ID, key)):
+            raise invalid(where, key, "ids or ARNs of KMS keys")
+        arns.append(found or at.arn("kms", f"key/{key}"))
+    return arns
+
+
+def named_arns(
+    where: str, names: Iterable[Any], at: Place, *, service: str, resource: str, pattern: str, noun: str
+) -> list[str]:
+    """Return the ARNs of further resources given by name or ARN.
+
+    :param resource: The resource part of the ARN, with ``{}`` for the name.
+    :param pattern: What a name looks like.
+    :param noun: What they are, for the error.
+    """
+    arns = []
+    for name in as_list(where, names):
+        front, back = resource.split("{}")
+        found = _given_arn(where, name, service, rf"{re.escape(front)}({pattern}){re.escape(back)}")
+        if found is None and not (isinstance(name, str) and re.fullmatch(pattern, name)):
+            raise invalid(where, name, f"names or ARNs of {noun}")
+        arns.append(found or at.arn(service, resource.format(name)))
+    return arns
+
+
+def _given_arn(where: str, value: Any, service: str, resource: str) -> str | None:
+    """Return an ARN that was given, checked; None for what is no ARN."""
+    if not isinstance(value, str) or not value.startswith("arn:"):
+        return None
+    parts = re.fullmatch(ARN, value)
+    if not parts or parts["service"] != service or not re.fullmatch(resource, parts["resource"]):
+        raise invalid(
+            where, value, f"an ARN of the form arn:<partition>:{service}:…:{resource.partition('(')[0]}…"
+        )
+    return value
+
+
+def _repository_arn(where: str, repository: Any, at: Place) -> str:
+    allowed = "names or ARNs of ECR repositories, image URIs of ECR, or ContainerImages of ECR"
+    name, region, account = repository, at.region, at.account
+    match kind_of(repository):
+        case "EcrImage":
+            name = repository["RepositoryName"]
+            region = repository.get("RegionName") or region
+            account = repository.get("RegistryId") or account
+        case "DlcImage":
+            name, account = repository["RepositoryName"], repository.get("AccountId")
+            if not account and region == ANY:
+                raise InvalidSpecError(
+                    f"{where}: an AWS Deep Learning Container needs region_name, or its account_id."
+                )
+            account = account or dlc_account(region)
+        case None if isinstance(repository, str):
+            if found := _given_arn(where, repository, "ecr", r"repository/([a-z0-9*?._/-]+)"):
+                return found
+            uri = re.fullmatch(ECR_IMAGE, repository)
+            local = re.fullmatch(LOOPBACK_IMAGE, repository)
+            if uri:
+                region, account = uri["region"], uri["account"]
+            if uri or local:
+                name = re.sub(r"(:[^:@/]+)?(@.+)?$", "", (uri or local)["name"])  # type: ignore[index]
+            elif "." in repository.partition("/")[0] and "/" in repository:
+                raise invalid(
+                    where, repository, f"{allowed}; an image elsewhere is not pulled with IAM permissions"
+                )
+        case _:
+            raise invalid(where, repository, allowed)
+    if not (isinstance(name, str) and re.fullmatch(REPOSITORY_PATTERN, re.sub(r"[*?]", "x", name))):
+        raise invalid(where, repository, allowed)
+    partition = at.partition if region == ANY else partition_of(region)
+    return f"arn:{partition}:ecr:{region}:{account}:repository/{name}"
+
+
+def _s3_place(where: str, url: Any) -> tuple[str, str]:
+    allowed = "s3:// or https:// URLs of S3 objects or prefixes (ending '/'), or ModelData"
+    match kind_of(url):
+        case "S3Object":
+            bucket, key = url["Bucket"], url["Key"]
+        case "S3Prefix":
+            bucket, key = url["Bucket"], f"{str(url['Prefix'] or '').strip('/')}/"
+        case None if isinstance(url, str):
+            found = next((match for pattern in S3_URLS if (match := re.fullmatch(pattern, url))), None)
+            if found is None:
+                raise invalid(where, url, allowed)
+            bucket, key = found["bucket"], found["key"]
+        case _:
+            raise invalid(where, url, allowed)
+    if not re.fullmatch(BUCKET, bucket):
+        raise invalid(where, url, allowed)
+    if not key.strip("/*"):
+        raise InvalidSpecError(
+            f"{where}: {url!r} is a whole bucket; allowed: an object, or a prefix that ends with '/'."
+        )
+    return bucket, key

@@ -1,0 +1,389 @@
+"""What the Airflow worker may do: one table of permissions, by operator, and the identity policy made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.policies.document import allow, document
+from airflow_sm_hosting.policies.execution import SAGEMAKER
+from airflow_sm_hosting.policies.resources import (
+    ANY,
+    Place,
+    key_arns,
+    named_arns,
+    place,
+    repository_arns,
+    role_arns,
+    s3_places,
+    sagemaker_arns,
+)
+from airflow_sm_hosting.spec.rules import as_list, nearest
+
+#: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
+SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
+SCALING_ROLE = (
+    f"role/aws-service-role/{SCALING_SERVICE}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
+
+
+class Permission(NamedTuple):
+    """Actions that an operator needs.
+
+    :param actions: IAM actions.
+    :param on: Kind of resource, see :class:`_Resources`.
+    :param when: In which case.
+    :param aws: Whether AWS checks them beside the calls of the operator.
+    """
+
+    actions: tuple[str, ...]
+    on: str
+    when: str
+    aws: bool = False
+
+
+def _need(actions: str, on: str, when: str, *, aws: bool = False) -> Permission:
+    service = actions.partition(":")[0]
+    return Permission(
+        tuple(action if ":" in action else f"{service}:{action}" for action in actions.split()), on, when, aws
+    )
+
+
+_PUSH = "ecr:BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart CompleteLayerUpload PutImage"
+
+_ALARM = (
+    _need("cloudwatch:DescribeAlarms", "alarm", "always"),
+    _need("cloudwatch:PutMetricAlarm", "alarm", "it is not there, or differs"),
+    _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
+    _need("cloudwatch:TagResource", "alarm", "it is made with tags, or tags are missing"),
+)
+
+#: What each operator, sensor and trigger needs. Where AWS checks more than the call itself, the page is named.
+PERMISSIONS: dict[str, tuple[Permission, ...]] = {
+    "BuildImageOperator": (
+        _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
+        _need("ecr:CreateRepository", "repository", "there is no repository"),
+        # AmazonECR/latest/userguide/supported-iam-actions-tagging.html
+        _need("ecr:TagResource", "repository", "there is no repository, as it is tagged", aws=True),
+        _need("ecr:GetAuthorizationToken", "any", "something is built"),
+        # AmazonECR/latest/userguide/image-push-iam.html
+        _need(_PUSH, "repository", "something is built", aws=True),
+        _need(
+            "ecr:GetDownloadUrlForLayer",
+            "repository",
+            "something is built: its configuration is read back",
+            aws=True,
+        ),
+    ),
+    "UploadModelDataOperator": (
+        _need("s3:GetObject", "object", "always"),
+        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        _need(
+            "s3:ListBucket", "bucket", "always: it is how S3 may say that there is no such object", aws=True
+        ),
+        _need("s3:PutObject", "object", "something is uploaded"),
+        _need("s3:AbortMultipartUpload", "object", "an upload of 64 MiB or more fails"),
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html
+        _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
+        _need("kms:Decrypt", "key", "the same, and it has 64 MiB or more", aws=True),
+    ),
+    "CreateModelOperator": (
+        _need("sagemaker:DescribeModel", "model", "always"),
+        _need("sagemaker:CreateModel", "model", "there is none"),
+        _need("sagemaker:ListTags", "model", "there is one"),
+        # service-authorization/latest/reference/list_amazonsagemaker.html: dependent action of the Create operations
+        _need("sagemaker:AddTags", "model", "there is none, or tags are missing"),
+        _need("iam:GetRole", "role", "execution_role is a name"),
+        # API_CreateModel.html
+        _need("iam:PassRole", "role", "there is none, and it has an execution role", aws=True),
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        _need("ecr:BatchGetImage", "repository", "an image is named by tag"),
+        _need("s3:GetObject", "object", "model data is one object that is not named by its content"),
+        _need(
+            "s3:ListBucket",
+            "bucket",
+            "model data is a prefix, or an object that does not exist",
+        ),
+    ),
+    "CreateEndpointConfigOperator": (
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
+        _need("sagemaker:CreateEndpointConfig", "endpoint-config", "there is none"),
+        _need("sagemaker:ListTags", "endpoint-config", "there is one"),
+        _need("sagemaker:AddTags", "endpoint-config", "there is none, or tags are missing"),
+    ),
+    "DeployEndpointOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+        _need("sagemaker:ListTags", "endpoint", "it exists"),
+        # API_CreateEndpoint.html, API_UpdateEndpoint.html: on the endpoint and on its config
+        _need("sagemaker:CreateEndpoint", "endpoint endpoint-config", "it does not exist, or has failed"),
+        _need("sagemaker:UpdateEndpoint", "endpoint endpoint-config", "it is on another config"),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it is on another config"),
+        _need("sagemaker:AddTags", "endpoint", "it is created or updated, or tags are missing"),
+        _need(
+            "application-autoscaling:DescribeScalableTargets",
+            "any",
+            'it is updated with retain_variant_properties="auto"',
+        ),
+        _need(
+            "sagemaker:UpdateEndpointWeightsAndCapacities",
+            "endpoint",
+            "instance counts are set after the update",
+        ),
+        _need("sagemaker:DeleteTags", "endpoint", "instance counts were set after the update"),
+        _need("sagemaker:DeleteEndpoint", "endpoint", "a failed one is replaced"),
+        # sagemaker/latest/dg/api-permissions-reference.html
+        _need("kms:CreateGrant", "volume-key", "its config has a KmsKeyId", aws=True),
+    ),
+    "ConfigureAutoscalingOperator": (
+        _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
+        _need(
+            "application-autoscaling:RegisterScalableTarget", "scalable-target", "it is not there, or differs"
+        ),
+        # autoscaling/application/userguide/resource-tagging-support.html
+        _need(
+            "application-autoscaling:TagResource",
+            "scalable-target",
+            "it is not there, as it is tagged",
+            aws=True,
+        ),
+        _need("application-autoscaling:DescribeScalingPolicies", "any", "policies are given"),
+        _need("application-autoscaling:PutScalingPolicy", "scalable-target", "one of them differs"),
+        _need("application-autoscaling:DescribeScheduledActions", "any", "scheduled_actions are given"),
+        _need("application-autoscaling:PutScheduledAction", "scalable-target", "one of them differs"),
+        # autoscaling/application/userguide/security_iam_permission_validation.html, …/security_iam_id-based-policy-examples.html
+        _need(
+            "sagemaker:DescribeEndpoint", "endpoint", "something is registered, or min_capacity is not given"
+        ),
+        _need(
+            "sagemaker:DescribeEndpointConfig",
+            "endpoint-config",
+            "something is registered, or min_capacity is not given",
+        ),
+        _need(
+            "sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is registered", aws=True
+        ),
+        _need(
+            "cloudwatch:DescribeAlarms PutMetricAlarm DeleteAlarms",
+            "any",
+            "something is registered",
+            aws=True,
+        ),
+        _need(
+            "iam:CreateServiceLinkedRole",
+            "scaling-role",
+            "the first scalable target of the account is registered",
+            aws=True,
+        ),
+    ),
+    "CreateLatencyAlarmOperator": _ALARM,
+    "CreateEndpointAlarmOperator": _ALARM,
+    "InvokeEndpointOperator": (_need("sagemaker:InvokeEndpoint", "endpoint", "always"),),
+    "DeleteEndpointOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+        _need("sagemaker:ListTags", "endpoint", "it exists, and adopt is False"),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it exists"),
+        _need("sagemaker:DeleteEndpoint", "endpoint", "it exists"),
+        _need("sagemaker:ListEndpoints", "any", "delete_endpoint_config or delete_models"),
+        _need("sagemaker:DescribeEndpoint", "every-endpoint", "the same"),
+        _need("sagemaker:DescribeEndpointConfig", "every-endpoint-config", "the same"),
+        _need("sagemaker:DeleteEndpointConfig", "endpoint-config", "delete_endpoint_config"),
+        _need("sagemaker:DeleteModel", "model", "delete_models"),
+        # DeleteEndpoint's own refusal names it (awslabs/stable-diffusion-aws-extension#161)
+        _need(
+            "application-autoscaling:DeregisterScalableTarget",
+            "scalable-target",
+            "a variant is a scalable target",
+            aws=True,
+        ),
+    ),
+    "EnsureExecutionRoleOperator": (
+        _need("iam:GetRole", "role", "always, and until IAM shows what was written"),
+        _need("iam:ListRolePolicies ListAttachedRolePolicies GetRolePolicy", "role", "it exists"),
+        _need("iam:CreateRole", "role", "there is none"),
+        # IAM/latest/UserGuide/id_tags.html
+        _need("iam:TagRole", "role", "there is none, as it is tagged, or tags are missing"),
+        _need("iam:PutRolePolicy", "role", "its policy is not there, or differs"),
+        _need("iam:UpdateAssumeRolePolicy", "role", "SageMaker may not assume it"),
+        _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
+    ),
+    "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),),
+    # The triggerer's, which may have an identity of its own.
+    "EndpointTrigger": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),),
+}
+
+#: What a permission is conditioned on, whatever asks for it.
+CONDITIONS: dict[str, dict[str, Any]] = {
+    # IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+    "iam:PassRole": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
+    "iam:CreateServiceLinkedRole": {"StringEquals": {"iam:AWSServiceName": SCALING_SERVICE}},
+    # service-authorization/latest/reference/list_awsapplicationautoscaling.html
+    **{
+        f"application-autoscaling:{action}": {
+            "StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}
+        }
+        for action in (
+            "RegisterScalableTarget",
+            "DeregisterScalableTarget",
+            "PutScalingPolicy",
+            "DeleteScalingPolicy",
+            "PutScheduledAction",
+            "DeleteScheduledAction",
+        )
+    },
+}
+
+#: Actions of IAM that can be held to a permissions boundary, so that a worker who makes roles makes none stronger than it.
+BOUNDED = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
+
+
+def worker(
+    operators: Iterable[Any] | None = None,
+    *,
+    endpoints: Iterable[str] = (ANY,),
+    endpoint_configs: Iterable[str] = (ANY,),
+    models: Iterable[str] = (ANY,),
+    alarms: Iterable[str] = (ANY,),
+    repositories: Iterable[Any] | None = None,
+    model_data: Iterable[Any] | None = None,
+    execution_roles: Iterable[str] | None = None,
+    kms_key_ids: Iterable[str] = (),
+    volume_kms_key_ids: Iterable[str] = (),
+    permissions_boundary: str | None = None,
+    region_name: str = ANY,
+    account_id: str = ANY,
+    partition: str | None = None,
+) -> dict[str, Any]:
+    """Return the identity policy of the Airflow worker that runs these operators, sensors and triggers.
+
+    Models and endpoint configs are named by their content: of ``model_name="churn"`` the name here is ``churn-*``.
+
+    :param operators: Operators, sensors or triggers: names, classes or tasks (default: all of the package).
+    :param endpoints: Names or ARNs of endpoints, ``*`` as a wildcard (default: all).
+    :param endpoint_configs: Names or ARNs of endpoint configs (default: all).
+    :param models: Names or ARNs of models (default: all).
+    :param alarms: Names or ARNs of CloudWatch alarms (default: all).
+    :param repositories: ECR repositories, as for :func:`execution_role`; must be given where an operator needs them, ``[]`` for none.
+    :param model_data: S3 URLs of objects or prefixes of the artifacts; must be given where an operator needs them, ``[]`` for none.
+    :param execution_roles: Names or ARNs of the roles that are passed to SageMaker; must be given where an operator passes or
+        makes them, ``[]`` for none.
+    :param kms_key_ids: Keys that uploads are encrypted with.
+    :param volume_kms_key_ids: Keys of the endpoint configs (``KmsKeyId``).
+    :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is demanded).
+    :param region_name: Region of what is given by name (default: any).
+    :param account_id: Account of what is given by name (default: any).
+    :param partition: ``aws``, ``aws-cn``, ``aws-us-gov``, … (default: the Region's).
+    :raises InvalidSpecError: An operator is unknown, a name, ARN or URL malformed, or something that must be given is not.
+    """
+    at = place(region_name, account_id, partition)
+    resources = _Resources(
+        at,
+        {
+            "endpoints": endpoints,
+            "endpoint_configs": endpoint_configs,
+            "models": models,
+            "alarms": alarms,
+            "repositories": repositories,
+            "model_data": model_data,
+            "execution_roles": execution_roles,
+            "kms_key_ids": kms_key_ids,
+            "volume_kms_key_ids": volume_kms_key_ids,
+        },
+    )
+    wanted = (
+        PERMISSIONS
+        if operators is None
+        else [_name(operator) for operator in as_list("operators", operators)]
+    )
+    return document(
+        allow([action], arns, _condition(action, permissions_boundary))
+        for name in wanted
+        for permission in PERMISSIONS[name]
+        for arns in [resources.arns(name, permission.on)]
+        if arns
+        for action in permission.actions
+    )
+
+
+class _Resources:
+    """The ARNs of each kind of resource, from the parameters of :func:`worker`."""
+
+    def __init__(self, at: Place, given: dict[str, Iterable[Any] | None]) -> None:
+        self._at = at
+        self._given = given
+
+    def arns(self, operator: str, kinds: str) -> list[str]:
+        """Return the ARNs of one or more kinds, separated by spaces."""
+        return [arn for kind in kinds.split() for arn in self._of(operator, kind)]
+
+    def _of(self, operator: str, kind: str) -> Iterator[str]:
+        at = self._at
+        match kind:
+            case "any":
+                yield ANY
+            case "endpoint" | "endpoint-config" | "model":
+                where = f"{kind.replace('-', '_')}s"
+                yield from sagemaker_arns(where, kind, self._names(operator, where), at)
+            case "every-endpoint" | "every-endpoint-config":
+                yield at.arn("sagemaker", f"{kind.removeprefix('every-')}/*")
+            case "alarm":
+                names = self._names(operator, "alarms")
+                yield from named_arns(
+                    "alarms",
+                    names,
+                    at,
+                    service="cloudwatch",
+                    resource="alarm:{}",
+                    pattern=r".{1,255}",
+                    noun="CloudWatch alarms",
+                )
+            case "scalable-target":
+                # Its id is made by AWS.
+                yield at.arn("application-autoscaling", "scalable-target/*")
+            case "scaling-role":
+                yield f"arn:{at.partition}:iam::{at.account}:{SCALING_ROLE}"
+            case "role":
+                yield from role_arns("execution_roles", self._names(operator, "execution_roles"), at)
+            case "repository":
+                yield from repository_arns("repositories", self._names(operator, "repositories"), at)
+            case "object" | "bucket":
+                for bucket, key in s3_places("model_data", self._names(operator, "model_data")):
+                    path = f"/{key}{ANY if key.endswith('/') else ''}" if kind == "object" else ""
+                    yield f"arn:{at.partition}:s3:::{bucket}{path}"
+            case "key":
+                yield from key_arns("kms_key_ids", self._names(operator, "kms_key_ids"), at)
+            case "volume-key":
+                yield from key_arns("volume_kms_key_ids", self._names(operator, "volume_kms_key_ids"), at)
+            case _:
+                raise AssertionError(kind)
+
+    def _names(self, operator: str, where: str) -> list[Any]:
+        if self._given[where] is None:
+            raise InvalidSpecError(
+                f"{where} is not given, and {operator} needs it; allowed: a list, [] where there are none."
+            )
+        return as_list(where, self._given[where])
+
+
+def _condition(action: str, permissions_boundary: str | None) -> dict[str, Any] | None:
+    if permissions_boundary and action in BOUNDED:
+        return {"StringEquals": {"iam:PermissionsBoundary": permissions_boundary}}
+    return CONDITIONS.get(action)
+
+
+def _name(operator: Any) -> str:
+    """Return the name under which an operator stands in the table: its own, or that of the class it derives from."""
+    if isinstance(operator, str):
+        names = [operator]
+    else:
+        kind = operator if isinstance(operator, type) else type(operator)
+        names = [parent.__name__ for parent in kind.__mro__]
+    found = next((name for name in names if name in PERMISSIONS), None)
+    if found is None:
+        near = nearest(names[0], PERMISSIONS, 1)
+        raise InvalidSpecError(
+            f"operators: {names[0]!r} is none of this package"
+            + (f". Did you mean {near[0]!r}?" if near else "")
+            + f"; allowed: {', '.join(PERMISSIONS)}."
+        )
+    return found
