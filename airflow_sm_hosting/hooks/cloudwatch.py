@@ -45,6 +45,18 @@ class CloudWatchHook(SharedClients):
             if any(arn in alarm.get(member, []) for member in actions)
         ]
 
+    def alarms_on_endpoint(self, endpoint_name: str) -> list[dict[str, Any]]:
+        """Return the metric alarms that have the endpoint among their dimensions; all alarms are looked through for it."""
+        wanted = {"Name": "EndpointName", "Value": endpoint_name}
+
+        def dimensions(alarm: dict[str, Any]) -> list[Any]:
+            metrics = [
+                query["MetricStat"]["Metric"] for query in alarm.get("Metrics") or [] if "MetricStat" in query
+            ]
+            return [one for metric in (alarm, *metrics) for one in metric.get("Dimensions") or []]
+
+        return [alarm for alarm in self._alarms() if "AlarmRule" not in alarm and wanted in dimensions(alarm)]
+
     def put_alarm_again(self, alarm: dict[str, Any]) -> None:
         """Put an alarm as it is described, changed: PutMetricAlarm and PutCompositeAlarm overwrite the whole of it."""
         from airflow_sm_hosting.hooks.service_model import input_shape

@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 #: Under which a try writes down what is to be deleted after the endpoint.
 STATE_KEY = "sm_hosting_made_of"
 
+#: DeleteAlarms, AlarmNames.
+MAX_ALARMS_A_CALL = 100
+
 
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     """Delete an endpoint, and if asked its config and models; what does not exist is no error.
 
     Waits out what is in progress first, as SageMaker refuses to delete meanwhile, and deletes in the order that AWS documents: the
     endpoint, its end awaited, then the config, then the models (``sagemaker:DeleteEndpoint``, ``DeleteEndpointConfig``,
-    ``DeleteModel``). What another endpoint needs is kept, with a warning. Scalable targets go with the endpoint.
+    ``DeleteModel``). Its scalable targets are deregistered before, and alarms of ours on it deleted after. What another endpoint needs is
+    kept, with a warning.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
@@ -107,10 +111,12 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
                 described = hook.describe_endpoint(name) or described
             made_of = self._made_of(hook, described)
             self._remember(context, made_of)
+            self._take_scaling_off(described)
             hook.delete_endpoint(name)
             self.log.info("Deleting endpoint %s", name)
             self._wait(hook, Until.GONE, name, started, deadline)
 
+        self._delete_alarms(name)
         needed = hook.needed_by_endpoints() if made_of and (with_config or with_models) else {}
         for config, models in made_of.items():
             if with_config and config in needed:
@@ -123,6 +129,33 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
                     self.log.warning("Model %s is kept: another endpoint is made of it", model)
                 elif with_models and hook.delete_model(model):
                     self.log.info("Deleted model %s", model)
+
+    def _take_scaling_off(self, described: dict[str, Any]) -> None:
+        """Deregister the variants that are scalable targets: DeleteEndpoint does it only where the caller may."""
+        from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
+        from airflow_sm_hosting.hooks.scaling_transfer import place_of
+
+        name = described["EndpointName"]
+        variants = [variant["VariantName"] for variant in described.get("ProductionVariants") or []]
+        if not variants:
+            return
+        hook = self.auto_scaling_hook
+        for target in hook.scalable_targets([variant_resource_id(name, variant) for variant in variants]):
+            hook.change("DeregisterScalableTarget", place_of(target))
+            self.log.info("Took the scaling off %s", target["ResourceId"])
+
+    def _delete_alarms(self, name: str) -> None:
+        """Delete the metric alarms of ours on the endpoint, also after an earlier try has deleted it."""
+        hook = self.cloudwatch_hook
+        ours = [
+            alarm["AlarmName"]
+            for alarm in hook.alarms_on_endpoint(name)
+            if is_ours(hook.tags(alarm["AlarmArn"]))
+        ]
+        for start in range(0, len(ours), MAX_ALARMS_A_CALL):
+            hook.conn.delete_alarms(AlarmNames=ours[start : start + MAX_ALARMS_A_CALL])
+        if ours:
+            self.log.info("Deleted alarms %s", ", ".join(ours))
 
     @staticmethod
     def _made_of(hook: SageMakerHostingHook, described: dict[str, Any]) -> dict[str, list[str]]:
