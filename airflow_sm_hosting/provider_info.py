@@ -40,13 +40,19 @@ def get_provider_info() -> dict[str, Any]:
             "operators.create_model",
             "operators.delete_endpoint",
             "operators.deploy_endpoint",
+            "operators.ensure_execution_role",
             "operators.invoke_endpoint",
             "operators.remove_autoscaling",
             "operators.upload_model_data",
         ),
         "sensors": modules("sensors.endpoint"),
         "hooks": modules(
-            "hooks.application_auto_scaling", "hooks.cloudwatch", "hooks.ecr", "hooks.s3", "hooks.sagemaker"
+            "hooks.application_auto_scaling",
+            "hooks.cloudwatch",
+            "hooks.ecr",
+            "hooks.iam",
+            "hooks.s3",
+            "hooks.sagemaker",
         ),
         "triggers": modules("triggers.endpoint"),
         "config": {

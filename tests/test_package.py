@@ -374,9 +374,10 @@ ALLOWED = {
     "deployment": {"spec"},
     "images": {"spec"},
     "artifacts": {"spec"},
-    "hooks": {"deployment", "spec"},
+    "policies": {"spec"},
+    "hooks": {"deployment", "policies", "spec"},
     "triggers": {"hooks", "deployment", "spec"},
-    "operators": {"hooks", "deployment", "spec", "triggers", "links", "images", "artifacts"},
+    "operators": {"hooks", "deployment", "policies", "spec", "triggers", "links", "images", "artifacts"},
     "sensors": {"hooks", "deployment", "spec", "triggers", "links"},
     "task_groups": {"operators", "sensors", "hooks", "deployment", "spec"},
     "links": set(),
@@ -409,7 +410,7 @@ def test_the_inner_parts_import_the_standard_library_alone(part: str) -> None:
 
 
 def test_the_local_aws_imports_none_of_what_it_is_there_to_test() -> None:
-    forbidden = {"operators", "sensors", "triggers", "task_groups", "links", "deployment"}
+    forbidden = {"operators", "sensors", "triggers", "task_groups", "links", "deployment", "policies"}
     against = {
         f"{path.relative_to(PACKAGE)} imports {module}"
         for path in (PACKAGE / "local").rglob("*.py")
