@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.build_image",
             "operators.configure_autoscaling",
             "operators.create_alarm",
+            "operators.create_composite_alarm",
             "operators.create_endpoint_config",
             "operators.create_model",
             "operators.delete_endpoint",

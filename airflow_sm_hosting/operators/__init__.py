@@ -11,11 +11,11 @@ if TYPE_CHECKING:
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
     )
+    from airflow_sm_hosting.operators.create_composite_alarm import CreateCompositeAlarmOperator
     from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
-    from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildImageOperator",
     "ConfigureAutoscalingOperator",
+    "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
     "CreateLatencyAlarmOperator",
     "CreateModelOperator",
     "DeleteEndpointOperator",
     "DeployEndpointOperator",
-    "EnsureExecutionRoleOperator",
     "InvokeEndpointOperator",
     "RemoveAutoscalingOperator",
     "UploadModelDataOperator",
