@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
@@ -54,6 +55,7 @@ _MODULES = {
     "DeployEndpointOperator": "operators.deploy_endpoint",
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
+    "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
     "InstanceProductionVariant": "spec.variant",
     "InvocationsScaling": "spec.scaling",
     "InvokeEndpointOperator": "operators.invoke_endpoint",
@@ -88,6 +90,7 @@ __all__ = [
     "DeployEndpointOperator",
     "EndpointInServiceSensor",
     "EndpointMetric",
+    "EnsureExecutionRoleOperator",
     "InstanceProductionVariant",
     "InvocationsScaling",
     "InvokeEndpointOperator",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
@@ -30,6 +31,7 @@ __all__ = [
     "CreateModelOperator",
     "DeleteEndpointOperator",
     "DeployEndpointOperator",
+    "EnsureExecutionRoleOperator",
     "InvokeEndpointOperator",
     "RemoveAutoscalingOperator",
     "UploadModelDataOperator",
