@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.metrics import get_metric
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
@@ -14,19 +15,22 @@ if TYPE_CHECKING:
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
     )
+    from airflow_sm_hosting.operators.create_composite_alarm import CreateCompositeAlarmOperator
     from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+    from airflow_sm_hosting.spec.alarm_rule import AlarmRule
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
-    from airflow_sm_hosting.spec.metric import EndpointMetric
+    from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
     from airflow_sm_hosting.spec.scaling import (
         InvocationsScaling,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; it is imported when it is first used.
 _MODULES = {
+    "AlarmRule": "spec.alarm_rule",
     "AllAtOnce": "spec.rollout",
     "BuildImageOperator": "operators.build_image",
     "Canary": "spec.rollout",
@@ -47,6 +52,7 @@ _MODULES = {
     "ConfigureAutoscalingOperator": "operators.configure_autoscaling",
     "ContainerDefinition": "spec.container",
     "ContainerImage": "spec.container",
+    "CreateCompositeAlarmOperator": "operators.create_composite_alarm",
     "CreateEndpointAlarmOperator": "operators.create_alarm",
     "CreateEndpointConfigOperator": "operators.create_endpoint_config",
     "CreateLatencyAlarmOperator": "operators.create_alarm",
@@ -55,10 +61,12 @@ _MODULES = {
     "DeployEndpointOperator": "operators.deploy_endpoint",
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
+    "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
     "InstanceProductionVariant": "spec.variant",
     "InvocationsScaling": "spec.scaling",
     "InvokeEndpointOperator": "operators.invoke_endpoint",
     "Linear": "spec.rollout",
+    "MetricMath": "spec.metric",
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
     "NewFleetAlarm": "spec.fleet_alarm",
@@ -72,9 +80,11 @@ _MODULES = {
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
     "UploadModelDataOperator": "operators.upload_model_data",
+    "get_metric": "metrics",
 }
 
 __all__ = [
+    "AlarmRule",
     "AllAtOnce",
     "BuildImageOperator",
     "Canary",
@@ -82,6 +92,7 @@ __all__ = [
     "ConfigureAutoscalingOperator",
     "ContainerDefinition",
     "ContainerImage",
+    "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
     "CreateLatencyAlarmOperator",
@@ -90,10 +101,12 @@ __all__ = [
     "DeployEndpointOperator",
     "EndpointInServiceSensor",
     "EndpointMetric",
+    "EnsureExecutionRoleOperator",
     "InstanceProductionVariant",
     "InvocationsScaling",
     "InvokeEndpointOperator",
     "Linear",
+    "MetricMath",
     "ModelData",
     "ModelHostingTaskGroup",
     "NewFleetAlarm",
@@ -108,6 +121,7 @@ __all__ = [
     "TargetTrackingScaling",
     "UploadModelDataOperator",
     "__version__",
+    "get_metric",
 ]
 
 

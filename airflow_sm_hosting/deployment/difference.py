@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 #: Members by which AWS's lists of pairs are told apart; it may describe them in another order.
-_PAIR_KEYS = ("Name", "Key")
+_PAIR_KEYS = ("Name", "Key", "Id")
 
 _HIDDEN = "Environment"
 
@@ -49,7 +49,7 @@ def differences(wanted: Any, described: Any, path: str = "") -> list[str]:
 
 
 #: What AWS adds by itself to what was asked for; None stands for any value. DescribeModel and DescribeEndpointConfig documentation where
-#: it says so; ``ModelDataSource`` beside ``ModelDataUrl``, and the timeouts' absence, are assumed.
+#: it says so; ``ModelDataSource`` beside ``ModelDataUrl``, and the timeouts' absence, are assumed. Alarms: PutMetricAlarm documentation.
 AWS_DEFAULTS: dict[str, Any] = {
     "EnableNetworkIsolation": False,
     "EnableSSMAccess": False,
@@ -60,6 +60,8 @@ AWS_DEFAULTS: dict[str, Any] = {
     "MetricsConfig": None,
     "RoutingConfig": None,
     "TreatMissingData": "missing",
+    "EvaluateLowSampleCountPercentile": "evaluate",
+    "EvaluationWindow": {"SlidingWindow": {}},
     "ActionsEnabled": True,
     "DisableScaleIn": False,
     "MetricAggregationType": None,

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+    from airflow_sm_hosting.hooks.iam import IamHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
 
@@ -15,6 +16,7 @@ __all__ = [
     "ApplicationAutoScalingHook",
     "CloudWatchHook",
     "EcrRepositoryHook",
+    "IamHook",
     "ModelDataHook",
     "SageMakerHostingHook",
     "SageMakerRuntimeHook",
@@ -24,6 +26,7 @@ _MODULES = {
     "ApplicationAutoScalingHook": "application_auto_scaling",
     "CloudWatchHook": "cloudwatch",
     "EcrRepositoryHook": "ecr",
+    "IamHook": "iam",
     "ModelDataHook": "s3",
     "SageMakerHostingHook": "sagemaker",
     "SageMakerRuntimeHook": "sagemaker",

@@ -1,10 +1,20 @@
-"""CloudWatch: alarms."""
+"""CloudWatch: alarms and the values of metrics."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_sm_hosting.exceptions import SageMakerHostingError
 from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.hooks.requests import prepared
+from airflow_sm_hosting.hooks.sagemaker import tag_list
+from airflow_sm_hosting.spec.metric import completed_metric, metric_queries
+from airflow_sm_hosting.spec.metric_window import metric_window
+
+#: Names in one DescribeAlarms (botocore, AlarmNames).
+MAX_NAMES = 100
 
 
 class CloudWatchHook(SharedClients):
@@ -23,14 +33,24 @@ class CloudWatchHook(SharedClients):
         found = self.conn.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])["MetricAlarms"]
         return found[0] if found else None
 
+    def describe_alarms(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the alarms of these names, of both types, by name (``cloudwatch:DescribeAlarms`` on ``*``)."""
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(names), MAX_NAMES):
+            pages = self.conn.get_paginator("describe_alarms").paginate(
+                AlarmNames=list(names[start : start + MAX_NAMES]),
+                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                MaxRecords=MAX_NAMES,
+            )
+            for page in pages:
+                for alarm in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
+                    found[alarm["AlarmName"]] = alarm
+        return found
+
     def tags(self, arn: str) -> dict[str, str]:
         """Return an alarm's tags (``cloudwatch:ListTagsForResource``)."""
         found = self.conn.list_tags_for_resource(ResourceARN=arn)["Tags"]
         return {tag["Key"]: tag["Value"] for tag in found}
-
-    def describe_alarms(self, names: list[str]) -> list[dict[str, Any]]:
-        """Return the alarms of those names, metric and composite ones (``cloudwatch:DescribeAlarms``)."""
-        return self._alarms(AlarmNames=names)
 
     def alarm_names(self, prefix: str) -> list[str]:
         """Return the names of the alarms that begin so."""
@@ -79,3 +99,59 @@ class CloudWatchHook(SharedClients):
             AlarmTypes=["MetricAlarm", "CompositeAlarm"], **request
         )
         return [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]
+
+    def add_tags(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Set tags of an alarm (``cloudwatch:TagResource``), and leave all others alone."""
+        self.conn.tag_resource(ResourceARN=arn, Tags=tag_list(tags))
+        self.log.info("Tagged %s: %s", arn, ", ".join(sorted(tags)))
+
+    def get_metric(
+        self,
+        metric: dict[str, Any],
+        endpoint_name: str,
+        variant_name: str,
+        *,
+        lookback: float | timedelta | None = None,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+    ) -> list[tuple[datetime, float]]:
+        """Return the values of a metric, oldest first (``cloudwatch:GetMetricData``, paged).
+
+        Periods in which nothing was published are absent.
+
+        :param metric: An :class:`~airflow_sm_hosting.EndpointMetric` or a :class:`~airflow_sm_hosting.MetricMath`.
+        :param endpoint_name: Value of the dimension EndpointName.
+        :param variant_name: Value of the dimension VariantName.
+        :param lookback: Seconds or a timedelta before ``end`` (default: an hour, where ``start`` is not given).
+        :param start: A datetime with a time zone, or the same in ISO 8601; rounded down to a whole period.
+        :param end: The same, exclusive (default: now).
+        :raises InvalidSpecError: For what CloudWatch would refuse or has no data of, before the first call.
+        :raises SageMakerHostingError: When CloudWatch has no complete answer.
+        """
+        completed = completed_metric(metric, endpoint_name, variant_name)
+        begins, ends = metric_window(completed, lookback=lookback, start=start, end=end)
+        queries = metric_queries(completed)
+        request = prepared(
+            "cloudwatch",
+            "GetMetricData",
+            {
+                "MetricDataQueries": queries,
+                "StartTime": begins,
+                "EndTime": ends,
+                "ScanBy": "TimestampAscending",
+            },
+        )
+        points: list[tuple[datetime, float]] = []
+        status = "Complete"
+        for page in self.conn.get_paginator("get_metric_data").paginate(**request):
+            for result in page["MetricDataResults"]:
+                if result["Id"] == queries[-1]["Id"]:
+                    points += zip(result["Timestamps"], result["Values"], strict=True)
+                    status = result.get("StatusCode", status)
+            told = "; ".join(str(message.get("Value")) for message in page.get("Messages", ()))
+            # PartialData says that further pages follow (MetricDataResult, StatusCode).
+            if status not in ("Complete", "PartialData"):
+                raise SageMakerHostingError(
+                    f"CloudWatch did not give the values of the metric: {status}{f' ({told})' if told else ''}."
+                )
+        return points

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.endpoint_logs import EndpointLogsHook
+    from airflow_sm_hosting.hooks.iam import IamHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
 
@@ -96,6 +97,13 @@ class AwsParameters:
         from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
         return ModelDataHook(**self._hook_parameters())
+
+    @property
+    def iam_hook(self) -> IamHook:
+        """Return the hook of IAM."""
+        from airflow_sm_hosting.hooks.iam import IamHook
+
+        return IamHook(**self._hook_parameters())
 
     def ecr_hook(self, region_name: str | None = None) -> EcrRepositoryHook:
         """Return the hook of ECR, in another Region if one is named."""

@@ -60,7 +60,7 @@ class RolloutAlarms:
             raise InvalidSpecError(
                 f"Endpoint {endpoint_name}: the rollout has {len(names)} alarms; allowed: {MAX_ALARMS} at most (AutoRollbackConfig)."
             )
-        described = self._hook.describe_alarms(named) if named else []
+        described = list(self._hook.describe_alarms(named).values()) if named else []
         found = problems(names, [*described, *made], deployment_config)
         if found:
             raise InvalidSpecError(f"Endpoint {endpoint_name} is not updated: {'; '.join(found)}.")

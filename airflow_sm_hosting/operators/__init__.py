@@ -12,10 +12,12 @@ if TYPE_CHECKING:
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
     )
+    from airflow_sm_hosting.operators.create_composite_alarm import CreateCompositeAlarmOperator
     from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
@@ -26,12 +28,14 @@ __all__ = [
     "BuildImageOperator",
     "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
+    "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
     "CreateLatencyAlarmOperator",
     "CreateModelOperator",
     "DeleteEndpointOperator",
     "DeployEndpointOperator",
+    "EnsureExecutionRoleOperator",
     "InvokeEndpointOperator",
     "PlanDeploymentOperator",
     "RemoveAutoscalingOperator",

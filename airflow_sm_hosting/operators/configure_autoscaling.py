@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
 from airflow_sm_hosting.spec.rules import (
     as_boolean,
     as_integer,
@@ -58,7 +59,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         :ref:`howto/operator:ConfigureAutoscalingOperator`, and
         https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 
-    :param endpoint_name: Name of the endpoint. (templated)
+    :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant; burstable instance types (``ml.t2.…``) cannot be scaled. (templated)
     :param max_capacity: Greatest number of instances, 1 or more, at least the initial one; of a serverless variant the greatest provisioned
         concurrency, at most its maximum concurrency. (templated)
@@ -112,7 +113,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         **kwargs: Any,
     ) -> None:
         where = "ConfigureAutoscalingOperator"
-        check_name(f"{where}: endpoint_name", endpoint_name)
+        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
         check_name(f"{where}: variant_name", variant_name)
         check_integer(f"{where}: max_capacity", max_capacity, 1)
         check_capacities(f"{where}: min_capacity", min_capacity, f"{where}: max_capacity", max_capacity)
@@ -141,15 +142,15 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.scaling import Asked, plan, tags_matter
         from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
 
-        endpoint = as_string("endpoint_name", self.endpoint_name)
+        endpoint = self.resource_name("endpoint_name", ENDPOINT)
         variant = as_string("variant_name", self.variant_name)
-        check_name("endpoint_name", endpoint)
         check_name("variant_name", variant)
         minimum, maximum = self._capacities()
         suspended_state = self._suspended_state()
         given_dimension = self._given_dimension()
         adopt = as_boolean("adopt", self.adopt)
         policies, actions = self._requests(endpoint, variant)
+        self.check_arns("endpoint_name")
 
         described = self._endpoint(endpoint)
         production_variant = cache(partial(self._production_variant, described, variant))

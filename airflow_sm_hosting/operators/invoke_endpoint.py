@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
@@ -38,6 +39,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
     :param expect: What the answer must be: a string that it must contain, or any other value that it must equal as JSON
         (default: any answer will do). (templated)
     :param push_response: Whether the answer is put into ``details``, 16384 bytes of it at most (default: False).
+    :raises NotFoundError: When the endpoint has no ``target_variant`` of that name; it names those that it has.
     :raises InvocationError: When the endpoint does not answer, or not what is expected.
     :return: The endpoint's name; ``details`` (XCom): variant, content_type, bytes, and the answer if asked for.
     """
@@ -102,6 +104,11 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         try:
             answer = self.runtime_hook.conn.invoke_endpoint(**request)
         except ClientError as error:
+            if variant is not None and error_code(error) == "ValidationError":
+                with suppress(
+                    ClientError
+                ):  # the right to describe is not asked for; without it AWS's own words must do
+                    self.sagemaker_hook.find_production_variant(name, variant)
             raise InvocationError(
                 f"Endpoint {name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}"
             ) from None

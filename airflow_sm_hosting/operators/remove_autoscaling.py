@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
 from airflow_sm_hosting.spec.rules import as_boolean, as_string, check_boolean, check_name, check_one_of
 from airflow_sm_hosting.spec.scaling_rules import SCALABLE_DIMENSIONS
 
@@ -25,7 +26,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         :ref:`howto/operator:RemoveAutoscalingOperator`, and the API:
         https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
 
-    :param endpoint_name: Name of the endpoint, which need not exist. (templated)
+    :param endpoint_name: Name or ARN of the endpoint, which need not exist. (templated)
     :param variant_name: Name of the production variant. (templated)
     :param scalable_dimension: ``sagemaker:variant:DesiredInstanceCount`` or ``sagemaker:variant:DesiredProvisionedConcurrency`` (default:
         whatever is scaled). (templated)
@@ -54,7 +55,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         **kwargs: Any,
     ) -> None:
         where = "RemoveAutoscalingOperator"
-        check_name(f"{where}: endpoint_name", endpoint_name)
+        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
         check_name(f"{where}: variant_name", variant_name)
         if scalable_dimension is not None:
             check_one_of(f"{where}: scalable_dimension", scalable_dimension, SCALABLE_DIMENSIONS)
@@ -70,15 +71,15 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.scaling import Found, check_removable
         from airflow_sm_hosting.hooks.application_auto_scaling import NAMESPACE, variant_resource_id
 
-        endpoint = as_string("endpoint_name", self.endpoint_name)
+        endpoint = self.resource_name("endpoint_name", ENDPOINT)
         variant = as_string("variant_name", self.variant_name)
-        check_name("endpoint_name", endpoint)
         check_name("variant_name", variant)
         dimension = None if self.scalable_dimension in (None, "", "None") else self.scalable_dimension
         if dimension is not None:
             check_one_of("scalable_dimension", dimension, SCALABLE_DIMENSIONS)
         adopt = as_boolean("adopt", self.adopt)
         resource_id = variant_resource_id(endpoint, variant)
+        self.check_arns("endpoint_name")
 
         hook = self.auto_scaling_hook
         removed: list[str] = []

@@ -84,8 +84,9 @@ def execution_role(
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html, "CreateModel API: Execution Role Permissions"
 
-    :param model_data: What is read: ``s3://`` or ``https://`` URLs of objects, or of prefixes (ending ``/``) so that a
-        retrained model needs no other policy; or :class:`~airflow_sm_hosting.ModelData`. Inputs of asynchronous invocations, too.
+    :param model_data: What is read: ``s3://`` or ``https://`` URLs of prefixes (ending ``/``) or objects, or
+        :class:`~airflow_sm_hosting.ModelData`. An object stands for the prefix that it lies in: artifacts of former models stay readable.
+        Inputs of asynchronous invocations, too.
     :param repositories: ECR repositories of the containers: names, ARNs, image URIs, or
         :class:`~airflow_sm_hosting.ContainerImage`.
     :param kms_key_ids: Keys that the model data is encrypted with, as ids or ARNs.
@@ -222,7 +223,7 @@ def _reading(urls: list[Any], at: Place) -> list[dict[str, Any]]:
 
 def _writing(urls: list[Any], at: Place) -> list[dict[str, Any]]:
     # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-create-endpoint-prerequisites.html
-    found = [(bucket, f"{key.rstrip('/')}/") for bucket, key in s3_places("output_data", urls)]
+    found = s3_places("output_data", urls, prefixes=True)
     objects = [_object_arn(at, bucket, key) for bucket, key in found]
     lists = [
         _listing(at, bucket, [key for other, key in found if other == bucket]) for bucket in _buckets(found)

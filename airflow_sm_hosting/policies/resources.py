@@ -114,12 +114,16 @@ def repository_arns(where: str, repositories: Iterable[Any], at: Place) -> list[
     return [_repository_arn(where, repository, at) for repository in as_list(where, repositories)]
 
 
-def s3_places(where: str, urls: Iterable[Any]) -> list[tuple[str, str]]:
-    """Return bucket and key of S3 URLs or ModelData; a key that ends with ``/`` stands for what lies below it.
+def s3_places(where: str, urls: Iterable[Any], *, prefixes: bool = False) -> list[tuple[str, str]]:
+    """Return bucket and key prefix of S3 URLs or ModelData, each once.
 
+    An object stands for the prefix that it lies in, so that the artifacts of former models, which instances may yet read, stay readable
+    when a policy is made anew for the next one. Only an object of the bucket's root stands for itself alone.
+
+    :param prefixes: Whether every URL is a prefix, with or without ``/`` at its end.
     :raises InvalidSpecError: One is no S3 URL, or names a whole bucket.
     """
-    return [_s3_place(where, url) for url in as_list(where, urls)]
+    return list(dict.fromkeys(_s3_place(where, url, prefixes) for url in as_list(where, urls)))
 
 
 def key_arns(where: str, keys: Iterable[Any], at: Place) -> list[str]:
@@ -205,8 +209,8 @@ def _repository_arn(where: str, repository: Any, at: Place) -> str:
     return f"arn:{partition}:ecr:{region}:{account}:repository/{name}"
 
 
-def _s3_place(where: str, url: Any) -> tuple[str, str]:
-    allowed = "s3:// or https:// URLs of S3 objects or prefixes (ending '/'), or ModelData"
+def _s3_place(where: str, url: Any, is_prefix: bool) -> tuple[str, str]:
+    allowed = "s3:// or https:// URLs of S3 objects or prefixes, or ModelData"
     match kind_of(url):
         case "S3Object":
             bucket, key = url["Bucket"], url["Key"]
@@ -225,4 +229,6 @@ def _s3_place(where: str, url: Any) -> tuple[str, str]:
         raise InvalidSpecError(
             f"{where}: {url!r} is a whole bucket; allowed: an object, or a prefix that ends with '/'."
         )
-    return bucket, key
+    key = key.removesuffix(ANY) if key.endswith(f"/{ANY}") else key
+    folder = key.rstrip("/") if is_prefix else key.rpartition("/")[0]
+    return bucket, f"{folder}/" if folder else key

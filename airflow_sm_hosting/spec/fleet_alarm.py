@@ -6,24 +6,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow_sm_hosting.spec.metric import alarm_request, check_window
-from airflow_sm_hosting.spec.reference import Reference, kind_of
-from airflow_sm_hosting.spec.rules import (
-    as_integer,
-    check_integer,
-    check_name,
-    check_one_of,
-    invalid,
-    is_rendered_later,
-    present,
-)
+from airflow_sm_hosting.spec.alarm import alarm_request, check_alarm
+from airflow_sm_hosting.spec.metric import completed_metric
+from airflow_sm_hosting.spec.reference import Reference
+from airflow_sm_hosting.spec.rules import as_integer, check_name, present
 
-_COMPARISONS = (
-    "GreaterThanOrEqualToThreshold",
-    "GreaterThanThreshold",
-    "LessThanThreshold",
-    "LessThanOrEqualToThreshold",
-)
+#: There are no data before the new fleet has traffic (developer guide, "deployment-guardrails-configuration").
+MISSING_DATA = "notBreaching"
+
+#: What the new fleet's metrics have beside EndpointName and VariantName (developer guide, "monitoring-cloudwatch").
+FLEET = "EndpointConfigName"
 
 
 class NewFleetAlarm(Reference):
@@ -32,7 +24,7 @@ class NewFleetAlarm(Reference):
     Such metrics exist only once the new fleet has traffic, so missing data is never breaching.
 
     :param variant_name: The production variant. (templated)
-    :param metric: An :class:`~airflow_sm_hosting.EndpointMetric`. (templated)
+    :param metric: An :class:`~airflow_sm_hosting.EndpointMetric` or a :class:`~airflow_sm_hosting.MetricMath`. (templated)
     :param threshold: The threshold in the metric's own unit (latencies: microseconds), or a timedelta for durations. (templated)
     :param evaluation_periods: Periods that are looked at, 1 or more (default: 1). (templated)
     :param datapoints_to_alarm: How many of them must breach, 1 to ``evaluation_periods`` (default: all). (templated)
@@ -53,16 +45,16 @@ class NewFleetAlarm(Reference):
         datapoints_to_alarm: Any = None,
         comparison_operator: Any = "GreaterThanOrEqualToThreshold",
     ) -> None:
-        where = "NewFleetAlarm"
-        check_name(f"{where}: variant_name", variant_name)
-        if not is_rendered_later(metric) and kind_of(metric) != "EndpointMetric":
-            raise invalid(
-                f"{where}: metric", metric, "an EndpointMetric, e.g. EndpointMetric.model_latency()"
-            )
-        check_integer(f"{where}: evaluation_periods", evaluation_periods, 1)
-        if datapoints_to_alarm is not None:
-            check_integer(f"{where}: datapoints_to_alarm", datapoints_to_alarm, 1)
-        check_one_of(f"{where}: comparison_operator", comparison_operator, _COMPARISONS)
+        check_name("NewFleetAlarm: variant_name", variant_name)
+        check_alarm(
+            "NewFleetAlarm",
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=evaluation_periods,
+            comparison_operator=comparison_operator,
+            datapoints_to_alarm=datapoints_to_alarm,
+            treat_missing_data=MISSING_DATA,
+        )
         super().__init__(
             "NewFleetAlarm",
             VariantName=variant_name,
@@ -90,28 +82,35 @@ def fleet_alarm_request(
     :param endpoint_config_name: The config of the new fleet.
     :raises InvalidSpecError: For an alarm that could never go off.
     """
-    variant = str(alarm["VariantName"])
-    periods = as_integer("NewFleetAlarm: evaluation_periods", alarm["EvaluationPeriods"], 1)
+    where, variant = "NewFleetAlarm", str(alarm["VariantName"])
+    check_name(f"{where}: variant_name", variant)
     points = alarm.get("DatapointsToAlarm")
-    if points is not None:
-        points = as_integer("NewFleetAlarm: datapoints_to_alarm", points, 1)
-    request = alarm_request(
-        alarm["Metric"], endpoint_name=endpoint_name, variant_name=variant, threshold=alarm["Threshold"]
-    )
-    check_window(request["Period"], periods, points, where="NewFleetAlarm")
+    metric = completed_metric(alarm["Metric"], endpoint_name, variant, where=f"{where}: metric")
+    conditions = {
+        "evaluation_periods": as_integer(f"{where}: evaluation_periods", alarm["EvaluationPeriods"], 1),
+        "datapoints_to_alarm": None
+        if points is None
+        else as_integer(f"{where}: datapoints_to_alarm", points, 1),
+        "comparison_operator": alarm["ComparisonOperator"],
+        "treat_missing_data": MISSING_DATA,
+    }
+    check_alarm(where, metric=metric, threshold=alarm["Threshold"], **conditions)
+    request = alarm_request(_of_fleet(metric, endpoint_config_name), threshold=alarm["Threshold"])
+    name = metric.get("MetricName", "expression")
     return present(
-        **{
-            **request,
-            "AlarmName": f"{alarm_prefix(endpoint_name, endpoint_config_name)}{variant}-{request['MetricName']}-{index}",
-            "AlarmDescription": f"Rolls back the deployment of {endpoint_config_name}; deleted when that has ended.",
-            "Dimensions": [
-                *request["Dimensions"],
-                {"Name": "EndpointConfigName", "Value": endpoint_config_name},
-            ],
-            "EvaluationPeriods": periods,
-            "DatapointsToAlarm": points,
-            "ComparisonOperator": alarm["ComparisonOperator"],
-            # Developer guide, "deployment-guardrails-configuration": there are no data before the new fleet has traffic.
-            "TreatMissingData": "notBreaching",
-        }
+        **request,
+        AlarmName=f"{alarm_prefix(endpoint_name, endpoint_config_name)}{variant}-{name}-{index}",
+        AlarmDescription=f"Rolls back the deployment of {endpoint_config_name}; deleted when that has ended.",
+        EvaluationPeriods=conditions["evaluation_periods"],
+        DatapointsToAlarm=conditions["datapoints_to_alarm"],
+        ComparisonOperator=conditions["comparison_operator"],
+        TreatMissingData=conditions["treat_missing_data"],
     )
+
+
+def _of_fleet(metric: dict[str, Any], endpoint_config_name: str) -> dict[str, Any]:
+    """Return a completed metric, or expression, of the new fleet alone."""
+    if "Metrics" in metric:
+        inner = {name: _of_fleet(one, endpoint_config_name) for name, one in metric["Metrics"].items()}
+        return {**metric, "Metrics": inner}
+    return {**metric, "Dimensions": {**metric["Dimensions"], FLEET: endpoint_config_name}}

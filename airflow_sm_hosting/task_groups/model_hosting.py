@@ -23,6 +23,7 @@ from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resour
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rules import is_rendered_later
+from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
 
 
 class ModelHostingTaskGroup(TaskGroup):
@@ -100,6 +101,7 @@ class ModelHostingTaskGroup(TaskGroup):
         self._assets: dict[str, Any] = {}
         check_resource("ModelHostingTaskGroup: endpoint_name", endpoint_name, ENDPOINT)
         _check_variants(production_variants, scaling or {}, alarms)
+        _check_scaling(production_variants, scaling or {}, endpoint_config_options or {})
         _check_serverless(production_variants, models, model_options or {})
         with self:
             names = {
@@ -276,4 +278,21 @@ def _check_serverless(
         if excluded:
             raise InvalidSpecError(
                 f"models[{name!r}] has {', '.join(excluded)}, and a serverless variant serves it; allowed: on instance variants only."
+            )
+
+
+def _check_scaling(
+    variants: Sequence[dict[str, Any]],
+    scaling: Mapping[str, Mapping[str, Any]],
+    endpoint_config_options: Mapping[str, Any],
+) -> None:
+    """Check what is known of the scaled variants: an instance type that cannot be scaled, capacities that do not hold the initial one."""
+    for variant in variants:
+        name = variant.get("VariantName")
+        if isinstance(name, str) and (options := scaling.get(name)):
+            check_scaled_variant(
+                variant,
+                minimum=options.get("min_capacity"),
+                maximum=options.get("max_capacity"),
+                asynchronous=endpoint_config_options.get("async_inference_config") is not None,
             )

@@ -296,6 +296,17 @@ def test_an_exact_name_with_an_overwritten_artifact_is_a_conflict(
         run_task(create(unique_name=False, containers=containers))
 
 
+def test_a_content_name_that_something_else_took_is_a_conflict(aws: LocalAws, dag: DAG) -> None:
+    """The name alone is believed only as far as what AWS describes agrees with it."""
+    name = run_task(create()).value
+    sagemaker = aws.client("sagemaker")
+    sagemaker.delete_model(ModelName=name)
+    sagemaker.create_model(ModelName=name, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
+    aws.clear_requests()
+    assert type(outcome(create()).error) is ConflictError
+    assert operations(aws) == ["DescribeModel", "ListTags"]
+
+
 # Tags.
 
 

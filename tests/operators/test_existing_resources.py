@@ -9,12 +9,15 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_sm_hosting import (
+    ConfigureAutoscalingOperator,
     CreateEndpointConfigOperator,
+    CreateLatencyAlarmOperator,
     DeleteEndpointOperator,
     DeployEndpointOperator,
     InstanceProductionVariant,
     InvokeEndpointOperator,
     ModelHostingTaskGroup,
+    RemoveAutoscalingOperator,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks import clients
@@ -91,6 +94,15 @@ def sensor(endpoint: str, to: str | None = None, **options: Any) -> Any:
 TASKS: dict[str, Callable[[str], Any]] = {
     "model of a variant": lambda given: config(variant(given)),
     "deploy": lambda given: deploy(given),
+    "alarm": lambda given: CreateLatencyAlarmOperator(
+        task_id=task_id(), endpoint_name=given, variant_name="main", threshold=1, evaluation_periods=1
+    ),
+    "scale": lambda given: ConfigureAutoscalingOperator(
+        task_id=task_id(), endpoint_name=given, variant_name="main", max_capacity=2
+    ),
+    "scale no more": lambda given: RemoveAutoscalingOperator(
+        task_id=task_id(), endpoint_name=given, variant_name="main"
+    ),
     "deploy to": lambda given: deploy(to=given),
     "invoke": lambda given: invoke(given),
     "delete": lambda given: delete(given),
@@ -162,6 +174,13 @@ def test_an_endpoint_is_invoked_by_arn(existing: LocalAws, dag: DAG) -> None:
     end = outcome(invoke(arn("endpoint", "churn")))
     assert "Endpoint churn did not answer" in str(end.error)
     assert operations(existing) == ["GetCallerIdentity", "InvokeEndpoint"]
+
+
+def test_an_endpoint_is_scaled_and_watched_by_arn(existing: LocalAws, dag: DAG) -> None:
+    given = arn("endpoint", "churn")
+    assert run_task(TASKS["scale no more"](given)).value == "endpoint/churn/variant/main"
+    assert run_task(TASKS["scale"](given)).value == "endpoint/churn/variant/main"
+    assert run_task(TASKS["alarm"](given)).value.startswith("churn-main-")
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -9,11 +9,19 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_sm_hosting import InvokeEndpointOperator
-from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
+from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError, NotFoundError
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import Deployer
 from tests.local_servers import local_server
-from tests.operators.conftest import operations, outcome, run_task, task_id
+from tests.operators.conftest import (
+    answering,
+    operations,
+    outcome,
+    refusal,
+    run_task,
+    sagemaker_client,
+    task_id,
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +95,6 @@ def test_an_expected_answer(aws: LocalAws, dag: DAG) -> None:
     ("options", "words"),
     [
         ({"endpoint_name": "gone"}, "Endpoint gone did not answer: ValidationError"),
-        ({"target_variant": "gone"}, "Endpoint churn did not answer: "),
         ({"body": "fail"}, "did not answer: ModelError: .*the model is ill"),
     ],
 )
@@ -119,3 +126,17 @@ def test_what_can_never_work_is_an_error_before_the_first_call(
     end = outcome(task)
     assert isinstance(end.error, InvalidSpecError), end.error
     assert operations(aws) == []
+
+
+def test_a_variant_that_is_not_there_is_told_with_those_that_are(aws: LocalAws, dag: DAG) -> None:
+    with pytest.raises(NotFoundError, match="churn has no production variant 'gone'; it has: main, other"):
+        run_task(invoke(target_variant="gone"))
+
+
+def test_without_the_right_to_describe_awss_own_words_must_do(aws: LocalAws, dag: DAG) -> None:
+    denied = refusal("AccessDeniedException", "no DescribeEndpoint")
+    with (
+        answering(sagemaker_client(), "DescribeEndpoint", denied),
+        pytest.raises(InvocationError, match="Endpoint churn did not answer: "),
+    ):
+        run_task(invoke(target_variant="gone"))

@@ -65,9 +65,9 @@ def test_statements_that_differ_in_actions_only_are_one() -> None:
 
 
 def test_a_policy_that_does_not_fit_into_a_role_is_refused() -> None:
-    fits = policies.execution_role(model_data=[f"s3://models/{'x' * 400}{number}" for number in range(10)])
+    fits = policies.execution_role(model_data=[f"s3://models/{'x' * 200}{number}" for number in range(10)])
     policies.check_size("policy", fits)
-    big = policies.execution_role(model_data=[f"s3://models/{'x' * 400}{number}" for number in range(20)])
+    big = policies.execution_role(model_data=[f"s3://models/{'x' * 200}{number}" for number in range(30)])
     assert len(compact(big)) > MAX_ROLE_POLICY
     with pytest.raises(InvalidSpecError, match=r"policy has \d+ characters; allowed: 10240"):
         policies.check_size("policy", big)

@@ -59,21 +59,23 @@ def test_model_data_is_read_below_its_own_prefix_only() -> None:
 @pytest.mark.parametrize(
     ("given", "object_arn", "prefix"),
     [
-        ("s3://models/churn/model.tar.gz", "models/churn/model.tar.gz", "churn/model.tar.gz"),
+        ("s3://models/churn/model.tar.gz", "models/churn/*", "churn/*"),
+        ("s3://models/team/churn/1/model.tar.gz", "models/team/churn/1/*", "team/churn/1/*"),
+        ("s3://models/model.tar.gz", "models/model.tar.gz", "model.tar.gz"),
         ("s3://models/churn/", "models/churn/*", "churn/*"),
         ("s3://models/churn/*", "models/churn/*", "churn/*"),
         (
             "https://models.s3.eu-west-1.amazonaws.com/churn/model.tar.gz",
-            "models/churn/model.tar.gz",
-            "churn/model.tar.gz",
+            "models/churn/*",
+            "churn/*",
         ),
         ("https://s3.eu-west-1.amazonaws.com/models/churn/", "models/churn/*", "churn/*"),
         (
             "https://models.s3.cn-north-1.amazonaws.com.cn/churn/m",
-            "models/churn/m",
-            "churn/m",
+            "models/churn/*",
+            "churn/*",
         ),
-        (ModelData.from_bucket("models", "churn/m.tar.gz"), "models/churn/m.tar.gz", "churn/m.tar.gz"),
+        (ModelData.from_bucket("models", "churn/m.tar.gz"), "models/churn/*", "churn/*"),
         (ModelData.from_prefix("models", "churn"), "models/churn/*", "churn/*"),
     ],
 )
@@ -118,6 +120,13 @@ def test_every_form_of_a_repository(given: Any, arn: str) -> None:
     assert {action for action in PULL if resources(document, action) == [arn]} == PULL
     assert resources(document, "ecr:GetAuthorizationToken") == ["*"]
     assert not allowed(document, "ecr:PutImage", arn)
+
+
+def test_the_artifact_of_the_next_model_needs_no_other_policy() -> None:
+    first, second = (f"s3://models/churn/{digit * 64}.tar.gz" for digit in "ab")
+    document = policies.execution_role(model_data=[first])
+    assert document == policies.execution_role(model_data=[second])
+    assert document == policies.execution_role(model_data=[first, second])
 
 
 def test_logs_and_metrics_of_endpoints_are_all_that_every_role_has() -> None:

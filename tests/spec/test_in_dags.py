@@ -512,7 +512,7 @@ BROKEN_FILES = {
     ),
     "a capacity that is upside down": (
         "ConfigureAutoscalingOperator(task_id='t', endpoint_name='e', variant_name='v', min_capacity=3, max_capacity=2)",
-        "ConfigureAutoscalingOperator: min_capacity (at most max_capacity) is 3",
+        "ConfigureAutoscalingOperator: min_capacity is 3; allowed: at most",
     ),
 }  # fmt: skip
 
@@ -567,7 +567,11 @@ def group(**options: Any) -> ModelHostingTaskGroup:
             "repository_name": "churn",
             "bucket_name": "models",
             "models": {"churn": [container]},
-            "production_variants": [InstanceProductionVariant(model_name="churn", variant_name="main")],
+            "production_variants": [
+                InstanceProductionVariant(
+                    model_name="churn", variant_name="main", instance_type="ml.m5.large"
+                )
+            ],
             **options,
         }
     )
@@ -672,8 +676,19 @@ def test_the_asset_is_what_the_operator_is_told(dag: DAG) -> None:
             "name the variant 'other'; production_variants has: main",
         ),
         ({"alarms": [{"variant_name": "other"}]}, "name the variant 'other'"),
+        (
+            {
+                "production_variants": [InstanceProductionVariant(model_name="churn", variant_name="main")],
+                "scaling": {"main": {"max_capacity": 2}},
+            },
+            r"main has the burstable instance_type 'ml\.t2\.medium', which cannot be autoscaled",
+        ),
+        (
+            {"scaling": {"main": {"max_capacity": 3, "min_capacity": 2}}},
+            "min_capacity is 2; allowed: at most",
+        ),
     ],
-    ids=["repository", "bucket", "scaling", "alarm"],
+    ids=["repository", "bucket", "scaling", "alarm", "burstable", "minimum"],
 )
 def test_a_description_that_does_not_fit_together_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message):

@@ -1,4 +1,4 @@
-"""Metrics and the numbers of an alarm."""
+"""Metrics and expressions over them: what is sent, and what is refused while it is written."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.bases.operator import BaseOperator
 
-from airflow_sm_hosting import EndpointMetric
+from airflow_sm_hosting import EndpointMetric, MetricMath
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.requests import prepared
+from airflow_sm_hosting.hooks.service_model import service_model
+from airflow_sm_hosting.spec.alarm import alarm_request
 from airflow_sm_hosting.spec.metric import (
-    DAY,
+    QUEUE_METRICS,
+    UNITS,
     WEEK,
-    alarm_request,
+    check_metric,
     check_period,
     check_statistic,
-    check_window,
-    threshold_value,
+    completed_metric,
+    metric_queries,
 )
 from airflow_sm_hosting.spec.reference import MARK
 
-NAMES = {"endpoint_name": "churn", "variant_name": "main"}
 INVOCATIONS, UTILIZATION = "AWS/SageMaker", "/aws/sagemaker/Endpoints"
-#: The CDK's table of helpers (reference/cdk_library.md, 5).
+DIMENSIONS = [{"Name": "EndpointName", "Value": "churn"}, {"Name": "VariantName", "Value": "main"}]
+#: The metric helpers of the CDK's endpoint variants: namespace, name, statistic.
 HELPERS = [
     ("invocations", INVOCATIONS, "Invocations", "Sum"),
     ("invocations_per_instance", INVOCATIONS, "InvocationsPerInstance", "Sum"),
@@ -41,6 +44,11 @@ HELPERS = [
 ]
 
 
+def put(metric: Any, threshold: Any = 1) -> dict[str, Any]:
+    """Return what PutMetricAlarm gets of a metric."""
+    return alarm_request(completed_metric(metric, "churn", "main"), threshold=threshold)
+
+
 @pytest.mark.parametrize(
     ("helper", "namespace", "name", "statistic"), HELPERS, ids=[helper[0] for helper in HELPERS]
 )
@@ -53,157 +61,35 @@ def test_each_metric_is_the_cdks(helper: str, namespace: str, name: str, statist
         "Period": 300,
         "Statistic": statistic,
     }
-    assert alarm_request(metric, **NAMES, threshold=1) == {
+    assert put(metric) == {
         "Namespace": namespace,
         "MetricName": name,
-        "Dimensions": [
-            {"Name": "EndpointName", "Value": "churn"},
-            {"Name": "VariantName", "Value": "main"},
-        ],
+        "Dimensions": DIMENSIONS,
         "Period": 300,
         "Statistic": statistic,
         "Threshold": 1.0,
     }
-    # Every default can be replaced.
-    other = getattr(EndpointMetric, helper)(period=timedelta(minutes=1), statistic="p99", unit="None")
-    assert (other["Period"], other["Statistic"], other["Unit"]) == (60, "p99", "None")
-
-
-def test_any_other_metric_is_a_sum_by_default() -> None:
-    metric = EndpointMetric.custom("Team", "Rows", label="rows")
-    assert (metric["Namespace"], metric["MetricName"], metric["Statistic"]) == ("Team", "Rows", "Sum")
-    assert metric["Label"] == "rows"
-
-
-def test_given_dimensions_take_the_place_of_both() -> None:
-    metric = EndpointMetric.custom("Team", "Rows", dimensions={"EndpointName": "churn"})
-    dimensions = alarm_request(metric, **NAMES, threshold=1)["Dimensions"]
-    assert dimensions == [{"Name": "EndpointName", "Value": "churn"}]
-
-
-@pytest.mark.parametrize(
-    "period", [10, 20, 30, 60, 120, 300, DAY, timedelta(seconds=10), timedelta(days=1)], ids=str
-)
-def test_periods_that_cloudwatch_takes_are_taken(period: Any) -> None:
-    check_period("p", period)
-
-
-@pytest.mark.parametrize(
-    "period",
-    [0, 1, 5, 9, 11, 15, 40, 59, 61, 90, -60, DAY + 60, 60.0, "60", True, None, timedelta(seconds=61)],
-    ids=str,
-)
-def test_periods_that_cloudwatch_refuses_are_refused(period: Any) -> None:
-    with pytest.raises(
-        InvalidSpecError, match=r"p is .*10, 20 or 30 seconds, or a multiple of 60 up to 86400"
-    ):
-        check_period("p", period)
-
-
-def test_a_period_is_never_rounded() -> None:
-    with pytest.raises(InvalidSpecError, match=r"EndpointMetric: period"):
-        EndpointMetric.invocations(period=timedelta(seconds=60, milliseconds=900))
-
-
-@pytest.mark.parametrize(
-    "statistic",
-    ["SampleCount", "Average", "Sum", "Minimum", "Maximum", "p99", "p99.9", "p0", "p100", "tm90", "iqm", "TM(10%:90%)", "PR(:300)"],
-)  # fmt: skip
-def test_statistics_that_cloudwatch_takes_are_taken(statistic: str) -> None:
-    check_statistic("s", statistic)
-    request = alarm_request(EndpointMetric.model_latency(statistic=statistic), **NAMES, threshold=1)
-    kind = "Statistic" if statistic[0] in "SAM" and statistic[1].islower() else "ExtendedStatistic"
-    assert request[kind] == statistic
-    assert len({"Statistic", "ExtendedStatistic"} & set(request)) == 1
-
-
-@pytest.mark.parametrize("statistic", ["average", "Mean", "p101", "p", "99", "", None, 99, "p99 "], ids=repr)
-def test_statistics_that_cloudwatch_refuses_are_refused(statistic: Any) -> None:
-    with pytest.raises(InvalidSpecError, match=r"EndpointMetric: statistic is .*'p99'"):
-        EndpointMetric.model_latency(statistic=statistic)
-
-
-@pytest.mark.parametrize(
-    ("metric", "threshold", "value"),
-    [
-        ("ModelLatency", 100_000, 100_000),
-        ("ModelLatency", timedelta(milliseconds=100), 100_000),
-        ("OverheadLatency", timedelta(seconds=2), 2_000_000),
-        ("ApproximateAgeOfOldestRequest", timedelta(minutes=1), 60),
-        ("TimeInBacklog", timedelta(seconds=1), 1000),
-        ("Invocations", "12.5", 12.5),
-        ("Invocations", 0, 0),
-        ("Invocations", -3, -3),
-    ],
-    ids=str,
-)
-def test_a_threshold_is_in_the_metrics_own_unit(metric: str, threshold: Any, value: float) -> None:
-    assert threshold_value(metric, threshold) == value
-    assert isinstance(threshold_value(metric, threshold), float)
-
-
-@pytest.mark.parametrize("threshold", ["", "fast", None, [1]], ids=repr)
-def test_a_threshold_that_is_no_number_is_refused(threshold: Any) -> None:
-    with pytest.raises(
-        InvalidSpecError, match=r"threshold is .*a number in the metric's own unit, or a timedelta"
-    ):
-        threshold_value("Invocations", threshold)
-
-
-def test_a_duration_on_a_metric_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidSpecError, match=r"threshold .*Invocations is no duration"):
-        threshold_value("Invocations", timedelta(seconds=1))
-
-
-@pytest.mark.parametrize("threshold", ["nan", float("nan"), float("inf"), True], ids=repr)
-def test_a_threshold_that_is_no_finite_number_is_refused(threshold: Any) -> None:
-    with pytest.raises(InvalidSpecError, match=r"threshold is"):
-        threshold_value("Invocations", threshold)
-
-
-@pytest.mark.parametrize(
-    ("period", "periods"),
-    [(10, DAY // 10), (60, 1440), (300, 288), (3540, 24), (3600, 168), (DAY, 7)],
-)
-def test_the_longest_windows_are_taken(period: int, periods: int) -> None:
-    check_window(period, periods, periods)
-
-
-@pytest.mark.parametrize(
-    ("period", "periods", "limit"), [(60, 1441, DAY), (300, 289, DAY), (3600, 169, WEEK), (DAY, 8, WEEK)]
-)
-def test_longer_windows_are_refused(period: int, periods: int, limit: int) -> None:
-    with pytest.raises(
-        InvalidSpecError, match=f"evaluation_periods × period is {periods} × {period} s.*allowed: {limit} s"
-    ):
-        check_window(period, periods, None)
-
-
-def test_an_alarm_that_could_never_fire_is_refused() -> None:
-    check_window(300, 3, 3)
-    with pytest.raises(
-        InvalidSpecError, match=r"datapoints_to_alarm is 4 of 3 evaluation_periods.*never fire"
-    ):
-        check_window(300, 3, 4)
-
-
-def test_jinja_and_xcom_args_pass_untouched_and_are_checked_once_rendered() -> None:
-    with DAG("d", schedule=None):
-        output = BaseOperator(task_id="upstream").output
-    metric = EndpointMetric(output, "{{ x }}", period="{{ x }}", statistic=output, dimensions={"A": output})
-    assert metric["Namespace"] is output
-    assert metric["Period"] == "{{ x }}"
-    rendered = {**EndpointMetric.invocations(), "Period": "60"}
-    assert alarm_request(rendered, **NAMES, threshold="5")["Period"] == 60
-    with pytest.raises(InvalidSpecError, match=r"EndpointMetric: period is 61"):
-        alarm_request({**rendered, "Period": "61"}, **NAMES, threshold=1)
-    with pytest.raises(InvalidSpecError, match=r"EndpointMetric: statistic is 'Mean'"):
-        alarm_request({**rendered, "Statistic": "Mean"}, **NAMES, threshold=1)
 
 
 @pytest.mark.parametrize("helper", [helper[0] for helper in HELPERS])
-def test_every_alarm_is_one_that_cloudwatchs_model_takes(helper: str) -> None:
-    metric = alarm_request(getattr(EndpointMetric, helper)(), **NAMES, threshold=1)
+def test_each_option_can_be_given(helper: str) -> None:
+    dimensions = {"EndpointName": "churn", "VariantName": "main", "EndpointConfigName": "new"}
+    unit = {"Latency": "Microseconds", "ization": "Percent"}.get(
+        getattr(EndpointMetric, helper)()["MetricName"][-7:], "None"
+    )
+    metric = getattr(EndpointMetric, helper)(
+        period=timedelta(minutes=1), statistic="p99", dimensions=dimensions, unit=unit
+    )
+    request = put(metric)
+    assert request == {
+        "Namespace": metric["Namespace"],
+        "MetricName": metric["MetricName"],
+        "Dimensions": [*DIMENSIONS, {"Name": "EndpointConfigName", "Value": "new"}],
+        "Period": 60,
+        "ExtendedStatistic": "p99",
+        "Unit": unit,
+        "Threshold": 1.0,
+    }
     prepared(
         "cloudwatch",
         "PutMetricAlarm",
@@ -211,6 +97,343 @@ def test_every_alarm_is_one_that_cloudwatchs_model_takes(helper: str) -> None:
             "AlarmName": "a",
             "EvaluationPeriods": 1,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-            **metric,
+            **request,
         },
     )
+
+
+def test_any_other_metric_is_a_sum_by_default() -> None:
+    metric = EndpointMetric.custom("Team", "Rows")
+    assert (metric["Namespace"], metric["MetricName"], metric["Statistic"]) == ("Team", "Rows", "Sum")
+
+
+def test_a_label_or_an_account_gives_the_metrics_array_as_the_cdk_has_it() -> None:
+    metric = EndpointMetric.model_latency(
+        label="slow", account_id="210987654321", unit="Microseconds", statistic="p90"
+    )
+    assert put(metric) == {
+        "Metrics": [
+            {
+                "Id": "m1",
+                "Label": "slow",
+                "AccountId": "210987654321",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": INVOCATIONS,
+                        "MetricName": "ModelLatency",
+                        "Dimensions": DIMENSIONS,
+                    },
+                    "Period": 300,
+                    "Stat": "p90",
+                    "Unit": "Microseconds",
+                },
+                "ReturnData": True,
+            }
+        ],
+        "Threshold": 1.0,
+    }
+
+
+@pytest.mark.parametrize("name", QUEUE_METRICS)
+def test_the_metrics_of_an_asynchronous_queue_have_the_endpoint_alone(name: str) -> None:
+    assert put(EndpointMetric.custom(INVOCATIONS, name, statistic="Average"))["Dimensions"] == DIMENSIONS[:1]
+    assert put(EndpointMetric.custom("Team", name))["Dimensions"] == DIMENSIONS
+
+
+@pytest.mark.parametrize(
+    "period", [10, 20, 30, 60, 120, 300, 24 * 3600, WEEK, timedelta(seconds=10), timedelta(days=7)], ids=str
+)
+def test_periods_that_cloudwatch_takes_are_taken(period: Any) -> None:
+    check_period("p", period)
+
+
+@pytest.mark.parametrize(
+    "period",
+    [0, 1, 5, 9, 11, 15, 40, 59, 61, 90, -60, WEEK + 60, 60.0, "60", True, None, timedelta(seconds=61)],
+    ids=str,
+)
+def test_periods_that_cloudwatch_refuses_are_refused(period: Any) -> None:
+    with pytest.raises(
+        InvalidSpecError, match=r"p is .*10, 20 or 30 seconds, or a multiple of 60 up to 604800"
+    ):
+        check_period("p", period)
+
+
+def test_a_period_is_never_rounded() -> None:
+    for late in (
+        EndpointMetric.invocations,
+        lambda period: MetricMath(expression="a", metrics={}, period=period),
+    ):
+        with pytest.raises(InvalidSpecError, match=r"period is"):
+            late(period=timedelta(seconds=60, milliseconds=900))
+
+
+@pytest.mark.parametrize(
+    "statistic",
+    ["SampleCount", "Average", "Sum", "Minimum", "Maximum", "p99", "p99.9", "p0", "p100", "p100.0", "tm90", "iqm", "IQM", "TM(10%:90%)", "PR(:300)"],
+)  # fmt: skip
+def test_statistics_that_cloudwatch_takes_are_taken(statistic: str) -> None:
+    check_statistic("s", statistic)
+    request = put(EndpointMetric.model_latency(statistic=statistic))
+    kind = "Statistic" if statistic[0] in "SAM" and statistic[1].islower() else "ExtendedStatistic"
+    assert request[kind] == statistic
+    assert len({"Statistic", "ExtendedStatistic"} & set(request)) == 1
+
+
+#: What is refused while the DAG file is parsed: the options of ModelLatency, and the message.
+BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "no statistic of that name": ({"statistic": "Mean"}, "EndpointMetric: statistic is 'Mean'; allowed: SampleCount, .*'p99'"),
+    "lower case": ({"statistic": "average"}, "statistic is 'average'"),
+    "a percentile over 100": ({"statistic": "p101"}, "statistic is 'p101'"),
+    "a percentile just over 100": ({"statistic": "p100.5"}, "statistic is 'p100.5'"),
+    "no percentile": ({"statistic": "p"}, "statistic is 'p'"),
+    "a number as statistic": ({"statistic": 99}, "statistic is 99"),
+    "no statistic": ({"statistic": None}, "statistic is None"),
+    "no dimensions": ({"dimensions": {}}, r"EndpointMetric: dimensions is \{\}; allowed: a dict of 1 to 30 dimensions"),
+    "31 dimensions": ({"dimensions": {f"d{n}": "v" for n in range(31)}}, "dimensions is .*1 to 30"),
+    "a list of dimensions": ({"dimensions": ["EndpointName"]}, r"dimensions is \['EndpointName'\]"),
+    "an empty value": ({"dimensions": {"EndpointName": ""}}, r"dimensions\['EndpointName'\] is ''; allowed: 1 to 255 ASCII"),
+    "a value of 256": ({"dimensions": {"EndpointName": "x" * 256}}, r"dimensions\['EndpointName'\] is 'x+….*256 characters"),
+    "a blank value": ({"dimensions": {"EndpointName": "  "}}, r"dimensions\['EndpointName'\] is '  '"),
+    "no value": ({"dimensions": {"EndpointName": None}}, r"dimensions\['EndpointName'\] is None"),
+    "a boolean value": ({"dimensions": {"EndpointName": True}}, r"dimensions\['EndpointName'\] is True"),
+    "a name with a colon": ({"dimensions": {":a": "v"}}, "a name of EndpointMetric: dimensions is ':a'"),
+    "dimensions without an endpoint": ({"dimensions": {"Endpoint": "churn", "Variant": "main"}}, "dimensions is .*EndpointName and VariantName"),
+    "dimensions without a variant": ({"dimensions": {"EndpointName": "churn"}}, "dimensions is .*SageMaker publishes ModelLatency"),
+    "a unit that is none": ({"unit": "Fortnights"}, "unit is 'Fortnights'; allowed: 'Seconds'"),
+    "a unit never published": ({"unit": "Milliseconds"}, "unit is 'Milliseconds'; allowed: 'Microseconds', in which SageMaker publishes"),
+    "an empty label": ({"label": ""}, "label is ''; allowed: a string that is not empty"),
+    "a label that is none": ({"label": 5}, "label is 5"),
+    "a short account": ({"account_id": "123"}, "account_id is '123'; allowed: an account of 12 digits"),
+    "an account as number": ({"account_id": 123456789012}, "account_id is 123456789012"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)
+def test_a_bad_option_is_refused_while_it_is_written_and_once_it_is_rendered(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        EndpointMetric.model_latency(**options)
+    rendered = {
+        **EndpointMetric.model_latency(),
+        **{"".join(word.title() for word in name.split("_")): value for name, value in options.items()},
+    }
+    if "account_id" in options:
+        rendered["AccountId"] = options["account_id"]
+    with pytest.raises(InvalidSpecError, match=message):
+        completed_metric(rendered, "churn", "main")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "message"),
+    [
+        (None, "Rows", "namespace is None"),
+        ("", "Rows", "namespace is ''"),
+        (":Team", "Rows", "namespace is ':Team'"),
+        ("x" * 256, "Rows", "namespace is 'x+….*256 characters"),
+        ("Team", "", "metric_name is ''"),
+        ("Team", None, "metric_name is None"),
+        ("Team", 5, "metric_name is 5"),
+        ("Team", "a\nb", "metric_name is 'a"),
+        (INVOCATIONS, "CPUUtilization", f"namespace is '{INVOCATIONS}'; allowed: '{UTILIZATION}', where SageMaker"),
+        (UTILIZATION, "ModelLatency", f"namespace is '{UTILIZATION}'; allowed: '{INVOCATIONS}', where SageMaker"),
+    ],
+)  # fmt: skip
+def test_a_metric_that_cannot_be_is_refused(namespace: Any, name: Any, message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        EndpointMetric.custom(namespace, name)
+
+
+def test_a_queue_metric_by_variant_is_refused() -> None:
+    with pytest.raises(
+        InvalidSpecError,
+        match=r"dimensions is \['EndpointName', 'VariantName'\]; allowed: EndpointName alone",
+    ):
+        EndpointMetric.custom(
+            INVOCATIONS, "ApproximateBacklogSize", dimensions={"EndpointName": "a", "VariantName": "b"}
+        )  # fmt: skip
+
+
+def test_the_metrics_of_an_inference_component_have_its_name() -> None:
+    metric = EndpointMetric.invocations(dimensions={"InferenceComponentName": "churn-1"})
+    assert put(metric)["Dimensions"] == [{"Name": "InferenceComponentName", "Value": "churn-1"}]
+
+
+def test_the_units_are_those_of_the_service() -> None:
+    assert service_model("cloudwatch").shape_for("StandardUnit").enum == UNITS
+
+
+def test_a_number_may_be_a_dimension() -> None:
+    metric = EndpointMetric.custom("Team", "Rows", dimensions={"Shard": 3})
+    assert put(metric)["Dimensions"] == [{"Name": "Shard", "Value": "3"}]
+
+
+def test_jinja_and_xcom_args_pass_untouched_and_are_checked_once_rendered() -> None:
+    with DAG("d", schedule=None):
+        output = BaseOperator(task_id="upstream").output
+    metric = EndpointMetric(
+        output, "{{ x }}", period="{{ x }}", statistic=output, dimensions={"A": output}, unit="{{ x }}",
+        label=output, account_id="{{ x }}",
+    )  # fmt: skip
+    assert metric["Namespace"] is output
+    assert metric["Period"] == "{{ x }}"
+    math = MetricMath(
+        expression="{{ x }}", metrics={"a": output, "b": metric}, label=output, period="{{ x }}"
+    )
+    assert math["Metrics"]["a"] is output
+    check_metric(output)
+
+    rendered = {**EndpointMetric.invocations(), "Period": "60"}
+    assert put(rendered, "5")["Period"] == 60
+    with pytest.raises(InvalidSpecError, match=r"EndpointMetric: period is 61"):
+        put({**rendered, "Period": "61"})
+
+
+# Expressions
+
+RATE = {
+    "errors": EndpointMetric.invocation_5xx_errors(),
+    "invocations": EndpointMetric.invocations(),
+}
+
+
+def test_an_expression_is_sent_with_its_metrics_and_exactly_one_returns_data() -> None:
+    request = put(
+        MetricMath(expression="errors / invocations * 100", metrics=RATE, label="rate", period=timedelta(minutes=1)),
+        5,
+    )  # fmt: skip
+    assert request["Threshold"] == 5.0
+    *metrics, expression = request["Metrics"]
+    assert expression == {
+        "Id": "expr_1",
+        "Expression": "errors / invocations * 100",
+        "Label": "rate",
+        "ReturnData": True,
+    }
+    assert [metric["Id"] for metric in metrics] == ["errors", "invocations"]
+    assert [metric["ReturnData"] for metric in metrics] == [False, False]
+    assert metrics[0]["MetricStat"] == {
+        "Metric": {"Namespace": INVOCATIONS, "MetricName": "Invocation5XXErrors", "Dimensions": DIMENSIONS},
+        "Period": 60,
+        "Stat": "Sum",
+    }
+    assert RATE["errors"]["Period"] == 300  # not altered
+    prepared(
+        "cloudwatch",
+        "PutMetricAlarm",
+        {"AlarmName": "a", "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", **request},
+    )
+
+
+def test_expressions_may_stand_in_expressions() -> None:
+    rate = MetricMath(expression="errors / invocations", metrics=RATE)
+    twice = MetricMath(
+        expression="IF(invocations > 10, rate, 0)",
+        metrics={"rate": rate, "invocations": RATE["invocations"]},
+        period=60,
+    )
+    queries = metric_queries(completed_metric(twice, "churn", "main"))
+    assert [(query["Id"], query["ReturnData"]) for query in queries] == [
+        ("errors", False), ("invocations", False), ("rate", False), ("expr_1", True),
+    ]  # fmt: skip
+    assert {query["MetricStat"]["Period"] for query in queries if "MetricStat" in query} == {60}
+    other = MetricMath(
+        expression="rate + invocations",
+        metrics={"rate": rate, "invocations": EndpointMetric.overhead_latency()},
+        label="x",
+    )
+    with pytest.raises(InvalidSpecError, match=r"metrics has the id 'invocations' for two different metrics"):
+        put(other)
+
+
+def test_the_expressions_own_id_does_not_meet_another() -> None:
+    metric = MetricMath(expression="expr_1 * 2", metrics={"expr_1": EndpointMetric.invocations()})
+    assert [query["Id"] for query in put(metric)["Metrics"]] == ["expr_1", "expr_2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expression", "metrics"),
+    [
+        ({}, "100 * (server_errors) / invocations", ["Invocation5XXErrors", "Invocations"]),
+        ({"server_errors": False, "client_errors": True}, "100 * (client_errors) / invocations", ["Invocation4XXErrors", "Invocations"]),
+        ({"client_errors": True, "period": 60}, "100 * (server_errors + client_errors) / invocations", ["Invocation5XXErrors", "Invocation4XXErrors", "Invocations"]),
+    ],
+)  # fmt: skip
+def test_the_error_rate_is_a_percentage(options: dict[str, Any], expression: str, metrics: list[str]) -> None:
+    rate = EndpointMetric.error_rate(**options)
+    assert (rate["Expression"], rate["Label"]) == (expression, "ErrorRate")
+    assert [metric["MetricName"] for metric in rate["Metrics"].values()] == metrics
+    assert {metric["Period"] for metric in rate["Metrics"].values()} == {options.get("period", 300)}
+
+
+def test_an_error_rate_of_no_errors_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match=r"error_rate: server_errors and client_errors are both False"):
+        EndpointMetric.error_rate(server_errors=False)
+
+
+BAD_EXPRESSIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "no expression": ({"expression": ""}, "MetricMath: expression is ''; allowed: a metric-math expression of 1 to 2048"),
+    "an expression of 2049": ({"expression": "errors + invocations" + " " * 2040}, "expression is .*2060 characters"),
+    "a number": ({"expression": 5}, "expression is 5"),
+    "an unknown id": ({"expression": "errors / requests + invocations"}, "expression is .*the ids of metrics: errors, invocations.*Not among them: requests"),
+    "a function in lower case": ({"expression": "sum([errors, invocations])"}, "Not among them: sum. Functions are written in upper case"),
+    "an id that is not used": ({"expression": "errors * 2"}, "metrics is .*does not use invocations"),
+    "SEARCH": ({"expression": "SEARCH('{AWS/SageMaker}', 'Sum')"}, "SEARCH gives several"),
+    "a query": ({"expression": "SELECT AVG(errors)"}, "SELECT gives several"),
+    "a parenthesis too many": ({"expression": "(errors / invocations"}, "balanced parentheses"),
+    "parentheses the wrong way": ({"expression": ")errors( / invocations"}, "balanced parentheses"),
+    "no metrics": ({"metrics": {}}, r"metrics is \{\}; allowed: a dict of 1 to 10 metrics"),
+    "a list of metrics": ({"metrics": list(RATE.values())}, "metrics is .*a dict of 1 to 10 metrics"),
+    "11 metrics": (
+        {"metrics": {f"m{n}": EndpointMetric.invocations() for n in range(11)}, "expression": "SUM(METRICS())"},
+        "metrics has 11 metrics; allowed: 10 at most",
+    ),
+    "11 metrics inside": (
+        {
+            "metrics": {
+                "all": MetricMath(expression="SUM(METRICS())", metrics={f"m{n}": EndpointMetric.invocations() for n in range(10)}),
+                "errors": RATE["errors"],
+            },
+            "expression": "all + errors",
+        },
+        "metrics has 11 metrics",
+    ),
+    "an id in capitals": ({"metrics": {"Errors": RATE["errors"]}, "expression": "Errors"}, "an id of MetricMath: metrics is 'Errors'"),
+    "an id with a hyphen": ({"metrics": {"a-b": RATE["errors"]}, "expression": "a-b"}, "metrics is 'a-b'; allowed: a lower-case letter"),
+    "something else as metric": ({"metrics": {"a": "Invocations"}, "expression": "a"}, r"metrics\['a'\] is 'Invocations'; allowed: an EndpointMetric"),
+    "several periods": (
+        {"metrics": {**RATE, "errors": EndpointMetric.invocation_5xx_errors(period=60)}},
+        "of the periods 60, 300'; allowed: metrics of one period",
+    ),
+    "an empty label": ({"label": ""}, "MetricMath: label is ''"),
+    "a period of 61": ({"period": 61}, "MetricMath: period is 61"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_EXPRESSIONS.values(), ids=BAD_EXPRESSIONS)
+def test_an_expression_that_cannot_be_is_refused_while_it_is_written_and_once_it_is_rendered(
+    options: dict[str, Any], message: str
+) -> None:
+    given = {"expression": "errors / invocations", "metrics": RATE, **options}
+    with pytest.raises(InvalidSpecError, match=message):
+        MetricMath(**given)
+    rendered = {MARK: "MetricMath", **{name.title(): value for name, value in given.items()}}
+    with pytest.raises(InvalidSpecError, match=message):
+        completed_metric(rendered, "churn", "main")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["METRICS() / 2", "SUM(METRICS('err'))", "IF(errors > 1e3, errors, 0) * PERIOD(invocations)", "FILL(errors, 0) + [invocations][0]"],
+)  # fmt: skip
+def test_functions_and_numbers_are_no_ids(expression: str) -> None:
+    MetricMath(expression=expression, metrics=RATE)
+
+
+@pytest.mark.parametrize(
+    "metric", ["Invocations", 5, {}, {"Namespace": "a", "MetricName": "b"}, None], ids=repr
+)
+def test_what_is_no_metric_is_refused(metric: Any) -> None:
+    with pytest.raises(InvalidSpecError, match=r"metric is .*; allowed: an EndpointMetric such as"):
+        completed_metric(metric, "churn", "main")

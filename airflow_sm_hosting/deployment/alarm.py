@@ -1,0 +1,164 @@
+"""(alarm that was asked for, what AWS describes) -> what to write, what to refuse, what to warn of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
+from airflow_sm_hosting.spec.metric import (
+    ASYNCHRONOUS,
+    INSTANCE,
+    PUBLISHED,
+    SERVERLESS,
+    endpoint_metrics,
+)
+from airflow_sm_hosting.spec.rules import INSTANCE_FAMILIES
+from airflow_sm_hosting.spec.tags import OURS, is_ours
+
+#: On alarms: the task that wrote it last.
+TASK = "sm-hosting:task"
+
+GPU_METRICS = ("GPUUtilization", "GPUMemoryUtilization")
+
+
+@dataclass(frozen=True)
+class AlarmPlan:
+    """What is to be done with an alarm.
+
+    :param put: Whether it is put.
+    :param tags: The tags that it lacks, for an alarm that exists.
+    :param taken_from: The task that wrote it last, when this one takes it over.
+    """
+
+    put: bool
+    tags: dict[str, str] = field(default_factory=dict)
+    taken_from: str | None = None
+
+
+def plan_alarm(
+    name: str,
+    lines: Sequence[str],
+    tags: Mapping[str, str] | None,
+    *,
+    wanted_tags: Mapping[str, str],
+    task: str,
+    named: bool,
+    adopt: bool,
+) -> AlarmPlan:
+    """Return what to do with an alarm.
+
+    Two tasks whose alarms have the same name would overwrite each other in every run. So an alarm carries the task that wrote it, and one
+    of another task is only changed when it was named: the default name says neither the statistic nor the threshold.
+
+    :param name: The alarm's name.
+    :param lines: Where what was asked for and what is there differ.
+    :param tags: Tags of the alarm that is there; None when there is none.
+    :param wanted_tags: The user's tags.
+    :param task: The task that asks.
+    :param named: Whether the user named the alarm.
+    :param adopt: Whether an alarm that is not ours may be changed.
+    :raises ConflictError: When it is not to be changed.
+    """
+    if tags is None:
+        return AlarmPlan(put=True)
+    missing = {key: value for key, value in wanted_tags.items() if tags.get(key) != value}
+    if not is_ours(dict(tags)):
+        if not lines and not missing and not adopt:
+            return AlarmPlan(put=False)
+        if not adopt:
+            raise ConflictError(
+                f"The alarm {name!r} exists, was not made by this package, and is not what was asked for: "
+                f"{'; '.join(lines) or 'tags are missing'}. Give it another alarm_name, or adopt=True to take it over."
+            )
+    writer = tags.get(TASK)
+    other = writer if writer not in (None, task) else None
+    if lines and other and not named:
+        raise ConflictError(
+            f"The alarm {name!r} was written by another task, {other}, and is not what this one, {task}, asks for: {'; '.join(lines)}. "
+            f"Give each its own alarm_name; if the task was only renamed, alarm_name={name!r} takes it over."
+        )
+    marks = {**OURS, TASK: task} if lines or not is_ours(dict(tags)) else {}
+    missing |= {key: value for key, value in marks.items() if tags.get(key) != value}
+    return AlarmPlan(put=bool(lines), tags=missing, taken_from=other if lines else None)
+
+
+def task_tag(dag_id: str, task_id: str, map_index: int) -> str:
+    """Return the value of the tag that names a task: readable, and 256 characters at most (CloudWatch, TagValue)."""
+    name = f"{dag_id}/{task_id}" + (f"/{map_index}" if map_index >= 0 else "")
+    if len(name) <= 256:
+        return name
+    return f"{name[:239]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def check_published(
+    metric: Mapping[str, Any], endpoint: Mapping[str, Any] | None, endpoint_name: str, variant_name: str
+) -> None:
+    """Check that the endpoint publishes what an alarm is to watch.
+
+    :param metric: A completed metric; those of other accounts are not looked at.
+    :param endpoint: The answer of DescribeEndpoint, or None when there is no such endpoint.
+    :param endpoint_name: Its name.
+    :param variant_name: The variant.
+    :raises NotFoundError: When the endpoint or the variant does not exist.
+    :raises InvalidSpecError: When this kind of endpoint does not publish the metric.
+    """
+    if endpoint is None:
+        raise NotFoundError(
+            f"There is no endpoint {endpoint_name!r}. Make the alarm after it, or with check_endpoint=False."
+        )
+    variants = variants_of(endpoint)
+    if not variants:  # Not in service yet: what it will have is not described.
+        return
+    if variant_name not in variants:
+        raise NotFoundError(
+            f"The endpoint {endpoint_name!r} has no variant {variant_name!r}; it has: {', '.join(variants)}."
+        )
+    kind = kind_of_endpoint(endpoint, variants[variant_name])
+    for one in endpoint_metrics(dict(metric)):
+        _, kinds = PUBLISHED.get((one["Namespace"], one["MetricName"]), ("", (kind,)))
+        if kind not in kinds and not one.get("AccountId"):
+            there = [name for (space, name), (_, published) in PUBLISHED.items() if kind in published]
+            raise InvalidSpecError(
+                f"metric is {one['MetricName']}, which SageMaker does not publish for the {kind} endpoint {endpoint_name!r}: the alarm "
+                f"could never fire; allowed: {', '.join(there)}."
+            )
+
+
+def variants_of(endpoint: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the variants of an endpoint by name: those that serve, shadows too, and those of a pending deployment."""
+    pending = endpoint.get("PendingDeploymentSummary") or {}
+    return {
+        variant["VariantName"]: variant
+        for source in (pending, endpoint)
+        for member in ("ShadowProductionVariants", "ProductionVariants")
+        for variant in source.get(member) or ()
+    }
+
+
+def kind_of_endpoint(endpoint: Mapping[str, Any], variant: Mapping[str, Any]) -> str:
+    """Return which kind of endpoint it is, as far as the kinds publish other metrics."""
+    if endpoint.get("AsyncInferenceConfig"):
+        return ASYNCHRONOUS
+    serverless = variant.get("CurrentServerlessConfig") or variant.get("DesiredServerlessConfig")
+    return SERVERLESS if serverless else INSTANCE
+
+
+def needs_instance_type(metric: Mapping[str, Any]) -> bool:
+    """Tell whether the instance type says more about a metric: those of GPUs."""
+    return any(one["MetricName"] in GPU_METRICS for one in endpoint_metrics(dict(metric)))
+
+
+def without_gpu(endpoint_config: Mapping[str, Any] | None, variant_name: str) -> str | None:
+    """Return the instance type of a variant if it has no GPU, by the family's name: EC2's G and P families have them.
+
+    A family that is not known, and a variant without an instance type, are taken to have one.
+    """
+    for variant in (endpoint_config or {}).get("ProductionVariants", ()):
+        if variant["VariantName"] == variant_name:
+            instance_type = str(variant.get("InstanceType") or "")
+            family = instance_type.split(".")[1] if instance_type.count(".") == 2 else ""
+            return instance_type if family in INSTANCE_FAMILIES and family[0] not in "gp" else None
+    return None

@@ -1,0 +1,83 @@
+"""IAM: roles and the policies in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.hooks.errors import error_code
+from airflow_sm_hosting.policies.role import Role
+
+#: What passes by itself: a role that was made just before and is not seen yet, and somebody else's change at the same moment
+#: (https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html and the other operations' errors).
+PASSING = ("NoSuchEntity", "ConcurrentModification")
+#: Seconds after which it does not.
+PASSES_AFTER = 30
+
+
+class IamHook(SharedClients):
+    """Interact with the roles of AWS IAM.
+
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("iam") <IAM.Client>`: what does not exist is None.
+
+    .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "client_type": "iam"})
+
+    def role(self, name: str) -> dict[str, Any] | None:
+        """Return a role (``iam:GetRole``), or None when there is none of that name."""
+        found: dict[str, Any] | None = self._or_none(lambda: self.conn.get_role(RoleName=name)["Role"])
+        return found
+
+    def inline_policy(self, role_name: str, policy_name: str) -> dict[str, Any] | None:
+        """Return an inline policy of a role (``iam:GetRolePolicy``), or None."""
+        found: dict[str, Any] | None = self._or_none(
+            lambda: self.conn.get_role_policy(RoleName=role_name, PolicyName=policy_name)["PolicyDocument"]
+        )
+        return found
+
+    def policy_names(self, role_name: str) -> list[str]:
+        """Return the names of a role's inline policies (``iam:ListRolePolicies``)."""
+        pages = self.conn.get_paginator("list_role_policies").paginate(RoleName=role_name)
+        return [name for page in pages for name in page["PolicyNames"]]
+
+    def attached_policies(self, role_name: str) -> list[str]:
+        """Return the ARNs of the managed policies attached to a role (``iam:ListAttachedRolePolicies``)."""
+        pages = self.conn.get_paginator("list_attached_role_policies").paginate(RoleName=role_name)
+        return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
+
+    def described(self, role: Mapping[str, Any], policy_name: str) -> Role:
+        """Return a role that GetRole answered, with its inline policy of a name (``iam:GetRolePolicy``)."""
+        return Role(
+            policy=self.inline_policy(role["RoleName"], policy_name),
+            tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+            permissions_boundary=(role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"),
+            trust_policy=role["AssumeRolePolicyDocument"],
+        )
+
+    def until_seen(self, call: Callable[[], Any]) -> Any:
+        """Make a call again while IAM does not see the role that was made just before, or somebody else changes it."""
+        retrying = Retrying(
+            retry=retry_if_exception(
+                lambda error: isinstance(error, ClientError) and error_code(error) in PASSING
+            ),
+            wait=wait_exponential_jitter(initial=0.25, max=5, jitter=0.25),
+            stop=stop_after_delay(PASSES_AFTER),
+            reraise=True,
+        )
+        return retrying(call)
+
+    @staticmethod
+    def _or_none(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except ClientError as error:
+            if error_code(error) != "NoSuchEntity":
+                raise
+            return None

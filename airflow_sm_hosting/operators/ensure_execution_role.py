@@ -1,0 +1,399 @@
+"""Make or reconcile the role that SageMaker assumes for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
+from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.rules import (
+    as_boolean,
+    as_list,
+    as_seconds,
+    as_string,
+    as_tags,
+    check_number,
+    check_tags,
+    check_text,
+    is_rendered_later,
+)
+from airflow_sm_hosting.spec.tags import OURS, is_ours
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sm_hosting.hooks.iam import IamHook
+    from airflow_sm_hosting.policies.role import Lacking, Role
+
+#: IAM, CreateRole and PutRolePolicy (botocore, iam): names of roles and of inline policies, paths, ARNs of boundaries.
+ROLE_NAME = r"[\w+=,.@-]{1,64}"
+POLICY_NAME = r"[\w+=,.@-]{1,128}"
+PATH = r"/|/[!-~]{1,510}/"
+POLICY_ARN = r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+"
+MOST_TAGS = 49  # 50, and ours
+
+#: Stands for the account in the checks before the first call: ARNs are as long with it as with the real one.
+ANY_ACCOUNT = "0" * 12
+
+#: What the policy is made of, see :func:`airflow_sm_hosting.policies.execution_role`.
+PIECES = (
+    "model_data",
+    "repositories",
+    "kms_key_ids",
+    "output_data",
+    "output_kms_key_ids",
+    "volume_kms_key_ids",
+    "topics",
+    "alarms",
+    "secrets",
+    "subnets",
+    "security_group_ids",
+    "statements",
+)
+
+
+class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
+    """Make the execution role of a model with what it needs and no more, or bring the one that exists to that.
+
+    Reads first and writes only what differs: the trust policy (SageMaker is added, nobody is taken out), one inline policy, tags and boundary.
+    Other policies of the role are left alone and told in ``details``. After a write it waits until IAM shows what was written.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:EnsureExecutionRoleOperator`, and
+        https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+
+    :param role_name: Name of the role, without its path: 1 to 64 letters, digits and ``_ + = , . @ -``. (templated)
+    :param policy: The policy document, as a dict, in place of the pieces below (default: made of them). (templated)
+    :param model_data: What the model reads: ``s3://`` or ``https://`` URLs of prefixes or objects, or
+        :class:`~airflow_sm_hosting.ModelData`; an object stands for the prefix that it lies in. (templated)
+    :param repositories: ECR repositories of its images: names, ARNs, image URIs or :class:`~airflow_sm_hosting.ContainerImage`. (templated)
+    :param kms_key_ids: Keys that the model data is encrypted with, as ids or ARNs. (templated)
+    :param output_data: Prefixes that captured data and results of asynchronous invocations are written to. (templated)
+    :param output_kms_key_ids: Keys that these are encrypted with. (templated)
+    :param volume_kms_key_ids: Keys of the endpoint configs. (templated)
+    :param topics: SNS topics of asynchronous invocations, as names or ARNs. (templated)
+    :param alarms: CloudWatch alarms that roll back a deployment, as names or ARNs. (templated)
+    :param secrets: Secrets Manager secrets that the containers read, as names or ARNs. (templated)
+    :param subnets: The model's subnets (default: no VPC). (templated)
+    :param security_group_ids: The model's security groups. (templated)
+    :param statements: Further statements, for what the containers do by themselves. (templated)
+    :param policy_name: Name of the inline policy of ours in the role (default: ``sm-hosting``). (templated)
+    :param path: Path of the role, ``/…/``; a role never changes its path (default: ``/`` for a new one, any for one that exists). (templated)
+    :param permissions_boundary: ARN of the policy that bounds the role (default: none is set, one that is there stays). (templated)
+    :param tags: Tags, as a dict; they are reconciled, other people's tags are left alone. (templated)
+    :param adopt: Whether a role that our tags do not mark as ours may be changed (default: False). (templated)
+    :param propagation_timeout: Seconds, or a timedelta, within which IAM must show what was written, 1 or more (default: 120). (templated)
+    :raises InvalidSpecError: For what can never work, before the first AWS call.
+    :raises ConflictError: When the role is not ours, has another path, or what was written does not stay.
+    :return: The role's ARN; ``details`` (XCom): role_name, created, written, other_policies.
+    """
+
+    template_fields: Sequence[str] = (
+        *AWS_FIELDS,
+        "role_name",
+        "policy",
+        *PIECES,
+        "policy_name",
+        "path",
+        "permissions_boundary",
+        "tags",
+        "adopt",
+        "propagation_timeout",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "policy": "json",
+        "repositories": "json",
+        "model_data": "json",
+        "statements": "json",
+        "tags": "json",
+    }
+
+    def __init__(
+        self,
+        *,
+        role_name: str,
+        policy: Any = None,
+        model_data: Any = (),
+        repositories: Any = (),
+        kms_key_ids: Any = (),
+        output_data: Any = (),
+        output_kms_key_ids: Any = (),
+        volume_kms_key_ids: Any = (),
+        topics: Any = (),
+        alarms: Any = (),
+        secrets: Any = (),
+        subnets: Any = (),
+        security_group_ids: Any = (),
+        statements: Any = (),
+        policy_name: str = "sm-hosting",
+        path: str | None = None,
+        permissions_boundary: str | None = None,
+        tags: Any = None,
+        adopt: bool | str = False,
+        propagation_timeout: float | timedelta | str = 120,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.role_name = role_name
+        self.policy = policy
+        self.model_data = model_data
+        self.repositories = repositories
+        self.kms_key_ids = kms_key_ids
+        self.output_data = output_data
+        self.output_kms_key_ids = output_kms_key_ids
+        self.volume_kms_key_ids = volume_kms_key_ids
+        self.topics = topics
+        self.alarms = alarms
+        self.secrets = secrets
+        self.subnets = subnets
+        self.security_group_ids = security_group_ids
+        self.statements = statements
+        self.policy_name = policy_name
+        self.path = path
+        self.permissions_boundary = permissions_boundary
+        self.tags = tags
+        self.adopt = adopt
+        self.propagation_timeout = propagation_timeout
+        self._check_literals()
+
+    def execute(self, context: Context) -> str:
+        """Read what is there, write what it lacks, and wait until IAM shows it."""
+        from airflow_sm_hosting.policies.role import lacking
+
+        name = as_string("role_name", self.role_name)
+        self._check_names("")
+        adopt = as_boolean("adopt", self.adopt)
+        timeout = as_seconds("propagation_timeout", self.propagation_timeout, 1)
+        tags = {**as_tags("tags", self.tags, most=MOST_TAGS), **OURS}
+        self._policy_of(ANY_ACCOUNT)  # checked before the first call
+
+        hook = self.iam_hook
+        role = hook.role(name)
+        created = self._create(hook, name, tags) if role is None else None
+        # Where it could neither be found nor created, another run was quicker.
+        role = role or created or hook.until_seen(partial(hook.conn.get_role, RoleName=name))["Role"]
+        if created is None:
+            self._check_ownership(role, adopt)
+        arn = str(role["Arn"])
+        wanted = self._wanted(arn.split(":")[4], tags)
+        lacks = lacking(hook.described(role, self.policy_name), wanted)
+        self._write(hook, name, lacks)
+        written = [*(["role"] if created else []), *lacks.names]
+        if written:
+            self._wait(hook, name, wanted, timeout)
+        else:
+            self.log.info("The role %s is as asked; nothing to do", arn)
+        others = self._other_policies(hook, name)
+        self.tell_details(
+            context,
+            {"role_name": name, "created": created is not None, "written": written, "other_policies": others},
+        )
+        return arn
+
+    def _create(self, hook: IamHook, name: str, tags: dict[str, str]) -> dict[str, Any] | None:
+        """Create the role and return it; None when it exists meanwhile."""
+        from botocore.exceptions import ClientError
+
+        from airflow_sm_hosting.hooks.errors import error_code
+        from airflow_sm_hosting.hooks.sagemaker import tag_list
+        from airflow_sm_hosting.policies import trust
+        from airflow_sm_hosting.policies.document import compact
+
+        boundary = {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
+        try:
+            made = hook.conn.create_role(
+                RoleName=name,
+                Path=self.path or "/",
+                AssumeRolePolicyDocument=compact(trust()),
+                Description="Execution role of SageMaker models",
+                Tags=tag_list(tags),
+                **boundary,
+            )
+        except ClientError as error:
+            if error_code(error) != "EntityAlreadyExists":
+                raise
+            return None
+        self.log.info("Created role %s", made["Role"]["Arn"])
+        # The answer of CreateRole has neither tags nor boundary in every version of the API.
+        return {"Tags": tag_list(tags), **made["Role"]}
+
+    def _check_ownership(self, role: dict[str, Any], adopt: bool) -> None:
+        if self.path and role["Path"] != self.path:
+            raise ConflictError(
+                f"The role {role['RoleName']} exists and has the path {role['Path']!r}, not {self.path!r}; IAM never changes a "
+                "role's path: use another name, or no path."
+            )
+        if not adopt and not is_ours({tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}):
+            raise ConflictError(
+                f"The role {role['Arn']} is not marked as ours by its tags, so something else made it; adopt=True puts our policy "
+                "into it all the same and leaves its other policies alone."
+            )
+
+    def _write(self, hook: IamHook, name: str, lacks: Lacking) -> None:
+        """Write what is lacking; each write by itself is right, so a task that is killed between two goes on where it was."""
+        from botocore.exceptions import ClientError
+
+        from airflow_sm_hosting.hooks.errors import error_code, error_message
+        from airflow_sm_hosting.hooks.sagemaker import tag_list
+        from airflow_sm_hosting.policies.document import compact
+
+        put: list[tuple[Any, dict[str, Any]]] = []
+        if lacks.tags:
+            put.append((hook.conn.tag_role, {"Tags": tag_list(lacks.tags)}))
+        if lacks.permissions_boundary:
+            put.append(
+                (
+                    hook.conn.put_role_permissions_boundary,
+                    {"PermissionsBoundary": lacks.permissions_boundary},
+                )
+            )
+        if lacks.policy:
+            document = {"PolicyName": self.policy_name, "PolicyDocument": compact(lacks.policy)}
+            put.append((hook.conn.put_role_policy, document))
+        if lacks.trust_policy:
+            put.append((hook.conn.update_assume_role_policy, {"PolicyDocument": compact(lacks.trust_policy)}))
+        for call, members in put:
+            try:
+                hook.until_seen(partial(call, RoleName=name, **members))
+            except ClientError as error:
+                if error_code(error) not in ("MalformedPolicyDocument", "LimitExceeded"):
+                    raise
+                # Its other inline policies count, too.
+                raise InvalidSpecError(
+                    f"Role {name}: IAM refuses the policy: {error_message(error)}"
+                ) from None
+        if lacks.names:
+            self.log.info("Wrote to role %s: %s", name, ", ".join(lacks.names))
+
+    def _wait(self, hook: IamHook, name: str, wanted: Role, timeout: float) -> None:
+        """Wait until IAM shows what was written.
+
+        What is written may not be seen for seconds, and by services of other Regions later still
+        (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency).
+        """
+        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential_jitter
+
+        from airflow_sm_hosting.policies.role import lacking
+
+        def unseen() -> list[str]:
+            role = hook.role(name)
+            return lacking(hook.described(role, self.policy_name), wanted).names if role else ["role"]
+
+        retrying = Retrying(
+            retry=retry_if_result(bool),
+            wait=wait_exponential_jitter(initial=0.25, max=5, jitter=0.25),
+            stop=stop_after_delay(timeout),
+        )
+        try:
+            retrying(unseen)
+        except RetryError as error:
+            raise ConflictError(
+                f"The role {name} was written, and after {timeout:g} s IAM does not show it as written "
+                f"({', '.join(error.last_attempt.result())}); does something else write to it, too?"
+            ) from None
+
+    def _other_policies(self, hook: IamHook, name: str) -> list[str]:
+        """Return names and ARNs of the policies that are not ours."""
+        inline = [
+            other for other in hook.until_seen(partial(hook.policy_names, name)) if other != self.policy_name
+        ]
+        others = [*inline, *hook.attached_policies(name)]
+        if others:
+            self.log.warning(
+                "The role %s has other policies, which were left alone: %s", name, ", ".join(others)
+            )
+        return others
+
+    def _wanted(self, account_id: str, tags: dict[str, str]) -> Role:
+        from airflow_sm_hosting.policies.role import Role
+
+        return Role(self._policy_of(account_id), tags, self.permissions_boundary or None)
+
+    # The policy, and the checks
+
+    def _policy_of(self, account_id: str) -> dict[str, Any]:
+        """Return the policy of an account's role, checked."""
+        from airflow_sm_hosting import policies
+
+        if self.policy is not None:
+            self._check_policy("policy", self.policy, [piece for piece in PIECES if getattr(self, piece)])
+            return dict(self.policy)
+        pieces: dict[str, Any] = {piece: as_list(piece, getattr(self, piece)) for piece in PIECES}
+        found = policies.execution_role(
+            **pieces,
+            region_name=self.iam_hook.conn_region_name,
+            account_id=account_id,
+        )
+        policies.check_size(f"The policy of role {self.role_name}", found)
+        return found
+
+    @staticmethod
+    def _check_policy(where: str, policy: Any, pieces: list[str]) -> None:
+        from airflow_sm_hosting import policies
+
+        if pieces:
+            raise InvalidSpecError(
+                f"{where} is given with {', '.join(pieces)}; allowed: the policy, or its pieces."
+            )
+        policies.check_document(where, policy)
+
+    def _check_literals(self) -> None:
+        """Check what is known while the DAG file is parsed."""
+        from airflow_sm_hosting import policies
+
+        where = type(self).__name__
+        self._check_names(f"{where}: ")
+        check_tags(f"{where}: tags", self.tags, most=MOST_TAGS)
+        if isinstance(self.propagation_timeout, int | float):
+            check_number(f"{where}: propagation_timeout", self.propagation_timeout, low=1)
+        pieces: dict[str, Any] = {piece: _literals(getattr(self, piece)) for piece in PIECES}
+        if self.policy is not None:
+            if not _is_open(self.policy):
+                self._check_policy(
+                    f"{where}: policy", self.policy, [name for name in PIECES if getattr(self, name)]
+                )
+            return
+        # A Region is needed for AWS Deep Learning Containers only; which one does not matter here.
+        known = isinstance(self.region_name, str) and not is_rendered_later(self.region_name)
+        try:
+            policy = policies.execution_role(
+                **pieces,
+                region_name=str(self.region_name) if known else "us-east-1",
+                account_id=ANY_ACCOUNT,
+            )
+            policies.check_size("the policy", policy)
+        except InvalidSpecError as error:
+            raise InvalidSpecError(f"{where}: {error}") from None
+
+    def _check_names(self, where: str) -> None:
+        allowed = "letters, digits and _ + = , . @ -"
+        for field, pattern, words in (
+            ("role_name", ROLE_NAME, f"1 to 64 {allowed}, without a path"),
+            ("policy_name", POLICY_NAME, f"1 to 128 {allowed}"),
+            ("path", PATH, "'/', or a path that begins and ends with '/'"),
+            ("permissions_boundary", POLICY_ARN, "the ARN of a managed policy"),
+        ):
+            value = getattr(self, field)
+            if value is not None or field in ("role_name", "policy_name"):
+                check_text(f"{where}{field}", value, pattern=pattern, allowed=words)
+
+
+def _literals(value: Any) -> Any:
+    """Return what is known of a list while the DAG file is parsed; what is no list is left for the check to name."""
+    if is_rendered_later(value) or value is None:
+        return []
+    return [item for item in value if not _is_open(item)] if isinstance(value, list | tuple) else value
+
+
+def _is_open(value: Any) -> bool:
+    """Tell whether Airflow fills in a part of a value later."""
+    if isinstance(value, dict):
+        return any(map(_is_open, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_is_open, value))
+    return is_rendered_later(value)

@@ -1,0 +1,267 @@
+"""Alarms on metrics: what PutMetricAlarm takes, and what could never fire.
+
+Source of the rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from datetime import timedelta
+from typing import Any
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.metric import (
+    DURATION_UNITS,
+    INVOCATION_METRICS,
+    LARGEST_VALUES,
+    PUBLISHED,
+    WEEK,
+    check_metric,
+    endpoint_metrics,
+    is_percentile,
+    metric_queries,
+    single_metric,
+)
+from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.rules import (
+    check_integer,
+    check_one_of,
+    check_text,
+    invalid,
+    is_rendered_later,
+    nearest,
+)
+
+COMPARISON_OPERATORS = (
+    "GreaterThanOrEqualToThreshold",
+    "GreaterThanThreshold",
+    "LessThanThreshold",
+    "LessThanOrEqualToThreshold",
+)
+MISSING_DATA_TREATMENTS = ("breaching", "notBreaching", "ignore", "missing")
+LOW_SAMPLE_TREATMENTS = ("evaluate", "ignore")
+DAY = 24 * 3600
+MAX_ACTIONS = 5
+
+#: Actions that only an alarm on a metric can have (PutMetricAlarm and PutCompositeAlarm, AlarmActions): those on instances, and scaling.
+METRIC_ALARM_ACTIONS = ("automate", "swf", "autoscaling")
+
+
+def check_alarm(
+    where: str,
+    *,
+    metric: Any,
+    threshold: Any,
+    evaluation_periods: Any,
+    comparison_operator: Any,
+    datapoints_to_alarm: Any = None,
+    treat_missing_data: Any = None,
+    evaluate_low_sample_count_percentile: Any = None,
+) -> None:
+    """Check when an alarm fires, as far as it is literal: that CloudWatch takes it, and that it can fire.
+
+    :param where: What the messages begin with.
+    :param metric: An EndpointMetric or a MetricMath.
+    :param threshold: A number in the metric's own unit, or a timedelta.
+    :param evaluation_periods: N of "M of N".
+    :param comparison_operator: One of :data:`COMPARISON_OPERATORS`.
+    :param datapoints_to_alarm: M of "M of N", or None.
+    :param treat_missing_data: One of :data:`MISSING_DATA_TREATMENTS`, or None.
+    :param evaluate_low_sample_count_percentile: One of :data:`LOW_SAMPLE_TREATMENTS`, or None.
+    :raises InvalidSpecError: Naming what is wrong.
+    """
+    check_metric(metric, f"{where}: metric")
+    check_integer(f"{where}: evaluation_periods", evaluation_periods, 1)
+    check_one_of(f"{where}: comparison_operator", comparison_operator, COMPARISON_OPERATORS)
+    if datapoints_to_alarm is not None:
+        check_integer(f"{where}: datapoints_to_alarm", datapoints_to_alarm, 1)
+    if treat_missing_data is not None:
+        check_one_of(f"{where}: treat_missing_data", treat_missing_data, MISSING_DATA_TREATMENTS)
+    watched = list(endpoint_metrics(metric))
+    if evaluate_low_sample_count_percentile is not None:
+        field = f"{where}: evaluate_low_sample_count_percentile"
+        check_one_of(field, evaluate_low_sample_count_percentile, LOW_SAMPLE_TREATMENTS)
+        _check_percentile(field, evaluate_low_sample_count_percentile, watched)
+    if not is_rendered_later(evaluation_periods):
+        literal = None if is_rendered_later(datapoints_to_alarm) else datapoints_to_alarm
+        for one in watched:
+            if not is_rendered_later(one["Period"]):
+                check_window(one["Period"], evaluation_periods, literal, where=where)
+    if not is_rendered_later(threshold) and not is_rendered_later(metric):
+        value = threshold_value(metric, threshold, where=f"{where}: threshold")
+        if kind_of(metric) == "EndpointMetric" and treat_missing_data != "breaching":
+            _check_reachable(where, metric, comparison_operator, value)
+
+
+def alarm_request(metric: dict[str, Any], *, threshold: Any) -> dict[str, Any]:
+    """Return the metric's part of PutMetricAlarm.
+
+    A metric with a label or of another account, and an expression, have the form of the ``Metrics`` array, as in the CDK.
+
+    :param metric: A metric as :func:`~airflow_sm_hosting.spec.metric.completed_metric` returns it.
+    :param threshold: A number in the metric's own unit, or a timedelta.
+    """
+    single = kind_of(metric) == "EndpointMetric" and not metric.get("Label") and not metric.get("AccountId")
+    watched = single_metric(metric) if single else {"Metrics": metric_queries(metric)}
+    return {**watched, "Threshold": threshold_value(metric, threshold)}
+
+
+def threshold_value(metric: Any, threshold: Any, *, where: str = "threshold") -> float:
+    """Return a threshold in the metric's own unit.
+
+    :param metric: An EndpointMetric, a MetricMath, or None where it is not known yet.
+    :param threshold: A number, as Jinja made a string of it or not, or a timedelta.
+    :param where: What the message begins with.
+    :raises InvalidSpecError: For a timedelta on a metric that is no duration, and for what is no number.
+    """
+    name = metric.get("MetricName") if isinstance(metric, dict) else None
+    if isinstance(threshold, timedelta):
+        if is_rendered_later(name):
+            return 0.0
+        if name not in DURATION_UNITS:
+            raise invalid(
+                where,
+                threshold,
+                f"a number, as {name or 'the result of an expression'} is no duration (durations: {', '.join(DURATION_UNITS)})",
+            )
+        return threshold / DURATION_UNITS[name]
+    if isinstance(threshold, str):
+        with contextlib.suppress(ValueError):
+            threshold = float(threshold)
+    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not number or not math.isfinite(threshold):
+        raise invalid(where, threshold, "a number in the metric's own unit, or a timedelta")
+    return float(threshold)
+
+
+def check_window(
+    period: int, evaluation_periods: int, datapoints_to_alarm: int | None, *, where: str = "alarm"
+) -> None:
+    """Check the numbers of an alarm together, as PutMetricAlarm documents them.
+
+    The window (periods times evaluation periods) is a day at most, or seven days with periods of an hour or more.
+    """
+    limit = WEEK if period >= 3600 else DAY
+    if period * evaluation_periods > limit:
+        raise InvalidSpecError(
+            f"{where}: evaluation_periods × period is {evaluation_periods} × {period} s = {evaluation_periods * period} s; "
+            f"allowed: {limit} s at most for this period (PutMetricAlarm)."
+        )
+    if datapoints_to_alarm is not None and datapoints_to_alarm > evaluation_periods:
+        raise InvalidSpecError(
+            f"{where}: datapoints_to_alarm is {datapoints_to_alarm} of {evaluation_periods} evaluation_periods: "
+            "the alarm could never fire; allowed: evaluation_periods at most."
+        )
+
+
+def _check_percentile(field: str, value: Any, watched: list[dict[str, Any]]) -> None:
+    statistics = [one["Statistic"] for one in watched]
+    if statistics and not any(is_percentile(one) or is_rendered_later(one) for one in statistics):
+        raise invalid(
+            field, value, f"with a percentile such as 'p99' only; the statistic is {', '.join(statistics)}"
+        )
+
+
+def _check_reachable(where: str, metric: dict[str, Any], comparison_operator: Any, threshold: float) -> None:
+    """Refuse a threshold that no value of one of SageMaker's metrics crosses."""
+    name, statistic = metric["MetricName"], metric["Statistic"]
+    if any(is_rendered_later(one) for one in (comparison_operator, metric["Namespace"], name, statistic)):
+        return
+    if (metric["Namespace"], name) not in PUBLISHED:
+        return
+    # Sums and counts of any number of observations have no largest value.
+    summed = statistic in ("Sum", "SampleCount") or statistic[:2] in ("tc", "ts", "TC", "TS")
+    high = 100.0 if statistic.startswith("PR") else math.inf if summed else LARGEST_VALUES.get(name, math.inf)
+    crossed = {
+        "GreaterThanOrEqualToThreshold": threshold <= high,
+        "GreaterThanThreshold": threshold < high,
+        "LessThanThreshold": threshold > 0,
+        "LessThanOrEqualToThreshold": threshold >= 0,
+    }
+    if not crossed[comparison_operator]:
+        most = "more" if high == math.inf else f"{high:g}"
+        raise InvalidSpecError(
+            f"{where}: threshold is {threshold:g} with {comparison_operator}: the alarm could never fire; allowed: a threshold that "
+            f"the {statistic} of {name} can cross, whose values are 0 to {most}."
+        )
+
+
+def check_alarm_name(where: str, name: Any) -> None:
+    """Check the name of an alarm: 1 to 255 characters without control characters, not blank."""
+    check_text(
+        where, name, pattern=r"(?!\s*$)[^\x00-\x1f\x7f]+", max_length=255,
+        allowed="1 to 255 characters, not all of them spaces, no control characters",
+    )  # fmt: skip
+
+
+def check_description(where: str, description: Any) -> None:
+    """Check the description of an alarm: 1024 characters at most."""
+    if description is not None:
+        check_text(where, description, pattern=r"(?s).*", max_length=1024, allowed="1024 characters at most")
+
+
+def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
+    """Check what an alarm does when its state changes: five ARNs at most.
+
+    :param where: The field.
+    :param actions: A list of ARNs.
+    :param composite: Whether the alarm is a composite one, which acts on no instance and scales nothing.
+    """
+    if actions is None or is_rendered_later(actions):
+        return
+    if isinstance(actions, str | bytes | dict) or not hasattr(actions, "__iter__"):
+        raise invalid(where, actions, f"a list of {MAX_ACTIONS} ARNs at most")
+    actions = list(actions)
+    if len(actions) > MAX_ACTIONS:
+        raise InvalidSpecError(f"{where} has {len(actions)} actions; allowed: {MAX_ACTIONS} at most.")
+    for index, action in enumerate(actions):
+        check_text(
+            f"{where}[{index}]", action, pattern=r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9]*:\S+",
+            max_length=1024, allowed="an ARN, e.g. of an SNS topic: 'arn:aws:sns:<region>:<account>:<topic>'",
+        )  # fmt: skip
+        if composite and not is_rendered_later(action) and action.split(":")[2] in METRIC_ALARM_ACTIONS:
+            raise invalid(
+                f"{where}[{index}]",
+                action,
+                "the ARN of an SNS topic, a Lambda function or a Systems Manager action; a composite alarm acts on no instance and "
+                "scales nothing",
+            )
+
+
+def default_alarm_name(metric: dict[str, Any], endpoint_name: str, variant_name: str) -> str:
+    """Return ``<endpoint>-<variant>-<metric>``, or with the label of an expression, which has no other name."""
+    return f"{endpoint_name}-{variant_name}-{metric.get('MetricName') or metric['Label']}"
+
+
+def check_named(where: str, metric: Any, alarm_name: Any) -> None:
+    """Check that the alarm has a name: an expression without a label gives none."""
+    if alarm_name is None and kind_of(metric) == "MetricMath" and not metric.get("Label"):
+        raise InvalidSpecError(
+            f"{where}: alarm_name is missing; an expression has no name of its own. Give alarm_name=, or a label= to the MetricMath."
+        )
+
+
+def doubts(metric: dict[str, Any]) -> list[str]:
+    """Return what is unusual about a rendered metric, and may be meant: nothing of it is refused."""
+    told = []
+    for one in endpoint_metrics(metric):
+        namespace, name, statistic = one["Namespace"], one["MetricName"], one["Statistic"]
+        known = [metric_name for space, metric_name in PUBLISHED if space == namespace]
+        near = nearest(name, known, 1) if known and name not in known else []
+        if near:
+            told.append(
+                f"{namespace} has no metric {name!r} that this version knows (nearest: {near[0]}); it is sent as it is."
+            )
+        if (
+            namespace == INVOCATION_METRICS
+            and name in ("Invocations", "InvocationsPerInstance")
+            and statistic not in ("Sum", "SampleCount")
+        ):
+            told.append(f"AWS documents the statistic Sum only for {name}; {statistic} is sent as it is.")
+        if known and one["Period"] < 60:
+            told.append(
+                f"{name} is published once a minute unless the endpoint config's MetricsConfig says otherwise; with a period of "
+                f"{one['Period']} seconds most periods have no data."
+            )
+    return told

@@ -1,0 +1,68 @@
+"""The time span of which the values of a metric are asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.metric import endpoint_metrics
+from airflow_sm_hosting.spec.rules import as_seconds, invalid
+
+DEFAULT_LOOKBACK = 3600
+
+#: How far back there are data of a period (GetMetricData): of less than a minute, of less than five minutes, of less than an hour.
+RETENTION = (
+    (60, timedelta(hours=3), "a multiple of 60"),
+    (300, timedelta(days=15), "a multiple of 300"),
+    (3600, timedelta(days=63), "a multiple of 3600"),
+)
+
+
+def metric_window(
+    metric: dict[str, Any], *, lookback: Any = None, start: Any = None, end: Any = None
+) -> tuple[datetime, datetime]:
+    """Return start, rounded down to a whole period, and end; checked, and against how long CloudWatch keeps data of the period.
+
+    :param metric: A completed metric.
+    :param lookback: Seconds or a timedelta before the end, more than 0.
+    :param start: A datetime with a time zone, or the same in ISO 8601; in place of ``lookback``.
+    :param end: The same (default: now).
+    :raises InvalidSpecError: When there can be no data.
+    """
+    now = datetime.now(UTC)
+    ends = now if end is None else _point_in_time("end", end)
+    if start is not None and lookback is not None:
+        raise InvalidSpecError("start and lookback are both given; allowed: one of them.")
+    if start is not None:
+        begins = _point_in_time("start", start)
+    else:
+        begins = ends - timedelta(
+            seconds=as_seconds("lookback", DEFAULT_LOOKBACK if lookback is None else lookback, 1)
+        )
+    if begins >= ends:
+        raise invalid("start", begins.isoformat(), f"a time before end, {ends.isoformat()}")
+    for one in endpoint_metrics(metric):
+        for period, kept, allowed in RETENTION:
+            if one["Period"] % period and now - begins > kept:
+                raise invalid(
+                    "period",
+                    one["Period"],
+                    f"{allowed}, as CloudWatch keeps data of shorter periods for {kept.total_seconds() / 3600:g} hours only, and "
+                    f"start is {begins.isoformat()}",
+                )
+    # On the clock, as alarms are evaluated: otherwise periods are counted from the start (GetMetricData, StartTime).
+    period = max(one["Period"] for one in endpoint_metrics(metric))
+    return datetime.fromtimestamp(begins.timestamp() // period * period, UTC), ends
+
+
+def _point_in_time(where: str, value: Any) -> datetime:
+    allowed = "a datetime with a time zone, or the same in ISO 8601, e.g. '2026-11-23T04:00:00+00:00'"
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise invalid(where, value, allowed) from None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise invalid(where, value, allowed)
+    return value

@@ -1,0 +1,282 @@
+"""The operator of composite alarms: rules, suppressors, and writing only what differs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_sm_hosting import AlarmRule, CreateCompositeAlarmOperator, CreateLatencyAlarmOperator
+from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
+from airflow_sm_hosting.hooks import CloudWatchHook
+from airflow_sm_hosting.hooks.parameters import AwsParameters
+from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.spec.tags import OURS
+from tests.operators.conftest import event_hook, outcome, run_task, task_id
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:oncall"
+OTHER_ACCOUNT = "arn:aws:cloudwatch:us-east-1:210987654321:alarm:theirs"
+
+
+class CompositeAlarms:
+    """The composite alarms of a CloudWatch, and the calls about them.
+
+    The local AWS's moto has no PutCompositeAlarm: a client's calls of it are answered from here, and what they put is described beside the
+    metric alarms that the local AWS describes.
+    """
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, dict[str, Any]] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.calls: list[str] = []
+        self._names: list[str] = []
+        self._request: dict[str, Any] = {}
+
+    def hooked(self, client: Any, hooks: ExitStack) -> None:
+        for operation in ("PutCompositeAlarm", "ListTagsForResource", "TagResource"):
+            hooks.enter_context(event_hook(client, f"provide-client-params.*.{operation}", self._asked))
+            hooks.enter_context(event_hook(client, f"before-call.*.{operation}", self._answered))
+        hooks.enter_context(event_hook(client, "provide-client-params.*.DescribeAlarms", self._asked))
+        hooks.enter_context(event_hook(client, "after-call.*.DescribeAlarms", self._described))
+
+    def _asked(self, params: dict[str, Any], **_: Any) -> None:
+        self._request = dict(params)
+
+    def _answered(self, model: Any, **_: Any) -> Any:
+        request = self._request
+        self.calls.append(model.name)
+        answer: dict[str, Any] = {}
+        if model.name == "PutCompositeAlarm":
+            name = request["AlarmName"]
+            arn = f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"
+            if name not in self.alarms:
+                self.tags[arn] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
+            else:
+                assert "Tags" not in request  # they would be ignored
+            members = {key: value for key, value in request.items() if key != "Tags"}
+            empty = {
+                "AlarmActions": [],
+                "OKActions": [],
+                "InsufficientDataActions": [],
+                "ActionsEnabled": True,
+            }
+            self.alarms[name] = {**empty, **members, "AlarmArn": arn, "StateValue": "INSUFFICIENT_DATA"}
+        elif request["ResourceARN"] not in self.tags:
+            self.calls.pop()
+            return None  # of a metric alarm, which the local AWS has
+        elif model.name == "TagResource":
+            self.tags[request["ResourceARN"]] |= {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        else:
+            answer["Tags"] = [
+                {"Key": key, "Value": value} for key, value in self.tags[request["ResourceARN"]].items()
+            ]
+        metadata = {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
+        return SimpleNamespace(status_code=200), {**answer, "ResponseMetadata": metadata}
+
+    def _described(self, parsed: dict[str, Any], **_: Any) -> None:
+        self.calls.append("DescribeAlarms")
+        if "CompositeAlarm" in self._request.get("AlarmTypes", ()):
+            asked = self._request["AlarmNames"]
+            parsed["CompositeAlarms"] = [alarm for name, alarm in self.alarms.items() if name in asked]
+
+
+@pytest.fixture
+def alarms(aws: LocalAws) -> Iterator[CompositeAlarms]:
+    """A CloudWatch with the metric alarms ``slow`` and ``errors``."""
+    for name in ("slow", "errors"):
+        aws.client("cloudwatch").put_metric_alarm(
+            AlarmName=name, Namespace="N", MetricName="M", Statistic="Sum", Period=60, EvaluationPeriods=1,
+            Threshold=1, ComparisonOperator="GreaterThanThreshold",
+        )  # fmt: skip
+    composite = CompositeAlarms()
+    with ExitStack() as hooks:
+        composite.hooked(CloudWatchHook().conn, hooks)
+        yield composite
+
+
+def composite(**options: Any) -> CreateCompositeAlarmOperator:
+    return CreateCompositeAlarmOperator(
+        **{
+            "task_id": task_id("composite"),
+            "alarm_name": "unwell",
+            "alarm_rule": AlarmRule.any_of("slow", "errors"),
+            **options,
+        }
+    )
+
+
+def test_a_composite_alarm_is_made_and_a_rerun_changes_nothing(alarms: CompositeAlarms, dag: DAG) -> None:
+    ran = run_task(composite(alarm_actions=[TOPIC], tags={"team": "a"}, task_id="first"))
+    assert ran.value == "unwell"
+    assert ran.details == {"written": True, "alarm_rule": 'ALARM("slow") OR ALARM("errors")'}
+    assert ran.xcoms["alarm_link"].endswith("#alarmsV2:alarm/unwell")
+    made = alarms.alarms["unwell"]
+    assert (made["AlarmRule"], made["AlarmActions"]) == ('ALARM("slow") OR ALARM("errors")', [TOPIC])
+    assert alarms.tags[made["AlarmArn"]] == {**OURS, "sm-hosting:task": "test/first", "team": "a"}
+    assert alarms.calls == ["DescribeAlarms", "PutCompositeAlarm"]
+
+    alarms.calls.clear()
+    again = run_task(composite(alarm_actions=[TOPIC], tags={"team": "a"}))
+    assert (again.value, again.details["written"]) == ("unwell", False)
+    assert alarms.calls == ["DescribeAlarms", "ListTagsForResource"]
+
+
+def test_every_option_is_written_and_taken_back(alarms: CompositeAlarms, dag: DAG) -> None:
+    options = {
+        "alarm_rule": 'ALARM(slow) AND NOT (OK("errors") OR TRUE)',
+        "alarm_actions": [TOPIC],
+        "ok_actions": [TOPIC],
+        "insufficient_data_actions": [TOPIC],
+        "actions_enabled": False,
+        "actions_suppressor": "errors",
+        "actions_suppressor_wait_period": "{{ 60 }}",
+        "actions_suppressor_extension_period": 0,
+        "alarm_description": "x",
+    }
+    run_task(composite(**options))
+    members = {
+        "AlarmRule": 'ALARM(slow) AND NOT (OK("errors") OR TRUE)',
+        "AlarmActions": [TOPIC],
+        "OKActions": [TOPIC],
+        "InsufficientDataActions": [TOPIC],
+        "ActionsEnabled": False,
+        "ActionsSuppressor": "errors",
+        "ActionsSuppressorWaitPeriod": 60,
+        "ActionsSuppressorExtensionPeriod": 0,
+        "AlarmDescription": "x",
+    }
+    assert {name: alarms.alarms["unwell"][name] for name in members} == members
+    assert run_task(composite(**options)).details["written"] is False
+
+    assert run_task(composite()).details["written"] is True
+    left = [name for name, value in members.items() if alarms.alarms["unwell"].get(name) == value]
+    assert left == []
+
+
+def test_tags_are_reconciled_without_putting_the_alarm(alarms: CompositeAlarms, dag: DAG) -> None:
+    run_task(composite(tags={"team": "a"}))
+    alarms.calls.clear()
+    run_task(composite(tags={"team": "b"}))
+    assert alarms.calls == ["DescribeAlarms", "ListTagsForResource", "TagResource"]
+    assert alarms.tags[alarms.alarms["unwell"]["AlarmArn"]]["team"] == "b"
+
+
+def test_names_come_from_upstream_and_make_the_edge(alarms: CompositeAlarms, dag: DAG) -> None:
+    slow = CreateLatencyAlarmOperator(
+        task_id="slow", endpoint_name="e", variant_name="v", threshold=1, evaluation_periods=1
+    )
+    task = composite(alarm_rule=AlarmRule.all_of(slow.output, AlarmRule.not_("{{ 'errors' }}")))
+    assert task.upstream_task_ids == {"slow"}
+    task.alarm_rule["Operands"][0] = "slow"  # what the upstream task returns
+    assert run_task(task).details["alarm_rule"] == 'ALARM("slow") AND (NOT ALARM("errors"))'
+
+
+def test_alarms_that_do_not_exist_are_named(alarms: CompositeAlarms, dag: DAG) -> None:
+    rule = AlarmRule.any_of("slow", "sloww", OTHER_ACCOUNT)
+    suppressed = {
+        "actions_suppressor": "deploying",
+        "actions_suppressor_wait_period": 1,
+        "actions_suppressor_extension_period": 1,
+    }
+    end = outcome(composite(alarm_rule=rule, **suppressed))
+    assert isinstance(end.error, NotFoundError)
+    assert "alarms that do not exist: sloww, deploying" in str(end.error)
+    assert alarms.calls == ["DescribeAlarms"]
+
+
+def test_an_alarm_on_a_metric_is_not_replaced(alarms: CompositeAlarms, dag: DAG) -> None:
+    end = outcome(composite(alarm_name="slow", alarm_rule=AlarmRule.ok("errors"), adopt=True))
+    assert isinstance(end.error, ConflictError)
+    assert "is one on a metric" in str(end.error)
+    assert alarms.calls == ["DescribeAlarms"]
+
+
+def test_a_composite_alarm_of_others_is_taken_over_only_when_asked(alarms: CompositeAlarms, dag: DAG) -> None:
+    client = CloudWatchHook().conn
+    client.put_composite_alarm(AlarmName="unwell", AlarmRule="ALARM(slow)")
+    alarms.calls.clear()
+    end = outcome(composite())
+    assert isinstance(end.error, ConflictError)
+    assert "PutCompositeAlarm" not in alarms.calls
+    assert run_task(composite(adopt=True)).details["written"] is True
+    assert OURS.items() <= alarms.tags[alarms.alarms["unwell"]["AlarmArn"]].items()
+
+
+SUPPRESSED = {
+    "actions_suppressor": "deploying",
+    "actions_suppressor_wait_period": 60,
+    "actions_suppressor_extension_period": 60,
+}
+
+#: What is refused; with a second set of options, the same once it is rendered.
+BAD: dict[str, tuple[dict[str, Any], dict[str, Any] | None, str]] = {
+    "no name": ({"alarm_name": ""}, {"alarm_name": "{{ '' }}"}, "alarm_name is ''"),
+    "a name of None": ({"alarm_name": 5}, {"alarm_name": "{{ none }}"}, "alarm_name is (5|'None')"),
+    "a rule that is none": ({"alarm_rule": 5}, None, "alarm_rule is 5; allowed: an AlarmRule"),
+    "a rule with an end missing": (
+        {"alarm_rule": "ALARM(a"},
+        {"alarm_rule": "{{ 'ALARM(a' }}"},
+        "alarm_rule is 'ALARM.a'.* the end stands where",
+    ),
+    "a rule over itself": (
+        {"alarm_rule": "OK(unwell)"},
+        {"alarm_rule": AlarmRule.ok("{{ 'unwell' }}")},
+        "over other alarms than 'unwell' itself",
+    ),
+    "a rule over nothing": (
+        {"alarm_rule": 'OK("")'},
+        {"alarm_rule": AlarmRule.ok("{{ none }}")},
+        "a function without an alarm's name|a name in the alarm rule is 'None'",
+    ),
+    "a string of actions": ({"alarm_actions": TOPIC}, {"alarm_actions": "{{ 'arn' }}"}, "alarm_actions is (a str|'arn)"),
+    "an action that scales": (
+        {"ok_actions": ["arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1"]},
+        {"ok_actions": ["arn:aws:{{ 'autoscaling' }}:us-east-1:123456789012:scalingPolicy:1"]},
+        "a composite alarm acts on no instance",
+    ),
+    "a suppressor without waits": (
+        {"actions_suppressor": "deploying"},
+        {"actions_suppressor": "{{ 'deploying' }}"},
+        "actions_suppressor_wait_period is None with actions_suppressor 'deploying'",
+    ),
+    "waits without a suppressor": (
+        {**SUPPRESSED, "actions_suppressor": None},
+        {**SUPPRESSED, "actions_suppressor": "{{ none }}"},
+        "actions_suppressor_wait_period is 60 with actions_suppressor None",
+    ),
+    "a negative wait": (
+        {**SUPPRESSED, "actions_suppressor_wait_period": -1},
+        {**SUPPRESSED, "actions_suppressor_wait_period": "{{ -1 }}"},
+        "actions_suppressor_wait_period is -1",
+    ),
+    "a fraction of a second": (
+        {**SUPPRESSED, "actions_suppressor_extension_period": 0.5},
+        {**SUPPRESSED, "actions_suppressor_extension_period": "{{ 0.5 }}"},
+        "actions_suppressor_extension_period is 0.5",
+    ),
+    "an empty suppressor": ({**SUPPRESSED, "actions_suppressor": " "}, None, "actions_suppressor is ' '"),
+    "tags": ({"tags": 5}, {"tags": "{{ 'x' }}"}, "tags is a (int|str)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("literal", "rendered", "message"), BAD.values(), ids=BAD)
+def test_what_can_never_work_is_refused_while_it_is_written_or_before_the_first_call(
+    dag: DAG, monkeypatch: pytest.MonkeyPatch, literal: Any, rendered: Any, message: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        composite(**literal)
+    if rendered is None:
+        return
+
+    def refuse(_: Any) -> Any:
+        raise AssertionError("a hook was made")
+
+    monkeypatch.setattr(AwsParameters, "_hook_parameters", refuse)
+    end = outcome(composite(**rendered))
+    assert isinstance(end.error, InvalidSpecError), end.error
+    assert re.search(message, str(end.error))
