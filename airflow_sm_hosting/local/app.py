@@ -20,6 +20,7 @@ from werkzeug.wrappers import Request, Response
 from airflow_sm_hosting import __version__
 from airflow_sm_hosting.local import autoscaling, moto_backends
 from airflow_sm_hosting.local.alarms import AlarmClock, check_alarms_of_moto
+from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock
 from airflow_sm_hosting.local.ecr import Ecr
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.engines.choice import make_engine
@@ -68,11 +69,22 @@ class LocalAwsApp:
     :param region: The default Region.
     :param engine: ``auto``, ``docker``, ``process`` or ``none``.
     :param transition_seconds: How long a transition of an endpoint takes at least.
+    :param clock: What tells the time. Default: the computer's.
     """
 
-    def __init__(self, *, access_key: str, region: str, engine: str, transition_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        access_key: str,
+        region: str,
+        engine: str,
+        transition_seconds: float,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or RealClock()
         self._moto_app = DomainDispatcherApplication(create_backend_app)
         check_alarms_of_moto()
+        moto_backends.use_clock(self.clock)
         self._access_key = access_key
         self._region = region
         self._transition_seconds = transition_seconds
@@ -80,7 +92,7 @@ class LocalAwsApp:
         self._registry = Registry(self._folder, region)
         self._ecr = Ecr(self._registry, self._moto)
         self._runtime = Runtime()
-        self._requests = RequestLog()
+        self._requests = RequestLog(self.clock)
         self._hostings: dict[str, Hosting] = {}
         self._hostings_lock = threading.Lock()
         self._alarm_clock = AlarmClock()
@@ -100,6 +112,7 @@ class LocalAwsApp:
         self._alarm_clock.stop()
         for hosting in self._hostings.values():
             hosting.endpoints.stop_all(grace=_STOP_SECONDS)
+        self.clock.close()
         self.engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -207,7 +220,7 @@ class LocalAwsApp:
             if region not in self._hostings:
                 self._registry.know_region(region)
                 self._hostings[region] = Hosting(
-                    region, self.engine, self._registry, self._folder, self._transition_seconds
+                    region, self.engine, self._registry, self._folder, self._transition_seconds, self.clock
                 )
             return self._hostings[region]
 
@@ -244,9 +257,28 @@ class LocalAwsApp:
             case ("POST", "/_sm_hosting/reset"):
                 self._reset()
                 return Response(status=204)
+            case ("GET", "/_sm_hosting/clock"):
+                return json_response(self._time())
+            case ("POST", "/_sm_hosting/clock/advance"):
+                try:
+                    self._advance(_json_body(request))
+                except AwsError as refusal:
+                    return error_response(refusal)
+                return json_response(self._time())
         return error_response(
             AwsError("UnknownOperationException", f"{' '.join(route)} is unknown.", status=404)
         )
+
+    def _time(self) -> dict[str, Any]:
+        return {"clock": self.clock.name, "now": self.clock.now().isoformat()}
+
+    def _advance(self, body: dict[str, Any]) -> None:
+        if not isinstance(self.clock, VirtualClock):
+            raise AwsError("ValidationException", "Only a virtual clock can be advanced; this one is real.")
+        seconds = body.get("seconds")
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < 1e9:
+            raise AwsError("ValidationException", f"seconds must be a number from 0, not {seconds!r}.")
+        self.clock.advance(seconds)
 
     def _reset(self) -> None:
         """Forget everything, as after a start."""
@@ -266,6 +298,7 @@ class LocalAwsApp:
         Response.from_app(self._moto_app, environ).close()
         self._registry.clear()
         self._requests.clear()
+        self.clock.clear()
 
 
 def _json_body(request: Request) -> dict[str, Any]:

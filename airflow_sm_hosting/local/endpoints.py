@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.local import moto_backends, rules
+from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.fleet import Abandoned, Fleet, FleetError, FleetPlan, variant_summary
 from airflow_sm_hosting.local.listing import page
@@ -98,6 +99,7 @@ class Endpoints:
     :param registry: Where images are.
     :param folder: An existing folder for model data.
     :param transition_seconds: How long a transition takes at least.
+    :param clock: What tells the time.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class Endpoints:
         registry: Registry,
         folder: Path,
         transition_seconds: float,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._hosting = hosting
         self._lock = lock
         self._engine = engine

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from airflow_sm_hosting.local import rules
+from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.endpoints import Endpoints
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.listing import page
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
-from airflow_sm_hosting.local.protocol import AwsError, now
+from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.validation import check_request
 
@@ -28,11 +29,19 @@ class Hosting:
     :param registry: Where images are.
     :param folder: An existing folder for model data.
     :param transition_seconds: How long a transition of an endpoint takes at least.
+    :param clock: What tells the time.
     """
 
     def __init__(
-        self, region: str, engine: Engine, registry: Registry, folder: Path, transition_seconds: float
+        self,
+        region: str,
+        engine: Engine,
+        registry: Registry,
+        folder: Path,
+        transition_seconds: float,
+        clock: Clock,
     ) -> None:
+        self.clock = clock
         self.region = region
         self._registry = registry
         # What it guards is small and in memory: one lock for all keeps every answer consistent.
@@ -40,7 +49,7 @@ class Hosting:
         self.models: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self._tags: dict[str, dict[str, str]] = {}
-        self.endpoints = Endpoints(self, self._lock, engine, registry, folder, transition_seconds)
+        self.endpoints = Endpoints(self, self._lock, engine, registry, folder, transition_seconds, clock)
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "CreateModel": self._create_model,
             "DescribeModel": self._describe_model,
@@ -99,7 +108,7 @@ class Hosting:
         self.models[name] = {
             "EnableNetworkIsolation": False,
             **request,
-            "CreationTime": now(),
+            "CreationTime": self.clock.now(),
             "ModelArn": arn,
         }
         return {"ModelArn": arn}
@@ -141,7 +150,7 @@ class Hosting:
                 # DescribeEndpointConfig shows the default (API_ProductionVariant.html).
                 variant.setdefault("InitialVariantWeight", 1.0)
         self.set_tags(arn, request.pop("Tags", []))
-        self.configs[name] = {**request, "CreationTime": now(), "EndpointConfigArn": arn}
+        self.configs[name] = {**request, "CreationTime": self.clock.now(), "EndpointConfigArn": arn}
         return {"EndpointConfigArn": arn}
 
     def _describe_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
+import moto.cloudwatch.models
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ecr.models import ecr_backends
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricDatumBase
     from moto.ecr.models import ECRBackend, Repository
 
+    from airflow_sm_hosting.local.clock import Clock
+
 ACCOUNT_ID: str = DEFAULT_ACCOUNT_ID
+
+
+def use_clock(clock: Clock) -> None:
+    """Make moto's CloudWatch take this clock for the times of data, alarms and their states."""
+    # moto has its times in UTC without saying so.
+    moto.cloudwatch.models.utcnow = lambda: clock.now().replace(tzinfo=None)  # type: ignore[attr-defined]
 
 
 def s3_object(bucket: str, key: str) -> bytes | None:
