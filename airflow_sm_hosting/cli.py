@@ -73,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         default="real",
         help="what tells the time: the computer's clock, or one that stands still until it is advanced (%(default)s)",
     )
+    up.add_argument(
+        "--consistency-seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="how long what was just created cannot be found, as reads of AWS are eventually consistent (%(default)s)",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="stop it, with all containers of its endpoints")
@@ -128,6 +135,7 @@ def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
         region_name=options.region,
         transition_seconds=options.transition_seconds,
         clock=options.clock,
+        consistency_seconds=options.consistency_seconds,
         log_file=log,
         detached=True,
     )
@@ -162,6 +170,7 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
             region=options.region,
             transition_seconds=options.transition_seconds,
             clock=options.clock,
+            consistency_seconds=options.consistency_seconds,
             on_ready=on_ready,
         )
     except (OSError, RuntimeError) as error:

@@ -70,6 +70,7 @@ class LocalAwsApp:
     :param engine: ``auto``, ``docker``, ``process`` or ``none``.
     :param transition_seconds: How long a transition of an endpoint takes at least.
     :param clock: What tells the time. Default: the computer's.
+    :param consistency_seconds: How long what was created cannot be found yet.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class LocalAwsApp:
         engine: str,
         transition_seconds: float,
         clock: Clock | None = None,
+        consistency_seconds: float = 0.0,
     ) -> None:
+        self._consistency_seconds = consistency_seconds
         self.clock = clock or RealClock()
         self._moto_app = DomainDispatcherApplication(create_backend_app)
         check_alarms_of_moto()
@@ -126,9 +129,9 @@ class LocalAwsApp:
             answer: Callable[[], Response] = lambda: self._registry.answer(request)  # noqa: E731
         else:
             service, operation, resource, answer = self._aws(request)
+        error: str | None = None
         try:
             response = answer()
-            error = None
         except AwsError as refusal:
             response, error = error_response(refusal), refusal.code
         except Exception:
@@ -220,9 +223,20 @@ class LocalAwsApp:
             if region not in self._hostings:
                 self._registry.know_region(region)
                 self._hostings[region] = Hosting(
-                    region, self.engine, self._registry, self._folder, self._transition_seconds, self.clock
+                    region,
+                    self.engine,
+                    self._registry,
+                    self._folder,
+                    self._transition_seconds,
+                    self.clock,
+                    self._consistency_seconds,
+                    lambda name: self._alarm_state(region, name),
                 )
             return self._hostings[region]
+
+    def _alarm_state(self, region: str, name: str) -> str | None:
+        alarm = moto_backends.cloudwatch(region).alarms.get(name)
+        return alarm.state_value if alarm else None
 
     def _knows(self, access_key: str) -> bool:
         return access_key == self._access_key or moto_backends.is_issued_key(access_key)
@@ -257,14 +271,12 @@ class LocalAwsApp:
             case ("POST", "/_sm_hosting/reset"):
                 self._reset()
                 return Response(status=204)
+            case ("POST", "/_sm_hosting/endpoint-status"):
+                return self._refusable(lambda: self._set_endpoint_status(_json_body(request)))
             case ("GET", "/_sm_hosting/clock"):
                 return json_response(self._time())
             case ("POST", "/_sm_hosting/clock/advance"):
-                try:
-                    self._advance(_json_body(request))
-                except AwsError as refusal:
-                    return error_response(refusal)
-                return json_response(self._time())
+                return self._refusable(lambda: self._advance(_json_body(request)))
         return error_response(
             AwsError("UnknownOperationException", f"{' '.join(route)} is unknown.", status=404)
         )
@@ -272,13 +284,26 @@ class LocalAwsApp:
     def _time(self) -> dict[str, Any]:
         return {"clock": self.clock.name, "now": self.clock.now().isoformat()}
 
-    def _advance(self, body: dict[str, Any]) -> None:
+    def _refusable(self, answer: Callable[[], Any]) -> Response:
+        try:
+            return json_response(answer())
+        except AwsError as refusal:
+            return error_response(refusal)
+
+    def _set_endpoint_status(self, body: dict[str, Any]) -> dict[str, Any]:
+        name, status, seconds = (body.get(member) for member in ("EndpointName", "Status", "Seconds"))
+        hosting = self._hosting(body.get("Region") or self._region)
+        hosting.endpoints.set_status(str(name), str(status), None if seconds is None else float(seconds))
+        return {}
+
+    def _advance(self, body: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(self.clock, VirtualClock):
             raise AwsError("ValidationException", "Only a virtual clock can be advanced; this one is real.")
         seconds = body.get("seconds")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < 1e9:
             raise AwsError("ValidationException", f"seconds must be a number from 0, not {seconds!r}.")
         self.clock.advance(seconds)
+        return self._time()
 
     def _reset(self) -> None:
         """Forget everything, as after a start."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class Hosting:
     :param folder: An existing folder for model data.
     :param transition_seconds: How long a transition of an endpoint takes at least.
     :param clock: What tells the time.
+    :param consistency_seconds: How long what was created cannot be found yet.
+    :param alarm_state: Returns the state of a CloudWatch alarm by its name, None where there is no such alarm.
     """
 
     def __init__(
@@ -40,8 +43,12 @@ class Hosting:
         folder: Path,
         transition_seconds: float,
         clock: Clock,
+        consistency_seconds: float = 0.0,
+        alarm_state: Callable[[str], str | None] = lambda name: None,
     ) -> None:
+        self.alarm_state = alarm_state
         self.clock = clock
+        self._consistency = timedelta(seconds=consistency_seconds)
         self.region = region
         self._registry = registry
         # What it guards is small and in memory: one lock for all keeps every answer consistent.
@@ -96,6 +103,13 @@ class Hosting:
         # The resource part of ARNs is in lower case, as DescribeEndpoint shows it.
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT_ID}:{kind}/{name.lower()}"
 
+    def is_visible(self, created: datetime) -> bool:
+        """Tell whether what was created then can be found yet.
+
+        Reads are eventually consistent, "describe first and retry": API_CreateEndpoint.html
+        """
+        return self.clock.now() >= created + self._consistency
+
     # Models
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +132,7 @@ class Hosting:
 
     def _list_models(self, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ModelName", "ModelArn", "CreationTime")
-        return _list("Models", self.models, request, members)
+        return self._list("Models", self.models, request, members)
 
     def _delete_model(self, request: dict[str, Any]) -> dict[str, Any]:
         # Not refused for a model in use (DeleteModel documentation; hashicorp/terraform-provider-aws 40048).
@@ -129,7 +143,7 @@ class Hosting:
 
     def _model(self, name: str) -> dict[str, Any]:
         model = self.models.get(name)
-        if model is None:
+        if model is None or not self.is_visible(model["CreationTime"]):
             # amazon-sagemaker-operator-for-k8s looks for this text.
             rules.refuse(f'Could not find model "{self.arn("model", name)}".')
         return model
@@ -158,7 +172,7 @@ class Hosting:
 
     def _list_endpoint_configs(self, request: dict[str, Any]) -> dict[str, Any]:
         members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        return _list("EndpointConfigs", self.configs, request, members)
+        return self._list("EndpointConfigs", self.configs, request, members)
 
     def _delete_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:
         # Not refused for a config in use; the next update of its endpoint is (hashicorp/terraform-provider-aws#40048).
@@ -173,9 +187,24 @@ class Hosting:
         :raises AwsError: It does not exist.
         """
         config = self.configs.get(name)
-        if config is None:
+        if config is None or not self.is_visible(config["CreationTime"]):
             rules.refuse(f'Could not find endpoint configuration "{self.arn("endpoint-config", name)}".')
         return config
+
+    def _list(
+        self,
+        result: str,
+        resources: Mapping[str, dict[str, Any]],
+        request: dict[str, Any],
+        members: tuple[str, ...],
+    ) -> dict[str, Any]:
+        rows = (
+            {member: resource[member] for member in members}
+            for resource in resources.values()
+            if self.is_visible(resource["CreationTime"])
+        )
+        found, token = page(rows, request, name=members[0])
+        return {result: found, **({"NextToken": token} if token else {})}
 
     # Tags
 
@@ -221,11 +250,3 @@ def _is_taken(resources: Mapping[str, Any], name: str) -> bool:
 
 def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _list(
-    result: str, resources: Mapping[str, dict[str, Any]], request: dict[str, Any], members: tuple[str, ...]
-) -> dict[str, Any]:
-    rows = ({member: resource[member] for member in members} for resource in resources.values())
-    found, token = page(rows, request, name=members[0])
-    return {result: found, **({"NextToken": token} if token else {})}

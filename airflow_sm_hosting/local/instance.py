@@ -77,6 +77,7 @@ def start_server(
     log_file: Path,
     detached: bool,
     clock: str = "real",
+    consistency_seconds: float = 0.0,
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start the server's process, and return it with what it says when it is ready.
 
@@ -87,6 +88,7 @@ def start_server(
         *(sys.executable, "-m", "airflow_sm_hosting.local.server"),
         *("--port", str(port), "--engine", engine, "--region", region_name),
         *("--transition-seconds", str(transition_seconds), "--clock", clock),
+        *("--consistency-seconds", str(consistency_seconds)),
     ]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
@@ -134,6 +136,8 @@ class LocalAws:
     :param transition_seconds: How long an endpoint is at least Creating, Updating or Deleting.
     :param clock: What tells the time: ``real``, or ``virtual``, which stands still but for :meth:`advance`: then an 8-hour
         rollout takes a moment.
+    :param consistency_seconds: How long a model, an endpoint config or an endpoint that was just created cannot be found,
+        as reads of AWS are eventually consistent.
     :param log_file: Where the server logs to. Default: a temporary file, kept while it runs.
     """
 
@@ -146,6 +150,7 @@ class LocalAws:
         region_name: str = "us-east-1",
         transition_seconds: float = 0.5,
         clock: str = "real",
+        consistency_seconds: float = 0.0,
         log_file: str | Path | None = None,
     ) -> None:
         self.access_key = access_key or new_access_key()
@@ -156,7 +161,8 @@ class LocalAws:
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self._port = port
         self._transition_seconds = transition_seconds
-        self._clock = clock
+        self.clock = clock
+        self._consistency_seconds = consistency_seconds
         self._log_file = Path(log_file) if log_file else None
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: dict[str, Any] = {}
@@ -194,7 +200,8 @@ class LocalAws:
                 access_key=self.access_key,
                 region_name=self.region_name,
                 transition_seconds=self._transition_seconds,
-                clock=self._clock,
+                clock=self.clock,
+                consistency_seconds=self._consistency_seconds,
                 log_file=log_file,
                 detached=False,
             )
@@ -260,6 +267,17 @@ class LocalAws:
             seconds = seconds.total_seconds()
         told = self._own("POST", "clock/advance", {"seconds": seconds}, timeout=_ADVANCE_SECONDS)
         return datetime.fromisoformat(told["now"])
+
+    def set_endpoint_status(self, name: str, status: str, seconds: float | None = None) -> None:
+        """Give an endpoint a status that AWS gives by itself: ``SystemUpdating`` (maintenance) or ``OutOfService``.
+
+        :param name: The endpoint's name.
+        :param status: ``SystemUpdating``, ``OutOfService``, or ``InService`` to end it.
+        :param seconds: After so long it is InService again; None for not by itself.
+        :raises LocalAwsError: There is no such endpoint, or it is in transition.
+        """
+        body = {"EndpointName": name, "Status": status, "Seconds": seconds, "Region": self.region_name}
+        self._own("POST", "endpoint-status", body)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service, made once.

@@ -33,6 +33,7 @@ def serve(
     region: str,
     transition_seconds: float,
     clock: str = "real",
+    consistency_seconds: float = 0.0,
     on_ready: Callable[[dict[str, Any]], None],
     stop: threading.Event | None = None,
 ) -> None:
@@ -55,6 +56,7 @@ def serve(
         engine=engine,
         transition_seconds=transition_seconds,
         clock=make_clock(clock),
+        consistency_seconds=consistency_seconds,
     )
     try:
         server = make_http_server(port, app)
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--transition-seconds", type=float, default=0.5)
     parser.add_argument("--clock", default="real")
+    parser.add_argument("--consistency-seconds", type=float, default=0.0)
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end when the process that started this one does"
     )
@@ -95,6 +98,7 @@ def main() -> None:
         region=options.region,
         transition_seconds=options.transition_seconds,
         clock=options.clock,
+        consistency_seconds=options.consistency_seconds,
         on_ready=_say_ready,
         stop=stop,
     )
