@@ -10,7 +10,8 @@ import pytest
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock, make_clock
 from airflow_sm_hosting.local.instance import LocalAwsError
-from tests.local.conftest import wait_until
+from tests.local.conftest import FOREIGN_IMAGE, ROLE, wait_until
+from tests.local.test_control_plane import refusal_of
 
 START = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 
@@ -181,7 +182,7 @@ def test_there_are_two_clocks() -> None:
 
 @pytest.fixture(scope="module")
 def virtual() -> Iterator[LocalAws]:
-    with LocalAws(engine="none", transition_seconds=2, clock="virtual") as aws:
+    with LocalAws(engine="none", transition_seconds=2, clock="virtual", consistency_seconds=1) as aws:
         yield aws
 
 
@@ -226,3 +227,12 @@ def test_alarms_and_data_have_the_time_of_the_clock(virtual: LocalAws) -> None:
     )
     (alarm,) = cloudwatch.describe_alarms()["MetricAlarms"]
     assert abs(alarm["AlarmConfigurationUpdatedTimestamp"] - now) < timedelta(seconds=1)
+
+
+def test_what_is_eventually_consistent_is_so_by_the_clock(virtual: LocalAws) -> None:
+    sagemaker = virtual.client("sagemaker")
+    container = {"Image": FOREIGN_IMAGE}
+    sagemaker.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    assert "Could not find model" in refusal_of(sagemaker.describe_model, ModelName="m")[1]
+    virtual.advance(1)
+    assert sagemaker.describe_model(ModelName="m")["ModelName"] == "m"

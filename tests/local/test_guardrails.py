@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.engines.none import NoEngine
-from airflow_sm_hosting.local.hosting import Hosting
-from airflow_sm_hosting.local.protocol import AwsError
-from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.rollout import instances, plan, rollback_steps
-from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-REGION = "us-east-1"
+from tests.local.conftest import ROLE, Deployer
+from tests.local.region import Region
 
 
 def percent(value: int) -> dict[str, Any]:
@@ -154,126 +145,6 @@ def test_the_steps_back(policy: Any, reached: int | None, expected: list[Any]) -
 # Acted out.
 
 
-class Region:
-    """SageMaker hosting without containers, in this process, in virtual time."""
-
-    def __init__(self, folder: Path, transition_seconds: float = 0, **more: Any) -> None:
-        self.clock = VirtualClock(START)
-        self.alarms: dict[str, str] = {}
-        self.hosting = Hosting(
-            *(REGION, NoEngine(), Registry(folder, REGION), folder, transition_seconds, self.clock),
-            alarm_state=self.alarms.get,
-            **more,
-        )
-        self.ask(
-            "CreateModel", ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": FOREIGN_IMAGE}
-        )
-
-    def ask(self, operation: str, **request: Any) -> dict[str, Any]:
-        return self.hosting.answer(operation, request)
-
-    def config(self, name: str, *variants: dict[str, Any], **more: Any) -> None:
-        self.ask(
-            "CreateEndpointConfig",
-            EndpointConfigName=name,
-            ProductionVariants=list(variants) or [self.variant()],
-            **more,
-        )
-
-    def variant(self, name: str = "main", count: int = 4, **more: Any) -> dict[str, Any]:
-        return {
-            "VariantName": name,
-            "ModelName": "m",
-            "InstanceType": "ml.m5.large",
-            "InitialInstanceCount": count,
-            **more,
-        }
-
-    def serving(self, *variants: dict[str, Any]) -> None:
-        """Have the endpoint ``e`` serve the config ``old``, with a config ``new`` like it."""
-        self.config("old", *variants)
-        self.config("new", *variants)
-        self.ask("CreateEndpoint", EndpointName="e", EndpointConfigName="old")
-        self.clock.advance(60)
-        assert self.status == "InService"
-
-    def update(self, deployment: dict[str, Any] | None = None, config: str = "new", **more: Any) -> None:
-        if deployment:
-            more["DeploymentConfig"] = deployment
-        self.ask("UpdateEndpoint", EndpointName="e", EndpointConfigName=config, **more)
-        self.clock.advance(0)
-
-    def refusal(self, operation: str, **request: Any) -> str:
-        with pytest.raises(AwsError) as caught:
-            self.ask(operation, **request)
-        assert caught.value.code == "ValidationException"
-        return caught.value.message
-
-    @property
-    def described(self) -> dict[str, Any]:
-        return self.ask("DescribeEndpoint", EndpointName="e")
-
-    @property
-    def status(self) -> str:
-        return str(self.described["EndpointStatus"])
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Instances of the old and of the new fleet that take traffic."""
-        found = self.described
-        pending = found.get("PendingDeploymentSummary", {"ProductionVariants": [{"CurrentInstanceCount": 0}]})
-        (old,), (new,) = found["ProductionVariants"], pending["ProductionVariants"]
-        return old["CurrentInstanceCount"], new["CurrentInstanceCount"]
-
-    @property
-    def stage(self) -> dict[str, Any]:
-        (variant,) = self.described["PendingDeploymentSummary"]["ProductionVariants"]
-        (stage,) = variant["VariantStatus"]
-        return stage
-
-    @property
-    def share(self) -> float:
-        """The share of the traffic that goes to the config ``new``."""
-        endpoint = self.hosting.endpoints.find("e")
-        assert endpoint
-        split = endpoint.traffic()
-        assert sum(share for *_, share in split) == pytest.approx(1)
-        return round(sum(share for fleet, _, share in split if fleet.config_name == "new"), 6)
-
-    def timeline(self, until: float, step: float = 1) -> list[tuple[float, str, float]]:
-        """Return what status and share there were, and from when on."""
-        seen: list[tuple[float, str, float]] = []
-        at = 0.0
-        while at <= until:
-            now = (self.status, self.share)
-            if not seen or seen[-1][1:] != now:
-                seen.append((at, *now))
-            self.clock.advance(step)
-            at += step
-        return seen
-
-
-@pytest.fixture
-def make_region(tmp_path: Path) -> Iterator[Callable[..., Region]]:
-    made: list[Region] = []
-
-    def make(**more: Any) -> Region:
-        folder = tmp_path / str(len(made))
-        folder.mkdir()
-        made.append(Region(folder, **more))
-        return made[-1]
-
-    yield make
-    for region in made:
-        region.hosting.endpoints.stop_all(0)
-        region.clock.close()
-
-
-@pytest.fixture
-def region(make_region: Callable[..., Region]) -> Region:
-    return make_region()
-
-
 @pytest.mark.parametrize(
     ("deployment", "expected"),
     [
@@ -380,23 +251,31 @@ def test_a_rolling_deployment_gives_old_instances_back_batch_by_batch(
     ]
 
 
-def test_eight_hours_take_no_time_and_pass_the_same_each_time(make_region: Callable[..., Region]) -> None:
+EIGHT_HOURS = watched(
+    blue_green("LINEAR", 2800, termination=3000, limit=28_800, LinearStepSize=percent(10)), "alarm"
+)
+
+
+def test_eight_hours_take_no_time(region: Region) -> None:
+    region.serving(region.variant(count=10))
+    region.update(EIGHT_HOURS)
+    began = time.process_time()
+    region.clock.advance(9 * 2800 + 3000 - 1)
+    assert (region.status, region.share) == ("Updating", 1)
+    region.clock.advance(1)
+    assert time.process_time() - began < 1  # with a look at the alarm each second
+    assert (region.status, region.described["EndpointConfigName"]) == ("InService", "new")
+
+
+def test_eight_hours_pass_the_same_each_time(make_region: Callable[..., Region]) -> None:
     timelines = []
     for _ in range(2):
         region = make_region(transition_seconds=2)
         region.serving(region.variant(count=10))
-        began = time.process_time()
-        region.update(
-            watched(
-                blue_green("LINEAR", 2800, termination=3000, limit=28_800, LinearStepSize=percent(10)),
-                "alarm",
-            )
-        )
-        timelines.append(region.timeline(8 * 3600 + 100, step=10))
-        assert time.process_time() - began < 2  # with 2900 looks at it
+        region.update(EIGHT_HOURS)
+        timelines.append(region.timeline(8 * 3600, step=100))
     assert timelines[0] == timelines[1]
     assert len(timelines[0]) == 12  # creating, ten steps, over
-    assert timelines[0][-1][1:] == ("InService", 1.0)
 
 
 # Taken back.
@@ -751,9 +630,8 @@ def test_retained_counts_are_what_a_canary_is_measured_by(region: Region) -> Non
 
 
 @pytest.fixture(scope="module")
-def virtual() -> Iterator[Deployer]:
-    with LocalAws(engine="process", transition_seconds=0, clock="virtual") as aws:
-        yield Deployer(aws)
+def virtual(virtual_process_deployer: Deployer) -> Deployer:
+    return virtual_process_deployer
 
 
 @pytest.fixture(scope="module")
