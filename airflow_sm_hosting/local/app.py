@@ -18,9 +18,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting import __version__
-from airflow_sm_hosting.local import autoscaling, moto_backends
-from airflow_sm_hosting.local.alarms import AlarmClock, check_alarms_of_moto
+from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock
+from airflow_sm_hosting.local.cloudwatch import CloudWatch
 from airflow_sm_hosting.local.ecr import Ecr
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.engines.choice import make_engine
@@ -86,8 +86,8 @@ class LocalAwsApp:
         self._consistency_seconds = consistency_seconds
         self.clock = clock or RealClock()
         self._moto_app = DomainDispatcherApplication(create_backend_app)
-        check_alarms_of_moto()
-        moto_backends.use_clock(self.clock)
+        self._cloudwatch = CloudWatch(self.clock)
+        moto_backends.replace_operations(self._cloudwatch.operations, self._cloudwatch.answer)
         self._access_key = access_key
         self._region = region
         self._transition_seconds = transition_seconds
@@ -98,7 +98,6 @@ class LocalAwsApp:
         self._requests = RequestLog(self.clock)
         self._hostings: dict[str, Hosting] = {}
         self._hostings_lock = threading.Lock()
-        self._alarm_clock = AlarmClock()
         try:
             self.engine: Engine = make_engine(engine, self._registry, self._folder)
         except BaseException:
@@ -108,11 +107,11 @@ class LocalAwsApp:
     def start(self, port: int) -> None:
         """Begin to work, known by this port."""
         self._registry.port = port
-        self._alarm_clock.start()
+        self._cloudwatch.each_minute(self._publish)
+        self._cloudwatch.start()
 
     def close(self) -> None:
         """Stop all containers and remove all files."""
-        self._alarm_clock.stop()
         for hosting in self._hostings.values():
             hosting.endpoints.stop_all(grace=_STOP_SECONDS)
         self.clock.close()
@@ -183,7 +182,11 @@ class LocalAwsApp:
                 service,
                 operation,
                 resource,
-                lambda: autoscaling.answer(request, operation, body, hosting, self._moto),
+                lambda: (
+                    json_response(hosting.scaling.answer(operation, body))
+                    if hosting.scaling.answers(body)
+                    else self._moto(request)
+                ),
             )
         resource = request.path.strip("/") or None if service == "s3" else None
         return service, operation, resource, lambda: self._moto(request)
@@ -230,13 +233,14 @@ class LocalAwsApp:
                     self._transition_seconds,
                     self.clock,
                     self._consistency_seconds,
-                    lambda name: self._alarm_state(region, name),
+                    self._cloudwatch.region(region),
                 )
             return self._hostings[region]
 
-    def _alarm_state(self, region: str, name: str) -> str | None:
-        alarm = moto_backends.cloudwatch(region).alarms.get(name)
-        return alarm.state_value if alarm else None
+    def _publish(self) -> None:
+        """Publish the metrics of endpoints that no invocation publishes."""
+        for hosting in list(self._hostings.values()):
+            hosting.scaling.publish_idle(hosting.endpoint_metrics)
 
     def _knows(self, access_key: str) -> bool:
         return access_key == self._access_key or moto_backends.is_issued_key(access_key)
@@ -324,6 +328,7 @@ class LocalAwsApp:
         self._registry.clear()
         self._requests.clear()
         self.clock.clear()
+        self._cloudwatch.reset()
 
 
 def _json_body(request: Request) -> dict[str, Any]:

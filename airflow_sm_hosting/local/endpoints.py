@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.local import moto_backends, rules
+from airflow_sm_hosting.local import rules
 from airflow_sm_hosting.local.capacity import Capacity, InsufficientCapacity
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.deployment import Deployment
@@ -138,7 +138,7 @@ class Endpoints:
         )
         # "your endpoint will fall back to … all at once traffic shifting and no final baking period":
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
-        before = endpoint.fleet.instances if endpoint.fleet else {}
+        before = {v.name: v.instance_count for v in endpoint.fleet.variants} if endpoint.fleet else {}
         rollout = plan(None if excluded else deployment_config, before, fleet.instances)
         endpoint.failure_reason = None
         endpoint.last_deployment_config = deployment_config
@@ -328,11 +328,10 @@ class Endpoints:
         self, endpoint: Endpoint, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> None:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling.html; the sentences are assumed.
-        scaled = {target.resource_id for target in moto_backends.scalable_targets(self._hosting.region)}
         wanted = {variant["VariantName"]: variant for variant in new["ProductionVariants"]}
         for variant in old["ProductionVariants"]:
             name = variant["VariantName"]
-            if f"endpoint/{endpoint.name}/variant/{name}" not in scaled:
+            if not self._hosting.scaling.is_registered(f"endpoint/{endpoint.name}/variant/{name}"):
                 continue
             if name not in wanted:
                 rules.refuse(
@@ -427,9 +426,7 @@ class Endpoints:
         del self._endpoints[endpoint.name.lower()]
         self._hosting.forget_tags(endpoint.arn)
         # The service deregisters what is scaled (awslabs/stable-diffusion-aws-extension 161 quotes its permission error).
-        for target in moto_backends.scalable_targets(self._hosting.region):
-            if target.resource_id.startswith(f"endpoint/{endpoint.name}/variant/"):
-                moto_backends.forget_scaling(self._hosting.region, target.resource_id)
+        self._hosting.scaling.forget(f"endpoint/{endpoint.name}/variant/")
         for fleet in endpoint.fleets():
             fleet.retire()
 

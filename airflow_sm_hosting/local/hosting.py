@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow_sm_hosting.local import rules
+from airflow_sm_hosting.local.autoscaling import AutoScaling
 from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.cloudwatch import RegionalCloudWatch
+from airflow_sm_hosting.local.endpoint_metrics import EndpointMetrics
 from airflow_sm_hosting.local.endpoints import Endpoints
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.listing import page
@@ -32,7 +35,9 @@ class Hosting:
     :param transition_seconds: How long a transition of an endpoint takes at least.
     :param clock: What tells the time.
     :param consistency_seconds: How long what was created cannot be found yet.
-    :param alarm_state: Returns the state of a CloudWatch alarm by its name, None where there is no such alarm.
+    :param cloudwatch: The Region's metrics and alarms. Default: its own, which nothing evaluates.
+    :param alarm_state: Returns the state of an alarm by its name, None where there is no such alarm. Default: as
+        ``cloudwatch`` has it.
     """
 
     def __init__(
@@ -44,9 +49,12 @@ class Hosting:
         transition_seconds: float,
         clock: Clock,
         consistency_seconds: float = 0.0,
-        alarm_state: Callable[[str], str | None] = lambda name: None,
+        cloudwatch: RegionalCloudWatch | None = None,
+        alarm_state: Callable[[str], str | None] | None = None,
     ) -> None:
-        self.alarm_state = alarm_state
+        cloudwatch = cloudwatch or RegionalCloudWatch(region, clock)
+        self.alarm_state = alarm_state or cloudwatch.alarms.state
+        self.endpoint_metrics = EndpointMetrics(cloudwatch.metrics, clock)
         self.clock = clock
         self._consistency = timedelta(seconds=consistency_seconds)
         self.region = region
@@ -57,6 +65,7 @@ class Hosting:
         self.configs: dict[str, dict[str, Any]] = {}
         self._tags: dict[str, dict[str, str]] = {}
         self.endpoints = Endpoints(self, self._lock, engine, registry, folder, transition_seconds, clock)
+        self.scaling = AutoScaling(self, self._lock, cloudwatch.alarms, clock)
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "CreateModel": self._create_model,
             "DescribeModel": self._describe_model,

@@ -56,7 +56,7 @@ def metric_of(
 class Distribution:
     """The values that were measured within some time."""
 
-    __slots__ = ("_has_values", "_values", "count", "maximum", "minimum", "total")
+    __slots__ = ("_computed", "_has_values", "_values", "count", "maximum", "minimum", "total")
 
     def __init__(self) -> None:
         self.count = 0.0
@@ -65,6 +65,8 @@ class Distribution:
         self.maximum = -math.inf
         self._values: dict[float, float] = {}
         self._has_values = True
+        # Extended statistics that were asked for since the last value: of a past minute, by every alarm again and again.
+        self._computed: dict[str, float | None] = {}
 
     def add(self, value: float, count: float = 1.0) -> None:
         """Add a value, so many times."""
@@ -75,6 +77,7 @@ class Distribution:
         if value not in self._values and len(self._values) >= _EXACT_VALUES:
             value = float(f"{value:.3g}")
         self._values[value] = self._values.get(value, 0.0) + count
+        self._computed.clear()
 
     def add_set(self, *, count: float, total: float, minimum: float, maximum: float) -> None:
         """Add a statistic set: values of which only that is known."""
@@ -87,16 +90,22 @@ class Distribution:
         self.minimum = min(self.minimum, minimum)
         self.maximum = max(self.maximum, maximum)
         self._has_values = False
+        self._computed.clear()
 
-    def merge(self, other: Distribution) -> None:
-        """Add all that another one has."""
+    def merge(self, other: Distribution, *, with_values: bool = True) -> None:
+        """Add all that another one has.
+
+        :param with_values: Whether extended statistics will be asked for.
+        """
         self.count += other.count
         self.total += other.total
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
-        self._has_values = self._has_values and other._has_values
-        for value, count in other._values.items():
-            self._values[value] = self._values.get(value, 0.0) + count
+        self._has_values = self._has_values and other._has_values and with_values
+        self._computed.clear()
+        if self._has_values:
+            for value, count in other._values.items():
+                self._values[value] = self._values.get(value, 0.0) + count
 
     def statistic(self, name: str) -> float | None:
         """Return a statistic: one of :data:`STATISTICS`, or an extended one (``p99``, ``tm90``, ``PR(:100)``, ``IQM``).
@@ -115,8 +124,23 @@ class Distribution:
                 return self.minimum
             case "Maximum":
                 return self.maximum
-        statistic = _extended(name)
-        return statistic.of(self._values) if self._has_values else None
+        if name not in self._computed:
+            statistic = _extended(name)
+            self._computed[name] = statistic.of(self._values) if self._has_values else None
+        return self._computed[name]
+
+
+def merged(parts: Sequence[Distribution], *, with_values: bool = True) -> Distribution | None:
+    """Return what several distributions have together, None for none of them.
+
+    :param with_values: Whether extended statistics will be asked for.
+    """
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    together = Distribution()
+    for part in parts:
+        together.merge(part, with_values=with_values)
+    return together
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,33 +327,37 @@ class Metrics:
                 count=count, total=total, minimum=minimum, maximum=maximum
             )
 
-    def windows(
-        self, metric: Metric, start: float, period: int, number: int, *, unit: str | None = None
-    ) -> list[Distribution | None]:
-        """Return what was measured in each of the windows that follow each other from a time on.
+    def statistics(
+        self,
+        metric: Metric,
+        names: Sequence[str],
+        start: float,
+        period: int,
+        number: int,
+        *,
+        unit: str | None = None,
+    ) -> list[dict[str, float | None] | None]:
+        """Return statistics of each of the windows of time that follow each other from a time on.
 
+        :param names: Which: see :meth:`Distribution.statistic`.
         :param start: Beginning of the first window, in seconds since the epoch.
         :param period: Length of each, in seconds.
         :param number: How many.
-        :param unit: Only what was measured in this unit. Default: in any.
+        :param unit: Only of what was measured in this unit. Default: in any.
         :returns: None for a window without data.
         """
-        found: list[Distribution | None] = [None] * number
+        parts: list[list[Distribution]] = [[] for _ in range(number)]
+        with_values = not set(names) <= set(STATISTICS)
         with self._lock:
-            streams = self._streams.get(metric, {})
-            for measured_in, stream in streams.items():
+            for measured_in, stream in self._streams.get(metric, {}).items():
                 if unit not in (None, measured_in):
                     continue
                 first = bisect_left(stream.times, start)
                 last = bisect_left(stream.times, start + period * number)
-                for time, distribution in zip(
-                    stream.times[first:last], stream.distributions[first:last], strict=True
-                ):
-                    index = int((time - start) // period)
-                    if found[index] is None:
-                        found[index] = Distribution()
-                    found[index].merge(distribution)  # type: ignore[union-attr]
-        return found
+                for place in range(first, last):
+                    parts[int((stream.times[place] - start) // period)].append(stream.distributions[place])
+            whole = [merged(part, with_values=with_values) for part in parts]
+            return [None if one is None else {name: one.statistic(name) for name in names} for one in whole]
 
     def unit(self, metric: Metric) -> str:
         """Return a unit in which a metric was measured; ``None`` is a unit, too."""

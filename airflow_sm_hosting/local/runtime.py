@@ -10,7 +10,6 @@ from urllib.parse import quote
 import urllib3
 from werkzeug.wrappers import Request, Response
 
-from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.endpoint import Endpoint
 from airflow_sm_hosting.local.endpoints import SERVING
 from airflow_sm_hosting.local.fleet import ServingContainer, VariantFleet
@@ -54,17 +53,16 @@ class Runtime:
                 raise _refusal(
                     f"An inference component must be named to invoke variant {variant.name} of endpoint {endpoint_name}."
                 )
-            model_began = time.perf_counter()
-            try:
-                answer = self._through(variant, request, body, endpoint, hosting)
-            except AwsError as error:
-                if error.code == "ModelError":
-                    status = int(error.details["OriginalStatusCode"])
-                    _publish(hosting, endpoint, variant, began, model_began, status)
-                    # It may have failed because a container has ended.
-                    hosting.endpoints.look_after(fleet)
-                raise
-            _publish(hosting, endpoint, variant, began, model_began, 200)
+            with hosting.endpoint_metrics.invocation(endpoint.name, variant, began) as invocation:
+                try:
+                    answer = self._through(variant, request, body, endpoint, hosting)
+                    invocation.status = 200
+                except AwsError as error:
+                    if error.code == "ModelError":
+                        invocation.status = int(error.details["OriginalStatusCode"])
+                        # It may have failed because a container has ended.
+                        hosting.endpoints.look_after(fleet)
+                    raise
         headers = {
             name: value for name, value in answer.headers.items() if name.lower().startswith(_PASSED_BACK)
         }
@@ -159,28 +157,4 @@ def _model_error(
         f"{console}#logEventViewer:group={quote(group)} in account {ACCOUNT_ID} for more information.",
         status=424,
         details={"OriginalStatusCode": status, "OriginalMessage": quoted, "LogStreamArn": arn},
-    )
-
-
-def _publish(
-    hosting: Hosting, endpoint: Endpoint, variant: VariantFleet, began: float, model_began: float, status: int
-) -> None:
-    """Publish the metrics of one invocation.
-
-    https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html: latencies are in microseconds, errors are
-    0 or 1 per request.
-    """
-    end = time.perf_counter()
-    moto_backends.put_metrics(
-        hosting.region,
-        "AWS/SageMaker",
-        {"EndpointName": endpoint.name, "VariantName": variant.name},
-        [
-            ("Invocations", 1.0, "None"),
-            ("InvocationsPerInstance", 1.0 / max(variant.instance_count or 1, 1), "None"),
-            ("ModelLatency", (end - model_began) * 1e6, "Microseconds"),
-            ("OverheadLatency", (model_began - began) * 1e6, "Microseconds"),
-            ("Invocation4XXErrors", float(400 <= status < 500), "None"),
-            ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),
-        ],
     )

@@ -98,17 +98,18 @@ def at(seconds):
     return START + timedelta(seconds=seconds)
 
 
-def sums(found):
-    return [None if one is None else one.statistic("Sum") for one in found]
+def sums(store, metric, start, period, number, **more):
+    found = store.statistics(metric, ["Sum"], start, period, number, **more)
+    return [one and one["Sum"] for one in found]
 
 
 def test_windows_lie_from_their_start_on_and_are_none_where_nothing_was_measured(store):
     for seconds in (0, 59, 60, 200):
         store.put(LATENCY, 1.0, at=at(seconds))
     start = START.timestamp()
-    assert sums(store.windows(LATENCY, start, 60, 5)) == [2, 1, None, 1, None]
-    assert sums(store.windows(LATENCY, start + 60, 120, 2)) == [1, 1]
-    assert sums(store.windows(metric_of("AWS/SageMaker", "ModelLatency"), start, 60, 1)) == [None]
+    assert sums(store, LATENCY, start, 60, 5) == [2, 1, None, 1, None]
+    assert sums(store, LATENCY, start + 60, 120, 2) == [1, 1]
+    assert sums(store, metric_of("AWS/SageMaker", "ModelLatency"), start, 60, 1) == [None]
 
 
 def test_standard_resolution_is_a_minute_and_high_resolution_a_second(store):
@@ -117,32 +118,44 @@ def test_standard_resolution_is_a_minute_and_high_resolution_a_second(store):
     store.put(fine, 1.0, at=at(15), resolution=1)
     start = START.timestamp()
     # "does not have sub-minute resolution … does not receive data": API_PutMetricAlarm.html, Period
-    assert sums(store.windows(LATENCY, start + 10, 10, 2)) == [None, None]
-    assert sums(store.windows(fine, start + 10, 10, 2)) == [1, None]
+    assert sums(store, LATENCY, start + 10, 10, 2) == [None, None]
+    assert sums(store, fine, start + 10, 10, 2) == [1, None]
 
 
 def test_units_are_apart_until_all_are_asked_for(store):
     store.put(LATENCY, 1.0, at=START, unit="Seconds")
     store.put(LATENCY, 2.0, at=START, unit="Microseconds")
     start = START.timestamp()
-    assert sums(store.windows(LATENCY, start, 60, 1, unit="Seconds")) == [1]
-    assert sums(store.windows(LATENCY, start, 60, 1, unit="Bytes")) == [None]
-    assert sums(store.windows(LATENCY, start, 60, 1)) == [3]
+    assert sums(store, LATENCY, start, 60, 1, unit="Seconds") == [1]
+    assert sums(store, LATENCY, start, 60, 1, unit="Bytes") == [None]
+    assert sums(store, LATENCY, start, 60, 1) == [3]
+
+
+def test_percentiles_are_of_all_that_lies_in_a_window(store):
+    for minute, value in enumerate((1.0, 2.0, 3.0, 100.0)):
+        store.put(LATENCY, value, at=at(60 * minute))
+    (found,) = store.statistics(LATENCY, ["p75", "p99", "Average"], START.timestamp(), 300, 1)
+    assert found == {"p75": 3.0, "p99": 100.0, "Average": 26.5}
 
 
 def test_data_may_come_late_and_in_any_order(store):
     for seconds in (120, 0, 60, 3600, 60):
         store.put(LATENCY, 1.0, at=at(seconds))
-    assert sums(store.windows(LATENCY, START.timestamp(), 60, 3)) == [1, 2, 1]
+    assert sums(store, LATENCY, START.timestamp(), 60, 3) == [1, 2, 1]
 
 
-def test_old_data_are_forgotten_and_old_seconds_become_minutes(store):
+def test_old_data_are_forgotten_and_old_seconds_become_minutes(store, monkeypatch):
+    monkeypatch.setattr(metrics, "_AGGREGATED_ABOVE", 300)
     fine = metric_of("N", "fine")
-    for second in range(0, 24_000):
+    for second in range(300):
         store.put(fine, 1.0, at=at(second), resolution=1)
     (stream,) = store._streams[fine].values()
-    assert len(stream.times) < 20_001
-    assert sums(store.windows(fine, START.timestamp(), 24_000, 1)) == [24_000]
+    assert len(stream.times) == 300
+    # Three hours later the seconds are minutes, and the newest stay seconds.
+    for second in range(3 * 3600 + 300, 3 * 3600 + 310):
+        store.put(fine, 1.0, at=at(second), resolution=1)
+    assert len(stream.times) == 5 + 10
+    assert sums(store, fine, START.timestamp(), 60, 5) == [60] * 5
     store.put(fine, 1.0, at=at(16 * 86_400))
     assert len(stream.times) == 1
 
