@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
@@ -52,7 +53,8 @@ class Endpoint:
         """Change the status."""
         LOG.info("endpoint %s: %s -> %s", self.name, self.status, status)
         self.status = status
-        self.modified = self._clock.now()
+        # Never the same twice, though a virtual clock stands still: who watches an endpoint sees by it that something changed.
+        self.modified = max(self._clock.now(), self.modified + timedelta(milliseconds=1))
 
     def fail(self, reason: str) -> None:
         """Note why something went wrong."""

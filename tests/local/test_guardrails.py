@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from airflow_sm_hosting.local.rollout import instances, plan, rollback_steps
-from tests.local.conftest import ROLE, Deployer
+from tests.local.conftest import ROLE, Deployer, wait_until
 from tests.local.region import Region
 
 
@@ -444,6 +446,7 @@ def test_a_rolling_rollback_without_capacity_leaves_a_mix_that_another_update_me
     # An update that fails as well leaves it as it is …
     region.update(config="new")
     assert (region.status, region.share) == ("UpdateRollbackFailed", 0.5)
+    assert region.counts == (3, 0)
     # … and one that does not, mends it.
     region.hosting.endpoints.capacity.restore()
     region.update(config="new")
@@ -683,6 +686,60 @@ def test_both_fleets_answer_by_their_shares_and_nothing_fails(virtual: Deployer,
     virtual.aws.advance(60)
     assert virtual.describe(endpoint)["EndpointStatus"] == "InService"
     assert {virtual.invoke(endpoint)["version"] for _ in range(20)} == {"new"}
+
+
+def test_no_invocation_fails_while_fleets_change(virtual: Deployer, image: str) -> None:
+    """Four callers without a pause, through a canary, a rolling deployment, a rollback and a scaling."""
+    endpoint = virtual.endpoint(versioned(virtual, image, "1"), wait=False)
+    virtual.aws.advance(0)
+    ended = threading.Event()
+    answers: Counter[str] = Counter()
+
+    def call() -> None:
+        while not ended.is_set():
+            answers[virtual.invoke(endpoint)["version"]] += 1
+
+    def until_seen(version: str) -> None:
+        before = answers[version]
+        wait_until(lambda: answers[version] > before + 5)
+
+    with ThreadPoolExecutor(4) as threads:
+        callers = [threads.submit(call) for _ in range(4)]
+        try:
+            canary = blue_green("CANARY", 60, termination=60, CanarySize=percent(50))
+            update(virtual, endpoint, versioned(virtual, image, "2"), canary)
+            until_seen("2")
+            for version in ("1", "2"):
+                until_seen(version)
+            virtual.aws.advance(120)
+            until_seen("2")
+            update(
+                virtual,
+                endpoint,
+                versioned(virtual, image, "3"),
+                rolling(percent(50), 60, MaximumExecutionTimeoutInSeconds=600),
+            )
+            until_seen("3")
+            virtual.aws.advance(120)
+            virtual.sagemaker.update_endpoint_weights_and_capacities(
+                EndpointName=endpoint,
+                DesiredWeightsAndCapacities=[{"VariantName": "main", "DesiredInstanceCount": 6}],
+            )
+            virtual.aws.advance(0)
+            put_alarm(virtual, "on-for-good", "ALARM")
+            update(virtual, endpoint, versioned(virtual, image, "4"), watched({}, "on-for-good"))
+            until_seen("3")
+            # The containers of the retired fleets are ended now, or about to be.
+            until_seen("3")
+        finally:
+            ended.set()
+        for caller in callers:
+            caller.result()
+    found = virtual.describe(endpoint)
+    assert (found["EndpointStatus"], found["ProductionVariants"][0]["CurrentInstanceCount"]) == (
+        "InService",
+        6,
+    )
 
 
 def test_an_alarm_of_cloudwatch_takes_a_canary_back(virtual: Deployer, image: str) -> None:
