@@ -758,3 +758,43 @@ def test_an_alarm_of_cloudwatch_takes_a_canary_back(virtual: Deployer, image: st
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", old)
     assert "too-slow" in found["FailureReason"]
     assert {virtual.invoke(endpoint)["version"] for _ in range(20)} == {"old"}
+
+
+@pytest.mark.parametrize(("seconds", "config"), [("0.5", "old"), ("0", "new")])
+def test_a_canary_is_judged_by_the_latency_of_its_own_traffic(
+    virtual: Deployer, image: str, seconds: str, config: str
+) -> None:
+    """The alarm on the new fleet alone of deployment-guardrails-configuration.html."""
+    configs = {"old": versioned(virtual, image, "old")}
+    model = virtual.model(Image=image, Environment={"VERSION": "new", "SECONDS": seconds})
+    configs["new"] = virtual.config(virtual.variant(model, InitialInstanceCount=4))
+    endpoint = virtual.endpoint(configs["old"], wait=False)
+    virtual.aws.advance(0)
+    alarm = virtual.name("new-fleet-latency")
+    dimensions = {"EndpointName": endpoint, "VariantName": "main", "EndpointConfigName": configs["new"]}
+    virtual.aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=alarm,
+        Namespace="AWS/SageMaker",
+        MetricName="ModelLatency",
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        Statistic="Average",
+        Period=300,
+        EvaluationPeriods=2,
+        Threshold=400_000,  # microseconds
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    canary = watched(blue_green("CANARY", 1200, termination=1200, CanarySize=percent(50)), alarm)
+    update(virtual, endpoint, configs["new"], canary)
+    statuses = set()
+    for _ in range(8):
+        # Half of it goes to the canary, and after 1200 seconds all of it: two periods will breach.
+        for _ in range(5):
+            virtual.invoke(endpoint)
+        virtual.aws.advance(300)
+        statuses.add(virtual.describe(endpoint)["EndpointStatus"])
+    found = virtual.describe(endpoint)
+    assert statuses == {"Updating", "InService"}
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", configs[config])
+    assert (alarm in found.get("FailureReason", "")) == (config == "old")
+    assert {virtual.invoke(endpoint)["version"] for _ in range(5)} == {config}
