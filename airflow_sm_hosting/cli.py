@@ -67,6 +67,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="how long an endpoint is at least Creating, Updating or Deleting (%(default)s)",
     )
+    up.add_argument(
+        "--clock",
+        choices=("real", "virtual"),
+        default="real",
+        help="what tells the time: the computer's clock, or one that stands still until it is advanced (%(default)s)",
+    )
+    up.add_argument(
+        "--consistency-seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="how long what was just created cannot be found, as reads of AWS are eventually consistent (%(default)s)",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="stop it, with all containers of its endpoints")
@@ -121,6 +134,8 @@ def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
         access_key=access_key,
         region_name=options.region,
         transition_seconds=options.transition_seconds,
+        clock=options.clock,
+        consistency_seconds=options.consistency_seconds,
         log_file=log,
         detached=True,
     )
@@ -154,6 +169,8 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
             access_key=access_key,
             region=options.region,
             transition_seconds=options.transition_seconds,
+            clock=options.clock,
+            consistency_seconds=options.consistency_seconds,
             on_ready=on_ready,
         )
     except (OSError, RuntimeError) as error:

@@ -1,6 +1,6 @@
-"""CloudWatch alarms: checked when they are put, and evaluated on the metrics of real invocations.
+"""CloudWatch alarms: checked when they are put, evaluated on the clock, and what they do when their state changes.
 
-The rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html and
+The rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html.
 """
 
@@ -10,223 +10,871 @@ import json
 import logging
 import operator
 import threading
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any
 
-from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
-from moto.cloudwatch.models import CloudWatchBackend, MetricAggregatedDatum, MetricDatum, MetricDatumBase
-
-from airflow_sm_hosting.local import moto_backends
-
-if TYPE_CHECKING:
-    from moto.cloudwatch.models import Alarm
+from airflow_sm_hosting.local import composite_alarms, metric_math, moto_backends
+from airflow_sm_hosting.local.clock import Clock, Timer
+from airflow_sm_hosting.local.metrics import (
+    STATISTICS,
+    Metrics,
+    is_extended_statistic,
+    is_statistic,
+    metric_of,
+    percentile_of,
+)
+from airflow_sm_hosting.local.protocol import AwsError
 
 LOG = logging.getLogger(__name__)
 
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "GreaterThanOrEqualToThreshold": operator.ge,
-    "GreaterThanThreshold": operator.gt,
-    "LessThanThreshold": operator.lt,
-    "LessThanOrEqualToThreshold": operator.le,
+_COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
+    "GreaterThanThreshold": (operator.gt, "greater than"),
+    "LessThanThreshold": (operator.lt, "less than"),
+    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
 }
 # High-resolution periods; above them multiples of a minute.
 _SHORT_PERIODS = (10, 20, 30)
-# "The number of evaluation periods multiplied by the length of each … cannot exceed 86,400 seconds" for periods below
-# an hour, seven days otherwise.
+# "Period multiplied by EvaluationPeriods can't be more than 604,800 seconds", for periods below an hour 86,400.
 _DAY, _WEEK = 86_400, 604_800
 _TREATMENTS = ("breaching", "notBreaching", "ignore", "missing")
+_STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
+# More data points than the evaluation periods are looked at, "the exact number depends on the length of the period": with
+# 3 of them it is 5 in AWS's examples; that it is always two more is assumed.
+_MORE_POINTS = 2
+# "CloudWatch preserves alarm history for two weeks" (30 days now); the number is ours, so that no state grows for ever.
+_HISTORY_ITEMS = 1_000
+# Which actions are done again every minute for as long as the state lasts (same page, "Alarm actions").
+_SCALING_ACTION = "arn:aws:autoscaling:"
+_TOPIC = "arn:aws:sns:"
 
 
-def check_alarms_of_moto() -> None:
-    """Make moto refuse what CloudWatch refuses, and start alarms in INSUFFICIENT_DATA, in this process."""
-    put = CloudWatchBackend.put_metric_alarm
+@dataclass(frozen=True)
+class Point:
+    """A data point of an alarm.
 
-    @wraps(put)
-    def checked_put(self: CloudWatchBackend, **alarm: Any) -> Alarm:
-        # A composite alarm comes here too; its rule is not evaluated.
-        if not alarm.get("rule"):
-            check_alarm(alarm)
-        before = self.alarms.get(alarm["name"])
-        made = put(self, **alarm)
-        if before is None:
-            made.state_value = "INSUFFICIENT_DATA"
-        else:
-            # "An update overwrites the previous configuration and keeps the state": API_PutMetricAlarm.html
-            made.state_value = before.state_value
-            made.state_reason, made.state_reason_data = before.state_reason, before.state_reason_data
-            made.state_updated_timestamp = before.state_updated_timestamp
-            made.history = before.history
-        return made
-
-    if not hasattr(put, "__wrapped__"):
-        CloudWatchBackend.put_metric_alarm = checked_put  # type: ignore[method-assign,assignment]
-
-
-def check_alarm(alarm: dict[str, Any]) -> None:
-    """Refuse what CloudWatch refuses of a PutMetricAlarm request.
-
-    :param alarm: The arguments of moto's ``put_metric_alarm``.
-    """
-    statistics = [alarm.get("statistic"), alarm.get("extended_statistic")]
-    if not alarm.get("metric_data_queries"):
-        if all(statistics):
-            raise InvalidParameterCombination(
-                "Parameters Statistic and ExtendedStatistic cannot be used together."
-            )
-        if not any(statistics):
-            raise ValidationError(
-                "At least one of the parameters Statistic, ExtendedStatistic must be specified."
-            )
-        if not alarm.get("metric_name") or not alarm.get("namespace"):
-            raise ValidationError("MetricName and Namespace must be specified for an alarm on a metric.")
-        _check_period(alarm)
-    periods = int(alarm["evaluation_periods"])
-    if periods < 1:
-        raise ValidationError("EvaluationPeriods must be greater than or equal to 1.")
-    if (datapoints := alarm.get("datapoints_to_alarm")) and int(datapoints) > periods:
-        raise ValidationError(
-            f"DatapointsToAlarm ({datapoints}) must be less than or equal to EvaluationPeriods ({periods})."
-        )
-    if (treatment := alarm.get("treat_missing_data")) and treatment not in _TREATMENTS:
-        raise InvalidParameterValue(
-            f"The value {treatment} is not supported for TreatMissingData parameter. Supported values are "
-            f"[{', '.join(_TREATMENTS)}]."
-        )
-
-
-def _check_period(alarm: dict[str, Any]) -> None:
-    period = int(alarm.get("period") or 0)
-    if period not in _SHORT_PERIODS and (period < 60 or period % 60):
-        raise ValidationError("Metric alarm Period must be 10, 20, 30 or a multiple of 60.")
-    span = period * int(alarm["evaluation_periods"])
-    if span > (_WEEK if period >= 3600 else _DAY):
-        raise ValidationError(
-            "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400)."
-        )
-
-
-class AlarmClock:
-    """Evaluates all alarms every few seconds, in the background.
-
-    :param interval: Seconds between evaluations.
+    :param time: When its period begins, in seconds since the epoch.
+    :param value: The statistic, or the result of the expression.
+    :param samples: How many values it is made from; None for an expression.
     """
 
-    def __init__(self, interval: float = 1.0) -> None:
-        self._interval = interval
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stopped.set()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._interval):
-            for region in moto_backends.cloudwatch_regions():
-                for alarm in moto_backends.alarms(region):
-                    try:
-                        evaluate(alarm, region, datetime.now(UTC))
-                    except Exception:
-                        LOG.exception("the alarm %s cannot be evaluated", alarm.name)
+    time: int
+    value: float
+    samples: float | None = None
 
 
-def evaluate(alarm: Alarm, region: str, at: datetime) -> None:
-    """Evaluate one alarm on moto's metric data, and change its state if it has another.
+@dataclass(frozen=True)
+class Breach:
+    """What the action of an alarm is told.
 
-    Alarms on metric math are left in the state that they have.
+    :param alarm_name: The alarm.
+    :param state: Its state.
+    :param threshold: Its threshold.
+    :param values: The data points that were evaluated, the newest last.
     """
-    if alarm.metric_data_queries or alarm.rule or alarm.comparison_operator not in _COMPARISONS:
-        return
-    period, periods = int(alarm.period), int(alarm.evaluation_periods)
-    # Periods lie on the clock; the running one counts as soon as it has data, as CloudWatch shows it.
-    end = datetime.fromtimestamp((at.timestamp() // period + 1) * period, UTC)
-    points = _points(alarm, region, end, period, periods)
-    state = alarm_state(
-        points,
-        breaches=lambda value: _COMPARISONS[alarm.comparison_operator](value, float(alarm.threshold)),
-        to_alarm=int(alarm.datapoints_to_alarm or periods),
-        missing=alarm.treat_missing_data or "missing",
-        before=alarm.state_value,
-    )
-    if state != alarm.state_value:
-        shown = [point for point in points if point is not None]
-        reason = f"Threshold Crossed: {len(shown)} of the last {periods} datapoints {shown} (threshold {alarm.threshold})."
-        LOG.info("alarm %s: %s -> %s", alarm.name, alarm.state_value, state)
-        alarm.update_state(
-            reason, json.dumps({"recentDatapoints": shown, "threshold": float(alarm.threshold)}), state
-        )
+
+    alarm_name: str
+    state: str
+    threshold: float
+    values: tuple[float, ...]
+
+
+@dataclass
+class Alarm:
+    """One alarm.
+
+    :param request: As it was put last, without its tags.
+    :param arn: Its ARN.
+    :param configured: When it was put last.
+    :param state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
+    """
+
+    request: dict[str, Any]
+    arn: str
+    configured: datetime
+    updated: datetime
+    transitioned: datetime
+    state: str = "INSUFFICIENT_DATA"
+    reason: str = "Unchecked: Initial alarm creation"
+    reason_data: dict[str, Any] | None = None
+    evaluation_state: str | None = None
+    values: tuple[float, ...] = ()
+    suppressed_by: str | None = None
+    history: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_HISTORY_ITEMS))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.request["AlarmName"])
+
+    @property
+    def rule(self) -> composite_alarms.Rule | None:
+        """The rule of a composite alarm."""
+        text = self.request.get("AlarmRule")
+        return _parsed(text) if text else None
+
+    @property
+    def kind(self) -> str:
+        """``MetricAlarm`` or ``CompositeAlarm``."""
+        return "CompositeAlarm" if "AlarmRule" in self.request else "MetricAlarm"
+
+    @property
+    def period(self) -> int:
+        """Its period in seconds; of an expression: that of its metrics; 60 where there is none."""
+        periods = [
+            query.get("Period") or query.get("MetricStat", {}).get("Period")
+            for query in self.request.get("Metrics", ())
+        ]
+        return int(self.request.get("Period") or max(filter(None, periods), default=60))
+
+    def actions(self, state: str) -> list[str]:
+        """Return the ARNs of what is to be done in a state."""
+        member = {"ALARM": "AlarmActions", "OK": "OKActions"}.get(state, "InsufficientDataActions")
+        return list(self.request.get(member, ()))
+
+    @property
+    def actions_enabled(self) -> bool:
+        """Whether actions are done at all."""
+        return bool(self.request.get("ActionsEnabled", True))
+
+    def description(self) -> dict[str, Any]:
+        """Return what DescribeAlarms tells of it."""
+        told = {
+            **self.request,
+            "AlarmArn": self.arn,
+            "ActionsEnabled": self.actions_enabled,
+            **{name: self.request.get(name, []) for name in ("AlarmActions", "OKActions")},
+            "InsufficientDataActions": self.request.get("InsufficientDataActions", []),
+            "AlarmConfigurationUpdatedTimestamp": self.configured,
+            "StateValue": self.state,
+            "StateReason": self.reason,
+            "StateUpdatedTimestamp": self.updated,
+            "StateTransitionedTimestamp": self.transitioned,
+        }
+        if self.reason_data is not None:
+            told["StateReasonData"] = json.dumps(self.reason_data)
+        if self.evaluation_state:
+            told["EvaluationState"] = self.evaluation_state
+        if self.suppressed_by:
+            told["ActionsSuppressedBy"] = self.suppressed_by
+        if self.kind == "MetricAlarm" and "MetricName" in self.request:
+            told.setdefault("Dimensions", [])
+        return told
+
+
+@cache
+def _parsed(rule: str) -> composite_alarms.Rule:
+    return composite_alarms.parse(rule)
+
+
+# Deciding
 
 
 def alarm_state(
-    points: Sequence[float | None],
-    *,
-    breaches: Callable[[float], bool],
-    to_alarm: int,
-    missing: str,
-    before: str,
+    points: Sequence[bool | None], *, periods: int, to_alarm: int, missing: str, before: str
 ) -> str:
-    """Return the state that the datapoints say.
+    """Return the state that data points say.
 
-    :param points: The evaluation periods, newest first; None where there are no data.
-    :param breaches: Whether a value breaches the threshold.
-    :param to_alarm: How many of them must breach (M of N).
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+
+    :param points: Whether each of the evaluation range breaches, the newest last; None where there are no data.
+    :param periods: ``EvaluationPeriods``: how many of them are evaluated.
+    :param to_alarm: ``DatapointsToAlarm``: how many of those must breach.
     :param missing: ``TreatMissingData``.
     :param before: The state before.
     """
-    breaching = sum(point is not None and breaches(point) for point in points)
-    absent = sum(point is None for point in points)
-    if breaching >= to_alarm:
+    real = [point for point in points if point is not None]
+    if len(real) >= periods:
+        # Missing ones are passed over as long as there are enough real ones farther back.
+        return "ALARM" if sum(real[-periods:]) >= to_alarm else "OK"
+    breaching, absent = sum(real), periods - len(real)
+    if breaching >= to_alarm or (missing == "breaching" and breaching + absent >= to_alarm):
         return "ALARM"
-    if absent == len(points) and missing in ("missing", "ignore"):
-        return "INSUFFICIENT_DATA" if missing == "missing" else before
-    if missing == "breaching" and breaching + absent >= to_alarm:
-        return "ALARM"
-    if missing == "ignore" and absent and before != "INSUFFICIENT_DATA":
+    if missing in ("breaching", "notBreaching") or not all(real):
+        return "OK"
+    if missing == "ignore":
         return before
-    if missing == "missing" and before == "ALARM" and breaching and breaching + absent >= to_alarm:
-        # Not enough of them are there to say that it is over.
-        return before
-    return "OK"
+    # Only breaching ones, and too few. Where the oldest is old enough, it is no premature alarm any more.
+    oldest = next((index for index, point in enumerate(points) if point), len(points))
+    return "ALARM" if len(points) - oldest >= to_alarm else "INSUFFICIENT_DATA"
 
 
-def _points(alarm: Alarm, region: str, end: datetime, period: int, periods: int) -> list[float | None]:
-    dimensions = {str(dimension.name): str(dimension.value) for dimension in alarm.dimensions}
-    # One period more: while the running one is empty, the one before it is the newest.
-    start = end - timedelta(seconds=period * (periods + 1))
-    buckets: list[list[MetricDatumBase]] = [[] for _ in range(periods + 1)]
-    for at, datum in moto_backends.metric_values(
-        region, alarm.namespace, alarm.metric_name, dimensions, start
-    ):
-        index = int((end - at).total_seconds() // period)
-        if 0 <= index <= periods and (not alarm.unit or datum.unit in (None, "None", alarm.unit)):
-            buckets[index].append(datum)
-    newest = 0 if buckets[0] else 1
-    chosen = alarm.statistic or alarm.extended_statistic or ""
-    return [statistic(chosen, data) if data else None for data in buckets[newest : newest + periods]]
+def is_low_sample(statistic: str, samples: float) -> bool:
+    """Tell whether there are too few samples for a percentile to say something.
+
+    "Between 0.5 and 1.00, fewer than 10/(1-percentile) data points; between 0 and 0.5, fewer than 10/percentile":
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html
+    """
+    percentile = percentile_of(statistic)
+    if percentile is None:
+        return False
+    rare = 100 - percentile if percentile > 50 else percentile
+    return rare <= 0 or samples < 1000 / rare
 
 
-def statistic(name: str, data: Sequence[MetricDatumBase]) -> float:
-    """Return a statistic (``Average``, ``Sum``, …, or a percentile: ``p99``) of metric data."""
-    single = [float(datum.value) for datum in data if isinstance(datum, MetricDatum)]
-    sets = [datum for datum in data if isinstance(datum, MetricAggregatedDatum)]
-    count = len(single) + sum(datum.sample_count for datum in sets)
-    total = sum(single) + sum(datum.sum for datum in sets)
-    match name:
-        case "Sum":
-            return float(total)
-        case "SampleCount":
-            return float(count)
-        case "Minimum":
-            return float(min([*single, *(datum.min for datum in sets)]))
-        case "Maximum":
-            return float(max([*single, *(datum.max for datum in sets)]))
-        case _ if name.startswith("p"):
-            ordered = sorted([*single, *(datum.max for datum in sets)])
-            return float(ordered[min(int(len(ordered) * float(name[1:]) / 100), len(ordered) - 1)])
-    return float(total / count)
+def check_metric_alarm(request: Mapping[str, Any]) -> None:
+    """Refuse what CloudWatch refuses of a PutMetricAlarm request.
+
+    :raises AwsError: The refusal.
+    """
+    if "EvaluationCriteria" in request:
+        return
+    queries = request.get("Metrics")
+    if queries:
+        _check_queries(request, queries)
+    else:
+        _check_single_metric(request)
+    for member in ("EvaluationPeriods", "ComparisonOperator"):
+        if request.get(member) is None:
+            raise AwsError("ValidationError", f"{member} must be specified.")
+    periods = int(request["EvaluationPeriods"])
+    if (datapoints := request.get("DatapointsToAlarm")) and int(datapoints) > periods:
+        raise AwsError(
+            "ValidationError",
+            f"DatapointsToAlarm ({datapoints}) must be less than or equal to EvaluationPeriods ({periods}).",
+        )
+    if request.get("Threshold") is None and not request.get("ThresholdMetricId"):
+        raise AwsError("ValidationError", "Threshold must be specified.")
+    treatment = request.get("TreatMissingData")
+    if treatment and treatment not in _TREATMENTS:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"The value {treatment} is not supported for TreatMissingData parameter. Supported values are "
+            f"[{', '.join(_TREATMENTS)}].",
+        )
+    low = request.get("EvaluateLowSampleCountPercentile")
+    if low and low not in ("evaluate", "ignore"):
+        raise AwsError(
+            "ValidationError",
+            f"Option {low} is not supported. Supported options for parameter EvaluateLowSampleCountPercentile are "
+            "evaluate and ignore.",
+        )
+
+
+def _check_single_metric(request: Mapping[str, Any]) -> None:
+    statistic, extended = request.get("Statistic"), request.get("ExtendedStatistic")
+    if statistic and extended:
+        raise AwsError(
+            "InvalidParameterCombination",
+            "Parameters Statistic and ExtendedStatistic cannot be used together.",
+        )
+    if not statistic and not extended:
+        raise AwsError(
+            "ValidationError",
+            "At least one of the parameters Statistic, ExtendedStatistic must be specified.",
+        )
+    if extended and not is_extended_statistic(extended):
+        raise AwsError(
+            "InvalidParameterValue",
+            f"The value {extended} for parameter ExtendedStatistic is not supported.",
+        )
+    if not request.get("MetricName") or not request.get("Namespace"):
+        raise AwsError(
+            "ValidationError", "MetricName and Namespace must be specified for an alarm on a metric."
+        )
+    _check_period(int(request.get("Period") or 0), request)
+
+
+def _check_queries(request: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> None:
+    single = ("Namespace", "MetricName", "Dimensions", "Period", "Unit", "Statistic", "ExtendedStatistic")
+    if both := [member for member in single if request.get(member)]:
+        raise AwsError(
+            "InvalidParameterCombination",
+            f"The parameters Metrics and {both[0]} cannot be used together.",
+        )
+    ids = [query["Id"] for query in queries]
+    if len(set(ids)) < len(ids):
+        raise AwsError("ValidationError", "The values for parameter id in Metrics must be unique.")
+    if sum(query.get("ReturnData", True) for query in queries) != 1 and not request.get("ThresholdMetricId"):
+        raise AwsError("ValidationError", "Exactly one element of the metrics list should return data.")
+    periods = set()
+    for query in queries:
+        if ("MetricStat" in query) == ("Expression" in query):
+            raise AwsError(
+                "ValidationError", "Each element of Metrics must have either MetricStat or Expression."
+            )
+        if stat := query.get("MetricStat"):
+            periods.add(int(stat["Period"]))
+            if not is_statistic(stat["Stat"]):
+                raise AwsError("ValidationError", f"The value {stat['Stat']} for Stat is not supported.")
+    if len(periods) > 1:
+        # "Each metric must be using the same period": using-metric-math.html#metric-math-alarms
+        raise AwsError("ValidationError", "All metrics of an alarm on an expression must have one period.")
+    for period in periods:
+        _check_period(period, request)
+
+
+def _check_period(period: int, request: Mapping[str, Any]) -> None:
+    if period not in _SHORT_PERIODS and (period < 60 or period % 60):
+        raise AwsError("ValidationError", "Metric alarm Period must be 10, 20, 30 or a multiple of 60.")
+    span = period * int(request.get("EvaluationPeriods") or 1)
+    if span > (_WEEK if period >= 3600 else _DAY):
+        raise AwsError(
+            "ValidationError",
+            "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).",
+        )
+
+
+# Doing
+
+
+class Alarms:
+    """The alarms of one Region.
+
+    :param region: The Region.
+    :param clock: What tells the time.
+    :param metrics: What alarms look at.
+    """
+
+    def __init__(self, region: str, clock: Clock, metrics: Metrics) -> None:
+        self._region = region
+        self._clock = clock
+        self._metrics = metrics
+        self._lock = threading.RLock()
+        self._alarms: dict[str, Alarm] = {}
+        self._timers: dict[str, Timer] = {}
+        # What follows from a change is done when the lock is free again: it may look at alarms, and change endpoints.
+        self._following: deque[Callable[[], object]] = deque()
+        self._listeners: list[Callable[[str, str], None]] = []
+        self._scale: Callable[[str, Breach], None] | None = None
+
+    # For others
+
+    def on_change(self, listener: Callable[[str, str], None]) -> None:
+        """Call a function with name and state of an alarm whenever that changes."""
+        self._listeners.append(listener)
+
+    def on_scaling_action(self, scale: Callable[[str, Breach], None]) -> None:
+        """Call a function with the ARN of a scaling policy whenever an alarm triggers it.
+
+        It returns, or raises the reason for the alarm's history.
+        """
+        self._scale = scale
+
+    def state(self, name: str) -> str | None:
+        """Return the state of the alarm of that name or ARN, None where there is none."""
+        with self._lock:
+            found = self._find(name)
+            return found.state if found else None
+
+    def values(self, name: str) -> tuple[float, ...]:
+        """Return the data points that were evaluated last, the newest last."""
+        with self._lock:
+            found = self._find(name)
+            return found.values if found else ()
+
+    def all(self) -> list[Alarm]:
+        """Return all alarms, by name."""
+        with self._lock:
+            return sorted(self._alarms.values(), key=lambda alarm: alarm.name)
+
+    def has_short_periods(self) -> bool:
+        """Tell whether some alarm is to be evaluated more often than every minute."""
+        with self._lock:
+            return any(alarm.kind == "MetricAlarm" and alarm.period < 60 for alarm in self._alarms.values())
+
+    # Operations
+
+    def put_metric_alarm(self, request: Mapping[str, Any]) -> Alarm:
+        """PutMetricAlarm."""
+        check_metric_alarm(request)
+        return self._put(request)
+
+    def put_composite_alarm(self, request: Mapping[str, Any]) -> Alarm:
+        """PutCompositeAlarm."""
+        try:
+            rule = _parsed(request["AlarmRule"])
+        except composite_alarms.RuleError as error:
+            raise AwsError("ValidationError", str(error)) from error
+        with self._lock:
+            for child in rule.children:
+                if self._find(child) is None:
+                    # "All alarms in the rule must exist" (assumed sentence): API_PutCompositeAlarm.html
+                    raise AwsError("ValidationError", f"AlarmRule refers to {child}, which does not exist.")
+                if self._depends_on(child, str(request["AlarmName"])):
+                    raise AwsError(
+                        "ValidationError",
+                        f"AlarmRule must not form a cycle of alarms, as it does with {child}.",
+                    )
+            alarm = self._put(request)
+            self._evaluate_composite(alarm)
+        self._follow()
+        return alarm
+
+    def delete(self, names: Iterable[str]) -> None:
+        """DeleteAlarms: all of them or, where one is still looked at by a composite alarm, none."""
+        with self._lock:
+            going = set(names)
+            for alarm in self._alarms.values():
+                used = [
+                    child.name
+                    for child in map(self._find, alarm.rule.children if alarm.rule else ())
+                    if child and child.name in going
+                ]
+                if used and alarm.name not in going:
+                    # API_DeleteAlarms.html: a composite alarm's children cannot be deleted (assumed sentence).
+                    raise AwsError(
+                        "ValidationError", f"The alarm {used[0]} is part of the composite alarm {alarm.name}."
+                    )
+            for name in going:
+                self._alarms.pop(name, None)
+
+    def set_state(self, name: str, state: str, reason: str, data: Mapping[str, Any] | None) -> None:
+        """SetAlarmState: until the next evaluation says otherwise."""
+        with self._lock:
+            alarm = self._alarms.get(name)
+            if alarm is None:
+                raise AwsError("ResourceNotFound", f"Alarm {name} does not exist.", status=404)
+            if state not in _STATES:
+                raise AwsError("ValidationError", f"There is no state {state}.")
+            self._move(alarm, state, reason, dict(data) if data is not None else None)
+        self._follow()
+
+    def enable_actions(self, names: Iterable[str], enabled: bool) -> None:
+        """EnableAlarmActions and DisableAlarmActions."""
+        with self._lock:
+            for name in names:
+                if alarm := self._alarms.get(name):
+                    alarm.request["ActionsEnabled"] = enabled
+
+    # Evaluation
+
+    def evaluate(self, at: datetime) -> None:
+        """Evaluate what is due at a time: short periods at every 10 seconds, all others at every full minute.
+
+        "For alarm periods of 1 minute or longer, an alarm is evaluated every minute", on the window that ends then;
+        "10, 20 or 30 seconds: every 10 seconds".
+        """
+        full_minute = int(at.timestamp()) % 60 == 0
+        with self._lock:
+            for alarm in list(self._alarms.values()):
+                if alarm.kind == "MetricAlarm" and (full_minute or alarm.period < 60):
+                    try:
+                        self._evaluate(alarm, at, full_minute)
+                    except Exception:
+                        LOG.exception("the alarm %s cannot be evaluated", alarm.name)
+        self._follow()
+
+    def _evaluate(self, alarm: Alarm, at: datetime, full_minute: bool) -> None:
+        request = alarm.request
+        if "EvaluationCriteria" in request:
+            alarm.evaluation_state = "EVALUATION_ERROR"
+            alarm.reason = "The local AWS does not evaluate PromQL alarms."
+            return
+        periods = int(request["EvaluationPeriods"])
+        end = int(at.timestamp())
+        if "WallClockWindow" in request.get("EvaluationWindow", {}):
+            end -= end % alarm.period
+        try:
+            points = self._points(alarm, end, periods + _MORE_POINTS)
+            threshold = self._threshold(alarm)
+        except metric_math.ExpressionError as error:
+            alarm.evaluation_state = "EVALUATION_ERROR"
+            self._move(alarm, "INSUFFICIENT_DATA", f"The alarm cannot be evaluated: {error}", None)
+            return
+        alarm.evaluation_state = None
+        if request.get("EvaluateLowSampleCountPercentile") == "ignore" and is_low_sample(
+            request.get("ExtendedStatistic", ""),
+            sum(point.samples or 0 for point in points[-periods:] if point),
+        ):
+            return
+        breaches, _ = _COMPARISONS[request["ComparisonOperator"]]
+        to_alarm = int(request.get("DatapointsToAlarm") or periods)
+        state = alarm_state(
+            [None if point is None else breaches(point.value, threshold) for point in points],
+            periods=periods,
+            to_alarm=to_alarm,
+            # "Alarms that evaluate metrics in the AWS/DynamoDB namespace always ignore missing data"
+            missing="ignore"
+            if request.get("Namespace") == "AWS/DynamoDB"
+            else request.get("TreatMissingData") or "missing",
+            before=alarm.state,
+        )
+        real = [point for point in points if point is not None][-periods:]
+        alarm.values = tuple(point.value for point in real)
+        alarm.updated = at
+        if state != alarm.state:
+            self._move(
+                alarm,
+                state,
+                _reason(alarm, state, real, periods, to_alarm, threshold),
+                _reason_data(alarm, real, at, threshold),
+            )
+        elif full_minute:
+            # "the alarm continues to invoke the action for every period that the alarm remains in the new state"
+            self._act(
+                alarm, [action for action in alarm.actions(state) if action.startswith(_SCALING_ACTION)]
+            )
+
+    def _points(self, alarm: Alarm, end: int, number: int) -> list[Point | None]:
+        period = alarm.period
+        start = end - period * number
+        request = alarm.request
+        if "Metrics" not in request:
+            metric = metric_of(request["Namespace"], request["MetricName"], request.get("Dimensions", ()))
+            statistic = request.get("Statistic") or request["ExtendedStatistic"]
+            found = self._metrics.statistics(
+                metric, (statistic, "SampleCount"), start, period, number, unit=request.get("Unit")
+            )
+            return [
+                None
+                if one is None or (value := one[statistic]) is None
+                else Point(start + index * period, value, one["SampleCount"])
+                for index, one in enumerate(found)
+            ]
+        data = math_data(self._metrics, request["Metrics"], start, period, number)
+        (watched,) = [
+            query["Id"]
+            for query in request["Metrics"]
+            if query.get("ReturnData", True) and query["Id"] != request.get("ThresholdMetricId")
+        ]
+        series = metric_math.evaluate_id(watched, data)
+        if isinstance(series, list):
+            if len(series) != 1:
+                raise metric_math.ExpressionError(
+                    f"The expression gives {len(series)} time series, where an alarm watches one."
+                )
+            (series,) = series
+        return [Point(time, series[time]) if time in series else None for time in data.times]
+
+    def _threshold(self, alarm: Alarm) -> float:
+        if alarm.request.get("ThresholdMetricId"):
+            raise metric_math.ExpressionError("The local AWS does no anomaly detection.")
+        return float(alarm.request["Threshold"])
+
+    def _evaluate_composite(self, alarm: Alarm) -> None:
+        rule = alarm.rule
+        if rule is None:
+            return
+        state = "ALARM" if rule.holds(self.state) else "OK"
+        if state == alarm.state:
+            return
+        triggers = [
+            {"arn": child.arn, "state": {"value": child.state, "timestamp": _zulu(child.transitioned)}}
+            for child in map(self._find, rule.children)
+            if child
+        ]
+        shown = ", ".join(f"{trigger['arn']}" for trigger in triggers) or alarm.arn
+        self._move(
+            alarm,
+            state,
+            f"{shown} transitioned, and AlarmRule evaluates to {'TRUE' if state == 'ALARM' else 'FALSE'}",
+            {"triggeringAlarms": triggers},
+        )
+
+    # Changes of state
+
+    def _move(self, alarm: Alarm, state: str, reason: str, data: dict[str, Any] | None) -> None:
+        before, now = alarm.state, self._clock.now()
+        if state == before:
+            alarm.reason, alarm.reason_data = reason, data
+            return
+        LOG.info("alarm %s: %s -> %s (%s)", alarm.name, before, state, reason)
+        old = {"stateValue": before, "stateReason": alarm.reason}
+        alarm.state, alarm.reason, alarm.reason_data = state, reason, data
+        alarm.updated = alarm.transitioned = now
+        new = {"stateValue": state, "stateReason": reason, "stateReasonData": data or {}}
+        self._note(
+            alarm,
+            "StateUpdate",
+            f"Alarm updated from {before} to {state}",
+            {"version": "1.0", "oldState": old, "newState": new},
+        )
+        self._following.extend(partial(listener, alarm.name, state) for listener in self._listeners)
+        if alarm.kind == "CompositeAlarm" and alarm.request.get("ActionsSuppressor"):
+            self._act_unless_suppressed(alarm, before)
+        else:
+            self._act(alarm, alarm.actions(state), before)
+        for other in list(self._alarms.values()):
+            rule = other.rule
+            if rule and (alarm.name in rule.children or alarm.arn in rule.children):
+                self._evaluate_composite(other)
+            if other.request.get("ActionsSuppressor") in (alarm.name, alarm.arn):
+                self._suppressor_changed(other, state)
+
+    def _act(self, alarm: Alarm, actions: Iterable[str], before: str | None = None) -> None:
+        if not alarm.actions_enabled:
+            return
+        message = None
+        for action in actions:
+            if action.startswith(_SCALING_ACTION):
+                breach = Breach(
+                    alarm.name, alarm.state, float(alarm.request.get("Threshold") or 0), alarm.values
+                )
+                self._following.append(partial(self._do, alarm, action, breach, noted=before is not None))
+            elif action.startswith(_TOPIC):
+                message = message or _message(alarm, self._region, before or alarm.state)
+                self._following.append(partial(self._do, alarm, action, message))
+            else:
+                self._note(
+                    alarm,
+                    "Action",
+                    f"The local AWS does nothing for the action {action}",
+                    {"actionState": "Failed"},
+                )
+
+    def _do(self, alarm: Alarm, action: str, what: Breach | tuple[str, str], *, noted: bool = True) -> None:
+        error = None
+        try:
+            if isinstance(what, Breach):
+                if self._scale is None:
+                    raise AwsError("ValidationException", f"There is no scaling policy {action}.")
+                self._scale(action, what)
+            else:
+                moto_backends.publish(action, *what)
+        except Exception as failure:
+            # "CloudWatch doesn't test or validate the actions": what fails stands in the history.
+            error = getattr(failure, "message", None) or str(failure)
+            LOG.info("alarm %s: the action %s failed: %s", alarm.name, action, error)
+        if not noted:
+            return
+        with self._lock:
+            self._note(
+                alarm,
+                "Action",
+                f"Failed to execute action {action}. Received error: {error}"
+                if error
+                else f"Successfully executed action {action}",
+                {
+                    "actionState": "Failed" if error else "Succeeded",
+                    "notificationResource": action,
+                    "error": error,
+                },
+            )
+
+    def _follow(self) -> None:
+        while self._following:
+            try:
+                follow = self._following.popleft()
+            except IndexError:
+                return
+            follow()
+
+    # Suppression of a composite alarm's actions: API_PutCompositeAlarm.html
+
+    def _act_unless_suppressed(self, alarm: Alarm, before: str) -> None:
+        if timer := self._timers.pop(alarm.name, None):
+            timer.cancel()
+        if self.state(alarm.request["ActionsSuppressor"]) == "ALARM":
+            alarm.suppressed_by = "Alarm"
+            return
+        self._suppress_for(alarm, "WaitPeriod", before)
+
+    def _suppressor_changed(self, alarm: Alarm, state: str) -> None:
+        if (alarm.suppressed_by == "WaitPeriod" and state == "ALARM") or (
+            alarm.suppressed_by == "ExtensionPeriod" and state == "ALARM"
+        ):
+            self._timers.pop(alarm.name).cancel()
+            alarm.suppressed_by = "Alarm"
+        elif alarm.suppressed_by == "Alarm" and state != "ALARM":
+            self._suppress_for(alarm, "ExtensionPeriod", alarm.state)
+
+    def _suppress_for(self, alarm: Alarm, what: str, before: str) -> None:
+        alarm.suppressed_by = what
+        seconds = float(alarm.request.get(f"ActionsSuppressor{what}") or 0)
+
+        def over() -> None:
+            with self._lock:
+                self._timers.pop(alarm.name, None)
+                if self._alarms.get(alarm.name) is alarm and alarm.suppressed_by == what:
+                    alarm.suppressed_by = None
+                    self._act(alarm, alarm.actions(alarm.state), before)
+            self._follow()
+
+        if seconds:
+            self._timers[alarm.name] = self._clock.call_later(seconds, over)
+        else:
+            alarm.suppressed_by = None
+            self._act(alarm, alarm.actions(alarm.state), before)
+
+    # Keeping
+
+    def _put(self, request: Mapping[str, Any]) -> Alarm:
+        kept = {name: value for name, value in request.items() if name != "Tags" and value is not None}
+        now, name = self._clock.now(), kept["AlarmName"]
+        with self._lock:
+            before = self._alarms.get(name)
+            if before is None:
+                arn = f"arn:aws:cloudwatch:{self._region}:{moto_backends.ACCOUNT_ID}:alarm:{name}"
+                alarm = self._alarms[name] = Alarm(kept, arn, now, now, now)
+            else:
+                # "An update overwrites the previous configuration and keeps the state": API_PutMetricAlarm.html
+                alarm = before
+                if ("AlarmRule" in kept) != ("AlarmRule" in alarm.request):
+                    raise AwsError("ValidationError", f"The alarm {name} is of another type.")
+                alarm.request, alarm.configured = kept, now
+            done = "updated" if before else "created"
+            self._note(
+                alarm,
+                "ConfigurationUpdate",
+                f'Alarm "{name}" {done}',
+                {"version": "1.0", "type": "Update" if before else "Create"},
+            )
+            return alarm
+
+    def _note(self, alarm: Alarm, kind: str, summary: str, data: Mapping[str, Any]) -> None:
+        alarm.history.append(
+            {
+                "AlarmName": alarm.name,
+                "AlarmType": alarm.kind,
+                "Timestamp": self._clock.now(),
+                "HistoryItemType": kind,
+                "HistorySummary": summary,
+                "HistoryData": json.dumps(data),
+            }
+        )
+
+    def _find(self, name: str) -> Alarm | None:
+        return self._alarms.get(name.rpartition(":alarm:")[2])
+
+    def _depends_on(self, name: str, other: str) -> bool:
+        alarm = self._find(name)
+        if alarm is None:
+            return False
+        return alarm.name == other or any(
+            self._depends_on(child, other) for child in (alarm.rule.children if alarm.rule else ())
+        )
+
+
+def math_data(
+    metrics: Metrics, queries: Sequence[Mapping[str, Any]], start: int, period: int, number: int
+) -> metric_math.Data:
+    """Return what the expressions among some ``MetricDataQueries`` are evaluated on."""
+    found: dict[str, metric_math.Series] = {}
+    for query in queries:
+        if stat := query.get("MetricStat"):
+            metric = metric_of(
+                stat["Metric"].get("Namespace", ""),
+                stat["Metric"].get("MetricName", ""),
+                stat["Metric"].get("Dimensions", ()),
+            )
+            windows = metrics.statistics(metric, [stat["Stat"]], start, period, number, unit=stat.get("Unit"))
+            found[query["Id"]] = {
+                start + index * period: value
+                for index, window in enumerate(windows)
+                if window is not None and (value := window[stat["Stat"]]) is not None
+            }
+    return metric_math.Data(
+        times=[start + index * period for index in range(number)],
+        period=period,
+        metrics=found,
+        expressions={query["Id"]: query["Expression"] for query in queries if "Expression" in query},
+    )
+
+
+def _reason(
+    alarm: Alarm, state: str, real: Sequence[Point], periods: int, to_alarm: int, threshold: float
+) -> str:
+    if state == "INSUFFICIENT_DATA":
+        absent = periods - len(real)
+        return f"Insufficient Data: {_datapoints(absent)} {'was' if absent == 1 else 'were'} unknown."
+    treatment = alarm.request.get("TreatMissingData")
+    if not real:
+        missing = f"{periods} missing {_datapoints(periods).partition(' ')[2]}"
+        treated = "Breaching" if treatment == "breaching" else "NonBreaching"
+        return (
+            f"Threshold Crossed: no datapoints were received for {periods} period{'' if periods == 1 else 's'} and "
+            f"{missing} {'was' if periods == 1 else 'were'} treated as [{treated}]."
+        )
+    compare, words = _COMPARISONS[alarm.request["ComparisonOperator"]]
+    told = [point for point in real if compare(point.value, threshold) == (state == "ALARM")] or list(real)
+    shown = ", ".join(f"{point.value} ({_day(point.time)})" for point in told)
+    other = "ALARM" if state == "OK" else "OK"
+    needed = to_alarm if state == "ALARM" else periods - to_alarm + 1
+    return (
+        f"Threshold Crossed: {len(told)} out of the last {periods} datapoints [{shown}] "
+        f"{'was' if len(told) == 1 else 'were'} {'' if state == 'ALARM' else 'not '}{words} the threshold ({threshold}) "
+        f"(minimum {_datapoints(needed)} for {other} -> {state} transition)."
+    )
+
+
+def _reason_data(alarm: Alarm, real: Sequence[Point], at: datetime, threshold: float) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "version": "1.0",
+        "queryDate": _zulu(at),
+        "period": alarm.period,
+        "recentDatapoints": [point.value for point in real],
+        "threshold": threshold,
+        "evaluatedDatapoints": [
+            {
+                "timestamp": _zulu(datetime.fromtimestamp(point.time, UTC)),
+                **({} if point.samples is None else {"sampleCount": point.samples}),
+                "value": point.value,
+            }
+            for point in reversed(real)
+        ],
+    }
+    if real:
+        data["startDate"] = _zulu(datetime.fromtimestamp(real[0].time, UTC))
+    if statistic := alarm.request.get("Statistic") or alarm.request.get("ExtendedStatistic"):
+        data["statistic"] = statistic
+    if unit := alarm.request.get("Unit"):
+        data["unit"] = unit
+    return data
+
+
+def _message(alarm: Alarm, region: str, before: str) -> tuple[str, str]:
+    """Return subject and message of an alarm's notification, in the shape that subscribers of CloudWatch parse."""
+    place = moto_backends.region_description(region)
+    message: dict[str, Any] = {
+        "AlarmName": alarm.name,
+        "AlarmDescription": alarm.request.get("AlarmDescription"),
+        "AWSAccountId": moto_backends.ACCOUNT_ID,
+        "AlarmConfigurationUpdatedTimestamp": _zulu(alarm.configured),
+        "NewStateValue": alarm.state,
+        "NewStateReason": alarm.reason,
+        "StateChangeTime": _zulu(alarm.transitioned),
+        "Region": place,
+        "AlarmArn": alarm.arn,
+        "OldStateValue": before,
+        **{name: alarm.request.get(name, []) for name in ("OKActions", "AlarmActions")},
+        "InsufficientDataActions": alarm.request.get("InsufficientDataActions", []),
+    }
+    request = alarm.request
+    if alarm.kind == "CompositeAlarm":
+        message["AlarmRule"] = request["AlarmRule"]
+        message["TriggeringChildren"] = (alarm.reason_data or {}).get("triggeringAlarms", [])
+    else:
+        trigger: dict[str, Any] = {
+            "Period": alarm.period,
+            **{
+                name: request.get(name)
+                for name in ("EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator", "Threshold")
+                if name in request
+            },
+            "TreatMissingData": request.get("TreatMissingData", ""),
+            "EvaluateLowSampleCountPercentile": request.get("EvaluateLowSampleCountPercentile", ""),
+        }
+        if "Metrics" in request:
+            trigger["Metrics"] = request["Metrics"]
+        else:
+            simple = request.get("Statistic") in STATISTICS
+            trigger |= {
+                "MetricName": request.get("MetricName"),
+                "Namespace": request.get("Namespace"),
+                "StatisticType": "Statistic" if simple else "ExtendedStatistic",
+                "Statistic": request["Statistic"].upper() if simple else request.get("ExtendedStatistic"),
+                "Unit": request.get("Unit"),
+                "Dimensions": [
+                    {"value": dimension["Value"], "name": dimension["Name"]}
+                    for dimension in request.get("Dimensions", ())
+                ],
+            }
+        message["Trigger"] = trigger
+    return f'{alarm.state}: "{alarm.name}" in {place}'[:99], json.dumps(message)
+
+
+def _datapoints(number: int) -> str:
+    return f"{number} datapoint{'' if number == 1 else 's'}"
+
+
+def _day(time: int) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%d/%m/%y %H:%M:%S")
+
+
+def _zulu(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}+0000"

@@ -18,9 +18,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting import __version__
-from airflow_sm_hosting.local import autoscaling, moto_backends
+from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.access import Access
-from airflow_sm_hosting.local.alarms import AlarmClock, check_alarms_of_moto
+from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock
+from airflow_sm_hosting.local.cloudwatch import CloudWatch
 from airflow_sm_hosting.local.ecr import Ecr
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.engines.choice import make_engine
@@ -70,11 +71,25 @@ class LocalAwsApp:
     :param region: The default Region.
     :param engine: ``auto``, ``docker``, ``process`` or ``none``.
     :param transition_seconds: How long a transition of an endpoint takes at least.
+    :param clock: What tells the time. Default: the computer's.
+    :param consistency_seconds: How long what was created cannot be found yet.
     """
 
-    def __init__(self, *, access_key: str, region: str, engine: str, transition_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        access_key: str,
+        region: str,
+        engine: str,
+        transition_seconds: float,
+        clock: Clock | None = None,
+        consistency_seconds: float = 0.0,
+    ) -> None:
+        self._consistency_seconds = consistency_seconds
+        self.clock = clock or RealClock()
         self._moto_app = DomainDispatcherApplication(create_backend_app)
-        check_alarms_of_moto()
+        self._cloudwatch = CloudWatch(self.clock)
+        moto_backends.replace_operations(self._cloudwatch.operations, self._cloudwatch.answer)
         self._access_key = access_key
         self._access = Access(access_key)
         self._region = region
@@ -83,10 +98,9 @@ class LocalAwsApp:
         self._registry = Registry(self._folder, region)
         self._ecr = Ecr(self._registry, self._moto)
         self._runtime = Runtime()
-        self._requests = RequestLog()
+        self._requests = RequestLog(self.clock)
         self._hostings: dict[str, Hosting] = {}
         self._hostings_lock = threading.Lock()
-        self._alarm_clock = AlarmClock()
         try:
             self.engine: Engine = make_engine(engine, self._registry, self._folder)
         except BaseException:
@@ -96,13 +110,14 @@ class LocalAwsApp:
     def start(self, port: int) -> None:
         """Begin to work, known by this port."""
         self._registry.port = port
-        self._alarm_clock.start()
+        self._cloudwatch.each_minute(self._publish)
+        self._cloudwatch.start()
 
     def close(self) -> None:
         """Stop all containers and remove all files."""
-        self._alarm_clock.stop()
         for hosting in self._hostings.values():
             hosting.endpoints.stop_all(grace=_STOP_SECONDS)
+        self.clock.close()
         self.engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -116,9 +131,9 @@ class LocalAwsApp:
             answer: Callable[[], Response] = lambda: self._registry.answer(request)  # noqa: E731
         else:
             service, operation, resource, answer = self._aws(request)
+        error: str | None = None
         try:
             response = self._refusal(request, service, operation) or answer()
-            error = None
         except AwsError as refusal:
             response, error = error_response(refusal), refusal.code
         except Exception:
@@ -170,7 +185,11 @@ class LocalAwsApp:
                 service,
                 operation,
                 resource,
-                lambda: autoscaling.answer(request, operation, body, hosting, self._moto),
+                lambda: (
+                    json_response(hosting.scaling.answer(operation, body))
+                    if hosting.scaling.answers(body)
+                    else self._moto(request)
+                ),
             )
         resource = request.path.strip("/") or None if service == "s3" else None
         return service, operation, resource, lambda: self._moto(request)
@@ -210,9 +229,21 @@ class LocalAwsApp:
             if region not in self._hostings:
                 self._registry.know_region(region)
                 self._hostings[region] = Hosting(
-                    region, self.engine, self._registry, self._folder, self._transition_seconds
+                    region,
+                    self.engine,
+                    self._registry,
+                    self._folder,
+                    self._transition_seconds,
+                    self.clock,
+                    self._consistency_seconds,
+                    self._cloudwatch.region(region),
                 )
             return self._hostings[region]
+
+    def _publish(self) -> None:
+        """Publish the metrics of endpoints that no invocation publishes."""
+        for hosting in list(self._hostings.values()):
+            hosting.scaling.publish_idle(hosting.endpoint_metrics)
 
     def _knows(self, access_key: str) -> bool:
         return self._access.knows(access_key)
@@ -224,15 +255,23 @@ class LocalAwsApp:
         if service == "registry":
             return self._access.refusal(
                 self._registry.login_key(request),
-                Call(service, operation, self._region, request, lambda _: None),
+                Call(service, operation, self._region, request, lambda _: None, lambda _: False),
             )
         who = credential(request)
         if who is None or not self._knows(who.access_key):
             return None
         region = who.region or self._region
+        hosting = self._hosting(region)
         return self._access.refusal(
             who.access_key,
-            Call(who.service or "s3", operation, region, request, self._hosting(region).configs.get),
+            Call(
+                who.service or "s3",
+                operation,
+                region,
+                request,
+                hosting.configs.get,
+                hosting.scaling.is_scaled,
+            ),
         )
 
     # Our own interface
@@ -272,9 +311,39 @@ class LocalAwsApp:
             case ("POST", "/_sm_hosting/reset"):
                 self._reset()
                 return Response(status=204)
+            case ("POST", "/_sm_hosting/endpoint-status"):
+                return self._refusable(lambda: self._set_endpoint_status(_json_body(request)))
+            case ("GET", "/_sm_hosting/clock"):
+                return json_response(self._time())
+            case ("POST", "/_sm_hosting/clock/advance"):
+                return self._refusable(lambda: self._advance(_json_body(request)))
         return error_response(
             AwsError("UnknownOperationException", f"{' '.join(route)} is unknown.", status=404)
         )
+
+    def _time(self) -> dict[str, Any]:
+        return {"clock": self.clock.name, "now": self.clock.now().isoformat()}
+
+    def _refusable(self, answer: Callable[[], Any]) -> Response:
+        try:
+            return json_response(answer())
+        except AwsError as refusal:
+            return error_response(refusal)
+
+    def _set_endpoint_status(self, body: dict[str, Any]) -> dict[str, Any]:
+        name, status, seconds = (body.get(member) for member in ("EndpointName", "Status", "Seconds"))
+        hosting = self._hosting(body.get("Region") or self._region)
+        hosting.endpoints.set_status(str(name), str(status), None if seconds is None else float(seconds))
+        return {}
+
+    def _advance(self, body: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(self.clock, VirtualClock):
+            raise AwsError("ValidationException", "Only a virtual clock can be advanced; this one is real.")
+        seconds = body.get("seconds")
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < 1e9:
+            raise AwsError("ValidationException", f"seconds must be a number from 0, not {seconds!r}.")
+        self.clock.advance(seconds)
+        return self._time()
 
     def _reset(self) -> None:
         """Forget everything, as after a start."""
@@ -295,6 +364,8 @@ class LocalAwsApp:
         self._registry.clear()
         self._requests.clear()
         self._access.enforce(False)
+        self.clock.clear()
+        self._cloudwatch.reset()
 
 
 def _json_body(request: Request) -> dict[str, Any]:

@@ -1,92 +1,39 @@
-"""Endpoints: their life from Creating to gone, with blue/green updates that fall back to the old fleet."""
+"""The endpoints of a Region: the operations on them."""
 
 from __future__ import annotations
 
 import builtins
 import logging
+import random
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.local import moto_backends, rules
+from airflow_sm_hosting.local import rules
+from airflow_sm_hosting.local.capacity import Capacity, InsufficientCapacity
+from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.deployment import Deployment
+from airflow_sm_hosting.local.endpoint import Endpoint
 from airflow_sm_hosting.local.engines import Engine
-from airflow_sm_hosting.local.fleet import Abandoned, Fleet, FleetError, FleetPlan, variant_summary
+from airflow_sm_hosting.local.fleet import Fleet, FleetPlan, VariantFleet
 from airflow_sm_hosting.local.listing import page
-from airflow_sm_hosting.local.protocol import now
 from airflow_sm_hosting.local.registry import Registry
+from airflow_sm_hosting.local.rollout import Rollout, plan
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.local.hosting import Hosting
 
 LOG = logging.getLogger(__name__)
 
-# DescribeEndpoint's FailureReason has at most 1024 characters.
-_MAX_REASON = 1024
-
-
-@dataclass
-class Endpoint:
-    """One endpoint.
-
-    :param name: Its name, in the caller's case.
-    :param arn: Its ARN.
-    :param config_name: The endpoint config that serves.
-    :param status: ``EndpointStatus``.
-    :param fleet: What serves; None while it is created, and after that failed.
-    :param pending: The deployment in progress.
-    """
-
-    name: str
-    arn: str
-    config_name: str
-    status: str
-    created: datetime
-    modified: datetime
-    fleet: Fleet | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    pending: Deployment | None = None
-    failure_reason: str | None = None
-    last_deployment_config: Mapping[str, Any] | None = None
-
-    def move_to(self, status: str) -> None:
-        """Change the status."""
-        LOG.info("endpoint %s: %s -> %s", self.name, self.status, status)
-        self.status = status
-        self.modified = now()
-
-
-@dataclass
-class Deployment:
-    """A new fleet on its way into service.
-
-    :param config: The endpoint config that is deployed.
-    :param fleet: The fleet that is started.
-    """
-
-    config: Mapping[str, Any]
-    fleet: Fleet
-    started: datetime = field(default_factory=now)
-
-    def summary(self) -> dict[str, Any]:
-        """Return DescribeEndpoint's ``PendingDeploymentSummary``."""
-        shadows = {variant["VariantName"] for variant in self.config.get("ShadowProductionVariants", ())}
-        rows = [
-            variant_summary(variant, pending=True, status="Creating", status_since=self.started)
-            for variant in self.fleet.variants
-        ]
-        summary = {
-            "EndpointConfigName": self.config["EndpointConfigName"],
-            "ProductionVariants": [row for row in rows if row["VariantName"] not in shadows],
-            "StartTime": self.started,
-        }
-        if shadows:
-            summary["ShadowProductionVariants"] = [row for row in rows if row["VariantName"] in shadows]
-        return summary
+# A container of that endpoint status answers: the old fleet goes on through an update.
+SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
+# Statuses that an endpoint can be given from outside, for tests of what happens then.
+GIVEN = ("SystemUpdating", "OutOfService", "InService")
+# How often it is looked whether a container has ended by itself.
+_LOOK_SECONDS = 10.0
 
 
 class Endpoints:
@@ -98,6 +45,7 @@ class Endpoints:
     :param registry: Where images are.
     :param folder: An existing folder for model data.
     :param transition_seconds: How long a transition takes at least.
+    :param clock: What tells the time.
     """
 
     def __init__(
@@ -108,14 +56,22 @@ class Endpoints:
         registry: Registry,
         folder: Path,
         transition_seconds: float,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._hosting = hosting
         self._lock = lock
         self._engine = engine
         self._registry = registry
         self._folder = folder
         self._transition_seconds = transition_seconds
+        #: Where the instances of all endpoints come from.
+        self.capacity = Capacity()
+        # By name in lower case: "The name is case-insensitive in CreateEndpoint" (API_CreateEndpoint.html), and that the
+        # other operations find it as well is assumed from its ARN, which is in lower case.
         self._endpoints: dict[str, Endpoint] = {}
+        self._random = random.SystemRandom()
+        self._looking = False
 
     # Operations, called with the lock held
 
@@ -123,74 +79,22 @@ class Endpoints:
         """CreateEndpoint."""
         name = request["EndpointName"]
         arn = self._hosting.arn("endpoint", name)
-        # "The name is case-insensitive in CreateEndpoint": API_CreateEndpoint.html
-        if name.lower() in (existing.lower() for existing in self._endpoints):
+        if name.lower() in self._endpoints:
             rules.refuse(f'Cannot create already existing endpoint "{arn}".')
         config = self._hosting.config(request["EndpointConfigName"])
         fleet = self._new_fleet(name, config)
-        time_now = now()
-        endpoint = Endpoint(
-            name=name,
-            arn=arn,
-            config_name=config["EndpointConfigName"],
-            status="Creating",
-            created=time_now,
-            modified=time_now,
-            pending=Deployment(config, fleet),
-            # CreateEndpoint stores it and has no deployment to apply it to (assumed).
-            last_deployment_config=request.get("DeploymentConfig"),
-        )
-        self._endpoints[name] = endpoint
+        endpoint = Endpoint(name, arn, config, self._clock)
+        # CreateEndpoint stores it, and UpdateEndpoint can use it again with RetainDeploymentConfig:
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
+        endpoint.last_deployment_config = request.get("DeploymentConfig")
+        self._endpoints[name.lower()] = endpoint
         self._hosting.set_tags(arn, request.get("Tags", []))
-        self._in_background(endpoint, lambda: self._deploy(endpoint))
+        self._deploy(endpoint, config, fleet, plan(None, {}, fleet.instances))
         return {"EndpointArn": arn}
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """DescribeEndpoint."""
-        endpoint = self._endpoint(request["EndpointName"])
-        description: dict[str, Any] = {
-            "EndpointName": endpoint.name,
-            "EndpointArn": endpoint.arn,
-            "EndpointConfigName": endpoint.config_name,
-            "EndpointStatus": endpoint.status,
-            "CreationTime": endpoint.created,
-            "LastModifiedTime": endpoint.modified,
-        }
-        if endpoint.fleet:
-            status = "Updating" if endpoint.status == "Updating" and not endpoint.pending else None
-            shadows = {v["VariantName"] for v in endpoint.config.get("ShadowProductionVariants", ())}
-            rows = [
-                variant_summary(variant, pending=False, status=status, status_since=endpoint.modified)
-                for variant in endpoint.fleet.variants
-            ]
-            description["ProductionVariants"] = [row for row in rows if row["VariantName"] not in shadows]
-            if shadows:
-                description["ShadowProductionVariants"] = [
-                    row for row in rows if row["VariantName"] in shadows
-                ]
-        for member in (
-            "AsyncInferenceConfig",
-            "ExplainerConfig",
-            "MetricsConfig",
-            "CrossRegionTrafficConfig",
-        ):
-            if member in endpoint.config:
-                description[member] = endpoint.config[member]
-        if capture := endpoint.config.get("DataCaptureConfig"):
-            description["DataCaptureConfig"] = {
-                "EnableCapture": capture.get("EnableCapture", False),
-                "CaptureStatus": "Started" if capture.get("EnableCapture") else "Stopped",
-                "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
-                "DestinationS3Uri": capture["DestinationS3Uri"],
-                "KmsKeyId": capture.get("KmsKeyId", ""),
-            }
-        if endpoint.failure_reason:
-            description["FailureReason"] = endpoint.failure_reason
-        if endpoint.last_deployment_config:
-            description["LastDeploymentConfig"] = endpoint.last_deployment_config
-        if endpoint.pending:
-            description["PendingDeploymentSummary"] = endpoint.pending.summary()
-        return description
+        return self._endpoint(request["EndpointName"]).describe()
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListEndpoints."""
@@ -203,14 +107,16 @@ class Endpoints:
                 "EndpointStatus": endpoint.status,
             }
             for endpoint in self._endpoints.values()
+            if self._hosting.is_visible(endpoint.created)
         )
         found, token = page(rows, request, name="EndpointName", status="EndpointStatus")
         return {"Endpoints": found, **({"NextToken": token} if token else {})}
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
-        """UpdateEndpoint: blue/green, all at once."""
+        """UpdateEndpoint."""
         endpoint = self._endpoint(request["EndpointName"])
-        self._check_settled(endpoint)
+        # What is left after a failed rollback is remedied by another update (deployment-guardrails-rolling.html).
+        self._check_settled(endpoint, "UpdateRollbackFailed", "OutOfService")
         # hashicorp/terraform-provider-aws#40048: the old config is read again.
         old = self._hosting.config(endpoint.config_name)
         new = self._hosting.config(request["EndpointConfigName"])
@@ -225,59 +131,162 @@ class Endpoints:
         deployment_config = request.get("DeploymentConfig")
         if deployment_config is None and request.get("RetainDeploymentConfig"):
             deployment_config = endpoint.last_deployment_config
-        rules.check_deployment_config(deployment_config, old["ProductionVariants"], new["ProductionVariants"])
         fleet = self._new_fleet(endpoint.name, new, retained=self._retained(endpoint, request))
-        endpoint.pending = Deployment(new, fleet)
+        rules.check_deployment_config(deployment_config, old, new, fleet.instances)
+        excluded = rules.has_no_guardrails(old, self._models(old)) or rules.has_no_guardrails(
+            new, self._models(new)
+        )
+        # "your endpoint will fall back to … all at once traffic shifting and no final baking period":
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
+        before = {v.name: v.instance_count for v in endpoint.fleet.variants} if endpoint.fleet else {}
+        rollout = plan(None if excluded else deployment_config, before, fleet.instances)
         endpoint.failure_reason = None
         endpoint.last_deployment_config = deployment_config
         endpoint.move_to("Updating")
-        self._in_background(endpoint, lambda: self._deploy(endpoint))
+        self._deploy(endpoint, new, fleet, rollout)
         return {"EndpointArn": endpoint.arn}
 
     def update_weights_and_capacities(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateEndpointWeightsAndCapacities."""
         endpoint = self._endpoint(request["EndpointName"])
-        self._check_settled(endpoint)
-        wanted = request["DesiredWeightsAndCapacities"]
-        names = [change["VariantName"] for change in wanted]
-        if len(set(names)) < len(names):
-            rules.refuse("Each variant can be named only once in DesiredWeightsAndCapacities.")
-        assert endpoint.fleet is not None  # noqa: S101 - what is InService has a fleet
-        for change in wanted:
-            variant = endpoint.fleet.variants_by_name.get(change["VariantName"])
-            if variant is None:
-                rules.refuse(
-                    f'Could not find variant "{change["VariantName"]}" of endpoint "{endpoint.arn}".'
-                )
-            if variant.instance_count is None and "DesiredInstanceCount" in change:
-                rules.refuse("DesiredInstanceCount cannot be specified for serverless variants.")
-        for change in wanted:
-            endpoint.fleet.variants_by_name[change["VariantName"]].want(change)
-        endpoint.failure_reason = None
-        endpoint.move_to("Updating")
-        self._in_background(endpoint, lambda: self._apply_weights(endpoint))
+        self._want(endpoint, request["DesiredWeightsAndCapacities"])
         return {"EndpointArn": endpoint.arn}
+
+    def _want(self, endpoint: Endpoint, wanted: Sequence[Mapping[str, Any]]) -> None:
+        self._check_settled(endpoint)
+        assert endpoint.fleet is not None  # noqa: S101 - what is InService has a fleet
+        fleet = endpoint.fleet
+        changed: dict[str, VariantFleet] = {}
+        for change in wanted:
+            name = change["VariantName"]
+            if name in changed:
+                rules.refuse("Each variant can be named only once in DesiredWeightsAndCapacities.")
+            variant = next((v for v in fleet.all_variants if v.name == name), None)
+            if variant is None:
+                rules.refuse(f'Could not find variant "{name}" of endpoint "{endpoint.arn}".')
+            rules.check_desired(change, variant.config, endpoint.config)
+            changed[name] = variant
+        for change in wanted:
+            changed[change["VariantName"]].want(change)
+        endpoint.move_to("Updating")
+        failure: str | None = None
+        try:
+            for variant in changed.values():
+                more = (variant.desired_instance_count or 0) - (variant.instance_count or 0)
+                self.capacity.take(variant.instance_types, more)
+        except InsufficientCapacity as shortage:
+            failure = str(shortage)
+        self._after_transition(endpoint, "Updating", lambda: self._end_wanting(endpoint, fleet, failure))
+
+    def _end_wanting(self, endpoint: Endpoint, fleet: Fleet, failure: str | None) -> None:
+        if failure is None:
+            fleet.become_what_is_wanted()
+            endpoint.move_to("InService")
+            return
+        # "fails to scale up or down or change its variant weight and is in the process of rolling back to its previous
+        # configuration": API_DescribeEndpoint.html
+        endpoint.fail(failure)
+        for variant in fleet.all_variants:
+            variant.stay_what_it_is()
+        endpoint.move_to("RollingBack")
+        self._after_transition(endpoint, "RollingBack", lambda: endpoint.move_to("InService"))
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteEndpoint."""
         endpoint = self._endpoint(request["EndpointName"])
-        if endpoint.status != "Failed":
-            # A failed endpoint can be deleted, and nothing else.
-            self._check_settled(endpoint)
+        # "DeleteEndpoint is the only operation that can be performed on a failed endpoint": API_DescribeEndpoint.html
+        self._check_settled(endpoint, "Failed", "UpdateRollbackFailed", "OutOfService")
         endpoint.move_to("Deleting")
-        self._in_background(endpoint, lambda: self._delete(endpoint))
+        self._after_transition(endpoint, "Deleting", lambda: self._delete(endpoint))
         return {}
 
     # For the runtime and the scaling
 
     def find(self, name: str) -> Endpoint | None:
-        """Return the endpoint of exactly that name."""
-        return self._endpoints.get(name)
+        """Return the endpoint of exactly that name: "the case … must be matched in InvokeEndpoint" (API_CreateEndpoint.html)."""
+        endpoint = self._endpoints.get(name.lower())
+        return endpoint if endpoint and endpoint.name == name else None
+
+    @contextmanager
+    def route(
+        self, endpoint: Endpoint, variant_name: str | None = None
+    ) -> Iterator[tuple[Fleet, VariantFleet] | None]:
+        """Choose what answers an invocation, by weights and shares; its containers are there until this is left.
+
+        :param variant_name: The ``TargetVariant``.
+        :returns: None where there is no such variant.
+        """
+        with self._lock:
+            split = endpoint.traffic_to(variant_name) if variant_name else endpoint.traffic()
+            chosen = self._random.choices(split, [share for _, _, share in split])[0] if split else None
+            if chosen:
+                chosen[0].enter()
+        try:
+            yield chosen[:2] if chosen else None
+        finally:
+            if chosen:
+                chosen[0].leave()
+
+    def look_after(self, fleet: Fleet) -> None:
+        """Start anew what has ended by itself in a fleet, in the background."""
+        self._clock.run(fleet.replace_dead)
+
+    def set_desired(
+        self,
+        endpoint_name: str,
+        variant_name: str,
+        *,
+        instance_count: int | None = None,
+        provisioned_concurrency: int | None = None,
+    ) -> None:
+        """Scale a variant, as Application Auto Scaling does: the endpoint is Updating, and then InService again.
+
+        :raises AwsError: The endpoint is not InService, or there is no such variant.
+        """
+        change: dict[str, Any] = {"VariantName": variant_name}
+        if instance_count is not None:
+            change["DesiredInstanceCount"] = instance_count
+        if provisioned_concurrency is not None:
+            change["ServerlessUpdateConfig"] = {"ProvisionedConcurrency": provisioned_concurrency}
+        with self._lock:
+            self._want(self._endpoint(endpoint_name), [change])
+
+    def set_status(self, name: str, status: str, seconds: float | None = None) -> None:
+        """Give an endpoint a status that AWS gives by itself, for tests of what happens then.
+
+        ``SystemUpdating`` is AWS's own maintenance. It reads config and models again; where they were deleted, the endpoint
+        goes on as it is with a ``FailureReason`` (ministryofjustice/analytical-platform#10195).
+
+        :param status: ``SystemUpdating``, ``OutOfService`` or ``InService``.
+        :param seconds: After so long it is InService again; None for never.
+        :raises AwsError: There is no such endpoint, or it is in transition.
+        """
+        if status not in GIVEN:
+            rules.refuse(f"The status of an endpoint can be set to {', '.join(GIVEN)}, not to {status}.")
+        with self._lock:
+            endpoint = self._endpoint(name)
+            if endpoint.status not in GIVEN:
+                rules.refuse(f"The endpoint {endpoint.name} is {endpoint.status}.")
+            endpoint.move_to(status)
+            if seconds is not None:
+                self._after_transition(endpoint, status, lambda: self._end_given(endpoint, status), seconds)
+
+    def _end_given(self, endpoint: Endpoint, status: str) -> None:
+        if status == "SystemUpdating" and (lost := self._lost(endpoint)):
+            endpoint.fail(lost)
+        endpoint.move_to("InService")
+
+    def _lost(self, endpoint: Endpoint) -> str | None:
+        """Return what AWS would miss if it had to make the endpoint's fleet again."""
+        if endpoint.config_name not in self._hosting.configs:
+            return f'Could not find endpoint configuration "{self._hosting.arn("endpoint-config", endpoint.config_name)}".'
+        missing = [name for name in _model_names(endpoint.config) if name not in self._hosting.models]
+        return f'Could not find model "{self._hosting.arn("model", missing[0])}".' if missing else None
 
     def variant_config(self, endpoint_name: str, variant_name: str) -> Mapping[str, Any] | None:
         """Return the config of a variant that serves or is about to, or None where there is none."""
         with self._lock:
-            endpoint = self._endpoints.get(endpoint_name)
+            endpoint = self._endpoints.get(endpoint_name.lower())
             if endpoint is None:
                 return None
             config = endpoint.config or (endpoint.pending.config if endpoint.pending else {})
@@ -290,37 +299,39 @@ class Endpoints:
         with self._lock:
             endpoints = builtins.list(self._endpoints.values())
             self._endpoints.clear()
-        fleets = [fleet for e in endpoints for fleet in (e.fleet, e.pending and e.pending.fleet) if fleet]
+            for endpoint in endpoints:
+                if endpoint.pending:
+                    endpoint.pending.abandon()
+        fleets = [fleet for endpoint in endpoints for fleet in endpoint.fleets()]
         with ThreadPoolExecutor(max_workers=16) as threads:
             builtins.list(threads.map(lambda fleet: fleet.stop(grace), fleets))
 
     # Checks
 
     def _endpoint(self, name: str) -> Endpoint:
-        endpoint = self._endpoints.get(name)
-        if endpoint is None:
+        endpoint = self._endpoints.get(name.lower())
+        if endpoint is None or not self._hosting.is_visible(endpoint.created):
             # aws/amazon-sagemaker-operator-for-k8s looks for this text.
             rules.refuse(f'Could not find endpoint "{self._hosting.arn("endpoint", name)}".')
         return endpoint
 
-    def _check_settled(self, endpoint: Endpoint) -> None:
+    def _check_settled(self, endpoint: Endpoint, *allowed: str) -> None:
+        if endpoint.status in ("InService", *allowed):
+            return
         if endpoint.status == "Failed":
-            # "DeleteEndpoint is the only operation that can be performed on a failed endpoint":
-            # API_DescribeEndpoint.html; the sentence is assumed.
+            # The sentence is assumed.
             rules.refuse(f'Cannot update endpoint "{endpoint.arn}" in status Failed. Delete it.')
-        if endpoint.status != "InService":
-            # The same text for updates and deletes (amazon-sagemaker-operator-for-k8s).
-            rules.refuse(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        # The same text for updates and deletes (amazon-sagemaker-operator-for-k8s).
+        rules.refuse(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
     def _check_scaled_variants(
         self, endpoint: Endpoint, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> None:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling.html; the sentences are assumed.
-        scaled = {target.resource_id for target in moto_backends.scalable_targets(self._hosting.region)}
         wanted = {variant["VariantName"]: variant for variant in new["ProductionVariants"]}
         for variant in old["ProductionVariants"]:
             name = variant["VariantName"]
-            if f"endpoint/{endpoint.name}/variant/{name}" not in scaled:
+            if not self._hosting.scaling.is_registered(f"endpoint/{endpoint.name}/variant/{name}"):
                 continue
             if name not in wanted:
                 rules.refuse(
@@ -335,18 +346,30 @@ class Endpoints:
 
     # Transitions
 
+    def _models(self, config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+        return {
+            name: self._hosting.models[name] for name in _model_names(config) if name in self._hosting.models
+        }
+
     def _new_fleet(
         self, endpoint_name: str, config: Mapping[str, Any], retained: Mapping[str, Any] | None = None
     ) -> Fleet:
-        variants = [*config["ProductionVariants"], *config.get("ShadowProductionVariants", ())]
-        models = {}
-        for name in {variant["ModelName"] for variant in variants if "ModelName" in variant}:
-            if name not in self._hosting.models:
+        shadows = config.get("ShadowProductionVariants", ())
+        models = self._models(config)
+        for name in _model_names(config):
+            if name not in models:
                 # Deleting a model that a config names is accepted, and bites here.
                 rules.refuse(f'Could not find model "{self._hosting.arn("model", name)}".')
-            models[name] = self._hosting.models[name]
-        plan = FleetPlan(endpoint_name, self._hosting.region, variants, models, **(retained or {}))
-        return Fleet(plan, self._engine, self._registry, self._folder)
+        fleet_plan = FleetPlan(
+            endpoint_name=endpoint_name,
+            region=self._hosting.region,
+            config_name=config["EndpointConfigName"],
+            variants=[*config["ProductionVariants"], *shadows],
+            shadows=frozenset(variant["VariantName"] for variant in shadows),
+            models=models,
+            **(retained or {}),
+        )
+        return Fleet(fleet_plan, self._engine, self._registry, self._folder, self._clock)
 
     def _retained(self, endpoint: Endpoint, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return weights and counts that the new fleet takes over: API_UpdateEndpoint.html, RetainAllVariantProperties."""
@@ -366,66 +389,64 @@ class Endpoints:
             }
         return retained
 
-    def _deploy(self, endpoint: Endpoint) -> None:
-        """Start the pending fleet, and put it into service or fall back to what was."""
-        assert endpoint.pending is not None  # noqa: S101 - set by the operation that started this
-        deployment = endpoint.pending
-        began = time.monotonic()
-        failure: str | None = None
-        try:
-            deployment.fleet.start()
-        except Abandoned:
-            deployment.fleet.stop_in_background()
-            return
-        except FleetError as error:
-            failure = str(error)
-        except Exception as error:
-            LOG.exception("endpoint %s: the new fleet cannot be started", endpoint.name)
-            failure = f"Request to service failed: {error}"
-        self._wait_out(began)
-        with self._lock:
-            if self._endpoints.get(endpoint.name) is not endpoint:
-                deployment.fleet.stop_in_background()
-                return
-            endpoint.pending = None
-            if failure:
-                endpoint.failure_reason = failure[:_MAX_REASON]
-                LOG.warning("endpoint %s: %s", endpoint.name, endpoint.failure_reason)
-                # A failed update leaves the old fleet and config in service, with the reason (ACK's controller tests).
-                endpoint.move_to("InService" if endpoint.fleet else "Failed")
-                retired: Fleet | None = deployment.fleet
-            else:
-                retired, endpoint.fleet = endpoint.fleet, deployment.fleet
-                endpoint.config = deployment.config
-                endpoint.config_name = deployment.config["EndpointConfigName"]
-                endpoint.move_to("InService")
-        if retired:
-            retired.stop_in_background()
+    def _deploy(self, endpoint: Endpoint, config: Mapping[str, Any], fleet: Fleet, rollout: Rollout) -> None:
+        endpoint.pending = Deployment(
+            config,
+            fleet,
+            endpoint.fleet,
+            rollout,
+            owner=endpoint,
+            clock=self._clock,
+            lock=self._lock,
+            capacity=self.capacity,
+            alarm_state=self._hosting.alarm_state,
+            transition_seconds=self._transition_seconds,
+        )
+        endpoint.pending.begin()
+        self._look()
 
-    def _apply_weights(self, endpoint: Endpoint) -> None:
-        self._wait_out(time.monotonic())
-        with self._lock:
-            if self._endpoints.get(endpoint.name) is not endpoint or endpoint.fleet is None:
-                return
-            for variant in endpoint.fleet.variants:
-                variant.become_what_is_wanted()
-            endpoint.move_to("InService")
+    def _look(self) -> None:
+        """Look every few seconds whether a container has ended by itself, as long as there are endpoints."""
+        if self._looking or self._engine.name == "none":
+            return
+        self._looking = True
+
+        def look() -> None:
+            with self._lock:
+                self._looking = False
+                fleets = [endpoint.fleet for endpoint in self._endpoints.values() if endpoint.fleet]
+                if self._endpoints:
+                    self._look()
+            for fleet in fleets:
+                fleet.replace_dead()
+
+        self._clock.call_later(_LOOK_SECONDS, look)
 
     def _delete(self, endpoint: Endpoint) -> None:
-        self._wait_out(time.monotonic())
-        with self._lock:
-            if self._endpoints.pop(endpoint.name, None) is None:
-                return
-            self._hosting.forget_tags(endpoint.arn)
+        del self._endpoints[endpoint.name.lower()]
+        self._hosting.forget_tags(endpoint.arn)
         # The service deregisters what is scaled (awslabs/stable-diffusion-aws-extension 161 quotes its permission error).
-        for target in moto_backends.scalable_targets(self._hosting.region):
-            if target.resource_id.startswith(f"endpoint/{endpoint.name}/variant/"):
-                moto_backends.forget_scaling(self._hosting.region, target.resource_id)
-        if endpoint.fleet:
-            endpoint.fleet.stop_in_background()
+        self._hosting.scaling.forget(f"endpoint/{endpoint.name}/variant/")
+        for fleet in endpoint.fleets():
+            fleet.retire()
 
-    def _wait_out(self, began: float) -> None:
-        time.sleep(max(0.0, began + self._transition_seconds - time.monotonic()))
+    def _after_transition(
+        self, endpoint: Endpoint, status: str, function: Callable[[], None], seconds: float | None = None
+    ) -> None:
+        """Go on with an endpoint after a while, if it has that status still."""
+        since = endpoint.modified
 
-    def _in_background(self, endpoint: Endpoint, transition: Callable[[], None]) -> None:
-        threading.Thread(target=transition, name=f"endpoint-{endpoint.name}", daemon=True).start()
+        def go_on() -> None:
+            with self._lock:
+                current = self._endpoints.get(endpoint.name.lower()) is endpoint
+                if current and (endpoint.status, endpoint.modified) == (status, since):
+                    function()
+
+        self._clock.call_later(self._transition_seconds if seconds is None else seconds, go_on)
+
+
+def _model_names(config: Mapping[str, Any]) -> builtins.list[str]:
+    variants = (*config.get("ProductionVariants", ()), *config.get("ShadowProductionVariants", ()))
+    return builtins.list(
+        dict.fromkeys(variant["ModelName"] for variant in variants if "ModelName" in variant)
+    )

@@ -5,15 +5,20 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow_sm_hosting.local import rules
+from airflow_sm_hosting.local.autoscaling import AutoScaling
+from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.cloudwatch import RegionalCloudWatch
+from airflow_sm_hosting.local.endpoint_metrics import EndpointMetrics
 from airflow_sm_hosting.local.endpoints import Endpoints
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.listing import page
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
-from airflow_sm_hosting.local.protocol import AwsError, now
+from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.validation import check_request
 
@@ -28,11 +33,30 @@ class Hosting:
     :param registry: Where images are.
     :param folder: An existing folder for model data.
     :param transition_seconds: How long a transition of an endpoint takes at least.
+    :param clock: What tells the time.
+    :param consistency_seconds: How long what was created cannot be found yet.
+    :param cloudwatch: The Region's metrics and alarms. Default: its own, which nothing evaluates.
+    :param alarm_state: Returns the state of an alarm by its name, None where there is no such alarm. Default: as
+        ``cloudwatch`` has it.
     """
 
     def __init__(
-        self, region: str, engine: Engine, registry: Registry, folder: Path, transition_seconds: float
+        self,
+        region: str,
+        engine: Engine,
+        registry: Registry,
+        folder: Path,
+        transition_seconds: float,
+        clock: Clock,
+        consistency_seconds: float = 0.0,
+        cloudwatch: RegionalCloudWatch | None = None,
+        alarm_state: Callable[[str], str | None] | None = None,
     ) -> None:
+        cloudwatch = cloudwatch or RegionalCloudWatch(region, clock)
+        self.alarm_state = alarm_state or cloudwatch.alarms.state
+        self.endpoint_metrics = EndpointMetrics(cloudwatch.metrics, clock)
+        self.clock = clock
+        self._consistency = timedelta(seconds=consistency_seconds)
         self.region = region
         self._registry = registry
         # What it guards is small and in memory: one lock for all keeps every answer consistent.
@@ -40,7 +64,8 @@ class Hosting:
         self.models: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self._tags: dict[str, dict[str, str]] = {}
-        self.endpoints = Endpoints(self, self._lock, engine, registry, folder, transition_seconds)
+        self.endpoints = Endpoints(self, self._lock, engine, registry, folder, transition_seconds, clock)
+        self.scaling = AutoScaling(self, self._lock, cloudwatch.alarms, clock)
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "CreateModel": self._create_model,
             "DescribeModel": self._describe_model,
@@ -87,6 +112,13 @@ class Hosting:
         # The resource part of ARNs is in lower case, as DescribeEndpoint shows it.
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT_ID}:{kind}/{name.lower()}"
 
+    def is_visible(self, created: datetime) -> bool:
+        """Tell whether what was created then can be found yet.
+
+        Reads are eventually consistent, "describe first and retry": API_CreateEndpoint.html
+        """
+        return self.clock.now() >= created + self._consistency
+
     # Models
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +131,7 @@ class Hosting:
         self.models[name] = {
             "EnableNetworkIsolation": False,
             **request,
-            "CreationTime": now(),
+            "CreationTime": self.clock.now(),
             "ModelArn": arn,
         }
         return {"ModelArn": arn}
@@ -109,7 +141,7 @@ class Hosting:
 
     def _list_models(self, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ModelName", "ModelArn", "CreationTime")
-        return _list("Models", self.models, request, members)
+        return self._list("Models", self.models, request, members)
 
     def _delete_model(self, request: dict[str, Any]) -> dict[str, Any]:
         # Not refused for a model in use (DeleteModel documentation; hashicorp/terraform-provider-aws 40048).
@@ -120,7 +152,7 @@ class Hosting:
 
     def _model(self, name: str) -> dict[str, Any]:
         model = self.models.get(name)
-        if model is None:
+        if model is None or not self.is_visible(model["CreationTime"]):
             # amazon-sagemaker-operator-for-k8s looks for this text.
             rules.refuse(f'Could not find model "{self.arn("model", name)}".')
         return model
@@ -141,7 +173,7 @@ class Hosting:
                 # DescribeEndpointConfig shows the default (API_ProductionVariant.html).
                 variant.setdefault("InitialVariantWeight", 1.0)
         self.set_tags(arn, request.pop("Tags", []))
-        self.configs[name] = {**request, "CreationTime": now(), "EndpointConfigArn": arn}
+        self.configs[name] = {**request, "CreationTime": self.clock.now(), "EndpointConfigArn": arn}
         return {"EndpointConfigArn": arn}
 
     def _describe_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +181,7 @@ class Hosting:
 
     def _list_endpoint_configs(self, request: dict[str, Any]) -> dict[str, Any]:
         members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        return _list("EndpointConfigs", self.configs, request, members)
+        return self._list("EndpointConfigs", self.configs, request, members)
 
     def _delete_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:
         # Not refused for a config in use; the next update of its endpoint is (hashicorp/terraform-provider-aws#40048).
@@ -164,9 +196,24 @@ class Hosting:
         :raises AwsError: It does not exist.
         """
         config = self.configs.get(name)
-        if config is None:
+        if config is None or not self.is_visible(config["CreationTime"]):
             rules.refuse(f'Could not find endpoint configuration "{self.arn("endpoint-config", name)}".')
         return config
+
+    def _list(
+        self,
+        result: str,
+        resources: Mapping[str, dict[str, Any]],
+        request: dict[str, Any],
+        members: tuple[str, ...],
+    ) -> dict[str, Any]:
+        rows = (
+            {member: resource[member] for member in members}
+            for resource in resources.values()
+            if self.is_visible(resource["CreationTime"])
+        )
+        found, token = page(rows, request, name=members[0])
+        return {result: found, **({"NextToken": token} if token else {})}
 
     # Tags
 
@@ -212,11 +259,3 @@ def _is_taken(resources: Mapping[str, Any], name: str) -> bool:
 
 def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _list(
-    result: str, resources: Mapping[str, dict[str, Any]], request: dict[str, Any], members: tuple[str, ...]
-) -> dict[str, Any]:
-    rows = ({member: resource[member] for member in members} for resource in resources.values())
-    found, token = page(rows, request, name=members[0])
-    return {result: found, **({"NextToken": token} if token else {})}

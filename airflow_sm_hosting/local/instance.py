@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +25,8 @@ LOG = logging.getLogger(__name__)
 # How much of the log is shown when the server cannot be started.
 _SHOWN_LOG = 4000
 _STOP_SECONDS = 40
+# Containers that start on the way take real time.
+_ADVANCE_SECONDS = 900
 
 
 class LocalAwsError(SageMakerHostingError):
@@ -72,6 +76,8 @@ def start_server(
     transition_seconds: float,
     log_file: Path,
     detached: bool,
+    clock: str = "real",
+    consistency_seconds: float = 0.0,
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start the server's process, and return it with what it says when it is ready.
 
@@ -81,7 +87,8 @@ def start_server(
     command = [
         *(sys.executable, "-m", "airflow_sm_hosting.local.server"),
         *("--port", str(port), "--engine", engine, "--region", region_name),
-        *("--transition-seconds", str(transition_seconds)),
+        *("--transition-seconds", str(transition_seconds), "--clock", clock),
+        *("--consistency-seconds", str(consistency_seconds)),
     ]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
@@ -127,6 +134,10 @@ class LocalAws:
     :param access_key: The access key that requests must be signed with. Default: a random one.
     :param region_name: The Region that clients use by default. The server answers for all.
     :param transition_seconds: How long an endpoint is at least Creating, Updating or Deleting.
+    :param clock: What tells the time: ``real``, or ``virtual``, which stands still but for :meth:`advance`: then an 8-hour
+        rollout takes a moment.
+    :param consistency_seconds: How long a model, an endpoint config or an endpoint that was just created cannot be found,
+        as reads of AWS are eventually consistent.
     :param log_file: Where the server logs to. Default: a temporary file, kept while it runs.
     """
 
@@ -138,6 +149,8 @@ class LocalAws:
         access_key: str | None = None,
         region_name: str = "us-east-1",
         transition_seconds: float = 0.5,
+        clock: str = "real",
+        consistency_seconds: float = 0.0,
         log_file: str | Path | None = None,
     ) -> None:
         self.access_key = access_key or new_access_key()
@@ -148,6 +161,8 @@ class LocalAws:
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self._port = port
         self._transition_seconds = transition_seconds
+        self.clock = clock
+        self._consistency_seconds = consistency_seconds
         self._log_file = Path(log_file) if log_file else None
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: dict[str, Any] = {}
@@ -185,6 +200,8 @@ class LocalAws:
                 access_key=self.access_key,
                 region_name=self.region_name,
                 transition_seconds=self._transition_seconds,
+                clock=self.clock,
+                consistency_seconds=self._consistency_seconds,
                 log_file=log_file,
                 detached=False,
             )
@@ -247,6 +264,33 @@ class LocalAws:
         """Forget everything that was created, and stop all containers."""
         self._own("POST", "reset")
 
+    def now(self) -> datetime:
+        """Return the time of the server's clock."""
+        return datetime.fromisoformat(self._own("GET", "clock")["now"])
+
+    def advance(self, seconds: float | timedelta) -> datetime:
+        """Move a virtual clock on; all that comes due on the way has happened when this returns.
+
+        :param seconds: How far; 0 waits only for what is going on, such as containers that start.
+        :returns: The new time.
+        :raises LocalAwsError: The clock is real, or ``seconds`` is negative.
+        """
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
+        told = self._own("POST", "clock/advance", {"seconds": seconds}, timeout=_ADVANCE_SECONDS)
+        return datetime.fromisoformat(told["now"])
+
+    def set_endpoint_status(self, name: str, status: str, seconds: float | None = None) -> None:
+        """Give an endpoint a status that AWS gives by itself: ``SystemUpdating`` (maintenance) or ``OutOfService``.
+
+        :param name: The endpoint's name.
+        :param status: ``SystemUpdating``, ``OutOfService``, or ``InService`` to end it.
+        :param seconds: After so long it is InService again; None for not by itself.
+        :raises LocalAwsError: There is no such endpoint, or it is in transition.
+        """
+        body = {"EndpointName": name, "Status": status, "Seconds": seconds, "Region": self.region_name}
+        self._own("POST", "endpoint-status", body)
+
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service, made once.
 
@@ -263,14 +307,27 @@ class LocalAws:
             ).client(service, endpoint_url=self.endpoint_url, config=Config(proxies={}))
         return self._clients[service]
 
-    def _own(self, method: str, what: str) -> Any:
+    def _own(self, method: str, what: str, body: Any = None, *, timeout: float = 60) -> Any:
         request = urllib.request.Request(  # noqa: S310 - http to 127.0.0.1
             f"{self.endpoint_url}/_sm_hosting/{what}",
             method=method,
+            data=None if body is None else json.dumps(body).encode(),
             headers={"X-Access-Key": self.access_key},
         )
         # Proxies of the environment are not for this computer.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=60) as response:
-            body = response.read()
-        return json.loads(body) if body else None
+        try:
+            with opener.open(request, timeout=timeout) as response:
+                answer = response.read()
+        except urllib.error.HTTPError as error:
+            raise LocalAwsError(_message_of(error)) from error
+        return json.loads(answer) if answer else None
+
+
+def _message_of(error: urllib.error.HTTPError) -> str:
+    with error:
+        body = error.read()
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error}: {body[:200]!r}"

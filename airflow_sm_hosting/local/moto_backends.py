@@ -5,23 +5,26 @@ Everything else of moto is used through its HTTP interface, as any AWS client wo
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_URL, uuid5
 
-from moto.cloudwatch.models import cloudwatch_backends
+from botocore.loaders import Loader
+from moto.cloudwatch.exceptions import CloudWatchException
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.cloudwatch.urls import url_paths as cloudwatch_paths
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores
 from moto.ecr.models import ecr_backends
 from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 
+from airflow_sm_hosting.local.protocol import AwsError
+
 if TYPE_CHECKING:
-    from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
-    from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricDatumBase
     from moto.ecr.models import ECRBackend, Repository
 
 ACCOUNT_ID: str = DEFAULT_ACCOUNT_ID
@@ -57,48 +60,51 @@ def put_log_lines(region: str, group: str, stream: str, lines: Sequence[str]) ->
     backend.put_log_events(group, stream, [{"timestamp": time_ms, "message": line} for line in lines])
 
 
-def put_metrics(
-    region: str, namespace: str, dimensions: Mapping[str, str], values: Sequence[tuple[str, float, str]]
+def replace_operations(
+    operations: Sequence[str], answer: Callable[[str, Mapping[str, Any], str], dict[str, Any]]
 ) -> None:
-    """Write metric values, each ``(name, value, unit)``, at this moment."""
-    where = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    cloudwatch_backends[ACCOUNT_ID][region].put_metric_data(
-        namespace,
-        [
-            {"MetricName": name, "Value": value, "Unit": unit, "Dimensions": where}
-            for name, value, unit in values
-        ],
+    """Have moto's CloudWatch answer some operations by a function, in the protocol in which they are asked.
+
+    It takes operation, members and Region, and returns the members of the answer or raises an :class:`AwsError`. In
+    this process, for the applications that are made from now on.
+    """
+
+    def method(operation: str) -> Callable[[CloudWatchResponse], ActionResult]:
+        def respond(self: CloudWatchResponse) -> ActionResult:
+            try:
+                return ActionResult(answer(operation, dict(self.params), self.region))
+            except AwsError as error:
+                raise CloudWatchException(error.code, error.message) from error
+
+        return respond
+
+    own = type(
+        "CloudWatch",
+        (CloudWatchResponse,),
+        {camelcase_to_underscores(operation): method(operation) for operation in operations},
     )
+    cloudwatch_paths["{0}/$"] = own.dispatch  # type: ignore[attr-defined]
 
 
-def cloudwatch(region: str) -> CloudWatchBackend:
-    """Return moto's CloudWatch: its ``alarms`` and ``metric_data``."""
-    return cloudwatch_backends[ACCOUNT_ID][region]
+def publish(topic_arn: str, subject: str, message: str) -> None:
+    """Publish to an SNS topic.
+
+    :raises Exception: moto's refusal.
+    """
+    # Not imported before it is needed: it brings SQS and Lambda.
+    from moto.sns.models import sns_backends
+
+    region = topic_arn.split(":")[3]
+    sns_backends[ACCOUNT_ID][region].publish(message=message, arn=topic_arn, subject=subject)
 
 
-def cloudwatch_regions() -> list[str]:
-    """Return the Regions in which CloudWatch was used."""
-    return list(cloudwatch_backends[ACCOUNT_ID])
-
-
-def alarms(region: str) -> list[Alarm]:
-    """Return the metric alarms of a Region."""
-    return list(cloudwatch(region).alarms.values())
-
-
-def metric_values(
-    region: str, namespace: str, name: str, dimensions: Mapping[str, str], start: datetime
-) -> Iterator[tuple[datetime, MetricDatumBase]]:
-    """Yield the data of one metric since ``start``, with their times."""
-    for datum in reversed(cloudwatch(region).metric_data):
-        at = datum.timestamp if datum.timestamp.tzinfo else datum.timestamp.replace(tzinfo=UTC)
-        if (
-            at >= start
-            and datum.name == name
-            and datum.namespace == namespace
-            and {dimension.name: dimension.value for dimension in datum.dimensions} == dimensions
-        ):
-            yield at, datum
+@cache
+def region_description(region: str) -> str:
+    """Return ``US East (N. Virginia)`` for ``us-east-1``, as messages of CloudWatch name Regions."""
+    for partition in Loader().load_data("endpoints")["partitions"]:
+        if region in partition["regions"]:
+            return str(partition["regions"][region]["description"])
+    return region
 
 
 def ecr(region: str) -> ECRBackend:
@@ -114,82 +120,6 @@ def find_repository(name: str, regions: Sequence[str]) -> Repository | None:
     return None
 
 
-def _autoscaling(region: str) -> ApplicationAutoscalingBackend | None:
-    """Return moto's Application Auto Scaling, or None where nobody has asked for it yet.
-
-    It is not imported for the question: it brings ECS and EC2, which take a second and 80 MB.
-    """
-    module = sys.modules.get("moto.applicationautoscaling.models")
-    return module.applicationautoscaling_backends[ACCOUNT_ID][region] if module else None
-
-
-def scalable_targets(region: str) -> list[Any]:
-    """Return what is registered with Application Auto Scaling for SageMaker, all dimensions."""
-    backend = _autoscaling(region)
-    return list(backend.describe_scalable_targets("sagemaker", None, None)) if backend else []
-
-
-def forget_scaling(region: str, resource_id: str, *, dimension: str | None = None) -> None:
-    """Delete target, policies (with their alarms) and scheduled actions of a scaled resource, as far as they exist."""
-    backend = _autoscaling(region)
-    if backend is None:
-        return
-    for registered, targets in backend.targets.items():
-        if dimension in (None, registered):
-            targets.pop(resource_id, None)
-    for key, policy in list(backend.policies.items()):
-        if policy.resource_id == resource_id and dimension in (None, policy.scalable_dimension):
-            policy.delete_alarms(ACCOUNT_ID, region)
-            del backend.policies[key]
-    backend.scheduled_actions = [
-        action
-        for action in backend.scheduled_actions
-        if action.resource_id != resource_id or dimension not in (None, action.scalable_dimension)
-    ]
-
-
-def scaling_policies(region: str, resource_id: str) -> list[Any]:
-    """Return the scaling policies of a resource."""
-    backend = _autoscaling(region)
-    policies = backend.policies.values() if backend else ()
-    return [policy for policy in policies if policy.resource_id == resource_id]
-
-
 def is_issued_key(access_key: str) -> bool:
     """Tell whether an access key comes from this server's own STS: sessions of assumed roles."""
     return sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key) is not None
-
-
-def make_target_tracking_alarms(
-    region: str, resource_id: str, policy_name: str, metric: Mapping[str, Any]
-) -> list[dict[str, str]]:
-    """Make the alarms of a target-tracking policy, which moto makes for ECS and DynamoDB only.
-
-    The shape of AWS's: three minutes above the target scale out, fifteen below 90 % of it scale in.
-    https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html
-
-    :param metric: ``namespace``, ``metric_name``, ``dimensions``, ``statistic``, ``target``, ``scale_in``.
-    :returns: Name and ARN of each alarm.
-    """
-    policy = next(p for p in scaling_policies(region, resource_id) if p.policy_name == policy_name)
-    wanted = [("AlarmHigh", "GreaterThanThreshold", 3, metric["target"])]
-    if metric["scale_in"]:
-        wanted.append(("AlarmLow", "LessThanThreshold", 15, metric["target"] * 0.9))
-    for suffix, comparison, periods, threshold in wanted:
-        policy.alarms.append(
-            cloudwatch(region).put_metric_alarm(
-                # One pair a policy, whose name stays when the policy is put again.
-                name=f"TargetTracking-{resource_id}-{suffix}-{uuid5(NAMESPACE_URL, policy_name)}",
-                description=f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy.policy_arn}.",
-                namespace=metric["namespace"],
-                metric_name=metric["metric_name"],
-                dimensions=metric["dimensions"],
-                statistic=metric["statistic"],
-                comparison_operator=comparison,
-                evaluation_periods=periods,
-                period=60,
-                threshold=threshold,
-                alarm_actions=[policy.policy_arn],
-            )
-        )
-    return [{"AlarmName": alarm.name, "AlarmARN": alarm.alarm_arn} for alarm in policy.alarms]

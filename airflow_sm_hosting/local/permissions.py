@@ -98,6 +98,7 @@ class Call:
     :param region: The Region.
     :param request: The request itself.
     :param config: Returns the endpoint config of a name, or None.
+    :param is_scaled: Tells whether a variant of an endpoint is a scalable target.
     """
 
     service: str
@@ -105,6 +106,7 @@ class Call:
     region: str
     request: Request
     config: Callable[[str], dict[str, Any] | None]
+    is_scaled: Callable[[str], bool]
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of the request's Region."""
@@ -202,17 +204,12 @@ def _volume_key(call: Call, members: dict[str, Any]) -> Iterator[Needed]:
 
 def _deregistered(call: Call, members: dict[str, Any]) -> Iterator[Needed]:
     """DeleteEndpoint deregisters what is scaled with its caller's permission (awslabs/stable-diffusion-aws-extension#161)."""
-    if call.operation == "DeleteEndpoint":
-        front = f"endpoint/{members.get('EndpointName')}/".lower()
-        if any(
-            target.resource_id.lower().startswith(front)
-            for target in moto_backends.scalable_targets(call.region)
-        ):
-            yield Needed(
-                "application-autoscaling:DeregisterScalableTarget",
-                call.arn("application-autoscaling", "scalable-target/*"),
-                {"application-autoscaling:service-namespace": "sagemaker"},
-            )
+    if call.operation == "DeleteEndpoint" and call.is_scaled(str(members.get("EndpointName"))):
+        yield Needed(
+            "application-autoscaling:DeregisterScalableTarget",
+            call.arn("application-autoscaling", "scalable-target/*"),
+            {"application-autoscaling:service-namespace": "sagemaker"},
+        )
 
 
 def _autoscaling(call: Call) -> Iterator[Needed]:

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import Any
 
-from airflow_sm_hosting.local.protocol import now
+from airflow_sm_hosting.local.clock import Clock
 
 # A day of polling; the oldest entries go first.
 _MAX_ENTRIES = 100_000
@@ -17,9 +17,12 @@ class RequestLog:
     """The requests since the start or the last ``clear``, in the order of their answers.
 
     Bodies, environments and query strings are never kept.
+
+    :param clock: What tells their times.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._entries: deque[dict[str, Any]] = deque(maxlen=_MAX_ENTRIES)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -39,7 +42,7 @@ class RequestLog:
             self._entries.append(
                 {
                     "number": next(self._numbers),
-                    "time": now().isoformat(),
+                    "time": self._clock.now().isoformat(),
                     "service": service,
                     "operation": operation,
                     "mutating": mutating,

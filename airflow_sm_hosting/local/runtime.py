@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -11,8 +10,8 @@ from urllib.parse import quote
 import urllib3
 from werkzeug.wrappers import Request, Response
 
-from airflow_sm_hosting.local import moto_backends
-from airflow_sm_hosting.local.endpoints import Endpoint
+from airflow_sm_hosting.local.endpoint import Endpoint
+from airflow_sm_hosting.local.endpoints import SERVING
 from airflow_sm_hosting.local.fleet import ServingContainer, VariantFleet
 from airflow_sm_hosting.local.hosting import Hosting
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
@@ -23,8 +22,6 @@ _MAX_BODY = 6_291_456
 _TIMEOUT_SECONDS = 60.0
 # What of a container's error is quoted.
 _MAX_QUOTED = 1024
-# A container of that endpoint status answers: the old fleet goes on through an update.
-_SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
 # Headers that a container sees of the caller's, and the caller of the container's.
 _PASSED_ON = ("content-type", "accept", "x-amzn-", "x-amz-sagemaker-")
 _PASSED_BACK = ("content-type", "x-amzn-sagemaker-", "x-amzn-data-")
@@ -32,9 +29,6 @@ _PASSED_BACK = ("content-type", "x-amzn-sagemaker-", "x-amzn-data-")
 
 class Runtime:
     """Answers ``POST /endpoints/{name}/invocations``."""
-
-    def __init__(self) -> None:
-        self._random = random.SystemRandom()
 
     def invoke(self, request: Request, endpoint_name: str, hosting: Hosting) -> Response:
         """Answer InvokeEndpoint.
@@ -46,44 +40,34 @@ class Runtime:
         endpoint = hosting.endpoints.find(endpoint_name)
         if endpoint is None:
             raise _refusal(f"Endpoint {endpoint_name} of account {ACCOUNT_ID} not found.")
-        fleet = endpoint.fleet
-        if fleet is None or endpoint.status not in _SERVING:
+        if endpoint.status not in SERVING:
             raise _refusal(
                 f"Endpoint {endpoint_name} of account {ACCOUNT_ID} is not in service (status {endpoint.status})."
             )
-        shadows = {v["VariantName"] for v in endpoint.config.get("ShadowProductionVariants", ())}
-        variants = [variant for variant in fleet.variants if variant.name not in shadows]
         target = request.headers.get("X-Amzn-SageMaker-Target-Variant")
-        variant = self._choose(variants, target, endpoint)
-        if not variant.containers:
-            raise _refusal(
-                f"An inference component must be named to invoke variant {variant.name} of endpoint {endpoint_name}."
-            )
-        model_began = time.perf_counter()
-        try:
-            answer = self._through(variant, request, body, endpoint, hosting)
-        except AwsError as error:
-            if error.code == "ModelError":
-                _publish(
-                    hosting, endpoint, variant, began, model_began, int(error.details["OriginalStatusCode"])
+        with hosting.endpoints.route(endpoint, target) as chosen:
+            if chosen is None:
+                raise _refusal(f"Variant {target} of endpoint {endpoint.name} not found.")
+            fleet, variant = chosen
+            if not variant.containers:
+                raise _refusal(
+                    f"An inference component must be named to invoke variant {variant.name} of endpoint {endpoint_name}."
                 )
-            raise
-        _publish(hosting, endpoint, variant, began, model_began, 200)
+            with hosting.endpoint_metrics.invocation(endpoint.name, variant, began) as invocation:
+                try:
+                    answer = self._through(variant, request, body, endpoint, hosting)
+                    invocation.status = 200
+                except AwsError as error:
+                    if error.code == "ModelError":
+                        invocation.status = int(error.details["OriginalStatusCode"])
+                        # It may have failed because a container has ended.
+                        hosting.endpoints.look_after(fleet)
+                    raise
         headers = {
             name: value for name, value in answer.headers.items() if name.lower().startswith(_PASSED_BACK)
         }
         headers["x-Amzn-Invoked-Production-Variant"] = variant.name
         return Response(answer.data, headers=headers)
-
-    def _choose(self, variants: list[VariantFleet], target: str | None, endpoint: Endpoint) -> VariantFleet:
-        if target:
-            named = next((variant for variant in variants if variant.name == target), None)
-            if named is None:
-                raise _refusal(f"Variant {target} of endpoint {endpoint.name} not found.")
-            return named
-        weights = [variant.weight for variant in variants]
-        # With no weight at all nothing says where to go: the first takes it (assumed).
-        return self._random.choices(variants, weights)[0] if any(weights) else variants[0]
 
     def _through(
         self, variant: VariantFleet, request: Request, body: bytes, endpoint: Endpoint, hosting: Hosting
@@ -173,28 +157,4 @@ def _model_error(
         f"{console}#logEventViewer:group={quote(group)} in account {ACCOUNT_ID} for more information.",
         status=424,
         details={"OriginalStatusCode": status, "OriginalMessage": quoted, "LogStreamArn": arn},
-    )
-
-
-def _publish(
-    hosting: Hosting, endpoint: Endpoint, variant: VariantFleet, began: float, model_began: float, status: int
-) -> None:
-    """Publish the metrics of one invocation.
-
-    https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html: latencies are in microseconds, errors are
-    0 or 1 per request.
-    """
-    end = time.perf_counter()
-    moto_backends.put_metrics(
-        hosting.region,
-        "AWS/SageMaker",
-        {"EndpointName": endpoint.name, "VariantName": variant.name},
-        [
-            ("Invocations", 1.0, "None"),
-            ("InvocationsPerInstance", 1.0 / max(variant.instance_count or 1, 1), "None"),
-            ("ModelLatency", (end - model_began) * 1e6, "Microseconds"),
-            ("OverheadLatency", (model_began - began) * 1e6, "Microseconds"),
-            ("Invocation4XXErrors", float(400 <= status < 500), "None"),
-            ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),
-        ],
     )

@@ -32,6 +32,8 @@ def serve(
     access_key: str,
     region: str,
     transition_seconds: float,
+    clock: str = "real",
+    consistency_seconds: float = 0.0,
     on_ready: Callable[[dict[str, Any]], None],
     stop: threading.Event | None = None,
 ) -> None:
@@ -42,13 +44,19 @@ def serve(
     # moto reads it when it is imported. Without it, any page in a browser could drive the server.
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     from airflow_sm_hosting.local.app import LocalAwsApp
+    from airflow_sm_hosting.local.clock import make_clock
     from airflow_sm_hosting.local.http_server import make_http_server
 
     stopped = stop or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     app = LocalAwsApp(
-        access_key=access_key, region=region, engine=engine, transition_seconds=transition_seconds
+        access_key=access_key,
+        region=region,
+        engine=engine,
+        transition_seconds=transition_seconds,
+        clock=make_clock(clock),
+        consistency_seconds=consistency_seconds,
     )
     try:
         server = make_http_server(port, app)
@@ -69,6 +77,8 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--transition-seconds", type=float, default=0.5)
+    parser.add_argument("--clock", default="real")
+    parser.add_argument("--consistency-seconds", type=float, default=0.0)
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end when the process that started this one does"
     )
@@ -87,6 +97,8 @@ def main() -> None:
         access_key=os.environ.pop(ACCESS_KEY_VARIABLE, "") or new_access_key(),
         region=options.region,
         transition_seconds=options.transition_seconds,
+        clock=options.clock,
+        consistency_seconds=options.consistency_seconds,
         on_ready=_say_ready,
         stop=stop,
     )

@@ -9,12 +9,15 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
 
 from airflow_sm_hosting.local import LocalAws
+
+if TYPE_CHECKING:
+    from tests.local.region import Region
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 # An image that nobody here can look into: enough where no container runs.
@@ -227,6 +230,19 @@ def aws(_none_server: LocalAws) -> LocalAws:
     return _none_server
 
 
+@pytest.fixture(scope="session")
+def _virtual_server() -> Iterator[LocalAws]:
+    with LocalAws(engine="none", transition_seconds=0, clock="virtual") as aws:
+        yield aws
+
+
+@pytest.fixture
+def virtual_aws(_virtual_server: LocalAws) -> LocalAws:
+    """A local AWS that runs no containers, empty, whose time is advanced; it begins on a full hour."""
+    _virtual_server.reset()
+    return _virtual_server
+
+
 @pytest.fixture
 def deployer(aws: LocalAws) -> Deployer:
     return Deployer(aws)
@@ -236,6 +252,13 @@ def deployer(aws: LocalAws) -> Deployer:
 def process_deployer() -> Iterator[Deployer]:
     """A local AWS whose containers are Python processes."""
     with LocalAws(engine="process", transition_seconds=0) as aws:
+        yield Deployer(aws)
+
+
+@pytest.fixture(scope="session")
+def virtual_process_deployer() -> Iterator[Deployer]:
+    """A local AWS whose containers are Python processes, and whose time is advanced by the tests."""
+    with LocalAws(engine="process", transition_seconds=0, clock="virtual") as aws:
         yield Deployer(aws)
 
 
@@ -251,3 +274,28 @@ def login_of(aws: LocalAws) -> tuple[str, str]:
     token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
     user, _, password = base64.b64decode(token).decode().partition(":")
     return user, password
+
+
+@pytest.fixture
+def make_region(tmp_path: Path) -> Iterator[Callable[..., Region]]:
+    """Make :class:`tests.local.region.Region`s: SageMaker hosting in this process, in virtual time."""
+    # With moto, which other tests do without.
+    from tests.local.region import Region
+
+    made: list[Region] = []
+
+    def make(**more: Any) -> Region:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Region(folder, **more))
+        return made[-1]
+
+    yield make
+    for region in made:
+        region.hosting.endpoints.stop_all(0)
+        region.clock.close()
+
+
+@pytest.fixture
+def region(make_region: Callable[..., Region]) -> Region:
+    return make_region()

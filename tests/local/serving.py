@@ -32,6 +32,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if body == b"slow":
             time.sleep(0.3)
+        time.sleep(float(os.environ.get("SECONDS", "0")))
         answer = {
             "version": os.environ.get("VERSION"),
             "body": body.decode(),

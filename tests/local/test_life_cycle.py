@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import botocore.exceptions
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.local.instance import LocalAwsError
+from airflow_sm_hosting.local.protocol import AwsError
 from tests.local.conftest import Deployer, wait_until
 from tests.local.test_control_plane import refusal_of
 
@@ -246,3 +252,323 @@ def test_bodies_have_a_limit(deployer):
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         deployer.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x" * 6_291_457)
     assert "less than or equal to 6291456" in str(caught.value)
+
+
+# In virtual time, in this process.
+
+
+def test_names_of_endpoints_have_no_case_but_for_invocations(region):
+    """ "The name is case-insensitive in CreateEndpoint, but the case is preserved and must be matched in InvokeEndpoint" """
+    region.config("c")
+    region.ask("CreateEndpoint", EndpointName="Churn", EndpointConfigName="c")
+    region.clock.advance(0)
+    assert "already existing" in region.refusal(
+        "CreateEndpoint", EndpointName="cHURN", EndpointConfigName="c"
+    )
+    found = region.ask("DescribeEndpoint", EndpointName="CHURN")
+    assert found["EndpointName"] == "Churn"
+    assert found["EndpointArn"].endswith(":endpoint/churn")
+    assert region.hosting.endpoints.find("Churn")
+    assert region.hosting.endpoints.find("churn") is None
+    region.ask("UpdateEndpoint", EndpointName="churn", EndpointConfigName="c")
+    region.clock.advance(0)
+    region.ask("DeleteEndpoint", EndpointName="chURN")
+    region.clock.advance(0)
+    assert "Could not find" in region.refusal("DescribeEndpoint", EndpointName="Churn")
+
+
+CHANGES = {
+    "UpdateEndpoint": {"EndpointConfigName": "new"},
+    "UpdateEndpointWeightsAndCapacities": {
+        "DesiredWeightsAndCapacities": [{"VariantName": "main", "DesiredWeight": 2.0}]
+    },
+    "DeleteEndpoint": {},
+}
+
+
+@pytest.mark.parametrize("operation", CHANGES)
+@pytest.mark.parametrize(
+    ("status", "allowed"),
+    [
+        ("InService", set(CHANGES)),
+        # "cannot be updated or deleted or re-scaled until it has completed": API_DescribeEndpoint.html
+        ("SystemUpdating", set()),
+        ("Creating", set()),
+        ("Updating", set()),
+        ("RollingBack", set()),
+        ("Deleting", set()),
+        ("Failed", {"DeleteEndpoint"}),
+        ("OutOfService", {"UpdateEndpoint", "DeleteEndpoint"}),
+        ("UpdateRollbackFailed", {"UpdateEndpoint", "DeleteEndpoint"}),
+    ],
+)
+def test_what_each_status_lets_one_do(make_region, status, allowed, operation):
+    region = make_region(transition_seconds=5)
+    region.serving()
+    endpoint = region.hosting.endpoints.find("e")
+    # However it came there: the ways to each status have their own tests.
+    endpoint.status = status
+    if operation in allowed:
+        region.ask(operation, EndpointName="e", **CHANGES[operation])
+        assert region.status == ("Deleting" if operation == "DeleteEndpoint" else "Updating")
+    else:
+        message = region.refusal(operation, EndpointName="e", **CHANGES[operation])
+        assert message == (
+            f'Cannot update endpoint "{endpoint.arn}" in status Failed. Delete it.'
+            if status == "Failed"
+            else f'Cannot update in-progress endpoint "{endpoint.arn}".'
+        )
+        assert region.status == status
+
+
+def test_aws_updates_an_endpoint_by_itself(region):
+    region.serving()
+    region.hosting.endpoints.set_status("e", "SystemUpdating", 60)
+    assert region.share == 0
+    region.clock.advance(59)
+    assert region.status == "SystemUpdating"
+    region.clock.advance(1)
+    assert region.status == "InService"
+    assert "FailureReason" not in region.described
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "lost"),
+    [
+        ("DeleteEndpointConfig", {"EndpointConfigName": "old"}, "Could not find endpoint configuration"),
+        ("DeleteModel", {"ModelName": "m"}, "Could not find model"),
+    ],
+)
+def test_an_endpoint_whose_parts_were_deleted_cannot_be_patched_and_says_so(
+    region, operation, request_, lost
+):
+    """ministryofjustice/analytical-platform#10195: it goes on, with a reason that is not one of a deployment."""
+    region.serving()
+    region.ask(operation, **request_)
+    region.hosting.endpoints.set_status("e", "SystemUpdating", 60)
+    region.clock.advance(60)
+    assert region.status == "InService"
+    assert lost in region.described["FailureReason"]
+
+
+def test_a_status_is_given_through_the_server_only_to_who_may_have_it(deployer):
+    endpoint = deployer.endpoint()
+    deployer.aws.set_endpoint_status(endpoint, "OutOfService")
+    assert deployer.describe(endpoint)["EndpointStatus"] == "OutOfService"
+    with pytest.raises(botocore.exceptions.ClientError, match="not in service"):
+        deployer.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x")
+    deployer.aws.set_endpoint_status(endpoint, "InService")
+    assert deployer.describe(endpoint)["EndpointStatus"] == "InService"
+    with pytest.raises(LocalAwsError, match="not to Updating"):
+        deployer.aws.set_endpoint_status(endpoint, "Updating")
+    with pytest.raises(LocalAwsError, match="Could not find endpoint"):
+        deployer.aws.set_endpoint_status("absent", "OutOfService")
+
+
+def test_what_was_just_created_cannot_be_found_yet(make_region):
+    """Reads are eventually consistent: API_CreateEndpoint.html tells to describe first, and to retry."""
+    region = make_region(consistency_seconds=3)
+    model = {"ModelName": "m"}
+    config = {"EndpointConfigName": "c"}
+    endpoint = {"EndpointName": "e"}
+
+    def is_found(operation, **request):
+        try:
+            region.ask(operation, **request)
+        except AwsError as refusal:
+            return "Could not find" not in refusal.message
+        return True
+
+    def wait_for(operation, **request):
+        assert not is_found(operation, **request)
+        region.clock.advance(2.999)
+        assert not is_found(operation, **request)
+        region.clock.advance(0.001)
+        assert is_found(operation, **request)
+
+    assert region.ask("ListModels")["Models"] == []
+    assert "Could not find model" in region.refusal(
+        "CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[region.variant()]
+    )
+    wait_for("DescribeModel", **model)
+    assert len(region.ask("ListModels")["Models"]) == 1
+    region.config("c")
+    assert region.ask("ListEndpointConfigs")["EndpointConfigs"] == []
+    assert "Could not find endpoint configuration" in region.refusal("CreateEndpoint", **endpoint, **config)
+    # A name is taken from the beginning.
+    assert "already existing" in region.refusal(
+        "CreateEndpointConfig", **config, ProductionVariants=[region.variant()]
+    )
+    wait_for("DescribeEndpointConfig", **config)
+    region.ask("CreateEndpoint", **endpoint, **config)
+    assert region.ask("ListEndpoints")["Endpoints"] == []
+    assert "Could not find endpoint" in region.refusal("DeleteEndpoint", **endpoint)
+    wait_for("DescribeEndpoint", **endpoint)
+    assert region.status == "InService"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([{"VariantName": "other"}], 'Could not find variant "other"'),
+        ([{"VariantName": "main"}, {"VariantName": "main"}], "only once"),
+        ([{"VariantName": "main", "DesiredInstanceCount": 0}], "must be at least 1"),
+        ([{"VariantName": "main", "ServerlessUpdateConfig": {"MaxConcurrency": 1}}], "instance-backed"),
+    ],
+)
+def test_weights_and_capacities_that_are_refused(region, changes, expected):
+    region.serving()
+    request = {"EndpointName": "e", "DesiredWeightsAndCapacities": changes}
+    assert expected in region.refusal("UpdateEndpointWeightsAndCapacities", **request)
+    assert region.status == "InService"
+
+
+def test_a_serverless_variant_is_scaled_by_its_concurrency(make_region):
+    region = make_region(transition_seconds=5)
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 10, "ProvisionedConcurrency": 1}
+    region.serving({"VariantName": "main", "ModelName": "m", "ServerlessConfig": serverless})
+    change = {"VariantName": "main", "DesiredInstanceCount": 2}
+    request = {"EndpointName": "e", "DesiredWeightsAndCapacities": [change]}
+    assert "serverless" in region.refusal("UpdateEndpointWeightsAndCapacities", **request)
+    change = {"VariantName": "main", "ServerlessUpdateConfig": {"ProvisionedConcurrency": 11}}
+    request = {"EndpointName": "e", "DesiredWeightsAndCapacities": [change]}
+    assert "less than or equal to MaxConcurrency" in region.refusal(
+        "UpdateEndpointWeightsAndCapacities", **request
+    )
+    region.hosting.endpoints.set_desired("e", "main", provisioned_concurrency=4)
+
+    def told():
+        (variant,) = region.described["ProductionVariants"]
+        return tuple(
+            variant[f"{which}ServerlessConfig"]["ProvisionedConcurrency"] for which in ("Current", "Desired")
+        )
+
+    assert (region.status, told()) == ("Updating", (1, 4))
+    region.clock.advance(5)
+    assert (region.status, told()) == ("InService", (4, 4))
+
+
+def test_an_asynchronous_endpoint_may_have_no_instances(region):
+    region.config("c", AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://b/"}})
+    region.ask("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
+    region.clock.advance(0)
+    region.hosting.endpoints.set_desired("e", "main", instance_count=0)
+    region.clock.advance(0)
+    assert region.counts == (0, 0)
+
+
+def test_deleting_is_told_of_by_the_variants(make_region):
+    region = make_region(transition_seconds=5)
+    region.serving()
+    region.ask("DeleteEndpoint", EndpointName="e")
+    (variant,) = region.described["ProductionVariants"]
+    assert variant["VariantStatus"][0]["Status"] == "Deleting"
+    region.clock.advance(5)
+    assert "Could not find" in region.refusal("DescribeEndpoint", EndpointName="e")
+
+
+def test_a_deleted_endpoint_of_the_same_name_is_another_one(make_region):
+    """What was to happen to the one must not happen to the other."""
+    region = make_region(transition_seconds=5)
+    region.serving()
+    region.hosting.endpoints.set_status("e", "OutOfService", 8)
+    region.ask("DeleteEndpoint", EndpointName="e")
+    region.clock.advance(5)
+    region.ask("CreateEndpoint", EndpointName="e", EndpointConfigName="new")
+    region.clock.advance(4)
+    assert region.status == "Creating"
+    region.clock.advance(1)
+    assert region.status == "InService"
+
+
+def test_a_reset_in_the_middle_of_a_deployment_leaves_nothing(region):
+    region.serving()
+    region.update(
+        {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+                "TerminationWaitInSeconds": 600,
+            }
+        }
+    )
+    region.hosting.endpoints.stop_all(0)
+    region.clock.advance(9000)
+    assert region.ask("ListEndpoints")["Endpoints"] == []
+
+
+# With containers.
+
+
+def test_a_container_that_died_is_started_anew(process_deployer):
+    """Meanwhile invocations fail with ModelError."""
+    local = process_deployer
+    image = local.push_image({"opt/program/serve.py": DYING})
+    endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
+    pid = local.invoke(endpoint, b"pid")["pid"]
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        local.invoke(endpoint, b"die")
+    assert caught.value.response["Error"]["Code"] == "ModelError"
+
+    def answers():
+        try:
+            return local.invoke(endpoint, b"pid")["pid"]
+        except local.runtime.exceptions.ModelError:
+            return None
+
+    assert wait_until(answers) != pid
+    assert local.describe(endpoint)["EndpointStatus"] == "InService"
+
+
+def test_a_container_that_dies_unasked_is_found_by_the_clock(virtual_process_deployer):
+    local = virtual_process_deployer
+    image = local.push_image({"opt/program/serve.py": DYING})
+    endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))), wait=False)
+    local.aws.advance(0)
+    pid = local.invoke(endpoint, b"pid")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    # It is a zombie as long as the engine has not looked.
+    wait_until(lambda: b"\nState:\tZ" in Path(f"/proc/{pid}/status").read_bytes())
+    local.aws.advance(10)
+    assert local.invoke(endpoint, b"pid")["pid"] != pid
+
+
+def test_what_is_in_flight_ends_on_the_old_fleet(process_deployer):
+    local = process_deployer
+    image = local.push_image()
+
+    def version(name):
+        return local.config(local.variant(local.model(Image=image, Environment={"VERSION": name})))
+
+    endpoint = local.endpoint(version("old"))
+    with ThreadPoolExecutor(4) as threads:
+        # Each takes 0.3 seconds in the container, which stops at once when it is told to.
+        slow = [threads.submit(local.invoke, endpoint, b"slow") for _ in range(4)]
+        wait_until(lambda: local.aws.requests() and not any(future.done() for future in slow))
+        local.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=version("new"))
+        versions = [future.result()["version"] for future in slow]
+    assert set(versions) <= {"old", "new"}
+    assert "old" in versions
+    wait_until(lambda: local.invoke(endpoint)["version"] == "new")
+
+
+DYING = b"""
+import json, os, signal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(b"")
+
+    def do_POST(self):
+        if self.rfile.read(int(self.headers["Content-Length"])) == b"die":
+            os._exit(3)
+        self.answer(json.dumps({"pid": os.getpid()}).encode())
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""

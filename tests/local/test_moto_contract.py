@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import UTC, datetime
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.request import Request
 
-from airflow_sm_hosting.local import alarms, moto_backends
+from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
+from airflow_sm_hosting.local.protocol import AwsError
 
 REGION = "eu-west-1"
 
@@ -48,57 +49,68 @@ def test_log_lines_are_written():
     assert [event["message"] for event in events] == ["one", "two"] * 2
 
 
-def test_metrics_are_written_and_read():
-    dimensions = {"EndpointName": "e"}
-    moto_backends.put_metrics(REGION, "N", dimensions, [("M", 3.0, "Microseconds")])
-    start = datetime.now(UTC) - timedelta(minutes=1)
-    ((at, datum),) = moto_backends.metric_values(REGION, "N", "M", dimensions, start)
-    assert abs(at - datetime.now(UTC)) < timedelta(minutes=1)
-    assert (datum.value, datum.unit) == (3.0, "Microseconds")
-    assert not list(moto_backends.metric_values(REGION, "N", "M", {}, start))
-    assert REGION in moto_backends.cloudwatch_regions()
+def test_operations_of_cloudwatch_are_answered_by_a_function():
+    from moto.cloudwatch import urls
+
+    before = dict(urls.url_paths)
+    asked = []
+
+    def answer(operation, request, region):
+        asked.append((operation, request, region))
+        if operation == "DeleteAlarms":
+            raise AwsError("ResourceNotFound", "There is none.")
+        return {
+            "MetricAlarms": [
+                {
+                    "AlarmName": "a",
+                    "Threshold": 1.5,
+                    "StateUpdatedTimestamp": datetime(2026, 1, 1, tzinfo=UTC),
+                }
+            ]
+        }
+
+    try:
+        moto_backends.replace_operations(["DescribeAlarms", "DeleteAlarms"], answer)
+        (dispatch,) = urls.url_paths.values()
+        own = dispatch.__self__
+        assert own is not before["{0}/$"].__self__
+        # What is not replaced stays moto's.
+        assert own.put_dashboard is before["{0}/$"].__self__.put_dashboard
+        request = Request.from_primitives(
+            "POST",
+            "http://127.0.0.1/",
+            {
+                "X-Amz-Target": "GraniteServiceVersion20100801.DescribeAlarms",
+                "Content-Type": "application/x-amz-json-1.0",
+                "Authorization": f"AWS4-HMAC-SHA256 Credential=key/20260101/{REGION}/monitoring/aws4_request",
+            },
+            json.dumps({"AlarmNames": ["a"]}).encode(),
+        )
+        status, _, body = dispatch(request, request.raw_url, request.headers)
+        assert (status, json.loads(body)["MetricAlarms"][0]["Threshold"]) == (200, 1.5)
+        assert asked == [("DescribeAlarms", {"AlarmNames": ["a"]}, REGION)]
+    finally:
+        urls.url_paths.update(before)
 
 
-def test_alarms_have_what_is_evaluated():
-    client("cloudwatch").put_metric_alarm(
-        AlarmName="a",
-        Namespace="N",
-        MetricName="M",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
-        Dimensions=[{"Name": "EndpointName", "Value": "e"}],
-    )
-    (alarm,) = moto_backends.alarms(REGION)
-    alarms.evaluate(alarm, REGION, datetime.now(UTC))
-    moto_backends.put_metrics(REGION, "N", {"EndpointName": "e"}, [("M", 3.0, "None")])
-    alarms.evaluate(alarm, REGION, datetime.now(UTC))
-    (found,) = client("cloudwatch").describe_alarms()["MetricAlarms"]
-    assert found["StateValue"] == "ALARM"
+def test_topics_are_published_to():
+    sns, sqs = client("sns"), client("sqs")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    queue = sqs.create_queue(QueueName="q")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:q"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    moto_backends.publish(topic, "subject", "message")
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    body = json.loads(message["Body"])
+    assert (body["Subject"], body["Message"]) == ("subject", "message")
+    with pytest.raises(Exception, match="not exist"):
+        moto_backends.publish(f"{topic}-absent", "subject", "message")
 
 
-def test_put_metric_alarm_is_one_method_called_with_names():
-    from moto.cloudwatch.models import CloudWatchBackend
-
-    put = inspect.unwrap(CloudWatchBackend.put_metric_alarm)
-    assert {
-        "name",
-        "rule",
-        "statistic",
-        "extended_statistic",
-        "metric_data_queries",
-        "metric_name",
-        "namespace",
-        "period",
-        "evaluation_periods",
-        "datapoints_to_alarm",
-        "treat_missing_data",
-    } <= set(inspect.signature(put).parameters)
-    assert "put_metric_alarm(\n            name=name" in inspect.getsource(
-        sys.modules["moto.cloudwatch.responses"].CloudWatchResponse.put_metric_alarm
-    )
+def test_regions_have_names():
+    """Of botocore, whose endpoints are no part of its interface."""
+    assert moto_backends.region_description("us-east-1") == "US East (N. Virginia)"
+    assert moto_backends.region_description("mars-1") == "mars-1"
 
 
 def test_ecr_repositories_keep_images_that_we_make():
@@ -120,44 +132,6 @@ def test_ecr_repositories_keep_images_that_we_make():
     (found,) = client("ecr").describe_images(repositoryName="repo")["imageDetails"]
     assert (found["imageTags"], found["imageDigest"]) == (["v2"], "sha256:" + "0" * 64)
     assert moto_backends.find_repository("absent", [REGION]) is None
-
-
-def test_scalable_targets_are_seen_and_forgotten():
-    scaling = client("application-autoscaling")
-    where = {
-        "ServiceNamespace": "sagemaker",
-        "ResourceId": "endpoint/e/variant/v",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-    }
-    scaling.register_scalable_target(**where, MinCapacity=1, MaxCapacity=2)
-    scaling.put_scaling_policy(
-        **where,
-        PolicyName="p",
-        PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration={"TargetValue": 1.0},
-    )
-    scaling.put_scheduled_action(
-        **where, ScheduledActionName="s", Schedule="rate(1 day)", ScalableTargetAction={"MinCapacity": 1}
-    )
-    (target,) = moto_backends.scalable_targets(REGION)
-    assert (target.resource_id, target.min_capacity) == (where["ResourceId"], 1)
-    (policy,) = moto_backends.scaling_policies(REGION, where["ResourceId"])
-    assert policy.policy_name == "p"
-    metric = {
-        "namespace": "N",
-        "metric_name": "M",
-        "dimensions": [],
-        "statistic": "Sum",
-        "target": 1.0,
-        "scale_in": True,
-    }
-    made = moto_backends.make_target_tracking_alarms(REGION, where["ResourceId"], "p", metric)
-    assert len(made) == 2
-    moto_backends.forget_scaling(REGION, where["ResourceId"])
-    assert moto_backends.scalable_targets(REGION) == []
-    assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []
-    assert scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"] == []
-    assert moto_backends.alarms(REGION) == []
 
 
 def test_keys_of_assumed_roles_are_known():

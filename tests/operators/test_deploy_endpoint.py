@@ -537,7 +537,8 @@ def test_a_throttled_describe_between_two_waits_does_not_fail_the_task(
 # What is sent.
 
 
-def test_rollout_and_alarms_reach_the_update(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
+def test_rollout_and_alarms_reach_the_update(virtual_aws: LocalAws, dag: DAG, deferrable: bool) -> None:
+    configs = with_configs(virtual_aws)
     make_config(configs, "narrow", InitialInstanceCount=4)
     make_config(configs, "wide", InitialInstanceCount=4)
     make_endpoint(configs, "narrow")
@@ -613,17 +614,18 @@ def test_a_rollout_that_the_variants_exclude_is_refused_before_the_update(
     assert operations(configs, mutating=True) == []
 
 
-def test_rendered_numbers_of_a_rollout_are_typed_back(configs: LocalAws, dag: DAG) -> None:
-    make_endpoint(configs, "c1")
+def test_rendered_numbers_of_a_rollout_are_typed_back(virtual_aws: LocalAws, dag: DAG) -> None:
+    make_endpoint(with_configs(virtual_aws), "c1")
     rollout = AllAtOnce(termination_wait="{{ 2 * 60 }}")
     with sent(sagemaker_client(), "UpdateEndpoint") as updates:
         run_task(deploy("c2", rollout=rollout, timeout="{{ 60 }}", poll_interval="{{ 1 }}"))
     assert updates[0]["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] == 120
 
 
-def test_a_rendered_canary_size_is_understood(configs: LocalAws, dag: DAG) -> None:
-    make_config(configs, "narrow", InitialInstanceCount=4)
+def test_a_rendered_canary_size_is_understood(virtual_aws: LocalAws, dag: DAG) -> None:
+    configs = with_configs(virtual_aws)
     make_config(configs, "wide", InitialInstanceCount=4)
+    make_config(configs, "narrow", InitialInstanceCount=4)
     make_endpoint(configs, "narrow")
     rollout = Canary(size="{{ '25' }}%", wait_interval="{{ 60 }}")
     with sent(sagemaker_client(), "UpdateEndpoint") as updates:

@@ -1,0 +1,164 @@
+"""The metrics that SageMaker publishes of its endpoints.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html: latencies are in microseconds, errors are 0 or 1 a
+request. They are there at once, where AWS takes a minute.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.metrics import Metrics, metric_of
+
+NAMESPACE = "AWS/SageMaker"
+UTILIZATION_NAMESPACE = "/aws/sagemaker/Endpoints"
+
+_Values = Iterable[tuple[str, float, str]]
+
+
+class Variant(Protocol):
+    """What is known of a variant that is invoked."""
+
+    config: Mapping[str, Any]
+    config_name: str
+    instance_count: int | None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+@dataclass
+class Invocation:
+    """An invocation that a model is being asked.
+
+    :param began: When the request arrived, by ``time.perf_counter``.
+    :param status: The HTTP status of the model's answer, set when it has come; 0 for none in time. None publishes nothing.
+    """
+
+    began: float
+    model_began: float = field(default_factory=time.perf_counter)
+    status: int | None = None
+
+
+class EndpointMetrics:
+    """Publishes metrics of the endpoints of one Region.
+
+    :param metrics: Where to.
+    :param clock: What tells the time.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._in_flight: Counter[tuple[str, str, str]] = Counter()
+
+    @contextmanager
+    def invocation(self, endpoint_name: str, variant: Variant, began: float) -> Iterator[Invocation]:
+        """Measure what a model is asked, and publish it at the end if its ``status`` is set.
+
+        :param began: When the request arrived, by ``time.perf_counter``.
+        """
+        key = (endpoint_name, variant.config_name, variant.name)
+        with self._lock:
+            self._in_flight[key] += 1
+            at_once = self._in_flight[key]
+        invocation = Invocation(began)
+        try:
+            yield invocation
+        finally:
+            with self._lock:
+                self._in_flight[key] -= 1
+                if not self._in_flight[key]:
+                    del self._in_flight[key]
+            if invocation.status is not None:
+                self._publish(endpoint_name, variant, invocation, at_once)
+
+    def publish(
+        self,
+        dimensions: Mapping[str, str],
+        values: _Values,
+        *,
+        namespace: str = NAMESPACE,
+        resolution: int = 60,
+    ) -> None:
+        """Publish values, each ``(name, value, unit)``, as of now."""
+        now = self._clock.now()
+        for name, value, unit in values:
+            self._metrics.put(
+                metric_of(namespace, name, dimensions), value, at=now, unit=unit, resolution=resolution
+            )
+
+    def publish_idle(self, endpoint_name: str, variant_name: str) -> None:
+        """Publish that a scaled variant had no invocation in the last minute.
+
+        "If a variant's traffic becomes zero, SageMaker automatically scales in … In this case, SageMaker emits metrics with a
+        value of zero": endpoint-auto-scaling-edit.html. That it does so for scaled variants only is assumed.
+        """
+        minute = int(self._clock.now().timestamp()) // 60 * 60 - 60
+        metric = metric_of(
+            NAMESPACE,
+            "InvocationsPerInstance",
+            {"EndpointName": endpoint_name, "VariantName": variant_name},
+        )
+        if self._metrics.statistics(metric, ["Sum"], minute, 60, 1) == [None]:
+            self._metrics.put_at(metric, 0.0, minute)
+
+    def _publish(self, endpoint_name: str, variant: Variant, invocation: Invocation, at_once: int) -> None:
+        values = [
+            ("Invocations", 1.0, "None"),
+            ("ModelLatency", (time.perf_counter() - invocation.model_began) * 1e6, "Microseconds"),
+            ("OverheadLatency", (invocation.model_began - invocation.began) * 1e6, "Microseconds"),
+            *error_values(invocation.status or 0),
+        ]
+        serverless = variant.config.get("ServerlessConfig")
+        fine: list[tuple[str, float, str]] = []
+        if serverless is not None:
+            values += serverless_values(serverless, at_once)
+        else:
+            instances = max(variant.instance_count or 1, 1)
+            values.append(("InvocationsPerInstance", 1.0 / instances, "None"))
+            # Of one model, that is of one instance (assumed).
+            fine.append(("ConcurrentRequestsPerModel", at_once / instances, "None"))
+        where = {"EndpointName": endpoint_name, "VariantName": variant.name}
+        # A deployment's alarms may look at the new fleet only: deployment-guardrails-configuration.html
+        for dimensions in (where, {**where, "EndpointConfigName": variant.config_name}):
+            self.publish(dimensions, values)
+            self.publish(dimensions, fine, resolution=1)
+
+
+def error_values(status: int) -> list[tuple[str, float, str]]:
+    """Return what is published of the HTTP status of a model's answer; 0 is no answer in time."""
+    return [
+        ("Invocation4XXErrors", float(400 <= status < 500), "None"),
+        ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),
+        ("InvocationModelErrors", float(not 200 <= status < 300), "None"),
+    ]
+
+
+def serverless_values(serverless: Mapping[str, Any], at_once: int) -> list[tuple[str, float, str]]:
+    """Return what is published of a serverless variant for an invocation that is one of so many at once.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-monitoring.html
+    """
+    values = [
+        ("ServerlessConcurrentExecutionsUtilization", at_once / serverless["MaxConcurrency"], "None"),
+    ]
+    provisioned = serverless.get("ProvisionedConcurrency")
+    if provisioned:
+        spilled = at_once > provisioned
+        values += [
+            ("ServerlessProvisionedConcurrencyExecutions", float(min(at_once, provisioned)), "Count"),
+            ("ServerlessProvisionedConcurrencyUtilization", min(at_once / provisioned, 1.0), "None"),
+            ("ServerlessProvisionedConcurrencyInvocations", float(not spilled), "Count"),
+            ("ServerlessProvisionedConcurrencySpilloverInvocations", float(spilled), "Count"),
+        ]
+    return values
