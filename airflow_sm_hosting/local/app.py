@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,6 +245,8 @@ class LocalAwsApp:
         """Publish the metrics of endpoints that no invocation publishes."""
         for hosting in list(self._hostings.values()):
             hosting.scaling.publish_idle(hosting.endpoint_metrics)
+            if serving := hosting.endpoints.serving():
+                self.clock.run(partial(hosting.endpoint_metrics.publish_usage, serving))
 
     def _knows(self, access_key: str) -> bool:
         return self._access.knows(access_key)

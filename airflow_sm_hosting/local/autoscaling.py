@@ -277,11 +277,8 @@ class AutoScaling:
                     self._remove(key)
 
     def answers(self, request: Mapping[str, Any]) -> bool:
-        """Tell whether a request is for here; other namespaces are moto's."""
-        if "ResourceARN" in request:
-            with self._lock:
-                return any(target.arn == request["ResourceARN"] for target in self._targets.values())
-        return request.get("ServiceNamespace") == "sagemaker"
+        """Tell whether a request is for here; other namespaces are moto's, which has no tags."""
+        return "ResourceARN" in request or request.get("ServiceNamespace") == "sagemaker"
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer an operation.
@@ -322,7 +319,7 @@ class AutoScaling:
             target.suspended |= request.get("SuspendedState") or {}
             target.role_arn = request.get("RoleARN", target.role_arn)
             if request.get("Tags"):
-                self._add_tags(target, {tag["Key"]: tag["Value"] for tag in request["Tags"]})
+                self._add_tags(target, request["Tags"])
             self._targets[key] = target
         # "If the specified resource is not active in the target service, this operation does not change the resource's
         # current capacity. Otherwise, it changes the resource's current capacity to a value that is inside of this range."

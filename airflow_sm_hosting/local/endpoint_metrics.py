@@ -9,16 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.engines import RunningContainer, Usage
 from airflow_sm_hosting.local.metrics import Metrics, metric_of
 
 NAMESPACE = "AWS/SageMaker"
 UTILIZATION_NAMESPACE = "/aws/sagemaker/Endpoints"
+
+# A container is not measured again before so many seconds of the computer's time have passed.
+_MEASURED_FOR = 1.0
 
 _Values = Iterable[tuple[str, float, str]]
 
@@ -33,6 +38,20 @@ class Variant(Protocol):
     @property
     def name(self) -> str:
         """Its name."""
+
+
+class ServingContainer(Protocol):
+    """A container of a variant."""
+
+    running: RunningContainer
+
+
+class ServingVariant(Variant, Protocol):
+    """A variant that has containers."""
+
+    @property
+    def containers(self) -> Sequence[ServingContainer]:
+        """Its containers."""
 
 
 @dataclass
@@ -60,6 +79,7 @@ class EndpointMetrics:
         self._clock = clock
         self._lock = threading.Lock()
         self._in_flight: Counter[tuple[str, str, str]] = Counter()
+        self._usages: WeakKeyDictionary[RunningContainer, tuple[float, Usage | None]] = WeakKeyDictionary()
 
     @contextmanager
     def invocation(self, endpoint_name: str, variant: Variant, began: float) -> Iterator[Invocation]:
@@ -111,6 +131,42 @@ class EndpointMetrics:
         )
         if self._metrics.statistics(metric, ["Sum"], minute, 60, 1) == [None]:
             self._metrics.put_at(metric, 0.0, minute)
+
+    def publish_usage(self, serving: Iterable[tuple[str, ServingVariant]]) -> None:
+        """Publish what the containers used in the last minute: CPU (100 is one), memory and disk, all in percent.
+
+        One set of containers stands for all instances of a variant, so its share is that of each of them.
+
+        :param serving: The variants that have containers, each after the name of its endpoint.
+        """
+        minute = int(self._clock.now().timestamp()) // 60 * 60 - 60
+        for endpoint_name, variant in serving:
+            usages = list(
+                filter(None, (self._usage(container.running) for container in list(variant.containers)))
+            )
+            if not usages:
+                continue
+            values = {"MemoryUtilization": sum(usage.memory for usage in usages)}
+            if "ServerlessConfig" not in variant.config:
+                values["CPUUtilization"] = sum(usage.cpu for usage in usages)
+                disks = [usage.disk for usage in usages if usage.disk is not None]
+                if disks:
+                    values["DiskUtilization"] = max(disks)
+            where = {"EndpointName": endpoint_name, "VariantName": variant.name}
+            for name, value in values.items():
+                metric = metric_of(UTILIZATION_NAMESPACE, name, where)
+                self._metrics.put_at(metric, value, minute, unit="Percent")
+
+    def _usage(self, container: RunningContainer) -> Usage | None:
+        """Measure a container, or tell what it used a moment ago: hours of virtual time pass in seconds."""
+        with self._lock:
+            at, usage = self._usages.get(container, (0.0, None))
+        if time.monotonic() - at < _MEASURED_FOR:
+            return usage
+        usage = container.usage()
+        with self._lock:
+            self._usages[container] = (time.monotonic(), usage)
+        return usage
 
     def _publish(self, endpoint_name: str, variant: Variant, invocation: Invocation, at_once: int) -> None:
         values = [

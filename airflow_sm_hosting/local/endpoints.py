@@ -294,6 +294,17 @@ class Endpoints:
                 (v for v in config.get("ProductionVariants", ()) if v["VariantName"] == variant_name), None
             )
 
+    def serving(self) -> builtins.list[tuple[str, VariantFleet]]:
+        """Return all variants that have containers, each after the name of its endpoint."""
+        with self._lock:
+            return [
+                (endpoint.name, variant)
+                for endpoint in self._endpoints.values()
+                for fleet in endpoint.fleets()
+                for variant in fleet.all_variants
+                if variant.containers
+            ]
+
     def stop_all(self, grace: float) -> None:
         """Stop all fleets and forget all endpoints."""
         with self._lock:

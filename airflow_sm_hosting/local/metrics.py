@@ -305,9 +305,9 @@ class Metrics:
         with self._lock:
             self._distribution(metric, at, unit, resolution).add(value, count)
 
-    def put_at(self, metric: Metric, value: float, second: int) -> None:
+    def put_at(self, metric: Metric, value: float, second: int, *, unit: str = "None") -> None:
         """Keep a value as of the minute of that second since the epoch."""
-        self.put(metric, value, at=datetime.fromtimestamp(second, UTC))
+        self.put(metric, value, at=datetime.fromtimestamp(second, UTC), unit=unit)
 
     def put_set(
         self,

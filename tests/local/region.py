@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.local.clock import VirtualClock
+from airflow_sm_hosting.local.cloudwatch import CloudWatch
 from airflow_sm_hosting.local.engines.none import NoEngine
 from airflow_sm_hosting.local.hosting import Hosting
 from airflow_sm_hosting.local.protocol import AwsError
@@ -25,8 +26,10 @@ class Region:
     def __init__(self, folder: Path, transition_seconds: float = 0, **more: Any) -> None:
         self.clock = VirtualClock(START)
         self.alarms: dict[str, str] = {}
+        self.cloudwatch = CloudWatch(self.clock)
         self.hosting = Hosting(
             *(REGION, NoEngine(), Registry(folder, REGION), folder, transition_seconds, self.clock),
+            cloudwatch=self.cloudwatch.region(REGION),
             alarm_state=self.alarms.get,
             **more,
         )

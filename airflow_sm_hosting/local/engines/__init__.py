@@ -40,6 +40,20 @@ class ContainerPlan:
     on_line: Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a container uses.
+
+    :param cpu: Percent of one CPU: 200 for two of them.
+    :param memory: Percent of the memory that it may use.
+    :param disk: Percent of the disk that is used, by whom ever; None where that cannot be told.
+    """
+
+    cpu: float
+    memory: float
+    disk: float | None
+
+
 class RunningContainer(ABC):
     """A container that was started."""
 
@@ -51,6 +65,10 @@ class RunningContainer(ABC):
     @abstractmethod
     def exit_code(self) -> int | None:
         """Return the exit code of a container that ended, or None while it runs."""
+
+    def usage(self) -> Usage | None:
+        """Return what it has used since this was asked last, None where that cannot be told."""
+        return None
 
     @abstractmethod
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import platform
 import re
+import shutil
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from airflow_sm_hosting.local.engines import (
     ContainerPlan,
     Engine,
     RunningContainer,
+    Usage,
 )
 from airflow_sm_hosting.local.registry import Registry
 
@@ -57,6 +60,9 @@ class DockerContainer(RunningContainer):
         self.resolved_image = resolved_image
         self._container = container
         self._ended: int | None = None
+        self._measured_at = time.monotonic()
+        self._cpu_seconds = 0.0
+        self._disk: Path | None = None
         self.url = self._published()
         self._reader = threading.Thread(target=_follow_log, args=(container, on_line), daemon=True)
         self._reader.start()
@@ -79,6 +85,28 @@ class DockerContainer(RunningContainer):
                     # What it said last must be in the log when the endpoint's failure points there.
                     self._reader.join(timeout=2)
         return self._ended
+
+    def usage(self) -> Usage | None:
+        """Return what the container uses, of what its engine lets it."""
+        client = self._container.client
+        try:
+            stats: Any = self._container.stats(stream=False, one_shot=True)
+            if self._disk is None and client:
+                self._disk = Path(client.info()["DockerRootDir"])
+            cpu, memory = stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, stats["memory_stats"]
+            # The cache of files is not the container's: as `docker stats` counts.
+            held = memory["usage"] - memory["stats"].get("inactive_file", 0)
+            limit = memory["limit"]
+        except (DockerException, OSError, KeyError):
+            # It has just ended.
+            return None
+        now = time.monotonic()
+        used, passed = cpu - self._cpu_seconds, now - self._measured_at
+        self._cpu_seconds, self._measured_at = cpu, now
+        disk = shutil.disk_usage(self._disk) if self._disk and self._disk.is_dir() else None
+        return Usage(
+            max(0.0, 100 * used / passed), 100 * held / limit, 100 * disk.used / disk.total if disk else None
+        )
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """Stop and remove the container."""

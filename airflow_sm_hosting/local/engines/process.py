@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +28,7 @@ from airflow_sm_hosting.local.engines import (
     ContainerPlan,
     Engine,
     RunningContainer,
+    Usage,
 )
 from airflow_sm_hosting.local.registry import Registry, StoredImage
 
@@ -51,6 +53,9 @@ class PythonProcess(RunningContainer):
         self._process = process
         self._root = root
         self._reader = reader
+        self._measured: Any = None
+        self._measured_at = time.monotonic()
+        self._cpu_seconds = 0.0
 
     def exit_code(self) -> int | None:
         """Return the exit code of the entry point, or None while it runs."""
@@ -59,6 +64,23 @@ class PythonProcess(RunningContainer):
             # What it said last must be in the log when the endpoint's failure points there.
             self._reader.join(timeout=2)
         return code
+
+    def usage(self) -> Usage | None:
+        """Return what the process and its children use, of this computer's memory and disk."""
+        # A dependency of Airflow itself.
+        import psutil  # type: ignore[import-untyped]
+
+        try:
+            process = self._measured or psutil.Process(self._process.pid)
+            everyone = [process, *process.children(recursive=True)]
+            cpu = sum(sum(one.cpu_times()[:2]) for one in everyone)
+            memory = sum(one.memory_percent() for one in everyone)
+        except psutil.Error:
+            return None
+        self._measured, now = process, time.monotonic()
+        used, passed = cpu - self._cpu_seconds, now - self._measured_at
+        self._cpu_seconds, self._measured_at = cpu, now
+        return Usage(max(0.0, 100 * used / passed), memory, psutil.disk_usage(str(self._root)).percent)
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """End the process and all that it started."""
