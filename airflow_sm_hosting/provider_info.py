@@ -71,7 +71,22 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "assembler",
                         "default": "auto",
-                    }
+                    },
+                    "calls_per_second": {
+                        "description": "How many calls a second all deferred waits of a triggerer make together, for each AWS "
+                        "credentials and Region; 0.1 to 1000.",
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "20",
+                        "default": "9",
+                    },
+                    "lists_per_second": {
+                        "description": "How many of these are ListEndpoints; 0 to 1000, 0 to do without.",
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "2",
+                        "default": "1",
+                    },
                 },
             }
         },

@@ -33,7 +33,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
     :param awaited: What is waited for, as ``Awaited.serialize`` writes it.
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
-    :param poll_interval: Seconds between two looks at most, as far as the options ``[sm_hosting] describes_per_second`` and
+    :param poll_interval: Seconds between two looks at most, as far as the options ``[sm_hosting] calls_per_second`` and
         ``lists_per_second`` allow.
     :param carried: What the task wants back with the event. It travels here and not in ``defer(kwargs=…)``, which ``dag.test()`` drops
         (Airflow 3.3.2, airflow/sdk/definitions/dag.py, ``_run_task``).

@@ -12,16 +12,14 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
-
-from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.triggers.pace import TokenBucket, jittered, sweep_period
+from airflow_sm_hosting.triggers.rate_limits import RateLimits
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.status import Described
@@ -34,12 +32,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-#: Calls a second that are made for long. Together they stay below 10, at which nothing was seen throttled. AWS publishes neither rate;
-#: the nearest is ListTrainingJobs with 2 a second (aws-solutions/deepracer-on-aws 87).
-DESCRIBES_PER_SECOND, LISTS_PER_SECOND = 8.0, 1.0
-
-#: An endpoint that lists show in transition is described this often all the same, in seconds: lists lag.
-BACKUP_INTERVAL = 300.0
+#: An endpoint that lists show in transition is described all the same, as lists may lag: after so many seconds at the earliest, and so
+#: seldom that these describes add at most such a part to the calls of the sweeps.
+BACKUP_INTERVAL, BACKUP_PART = 300.0, 0.5
 
 #: After so many sweeps that did not come, an endpoint is described instead.
 MISSED_SWEEPS = 3
@@ -58,8 +53,6 @@ CONNECTION_KEPT = 60.0
 
 #: Describes that go on at once; each takes a thread.
 DESCRIBES_AT_ONCE = 3
-
-HIGHEST_RATE = 1000.0
 
 #: The last look at an endpoint is this long after its deadline, in seconds: the event loop's clock is another one.
 CLOCKS_APART = 0.001
@@ -141,6 +134,7 @@ class WatchedEndpoint:
     """
 
     __slots__ = (
+        "backup_part",
         "described_at",
         "due",
         "in_flight",
@@ -151,6 +145,7 @@ class WatchedEndpoint:
         "name",
         "pause",
         "waiters",
+        "was_refused",
     )
 
     def __init__(self, name: str, now: float) -> None:
@@ -161,9 +156,13 @@ class WatchedEndpoint:
         self.joined_at = now
         self.looked_at: float | None = None
         self.described_at = now
+        #: What part of the time between two backup describes passes before the next; the first one comes by chance.
+        self.backup_part = random.random()  # noqa: S311
         #: Whether a row has shown what only a description can tell.
         self.is_described_next = False
         self.in_flight = False
+        #: Whether the credentials were renewed for its last call.
+        self.was_refused = False
         self.due = math.inf
 
 
@@ -203,7 +202,8 @@ class EndpointPoller:
         self._pages = 1
         self._pages_counted_at = -math.inf
         self._period: float | None = None
-        self._next_sweep = -math.inf
+        self._swept_at = -math.inf
+        self._sweep_part = 1.0
         self._lists_allowed_at = -math.inf
         self._refusal_was_told = False
         self._sweep_is_due = asyncio.Event()
@@ -329,7 +329,7 @@ class EndpointPoller:
             self._intervals,
             self._pages,
             lists_per_second=self._limits.lists_per_second if allowed else 0.0,
-            describes_per_second=self._limits.describes_per_second,
+            describes_per_second=self._limits.calls_per_second,
         )
         if period == self._period:
             return
@@ -353,7 +353,10 @@ class EndpointPoller:
             due = looked_at + endpoint.pause
         else:
             sweep = max(self._period, self._pages / self._limits.lists_per_second)
-            due = min(endpoint.described_at + BACKUP_INTERVAL, looked_at + MISSED_SWEEPS * sweep)
+            backup = max(BACKUP_INTERVAL, len(self._endpoints) * sweep / (self._pages * BACKUP_PART))
+            due = min(
+                endpoint.described_at + endpoint.backup_part * backup, looked_at + MISSED_SWEEPS * sweep
+            )
         # A wait ends with a look at its deadline.
         left = min(waiter.deadline for waiter in endpoint.waiters) - time.time()
         return max(now, min(due, now + left + CLOCKS_APART))
@@ -405,16 +408,19 @@ class EndpointPoller:
         try:
             answer = await in_thread(self._calls.describe)(endpoint.name)
             self._note_success(self._describes, answer.requests)
+            endpoint.was_refused = False
             see: See = lambda wait: wait.saw(answer.value)  # noqa: E731
         except Exception as error:
             self._note_failure(self._describes, error)
-            see = _again if await self._has_new_credentials(error, asked_at) else _failing(error)
+            is_repeated = endpoint.was_refused
+            endpoint.was_refused = not is_repeated and await self._has_new_credentials(error, asked_at)
+            see = _again if endpoint.was_refused else _failing(error)
         self._describes_in_flight -= 1
         self._something_is_due.set()
         endpoint.in_flight = False
         came_later = self._tell_waiters(endpoint, asked_at, see)
         endpoint.is_described_next = came_later or see is _again
-        endpoint.described_at = asked_at
+        endpoint.described_at, endpoint.backup_part = asked_at, 1.0
         self._was_seen(endpoint, asked_at)
 
     def _tell_waiters(self, endpoint: WatchedEndpoint, asked_at: float, see: See) -> bool:
@@ -489,18 +495,17 @@ class EndpointPoller:
             return self._lists_allowed_at - now
         if self._period is None:
             return math.inf if self._pages == 1 else self._pages_counted_at + PAGES_BELIEVED - now
-        return 0.0 if self._is_hurried() else self._next_sweep - now
+        return 0.0 if self._is_hurried() else self._swept_at + self._sweep_part * self._period - now
 
     async def _sweep(self) -> None:
         """List endpoints page by page, spread over the interval, until all that are waited for were seen, or describing is cheaper."""
-        began = self._loop.time()
+        self._swept_at = began = self._loop.time()
+        self._sweep_part = jittered(1.0, random.random())  # noqa: S311
         left = {name.lower(): name for name in self._endpoints}
         token: str | None = None
         for pages in itertools.count(1):
             if self._period is None:
                 return
-            if pages == 1:
-                self._next_sweep = began + jittered(self._period, random.random())  # noqa: S311
             answer = await self._list(token)
             if answer is None:
                 return
@@ -537,6 +542,8 @@ class EndpointPoller:
                 await asyncio.sleep(pause)
             asked_at = self._loop.time()
             self._lists.take(asked_at)
+            # In the line of describes it takes a place, and does not wait for one.
+            self._describes.take(asked_at)
             try:
                 answer = await in_thread(self._calls.page)(token)
             except Exception as error:
@@ -578,26 +585,6 @@ class EndpointPoller:
                 endpoint.is_described_next = True
         if looking:
             self._was_seen(endpoint, asked_at)
-
-
-class RateLimits:
-    """The rates of all pollers of an event loop: one for each operation, Region and owner of credentials."""
-
-    def __init__(self) -> None:
-        self.describes_per_second = _rate("describes_per_second", DESCRIBES_PER_SECOND, 0.1)
-        self.lists_per_second = _rate("lists_per_second", LISTS_PER_SECOND, 0.0)
-        self._buckets: dict[Hashable, tuple[TokenBucket, TokenBucket]] = {}
-
-    def of(self, account: Hashable) -> tuple[TokenBucket, TokenBucket]:
-        """Return what limits DescribeEndpoint and ListEndpoints."""
-        if account not in self._buckets:
-            now = asyncio.get_running_loop().time()
-            # No bursts: at any moment, no more calls than the rate were made in the second before.
-            self._buckets[account] = (
-                TokenBucket(self.describes_per_second, 1.0, now),
-                TokenBucket(self.lists_per_second, 1.0, now),
-            )
-        return self._buckets[account]
 
 
 class Pollers:
@@ -648,15 +635,6 @@ def _calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
     from airflow_sm_hosting.hooks.endpoint_calls import EndpointCalls
 
     return EndpointCalls(make_hook())
-
-
-def _rate(option: str, default: float, low: float) -> float:
-    rate: float = conf.getfloat("sm_hosting", option, fallback=default)
-    if not low <= rate <= HIGHEST_RATE:
-        raise InvalidSpecError(
-            f"Airflow option [sm_hosting] {option} is {rate}; allowed: {low:g} to {HIGHEST_RATE:g} calls a second."
-        )
-    return rate
 
 
 async def _nap(event: asyncio.Event, seconds: float) -> None:

@@ -11,6 +11,7 @@ from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, NotFoun
 from airflow_sm_hosting.hooks import EcrRepositoryHook, ModelDataHook
 from airflow_sm_hosting.hooks.references import ECR_HOST, ImageName, ReferenceResolver, s3_place, s3_url
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.spec.dlc import dlc_account
 from tests.local.conftest import Deployer
 from tests.operators.conftest import answering, operations, refusal
 
@@ -158,7 +159,6 @@ def test_another_accounts_refusal_says_which_policy_is_missing(
     ("region", "host"),
     [
         ("us-east-1", "763104351884.dkr.ecr.us-east-1.amazonaws.com"),
-        ("eu-south-1", "692866216735.dkr.ecr.eu-south-1.amazonaws.com"),
         ("cn-north-1", "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn"),
     ],
 )
@@ -176,6 +176,11 @@ def test_a_deep_learning_container_is_of_the_models_region(aws: LocalAws, region
         repositoryName="dlc", imageManifest=manifest, imageTag="1"
     )
     assert resolver.image(ContainerImage.from_dlc("dlc", "1")).startswith(f"{host}/dlc@sha256:")
+
+
+def test_the_account_is_the_regions() -> None:
+    assert dlc_account("eu-south-1") == "692866216735"
+    assert dlc_account("us-west-2") == "763104351884"
 
 
 def test_a_region_without_a_known_account_says_the_way_out(aws: LocalAws) -> None:

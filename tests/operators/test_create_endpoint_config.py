@@ -250,3 +250,14 @@ def test_shadow_variants_and_extra_members_arrive(aws: LocalAws, dag: DAG) -> No
     made = aws.client("sagemaker").describe_endpoint_config(EndpointConfigName=name)
     assert [v["VariantName"] for v in made["ShadowProductionVariants"]] == ["shadow"]
     assert made["MetricsConfig"]["EnableEnhancedMetrics"] is True
+
+
+def test_an_instance_type_newer_than_botocore_is_sent_with_a_warning_that_names_the_nearest(
+    aws: LocalAws, dag: DAG, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A family that our list knows, of a size that botocore's enum does not have."""
+    with sent(sagemaker_client(), "CreateEndpointConfig") as calls:
+        outcome(create(variant(instance_type="ml.m5.25xlarge")))
+    [call] = calls
+    assert call["ProductionVariants"][0]["InstanceType"] == "ml.m5.25xlarge"
+    assert "'ml.m5.25xlarge', which the installed botocore does not know (nearest: ml.m5" in caplog.text

@@ -15,6 +15,7 @@ from airflow_sm_hosting.hooks import ApplicationAutoScalingHook
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
 from tests.operators.conftest import (
+    Ran,
     answering,
     make_broken_model,
     make_config,
@@ -23,6 +24,7 @@ from tests.operators.conftest import (
     operations,
     outcome,
     refusal,
+    run_task,
     sagemaker_client,
     settled,
     tags_of,
@@ -269,18 +271,30 @@ def test_the_scaling_of_a_variant_that_goes_goes_with_it(aws: LocalAws, dag: DAG
     assert not [key for key in tags_of(aws, ARN) if key.startswith(SNAPSHOT_TAG)]
 
 
-def test_an_endpoint_that_is_replaced_gets_its_scaling_back(aws: LocalAws, dag: DAG) -> None:
-    make_model(aws)
-    make_config(aws, "bad", make_broken_model(aws))
-    make_config(aws, "c1")
-    make_endpoint(aws, "bad")
-    scaling = aws.client("application-autoscaling")
-    scaling.register_scalable_target(**PLACE, MinCapacity=1, MaxCapacity=4, Tags=OURS)
-    before = state(aws)
+def test_an_endpoint_that_is_replaced_gets_its_scaling_back(scaled: LocalAws, dag: DAG) -> None:
+    before = state(scaled)
+    scaled.set_endpoint_status("churn", "Failed")
 
-    assert outcome(deploy("c1")).details["action"] == "replace"
+    assert outcome(deploy("c2")).details["action"] == "replace"
 
-    assert state(aws) == before
-    assert not [key for key in tags_of(aws, ARN) if key.startswith(SNAPSHOT_TAG)]
-    config = aws.client("sagemaker").describe_endpoint_config(EndpointConfigName="c1")
-    assert not [key for key in tags_of(aws, config["EndpointConfigArn"]) if key.startswith(SNAPSHOT_TAG)]
+    assert state(scaled) == before
+    assert not [key for key in tags_of(scaled, ARN) if key.startswith(SNAPSHOT_TAG)]
+    config = scaled.client("sagemaker").describe_endpoint_config(EndpointConfigName="c2")
+    assert not [key for key in tags_of(scaled, config["EndpointConfigArn"]) if key.startswith(SNAPSHOT_TAG)]
+
+
+def test_a_replacement_that_died_in_the_middle_is_finished_by_the_next_try(
+    scaled: LocalAws, dag: DAG
+) -> None:
+    before = state(scaled)
+    scaled.set_endpoint_status("churn", "Failed")
+    died = RuntimeError("the worker died")
+    with answering(sagemaker_client(), "CreateEndpoint", died):
+        assert outcome(deploy("c2")).error is died
+
+    ran = Ran()
+    ran.try_number = 2  # type: ignore[attr-defined]
+    run_task(deploy("c2"), ran=ran)
+
+    assert ran.details["action"] == "create"
+    assert state(scaled) == before
