@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 # A container of that endpoint status answers: the old fleet goes on through an update.
 SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
 # Statuses that an endpoint can be given from outside, for tests of what happens then.
-GIVEN = ("SystemUpdating", "OutOfService", "InService")
+GIVEN = ("SystemUpdating", "OutOfService", "InService", "Failed")
 # How often it is looked whether a container has ended by itself.
 _LOOK_SECONDS = 10.0
 
@@ -257,7 +257,7 @@ class Endpoints:
         ``SystemUpdating`` is AWS's own maintenance. It reads config and models again; where they were deleted, the endpoint
         goes on as it is with a ``FailureReason`` (ministryofjustice/analytical-platform#10195).
 
-        :param status: ``SystemUpdating``, ``OutOfService`` or ``InService``.
+        :param status: ``SystemUpdating``, ``OutOfService``, ``InService`` or ``Failed``.
         :param seconds: After so long it is InService again; None for never.
         :raises AwsError: There is no such endpoint, or it is in transition.
         """
