@@ -22,6 +22,9 @@ RUN_AFTER = "sm-hosting:run-after"
 #: On endpoints, followed by a variant's name: the instance count that is to be set once the update has ended; a retry finds it here.
 PENDING_COUNT = "sm-hosting:pending-count:"
 
+#: On alarms: the task that wrote it last, so that two tasks do not overwrite each other's alarm in every run.
+TASK = "sm-hosting:task"
+
 #: On scalable targets: which of their policies and scheduled actions are ours, as these cannot be tagged themselves (TagResource of
 #: Application Auto Scaling). The values are the digests of their names; see :func:`marks`.
 SCALING_POLICIES = "sm-hosting:policies"
