@@ -99,7 +99,11 @@ def wait(side: str, count: int, interval: float) -> None:
         beside = [asyncio.create_task(heart()), asyncio.create_task(sampler())]
         await asyncio.sleep(3 * SAMPLE)
         found["began"] = (time.time(), time.process_time(), memory())
-        await asyncio.gather(*(one(ENDPOINT.format(number)) for number in range(count)))
+        waits = []
+        for number in range(count):
+            waits.append(asyncio.create_task(one(ENDPOINT.format(number))))
+            await asyncio.sleep(0)  # as TriggerRunner.create_triggers does
+        await asyncio.gather(*waits)
         for task in beside:
             task.cancel()
 

@@ -16,10 +16,7 @@ from airflow_sm_hosting.spec.metric import (
     endpoint_metrics,
 )
 from airflow_sm_hosting.spec.rules import INSTANCE_FAMILIES
-from airflow_sm_hosting.spec.tags import OURS, is_ours
-
-#: On alarms: the task that wrote it last.
-TASK = "sm-hosting:task"
+from airflow_sm_hosting.spec.tags import OURS, TASK, is_ours
 
 GPU_METRICS = ("GPUUtilization", "GPUMemoryUtilization")
 

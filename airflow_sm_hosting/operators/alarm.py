@@ -8,7 +8,7 @@ from airflow_sm_hosting.links import AlarmLink
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.alarm import check_actions, check_alarm_name, check_description
 from airflow_sm_hosting.spec.rules import as_boolean, as_list, as_tags, check_boolean, check_tags, present
-from airflow_sm_hosting.spec.tags import OURS
+from airflow_sm_hosting.spec.tags import OURS, TASK
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -149,7 +149,6 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         plan: AlarmPlan,
     ) -> None:
         """Write what is planned. Putting replaces the whole alarm and keeps its state; it takes tags on creation only."""
-        from airflow_sm_hosting.deployment.alarm import TASK
         from airflow_sm_hosting.hooks.sagemaker import tag_list
 
         if plan.put:

@@ -16,7 +16,7 @@ from airflow_sm_hosting.spec.alarm import (
     doubts,
 )
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.metric import EndpointMetric, completed_metric
+from airflow_sm_hosting.spec.metric import EndpointMetric, completed_metric, endpoint_metrics
 from airflow_sm_hosting.spec.rules import (
     as_boolean,
     as_integer,
@@ -157,7 +157,9 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.check_arns("endpoint_name")
         for doubt in doubts(metric):
             self.log.warning(doubt)
-        described = self._published_endpoint(metric, endpoint, variant) if checked else None
+        # Metrics that are all of another account are of an endpoint there.
+        elsewhere = all(one.get("AccountId") for one in endpoint_metrics(metric))
+        described = self._published_endpoint(metric, endpoint, variant) if checked and not elsewhere else None
 
         hook = self.cloudwatch_hook
         self._persist_link(context, hook, request["AlarmName"])
@@ -193,8 +195,13 @@ class CreateEndpointAlarmOperator(AlarmOperator):
             evaluate_low_sample_count_percentile=self.evaluate_low_sample_count_percentile,
         )
         check_named(type(self).__name__, metric, self.alarm_name)
+        name = (
+            default_alarm_name(metric, endpoint, variant)
+            if self.alarm_name is None
+            else as_string("alarm_name", self.alarm_name)
+        )
         return {
-            **self._shared_request(self.alarm_name or default_alarm_name(metric, endpoint, variant)),
+            **self._shared_request(name),
             **alarm_request(metric, threshold=self.threshold),
             **present(
                 EvaluationPeriods=periods,

@@ -30,6 +30,10 @@ ROLLED_BACK = "sm-hosting:rolled-back"
 
 #: On endpoints: the config for whose deployment alarms were made, which are deleted once it has ended.
 ROLLOUT_ALARMS = "sm-hosting:rollout-alarms"
+
+#: On alarms: the task that wrote it last, so that two tasks do not overwrite each other's alarm in every run.
+TASK = "sm-hosting:task"
+
 #: On scalable targets: which of their policies and scheduled actions are ours, as these cannot be tagged themselves (TagResource of
 #: Application Auto Scaling). The values are the digests of their names; see :func:`marks`.
 SCALING_POLICIES = "sm-hosting:policies"

@@ -105,7 +105,7 @@ def sweep_period(
     """
     described = sum(count / interval for interval, count in intervals.items())
     best: float | None = None
-    best_cost = (max(1.0, described / describes_per_second), described)
+    best_cost = (round(max(1.0, described / describes_per_second), 6), round(described, 6))
     if not lists_per_second:
         return best
     for period in sorted(intervals, reverse=True):
@@ -113,7 +113,7 @@ def sweep_period(
         left = described if any(interval < period for interval in intervals) else 0.0
         listed = pages / period
         excess = max(1.0, listed / lists_per_second, left / describes_per_second)
-        cost = (excess, listed + left)
+        cost = (round(excess, 6), round(listed + left, 6))
         if cost < best_cost:
             best, best_cost = period, cost
     return best

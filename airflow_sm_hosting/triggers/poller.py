@@ -51,6 +51,12 @@ LISTS_REFUSED = 3600.0
 #: A connection is looked up again this long after the last time at the earliest, in seconds, when AWS refuses its credentials.
 CONNECTION_KEPT = 60.0
 
+#: Waits that join in one turn of the event loop.
+LET_IN_AT_ONCE = 20
+
+#: When many wait for their first look, a sweep begins so many seconds later, for those that come at the same time.
+GATHERED = 0.5
+
 #: Describes that go on at once; each takes a thread.
 DESCRIBES_AT_ONCE = 3
 
@@ -91,20 +97,24 @@ async def wait_for_endpoint(
     """
     poller = pollers().of(make_hook, aws_parameters)
     with poller.used():
-        await poller.is_ready.wait()
-        from airflow_sm_hosting.deployment.awaited import Awaited
-        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWait
+        # A few a turn of the event loop, so that a thousand at once do not hold it up.
+        async with poller.door:
+            from airflow_sm_hosting.deployment.awaited import Awaited
+            from airflow_sm_hosting.hooks.endpoint_watch import EndpointWait
 
-        context = contextvars.copy_context()
-        wait = EndpointWait(
-            Awaited.deserialize(awaited),
-            deadline=deadline,
-            started_at=started_at,
-            tell=lambda line: context.run(tell, line),
-        )
-        waiter = Waiter(wait, deadline, poll_interval)
-        with poller.waiting(awaited["endpoint_name"], waiter):
+            context = contextvars.copy_context()
+            wait = EndpointWait(
+                Awaited.deserialize(awaited),
+                deadline=deadline,
+                started_at=started_at,
+                tell=lambda line: context.run(tell, line),
+            )
+            waiter = Waiter(wait, deadline, poll_interval)
+            endpoint = poller.join(awaited["endpoint_name"], waiter)
+        try:
             return await waiter.ended
+        finally:
+            poller.leave(endpoint, waiter)
 
 
 class Waiter:
@@ -139,12 +149,12 @@ class WatchedEndpoint:
         "due",
         "in_flight",
         "interval",
-        "is_described_next",
         "joined_at",
         "looked_at",
         "name",
         "pause",
         "waiters",
+        "wanted_since",
         "was_refused",
     )
 
@@ -158,8 +168,8 @@ class WatchedEndpoint:
         self.described_at = now
         #: What part of the time between two backup describes passes before the next; the first one comes by chance.
         self.backup_part = random.random()  # noqa: S311
-        #: Whether a row has shown what only a description can tell.
-        self.is_described_next = False
+        #: Since when a description is wanted: another wait is new, or a row has shown what only a description can tell.
+        self.wanted_since = math.inf
         self.in_flight = False
         #: Whether the credentials were renewed for its last call.
         self.was_refused = False
@@ -188,7 +198,8 @@ class EndpointPoller:
         self._on_end = on_end
         self._failure: Exception | None = None
         self._loop = asyncio.get_running_loop()
-        self.is_ready = asyncio.Event()
+        #: Closed until what judges is imported; then a few at a time come in.
+        self.door = asyncio.Semaphore(0)
         self._users = 0
         self._endpoints: dict[str, WatchedEndpoint] = {}
         self._intervals: Counter[float] = Counter()
@@ -202,6 +213,7 @@ class EndpointPoller:
         self._pages = 1
         self._pages_counted_at = -math.inf
         self._period: float | None = None
+        self._plan_is_old = True
         self._swept_at = -math.inf
         self._sweep_part = 1.0
         self._lists_allowed_at = -math.inf
@@ -232,9 +244,8 @@ class EndpointPoller:
                 self._on_end(self)
                 self._task.cancel()
 
-    @contextmanager
-    def waiting(self, name: str, waiter: Waiter) -> Iterator[None]:
-        """Have the endpoint looked at for a wait while the block runs."""
+    def join(self, name: str, waiter: Waiter) -> WatchedEndpoint:
+        """Have an endpoint looked at for a wait."""
         if self._failure:
             raise self._failure
         endpoint = self._endpoints.get(name)
@@ -244,15 +255,13 @@ class EndpointPoller:
         endpoint.waiters.append(waiter)
         self._count_intervals(endpoint)
         # A new wait is looked at now, also one for an endpoint that others have waited for a while.
-        endpoint.is_described_next = endpoint.looked_at is not None
+        if endpoint.looked_at is not None:
+            endpoint.wanted_since = min(endpoint.wanted_since, waiter.joined_at)
         self._schedule(endpoint)
-        self._sweep_is_due.set()
-        try:
-            yield
-        finally:
-            self._leave(endpoint, waiter)
+        return endpoint
 
-    def _leave(self, endpoint: WatchedEndpoint, waiter: Waiter) -> None:
+    def leave(self, endpoint: WatchedEndpoint, waiter: Waiter) -> None:
+        """Look no more for a wait."""
         if waiter not in endpoint.waiters:
             return
         endpoint.waiters.remove(waiter)
@@ -274,7 +283,9 @@ class EndpointPoller:
             self._intervals[interval] += 1
         endpoint.interval = interval
         endpoint.pause = jittered(interval, random.random())  # noqa: S311 - spreads calls
-        self._plan()
+        self._plan_is_old = True
+        self._sweep_is_due.set()
+        self._something_is_due.set()
 
     # The task.
 
@@ -282,7 +293,8 @@ class EndpointPoller:
         try:
             # In a thread, as botocore takes long to be imported.
             await in_thread(_import_what_judges)()
-            self.is_ready.set()
+            for _ in range(LET_IN_AT_ONCE):
+                self.door.release()
             await self._connect_first()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_listing())
@@ -291,7 +303,7 @@ class EndpointPoller:
             log.exception("The poller of endpoints failed")
             self._failure = error
             self._on_end(self)
-            self.is_ready.set()
+            self.door.release()
             for endpoint in self._endpoints.values():
                 for waiter in endpoint.waiters:
                     if not waiter.ended.done():
@@ -310,7 +322,6 @@ class EndpointPoller:
                     self._tell_waiters(endpoint, now, _failing(error))
                 await asyncio.sleep(trouble.wait(now))
             else:
-                self._plan()
                 return
 
     async def _connect(self) -> None:
@@ -319,11 +330,14 @@ class EndpointPoller:
         self._connected_at = self._loop.time()
         # What was refused to other credentials may be allowed to these.
         self._lists_allowed_at = -math.inf
+        self._plan_is_old = True
+        self._sweep_is_due.set()
 
     # What to do, and when.
 
     def _plan(self) -> None:
         """Decide whether to list, and how often."""
+        self._plan_is_old = False
         allowed = self._loop.time() >= self._lists_allowed_at
         period = sweep_period(
             self._intervals,
@@ -346,8 +360,9 @@ class EndpointPoller:
         """Return when an endpoint is to be described."""
         if endpoint.in_flight or not endpoint.waiters:
             return math.inf
-        if endpoint.is_described_next or (endpoint.looked_at is None and not self._is_hurried()):
-            return now
+        wanted = endpoint.wanted_since
+        if endpoint.looked_at is None and not self._is_hurried():
+            wanted = endpoint.joined_at
         looked_at = endpoint.joined_at if endpoint.looked_at is None else endpoint.looked_at
         if self._period is None or endpoint.interval < self._period:
             due = looked_at + endpoint.pause
@@ -359,7 +374,7 @@ class EndpointPoller:
             )
         # A wait ends with a look at its deadline.
         left = min(waiter.deadline for waiter in endpoint.waiters) - time.time()
-        return max(now, min(due, now + left + CLOCKS_APART))
+        return min(wanted, due, now + left + CLOCKS_APART)
 
     def _schedule(self, endpoint: WatchedEndpoint) -> None:
         """Put an endpoint in line; one that stands too early there is put back when its turn comes."""
@@ -384,6 +399,8 @@ class EndpointPoller:
     async def _keep_describing(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._something_is_due.clear()
+            if self._plan_is_old:
+                self._plan()
             endpoint = self._next_due()
             now = self._loop.time()
             if endpoint is None or self._describes_in_flight == DESCRIBES_AT_ONCE:
@@ -419,7 +436,7 @@ class EndpointPoller:
         self._something_is_due.set()
         endpoint.in_flight = False
         came_later = self._tell_waiters(endpoint, asked_at, see)
-        endpoint.is_described_next = came_later or see is _again
+        endpoint.wanted_since = asked_at if came_later or see is _again else math.inf
         endpoint.described_at, endpoint.backup_part = asked_at, 1.0
         self._was_seen(endpoint, asked_at)
 
@@ -430,7 +447,7 @@ class EndpointPoller:
             if waiter.joined_at > asked_at:
                 came_later = True
             elif (sighting := see(waiter.wait)) is not None:
-                self._leave(endpoint, waiter)
+                self.leave(endpoint, waiter)
                 # A trigger that was cancelled has cancelled its future, too.
                 if not waiter.ended.done():
                     waiter.ended.set_result(sighting)
@@ -487,8 +504,10 @@ class EndpointPoller:
             pause = self._until_sweep(now)
             if pause > 0:
                 await _nap(self._sweep_is_due, pause)
-            else:
-                await self._sweep()
+                continue
+            if self._is_hurried():
+                await asyncio.sleep(GATHERED)
+            await self._sweep()
 
     def _until_sweep(self, now: float) -> float:
         if now < self._lists_allowed_at:
@@ -582,9 +601,16 @@ class EndpointPoller:
         looking = [waiter.wait for waiter in endpoint.waiters if waiter.joined_at <= asked_at]
         for wait in looking:
             if wait.saw_listed(row):
-                endpoint.is_described_next = True
+                endpoint.wanted_since = min(endpoint.wanted_since, asked_at - self._age(row))
         if looking:
             self._was_seen(endpoint, asked_at)
+
+    def _age(self, row: Described | None) -> float:
+        """Return for how long an endpoint has been as a row shows it: who has waited longest is described first."""
+        if row is None:
+            return 0.0
+        age: float = time.time() - row["LastModifiedTime"].timestamp()
+        return min(max(0.0, age), self._period or 0.0)
 
 
 class Pollers:
@@ -598,7 +624,7 @@ class Pollers:
         self, make_hook: Callable[[], SageMakerHostingHook], aws_parameters: Mapping[str, Any]
     ) -> EndpointPoller:
         """Return the poller of these AWS parameters, made if there is none."""
-        key = json.dumps(aws_parameters, sort_keys=True, default=str)
+        key = _in_json(aws_parameters)
         if key not in self._running:
             self._running[key] = EndpointPoller(make_hook, self._limits, partial(self._forget, key))
         return self._running[key]
@@ -607,6 +633,8 @@ class Pollers:
         if self._running.get(key) is poller:
             del self._running[key]
 
+
+_in_json = json.JSONEncoder(sort_keys=True, default=str).encode
 
 _POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Pollers] = WeakKeyDictionary()
 

@@ -8,7 +8,6 @@ import pytest
 
 from airflow_sm_hosting import EndpointMetric, MetricMath
 from airflow_sm_hosting.deployment.alarm import (
-    TASK,
     AlarmPlan,
     check_published,
     needs_instance_type,
@@ -19,7 +18,7 @@ from airflow_sm_hosting.deployment.alarm import (
 from airflow_sm_hosting.deployment.difference import ABSENT
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.spec.metric import PUBLISHED, completed_metric
-from airflow_sm_hosting.spec.tags import OURS
+from airflow_sm_hosting.spec.tags import OURS, TASK
 
 MINE, OTHER = "dag/alarm", "dag/other"
 LINES = ["Threshold is 1.0, wanted 2.0"]

@@ -375,6 +375,12 @@ def test_an_alarm_may_be_made_before_its_endpoint(aws: LocalAws, dag: DAG) -> No
     assert operations(aws) == ["DescribeAlarms", "PutMetricAlarm"]
 
 
+def test_an_endpoint_of_another_account_is_not_looked_up(aws: LocalAws, dag: DAG) -> None:
+    metric = EndpointMetric.model_latency(account_id="210987654321")
+    run_task(alarm(metric=metric, check_endpoint=True))
+    assert operations(aws) == ["DescribeAlarms", "PutMetricAlarm"]
+
+
 def test_an_alarm_on_what_a_serverless_endpoint_does_not_publish_is_refused(aws: LocalAws, dag: DAG) -> None:
     make_model(aws)
     aws.client("sagemaker").create_endpoint_config(
@@ -504,6 +510,7 @@ RENDERED: dict[str, tuple[dict[str, Any], str]] = {
     "an endpoint": ({"endpoint_name": "{{ none }}"}, "endpoint_name is 'None'"),
     "a variant": ({"variant_name": "{{ 'a_b' }}"}, "variant_name is 'a_b'"),
     "a name": ({"alarm_name": "{{ 'x' * 256 }}"}, "alarm_name is .*1 to 255"),
+    "a name of None": ({"alarm_name": "{{ none }}"}, "alarm_name is 'None'; allowed: a string"),
     "a description": ({"alarm_description": "{{ 'x' * 1025 }}"}, "alarm_description is .*1024"),
     "a check": ({"check_endpoint": "{{ 'no' }}"}, "check_endpoint is 'no'"),
     "adoption": ({"adopt": "{{ 'yes' }}"}, "adopt is 'yes'"),

@@ -17,6 +17,7 @@ from airflow_sm_hosting import (
     EndpointMetric,
     InstanceProductionVariant,
     InvocationsScaling,
+    MetricMath,
     ModelData,
     ScheduledScaling,
     ServerlessProductionVariant,
@@ -505,17 +506,24 @@ def scalings(draw: Any, initial: int) -> Ask:
 # Alarms
 
 METRICS = {
-    "Invocations": EndpointMetric.invocations,
-    "InvocationsPerInstance": EndpointMetric.invocations_per_instance,
-    "ModelLatency": EndpointMetric.model_latency,
-    "OverheadLatency": EndpointMetric.overhead_latency,
-    "Invocation4XXErrors": EndpointMetric.invocation_4xx_errors,
-    "Invocation5XXErrors": EndpointMetric.invocation_5xx_errors,
-    "CPUUtilization": EndpointMetric.cpu_utilization,
-    "MemoryUtilization": EndpointMetric.memory_utilization,
-    "DiskUtilization": EndpointMetric.disk_utilization,
+    "Invocations": (EndpointMetric.invocations, "None"),
+    "InvocationsPerInstance": (EndpointMetric.invocations_per_instance, "None"),
+    "ModelLatency": (EndpointMetric.model_latency, "Microseconds"),
+    "OverheadLatency": (EndpointMetric.overhead_latency, "Microseconds"),
+    "Invocation4XXErrors": (EndpointMetric.invocation_4xx_errors, "None"),
+    "Invocation5XXErrors": (EndpointMetric.invocation_5xx_errors, "None"),
+    "CPUUtilization": (EndpointMetric.cpu_utilization, "Percent"),
+    "MemoryUtilization": (EndpointMetric.memory_utilization, "Percent"),
+    "DiskUtilization": (EndpointMetric.disk_utilization, "Percent"),
+    "GPUUtilization": (EndpointMetric.gpu_utilization, "Percent"),
+    "GPUMemoryUtilization": (EndpointMetric.gpu_memory_utilization, "Percent"),
 }
 LATENCIES = ("ModelLatency", "OverheadLatency")
+#: Beside percentiles, moto takes no extended statistics (and forgets a query's AccountId, so none is asked for).
+PERCENTILES = ("p99", "p99.9", "p50")
+periods = st.sampled_from([10, 20, 30, 60, 300, 3600]).map(lambda number: (number, number)) | st.integers(
+    1, 120
+).map(lambda minutes: (timedelta(minutes=minutes), minutes * 60))
 actions = st.lists(
     st.integers(1, 99).map(lambda number: f"arn:aws:sns:us-east-1:123456789012:topic{number}"),
     max_size=5,
@@ -524,35 +532,80 @@ actions = st.lists(
 
 
 @st.composite
-def alarms(draw: Any, endpoint_name: str, variant_name: str) -> Ask:
-    name = draw(st.sampled_from(sorted(METRICS)))
-    make = METRICS[name]
-    period, number = draw(
-        st.none()
-        | st.sampled_from([10, 20, 30, 60, 300, 3600]).map(lambda one: (one, one))
-        | st.integers(1, 120).map(lambda minutes: (timedelta(minutes=minutes), minutes * 60))
-    ) or (None, 300)
-    # Invocation counts are published as sums; of the rest, any statistic is.
-    free = name in (*LATENCIES, "CPUUtilization", "MemoryUtilization", "DiskUtilization")
-    percentile = draw(st.sampled_from(["p99", "p99.9", "p50"])) if free and draw(st.booleans()) else None
-    statistic = percentile or (
-        draw(st.none() | st.sampled_from(["Average", "Minimum", "Maximum"])) if free else None
+def single_metrics(draw: Any, name: str, own: dict[str, str]) -> tuple[Any, Any]:
+    """Return a metric as it is written, and with everything that is left to defaults.
+
+    :param name: One of ``METRICS``.
+    :param own: The dimensions of endpoint and variant.
+    """
+    make, unit = METRICS[name]
+    period, number = draw(st.none() | periods) or (None, 300)
+    # Invocations are published as sums (developer guide); of the rest, any statistic is.
+    counted = name.startswith("Invocation")
+    statistics = ["Sum"] if counted else ["Average", "Minimum", "Maximum", *PERCENTILES]
+    further = {**own, "EndpointConfigName": "c1"}
+    options = _without_none(
+        {
+            "unit": draw(st.none() | st.just(unit)),
+            "label": draw(st.none() | shown_texts),
+            "dimensions": draw(st.none() | st.just(further)),
+        }
     )
-    options = _without_none({"period": period, "statistic": statistic})
-    metric = make(**options)
-    default = metric["Statistic"]
-    periods = draw(st.integers(1, 20 if number < 3600 else 10))
-    threshold = draw(st.integers(1, 90) | st.floats(0.5, 90))
-    value = threshold
+    given = make(
+        **_without_none({"period": period, "statistic": draw(st.none() | st.sampled_from(statistics))}),
+        **options,
+    )
+    meaning = EndpointMetric(
+        given["Namespace"],
+        given["MetricName"],
+        period=number,
+        statistic=given["Statistic"],
+        **{"dimensions": own, **options},
+    )
+    return given, meaning
+
+
+@st.composite
+def error_rates(draw: Any, own: dict[str, str]) -> tuple[Any, Any]:
+    period, number = draw(st.none() | periods) or (None, 300)
+    server, client = draw(st.sampled_from([(True, False), (True, True), (False, True)]))
+    given = EndpointMetric.error_rate(
+        server_errors=server, client_errors=client, **_without_none({"period": period})
+    )
+    named = {"server_errors": EndpointMetric.invocation_5xx_errors} if server else {}
+    named |= {"client_errors": EndpointMetric.invocation_4xx_errors} if client else {}
+    meaning = MetricMath(
+        expression=f"100 * ({' + '.join(named)}) / invocations",
+        metrics={
+            name: make(period=number, dimensions=own)
+            for name, make in {**named, "invocations": EndpointMetric.invocations}.items()
+        },
+        label="ErrorRate",
+    )
+    return given, meaning
+
+
+@st.composite
+def alarms(draw: Any, endpoint_name: str, variant_name: str) -> Ask:
+    own = {"EndpointName": endpoint_name, "VariantName": variant_name}
+    name = draw(st.sampled_from(["error rate", *sorted(METRICS)]))
+    metric, meaning = draw(error_rates(own) if name == "error rate" else single_metrics(name, own))
+    number = meaning["Period"] if "Period" in meaning else meaning["Metrics"]["invocations"]["Period"]
+    within = draw(st.integers(1, 20 if number < 3600 else 10))
+    threshold = value = draw(st.integers(1, 90) | st.floats(0.5, 90))
     if name in LATENCIES:
         value = draw(st.integers(1, 10**7))
         threshold = draw(st.sampled_from([value, float(value), timedelta(microseconds=value)]))
+    percentile = metric.get("Statistic") in PERCENTILES
     plain = _without_none(
         {
-            "datapoints_to_alarm": draw(st.none() | st.integers(1, periods)),
+            "datapoints_to_alarm": draw(st.none() | st.integers(1, within)),
             "treat_missing_data": draw(
                 st.none() | st.sampled_from(["breaching", "notBreaching", "ignore", "missing"])
             ),
+            "evaluate_low_sample_count_percentile": draw(st.none() | st.sampled_from(["evaluate", "ignore"]))
+            if percentile and "Label" not in metric
+            else None,
             "alarm_description": draw(st.none() | shown_texts),
         }
     )
@@ -577,7 +630,7 @@ def alarms(draw: Any, endpoint_name: str, variant_name: str) -> Ask:
             {
                 "metric": metric,
                 "threshold": threshold,
-                "evaluation_periods": periods,
+                "evaluation_periods": within,
                 "comparison_operator": comparison,
                 "actions_enabled": enabled,
                 "tags": draw(st.none() | tags),
@@ -586,15 +639,9 @@ def alarms(draw: Any, endpoint_name: str, variant_name: str) -> Ask:
             }
         ),
         {
-            "metric": EndpointMetric(
-                metric["Namespace"],
-                metric["MetricName"],
-                period=number,
-                statistic=default,
-                dimensions={"EndpointName": endpoint_name, "VariantName": variant_name},
-            ),
+            "metric": meaning,
             "threshold": float(value),
-            "evaluation_periods": periods,
+            "evaluation_periods": within,
             "comparison_operator": comparison or "GreaterThanOrEqualToThreshold",
             "actions_enabled": True if enabled is None else enabled,
             **{member: value or [] for member, value in notified.items()},

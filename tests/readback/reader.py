@@ -14,6 +14,7 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     EndpointMetric,
     InstanceProductionVariant,
+    MetricMath,
     ScheduledScaling,
     ServerlessProductionVariant,
     StepScaling,
@@ -203,22 +204,63 @@ def read_scheduled_action(described: dict[str, Any]) -> ScheduledScaling:
         )
 
 
+def read_metric(described: dict[str, Any], **options: Any) -> EndpointMetric:
+    """Return a metric of what alarms and queries have in common: Namespace, MetricName, Dimensions."""
+    return EndpointMetric(
+        described.pop("Namespace"),
+        described.pop("MetricName"),
+        dimensions={one["Name"]: one["Value"] for one in described.pop("Dimensions")},
+        **_given(**options),
+    )
+
+
+def read_queries(described: list[dict[str, Any]]) -> EndpointMetric | MetricMath:
+    """Return what the ``Metrics`` of an alarm stand for: one labelled metric, or an expression over several."""
+    metrics: dict[str, Any] = {}
+    result: EndpointMetric | MetricMath | None = None
+    for query in described:
+        with whole(query) as left:
+            name, label, returns = left.pop("Id"), left.pop("Label", None), left.pop("ReturnData")
+            if "Expression" in left:
+                one: Any = MetricMath(
+                    expression=left.pop("Expression"), metrics=metrics, **_given(label=label)
+                )
+            else:
+                with whole(left.pop("MetricStat")) as stat, whole(stat.pop("Metric")) as metric:
+                    one = read_metric(
+                        metric,
+                        period=stat.pop("Period"),
+                        statistic=stat.pop("Stat"),
+                        unit=stat.pop("Unit", None),
+                        label=label,
+                        account_id=left.pop("AccountId", None),
+                    )
+            if returns:
+                assert result is None, "one query returns data"
+                result = one
+            else:
+                metrics[name] = one
+    assert result is not None
+    assert isinstance(result, MetricMath) or not metrics
+    return result
+
+
 def read_alarm(described: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of ``CreateEndpointAlarmOperator`` but endpoint and variant, which are among the dimensions."""
     told = ("AlarmArn", "AlarmConfigurationUpdatedTimestamp", "StateTransitionedTimestamp")
     state = ("StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp", "EvaluationState")
     with whole(described, *told, *state) as left:
-        statistics = [left.pop(name) for name in ("Statistic", "ExtendedStatistic") if left.get(name)]
-        [statistic] = statistics
-        assert not left.pop("Metrics", [])
-        metric = EndpointMetric(
-            left.pop("Namespace"),
-            left.pop("MetricName"),
-            period=left.pop("Period"),
-            statistic=statistic,
-            dimensions={one["Name"]: one["Value"] for one in left.pop("Dimensions")},
-            **_given(unit=left.pop("Unit", None)),
-        )
+        queries = left.pop("Metrics", [])
+        if queries:
+            metric: Any = read_queries(queries)
+            assert not left.pop("Dimensions", [])
+        else:
+            [statistic] = [
+                left.pop(name) for name in ("Statistic", "ExtendedStatistic") if left.get(name) is not None
+            ]
+            metric = read_metric(
+                left, period=left.pop("Period"), statistic=statistic, unit=left.pop("Unit", None)
+            )
         return {
             "metric": metric,
             "alarm_name": left.pop("AlarmName"),

@@ -88,7 +88,8 @@ def models(aws: LocalAws) -> None:
 @pytest.fixture
 def endpoint(aws: LocalAws) -> str:
     make_model(aws)
-    make_config(aws, "c1", InitialInstanceCount=INITIAL)
+    # A type with GPUs: all metrics are published.
+    make_config(aws, "c1", InstanceType="ml.g5.xlarge", InitialInstanceCount=INITIAL)
     return make_endpoint(aws, "c1")
 
 

@@ -79,6 +79,7 @@ def quick_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__SM_HOSTING__CALLS_PER_SECOND", "500")
     monkeypatch.setenv("AIRFLOW__SM_HOSTING__LISTS_PER_SECOND", "100")
     monkeypatch.setattr(pace, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(poller, "GATHERED", 0.0)
 
 
 @pytest.fixture(scope="module")
