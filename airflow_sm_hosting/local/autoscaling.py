@@ -449,10 +449,10 @@ class AutoScaling:
             if target.suspended["ScheduledScalingSuspended"]:
                 return
             change = action.request["ScalableTargetAction"]
-            target.minimum = change.get("MinCapacity", target.minimum)
-            target.maximum = max(change.get("MaxCapacity", target.maximum), target.minimum)
-            if "MinCapacity" not in change:
-                target.minimum = min(target.minimum, target.maximum)
+            low, high = change.get("MinCapacity"), change.get("MaxCapacity")
+            # Where the one that is given lies beyond the one that is not, that one moves along (assumed).
+            target.minimum = min(target.minimum, high) if low is None else low
+            target.maximum = max(target.maximum, low) if high is None else high
         self._pull(target, again=True)
 
     def _delete_scheduled_action(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -533,18 +533,22 @@ class AutoScaling:
             current = dimension.capacity(target.resource_id)
             if current is None:
                 return
+            if not target.minimum <= current <= target.maximum:
+                # A deployment has left it there.
+                self._pull(target, again=False)
+                return
             wishes = self._wishes(target, current)
             wish = scaling.chosen(current, wishes)
             cause = (
                 f"monitor alarm {breach.alarm_name} in state {breach.state} triggered policy {triggered.name}"
             )
-            if not dimension.is_active(target.resource_id):
-                self._note_not_scaled(target, "TargetServicePutResourceAsUnscalable", current, cause)
-                return
             if wish is None:
                 asked = [one for one in wishes if one.alarm == breach.alarm_name]
                 if asked:
                     self._note_not_scaled(target, _standing(target, current), current, cause)
+                return
+            if not dimension.is_active(target.resource_id):
+                self._note_not_scaled(target, "TargetServicePutResourceAsUnscalable", current, cause)
                 return
             if wish.alarm != breach.alarm_name:
                 cause = f"monitor alarm {wish.alarm} in state ALARM triggered policy {wish.policy}"
