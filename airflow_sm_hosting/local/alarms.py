@@ -8,40 +8,31 @@ from __future__ import annotations
 
 import json
 import logging
-import operator
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
 from airflow_sm_hosting.local import composite_alarms, metric_math, moto_backends
-from airflow_sm_hosting.local.clock import Clock, Timer
-from airflow_sm_hosting.local.metrics import (
-    STATISTICS,
-    Metrics,
-    is_extended_statistic,
-    is_statistic,
-    metric_of,
-    percentile_of,
+from airflow_sm_hosting.local.alarm_checks import check_metric_alarm
+from airflow_sm_hosting.local.alarm_state import (
+    COMPARISONS,
+    Point,
+    alarm_state,
+    is_low_sample,
+    reason,
+    reason_data,
+    zulu,
 )
+from airflow_sm_hosting.local.clock import Clock, Timer
+from airflow_sm_hosting.local.metrics import STATISTICS, Metrics, metric_of
 from airflow_sm_hosting.local.protocol import AwsError
 
 LOG = logging.getLogger(__name__)
 
-_COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
-    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
-    "GreaterThanThreshold": (operator.gt, "greater than"),
-    "LessThanThreshold": (operator.lt, "less than"),
-    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
-}
-# High-resolution periods; above them multiples of a minute.
-_SHORT_PERIODS = (10, 20, 30)
-# "Period multiplied by EvaluationPeriods can't be more than 604,800 seconds", for periods below an hour 86,400.
-_DAY, _WEEK = 86_400, 604_800
-_TREATMENTS = ("breaching", "notBreaching", "ignore", "missing")
 _STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 # More data points than the evaluation periods are looked at, "the exact number depends on the length of the period": with
 # 3 of them it is 5 in AWS's examples; that it is always two more is assumed.
@@ -51,20 +42,6 @@ _HISTORY_ITEMS = 1_000
 # Which actions are done again every minute for as long as the state lasts (same page, "Alarm actions").
 _SCALING_ACTION = "arn:aws:autoscaling:"
 _TOPIC = "arn:aws:sns:"
-
-
-@dataclass(frozen=True)
-class Point:
-    """A data point of an alarm.
-
-    :param time: When its period begins, in seconds since the epoch.
-    :param value: The statistic, or the result of the expression.
-    :param samples: How many values it is made from; None for an expression.
-    """
-
-    time: int
-    value: float
-    samples: float | None = None
 
 
 @dataclass(frozen=True)
@@ -169,157 +146,6 @@ class Alarm:
 @cache
 def _parsed(rule: str) -> composite_alarms.Rule:
     return composite_alarms.parse(rule)
-
-
-# Deciding
-
-
-def alarm_state(
-    points: Sequence[bool | None], *, periods: int, to_alarm: int, missing: str, before: str
-) -> str:
-    """Return the state that data points say.
-
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
-
-    :param points: Whether each of the evaluation range breaches, the newest last; None where there are no data.
-    :param periods: ``EvaluationPeriods``: how many of them are evaluated.
-    :param to_alarm: ``DatapointsToAlarm``: how many of those must breach.
-    :param missing: ``TreatMissingData``.
-    :param before: The state before.
-    """
-    real = [point for point in points if point is not None]
-    if len(real) >= periods:
-        # Missing ones are passed over as long as there are enough real ones farther back.
-        return "ALARM" if sum(real[-periods:]) >= to_alarm else "OK"
-    breaching, absent = sum(real), periods - len(real)
-    if breaching >= to_alarm or (missing == "breaching" and breaching + absent >= to_alarm):
-        return "ALARM"
-    if missing in ("breaching", "notBreaching") or not all(real):
-        return "OK"
-    if missing == "ignore":
-        return before
-    # Only breaching ones, and too few. Where the oldest is old enough, it is no premature alarm any more.
-    oldest = next((index for index, point in enumerate(points) if point), len(points))
-    return "ALARM" if len(points) - oldest >= to_alarm else "INSUFFICIENT_DATA"
-
-
-def is_low_sample(statistic: str, samples: float) -> bool:
-    """Tell whether there are too few samples for a percentile to say something.
-
-    "Between 0.5 and 1.00, fewer than 10/(1-percentile) data points; between 0 and 0.5, fewer than 10/percentile":
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html
-    """
-    percentile = percentile_of(statistic)
-    if percentile is None:
-        return False
-    rare = 100 - percentile if percentile > 50 else percentile
-    return rare <= 0 or samples < 1000 / rare
-
-
-def check_metric_alarm(request: Mapping[str, Any]) -> None:
-    """Refuse what CloudWatch refuses of a PutMetricAlarm request.
-
-    :raises AwsError: The refusal.
-    """
-    if "EvaluationCriteria" in request:
-        return
-    queries = request.get("Metrics")
-    if queries:
-        _check_queries(request, queries)
-    else:
-        _check_single_metric(request)
-    for member in ("EvaluationPeriods", "ComparisonOperator"):
-        if request.get(member) is None:
-            raise AwsError("ValidationError", f"{member} must be specified.")
-    periods = int(request["EvaluationPeriods"])
-    if (datapoints := request.get("DatapointsToAlarm")) and int(datapoints) > periods:
-        raise AwsError(
-            "ValidationError",
-            f"DatapointsToAlarm ({datapoints}) must be less than or equal to EvaluationPeriods ({periods}).",
-        )
-    if request.get("Threshold") is None and not request.get("ThresholdMetricId"):
-        raise AwsError("ValidationError", "Threshold must be specified.")
-    treatment = request.get("TreatMissingData")
-    if treatment and treatment not in _TREATMENTS:
-        raise AwsError(
-            "InvalidParameterValue",
-            f"The value {treatment} is not supported for TreatMissingData parameter. Supported values are "
-            f"[{', '.join(_TREATMENTS)}].",
-        )
-    low = request.get("EvaluateLowSampleCountPercentile")
-    if low and low not in ("evaluate", "ignore"):
-        raise AwsError(
-            "ValidationError",
-            f"Option {low} is not supported. Supported options for parameter EvaluateLowSampleCountPercentile are "
-            "evaluate and ignore.",
-        )
-
-
-def _check_single_metric(request: Mapping[str, Any]) -> None:
-    statistic, extended = request.get("Statistic"), request.get("ExtendedStatistic")
-    if statistic and extended:
-        raise AwsError(
-            "InvalidParameterCombination",
-            "Parameters Statistic and ExtendedStatistic cannot be used together.",
-        )
-    if not statistic and not extended:
-        raise AwsError(
-            "ValidationError",
-            "At least one of the parameters Statistic, ExtendedStatistic must be specified.",
-        )
-    if extended and not is_extended_statistic(extended):
-        raise AwsError(
-            "InvalidParameterValue",
-            f"The value {extended} for parameter ExtendedStatistic is not supported.",
-        )
-    if not request.get("MetricName") or not request.get("Namespace"):
-        raise AwsError(
-            "ValidationError", "MetricName and Namespace must be specified for an alarm on a metric."
-        )
-    _check_period(int(request.get("Period") or 0), request)
-
-
-def _check_queries(request: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> None:
-    single = ("Namespace", "MetricName", "Dimensions", "Period", "Unit", "Statistic", "ExtendedStatistic")
-    if both := [member for member in single if request.get(member)]:
-        raise AwsError(
-            "InvalidParameterCombination",
-            f"The parameters Metrics and {both[0]} cannot be used together.",
-        )
-    ids = [query["Id"] for query in queries]
-    if len(set(ids)) < len(ids):
-        raise AwsError("ValidationError", "The values for parameter id in Metrics must be unique.")
-    if sum(query.get("ReturnData", True) for query in queries) != 1 and not request.get("ThresholdMetricId"):
-        raise AwsError("ValidationError", "Exactly one element of the metrics list should return data.")
-    periods = set()
-    for query in queries:
-        if ("MetricStat" in query) == ("Expression" in query):
-            raise AwsError(
-                "ValidationError", "Each element of Metrics must have either MetricStat or Expression."
-            )
-        if stat := query.get("MetricStat"):
-            periods.add(int(stat["Period"]))
-            if not is_statistic(stat["Stat"]):
-                raise AwsError("ValidationError", f"The value {stat['Stat']} for Stat is not supported.")
-    if len(periods) > 1:
-        # "Each metric must be using the same period": using-metric-math.html#metric-math-alarms
-        raise AwsError("ValidationError", "All metrics of an alarm on an expression must have one period.")
-    for period in periods:
-        _check_period(period, request)
-
-
-def _check_period(period: int, request: Mapping[str, Any]) -> None:
-    if period not in _SHORT_PERIODS and (period < 60 or period % 60):
-        raise AwsError("ValidationError", "Metric alarm Period must be 10, 20, 30 or a multiple of 60.")
-    span = period * int(request.get("EvaluationPeriods") or 1)
-    if span > (_WEEK if period >= 3600 else _DAY):
-        raise AwsError(
-            "ValidationError",
-            "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).",
-        )
-
-
-# Doing
 
 
 class Alarms:
@@ -482,7 +308,7 @@ class Alarms:
             sum(point.samples or 0 for point in points[-periods:] if point),
         ):
             return
-        breaches, _ = _COMPARISONS[request["ComparisonOperator"]]
+        breaches, _ = COMPARISONS[request["ComparisonOperator"]]
         to_alarm = int(request.get("DatapointsToAlarm") or periods)
         state = alarm_state(
             [None if point is None else breaches(point.value, threshold) for point in points],
@@ -501,8 +327,8 @@ class Alarms:
             self._move(
                 alarm,
                 state,
-                _reason(alarm, state, real, periods, to_alarm, threshold),
-                _reason_data(alarm, real, at, threshold),
+                reason(request, state, real, periods, to_alarm, threshold),
+                reason_data(request, alarm.period, real, at, threshold),
             )
         elif full_minute:
             # "the alarm continues to invoke the action for every period that the alarm remains in the new state"
@@ -554,7 +380,7 @@ class Alarms:
         if state == alarm.state:
             return
         triggers = [
-            {"arn": child.arn, "state": {"value": child.state, "timestamp": _zulu(child.transitioned)}}
+            {"arn": child.arn, "state": {"value": child.state, "timestamp": zulu(child.transitioned)}}
             for child in map(self._find, rule.children)
             if child
         ]
@@ -766,57 +592,6 @@ def math_data(
     )
 
 
-def _reason(
-    alarm: Alarm, state: str, real: Sequence[Point], periods: int, to_alarm: int, threshold: float
-) -> str:
-    if state == "INSUFFICIENT_DATA":
-        absent = periods - len(real)
-        return f"Insufficient Data: {_datapoints(absent)} {'was' if absent == 1 else 'were'} unknown."
-    treatment = alarm.request.get("TreatMissingData")
-    if not real:
-        missing = f"{periods} missing {_datapoints(periods).partition(' ')[2]}"
-        treated = "Breaching" if treatment == "breaching" else "NonBreaching"
-        return (
-            f"Threshold Crossed: no datapoints were received for {periods} period{'' if periods == 1 else 's'} and "
-            f"{missing} {'was' if periods == 1 else 'were'} treated as [{treated}]."
-        )
-    compare, words = _COMPARISONS[alarm.request["ComparisonOperator"]]
-    told = [point for point in real if compare(point.value, threshold) == (state == "ALARM")] or list(real)
-    shown = ", ".join(f"{point.value} ({_day(point.time)})" for point in told)
-    other = "ALARM" if state == "OK" else "OK"
-    needed = to_alarm if state == "ALARM" else periods - to_alarm + 1
-    return (
-        f"Threshold Crossed: {len(told)} out of the last {periods} datapoints [{shown}] "
-        f"{'was' if len(told) == 1 else 'were'} {'' if state == 'ALARM' else 'not '}{words} the threshold ({threshold}) "
-        f"(minimum {_datapoints(needed)} for {other} -> {state} transition)."
-    )
-
-
-def _reason_data(alarm: Alarm, real: Sequence[Point], at: datetime, threshold: float) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "version": "1.0",
-        "queryDate": _zulu(at),
-        "period": alarm.period,
-        "recentDatapoints": [point.value for point in real],
-        "threshold": threshold,
-        "evaluatedDatapoints": [
-            {
-                "timestamp": _zulu(datetime.fromtimestamp(point.time, UTC)),
-                **({} if point.samples is None else {"sampleCount": point.samples}),
-                "value": point.value,
-            }
-            for point in reversed(real)
-        ],
-    }
-    if real:
-        data["startDate"] = _zulu(datetime.fromtimestamp(real[0].time, UTC))
-    if statistic := alarm.request.get("Statistic") or alarm.request.get("ExtendedStatistic"):
-        data["statistic"] = statistic
-    if unit := alarm.request.get("Unit"):
-        data["unit"] = unit
-    return data
-
-
 def _message(alarm: Alarm, region: str, before: str) -> tuple[str, str]:
     """Return subject and message of an alarm's notification, in the shape that subscribers of CloudWatch parse."""
     place = moto_backends.region_description(region)
@@ -824,10 +599,10 @@ def _message(alarm: Alarm, region: str, before: str) -> tuple[str, str]:
         "AlarmName": alarm.name,
         "AlarmDescription": alarm.request.get("AlarmDescription"),
         "AWSAccountId": moto_backends.ACCOUNT_ID,
-        "AlarmConfigurationUpdatedTimestamp": _zulu(alarm.configured),
+        "AlarmConfigurationUpdatedTimestamp": zulu(alarm.configured),
         "NewStateValue": alarm.state,
         "NewStateReason": alarm.reason,
-        "StateChangeTime": _zulu(alarm.transitioned),
+        "StateChangeTime": zulu(alarm.transitioned),
         "Region": place,
         "AlarmArn": alarm.arn,
         "OldStateValue": before,
@@ -866,15 +641,3 @@ def _message(alarm: Alarm, region: str, before: str) -> tuple[str, str]:
             }
         message["Trigger"] = trigger
     return f'{alarm.state}: "{alarm.name}" in {place}'[:99], json.dumps(message)
-
-
-def _datapoints(number: int) -> str:
-    return f"{number} datapoint{'' if number == 1 else 's'}"
-
-
-def _day(time: int) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%d/%m/%y %H:%M:%S")
-
-
-def _zulu(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}+0000"

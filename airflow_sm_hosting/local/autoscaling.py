@@ -7,20 +7,38 @@ from __future__ import annotations
 
 import base64
 import logging
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from airflow_sm_hosting.local import scaling
-from airflow_sm_hosting.local.alarms import Alarm, Alarms, Breach
+from airflow_sm_hosting.local.alarms import Alarms, Breach
 from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
 from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.scalable_dimensions import (
+    CONCURRENCY,
+    COPIES,
+    INSTANCES,
+    VARIANT,
+    Dimension,
+    VariantConcurrency,
+    VariantInstances,
+    names,
+)
+from airflow_sm_hosting.local.scaling_policies import (
+    Policy,
+    check_policy,
+    cooldown_seconds,
+    is_triggered,
+    step_wish,
+    tracking_alarms,
+    tracking_wish,
+)
 from airflow_sm_hosting.local.schedules import Schedule, ScheduleError
 from airflow_sm_hosting.local.validation import check_request
 
@@ -30,17 +48,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-_VARIANT = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
-INSTANCES = "sagemaker:variant:DesiredInstanceCount"
-CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"
-COPIES = "sagemaker:inference-component:DesiredCopyCount"
 _ROLES = {INSTANCES: "Endpoint", CONCURRENCY: "Endpoint", COPIES: "InferenceComponent"}
-# "SageMaker endpoint variants" have 300 s, what stands in neither list of
-# https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html#target-tracking-cooldown
-# has 0.
-_DEFAULT_COOLDOWN = {INSTANCES: 300, CONCURRENCY: 0, COPIES: 0}
-# "t2.medium … cannot be registered": aws-controllers-k8s/community#1633
-_BURSTABLE = re.compile(r"ml\.t\d")
 # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-quotas.html
 _MAX_POLICIES, _MAX_SCHEDULED = 50, 200
 _MAX_TAGS = 50
@@ -51,66 +59,6 @@ _PAGE = 50
 _LOOK_SECONDS = 1.0
 # A scheduled change that finds the endpoint in transition is tried again.
 _RETRY_SECONDS = 60.0
-
-
-class Dimension(Protocol):
-    """What can be scaled."""
-
-    noun: str
-
-    def check(self, resource_id: str, minimum: int) -> None:
-        """Refuse what cannot be registered.
-
-        :raises AwsError: Why.
-        """
-
-    def capacity(self, resource_id: str) -> int | None:
-        """Return the capacity now, None where the resource is gone."""
-
-    def is_active(self, resource_id: str) -> bool:
-        """Tell whether the capacity can be changed now."""
-
-    def change(self, resource_id: str, capacity: int) -> None:
-        """Begin to change the capacity.
-
-        :raises AwsError: The refusal.
-        """
-
-
-@dataclass(frozen=True)
-class PredefinedMetric:
-    """The metric behind a ``PredefinedMetricType``.
-
-    :param name: Its name in ``AWS/SageMaker``.
-    :param statistic: Which statistic of it is held against the target.
-    :param dimension: The scalable dimension that it goes with.
-    :param period: In seconds.
-    :param periods: How many of them make the alarm that scales out, and the one that scales in.
-    """
-
-    name: str
-    statistic: str
-    dimension: str
-    period: int = 60
-    periods: tuple[int, int] = (3, 15)
-
-
-# https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-policy.html; statistics other than of the first, and
-# that alarms of high resolution span half a minute and a quarter of an hour, are assumed.
-_PREDEFINED = {
-    # "the average number of times per minute that each instance is invoked": the sum of 1/n for each invocation
-    "SageMakerVariantInvocationsPerInstance": PredefinedMetric("InvocationsPerInstance", "Sum", INSTANCES),
-    "SageMakerVariantConcurrentRequestsPerModelHighResolution": PredefinedMetric(
-        "ConcurrentRequestsPerModel", "Average", INSTANCES, 10, (3, 90)
-    ),
-    "SageMakerVariantProvisionedConcurrencyUtilization": PredefinedMetric(
-        "ServerlessProvisionedConcurrencyUtilization", "Average", CONCURRENCY
-    ),
-    "SageMakerInferenceComponentInvocationsPerCopy": PredefinedMetric("InvocationsPerCopy", "Sum", COPIES),
-    "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": PredefinedMetric(
-        "ConcurrentRequestsPerCopy", "Average", COPIES, 10, (3, 90)
-    ),
-}
 
 
 @dataclass
@@ -162,28 +110,6 @@ class Target:
             "SuspendedState": dict(self.suspended),
             "ScalableTargetARN": self.arn,
         }
-
-
-@dataclass
-class Policy:
-    """A scaling policy."""
-
-    name: str
-    arn: str
-    kind: str
-    configuration: dict[str, Any]
-    created: datetime
-    alarms: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def tracks(self) -> bool:
-        """Whether it is a target-tracking policy."""
-        return self.kind == "TargetTrackingScaling"
-
-    @property
-    def may_scale_in(self) -> bool:
-        """Whether it takes capacity away."""
-        return not self.configuration.get("DisableScaleIn")
 
 
 @dataclass
@@ -248,7 +174,7 @@ class AutoScaling:
         """Publish which scaled variants had no invocation in the last minute."""
         with self._lock:
             idle = [
-                _names(target.resource_id)
+                names(target.resource_id)
                 for target in self._targets.values()
                 if target.dimension == INSTANCES and self._dimensions[INSTANCES].is_active(target.resource_id)
             ]
@@ -295,7 +221,7 @@ class AutoScaling:
     def _register(self, request: dict[str, Any]) -> dict[str, Any]:
         key = resource_id, name = request["ResourceId"], request["ScalableDimension"]
         dimension = self._dimensions.get(name)
-        if dimension is None or (name in (INSTANCES, CONCURRENCY)) != bool(_VARIANT.fullmatch(resource_id)):
+        if dimension is None or (name in (INSTANCES, CONCURRENCY)) != bool(VARIANT.fullmatch(resource_id)):
             raise AwsError(
                 "ValidationException", "Unsupported service namespace, resource type or scalable dimension"
             )
@@ -389,7 +315,7 @@ class AutoScaling:
             configuration = request.get(f"{kind}PolicyConfiguration")
             if configuration is None and before and before.kind == kind:
                 configuration = before.configuration
-            self._check_policy(kind, configuration, target.dimension)
+            check_policy(kind, configuration, target.dimension)
             if before is None and len(policies) >= _MAX_POLICIES:
                 raise AwsError(
                     "LimitExceededException", f"A scalable target can have at most {_MAX_POLICIES} policies."
@@ -408,7 +334,8 @@ class AutoScaling:
                 policy.alarms = [
                     {"AlarmName": alarm.name, "AlarmARN": alarm.arn}
                     for alarm in (
-                        self._alarms.put_metric_alarm(alarm) for alarm in tracking_alarms(policy, target)
+                        self._alarms.put_metric_alarm(alarm)
+                        for alarm in tracking_alarms(policy, target.resource_id)
                     )
                 ]
             return {"PolicyARN": policy.arn, "Alarms": list(policy.alarms)}
@@ -418,39 +345,6 @@ class AutoScaling:
             f"arn:aws:autoscaling:{self._region}:{ACCOUNT_ID}:scalingPolicy:{uuid4()}:resource/sagemaker/"
             f"{target.resource_id}:policyName/{name}"
         )
-
-    def _check_policy(self, kind: str, configuration: Mapping[str, Any] | None, dimension: str) -> None:
-        if kind not in ("StepScaling", "TargetTrackingScaling"):
-            raise AwsError("ValidationException", f"{kind} is not supported for the namespace sagemaker.")
-        if configuration is None:
-            raise AwsError("ValidationException", f"{kind}PolicyConfiguration is required for {kind}.")
-        if kind == "StepScaling":
-            if problem := scaling.step_problem(configuration):
-                raise AwsError("ValidationException", problem)
-            return
-        predefined = configuration.get("PredefinedMetricSpecification")
-        if bool(predefined) == bool(configuration.get("CustomizedMetricSpecification")):
-            raise AwsError(
-                "ValidationException",
-                "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be specified.",
-            )
-        if configuration["TargetValue"] <= 0:
-            # "The range is 8.515920e-109 to 1.174271e+108"
-            raise AwsError("ValidationException", "TargetValue must be greater than 0.")
-        for member in ("ScaleInCooldown", "ScaleOutCooldown"):
-            if configuration.get(member, 0) < 0:
-                raise AwsError("ValidationException", f"{member} must be 0 or more.")
-        if predefined:
-            name = predefined["PredefinedMetricType"]
-            metric = _PREDEFINED.get(name)
-            if metric is None or metric.dimension != dimension:
-                raise AwsError(
-                    "ValidationException",
-                    f"The predefined metric {name} does not go with the scalable dimension {dimension}.",
-                )
-            if predefined.get("ResourceLabel"):
-                # "You can't specify a resource label unless the metric type is ALBRequestCountPerTarget"
-                raise AwsError("ValidationException", f"ResourceLabel must be empty for {name}.")
 
     def _delete_policy(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
@@ -561,10 +455,10 @@ class AutoScaling:
             if target.suspended["ScheduledScalingSuspended"]:
                 return
             change = action.request["ScalableTargetAction"]
-            target.minimum = change.get("MinCapacity", target.minimum)
-            target.maximum = max(change.get("MaxCapacity", target.maximum), target.minimum)
-            if "MinCapacity" not in change:
-                target.minimum = min(target.minimum, target.maximum)
+            low, high = change.get("MinCapacity"), change.get("MaxCapacity")
+            # Where the one that is given lies beyond the one that is not, that one moves along (assumed).
+            target.minimum = min(target.minimum, high) if low is None else low
+            target.maximum = max(target.maximum, low) if high is None else high
         self._pull(target, again=True)
 
     def _delete_scheduled_action(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -645,18 +539,22 @@ class AutoScaling:
             current = dimension.capacity(target.resource_id)
             if current is None:
                 return
+            if not target.minimum <= current <= target.maximum:
+                # A deployment has left it there.
+                self._pull(target, again=False)
+                return
             wishes = self._wishes(target, current)
             wish = scaling.chosen(current, wishes)
             cause = (
                 f"monitor alarm {breach.alarm_name} in state {breach.state} triggered policy {triggered.name}"
             )
-            if not dimension.is_active(target.resource_id):
-                self._note_not_scaled(target, "TargetServicePutResourceAsUnscalable", current, cause)
-                return
             if wish is None:
                 asked = [one for one in wishes if one.alarm == breach.alarm_name]
                 if asked:
                     self._note_not_scaled(target, _standing(target, current), current, cause)
+                return
+            if not dimension.is_active(target.resource_id):
+                self._note_not_scaled(target, "TargetServicePutResourceAsUnscalable", current, cause)
                 return
             if wish.alarm != breach.alarm_name:
                 cause = f"monitor alarm {wish.alarm} in state ALARM triggered policy {wish.policy}"
@@ -667,7 +565,7 @@ class AutoScaling:
             if direction == "In" and target.into and _is_cooling(target.into, now):
                 return
             policy = self._policies[(target.resource_id, target.dimension)][wish.policy]
-            seconds = _cooldown(policy, target.dimension, direction)
+            seconds = cooldown_seconds(policy, target.dimension, direction)
             self._scale(target, wish.capacity, current, cause, seconds)
 
     def _wishes(self, target: Target, current: int) -> list[scaling.Wish]:
@@ -679,8 +577,8 @@ class AutoScaling:
         wishes = []
         alarms = self._alarms.all()
         for policy in self._policies.get((target.resource_id, target.dimension), {}).values():
-            mine = [alarm for alarm in alarms if _triggers(alarm, policy)]
-            wish = (_tracking_wish if policy.tracks else _step_wish)(policy, mine, current, counted)
+            mine = [alarm for alarm in alarms if is_triggered(alarm, policy)]
+            wish = (tracking_wish if policy.tracks else step_wish)(policy, mine, current, counted)
             if wish is not None:
                 bounded = min(max(wish.capacity, target.minimum), target.maximum)
                 wishes.append(scaling.Wish(wish.policy, bounded, wish.tracks, wish.alarm))
@@ -818,119 +716,6 @@ class AutoScaling:
         return _page("ScalingActivities", rows, request)
 
 
-# Deciding
-
-
-def tracking_alarms(policy: Policy, target: Target) -> list[dict[str, Any]]:
-    """Return the alarms that a target-tracking policy makes, as PutMetricAlarm takes them.
-
-    Three minutes above the target scale out, fifteen below 90 % of it scale in, as on AWS.
-    """
-    configuration = policy.configuration
-    wanted = float(configuration["TargetValue"])
-    watched, periods = _watched(configuration, target.resource_id)
-    sides = [("AlarmHigh", "GreaterThanThreshold", periods[0], wanted)]
-    if policy.may_scale_in:
-        sides.append(("AlarmLow", "LessThanThreshold", periods[1], wanted * 0.9))
-    return [
-        {
-            # One pair a policy, whose names stay when the policy is put again.
-            "AlarmName": f"TargetTracking-{target.resource_id}-{side}-{uuid5(NAMESPACE_URL, policy.arn + side)}",
-            "AlarmDescription": f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy.arn}.",
-            "ActionsEnabled": True,
-            "AlarmActions": [f"{policy.arn}:createdBy/{uuid5(NAMESPACE_URL, policy.arn)}"],
-            "ComparisonOperator": comparison,
-            "EvaluationPeriods": number,
-            "Threshold": threshold,
-            **watched,
-        }
-        for side, comparison, number, threshold in sides
-    ]
-
-
-def _watched(configuration: Mapping[str, Any], resource_id: str) -> tuple[dict[str, Any], tuple[int, int]]:
-    """Return what the alarms look at, and how many periods each takes."""
-    predefined = configuration.get("PredefinedMetricSpecification")
-    if predefined:
-        metric = _PREDEFINED[predefined["PredefinedMetricType"]]
-        match = _VARIANT.fullmatch(resource_id)
-        if match:
-            names = {"EndpointName": match[1], "VariantName": match[2]}
-        else:
-            names = {"InferenceComponentName": resource_id.partition("/")[2]}
-        dimensions = [{"Name": name, "Value": value} for name, value in names.items()]
-        return {
-            "Namespace": "AWS/SageMaker",
-            "MetricName": metric.name,
-            "Dimensions": dimensions,
-            "Statistic": metric.statistic,
-            "Period": metric.period,
-        }, metric.periods
-    custom = configuration["CustomizedMetricSpecification"]
-    period = int(custom.get("MetricPeriod", 60)) if "MetricPeriod" in custom else 60
-    if queries := custom.get("Metrics"):
-        return {
-            "Metrics": [
-                {**query, "MetricStat": {**query["MetricStat"], "Period": period}}
-                if "MetricStat" in query
-                else query
-                for query in queries
-            ]
-        }, (3, 15)
-    return {
-        "Namespace": custom["Namespace"],
-        "MetricName": custom["MetricName"],
-        "Dimensions": custom.get("Dimensions", []),
-        "Statistic": custom.get("Statistic", "Average"),
-        "Period": period,
-        **({"Unit": custom["Unit"]} if custom.get("Unit") else {}),
-    }, (3, 15)
-
-
-def _triggers(alarm: Alarm, policy: Policy) -> bool:
-    return alarm.actions_enabled and any(
-        action.partition(":createdBy/")[0] == policy.arn for action in alarm.actions(alarm.state)
-    )
-
-
-def _tracking_wish(policy: Policy, alarms: Sequence[Alarm], current: int, counted: int) -> scaling.Wish:
-    """Return what a target-tracking policy wants: to stay, where neither of its alarms is in ALARM."""
-    target = float(policy.configuration["TargetValue"])
-    for alarm in alarms:
-        if not alarm.values:
-            continue
-        above = alarm.request["ComparisonOperator"] == "GreaterThanThreshold"
-        capacity = scaling.tracked_capacity(counted if above else current, alarm.values[-1], target)
-        # The alarm of one side never does what is the other's.
-        capacity = max(capacity, current) if above else min(capacity, current)
-        return scaling.Wish(policy.name, capacity, policy.may_scale_in, alarm.name)
-    return scaling.Wish(policy.name, current, policy.may_scale_in)
-
-
-def _step_wish(policy: Policy, alarms: Sequence[Alarm], current: int, counted: int) -> scaling.Wish | None:
-    """Return what a step policy wants, None where nothing triggers it."""
-    wishes = []
-    for alarm in alarms:
-        if not alarm.values or "Threshold" not in alarm.request:
-            continue
-        value = scaling.aggregated(alarm.values, policy.configuration.get("MetricAggregationType"))
-        above = alarm.request["ComparisonOperator"].startswith("Greater")
-        difference = value - float(alarm.request["Threshold"])
-        capacity = scaling.step_capacity(counted, difference, above, policy.configuration)
-        if capacity is not None and capacity <= counted:
-            capacity = scaling.step_capacity(current, difference, above, policy.configuration)
-        elif capacity is not None:
-            capacity = max(capacity, current)
-        if capacity is not None:
-            wishes.append(scaling.Wish(policy.name, capacity, alarm=alarm.name))
-    return max(wishes, key=lambda wish: wish.capacity, default=None)
-
-
-def _cooldown(policy: Policy, dimension: str, direction: str) -> int:
-    member = f"Scale{direction}Cooldown" if policy.tracks else "Cooldown"
-    return int(policy.configuration.get(member, _DEFAULT_COOLDOWN[dimension]))
-
-
 def _is_cooling(cooldown: Cooldown, now: datetime) -> bool:
     return cooldown.until is None or now < cooldown.until
 
@@ -985,119 +770,3 @@ def _page(member: str, rows: Sequence[dict[str, Any]], request: Mapping[str, Any
     end = start + min(int(request.get("MaxResults") or _PAGE), _PAGE)
     more = {"NextToken": base64.urlsafe_b64encode(str(end).encode()).decode()} if end < len(rows) else {}
     return {member: list(rows[start:end]), **more}
-
-
-# What is scaled
-
-
-class _Variants:
-    """What variants of endpoints have in common."""
-
-    def __init__(self, hosting: Hosting) -> None:
-        self._hosting = hosting
-
-    def is_active(self, resource_id: str) -> bool:
-        endpoint = self._endpoint(resource_id)
-        return bool(endpoint) and endpoint["EndpointStatus"] == "InService"
-
-    def _endpoint(self, resource_id: str) -> dict[str, Any]:
-        name = _names(resource_id)[0]
-        try:
-            return self._hosting.answer("DescribeEndpoint", {"EndpointName": name})
-        except AwsError:
-            return {}
-
-    def _variant(self, resource_id: str) -> dict[str, Any]:
-        endpoint = self._endpoint(resource_id)
-        wanted = _names(resource_id)[1]
-        return next(
-            (one for one in endpoint.get("ProductionVariants", ()) if one["VariantName"] == wanted), {}
-        )
-
-    def _config(self, resource_id: str) -> Mapping[str, Any]:
-        endpoint, variant = _names(resource_id)
-        config = self._hosting.endpoints.variant_config(endpoint, variant)
-        if config is None:
-            # The resource must exist; the sentence is assumed.
-            raise AwsError(
-                "ValidationException",
-                f'Could not find variant "{variant}" of endpoint "{self._hosting.arn("endpoint", endpoint)}".',
-            )
-        return config
-
-
-class VariantInstances(_Variants):
-    """The instances of a variant."""
-
-    noun = "desired instance count"
-
-    def check(self, resource_id: str, minimum: int) -> None:
-        """Refuse variants that are not there, serverless, or of a burstable type, and no instance for a real-time one."""
-        config = self._config(resource_id)
-        instance_type = config.get("InstanceType", "")
-        if "ServerlessConfig" in config:
-            # https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-autoscale.html (assumed sentence)
-            raise AwsError(
-                "ValidationException",
-                "A serverless variant can be scaled by its provisioned concurrency only.",
-            )
-        if _BURSTABLE.match(instance_type):
-            raise AwsError(
-                "ValidationException",
-                f"You cannot register a variant with {instance_type} instance type as a scalable target. Burstable instance "
-                "types are not supported for automatic scaling.",
-            )
-        if (
-            minimum == 0
-            and "ModelName" in config
-            and "AsyncInferenceConfig" not in self._endpoint(resource_id)
-        ):
-            # "Minimum instance count is required to be 1 or higher" (endpoint-auto-scaling-edit.html), but for asynchronous
-            # endpoints (async-inference-autoscale.html) and those of inference components
-            # (endpoint-auto-scaling-zero-instances.html); the sentence is assumed.
-            raise AwsError(
-                "ValidationException",
-                "MinCapacity must be 1 or more: only asynchronous endpoints and endpoints for inference components can be "
-                "scaled to zero instances.",
-            )
-
-    def capacity(self, resource_id: str) -> int | None:
-        """Return the instances now."""
-        return self._variant(resource_id).get("CurrentInstanceCount")
-
-    def change(self, resource_id: str, capacity: int) -> None:
-        """Begin to start or stop instances."""
-        self._hosting.endpoints.set_desired(*_names(resource_id), instance_count=capacity)
-
-
-class VariantConcurrency(_Variants):
-    """The provisioned concurrency of a serverless variant."""
-
-    noun = "desired provisioned concurrency"
-
-    def check(self, resource_id: str, minimum: int) -> None:
-        """Refuse variants that are not there or have no provisioned concurrency, which is then at least 1."""
-        config = self._config(resource_id)
-        if "ProvisionedConcurrency" not in config.get("ServerlessConfig", {}):
-            # https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-autoscale.html: only with provisioned
-            # concurrency (assumed sentence).
-            raise AwsError("ValidationException", "The variant has no provisioned concurrency to scale.")
-        if minimum < 1:
-            raise AwsError(
-                "ValidationException", "MinCapacity must be 1 or more for provisioned concurrency."
-            )
-
-    def capacity(self, resource_id: str) -> int | None:
-        """Return the provisioned concurrency now."""
-        now: dict[str, int] = self._variant(resource_id).get("CurrentServerlessConfig", {})
-        return now.get("ProvisionedConcurrency")
-
-    def change(self, resource_id: str, capacity: int) -> None:
-        """Begin to change the provisioned concurrency."""
-        self._hosting.endpoints.set_desired(*_names(resource_id), provisioned_concurrency=capacity)
-
-
-def _names(resource_id: str) -> tuple[str, str]:
-    match = _VARIANT.fullmatch(resource_id)
-    assert match  # noqa: S101 - what is registered has this form
-    return match[1], match[2]

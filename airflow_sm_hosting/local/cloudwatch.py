@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.metrics import STATISTICS, Metric, Metrics, is_statistic, metric_of
 from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.validation import check_request
+
+LOG = logging.getLogger(__name__)
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
 _MAX_DATAPOINTS = 1_440
@@ -53,6 +56,7 @@ class CloudWatch:
         self._lock = threading.Lock()
         self._regions: dict[str, RegionalCloudWatch] = {}
         self._timer: Timer | None = None
+        self._evaluated = 0.0
         self._each_minute: list[Callable[[], object]] = []
         self._operations: dict[str, Callable[[RegionalCloudWatch, dict[str, Any]], dict[str, Any]]] = {
             "PutMetricData": _put_metric_data,
@@ -112,6 +116,7 @@ class CloudWatch:
         """Forget all metrics and alarms, and begin again."""
         with self._lock:
             self._regions.clear()
+            self._evaluated = 0.0
         self._arm()
 
     def _arm(self) -> None:
@@ -123,13 +128,20 @@ class CloudWatch:
             now = self._clock.now().timestamp()
             step = 10 if short else 60
             due = now - now % step + step
+            if due <= self._evaluated:
+                # The timer of the computer's clock was a little early.
+                due += step
             self._timer = self._clock.call_later(due - now, lambda: self._evaluate(due))
 
     def _evaluate(self, due: float) -> None:
+        self._evaluated = due
         try:
             if int(due) % 60 == 0:
                 for function in self._each_minute:
-                    function()
+                    try:
+                        function()
+                    except Exception:
+                        LOG.exception("%r failed", function)
             for region in list(self._regions.values()):
                 region.alarms.evaluate(datetime.fromtimestamp(int(due), UTC))
         finally:

@@ -60,8 +60,9 @@ class Runtime:
                 except AwsError as error:
                     if error.code == "ModelError":
                         invocation.status = int(error.details["OriginalStatusCode"])
-                        # It may have failed because a container has ended.
-                        hosting.endpoints.look_after(fleet)
+                        if isinstance(error.__cause__, urllib3.exceptions.HTTPError):
+                            # It does not answer: maybe it has ended.
+                            hosting.endpoints.look_after(fleet)
                     raise
         headers = {
             name: value for name, value in answer.headers.items() if name.lower().startswith(_PASSED_BACK)

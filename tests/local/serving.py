@@ -27,6 +27,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        print("asked", flush=True)
         if body == b"fail":
             self.answer(503, b"the model is ill", "text/plain")
             return

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_sm_hosting.local import composite_alarms
-from airflow_sm_hosting.local.alarms import Breach, alarm_state, is_low_sample
+from airflow_sm_hosting.local.alarm_state import alarm_state, is_low_sample
+from airflow_sm_hosting.local.alarms import Breach
 from airflow_sm_hosting.local.clock import VirtualClock
 from airflow_sm_hosting.local.cloudwatch import CloudWatch
 from airflow_sm_hosting.local.metrics import metric_of

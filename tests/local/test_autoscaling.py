@@ -545,6 +545,40 @@ def test_recurring_actions_in_a_time_zone(scaled):
     assert seen == [1] * 22 + [4] * 12 + [1] * 12 + [4] * 2
 
 
+@pytest.mark.parametrize(
+    ("change", "bounds"),
+    [
+        ({"MinCapacity": 3}, (3, 8)),
+        ({"MinCapacity": 9}, (9, 9)),
+        ({"MaxCapacity": 5}, (2, 5)),
+        ({"MaxCapacity": 1}, (1, 1)),
+        ({"MinCapacity": 4, "MaxCapacity": 4}, (4, 4)),
+    ],
+)
+def test_a_bound_that_is_not_given_stays_where_it_can(scaled, change, bounds):
+    scaled.register(low=2, high=8)
+    schedule(scaled, "rate(5 minutes)", ScalableTargetAction=change)
+    scaled.clock.advance(300)
+    (target,) = scaled.scaling.answer("DescribeScalableTargets", {"ServiceNamespace": "sagemaker"})[
+        "ScalableTargets"
+    ]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == bounds
+
+
+def test_what_a_deployment_leaves_outside_of_the_bounds_is_brought_back_with_the_next_alarm(scaled):
+    scaled.register(low=2, high=8)
+    scaled.track(name="a")
+    scaled.track(name="b", target=1000.0)
+    scaled.clock.advance(60)
+    scaled.config("next", scaled.variant(count=1))
+    scaled.ask("UpdateEndpoint", EndpointName="e", EndpointConfigName="next")
+    scaled.clock.advance(60)
+    assert scaled.count() == 1
+    scaled.load(*[10] * 16)
+    assert scaled.count() == 2
+    assert scaled.activities()[-1]["Cause"] == "minimum capacity was set to 2"
+
+
 def test_suspended_schedules_and_busy_endpoints(scaled):
     scaled.register(low=1, high=8, SuspendedState={"ScheduledScalingSuspended": True})
     schedule(scaled, "rate(5 minutes)", ScalableTargetAction={"MinCapacity": 2})
