@@ -10,6 +10,7 @@ from airflow.sdk import DAG
 from airflow_sm_hosting import DeleteEndpointOperator
 from airflow_sm_hosting.exceptions import ConflictError, DeploymentTimeoutError, InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.spec.tags import OURS
 from tests.operators.conftest import (
     answered_with,
     make_broken_model,
@@ -131,3 +132,42 @@ def test_what_can_never_work_is_an_error_before_the_first_call(
     end = outcome(delete(**bad))
     assert isinstance(end.error, InvalidSpecError), end.error
     assert operations(endpoint) == []
+
+
+def test_scaling_and_alarms_of_ours_go_with_the_endpoint(aws: LocalAws, dag: DAG) -> None:
+    make_model(aws)
+    make_config(aws, "c1")
+    make_endpoint(aws, "c1")
+    place = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/churn/variant/main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling, cloudwatch = aws.client("application-autoscaling"), aws.client("cloudwatch")
+    scaling.register_scalable_target(**place, MinCapacity=1, MaxCapacity=2)
+    for name, endpoint, tags in (("ours", "churn", OURS), ("theirs", "churn", {}), ("other", "other", OURS)):
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": endpoint},
+                {"Name": "VariantName", "Value": "main"},
+            ],
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1.0,
+            ComparisonOperator="GreaterThanThreshold",
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )
+
+    run_task(DeleteEndpointOperator(task_id=task_id(), endpoint_name="churn", poll_interval=0.1))
+
+    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
+    left = {alarm["AlarmName"] for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
+    assert left == {"theirs", "other"}
+    asked = operations(aws)
+    assert (
+        asked.index("DeregisterScalableTarget") < asked.index("DeleteEndpoint") < asked.index("DeleteAlarms")
+    )

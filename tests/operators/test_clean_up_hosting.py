@@ -1,0 +1,148 @@
+"""What no endpoint needs is said, and deleted only when that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_sm_hosting import (
+    CleanUpHostingOperator,
+    ContainerDefinition,
+    CreateEndpointConfigOperator,
+    CreateModelOperator,
+    DeployEndpointOperator,
+    InstanceProductionVariant,
+    UploadModelDataOperator,
+)
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.local import LocalAws
+from tests.local.conftest import Deployer
+from tests.operators.conftest import ROLE, make_config, make_model, operations, outcome, run_task, task_id
+
+
+def clean_up(**given: Any) -> CleanUpHostingOperator:
+    return CleanUpHostingOperator(**{"task_id": task_id(), "older_than": 0, "keep": 1, **given})
+
+
+def deployed(aws: LocalAws, folder: Path, version: int) -> dict[str, str]:
+    """Deploy a version as a DAG does, and return what was made for it."""
+    source = folder / f"model-{version}"
+    source.mkdir()
+    (source / "weights").write_text(str(version))
+    tag = "sm-hosting-" + hashlib.sha256(str(version).encode()).hexdigest()[:32]
+    image = Deployer(aws).push_image({}, repository="churn", tag=tag)
+    data = run_task(
+        UploadModelDataOperator(task_id=task_id(), path=str(source), bucket_name="models", key_prefix="churn")
+    ).value
+    model = run_task(
+        CreateModelOperator(
+            task_id=task_id(),
+            model_name="churn",
+            containers=[ContainerDefinition(image=image, model_data=data)],
+            execution_role=ROLE,
+        )
+    ).value
+    config = run_task(
+        CreateEndpointConfigOperator(
+            task_id=task_id(),
+            endpoint_config_name="churn",
+            production_variants=[
+                InstanceProductionVariant(model_name=model, variant_name="main", instance_type="ml.m5.large")
+            ],
+        )
+    ).value
+    run_task(
+        DeployEndpointOperator(
+            task_id=task_id(), endpoint_name="churn", endpoint_config_name=config, poll_interval=0.1
+        )
+    )
+    return {"config": config, "model": model, "data": data, "image": f"churn:{tag}"}
+
+
+@pytest.fixture
+def versions(aws: LocalAws, dag: DAG, tmp_path: Path) -> list[dict[str, str]]:
+    """Three versions of one endpoint, the last one serving."""
+    aws.client("ecr").create_repository(repositoryName="churn")
+    aws.client("s3").create_bucket(Bucket="models")
+    return [deployed(aws, tmp_path, version) for version in (1, 2, 3)]
+
+
+PLACES = {"repository_names": ["churn"], "model_data_prefixes": ["s3://models/churn/"]}
+
+
+def test_a_dry_run_says_what_no_endpoint_needs_and_deletes_nothing(
+    aws: LocalAws, dag: DAG, versions: list[dict[str, str]]
+) -> None:
+    aws.clear_requests()
+
+    end = outcome(clean_up(**PLACES))
+
+    first = versions[0]
+    assert end.ran.details == {
+        "dry_run": True,
+        "configs": [first["config"]],
+        "models": [first["model"]],
+        "images": [first["image"]],
+        "artifacts": [first["data"]],
+    }
+    assert "(dry run: nothing is deleted)" in end.value
+    assert operations(aws, mutating=True) == []
+
+
+def test_what_no_endpoint_needs_is_deleted_and_the_rest_is_not(
+    aws: LocalAws, dag: DAG, versions: list[dict[str, str]]
+) -> None:
+    assert outcome(clean_up(**PLACES, dry_run=False)).error is None
+
+    sagemaker = aws.client("sagemaker")
+    assert {one["EndpointConfigName"] for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]} == {
+        version["config"] for version in versions[1:]
+    }
+    assert {one["ModelName"] for one in sagemaker.list_models()["Models"]} == {
+        version["model"] for version in versions[1:]
+    }
+    objects = aws.client("s3").list_objects_v2(Bucket="models")["Contents"]
+    assert {f"s3://models/{one['Key']}" for one in objects} == {version["data"] for version in versions[1:]}
+    images = aws.client("ecr").list_images(repositoryName="churn")["imageIds"]
+    assert {f"churn:{one['imageTag']}" for one in images if "imageTag" in one} == {
+        version["image"] for version in versions[1:]
+    }
+    aws.clear_requests()
+
+    again = outcome(clean_up(**PLACES, dry_run="{{ 'False' }}"))
+    assert again.value == "Nothing is there that no endpoint needs.\n"
+    assert operations(aws, mutating=True) == []
+
+
+def test_what_is_young_and_what_is_not_ours_stays(aws: LocalAws, dag: DAG) -> None:
+    make_model(aws)
+    make_config(aws, "foreign")
+    assert outcome(clean_up()).ran.details["configs"] == []
+
+
+def test_what_was_made_today_stays(aws: LocalAws, dag: DAG, versions: list[dict[str, str]]) -> None:
+    assert outcome(clean_up(**PLACES, older_than=24 * 3600)).ran.details["configs"] == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"keep": 5}, {"keep": -1}, {"repository_names": "churn"}, {"model_data_prefixes": "s3://models/"}],
+    ids=repr,
+)
+def test_bad_literals_break_the_dag_file(dag: DAG, bad: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSpecError):
+        clean_up(**bad)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"keep": "{{ 9 }}"}, {"dry_run": "{{ 'maybe' }}"}, {"model_data_prefixes": ["models/"]}], ids=repr
+)
+def test_bad_rendered_values_are_errors_before_the_first_call(
+    aws: LocalAws, dag: DAG, bad: dict[str, Any]
+) -> None:
+    assert isinstance(outcome(clean_up(**bad)).error, InvalidSpecError)
+    assert operations(aws) == []
