@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,19 +222,16 @@ class LocalAwsApp:
         """Return the refusal of a request that IAM does not allow; None for one that is allowed, or is refused elsewhere."""
         if not self._access.enforced:
             return None
-        if service == "registry":
-            return self._access.refusal(
-                self._registry.login_key(request),
-                Call(service, operation, self._region, request, lambda _: None),
-            )
         who = credential(request)
-        if who is None or not self._knows(who.access_key):
+        access_key = who.access_key if who else self._registry.login_key(request)
+        if access_key is None or not self._knows(access_key):
             return None
-        region = who.region or self._region
-        return self._access.refusal(
-            who.access_key,
-            Call(who.service or "s3", operation, region, request, self._hosting(region).configs.get),
-        )
+        # The runtime is signed for as SageMaker; the registry is not signed for.
+        signed_for = (who.service or "s3") if who else service
+        region = (who and who.region) or self._region
+        hosting = self._hosting(region)
+        call = Call(signed_for, operation, region, request, hosting, partial(_is_scaled, region))
+        return self._access.refusal(access_key, call)
 
     # Our own interface
 
@@ -310,6 +308,11 @@ def _json_body(request: Request) -> dict[str, Any]:
 def _resource(body: dict[str, Any]) -> str | None:
     found = next((body[member] for member in _RESOURCE_MEMBERS if member in body), None)
     return found if isinstance(found, str) else None
+
+
+def _is_scaled(region: str, endpoint_name: str) -> bool:
+    front = f"endpoint/{endpoint_name}/variant/"
+    return any(target.resource_id.startswith(front) for target in moto_backends.scalable_targets(region))
 
 
 def _not_yet(kind: str) -> Callable[[], Response]:
