@@ -62,6 +62,24 @@ def is_denied(error: Exception) -> bool:
     return isinstance(error, ClientError) and error_code(error) in ("AccessDeniedException", "AccessDenied")
 
 
+#: What CreateModel says of a role that SageMaker cannot use: it was made or changed just before, or it lacks something.
+ROLE_REFUSALS = (
+    # awslabs/predictive-maintenance-using-machine-learning#3
+    "Could not assume role",
+    # philschmid/llm-sagemaker-sample#2: "Could not access model data at …. Please ensure that the role … exists and that its …"
+    "its trust relationship policy allows the action",
+)
+
+
+def is_role_refused(error: Exception) -> bool:
+    """Tell whether SageMaker could not use the execution role: asking again helps if the role was made or changed just before."""
+    return (
+        isinstance(error, ClientError)
+        and error_code(error) == "ValidationException"
+        and any(words in error_message(error) for words in ROLE_REFUSALS)
+    )
+
+
 def is_passing(error: Exception) -> bool:
     """Tell whether asking again later may help: throttling, a fault of the service, or of the connection."""
     if isinstance(error, ClientError):

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.errors import error_code
+from airflow_sm_hosting.hooks.errors import error_code, is_role_refused
 from airflow_sm_hosting.policies.role import Role
+
+log = logging.getLogger(__name__)
 
 #: What passes by itself: a role that was made just before and is not seen yet, and somebody else's change at the same moment
 #: (https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html and the other operations' errors).
 PASSING = ("NoSuchEntity", "ConcurrentModification")
 #: Seconds after which it does not.
 PASSES_AFTER = 30
+
+
+#: Seconds after which a role is taken as refused for good: the changes of roles were seen by other services within a minute
+#: (pulumi/pulumi-aws#2411).
+ROLE_SEEN_AFTER = 60
+
+
+def until_role_is_seen(call: Callable[[], Any]) -> Any:
+    """Make a call of SageMaker that passes an execution role, again while SageMaker cannot use the role yet.
+
+    IAM's changes reach other services later, and no call tells when
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency). SageMaker says the same of a
+    role that will never do, so that is told only after a minute.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_role_refused(error)),
+        wait=wait_exponential_jitter(initial=1, max=10),
+        stop=stop_after_delay(ROLE_SEEN_AFTER),
+        before_sleep=before_sleep_log(log, logging.INFO),
+        reraise=True,
+    )
+    return retrying(call)
 
 
 class IamHook(SharedClients):

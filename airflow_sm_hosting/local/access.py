@@ -61,14 +61,14 @@ class Access:
             or moto_iam.is_users_key(access_key)
         )
 
-    def refusal(self, access_key: str | None, call: Call) -> Response | None:
+    def refusal(self, access_key: str, call: Call) -> Response | None:
         """Return the refusal of a request, or None where it is allowed.
 
-        :param access_key: Who signed it; None where nobody did, which the services answer for themselves.
+        :param access_key: Who signed it.
         """
-        if not self.enforced or access_key in (None, self._root_key):
+        if not self.enforced or access_key == self._root_key:
             return None
-        identity = moto_iam.identity(str(access_key))
+        identity = moto_iam.identity(access_key)
         if identity is None:
             return None
         try:

@@ -255,27 +255,16 @@ class LocalAwsApp:
         """Return the refusal of a request that IAM does not allow; None for one that is allowed, or is refused elsewhere."""
         if not self._access.enforced:
             return None
-        if service == "registry":
-            return self._access.refusal(
-                self._registry.login_key(request),
-                Call(service, operation, self._region, request, lambda _: None, lambda _: False),
-            )
         who = credential(request)
-        if who is None or not self._knows(who.access_key):
+        access_key = who.access_key if who else self._registry.login_key(request)
+        if access_key is None or not self._knows(access_key):
             return None
-        region = who.region or self._region
+        # The runtime is signed for as SageMaker; the registry is not signed for.
+        signed_for = (who.service or "s3") if who else service
+        region = (who and who.region) or self._region
         hosting = self._hosting(region)
-        return self._access.refusal(
-            who.access_key,
-            Call(
-                who.service or "s3",
-                operation,
-                region,
-                request,
-                hosting.configs.get,
-                hosting.scaling.is_scaled,
-            ),
-        )
+        call = Call(signed_for, operation, region, request, hosting, hosting.scaling.is_scaled)
+        return self._access.refusal(access_key, call)
 
     # Our own interface
 

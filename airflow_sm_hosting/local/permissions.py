@@ -13,13 +13,16 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from werkzeug.wrappers import Request
 
 from airflow_sm_hosting.local import moto_backends, moto_iam
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.local.hosting import Hosting
 
 ANY = "*"
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -97,7 +100,7 @@ class Call:
     :param operation: The operation.
     :param region: The Region.
     :param request: The request itself.
-    :param config: Returns the endpoint config of a name, or None.
+    :param hosting: SageMaker hosting of that Region: some permissions depend on what is there.
     :param is_scaled: Tells whether a variant of an endpoint is a scalable target.
     """
 
@@ -105,7 +108,7 @@ class Call:
     operation: str
     region: str
     request: Request
-    config: Callable[[str], dict[str, Any] | None]
+    hosting: Hosting
     is_scaled: Callable[[str], bool]
 
     def arn(self, service: str, resource: str) -> str:
@@ -145,11 +148,12 @@ def validated_permissions(call: Call) -> list[Needed]:
     if call.members.get("ServiceNamespace") != "sagemaker" or not place:
         return []
     endpoint = call.arn("sagemaker", f"endpoint/{place[1].lower()}")
-    # Which config it is asked for is assumed: any.
-    configs = call.arn("sagemaker", "endpoint-config/*")
+    described = call.hosting.endpoints.find(place[1])
+    # Which config it is asked for is assumed: the one that the endpoint is on.
+    config = f"endpoint-config/{described.config_name.lower() if described else ANY}"
     needed = [
         Needed("sagemaker:DescribeEndpoint", endpoint),
-        Needed("sagemaker:DescribeEndpointConfig", configs),
+        Needed("sagemaker:DescribeEndpointConfig", call.arn("sagemaker", config)),
         Needed("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
         *(
             Needed(f"cloudwatch:{action}", ANY)
@@ -197,7 +201,7 @@ def _sagemaker(call: Call) -> Iterator[Needed]:
 def _volume_key(call: Call, members: dict[str, Any]) -> Iterator[Needed]:
     # https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html, CreateEndpoint; UpdateEndpoint is assumed.
     if call.operation in ("CreateEndpoint", "UpdateEndpoint"):
-        config = call.config(str(members.get("EndpointConfigName"))) or {}
+        config = call.hosting.configs.get(str(members.get("EndpointConfigName"))) or {}
         if key := config.get("KmsKeyId"):
             yield Needed("kms:CreateGrant", _key_arn(call, key))
 
@@ -245,13 +249,13 @@ def _cloudwatch(call: Call) -> Iterator[Needed]:
         yield Needed(action, ANY, {"cloudwatch:namespace": str(members.get("Namespace"))})
         return
     names = [members["AlarmName"]] if "AlarmName" in members else members.get("AlarmNames") or []
-    composite = "CompositeAlarm" in (members.get("AlarmTypes") or [])
+    # API_DescribeAlarms.html, API_PutCompositeAlarm.html: the permission for composite alarms must be "scoped to *".
+    composite = operation == "PutCompositeAlarm" or "CompositeAlarm" in (members.get("AlarmTypes") or [])
     if "ResourceARN" in members:
         yield Needed(action, str(members["ResourceARN"]))
     elif names and not composite:
         yield from (Needed(action, call.arn("cloudwatch", f"alarm:{name}")) for name in names)
     else:
-        # API_DescribeAlarms.html: composite alarms need the action "scoped to *".
         yield Needed(action, ANY)
     if operation.startswith("Put") and members.get("Tags"):
         alarm = call.arn("cloudwatch", f"alarm:{members.get('AlarmName')}")

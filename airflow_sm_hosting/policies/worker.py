@@ -35,28 +35,35 @@ class Permission(NamedTuple):
     :param on: Kind of resource, see :class:`_Resources`.
     :param when: In which case.
     :param aws: Whether AWS checks them beside the calls of the operator.
+    :param optional: Whether the task does without them, with more calls or fewer words.
     """
 
     actions: tuple[str, ...]
     on: str
     when: str
     aws: bool = False
+    optional: bool = False
 
 
-def _need(actions: str, on: str, when: str, *, aws: bool = False) -> Permission:
+def _need(actions: str, on: str, when: str, *, aws: bool = False, optional: bool = False) -> Permission:
     service = actions.partition(":")[0]
     return Permission(
-        tuple(action if ":" in action else f"{service}:{action}" for action in actions.split()), on, when, aws
+        tuple(action if ":" in action else f"{service}:{action}" for action in actions.split()),
+        on,
+        when,
+        aws,
+        optional,
     )
 
 
 _PUSH = "ecr:BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart CompleteLayerUpload PutImage"
 
 _ALARM = (
+    _need("sagemaker:DescribeEndpoint", "endpoint", "unless check_endpoint=False"),
     _need("cloudwatch:DescribeAlarms", "alarm", "always"),
     _need("cloudwatch:PutMetricAlarm", "alarm", "it is not there, or differs"),
     _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
-    _need("cloudwatch:TagResource", "alarm", "it is made with tags, or tags are missing"),
+    _need("cloudwatch:TagResource", "alarm", "it is not there, as it is tagged, or tags are missing"),
 )
 
 #: What each operator, sensor and trigger needs. Where AWS checks more than the call itself, the page is named.
@@ -72,7 +79,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need(
             "ecr:GetDownloadUrlForLayer",
             "repository",
-            "something is built: its configuration is read back",
+            "a base image lies there, or Docker has pushed: the image is read back",
             aws=True,
         ),
     ),
@@ -91,7 +98,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "CreateModelOperator": (
         _need("sagemaker:DescribeModel", "model", "always"),
         _need("sagemaker:CreateModel", "model", "there is none"),
-        _need("sagemaker:ListTags", "model", "there is one"),
+        _need("sagemaker:ListTags", "model", "there is one, and tags are given or the name is exact"),
         # service-authorization/latest/reference/list_amazonsagemaker.html: dependent action of the Create operations
         _need("sagemaker:AddTags", "model", "there is none, or tags are missing"),
         _need("iam:GetRole", "role", "execution_role is a name"),
@@ -109,7 +116,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "CreateEndpointConfigOperator": (
         _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
         _need("sagemaker:CreateEndpointConfig", "endpoint-config", "there is none"),
-        _need("sagemaker:ListTags", "endpoint-config", "there is one"),
+        _need(
+            "sagemaker:ListTags", "endpoint-config", "there is one, and tags are given or the name is exact"
+        ),
         _need("sagemaker:AddTags", "endpoint-config", "there is none, or tags are missing"),
     ),
     "DeployEndpointOperator": (
@@ -136,30 +145,37 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("kms:CreateGrant", "volume-key", "its config has a KmsKeyId", aws=True),
     ),
     "ConfigureAutoscalingOperator": (
-        _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
-        _need(
-            "application-autoscaling:RegisterScalableTarget", "scalable-target", "it is not there, or differs"
-        ),
-        # autoscaling/application/userguide/resource-tagging-support.html
-        _need(
-            "application-autoscaling:TagResource",
-            "scalable-target",
-            "it is not there, as it is tagged",
-            aws=True,
-        ),
-        _need("application-autoscaling:DescribeScalingPolicies", "any", "policies are given"),
-        _need("application-autoscaling:PutScalingPolicy", "scalable-target", "one of them differs"),
-        _need("application-autoscaling:DescribeScheduledActions", "any", "scheduled_actions are given"),
-        _need("application-autoscaling:PutScheduledAction", "scalable-target", "one of them differs"),
-        # autoscaling/application/userguide/security_iam_permission_validation.html, …/security_iam_id-based-policy-examples.html
-        _need(
-            "sagemaker:DescribeEndpoint", "endpoint", "something is registered, or min_capacity is not given"
-        ),
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
         _need(
             "sagemaker:DescribeEndpointConfig",
             "endpoint-config",
             "something is registered, or min_capacity is not given",
         ),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
+        _need(
+            "application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "there is one"
+        ),
+        _need(
+            "application-autoscaling:ListTagsForResource",
+            "scalable-target",
+            "it is there and something differs",
+        ),
+        _need(
+            "application-autoscaling:RegisterScalableTarget", "scalable-target", "it is not there, or differs"
+        ),
+        _need(
+            "application-autoscaling:TagResource",
+            "scalable-target",
+            "it is not there, as it is tagged, or what is ours changes",
+        ),
+        _need("application-autoscaling:UntagResource", "scalable-target", "much less is ours than before"),
+        _need("application-autoscaling:PutScalingPolicy", "scalable-target", "a policy differs"),
+        _need("application-autoscaling:DeleteScalingPolicy", "scalable-target", "one is no longer asked for"),
+        _need("application-autoscaling:PutScheduledAction", "scalable-target", "a scheduled action differs"),
+        _need(
+            "application-autoscaling:DeleteScheduledAction", "scalable-target", "one is no longer asked for"
+        ),
+        # autoscaling/application/userguide/security_iam_permission_validation.html, …/security_iam_id-based-policy-examples.html
         _need(
             "sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is registered", aws=True
         ),
@@ -176,9 +192,40 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             aws=True,
         ),
     ),
+    "RemoveAutoscalingOperator": (
+        _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
+        _need(
+            "application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "there is one"
+        ),
+        _need("application-autoscaling:ListTagsForResource", "scalable-target", "there is one"),
+        _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "there is one"),
+    ),
     "CreateLatencyAlarmOperator": _ALARM,
-    "CreateEndpointAlarmOperator": _ALARM,
-    "InvokeEndpointOperator": (_need("sagemaker:InvokeEndpoint", "endpoint", "always"),),
+    "CreateEndpointAlarmOperator": (
+        *_ALARM,
+        _need(
+            "sagemaker:DescribeEndpointConfig",
+            "endpoint-config",
+            "an alarm on a GPU metric is written, unless check_endpoint=False",
+        ),
+    ),
+    "CreateCompositeAlarmOperator": (
+        # API_DescribeAlarms.html, API_PutCompositeAlarm.html: "scoped to *"
+        _need("cloudwatch:DescribeAlarms", "any", "always"),
+        _need("cloudwatch:PutCompositeAlarm", "any", "it is not there, or differs"),
+        _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
+        _need("cloudwatch:TagResource", "alarm", "it is not there, as it is tagged, or tags are missing"),
+    ),
+    "get_metric": (_need("cloudwatch:GetMetricData", "any", "always"),),
+    "InvokeEndpointOperator": (
+        _need("sagemaker:InvokeEndpoint", "endpoint", "always"),
+        _need(
+            "sagemaker:DescribeEndpoint",
+            "endpoint",
+            "target_variant does not exist: the error names those that do",
+            optional=True,
+        ),
+    ),
     "DeleteEndpointOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
         _need("sagemaker:ListTags", "endpoint", "it exists, and adopt is False"),
@@ -209,7 +256,10 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),),
     # The triggerer's, which may have an identity of its own.
-    "EndpointTrigger": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),),
+    "EndpointTrigger": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),
+        _need("sagemaker:ListEndpoints", "any", "many wait: fewer calls than one an endpoint", optional=True),
+    ),
 }
 
 #: What a permission is conditioned on, whatever asks for it.

@@ -33,15 +33,17 @@ class Worker:
         self._iam.create_user(UserName=USER)
         self.key: dict[str, str] = self._iam.create_access_key(UserName=USER)["AccessKey"]
         self.arn = f"arn:aws:iam::{aws.account_id}:user/{USER}"
+        self._policies = 0
 
     def allow(self, *documents: dict[str, Any]) -> None:
         """Give the user these policies, and no others."""
-        for name in self._iam.list_user_policies(UserName=USER)["PolicyNames"]:
-            self._iam.delete_user_policy(UserName=USER, PolicyName=name)
+        for number in range(len(documents), self._policies):
+            self._iam.delete_user_policy(UserName=USER, PolicyName=f"policy-{number}")
         for number, document in enumerate(documents):
             self._iam.put_user_policy(
                 UserName=USER, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(document)
             )
+        self._policies = len(documents)
 
     def allow_only(self, actions: Any, resources: Any = "*", **condition: Any) -> None:
         """Give the user a policy of one statement."""

@@ -1,0 +1,181 @@
+"""The policy of the worker: from names, for some operators or all, and the table in the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_sm_hosting import DeployEndpointOperator, InvokeEndpointOperator, policies
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.local.policy_evaluation import Effect, evaluate
+from airflow_sm_hosting.policies.document import MAX_ROLE_POLICY, compact
+from airflow_sm_hosting.policies.worker import PERMISSIONS, Permission
+
+DOCS = Path(__file__).parents[2] / "docs"
+HERE = {"region_name": "eu-west-1", "account_id": "111122223333"}
+NAMES: dict[str, Any] = {
+    "repositories": ["churn"],
+    "model_data": ["s3://models/churn/"],
+    "execution_roles": ["churn-execution"],
+    **HERE,
+}
+FRONT = "arn:aws:sagemaker:eu-west-1:111122223333"
+
+
+def allowed(document: dict[str, Any], action: str, resource: str, **context: str) -> bool:
+    keys = {key.replace("__", ":"): value for key, value in context.items()}
+    return evaluate([document], action, resource, keys) is Effect.ALLOWED
+
+
+def actions(document: dict[str, Any]) -> set[str]:
+    return {action for statement in document["Statement"] for action in statement["Action"]}
+
+
+def test_the_policy_of_all_is_the_union_and_fits_into_a_role() -> None:
+    everything = policies.worker(**NAMES)
+    assert actions(everything) == {
+        action
+        for permissions in PERMISSIONS.values()
+        for permission in permissions
+        for action in permission.actions
+        if not action.startswith("kms:")  # no keys are given
+    }
+    assert policies.same(everything, policies.worker(list(PERMISSIONS), **NAMES))
+    assert len(compact(everything)) < MAX_ROLE_POLICY / 2
+
+
+def test_it_is_about_the_resources_that_are_named() -> None:
+    document = policies.worker(
+        ["DeployEndpointOperator"], endpoints=["churn"], endpoint_configs=["churn-*"], **HERE
+    )
+    create = "sagemaker:CreateEndpoint"
+    assert allowed(document, create, f"{FRONT}:endpoint/churn")
+    assert allowed(document, create, f"{FRONT}:endpoint-config/churn-0123456789")
+    assert not allowed(document, create, f"{FRONT}:endpoint/churn-2")
+    assert not allowed(document, create, f"{FRONT}:endpoint-config/other-1")
+    assert not allowed(document, create, f"{FRONT.replace('eu-west-1', 'us-east-1')}:endpoint/churn")
+    assert not allowed(document, "sagemaker:DeleteEndpointConfig", f"{FRONT}:endpoint-config/churn-1")
+
+
+def test_a_role_is_passed_to_sagemaker_only() -> None:
+    document = policies.worker(["CreateModelOperator"], **NAMES)
+    role = "arn:aws:iam::111122223333:role/churn-execution"
+    service = "iam__PassedToService"
+    assert allowed(document, "iam:PassRole", role, **{service: "sagemaker.amazonaws.com"})
+    assert not allowed(document, "iam:PassRole", role, **{service: "ec2.amazonaws.com"})
+    assert not allowed(document, "iam:PassRole", role)
+    assert not allowed(document, "iam:PassRole", f"{role}-2", **{service: "sagemaker.amazonaws.com"})
+
+
+def test_autoscaling_is_of_sagemaker_only_and_makes_no_other_service_linked_role() -> None:
+    document = policies.worker(["ConfigureAutoscalingOperator"], **HERE)
+    target = "arn:aws:application-autoscaling:eu-west-1:111122223333:scalable-target/1"
+    put, namespace = "application-autoscaling:PutScalingPolicy", "application-autoscaling__service-namespace"
+    assert allowed(document, put, target, **{namespace: "sagemaker"})
+    assert not allowed(document, put, target, **{namespace: "ecs"})
+    service = "sagemaker.application-autoscaling.amazonaws.com"
+    role = (
+        f"arn:aws:iam::111122223333:role/aws-service-role/{service}/"
+        "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    )
+    create = "iam:CreateServiceLinkedRole"
+    assert allowed(document, create, role, iam__AWSServiceName=service)
+    assert not allowed(document, create, role, iam__AWSServiceName="ecs.amazonaws.com")
+
+
+def test_roles_can_be_held_to_a_boundary() -> None:
+    bound = "arn:aws:iam::111122223333:policy/bound"
+    document = policies.worker(
+        ["EnsureExecutionRoleOperator"], execution_roles=["r"], permissions_boundary=bound, **HERE
+    )
+    role = "arn:aws:iam::111122223333:role/r"
+    for action in ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"):
+        assert allowed(document, action, role, iam__PermissionsBoundary=bound)
+        assert not allowed(document, action, role)
+    assert allowed(document, "iam:GetRole", role)
+
+
+def test_operators_are_named_in_any_form() -> None:
+    class MyInvocation(InvokeEndpointOperator):
+        """One of the user's own."""
+
+    with DAG("test", schedule=None):
+        task = InvokeEndpointOperator(task_id="smoke", endpoint_name="churn", body={})
+    expected = policies.worker(["InvokeEndpointOperator"], **HERE)
+    for form in (InvokeEndpointOperator, task, MyInvocation):
+        assert policies.worker([form], **HERE) == expected
+    both = policies.worker([DeployEndpointOperator, task], **HERE)
+    assert actions(both) > actions(expected)
+
+
+def test_what_an_operator_does_not_need_need_not_be_given() -> None:
+    policies.worker(["DeployEndpointOperator", "InvokeEndpointOperator"])
+    policies.worker(["CreateModelOperator"], repositories=[], model_data=[], execution_roles=[])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"operators": ["DeployOperator"]}, "'DeployOperator' is none of this package.*Did you mean"),
+        ({"operators": [5]}, "operators: 'int' is none of this package"),
+        ({"operators": "DeployEndpointOperator"}, "operators is a str; allowed: a list"),
+        ({"operators": ["CreateModelOperator"], "repositories": None}, "repositories is not given, and CreateModelOperator needs it"),
+        ({"operators": ["UploadModelDataOperator"], "model_data": None}, "model_data is not given, and UploadModelDataOperator"),
+        ({"operators": ["EnsureExecutionRoleOperator"], "execution_roles": None}, "execution_roles is not given"),
+        ({"execution_roles": ["a b"]}, "execution_roles is 'a b'; allowed: names or ARNs of IAM roles"),
+        ({"models": ["a_b"]}, "models is 'a_b'; allowed: names or ARNs of SageMaker models"),
+        ({"endpoints": [f"{FRONT}:model/x"]}, "an ARN of the form arn:<partition>:sagemaker:…:endpoint/"),
+        ({"model_data": ["s3://models/"]}, "whole bucket"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        policies.worker(**{**NAMES, **options})
+
+
+# The documentation
+
+#: How the kinds of resource are told.
+KINDS = {
+    "any": "`*`",
+    "model": "`models`",
+    "endpoint": "`endpoints`",
+    "endpoint-config": "`endpoint_configs`",
+    "endpoint endpoint-config": "`endpoints` and `endpoint_configs`",
+    "every-endpoint": "every endpoint",
+    "every-endpoint-config": "every endpoint config",
+    "alarm": "`alarms`",
+    "scalable-target": "scalable targets",
+    "scaling-role": "the service-linked role of autoscaling",
+    "role": "`execution_roles`",
+    "repository": "`repositories`",
+    "object": "objects of `model_data`",
+    "bucket": "buckets of `model_data`",
+    "key": "`kms_key_ids`",
+    "volume-key": "`volume_kms_key_ids`",
+}
+
+
+def row(permission: Permission) -> str:
+    names = ", ".join(f"`{action}`" for action in permission.actions)
+    notes = [*(["AWS"] if permission.aws else []), *(["optional"] if permission.optional else [])]
+    note = f" ({', '.join(notes)})" if notes else ""
+    return f"| {names}{note} | {KINDS[permission.on]} | {permission.when} |"
+
+
+def table() -> str:
+    """Return the tables of the documentation."""
+    parts = []
+    for name, permissions in PERMISSIONS.items():
+        lines = [f"### {name}", "", "| IAM action | on | when |", "|---|---|---|", *map(row, permissions)]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def test_the_documentation_has_the_table() -> None:
+    begin, end = "<!-- permissions -->\n", "\n<!-- end of permissions -->"
+    text = (DOCS / "permissions.md").read_text()
+    assert text.partition(begin)[2].partition(end)[0] == table()
