@@ -63,7 +63,7 @@ def test_a_task_gets_plain_json(aws: LocalAws) -> None:
 def asked(operation: str, *answers: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """Collect the requests of an operation, and give these answers in turn.
 
-    Pages, expressions and failures are answered here as the local AWS has one page and no metric maths.
+    The local AWS answers in one page and does not fail: further pages and failures come from here.
     """
     client = CloudWatchHook().conn
     requests: list[dict[str, Any]] = []
@@ -84,6 +84,24 @@ def asked(operation: str, *answers: dict[str, Any]) -> Iterator[list[dict[str, A
     finally:
         client.meta.events.unregister(before, collect)
         client.meta.events.unregister(call, answer)
+
+
+def test_an_expression_over_metrics_is_worked_out_by_cloudwatch(aws: LocalAws) -> None:
+    for minutes, errors, invocations in ((9, 1, 4), (8, 0, 2), (7, 3, 3)):
+        publish(aws, minutes_ago(minutes), Invocation5XXErrors=errors, Invocations=invocations)
+    publish(aws, minutes_ago(5), Invocation5XXErrors=1)  # of which the rate is not known
+    found = get_metric(EndpointMetric.error_rate(period=60), **NAMES)
+    assert [(point["timestamp"], point["value"]) for point in found] == [
+        (minutes_ago(9).isoformat(), 25.0), (minutes_ago(8).isoformat(), 0.0), (minutes_ago(7).isoformat(), 100.0),
+    ]  # fmt: skip
+
+
+def test_an_expression_inside_another_is_worked_out_too(aws: LocalAws) -> None:
+    publish(aws, minutes_ago(3), Invocations=2, ModelLatency=40)
+    rate = MetricMath(expression="a + 1", metrics={"a": EndpointMetric.invocations(period=60)})
+    both = {"rate": rate, "latency": EndpointMetric.model_latency(period=60)}
+    [point] = get_metric(MetricMath(expression="rate * latency", metrics=both), **NAMES)
+    assert point["value"] == 120.0
 
 
 def page(values: dict[int, float], status: str = "Complete", **members: Any) -> dict[str, Any]:
@@ -175,11 +193,3 @@ def test_alarms_of_many_names_are_described_in_pages(aws: LocalAws) -> None:
     assert set(found) == {names[0], names[-1]}
     assert found[names[0]]["MetricName"] == "M"
     assert [request["operation"] for request in aws.requests()] == ["DescribeAlarms"] * 2
-
-
-@pytest.mark.usefixtures("aws")
-def test_a_metric_of_an_expression_inside_another_is_asked_for_too() -> None:
-    rate = MetricMath(expression="a", metrics={"a": EndpointMetric.invocations()})
-    with asked("GetMetricData", page({})) as requests:
-        assert get_metric(MetricMath(expression="rate * 2", metrics={"rate": rate}), **NAMES) == []
-    assert [query["Id"] for query in requests[0]["MetricDataQueries"]] == ["a", "rate", "expr_1"]

@@ -321,3 +321,10 @@ def sagemaker_client() -> Any:
     from airflow_sm_hosting.hooks import SageMakerHostingHook
 
     return SageMakerHostingHook().conn
+
+
+def autoscaling_client() -> Any:
+    """Return the client of Application Auto Scaling that the operators use under ``aws_default``."""
+    from airflow_sm_hosting.hooks import ApplicationAutoScalingHook
+
+    return ApplicationAutoScalingHook().conn

@@ -34,7 +34,7 @@ def deployed(aws: LocalAws, folder: Path, version: int) -> dict[str, str]:
     source.mkdir()
     (source / "weights").write_text(str(version))
     tag = "sm-hosting-" + hashlib.sha256(str(version).encode()).hexdigest()[:32]
-    image = Deployer(aws).push_image({}, repository="churn", tag=tag)
+    image = Deployer(aws).push_image({"version": bytes([version])}, repository="churn", tag=tag)
     data = run_task(
         UploadModelDataOperator(task_id=task_id(), path=str(source), bucket_name="models", key_prefix="churn")
     ).value

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,90 +10,38 @@ from airflow.sdk import DAG
 
 from airflow_sm_hosting import AlarmRule, CreateCompositeAlarmOperator, CreateLatencyAlarmOperator
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
-from airflow_sm_hosting.hooks import CloudWatchHook
 from airflow_sm_hosting.hooks.parameters import AwsParameters
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
-from tests.operators.conftest import event_hook, outcome, run_task, task_id
+from tests.operators.conftest import operations, outcome, run_task, task_id
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:oncall"
 OTHER_ACCOUNT = "arn:aws:cloudwatch:us-east-1:210987654321:alarm:theirs"
 
 
-class CompositeAlarms:
-    """The composite alarms of a CloudWatch, and the calls about them.
-
-    The local AWS's moto has no PutCompositeAlarm: a client's calls of it are answered from here, and what they put is described beside the
-    metric alarms that the local AWS describes.
-    """
-
-    def __init__(self) -> None:
-        self.alarms: dict[str, dict[str, Any]] = {}
-        self.tags: dict[str, dict[str, str]] = {}
-        self.calls: list[str] = []
-        self._names: list[str] = []
-        self._request: dict[str, Any] = {}
-
-    def hooked(self, client: Any, hooks: ExitStack) -> None:
-        for operation in ("PutCompositeAlarm", "ListTagsForResource", "TagResource"):
-            hooks.enter_context(event_hook(client, f"provide-client-params.*.{operation}", self._asked))
-            hooks.enter_context(event_hook(client, f"before-call.*.{operation}", self._answered))
-        hooks.enter_context(event_hook(client, "provide-client-params.*.DescribeAlarms", self._asked))
-        hooks.enter_context(event_hook(client, "after-call.*.DescribeAlarms", self._described))
-
-    def _asked(self, params: dict[str, Any], **_: Any) -> None:
-        self._request = dict(params)
-
-    def _answered(self, model: Any, **_: Any) -> Any:
-        request = self._request
-        self.calls.append(model.name)
-        answer: dict[str, Any] = {}
-        if model.name == "PutCompositeAlarm":
-            name = request["AlarmName"]
-            arn = f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"
-            if name not in self.alarms:
-                self.tags[arn] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
-            else:
-                assert "Tags" not in request  # they would be ignored
-            members = {key: value for key, value in request.items() if key != "Tags"}
-            empty = {
-                "AlarmActions": [],
-                "OKActions": [],
-                "InsufficientDataActions": [],
-                "ActionsEnabled": True,
-            }
-            self.alarms[name] = {**empty, **members, "AlarmArn": arn, "StateValue": "INSUFFICIENT_DATA"}
-        elif request["ResourceARN"] not in self.tags:
-            self.calls.pop()
-            return None  # of a metric alarm, which the local AWS has
-        elif model.name == "TagResource":
-            self.tags[request["ResourceARN"]] |= {tag["Key"]: tag["Value"] for tag in request["Tags"]}
-        else:
-            answer["Tags"] = [
-                {"Key": key, "Value": value} for key, value in self.tags[request["ResourceARN"]].items()
-            ]
-        metadata = {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
-        return SimpleNamespace(status_code=200), {**answer, "ResponseMetadata": metadata}
-
-    def _described(self, parsed: dict[str, Any], **_: Any) -> None:
-        self.calls.append("DescribeAlarms")
-        if "CompositeAlarm" in self._request.get("AlarmTypes", ()):
-            asked = self._request["AlarmNames"]
-            parsed["CompositeAlarms"] = [alarm for name, alarm in self.alarms.items() if name in asked]
-
-
 @pytest.fixture
-def alarms(aws: LocalAws) -> Iterator[CompositeAlarms]:
-    """A CloudWatch with the metric alarms ``slow`` and ``errors``."""
+def alarms(aws: LocalAws) -> LocalAws:
+    """A local AWS with the metric alarms ``slow`` and ``errors``."""
     for name in ("slow", "errors"):
         aws.client("cloudwatch").put_metric_alarm(
             AlarmName=name, Namespace="N", MetricName="M", Statistic="Sum", Period=60, EvaluationPeriods=1,
             Threshold=1, ComparisonOperator="GreaterThanThreshold",
         )  # fmt: skip
-    composite = CompositeAlarms()
-    with ExitStack() as hooks:
-        composite.hooked(CloudWatchHook().conn, hooks)
-        yield composite
+    aws.clear_requests()
+    return aws
+
+
+def described(aws: LocalAws) -> dict[str, Any]:
+    """Return what CloudWatch has of the composite alarm ``unwell``."""
+    [found] = aws.client("cloudwatch").describe_alarms(AlarmNames=["unwell"], AlarmTypes=["CompositeAlarm"])[
+        "CompositeAlarms"
+    ]
+    return dict(found)
+
+
+def tags(aws: LocalAws) -> dict[str, str]:
+    found = aws.client("cloudwatch").list_tags_for_resource(ResourceARN=described(aws)["AlarmArn"])["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in found}
 
 
 def composite(**options: Any) -> CreateCompositeAlarmOperator:
@@ -110,23 +55,23 @@ def composite(**options: Any) -> CreateCompositeAlarmOperator:
     )
 
 
-def test_a_composite_alarm_is_made_and_a_rerun_changes_nothing(alarms: CompositeAlarms, dag: DAG) -> None:
+def test_a_composite_alarm_is_made_and_a_rerun_changes_nothing(alarms: LocalAws, dag: DAG) -> None:
     ran = run_task(composite(alarm_actions=[TOPIC], tags={"team": "a"}, task_id="first"))
     assert ran.value == "unwell"
     assert ran.details == {"written": True, "alarm_rule": 'ALARM("slow") OR ALARM("errors")'}
     assert ran.xcoms["alarm_link"].endswith("#alarmsV2:alarm/unwell")
-    made = alarms.alarms["unwell"]
+    assert operations(alarms) == ["DescribeAlarms", "PutCompositeAlarm"]
+    made = described(alarms)
     assert (made["AlarmRule"], made["AlarmActions"]) == ('ALARM("slow") OR ALARM("errors")', [TOPIC])
-    assert alarms.tags[made["AlarmArn"]] == {**OURS, "sm-hosting:task": "test/first", "team": "a"}
-    assert alarms.calls == ["DescribeAlarms", "PutCompositeAlarm"]
+    assert tags(alarms) == {**OURS, "sm-hosting:task": "test/first", "team": "a"}
 
-    alarms.calls.clear()
+    alarms.clear_requests()
     again = run_task(composite(alarm_actions=[TOPIC], tags={"team": "a"}))
     assert (again.value, again.details["written"]) == ("unwell", False)
-    assert alarms.calls == ["DescribeAlarms", "ListTagsForResource"]
+    assert operations(alarms) == ["DescribeAlarms", "ListTagsForResource"]
 
 
-def test_every_option_is_written_and_taken_back(alarms: CompositeAlarms, dag: DAG) -> None:
+def test_every_option_is_written_and_taken_back(alarms: LocalAws, dag: DAG) -> None:
     options = {
         "alarm_rule": 'ALARM(slow) AND NOT (OK("errors") OR TRUE)',
         "alarm_actions": [TOPIC],
@@ -150,23 +95,31 @@ def test_every_option_is_written_and_taken_back(alarms: CompositeAlarms, dag: DA
         "ActionsSuppressorExtensionPeriod": 0,
         "AlarmDescription": "x",
     }
-    assert {name: alarms.alarms["unwell"][name] for name in members} == members
+    found = described(alarms)
+    assert {name: found[name] for name in members} == members
     assert run_task(composite(**options)).details["written"] is False
 
     assert run_task(composite()).details["written"] is True
-    left = [name for name, value in members.items() if alarms.alarms["unwell"].get(name) == value]
-    assert left == []
+    found = described(alarms)
+    assert [name for name, value in members.items() if found.get(name) == value] == []
 
 
-def test_tags_are_reconciled_without_putting_the_alarm(alarms: CompositeAlarms, dag: DAG) -> None:
+def test_the_alarm_goes_off_with_those_that_its_rule_names(alarms: LocalAws, dag: DAG) -> None:
+    run_task(composite(alarm_rule=AlarmRule.all_of("slow", AlarmRule.not_("errors"))))
+    assert described(alarms)["StateValue"] == "OK"
+    alarms.client("cloudwatch").set_alarm_state(AlarmName="slow", StateValue="ALARM", StateReason="a test")
+    assert described(alarms)["StateValue"] == "ALARM"
+
+
+def test_tags_are_reconciled_without_putting_the_alarm(alarms: LocalAws, dag: DAG) -> None:
     run_task(composite(tags={"team": "a"}))
-    alarms.calls.clear()
+    alarms.clear_requests()
     run_task(composite(tags={"team": "b"}))
-    assert alarms.calls == ["DescribeAlarms", "ListTagsForResource", "TagResource"]
-    assert alarms.tags[alarms.alarms["unwell"]["AlarmArn"]]["team"] == "b"
+    assert operations(alarms) == ["DescribeAlarms", "ListTagsForResource", "TagResource"]
+    assert tags(alarms)["team"] == "b"
 
 
-def test_names_come_from_upstream_and_make_the_edge(alarms: CompositeAlarms, dag: DAG) -> None:
+def test_names_come_from_upstream_and_make_the_edge(alarms: LocalAws, dag: DAG) -> None:
     slow = CreateLatencyAlarmOperator(
         task_id="slow", endpoint_name="e", variant_name="v", threshold=1, evaluation_periods=1
     )
@@ -176,7 +129,7 @@ def test_names_come_from_upstream_and_make_the_edge(alarms: CompositeAlarms, dag
     assert run_task(task).details["alarm_rule"] == 'ALARM("slow") AND (NOT ALARM("errors"))'
 
 
-def test_alarms_that_do_not_exist_are_named(alarms: CompositeAlarms, dag: DAG) -> None:
+def test_alarms_that_do_not_exist_are_named(alarms: LocalAws, dag: DAG) -> None:
     rule = AlarmRule.any_of("slow", "sloww", OTHER_ACCOUNT)
     suppressed = {
         "actions_suppressor": "deploying",
@@ -186,25 +139,25 @@ def test_alarms_that_do_not_exist_are_named(alarms: CompositeAlarms, dag: DAG) -
     end = outcome(composite(alarm_rule=rule, **suppressed))
     assert isinstance(end.error, NotFoundError)
     assert "alarms that do not exist: sloww, deploying" in str(end.error)
-    assert alarms.calls == ["DescribeAlarms"]
+    assert operations(alarms) == ["DescribeAlarms"]
 
 
-def test_an_alarm_on_a_metric_is_not_replaced(alarms: CompositeAlarms, dag: DAG) -> None:
+def test_an_alarm_on_a_metric_is_not_replaced(alarms: LocalAws, dag: DAG) -> None:
     end = outcome(composite(alarm_name="slow", alarm_rule=AlarmRule.ok("errors"), adopt=True))
     assert isinstance(end.error, ConflictError)
     assert "is one on a metric" in str(end.error)
-    assert alarms.calls == ["DescribeAlarms"]
+    assert operations(alarms) == ["DescribeAlarms"]
 
 
-def test_a_composite_alarm_of_others_is_taken_over_only_when_asked(alarms: CompositeAlarms, dag: DAG) -> None:
-    client = CloudWatchHook().conn
-    client.put_composite_alarm(AlarmName="unwell", AlarmRule="ALARM(slow)")
-    alarms.calls.clear()
+def test_a_composite_alarm_of_others_is_taken_over_only_when_asked(alarms: LocalAws, dag: DAG) -> None:
+    alarms.client("cloudwatch").put_composite_alarm(AlarmName="unwell", AlarmRule="ALARM(slow)")
+    alarms.clear_requests()
     end = outcome(composite())
     assert isinstance(end.error, ConflictError)
-    assert "PutCompositeAlarm" not in alarms.calls
+    assert operations(alarms, mutating=True) == []
+    assert described(alarms)["AlarmRule"] == "ALARM(slow)"
     assert run_task(composite(adopt=True)).details["written"] is True
-    assert OURS.items() <= alarms.tags[alarms.alarms["unwell"]["AlarmArn"]].items()
+    assert OURS.items() <= tags(alarms).items()
 
 
 SUPPRESSED = {

@@ -25,6 +25,7 @@ from airflow_sm_hosting.spec.scaling_rules import INSTANCE_COUNT, PROVISIONED_CO
 from airflow_sm_hosting.spec.tags import OURS, SCALING_POLICIES, SCHEDULED_ACTIONS, marked
 from tests.operators.conftest import (
     answering,
+    autoscaling_client,
     event_hook,
     make_config,
     make_endpoint,
@@ -35,7 +36,6 @@ from tests.operators.conftest import (
     sagemaker_client,
     task_id,
 )
-from tests.operators.scaling_gaps import autoscaling_client, gaps_filled
 
 RESOURCE = "endpoint/churn/variant/main"
 PLACE = {
@@ -58,13 +58,12 @@ def configure(**options: Any) -> ConfigureAutoscalingOperator:
 
 
 @pytest.fixture
-def endpoint(aws: LocalAws) -> Iterator[str]:
+def endpoint(aws: LocalAws) -> str:
     make_model(aws)
     make_config(aws, "c1", InitialInstanceCount=2)
     name = make_endpoint(aws, "c1")
     aws.clear_requests()
-    with gaps_filled(autoscaling_client()):
-        yield name
+    return name
 
 
 def scaling(aws: LocalAws) -> Any:

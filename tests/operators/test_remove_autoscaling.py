@@ -10,8 +10,7 @@ from airflow.sdk import DAG
 from airflow_sm_hosting import RemoveAutoscalingOperator
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
-from tests.operators.conftest import answering, operations, refusal, run_task, task_id
-from tests.operators.scaling_gaps import autoscaling_client
+from tests.operators.conftest import answering, autoscaling_client, operations, refusal, run_task, task_id
 from tests.operators.test_configure_autoscaling import (
     PLACE,
     RESOURCE,

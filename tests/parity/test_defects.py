@@ -5,7 +5,6 @@ The numbers are those of ``docs/cdk-parity.md``; defects of models, images and v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,8 +18,15 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
-from tests.operators.conftest import IMAGE, ROLE, make_model, operations, run_task, task_id
-from tests.operators.scaling_gaps import autoscaling_client, gaps_filled
+from tests.operators.conftest import (
+    IMAGE,
+    ROLE,
+    autoscaling_client,
+    make_model,
+    operations,
+    run_task,
+    task_id,
+)
 from tests.parity.conftest import calls_made, run_dag
 from tests.parity.examples import VARIANT, endpoint_of
 
@@ -28,11 +34,9 @@ BURSTABLE = r"burstable instance_type 'ml.t2.medium'"
 
 
 @pytest.fixture
-def scaling(aws: LocalAws) -> Iterator[Any]:
+def scaling(aws: LocalAws) -> Any:
     """Return the client of Application Auto Scaling."""
-    client = autoscaling_client()
-    with gaps_filled(client):
-        yield client
+    return autoscaling_client()
 
 
 def scaled(endpoint: Any, variant: str = VARIANT, *, rate: float = 30) -> None:

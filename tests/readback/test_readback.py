@@ -23,8 +23,16 @@ from airflow_sm_hosting import (
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
 from tests.local.conftest import Deployer
-from tests.operators.conftest import Ran, make_config, make_endpoint, make_model, run_task, tags_of, task_id
-from tests.operators.scaling_gaps import autoscaling_client, gaps_filled
+from tests.operators.conftest import (
+    Ran,
+    autoscaling_client,
+    make_config,
+    make_endpoint,
+    make_model,
+    run_task,
+    tags_of,
+    task_id,
+)
 from tests.readback import asks, reader
 from tests.readback.asks import Ask
 
@@ -196,8 +204,7 @@ def test_autoscaling(aws: LocalAws, dag: DAG, endpoint: str) -> None:
                 "scheduled_actions": by_name("ScheduledActionName", ask.meaning["scheduled_actions"]),
             }
 
-    with gaps_filled(client):
-        is_there()
+    is_there()
 
 
 def by_name(member: str, items: Any) -> list[dict[str, Any]]:
