@@ -599,11 +599,15 @@ class EndpointPoller:
 
     def _take_row(self, endpoint: WatchedEndpoint, row: Described | None, asked_at: float) -> None:
         looking = [waiter.wait for waiter in endpoint.waiters if waiter.joined_at <= asked_at]
+        if not looking:
+            return
+        # Who came while the page was on its way has seen nothing yet.
+        is_wanted = len(looking) < len(endpoint.waiters)
         for wait in looking:
-            if wait.saw_listed(row):
-                endpoint.wanted_since = min(endpoint.wanted_since, asked_at - self._age(row))
-        if looking:
-            self._was_seen(endpoint, asked_at)
+            is_wanted |= wait.saw_listed(row)
+        if is_wanted:
+            endpoint.wanted_since = min(endpoint.wanted_since, asked_at - self._age(row))
+        self._was_seen(endpoint, asked_at)
 
     def _age(self, row: Described | None) -> float:
         """Return for how long an endpoint has been as a row shows it: who has waited longest is described first."""

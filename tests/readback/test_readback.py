@@ -105,7 +105,7 @@ def test_models(aws: LocalAws, dag: DAG, pushed: str, artifacts: None) -> None:
     sagemaker = aws.client("sagemaker")
     registry = aws.endpoint_url.removeprefix("http://")
 
-    @examples(quickly=10)
+    @examples(quickly=6)
     @given(asks.models(registry, pushed))
     def is_there(ask: Ask) -> None:
         ran = run(CreateModelOperator, **ask.given)
@@ -120,7 +120,7 @@ def test_models(aws: LocalAws, dag: DAG, pushed: str, artifacts: None) -> None:
 def test_endpoint_configs(aws: LocalAws, dag: DAG, models: None) -> None:
     sagemaker = aws.client("sagemaker")
 
-    @examples(quickly=12)
+    @examples(quickly=8)
     @given(asks.endpoint_configs())
     def is_there(ask: Ask) -> None:
         ran = run(CreateEndpointConfigOperator, **ask.given)
@@ -179,7 +179,7 @@ def test_autoscaling(aws: LocalAws, dag: DAG, endpoint: str) -> None:
     client = autoscaling_client()
     place = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/churn/variant/main"}
 
-    @examples(quickly=6)
+    @examples(quickly=5)
     @given(asks.one_or_two(asks.scalings(INITIAL)))
     def is_there(asked: list[Ask]) -> None:
         for target in client.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]:
@@ -215,7 +215,7 @@ def test_alarms(aws: LocalAws, dag: DAG, endpoint: str) -> None:
     """Two asks of one alarm: it becomes what the second says, and keeps nothing of the first."""
     client = aws.client("cloudwatch")
 
-    @examples(quickly=12)
+    @examples(quickly=6)
     @given(asks.one_or_two(asks.alarms("churn", "main")))
     def is_there(asked: list[Ask]) -> None:
         name = task_id("alarm")  # of its own: moto keeps the tags of an alarm that is deleted

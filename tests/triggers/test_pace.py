@@ -13,8 +13,8 @@ RATES = st.floats(0.1, 100)
 CHANCE = st.floats(0, 1)
 
 
-@settings(max_examples=200, deadline=None)
-@given(RATES, st.integers(1, 5), st.lists(st.floats(0, 3), min_size=1, max_size=60))
+@settings(max_examples=100, deadline=None)
+@given(RATES, st.integers(1, 5), st.lists(st.floats(0, 3), min_size=1, max_size=30))
 def test_no_time_has_more_calls_than_the_rate_and_one_burst(
     rate: float, burst: int, pauses: list[float]
 ) -> None:
@@ -39,7 +39,7 @@ def test_calls_made_without_asking_are_paid_back(rate: float, extra: int) -> Non
     assert bucket.wait(0.0) == pytest.approx((1 + extra) / rate)
 
 
-@given(RATES, st.lists(CHANCE, min_size=1, max_size=200))
+@given(RATES, st.lists(CHANCE, min_size=1, max_size=50))
 def test_each_fault_in_a_row_makes_the_pause_longer_up_to_a_minute(rate: float, chances: list[float]) -> None:
     bucket, now, least = TokenBucket(rate, 1, 0.0), 0.0, 0.25
     for chance in chances:
@@ -87,7 +87,7 @@ def calls(period: float | None, intervals: dict[float, int], pages: int) -> tupl
 INTERVALS = st.dictionaries(st.sampled_from([0.1, 1.0, 5.0, 10.0, 30.0, 60.0, 600.0]), st.integers(1, 2000))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(INTERVALS, st.integers(1, 100), st.sampled_from([0.5, 1.0, 5.0]), st.sampled_from([1.0, 9.0, 100.0]))
 def test_what_is_chosen_is_the_cheapest_that_the_rates_allow(
     intervals: dict[float, int], pages: int, lists: float, describes: float
