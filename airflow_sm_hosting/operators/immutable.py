@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.difference import differences, unwanted
@@ -83,6 +84,7 @@ def make_once(
     from botocore.exceptions import ClientError
 
     from airflow_sm_hosting.hooks.errors import already_exists
+    from airflow_sm_hosting.hooks.iam import until_role_is_seen
     from airflow_sm_hosting.hooks.requests import prepared
     from airflow_sm_hosting.hooks.sagemaker import tag_list
     from airflow_sm_hosting.hooks.service_model import input_shape
@@ -101,7 +103,7 @@ def make_once(
     described = describe(name)
     if described is None:
         try:
-            answer = getattr(hook.conn, kind.create)(**create)
+            answer = until_role_is_seen(partial(getattr(hook.conn, kind.create), **create))
         except ClientError as error:
             # Two runs at once: the other one was quicker.
             if not already_exists(error) or (described := describe(name)) is None:

@@ -519,8 +519,8 @@ METRICS = {
     "GPUMemoryUtilization": (EndpointMetric.gpu_memory_utilization, "Percent"),
 }
 LATENCIES = ("ModelLatency", "OverheadLatency")
-#: Beside percentiles, moto takes no extended statistics (and forgets a query's AccountId, so none is asked for).
 PERCENTILES = ("p99", "p99.9", "p50")
+OTHER_STATISTICS = ("tm90", "tm(10%:90%)", "wm95", "tc99", "ts(5:50)", "PR(:50)", "IQM")
 periods = st.sampled_from([10, 20, 30, 60, 300, 3600]).map(lambda number: (number, number)) | st.integers(
     1, 120
 ).map(lambda minutes: (timedelta(minutes=minutes), minutes * 60))
@@ -542,13 +542,14 @@ def single_metrics(draw: Any, name: str, own: dict[str, str]) -> tuple[Any, Any]
     period, number = draw(st.none() | periods) or (None, 300)
     # Invocations are published as sums (developer guide); of the rest, any statistic is.
     counted = name.startswith("Invocation")
-    statistics = ["Sum"] if counted else ["Average", "Minimum", "Maximum", *PERCENTILES]
+    statistics = ["Sum"] if counted else ["Average", "Minimum", "Maximum", *PERCENTILES, *OTHER_STATISTICS]
     further = {**own, "EndpointConfigName": "c1"}
     options = _without_none(
         {
             "unit": draw(st.none() | st.just(unit)),
             "label": draw(st.none() | shown_texts),
             "dimensions": draw(st.none() | st.just(further)),
+            "account_id": draw(st.none() | st.just("210987654321")),
         }
     )
     given = make(
@@ -604,7 +605,7 @@ def alarms(draw: Any, endpoint_name: str, variant_name: str) -> Ask:
                 st.none() | st.sampled_from(["breaching", "notBreaching", "ignore", "missing"])
             ),
             "evaluate_low_sample_count_percentile": draw(st.none() | st.sampled_from(["evaluate", "ignore"]))
-            if percentile and "Label" not in metric
+            if percentile and not {"Label", "AccountId"} & set(metric)
             else None,
             "alarm_description": draw(st.none() | shown_texts),
         }
