@@ -88,7 +88,7 @@ def test_where_a_row_asks_for_no_description_none_would_have_ended_the_wait() ->
     assert 0 < asked < len(CASES)
 
 
-@pytest.mark.parametrize("until", set(Until) - {Until.GONE})
+@pytest.mark.parametrize("until", sorted(set(Until) - {Until.GONE}))
 @pytest.mark.parametrize("status", ["InService", "Failed", "OutOfService", "UpdateRollbackFailed"])
 def test_a_settled_row_asks_for_a_description(until: Until, status: str) -> None:
     assert waiting(until).saw_listed(row(status))
