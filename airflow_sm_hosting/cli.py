@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    from airflow_sm_hosting.local.instance import LocalAwsError
+    from airflow_sm_hosting.local.control import LocalAwsError
 
     try:
         code: int = options.run(options)
@@ -148,7 +148,7 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
     import logging
 
     from airflow_sm_hosting.local import daemon
-    from airflow_sm_hosting.local.instance import LocalAwsError
+    from airflow_sm_hosting.local.control import LocalAwsError
     from airflow_sm_hosting.local.server import serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -199,7 +199,7 @@ def _show(running: Daemon) -> None:
     """Print how to connect, ready to paste."""
     print("Airflow connection (type aws):")
     print(
-        f"  airflow connections add aws_default --conn-json {shlex.quote(json.dumps(running.connection()))}\n"
+        f"  airflow connections add aws_default --conn-json {shlex.quote(json.dumps(running.control().connection()))}\n"
     )
     print("Or, for every AWS client and Airflow's aws_default:")
     _print_exports(running, indent="  ")
@@ -211,7 +211,7 @@ def _show(running: Daemon) -> None:
 
 
 def _print_exports(running: Daemon, indent: str = "") -> None:
-    for name, value in running.environment().items():
+    for name, value in running.control().environment().items():
         print(f"{indent}export {name}={shlex.quote(value)}")
 
 
@@ -259,7 +259,7 @@ def _connection(options: argparse.Namespace) -> int:
         print(f"No local AWS runs on port {options.port}: sm-hosting local up", file=sys.stderr)
         return 3
     if options.format == "json":
-        print(json.dumps(running.connection()))
+        print(json.dumps(running.control().connection()))
     else:
         _print_exports(running)
     return 0

@@ -38,6 +38,11 @@ Item = Mapping[str, Any]
 _DEFAULTS = {"Timezone": "UTC", "Cooldown": 300, "ScaleInCooldown": 300, "ScaleOutCooldown": 300}
 
 
+def _reset(found: Item) -> dict[str, Any]:
+    """Return what has to be said to take off what is there: PutScheduledAction keeps a time zone that is not given."""
+    return {"Timezone": _DEFAULTS["Timezone"]} if found.get("Timezone") else {}
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked for, checked.
@@ -225,7 +230,7 @@ class _Share:
         return [
             Step(
                 self.kind.put,
-                {**place, **self.asked[name]},
+                {**place, **_reset(self.found.get(name, {})), **self.asked[name]},
                 f"{self.kind.word} {name}",
                 "; ".join(lines),
             )

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ from airflow_sm_hosting.local.cloudwatch import CloudWatch
 from airflow_sm_hosting.local.ecr import Ecr
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.engines.choice import make_engine
+from airflow_sm_hosting.local.engines.crashing import CrashingEngine
+from airflow_sm_hosting.local.faults import Faults, Hit, fault_of
 from airflow_sm_hosting.local.hosting import Hosting
 from airflow_sm_hosting.local.permissions import Call
 from airflow_sm_hosting.local.protocol import (
@@ -36,6 +39,7 @@ from airflow_sm_hosting.local.protocol import (
     error_response,
     json_response,
     operation_name,
+    refusal_response,
     unknown_key_response,
 )
 from airflow_sm_hosting.local.registry import Registry
@@ -100,10 +104,13 @@ class LocalAwsApp:
         self._ecr = Ecr(self._registry, self._moto)
         self._runtime = Runtime()
         self._requests = RequestLog(self.clock)
+        self._faults = Faults(self.clock)
         self._hostings: dict[str, Hosting] = {}
         self._hostings_lock = threading.Lock()
         try:
-            self.engine: Engine = make_engine(engine, self._registry, self._folder)
+            self.engine: Engine = CrashingEngine(
+                make_engine(engine, self._registry, self._folder), self._faults
+            )
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -133,8 +140,13 @@ class LocalAwsApp:
         else:
             service, operation, resource, answer = self._aws(request)
         error: str | None = None
+        hit = self._faults.hit(service, operation, resource)
         try:
-            response = self._refusal(request, service, operation) or answer()
+            response = self._refusal(request, service, operation) or self._hit(hit, request, service, answer)
+        except ConnectionAbortedError:
+            # The server closes the connection then.
+            self._note(request, service, operation, resource, 0, "ConnectionAborted", hit)
+            raise
         except AwsError as refusal:
             response, error = error_response(refusal), refusal.code
         except Exception:
@@ -144,15 +156,42 @@ class LocalAwsApp:
             )
         if response.status_code >= 400 and error is None and request.method != "HEAD":
             error = error_code(response.get_data())
+        self._note(request, service, operation, resource, response.status_code, error, hit)
+        return response(environ, start_response)
+
+    def _hit(self, hit: Hit, request: Request, service: str, answer: Callable[[], Response]) -> Response:
+        """Answer a request, or do what faults do to it."""
+        if hit.delay:
+            time.sleep(hit.delay)
+        if hit.error:
+            return refusal_response(request, service, hit.error)
+        if hit.drop == "before":
+            raise ConnectionAbortedError
+        response = answer()
+        if hit.drop:
+            response.close()
+            raise ConnectionAbortedError
+        return response
+
+    def _note(
+        self,
+        request: Request,
+        service: str,
+        operation: str,
+        resource: str | None,
+        status: int,
+        error: str | None,
+        hit: Hit,
+    ) -> None:
         self._requests.add(
             service=service,
             operation=operation,
             mutating=changes_something(operation, request.method),
-            status=response.status_code,
+            status=status,
             error=error,
             resource=resource,
+            faults=hit.kinds,
         )
-        return response(environ, start_response)
 
     # AWS
 
@@ -238,6 +277,7 @@ class LocalAwsApp:
                     self.clock,
                     self._consistency_seconds,
                     self._cloudwatch.region(region),
+                    shortages=self._faults,
                 )
             return self._hostings[region]
 
@@ -290,6 +330,17 @@ class LocalAwsApp:
         match route:
             case ("GET", "/_sm_hosting/requests"):
                 return json_response(self._requests.entries())
+            case ("GET", "/_sm_hosting/requests/counts"):
+                return json_response(self._requests.counts())
+            case ("GET", "/_sm_hosting/faults"):
+                return json_response(self._faults.described())
+            case ("POST", "/_sm_hosting/faults"):
+                return self._refusable(lambda: self._begin_fault(_json_body(request)))
+            case ("DELETE", "/_sm_hosting/faults"):
+                self._faults.clear()
+                return Response(status=204)
+            case ("DELETE", path) if path.startswith("/_sm_hosting/faults/"):
+                return self._refusable(lambda: self._faults.remove(path.rpartition("/")[2]))
             case ("DELETE", "/_sm_hosting/requests"):
                 self._requests.clear()
                 return Response(status=204)
@@ -328,6 +379,22 @@ class LocalAwsApp:
         hosting.endpoints.set_status(str(name), str(status), None if seconds is None else float(seconds))
         return {}
 
+    def _begin_fault(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("kind") != "crash" or body.get("when", "now") != "now":
+            return self._faults.add(body)
+        fault = fault_of(body, id="crash", now=self.clock.now())
+        hits = sum(
+            hosting.endpoints.crash(
+                lambda endpoint, variant, container: fault.is_about(
+                    endpoint=endpoint, variant=variant, container=container
+                )
+            )
+            for hosting in list(self._hostings.values())
+        )
+        if not hits:
+            raise AwsError("ResourceNotFoundException", "No container that runs is meant.", status=404)
+        return {**fault.described(hits), "over": True}
+
     def _advance(self, body: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(self.clock, VirtualClock):
             raise AwsError("ValidationException", "Only a virtual clock can be advanced; this one is real.")
@@ -356,6 +423,7 @@ class LocalAwsApp:
         self._registry.clear()
         self._requests.clear()
         self._access.enforce(False)
+        self._faults.clear()
         self.clock.clear()
         self._cloudwatch.reset()
 

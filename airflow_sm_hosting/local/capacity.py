@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 
 class InsufficientCapacity(Exception):
     """There are not enough instances; the message is a ``FailureReason``."""
 
 
+class Shortages(Protocol):
+    """What says that instances are short: :class:`airflow_sm_hosting.local.faults.Faults`."""
+
+    def most_instances(self, instance_type: str) -> int | None:
+        """Return how many instances of a type are given at once, None where there is no shortage."""
+
+    def refused(self, instance_type: str) -> None:
+        """Take note that a shortage of a type was felt."""
+
+
 class Capacity:
     """How many instances can still be had, by instance type. Every instance of an endpoint comes from here.
 
     What an endpoint gives back does not come back: a shortage is over when :meth:`restore` says so.
+
+    :param shortages: Who else says that instances are short.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shortages: Shortages | None = None) -> None:
+        self._shortages = shortages
         self._left: dict[str, int] = {}
 
     def limit(self, instance_type: str, instances: int) -> None:
@@ -37,6 +51,8 @@ class Capacity:
             return None
         for instance_type in instance_types:
             left = self._left.get(instance_type)
+            if self._is_short(instance_type, instances):
+                continue
             if left is None or left >= instances:
                 if left is not None:
                     self._left[instance_type] = left - instances
@@ -46,3 +62,12 @@ class Capacity:
             "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry "
             "using a different ML instance type or after some time."
         )
+
+    def _is_short(self, instance_type: str, instances: int) -> bool:
+        if self._shortages is None:
+            return False
+        most = self._shortages.most_instances(instance_type)
+        if most is None or instances <= most:
+            return False
+        self._shortages.refused(instance_type)
+        return True

@@ -18,7 +18,7 @@ from filelock import FileLock
 from platformdirs import user_state_path
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from airflow_sm_hosting.local.instance import LocalAwsError, connection_of, environment_of
+from airflow_sm_hosting.local.control import Control, LocalAwsError
 
 _STOP_SECONDS = 45
 
@@ -45,13 +45,9 @@ class Daemon:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def connection(self) -> dict[str, Any]:
-        """Return the Airflow connection to it."""
-        return connection_of(self.endpoint_url, self.access_key, self.region_name)
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment in which AWS clients use it."""
-        return environment_of(self.endpoint_url, self.access_key, self.region_name)
+    def control(self) -> Control:
+        """Return what drives it."""
+        return Control(self.endpoint_url, self.access_key, self.region_name)
 
     def save(self) -> None:
         """Note it, readable by this user only: whoever has the key can drive it."""

@@ -59,10 +59,14 @@ class Invocation:
     """An invocation that a model is being asked.
 
     :param began: When the request arrived, by ``time.perf_counter``.
+    :param component: The inference component that is invoked.
+    :param asynchronous: Whether the endpoint is asynchronous.
     :param status: The HTTP status of the model's answer, set when it has come; 0 for none in time. None publishes nothing.
     """
 
     began: float
+    component: str | None = None
+    asynchronous: bool = False
     model_began: float = field(default_factory=time.perf_counter)
     status: int | None = None
 
@@ -82,16 +86,26 @@ class EndpointMetrics:
         self._usages: WeakKeyDictionary[RunningContainer, tuple[float, Usage | None]] = WeakKeyDictionary()
 
     @contextmanager
-    def invocation(self, endpoint_name: str, variant: Variant, began: float) -> Iterator[Invocation]:
+    def invocation(
+        self,
+        endpoint_name: str,
+        variant: Variant,
+        began: float,
+        *,
+        component: str | None = None,
+        asynchronous: bool = False,
+    ) -> Iterator[Invocation]:
         """Measure what a model is asked, and publish it at the end if its ``status`` is set.
 
         :param began: When the request arrived, by ``time.perf_counter``.
+        :param component: The inference component that is invoked; the variant's count is then that of its copies.
+        :param asynchronous: Whether the endpoint is asynchronous.
         """
-        key = (endpoint_name, variant.config_name, variant.name)
+        key = _key(endpoint_name, variant, component)
         with self._lock:
             self._in_flight[key] += 1
             at_once = self._in_flight[key]
-        invocation = Invocation(began)
+        invocation = Invocation(began, component, asynchronous)
         try:
             yield invocation
         finally:
@@ -102,6 +116,25 @@ class EndpointMetrics:
             if invocation.status is not None:
                 self._publish(endpoint_name, variant, invocation, at_once)
 
+    def in_flight(self, endpoint_name: str, variant: Variant) -> int:
+        """Return how many invocations a variant is being asked."""
+        with self._lock:
+            return self._in_flight[_key(endpoint_name, variant, None)]
+
+    def publish_container(
+        self, where: Mapping[str, str], container_name: str, began: float, status: int
+    ) -> None:
+        """Publish what one of several containers of a variant answered.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-metrics.html
+
+        :param where: The dimensions of the variant.
+        :param began: When the container was asked, by ``time.perf_counter``.
+        """
+        latency = (time.perf_counter() - began) * 1e6
+        values = [("Invocations", 1.0, "None"), ("ContainerLatency", latency, "Microseconds")]
+        self.publish({**where, "ContainerName": container_name}, [*values, *error_values(status)])
+
     def publish(
         self,
         dimensions: Mapping[str, str],
@@ -111,11 +144,7 @@ class EndpointMetrics:
         resolution: int = 60,
     ) -> None:
         """Publish values, each ``(name, value, unit)``, as of now."""
-        now = self._clock.now()
-        for name, value, unit in values:
-            self._metrics.put(
-                metric_of(namespace, name, dimensions), value, at=now, unit=unit, resolution=resolution
-            )
+        self._metrics.put_all(namespace, dimensions, values, at=self._clock.now(), resolution=resolution)
 
     def publish_idle(self, endpoint_name: str, variant_name: str) -> None:
         """Publish that a scaled variant had no invocation in the last minute.
@@ -123,12 +152,17 @@ class EndpointMetrics:
         "If a variant's traffic becomes zero, SageMaker automatically scales in … In this case, SageMaker emits metrics with a
         value of zero": endpoint-auto-scaling-edit.html. That it does so for scaled variants only is assumed.
         """
-        minute = int(self._clock.now().timestamp()) // 60 * 60 - 60
-        metric = metric_of(
-            NAMESPACE,
-            "InvocationsPerInstance",
-            {"EndpointName": endpoint_name, "VariantName": variant_name},
+        self._publish_zero(
+            "InvocationsPerInstance", {"EndpointName": endpoint_name, "VariantName": variant_name}
         )
+
+    def publish_idle_component(self, name: str) -> None:
+        """Publish that a scaled inference component had no invocation in the last minute (assumed to be as with variants)."""
+        self._publish_zero("InvocationsPerCopy", {"InferenceComponentName": name})
+
+    def _publish_zero(self, name: str, dimensions: Mapping[str, str]) -> None:
+        minute = int(self._clock.now().timestamp()) // 60 * 60 - 60
+        metric = metric_of(NAMESPACE, name, dimensions)
         if self._metrics.statistics(metric, ["Sum"], minute, 60, 1) == [None]:
             self._metrics.put_at(metric, 0.0, minute)
 
@@ -169,26 +203,52 @@ class EndpointMetrics:
         return usage
 
     def _publish(self, endpoint_name: str, variant: Variant, invocation: Invocation, at_once: int) -> None:
+        latency = (time.perf_counter() - invocation.model_began) * 1e6
+        errors = error_values(invocation.status or 0)
+        where = {"EndpointName": endpoint_name, "VariantName": variant.name}
+        if invocation.asynchronous:
+            # "Any metric not listed below is not published": async-inference-monitor.html
+            self.publish(where, [("ModelLatency", latency, "Microseconds"), *errors[:2]])
+            return
         values = [
             ("Invocations", 1.0, "None"),
-            ("ModelLatency", (time.perf_counter() - invocation.model_began) * 1e6, "Microseconds"),
+            ("ModelLatency", latency, "Microseconds"),
             ("OverheadLatency", (invocation.model_began - invocation.began) * 1e6, "Microseconds"),
-            *error_values(invocation.status or 0),
+            *errors,
         ]
         serverless = variant.config.get("ServerlessConfig")
-        fine: list[tuple[str, float, str]] = []
         if serverless is not None:
-            values += serverless_values(serverless, at_once)
-        else:
-            instances = max(variant.instance_count or 1, 1)
-            values.append(("InvocationsPerInstance", 1.0 / instances, "None"))
-            # Of one model, that is of one instance (assumed).
-            fine.append(("ConcurrentRequestsPerModel", at_once / instances, "None"))
-        where = {"EndpointName": endpoint_name, "VariantName": variant.name}
-        # A deployment's alarms may look at the new fleet only: deployment-guardrails-configuration.html
+            # A deployment's alarms may look at the new fleet only: deployment-guardrails-configuration.html
+            self._publish_of_fleet(where, variant, [*values, *serverless_values(serverless, at_once)], [])
+            return
+        count = max(variant.instance_count or 1, 1)
+        # "1/numberOfInstances is sent as the value on each request"; at once are those of one model, that is of one instance
+        # (assumed).
+        share, most = 1.0 / count, at_once / count
+        if invocation.component is None:
+            per_instance = [*values, ("InvocationsPerInstance", share, "None")]
+            self._publish_of_fleet(
+                where, variant, per_instance, [("ConcurrentRequestsPerModel", most, "None")]
+            )
+            return
+        self._publish_of_fleet(where, variant, values, [])
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html, inference component metrics
+        of_component = {"InferenceComponentName": invocation.component}
+        self.publish(of_component, [*values, ("InvocationsPerCopy", share, "None")])
+        self.publish(of_component, [("ConcurrentRequestsPerCopy", most, "None")], resolution=1)
+
+    def _publish_of_fleet(
+        self, where: Mapping[str, str], variant: Variant, values: _Values, fine: _Values
+    ) -> None:
+        """Publish values of a variant, and of the one fleet of it."""
         for dimensions in (where, {**where, "EndpointConfigName": variant.config_name}):
             self.publish(dimensions, values)
             self.publish(dimensions, fine, resolution=1)
+
+
+def _key(endpoint_name: str, variant: Variant, component: str | None) -> tuple[str, str, str]:
+    """Return by what those that are in flight are counted."""
+    return (endpoint_name, variant.config_name, component or variant.name)
 
 
 def error_values(status: int) -> list[tuple[str, float, str]]:

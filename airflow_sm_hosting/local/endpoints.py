@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.local import rules
-from airflow_sm_hosting.local.capacity import Capacity, InsufficientCapacity
+from airflow_sm_hosting.local.capacity import Capacity, InsufficientCapacity, Shortages
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.deployment import Deployment
 from airflow_sm_hosting.local.endpoint import Endpoint
@@ -46,6 +46,7 @@ class Endpoints:
     :param folder: An existing folder for model data.
     :param transition_seconds: How long a transition takes at least.
     :param clock: What tells the time.
+    :param shortages: What says that instances are short.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Endpoints:
         folder: Path,
         transition_seconds: float,
         clock: Clock,
+        shortages: Shortages | None = None,
     ) -> None:
         self._clock = clock
         self._hosting = hosting
@@ -66,7 +68,7 @@ class Endpoints:
         self._folder = folder
         self._transition_seconds = transition_seconds
         #: Where the instances of all endpoints come from.
-        self.capacity = Capacity()
+        self.capacity = Capacity(shortages)
         # By name in lower case: "The name is case-insensitive in CreateEndpoint" (API_CreateEndpoint.html), and that the
         # other operations find it as well is assumed from its ARN, which is in lower case.
         self._endpoints: dict[str, Endpoint] = {}
@@ -304,6 +306,21 @@ class Endpoints:
                 for variant in fleet.all_variants
                 if variant.containers
             ]
+
+    def crash(self, is_meant: Callable[[str, str, str], bool]) -> int:
+        """End containers as a crash does, and return how many.
+
+        :param is_meant: Tells by endpoint, variant and container which.
+        """
+        meant = [
+            container
+            for endpoint_name, variant in self.serving()
+            for container in variant.containers
+            if is_meant(endpoint_name, variant.name, container.name)
+        ]
+        for container in meant:
+            container.running.kill()
+        return len(meant)
 
     def stop_all(self, grace: float) -> None:
         """Stop all fleets and forget all endpoints."""

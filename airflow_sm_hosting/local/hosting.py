@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_sm_hosting.local import rules
 from airflow_sm_hosting.local.autoscaling import AutoScaling
+from airflow_sm_hosting.local.capacity import Shortages
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch import RegionalCloudWatch
 from airflow_sm_hosting.local.endpoint_metrics import EndpointMetrics
@@ -38,6 +39,7 @@ class Hosting:
     :param cloudwatch: The Region's metrics and alarms. Default: its own, which nothing evaluates.
     :param alarm_state: Returns the state of an alarm by its name, None where there is no such alarm. Default: as
         ``cloudwatch`` has it.
+    :param shortages: What says that instances are short. Default: they never are.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Hosting:
         consistency_seconds: float = 0.0,
         cloudwatch: RegionalCloudWatch | None = None,
         alarm_state: Callable[[str], str | None] | None = None,
+        shortages: Shortages | None = None,
     ) -> None:
         cloudwatch = cloudwatch or RegionalCloudWatch(region, clock)
         self.alarm_state = alarm_state or cloudwatch.alarms.state
@@ -64,7 +67,9 @@ class Hosting:
         self.models: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self._tags: dict[str, dict[str, str]] = {}
-        self.endpoints = Endpoints(self, self._lock, engine, registry, folder, transition_seconds, clock)
+        self.endpoints = Endpoints(
+            self, self._lock, engine, registry, folder, transition_seconds, clock, shortages
+        )
         self.scaling = AutoScaling(self, self._lock, cloudwatch.alarms, clock)
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "CreateModel": self._create_model,

@@ -305,6 +305,22 @@ class Metrics:
         with self._lock:
             self._distribution(metric, at, unit, resolution).add(value, count)
 
+    def put_all(
+        self,
+        namespace: str,
+        dimensions: Mapping[str, str],
+        values: Iterable[tuple[str, float, str]],
+        *,
+        at: datetime,
+        resolution: int = 60,
+    ) -> None:
+        """Keep values of several metrics, each ``(name, value, unit)``, that were measured together."""
+        where = tuple(sorted(dimensions.items()))
+        time = _stored_at(at, resolution)
+        with self._lock:
+            for name, value, unit in values:
+                self._of_time(Metric(namespace, name, where), time, unit).add(value)
+
     def put_at(self, metric: Metric, value: float, second: int, *, unit: str = "None") -> None:
         """Keep a value as of the minute of that second since the epoch."""
         self.put(metric, value, at=datetime.fromtimestamp(second, UTC), unit=unit)
@@ -373,9 +389,9 @@ class Metrics:
             ]
 
     def _distribution(self, metric: Metric, at: datetime, unit: str, resolution: int) -> Distribution:
-        # Of the second or the minute, as CloudWatch stores it.
-        second = int(at.timestamp())
-        time = second - second % (1 if resolution == 1 else 60)
+        return self._of_time(metric, _stored_at(at, resolution), unit)
+
+    def _of_time(self, metric: Metric, time: int, unit: str) -> Distribution:
         streams = self._streams.setdefault(metric, {})
         stream = streams.get(unit)
         if stream is None:
@@ -384,3 +400,9 @@ class Metrics:
         if stream.times[-1] == time:
             stream.forget(time)
         return distribution
+
+
+def _stored_at(at: datetime, resolution: int) -> int:
+    """Return the beginning of the second or the minute as which CloudWatch stores a time."""
+    second = int(at.timestamp())
+    return second - second % (1 if resolution == 1 else 60)

@@ -127,6 +127,33 @@ def error_response(error: AwsError) -> Response:
     return response
 
 
+def refusal_response(request: Request, service: str | None, error: AwsError) -> Response:
+    """Return a refusal in the protocol that a request is in, for services of all protocols."""
+    if _RPC_PATH.fullmatch(request.path):
+        # https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
+        response = Response(
+            b"\xa2" + b"".join(map(_cbor_text, ("__type", error.code, "message", error.message))),
+            status=error.status,
+            content_type="application/cbor",
+        )
+        response.headers["smithy-protocol"] = "rpc-v2-cbor"
+        return response
+    if "X-Amz-Target" in request.headers or service in ("sagemaker", "sagemaker-runtime"):
+        return error_response(error)
+    body = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    if service in (None, "s3"):
+        body = f"<Error>{body}</Error>"
+    else:
+        body = f"<ErrorResponse><Error><Type>Sender</Type>{body}</Error></ErrorResponse>"
+    return Response(body, status=error.status, content_type="text/xml")
+
+
+def _cbor_text(text: str) -> bytes:
+    data = text.encode()
+    # Major type 3, with a length of four bytes: RFC 8949, section 3.
+    return b"\x7a" + len(data).to_bytes(4, "big") + data
+
+
 def unknown_key_response(request: Request, service: str | None) -> Response:
     """Return the refusal of an unknown access key, in the words and the format of the service asked."""
     message = (
@@ -138,15 +165,10 @@ def unknown_key_response(request: Request, service: str | None) -> Response:
         code = "InvalidAccessKeyId"
     elif "X-Amz-Target" in request.headers or _RPC_PATH.fullmatch(request.path) or service == "sagemaker":
         # https://docs.aws.amazon.com/awssupport/latest/APIReference/CommonErrors.html
-        return error_response(AwsError("UnrecognizedClientException", message, status=403))
+        code = "UnrecognizedClientException"
     else:
         code = "InvalidClientTokenId"
-    body = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
-    if code == "InvalidClientTokenId":
-        body = f"<ErrorResponse><Error><Type>Sender</Type>{body}</Error></ErrorResponse>"
-    else:
-        body = f"<Error>{body}</Error>"
-    return Response(body, status=403, content_type="text/xml")
+    return refusal_response(request, service, AwsError(code, message, status=403))
 
 
 def _json_value(value: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
@@ -36,8 +37,12 @@ class RequestLog:
         status: int,
         error: str | None,
         resource: str | None,
+        faults: Sequence[str] = (),
     ) -> None:
-        """Note one answered request."""
+        """Note one answered request.
+
+        :param faults: The kinds of the faults that hit it.
+        """
         with self._lock:
             self._entries.append(
                 {
@@ -49,6 +54,7 @@ class RequestLog:
                     "status": status,
                     "error": error,
                     "resource": resource,
+                    "faults": list(faults),
                 }
             )
 
@@ -56,6 +62,15 @@ class RequestLog:
         """Return the entries, oldest first."""
         with self._lock:
             return list(self._entries)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many requests of each operation there are, of the ``mutating`` and of the ``reading`` ones."""
+        with self._lock:
+            found = Counter((entry["mutating"], entry["operation"]) for entry in self._entries)
+        return {
+            member: {operation: n for (changes, operation), n in found.items() if changes is mutating}
+            for member, mutating in (("mutating", True), ("reading", False))
+        }
 
     def clear(self) -> None:
         """Forget the entries; numbers go on."""

@@ -35,6 +35,9 @@ class Container(RunningContainer):
     def exit_code(self):
         return None
 
+    def kill(self):
+        pass
+
     def stop(self, grace=0.0):
         pass
 

@@ -686,3 +686,15 @@ def test_what_goes_meanwhile_need_not_be_deleted(aws: LocalAws, dag: DAG) -> Non
     assert ran.details["removed"] == ["scheduled action morning"]
     # Found again, as it was not gone.
     run_task(configure(policies=everything()["policies"]))
+
+
+def test_a_time_zone_can_be_taken_off(aws: LocalAws, dag: DAG, endpoint: str) -> None:
+    """PutScheduledAction keeps a zone that is not given, so UTC is said."""
+    action = {"scheduled_action_name": "night", "schedule": "cron(0 22 * * ? *)", "min_capacity": 1}
+    run_task(configure(scheduled_actions=[ScheduledScaling(**action, timezone="Europe/Berlin")]))
+    run_task(configure(scheduled_actions=[ScheduledScaling(**action)]))
+
+    assert actions(aws)["night"].get("Timezone", "UTC") == "UTC"
+    aws.clear_requests()
+    run_task(configure(scheduled_actions=[ScheduledScaling(**action)]))
+    assert operations(aws, mutating=True) == []

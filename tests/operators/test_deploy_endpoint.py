@@ -787,21 +787,6 @@ def test_a_shift_of_weights_is_no_drift(two_variants: LocalAws, dag: DAG) -> Non
     assert operations(two_variants, mutating=True) == []
 
 
-def test_a_scaled_variant_that_changes_its_instance_type_is_refused_before_anything_is_changed(
-    aws: LocalAws, dag: DAG
-) -> None:
-    make_model(aws)
-    make_config(aws, "c1")
-    make_config(aws, "c2", InstanceType="ml.c5.large")
-    make_endpoint(aws, "c1")
-    make_scalable(aws)
-    aws.clear_requests()
-    error = outcome(deploy("c2")).error
-    assert isinstance(error, ConflictError)
-    assert "changes from ml.m5.large to ml.c5.large" in str(error)
-    assert operations(aws, mutating=True) == []
-
-
 def test_a_count_that_was_to_be_set_for_another_config_is_left_alone(configs: LocalAws, dag: DAG) -> None:
     """An update to c2 was rolled back before its count was set; c1 is asked for again."""
     make_endpoint(configs, "c1", tags={**OURS, "sm-hosting:pending-count:main": "c2:3"})

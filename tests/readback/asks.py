@@ -520,7 +520,7 @@ METRICS = {
 }
 LATENCIES = ("ModelLatency", "OverheadLatency")
 PERCENTILES = ("p99", "p99.9", "p50")
-OTHER_STATISTICS = ("tm90", "tm(10%:90%)", "wm95", "tc99", "ts(5:50)", "PR(:50)", "IQM")
+OTHER_STATISTICS = ("tm90", "TM(10%:90%)", "wm95", "tc99", "TS(5:50)", "PR(:50)", "IQM")
 periods = st.sampled_from([10, 20, 30, 60, 300, 3600]).map(lambda number: (number, number)) | st.integers(
     1, 120
 ).map(lambda minutes: (timedelta(minutes=minutes), minutes * 60))

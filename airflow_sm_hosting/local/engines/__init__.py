@@ -71,6 +71,10 @@ class RunningContainer(ABC):
         return None
 
     @abstractmethod
+    def kill(self) -> None:
+        """End it as a crash does: at once, and what it held stays."""
+
+    @abstractmethod
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """End it: SIGTERM, after ``grace`` seconds SIGKILL; what it held is freed."""
 

@@ -108,6 +108,12 @@ class DockerContainer(RunningContainer):
             max(0.0, 100 * used / passed), 100 * held / limit, 100 * disk.used / disk.total if disk else None
         )
 
+    def kill(self) -> None:
+        """Kill the container, and let it lie."""
+        # It may have ended by itself.
+        with suppress(APIError):
+            self._container.kill()
+
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """Stop and remove the container."""
         with suppress(NotFound):

@@ -12,10 +12,15 @@ class NoContainer(RunningContainer):
 
     def __init__(self, resolved_image: str) -> None:
         self.resolved_image = resolved_image
+        self._exit_code: int | None = None
 
-    def exit_code(self) -> None:
-        """Return None: it never ends."""
-        return
+    def exit_code(self) -> int | None:
+        """Return None: it never ends by itself."""
+        return self._exit_code
+
+    def kill(self) -> None:
+        """Say that it was killed."""
+        self._exit_code = 137
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """Do nothing."""

@@ -82,6 +82,10 @@ class PythonProcess(RunningContainer):
         self._cpu_seconds, self._measured_at = cpu, now
         return Usage(max(0.0, 100 * used / passed), memory, psutil.disk_usage(str(self._root)).percent)
 
+    def kill(self) -> None:
+        """Kill the process and all that it started."""
+        self._signal(signal.SIGKILL)
+
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
         """End the process and all that it started."""
         self._signal(signal.SIGTERM)

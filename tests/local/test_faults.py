@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import cache
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from airflow_sm_hosting.local.clock import VirtualClock
+from airflow_sm_hosting.local.control import LocalAwsError
+from airflow_sm_hosting.local.faults import KINDS, Faults, Hit
+from airflow_sm_hosting.local.protocol import AwsError
+from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, wait_until
+
+MODEL = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": FOREIGN_IMAGE}}
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def faults(clock):
+    return Faults(clock)
+
+
+def codes(faults, *requests):
+    """Return the error code of each request, None for one that goes through."""
+    hits = [faults.hit(*request) for request in requests]
+    return [hit.error and hit.error.code for hit in hits]
+
+
+CREATE = ("sagemaker", "CreateEndpoint", "e")
+DESCRIBE = ("sagemaker", "DescribeEndpoint", "e")
+
+# What is matched
+
+
+def test_without_faults_nothing_is_hit(faults):
+    assert faults.hit(*CREATE) == Hit()
+
+
+@pytest.mark.parametrize(
+    ("names", "is_hit"),
+    [
+        ({}, True),
+        ({"operation": "CreateEndpoint"}, True),
+        ({"operation": "Create*"}, True),
+        ({"operation": "CreateEndpointConfig"}, False),
+        ({"operation": "createendpoint"}, False),
+        ({"service": "sagemaker"}, True),
+        ({"service": "s3"}, False),
+        ({"resource": "e"}, True),
+        ({"resource": "other"}, False),
+        ({"operation": "Create*", "resource": "[a-f]"}, True),
+        ({"operation": "Create*", "resource": "other"}, False),
+    ],
+)
+def test_a_fault_is_about_what_it_names(faults, names, is_hit):
+    faults.add({"kind": "throttle", **names})
+    assert codes(faults, CREATE) == ["ThrottlingException" if is_hit else None]
+
+
+def test_a_request_about_nothing_is_not_about_a_name(faults):
+    faults.add({"kind": "throttle", "resource": "e"})
+    assert codes(faults, ("sagemaker", "ListEndpoints", None)) == [None]
+
+
+def test_a_count_is_of_hits_and_not_of_requests(faults):
+    faults.add({"kind": "error", "operation": "CreateEndpoint", "code": "X", "count": 2})
+    assert codes(faults, CREATE, DESCRIBE, CREATE, CREATE) == ["X", None, "X", None]
+    (told,) = faults.described()
+    assert (told["hits"], told["over"]) == (2, True)
+
+
+def test_a_fault_lasts_for_its_seconds_of_the_clock(faults, clock):
+    faults.add({"kind": "throttle", "seconds": 10})
+    assert codes(faults, CREATE) == ["ThrottlingException"]
+    clock.advance(9.999)
+    assert codes(faults, CREATE) == ["ThrottlingException"]
+    clock.advance(0.001)
+    assert codes(faults, CREATE) == [None]
+
+
+def test_a_rate_is_of_each_operation(faults, clock):
+    faults.add({"kind": "throttle", "rate": 2})
+    assert codes(faults, CREATE, CREATE, CREATE, DESCRIBE) == [None, None, "ThrottlingException", None]
+    clock.advance(0.5)
+    assert codes(faults, CREATE, CREATE) == [None, "ThrottlingException"]
+    clock.advance(3600)
+    # A quiet hour saves up no more than a second's worth.
+    assert codes(faults, CREATE, CREATE, CREATE) == [None, None, "ThrottlingException"]
+
+
+def test_a_rate_below_one_lets_one_through_now_and_then(faults, clock):
+    faults.add({"kind": "throttle", "rate": 0.1})
+    assert codes(faults, CREATE, CREATE) == [None, "ThrottlingException"]
+    clock.advance(5)
+    assert codes(faults, CREATE) == ["ThrottlingException"]
+    clock.advance(5)
+    assert codes(faults, CREATE) == [None]
+
+
+def test_the_oldest_refusal_counts_and_the_next_is_kept(faults):
+    faults.add({"kind": "error", "code": "First", "count": 1})
+    faults.add({"kind": "error", "code": "Second", "count": 1})
+    assert codes(faults, CREATE, CREATE, CREATE) == ["First", "Second", None]
+
+
+def test_delays_add_up_and_go_with_a_refusal(faults):
+    faults.add({"kind": "delay", "delay": 1.5})
+    faults.add({"kind": "delay", "delay": 2})
+    faults.add({"kind": "throttle"})
+    hit = faults.hit(*CREATE)
+    assert (hit.delay, hit.kinds) == (3.5, ("delay", "delay", "throttle"))
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "status"),
+    [("sagemaker", "ThrottlingException", 400), ("s3", "SlowDown", 503), ("monitoring", "Throttling", 400)],
+)
+def test_each_service_has_its_word_for_throttling(faults, service, code, status):
+    faults.add({"kind": "throttle"})
+    error = faults.hit(service, "X", None).error
+    assert (error.code, error.status) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("members", "status"), [({}, 500), ({"code": "X"}, 400), ({"code": "X", "status": 503}, 503)]
+)
+def test_an_error_that_is_named_is_the_callers_unless_said_otherwise(faults, members, status):
+    faults.add({"kind": "error", **members})
+    assert faults.hit(*CREATE).error.status == status
+
+
+def test_of_two_shortages_the_worse_counts(faults):
+    faults.add({"kind": "capacity", "instance_type": "ml.g5.*", "instances": 3})
+    faults.add({"kind": "capacity", "instance_type": "ml.g5.xlarge", "instances": 1, "count": 1})
+    assert [faults.most_instances(t) for t in ("ml.g5.xlarge", "ml.g5.2xlarge", "ml.m5.large")] == [
+        1,
+        3,
+        None,
+    ]
+    faults.refused("ml.g5.xlarge")
+    assert faults.most_instances("ml.g5.xlarge") == 3
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({}, "kind must be one of throttle, delay, error, drop, capacity, crash, not None."),
+        ({"kind": []}, "kind must be one of"),
+        (
+            {"kind": "delay", "rate": 1},
+            "A fault of the kind delay has no rate; it can have count, seconds, service,",
+        ),
+        ({"kind": "throttle", "count": 0}, "count must be a whole number from 1 to 1e+09, not 0."),
+        ({"kind": "throttle", "count": 1.5}, "count must be a whole number"),
+        ({"kind": "throttle", "count": True}, "count must be a whole number"),
+        ({"kind": "throttle", "seconds": "5"}, "seconds must be a number"),
+        ({"kind": "throttle", "rate": float("nan")}, "rate must be a number"),
+        ({"kind": "delay", "delay": -1}, "delay must be a number from 0 to 3600, not -1."),
+        ({"kind": "error", "status": 200}, "status must be a whole number from 400 to 599, not 200."),
+        (
+            {"kind": "drop", "when": "now"},
+            "when must be before or after for a fault of the kind drop, not 'now'.",
+        ),
+        ({"kind": "throttle", "operation": ""}, "operation must be a text that is not empty"),
+        ({"kind": "throttle", "operation": 5}, "operation must be a text that is not empty, not 5."),
+        ({"kind": "crash"}, "needs an endpoint"),
+        ({"kind": "crash", "endpoint": "*", "count": 2}, "What crashes now has no count"),
+    ],
+)
+def test_what_is_no_fault_is_refused_and_leaves_nothing(faults, request_, said):
+    with pytest.raises(AwsError) as caught:
+        faults.add(request_)
+    assert said in caught.value.message
+    assert faults.described() == []
+
+
+def test_all_kinds_can_be_told(faults):
+    for kind in KINDS:
+        faults.add({"kind": kind, **({"endpoint": "e", "when": "start"} if kind == "crash" else {})})
+    assert [told["kind"] for told in faults.described()] == list(KINDS)
+    assert len({told["id"] for told in faults.described()}) == len(KINDS)
+
+
+# What clients see
+
+
+@pytest.fixture(scope="module")
+def client(_virtual_server):
+    """Return clients that try so often."""
+
+    @cache
+    def client(service, retries=0):
+        return boto3.Session(
+            aws_access_key_id=_virtual_server.access_key,
+            aws_secret_access_key=_virtual_server.secret_key,
+            region_name=_virtual_server.region_name,
+        ).client(
+            service,
+            endpoint_url=_virtual_server.endpoint_url,
+            config=Config(retries={"total_max_attempts": retries + 1}, proxies={}),
+        )
+
+    return client
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("sagemaker", "list_endpoints", "ThrottlingException"),
+        ("s3", "list_buckets", "SlowDown"),
+        ("cloudwatch", "list_metrics", "Throttling"),
+        ("sns", "list_topics", "Throttling"),
+        ("ecr", "describe_repositories", "ThrottlingException"),
+        ("application-autoscaling", "describe_scalable_targets", "ThrottlingException"),
+        ("logs", "describe_log_groups", "ThrottlingException"),
+    ],
+)
+def test_every_protocol_carries_a_fault(virtual_aws, client, service, operation, code):
+    more = {"ServiceNamespace": "sagemaker"} if service == "application-autoscaling" else {}
+    call = getattr(client(service), operation)
+    with virtual_aws.fault("throttle") as fault:
+        with pytest.raises(ClientError) as caught:
+            call(**more)
+        assert fault.hits == 1
+    assert caught.value.response["Error"]["Code"] == code
+    call(**more)
+
+
+def test_the_cbor_protocol_carries_a_fault(virtual_aws, client):
+    # boto3 asks CloudWatch in JSON; other SDKs do not.
+    import urllib3
+    from botocore.parsers import RpcV2CBORParser
+
+    virtual_aws.fault("throttle", count=1)
+    credential = f"Credential={virtual_aws.access_key}/20260101/us-east-1/monitoring/aws4_request"
+    answer = urllib3.request(
+        "POST",
+        f"{virtual_aws.endpoint_url}/service/GraniteServiceVersion20100801/operation/ListMetrics",
+        headers={"Authorization": f"AWS4-HMAC-SHA256 {credential}", "smithy-protocol": "rpc-v2-cbor"},
+    )
+    shape = client("cloudwatch").meta.service_model.operation_model("ListMetrics").output_shape
+    parsed = RpcV2CBORParser().parse(
+        {"status_code": answer.status, "headers": dict(answer.headers), "body": answer.data}, shape
+    )
+    assert parsed["Error"] == {"Code": "Throttling", "Message": "Rate exceeded"}
+
+
+def test_botocore_gets_over_two_throttlings_and_the_log_tells_of_them(virtual_aws, client):
+    virtual_aws.fault("throttle", operation="CreateModel", count=2)
+    virtual_aws.clear_requests()
+    answer = client("sagemaker", retries=3).create_model(ModelName="m", **MODEL)
+    assert answer["ResponseMetadata"]["RetryAttempts"] == 2
+    assert virtual_aws.request_counts() == {"CreateModel": 3}
+    assert virtual_aws.request_counts(mutating=False) == {}
+    log = [(entry["error"], entry["faults"]) for entry in virtual_aws.requests()]
+    assert log == [("ThrottlingException", ["throttle"])] * 2 + [(None, [])]
+
+
+def test_what_is_refused_was_not_done(virtual_aws, client):
+    virtual_aws.fault(
+        "error", operation="CreateModel", code="ResourceLimitExceeded", message="No more.", count=1
+    )
+    with pytest.raises(ClientError, match=r"ResourceLimitExceeded.*No more"):
+        client("sagemaker").create_model(ModelName="m", **MODEL)
+    assert client("sagemaker").list_models()["Models"] == []
+
+
+@pytest.mark.parametrize(("when", "models"), [("before", []), ("after", ["m"])])
+def test_a_connection_is_cut_before_or_after_the_service_acts(virtual_aws, client, when, models):
+    virtual_aws.fault("drop", operation="CreateModel", when=when, count=1)
+    virtual_aws.clear_requests()
+    with pytest.raises(ConnectionClosedError):
+        client("sagemaker").create_model(ModelName="m", **MODEL)
+    assert [model["ModelName"] for model in client("sagemaker").list_models()["Models"]] == models
+    cut = virtual_aws.requests()[0]
+    assert (cut["operation"], cut["status"], cut["error"], cut["faults"]) == (
+        *("CreateModel", 0, "ConnectionAborted"),
+        ["drop"],
+    )
+
+
+def test_a_retry_after_a_lost_answer_finds_the_name_taken(virtual_aws, client):
+    # What makes idempotent creates necessary: AWS has no client token there.
+    virtual_aws.fault("drop", operation="CreateModel", count=1)
+    with pytest.raises(ClientError, match="Cannot create already existing model"):
+        client("sagemaker", retries=2).create_model(ModelName="m", **MODEL)
+
+
+def test_a_delay_is_of_real_time(virtual_aws, client):
+    sagemaker = client("sagemaker")
+    virtual_aws.fault("delay", operation="ListModels", delay=0.3, count=1)
+    began = time.perf_counter()
+    sagemaker.list_models()
+    assert time.perf_counter() - began >= 0.3
+    began = time.perf_counter()
+    sagemaker.list_models()
+    assert time.perf_counter() - began < 0.3
+
+
+def test_the_registry_is_hit_too(virtual_aws):
+    deployer = Deployer(virtual_aws)
+    repository = deployer.repository()
+    with virtual_aws.fault("error", service="registry", operation="StartBlobUpload", status=503):
+        answer = deployer.http.request(
+            "POST",
+            f"{virtual_aws.endpoint_url}/v2/{repository}/blobs/uploads/",
+            headers=deployer.registry_login(),
+        )
+    assert answer.status == 503
+
+
+def test_our_own_interface_is_never_hit(virtual_aws):
+    virtual_aws.fault("throttle")
+    assert len(virtual_aws.faults()) == 1
+    virtual_aws.reset()
+    assert virtual_aws.faults() == []
+
+
+def test_what_is_wrong_with_a_fault_is_told(virtual_aws):
+    with pytest.raises(LocalAwsError, match="kind must be one of"):
+        virtual_aws.fault("explode")
+    with pytest.raises(LocalAwsError, match="There is no fault 'x'"):
+        virtual_aws.end_faults("x")
+    with pytest.raises(LocalAwsError, match="No container that runs is meant"):
+        virtual_aws.fault("crash", endpoint="none-of-that-name")
+
+
+# What endpoints run on
+
+
+def test_a_new_endpoint_without_capacity_fails_and_the_next_does_not(virtual_aws):
+    deployer = Deployer(virtual_aws)
+    fault = virtual_aws.fault("capacity", instance_type="ml.m5.*", count=1)
+    config = deployer.config()
+    failed, fine = (deployer.endpoint(config, wait=False) for _ in range(2))
+    virtual_aws.advance(1)
+    assert deployer.describe(failed)["EndpointStatus"] == "Failed"
+    assert "InsufficientInstanceCapacity" in deployer.describe(failed)["FailureReason"]
+    assert deployer.describe(fine)["EndpointStatus"] == "InService"
+    assert fault.hits == 1
+
+
+def test_an_update_without_capacity_is_rolled_back(virtual_aws):
+    deployer = Deployer(virtual_aws)
+    old, new = (deployer.config(deployer.variant(InitialInstanceCount=2)) for _ in range(2))
+    endpoint = deployer.endpoint(old, wait=False)
+    virtual_aws.advance(1)
+    virtual_aws.fault("capacity", instance_type="ml.m5.large", instances=1, seconds=60)
+    deployer.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
+    virtual_aws.advance(5)
+    found = deployer.describe(endpoint)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", old)
+    assert "InsufficientInstanceCapacity" in found["FailureReason"]
+    virtual_aws.advance(60)
+    deployer.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
+    virtual_aws.advance(5)
+    assert deployer.describe(endpoint)["EndpointConfigName"] == new
+
+
+def test_a_container_that_crashes_at_its_start_fails_the_endpoint(virtual_aws):
+    deployer = Deployer(virtual_aws)
+    virtual_aws.fault("crash", endpoint="endpoint-*", variant="main", when="start", count=1)
+    config = deployer.config()
+    failed, fine = (deployer.endpoint(config, wait=False) for _ in range(2))
+    virtual_aws.advance(1)
+    statuses = {name: deployer.describe(name) for name in (failed, fine)}
+    assert sorted(found["EndpointStatus"] for found in statuses.values()) == ["Failed", "InService"]
+    (reason,) = (found["FailureReason"] for found in statuses.values() if "FailureReason" in found)
+    assert "did not pass the ping health check" in reason
+
+
+def test_a_container_that_crashes_is_started_anew(process_deployer):
+    deployer = process_deployer
+    model = deployer.model(Image=deployer.push_image())
+    endpoint = deployer.endpoint(deployer.config(deployer.variant(model)))
+    assert deployer.invoke(endpoint)["body"] == "1,2"
+    deployer.aws.fault("crash", endpoint=endpoint, container="primary")
+    with pytest.raises(deployer.runtime.exceptions.ModelError):
+        deployer.invoke(endpoint)
+
+    def answers_again():
+        try:
+            return deployer.invoke(endpoint)["body"] == "1,2"
+        except deployer.runtime.exceptions.ModelError:
+            return False
+
+    wait_until(answers_again)
+    assert deployer.describe(endpoint)["EndpointStatus"] == "InService"
