@@ -452,25 +452,30 @@ schedules = st.sampled_from(
 
 
 @st.composite
-def _schedules(draw: Any, name: str, initial: int, maximum: int) -> Any:
+def _schedules(draw: Any, name: str, initial: int, maximum: int) -> tuple[Any, Any]:
     low, high = draw(st.integers(1, initial)), draw(st.integers(initial, maximum))
     start, end = draw(st.tuples(st.none() | moments, st.none() | moments))
     if start and end and not start < end:
         start, end = end, start + timedelta(days=1) if start == end else start
     which = draw(st.sampled_from(["both", "min", "max"]))
-    return ScheduledScaling(
-        scheduled_action_name=name,
-        schedule=draw(schedules),
-        **_without_none(
-            {
-                "min_capacity": low if which != "max" else None,
-                "max_capacity": high if which != "min" else None,
-                "timezone": draw(st.none() | st.sampled_from(["Europe/Berlin", "UTC"])),
-                "start_time": start,
-                "end_time": end,
-            }
-        ),
-    )
+    timezone, schedule = draw(st.none() | st.sampled_from(["Europe/Berlin", "UTC"])), draw(schedules)
+
+    def action(timezone: str | None) -> ScheduledScaling:
+        return ScheduledScaling(
+            scheduled_action_name=name,
+            schedule=schedule,
+            **_without_none(
+                {
+                    "min_capacity": low if which != "max" else None,
+                    "max_capacity": high if which != "min" else None,
+                    "timezone": timezone,
+                    "start_time": start,
+                    "end_time": end,
+                }
+            ),
+        )
+
+    return action(timezone), action(None if timezone == "UTC" else timezone)
 
 
 @st.composite
@@ -491,14 +496,14 @@ def scalings(draw: Any, initial: int) -> Ask:
                 "min_capacity": minimum,
                 "max_capacity": maximum,
                 "policies": [given for given, _ in made],
-                "scheduled_actions": actions,
+                "scheduled_actions": [given for given, _ in actions],
             }
         ),
         {
             "min_capacity": initial if minimum is None else minimum,
             "max_capacity": maximum,
             "policies": [meaning for _, meaning in made],
-            "scheduled_actions": actions,
+            "scheduled_actions": [meaning for _, meaning in actions],
         },
     )
 

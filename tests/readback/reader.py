@@ -191,13 +191,14 @@ def read_policy(described: dict[str, Any]) -> TargetTrackingScaling | StepScalin
 def read_scheduled_action(described: dict[str, Any]) -> ScheduledScaling:
     told = ("ScheduledActionARN", "ServiceNamespace", "ResourceId", "ScalableDimension", "CreationTime")
     with whole(described, *told) as left, whole(left.pop("ScalableTargetAction", {})) as capacities:
+        timezone = left.pop("Timezone", "UTC")  # what holds where none is given (PutScheduledAction)
         return ScheduledScaling(
             scheduled_action_name=left.pop("ScheduledActionName"),
             schedule=left.pop("Schedule"),
             **_given(
                 min_capacity=capacities.pop("MinCapacity", None),
                 max_capacity=capacities.pop("MaxCapacity", None),
-                timezone=left.pop("Timezone", None),
+                timezone=None if timezone == "UTC" else timezone,
                 start_time=left.pop("StartTime", None),
                 end_time=left.pop("EndTime", None),
             ),
