@@ -97,7 +97,7 @@ READS = ("Describe", "List")
 
 @contextmanager
 def calls() -> Iterator[list[str]]:
-    """Collect the operations that are asked for, also those that the local AWS does not get to see."""
+    """Collect the operations that are asked for, in their order."""
     collected: list[str] = []
 
     def collect(model: Any, **_: Any) -> None:

@@ -218,7 +218,7 @@ def test_alarms(aws: LocalAws, dag: DAG, endpoint: str) -> None:
     @examples(quickly=6)
     @given(asks.one_or_two(asks.alarms("churn", "main")))
     def is_there(asked: list[Ask]) -> None:
-        name = task_id("alarm")  # of its own: moto keeps the tags of an alarm that is deleted
+        name = task_id("alarm")  # of its own, as no example begins with what another left
         tags: dict[str, str] = {}
         for ask in asked:
             run(
