@@ -42,19 +42,21 @@ from airflow_sm_hosting.local.protocol import (
 )
 from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.request_log import RequestLog
-from airflow_sm_hosting.local.runtime import Runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LOG = logging.getLogger(__name__)
 
-_INVOCATIONS = re.compile(r"/endpoints/(?P<endpoint>[^/]+)/invocations")
-_RUNTIME = re.compile(
-    r"/endpoints/(?P<endpoint>[^/]+)/(?P<kind>async-invocations|invocations-response-stream)"
-)
+_RUNTIME = re.compile(r"/endpoints/(?P<endpoint>[^/]+)/(?P<path>[a-z-]+)")
+_RUNTIME_OPERATIONS = {
+    "invocations": "InvokeEndpoint",
+    "async-invocations": "InvokeEndpointAsync",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
 # Which member of a request names what it is about, for the request log.
 _RESOURCE_MEMBERS = (
+    "InferenceComponentName",
     "EndpointName",
     "EndpointConfigName",
     "ModelName",
@@ -99,7 +101,6 @@ class LocalAwsApp:
         self._folder = Path(tempfile.mkdtemp(prefix="sm-hosting-"))
         self._registry = Registry(self._folder, region)
         self._ecr = Ecr(self._registry, self._moto)
-        self._runtime = Runtime()
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
         self._hostings: dict[str, Hosting] = {}
@@ -121,7 +122,7 @@ class LocalAwsApp:
     def close(self) -> None:
         """Stop all containers and remove all files."""
         for hosting in self._hostings.values():
-            hosting.endpoints.stop_all(grace=_STOP_SECONDS)
+            hosting.stop_all(grace=_STOP_SECONDS)
         self.clock.close()
         self.engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -235,16 +236,9 @@ class LocalAwsApp:
         self, request: Request, operation: str, region: str
     ) -> tuple[str, str, str | None, Callable[[], Response]]:
         hosting = self._hosting(region)
-        if match := _INVOCATIONS.fullmatch(request.path):
-            name = match["endpoint"]
-            return (
-                "sagemaker-runtime",
-                "InvokeEndpoint",
-                name,
-                lambda: self._runtime.invoke(request, name, hosting),
-            )
-        if match := _RUNTIME.fullmatch(request.path):
-            return "sagemaker-runtime", match["kind"], match["endpoint"], _not_yet(match["kind"])
+        if (match := _RUNTIME.fullmatch(request.path)) and match["path"] in _RUNTIME_OPERATIONS:
+            name, asked = match["endpoint"], _RUNTIME_OPERATIONS[match["path"]]
+            return "sagemaker-runtime", asked, name, lambda: hosting.runtime.answer(asked, request, name)
         body = _json_body(request)
         if hosting.answers(operation, body):
             return (
@@ -282,6 +276,7 @@ class LocalAwsApp:
         """Publish the metrics of endpoints that no invocation publishes."""
         for hosting in list(self._hostings.values()):
             hosting.scaling.publish_idle(hosting.endpoint_metrics)
+            hosting.runtime.each_minute()
             if serving := hosting.endpoints.serving():
                 self.clock.run(partial(hosting.endpoint_metrics.publish_usage, serving))
 
@@ -385,7 +380,7 @@ class LocalAwsApp:
             hostings = list(self._hostings.values())
             self._hostings.clear()
         for hosting in hostings:
-            hosting.endpoints.stop_all(grace=0)
+            hosting.stop_all(grace=0)
         environ = {
             "REQUEST_METHOD": "POST",
             "PATH_INFO": "/moto-api/reset",
@@ -415,13 +410,6 @@ def _json_body(request: Request) -> dict[str, Any]:
 def _resource(body: dict[str, Any]) -> str | None:
     found = next((body[member] for member in _RESOURCE_MEMBERS if member in body), None)
     return found if isinstance(found, str) else None
-
-
-def _not_yet(kind: str) -> Callable[[], Response]:
-    def refuse() -> Response:
-        raise AwsError("ValidationError", f"The local AWS does not do {kind} yet.")
-
-    return refuse
 
 
 def _bytes_stream(data: bytes) -> Any:

@@ -178,8 +178,13 @@ class AutoScaling:
                 for target in self._targets.values()
                 if target.dimension == INSTANCES and self._dimensions[INSTANCES].is_active(target.resource_id)
             ]
+            components = [
+                target.resource_id for target in self._targets.values() if target.dimension == COPIES
+            ]
         for endpoint, variant in idle:
             metrics.publish_idle(endpoint, variant)
+        for component in components:
+            metrics.publish_idle_component(component.partition("/")[2])
 
     def is_registered(self, resource_id: str) -> bool:
         """Tell whether a resource is a scalable target, of any dimension."""

@@ -123,6 +123,7 @@ class Endpoints:
         old = self._hosting.config(endpoint.config_name)
         new = self._hosting.config(request["EndpointConfigName"])
         self._check_scaled_variants(endpoint, old, new)
+        self._hosting.components.check_host(endpoint, new)
         if any("ServerlessConfig" in v for v in new["ProductionVariants"]) and not any(
             "ServerlessConfig" in v for v in old["ProductionVariants"]
         ):
@@ -198,6 +199,7 @@ class Endpoints:
         endpoint = self._endpoint(request["EndpointName"])
         # "DeleteEndpoint is the only operation that can be performed on a failed endpoint": API_DescribeEndpoint.html
         self._check_settled(endpoint, "Failed", "UpdateRollbackFailed", "OutOfService")
+        self._hosting.components.check_host(endpoint, None)
         endpoint.move_to("Deleting")
         self._after_transition(endpoint, "Deleting", lambda: self._delete(endpoint))
         return {}
@@ -208,6 +210,19 @@ class Endpoints:
         """Return the endpoint of exactly that name: "the case … must be matched in InvokeEndpoint" (API_CreateEndpoint.html)."""
         endpoint = self._endpoints.get(name.lower())
         return endpoint if endpoint and endpoint.name == name else None
+
+    def existing(self, name: str) -> Endpoint:
+        """Return the endpoint of a name, in whichever case.
+
+        :raises AwsError: There is none.
+        """
+        with self._lock:
+            return self._endpoint(name)
+
+    def all(self) -> builtins.list[Endpoint]:
+        """Return all endpoints."""
+        with self._lock:
+            return builtins.list(self._endpoints.values())
 
     @contextmanager
     def route(
@@ -443,6 +458,7 @@ class Endpoints:
             with self._lock:
                 self._looking = False
                 fleets = [endpoint.fleet for endpoint in self._endpoints.values() if endpoint.fleet]
+                fleets += self._hosting.components.fleets()
                 if self._endpoints:
                     self._look()
             for fleet in fleets:

@@ -42,6 +42,14 @@ def test_s3_objects_are_read():
     assert moto_backends.s3_keys("absent", "") == []
 
 
+def test_s3_objects_are_written():
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="bucket")
+    assert moto_backends.put_s3_object("bucket", "a?b", b"data")
+    assert s3.get_object(Bucket="bucket", Key="a?b")["Body"].read() == b"data"
+    assert not moto_backends.put_s3_object("absent", "a", b"")
+
+
 def test_log_lines_are_written():
     for _ in range(2):
         moto_backends.put_log_lines(REGION, "/group", "stream", ["one", "two"])
