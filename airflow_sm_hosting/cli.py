@@ -97,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="how long what was just created cannot be found, as reads of AWS are eventually consistent (%(default)s)",
     )
+    up.add_argument(
+        "--state",
+        metavar="DIR",
+        help="a folder that keeps what was created over restarts; default: it is in memory only",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="stop it, with all containers of its endpoints")
@@ -284,6 +289,7 @@ def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
         transition_seconds=options.transition_seconds,
         clock=options.clock,
         consistency_seconds=options.consistency_seconds,
+        state=options.state,
         log_file=log,
         detached=True,
     )
@@ -319,6 +325,7 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
             transition_seconds=options.transition_seconds,
             clock=options.clock,
             consistency_seconds=options.consistency_seconds,
+            state=options.state,
             on_ready=on_ready,
         )
     except (OSError, RuntimeError) as error:

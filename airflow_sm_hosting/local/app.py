@@ -42,6 +42,7 @@ from airflow_sm_hosting.local.protocol import (
 )
 from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.request_log import RequestLog
+from airflow_sm_hosting.local.state import State
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -78,6 +79,7 @@ class LocalAwsApp:
     :param transition_seconds: How long a transition of an endpoint takes at least.
     :param clock: What tells the time. Default: the computer's.
     :param consistency_seconds: How long what was created cannot be found yet.
+    :param state: What keeps the state over a restart; None for nothing.
     """
 
     def __init__(
@@ -89,7 +91,9 @@ class LocalAwsApp:
         transition_seconds: float,
         clock: Clock | None = None,
         consistency_seconds: float = 0.0,
+        state: State | None = None,
     ) -> None:
+        self._state = state
         self._consistency_seconds = consistency_seconds
         self.clock = clock or RealClock()
         self._moto_app = DomainDispatcherApplication(create_backend_app)
@@ -99,7 +103,7 @@ class LocalAwsApp:
         self._region = region
         self._transition_seconds = transition_seconds
         self._folder = Path(tempfile.mkdtemp(prefix="sm-hosting-"))
-        self._registry = Registry(self._folder, region)
+        self._registry = Registry(state.registry_folder if state else self._folder, region)
         self._ecr = Ecr(self._registry, self._moto)
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
@@ -116,11 +120,16 @@ class LocalAwsApp:
     def start(self, port: int) -> None:
         """Begin to work, known by this port."""
         self._registry.port = port
+        if self._state:
+            self._load(self._state.load())
+            self._state.begin(self._dump)
         self._cloudwatch.each_minute(self._publish)
         self._cloudwatch.start()
 
     def close(self) -> None:
-        """Stop all containers and remove all files."""
+        """Stop all containers and remove all files, but the state."""
+        if self._state:
+            self._state.close()
         for hosting in self._hostings.values():
             hosting.stop_all(grace=_STOP_SECONDS)
         self.clock.close()
@@ -155,7 +164,28 @@ class LocalAwsApp:
         if response.status_code >= 400 and error is None and request.method != "HEAD":
             error = error_code(response.get_data())
         self._note(request, service, operation, resource, response.status_code, error, hit)
+        if self._state and request.method not in ("GET", "HEAD"):
+            self._state.changed()
         return response(environ, start_response)
+
+    def _dump(self) -> dict[str, Any]:
+        """Return what is kept over a restart, of what is ours."""
+        return {
+            "now": self.clock.now(),
+            "registry": self._registry.dump(),
+            "cloudwatch": self._cloudwatch.dump(),
+            "regions": {region: hosting.dump() for region, hosting in list(self._hostings.items())},
+        }
+
+    def _load(self, kept: dict[str, Any] | None) -> None:
+        if kept is None:
+            return
+        if isinstance(self.clock, VirtualClock):
+            self.clock.go_on_from(kept["now"])
+        self._registry.load(kept["registry"])
+        self._cloudwatch.load(kept["cloudwatch"])
+        for region, hosting in kept["regions"].items():
+            self._hosting(region).load(hosting)
 
     def _hit(self, hit: Hit, request: Request, service: str, answer: Callable[[], Response]) -> Response:
         """Answer a request, or do what faults do to it."""
@@ -395,6 +425,8 @@ class LocalAwsApp:
         self._faults.clear()
         self.clock.clear()
         self._cloudwatch.reset()
+        if self._state:
+            self._state.changed()
 
 
 def _json_body(request: Request) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -279,6 +279,43 @@ class Components:
         """Return a component, or None where there is none."""
         with self._lock:
             return self._components.get(name)
+
+    def dump(self) -> builtins.list[dict[str, Any]]:
+        """Return what is kept of all components over a restart; what is being deleted is not. With the lock held."""
+        return [
+            {
+                **component.dump(),
+                "host": component.host.name,
+                "variant": component.variant_name,
+            }
+            for component in self._components.values()
+            if component.status != "Deleting"
+        ]
+
+    def load(self, kept: Sequence[Mapping[str, Any]]) -> None:
+        """Have again what was kept, on endpoints that are there: containers are started, of models that are read again."""
+        for one in kept:
+            name = one["name"]
+            host = self._hosting.endpoints.existing(one["host"])
+            host_variant = _host_variant(host, {"VariantName": one["variant"]})
+            config = one["config"] or {"ProductionVariants": [{"VariantName": one["variant"]}]}
+            config = {"EndpointConfigName": host.config_name, **config}
+            component = Component(name, self._hosting.arn(KIND, name), config, self._clock, host)
+            component.created = one["created"]
+            component.failure_reason = one["failure_reason"]
+            component.wants(config)
+            self._components[name] = component
+            if one["failed"]:
+                component.move_to("Failed")
+                continue
+            copies = one["instance_counts"][one["variant"]]
+            try:
+                config, fleet = self._new(host, host_variant, name, config, copies)
+            except AwsError as error:
+                component.fail(error.message)
+                component.move_to("Failed")
+                continue
+            self._deploy(component, config, fleet, None)
 
     def stop_all(self, grace: float) -> None:
         """Stop all containers and forget all components."""

@@ -287,6 +287,11 @@ class Fleet:
             fresh.running.stop()
 
     @property
+    def models(self) -> Mapping[str, Mapping[str, Any]]:
+        """The models that it serves, by name."""
+        return self._plan.models
+
+    @property
     def all_variants(self) -> list[VariantFleet]:
         """The production variants and the shadow variants."""
         return [*self.variants, *self.shadow_variants]

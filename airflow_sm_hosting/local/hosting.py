@@ -142,6 +142,30 @@ class Hosting:
         """
         return self.clock.now() >= created + self._consistency
 
+    # What is kept over a restart
+
+    def dump(self) -> dict[str, Any]:
+        """Return all that is kept."""
+        with self._lock:
+            kept = {
+                "models": self.models,
+                "configs": self.configs,
+                "tags": self._tags,
+                "endpoints": self.endpoints.dump(),
+                "components": self.components.dump(),
+            }
+            return copy.deepcopy(kept) | {"scaling": self.scaling.dump()}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Have again what was kept."""
+        with self._lock:
+            self.models.update(kept["models"])
+            self.configs.update(kept["configs"])
+            self._tags.update(kept["tags"])
+            self.endpoints.load(kept["endpoints"])
+            self.components.load(kept["components"])
+            self.scaling.load(kept["scaling"])
+
     # Models
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
