@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from airflow_sm_hosting.local.server import ACCESS_KEY_VARIABLE
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.local.daemon import Daemon
@@ -16,6 +21,10 @@ if TYPE_CHECKING:
 _DEFAULT_PORT = 4566
 # What the extra "local" brings.
 _LOCAL_MODULES = ("moto", "flask", "filelock", "platformdirs")
+
+
+class _NotRunningError(Exception):
+    """No local AWS runs on the port."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         code: int = options.run(options)
+    except _NotRunningError as error:
+        print(error, file=sys.stderr)
+        return 3
     except LocalAwsError as error:
         print(error, file=sys.stderr)
         return 1
@@ -55,7 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         help="what runs the containers of endpoints: docker; process (Python entry points as plain processes, NO "
         "ISOLATION); none (endpoints cannot be invoked); auto (docker where it answers, else process)",
     )
-    up.add_argument("--access-key", metavar="KEY", help="the access key to ask for; default: a random one")
+    up.add_argument(
+        "--access-key",
+        metavar="KEY",
+        help="the access key to ask for; '-' reads it from standard input, '@FILE' from a file; default: that of "
+        f"${ACCESS_KEY_VARIABLE}, or a random one. As an argument it is shown to every user of the computer",
+    )
     up.add_argument("--region", default="us-east-1", help="the default Region (%(default)s)")
     up.add_argument(
         "--detach", action="store_true", help="start it in the background, and wait until it is ready"
@@ -80,11 +97,42 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="how long what was just created cannot be found, as reads of AWS are eventually consistent (%(default)s)",
     )
+    up.add_argument(
+        "--state",
+        metavar="DIR",
+        help="a folder that keeps what was created over restarts; default: it is in memory only",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="stop it, with all containers of its endpoints")
     _add_port(down)
     down.set_defaults(run=_down)
+
+    reset = commands.add_parser(
+        "reset", help="forget everything that was created, stop all containers, and end all faults"
+    )
+    _add_port(reset)
+    reset.set_defaults(run=_reset)
+
+    logs = commands.add_parser("logs", help="print what the containers of an endpoint wrote")
+    logs.add_argument("endpoint", metavar="ENDPOINT", help="its name")
+    logs.add_argument("--variant", metavar="NAME", help="only of this variant")
+    logs.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
+    _add_region(logs)
+    _add_port(logs)
+    logs.set_defaults(run=_logs)
+
+    advance = commands.add_parser("advance", help="move a virtual clock on, and print its new time")
+    advance.add_argument(
+        "duration",
+        type=_duration,
+        metavar="DURATION",
+        help="seconds, or a number with the unit s, m, h or d: 90, 10m, 8h; 0 waits for containers that start",
+    )
+    _add_port(advance)
+    advance.set_defaults(run=_advance)
+
+    _add_fault(commands)
 
     status = commands.add_parser("status", help="tell whether it runs; exit code 3 if not")
     _add_port(status)
@@ -100,6 +148,89 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_fault(commands: Any) -> None:
+    fault = commands.add_parser("fault", help="let something go wrong")
+    kinds = fault.add_subparsers(required=True, metavar="KIND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--count", type=int, metavar="N", help="how often (default: always)")
+    common.add_argument(
+        "--seconds",
+        type=_duration,
+        metavar="DURATION",
+        help="how long, by the server's clock (default: until cleared)",
+    )
+    _add_port(common)
+    request = argparse.ArgumentParser(add_help=False, parents=[common])
+    request.add_argument(
+        "--service", metavar="NAME", help="as in the request log: sagemaker, s3, monitoring, …"
+    )
+    request.add_argument("--operation", metavar="NAME", help="CreateEndpoint; wildcards: 'Describe*'")
+    request.add_argument(
+        "--resource", metavar="NAME", help="what the request is about, as in the request log"
+    )
+
+    def kind(name: str, parent: argparse.ArgumentParser, text: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = kinds.add_parser(name, parents=[parent], help=text)
+        parser.set_defaults(run=_fault, kind=name)
+        return parser
+
+    throttle = kind("throttle", request, "refuse requests as too many")
+    throttle.add_argument(
+        "--rate",
+        type=float,
+        metavar="R",
+        help="so many a second of each operation go through (default: none)",
+    )
+    kind("delay", request, "answer late").add_argument(
+        "--delay", type=float, metavar="S", help="seconds of real time (default: 1)"
+    )
+    error = kind("error", request, "refuse requests with an error")
+    error.add_argument("--code", help="the error code (default: InternalFailure)")
+    error.add_argument("--message", help="its sentence")
+    error.add_argument("--status", type=int, help="its HTTP status (default: 400; of InternalFailure 500)")
+    kind("drop", request, "cut the connection").add_argument(
+        "--when", choices=("before", "after"), help="before or after the service has acted (default: after)"
+    )
+    capacity = kind("capacity", common, "have too few instances for new fleets")
+    capacity.add_argument(
+        "--instance-type", metavar="TYPE", help="ml.g5.xlarge; wildcards: 'ml.g5.*' (default: all)"
+    )
+    capacity.add_argument("--instances", type=int, metavar="N", help="so many are given at once (default: 0)")
+    crash = kind("crash", common, "let containers end")
+    crash.add_argument("--endpoint", metavar="NAME", required=True, help="of this endpoint; '*' for all")
+    crash.add_argument("--variant", metavar="NAME", help="of this variant")
+    crash.add_argument("--container", metavar="NAME", help="'primary', or a container's hostname")
+    crash.add_argument(
+        "--when",
+        choices=("now", "start"),
+        help="those that run now, or those that are started (default: now)",
+    )
+    shown = kinds.add_parser("list", help="print all faults as JSON, one a line")
+    _add_port(shown)
+    shown.set_defaults(run=_list_faults)
+    clear = kinds.add_parser("clear", help="end a fault, or all")
+    clear.add_argument("id", nargs="?", metavar="ID", help="the fault's id")
+    _add_port(clear)
+    clear.set_defaults(run=_clear_faults)
+
+
+def _add_region(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--region", help="the Region (default: the server's)")
+
+
+def _duration(text: str) -> float:
+    """Return the seconds of ``90``, ``10m`` or ``8h``."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
+    try:
+        seconds = float(number) * unit
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration, as 90, 10m and 8h are") from error
+    if not 0 <= seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration from 0 to 30 years")
+    return seconds
+
+
 def _add_port(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help="TCP port on 127.0.0.1 (%(default)s)")
 
@@ -108,7 +239,7 @@ def _up(options: argparse.Namespace) -> int:
     from airflow_sm_hosting.local import daemon
     from airflow_sm_hosting.local.server import new_access_key
 
-    key = options.access_key or new_access_key()
+    key = _access_key(options.access_key) or new_access_key()
     with daemon.exclusive(options.port):
         running = daemon.Daemon.find(options.port)
         if running:
@@ -119,6 +250,28 @@ def _up(options: argparse.Namespace) -> int:
             _show(_start_detached(options, key))
             return 0
     return _serve_here(options, key)
+
+
+def _access_key(given: str | None) -> str | None:
+    """Return the access key that was asked for: an argument is shown to every user of the computer, the others are not."""
+    from airflow_sm_hosting.local.control import LocalAwsError
+
+    if given is None:
+        return os.environ.get(ACCESS_KEY_VARIABLE)
+    try:
+        key = (
+            sys.stdin.readline()
+            if given == "-"
+            else Path(given[1:]).read_text(encoding="utf-8")
+            if given.startswith("@")
+            else given
+        ).strip()
+    except (OSError, ValueError) as error:
+        raise LocalAwsError(f"The access key cannot be read from {given[1:]}: {error}") from error
+    if not re.fullmatch(r"[!-+\-.0-~]+", key):
+        # It is told in a header, between slashes and commas.
+        raise LocalAwsError("An access key has letters, digits and signs other than '/' and ','.")
+    return key
 
 
 def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
@@ -136,6 +289,7 @@ def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
         transition_seconds=options.transition_seconds,
         clock=options.clock,
         consistency_seconds=options.consistency_seconds,
+        state=options.state,
         log_file=log,
         detached=True,
     )
@@ -171,6 +325,7 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
             transition_seconds=options.transition_seconds,
             clock=options.clock,
             consistency_seconds=options.consistency_seconds,
+            state=options.state,
             on_ready=on_ready,
         )
     except (OSError, RuntimeError) as error:
@@ -228,6 +383,61 @@ def _down(options: argparse.Namespace) -> int:
     return 0
 
 
+def _running(options: argparse.Namespace) -> Daemon:
+    """Return the local AWS of the port.
+
+    :raises _NotRunningError: None runs.
+    """
+    from airflow_sm_hosting.local.daemon import Daemon
+
+    running = Daemon.find(options.port)
+    if running is None:
+        raise _NotRunningError(f"No local AWS runs on port {options.port}: sm-hosting local up")
+    return running
+
+
+def _reset(options: argparse.Namespace) -> int:
+    _running(options).control().reset()
+    print(f"The local AWS on port {options.port} is empty.")
+    return 0
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from airflow_sm_hosting.local.container_logs import container_logs
+
+    control = _running(options).control()
+    control.region_name = options.region or control.region_name
+    try:
+        for line in container_logs(control, options.endpoint, variant=options.variant, follow=options.follow):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _advance(options: argparse.Namespace) -> int:
+    print(_running(options).control().advance(options.duration).isoformat())
+    return 0
+
+
+def _fault(options: argparse.Namespace) -> int:
+    known = {name: value for name, value in vars(options).items() if name not in ("run", "port", "kind")}
+    members = {name: value for name, value in known.items() if value is not None}
+    print(json.dumps(_running(options).control().begin_fault(options.kind, **members)))
+    return 0
+
+
+def _list_faults(options: argparse.Namespace) -> int:
+    for told in _running(options).control().faults():
+        print(json.dumps(told))
+    return 0
+
+
+def _clear_faults(options: argparse.Namespace) -> int:
+    _running(options).control().end_faults(options.id)
+    return 0
+
+
 def _status(options: argparse.Namespace) -> int:
     from airflow_sm_hosting.local.daemon import Daemon
 
@@ -252,12 +462,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _connection(options: argparse.Namespace) -> int:
-    from airflow_sm_hosting.local.daemon import Daemon
-
-    running = Daemon.find(options.port)
-    if running is None:
-        print(f"No local AWS runs on port {options.port}: sm-hosting local up", file=sys.stderr)
-        return 3
+    running = _running(options)
     if options.format == "json":
         print(json.dumps(running.control().connection()))
     else:

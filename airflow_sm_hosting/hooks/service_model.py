@@ -179,8 +179,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         (r"\p{L}\p{Z}\p{N}", r"\w\s"),
         (r"\p{L}", "a-zA-Z"),
         (r"\p{Alnum}", "a-zA-Z0-9"),
+        (r"\p{ASCII}*", r"[\x00-\x7f]*"),
         (r"\p{ASCII}", r"\x00-\x7f"),
+        (r"[\p{Print}]", r"[^\x00-\x1f\x7f]"),
         (r"\p{Print}", r"[^\x00-\x1f\x7f]"),
+        # Python has it from 3.14 on.
+        (r"\z", r"\Z"),
         (r"\P{M}\p{M}*", r".*"),
         # Java writes the characters beyond the first plane as two surrogates.
         (r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff"),

@@ -203,6 +203,21 @@ class Alarms:
         with self._lock:
             return any(alarm.kind == "MetricAlarm" and alarm.period < 60 for alarm in self._alarms.values())
 
+    # What is kept over a restart
+
+    def dump(self) -> list[dict[str, Any]]:
+        """Return all that is kept."""
+        with self._lock:
+            return [{**vars(alarm), "history": list(alarm.history)} for alarm in self._alarms.values()]
+
+    def load(self, kept: Iterable[Mapping[str, Any]]) -> None:
+        """Have again what was kept."""
+        with self._lock:
+            for one in kept:
+                history = deque(one["history"], maxlen=_HISTORY_ITEMS)
+                alarm = Alarm(**{**one, "history": history, "values": tuple(one["values"])})
+                self._alarms[alarm.name] = alarm
+
     # Operations
 
     def put_metric_alarm(self, request: Mapping[str, Any]) -> Alarm:

@@ -44,19 +44,22 @@ from airflow_sm_hosting.local.protocol import (
 )
 from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.request_log import RequestLog
-from airflow_sm_hosting.local.runtime import Runtime
+from airflow_sm_hosting.local.state import State
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LOG = logging.getLogger(__name__)
 
-_INVOCATIONS = re.compile(r"/endpoints/(?P<endpoint>[^/]+)/invocations")
-_RUNTIME = re.compile(
-    r"/endpoints/(?P<endpoint>[^/]+)/(?P<kind>async-invocations|invocations-response-stream)"
-)
+_RUNTIME = re.compile(r"/endpoints/(?P<endpoint>[^/]+)/(?P<path>[a-z-]+)")
+_RUNTIME_OPERATIONS = {
+    "invocations": "InvokeEndpoint",
+    "async-invocations": "InvokeEndpointAsync",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
 # Which member of a request names what it is about, for the request log.
 _RESOURCE_MEMBERS = (
+    "InferenceComponentName",
     "EndpointName",
     "EndpointConfigName",
     "ModelName",
@@ -78,6 +81,7 @@ class LocalAwsApp:
     :param transition_seconds: How long a transition of an endpoint takes at least.
     :param clock: What tells the time. Default: the computer's.
     :param consistency_seconds: How long what was created cannot be found yet.
+    :param state: What keeps the state over a restart; None for nothing.
     """
 
     def __init__(
@@ -89,7 +93,9 @@ class LocalAwsApp:
         transition_seconds: float,
         clock: Clock | None = None,
         consistency_seconds: float = 0.0,
+        state: State | None = None,
     ) -> None:
+        self._state = state
         self._consistency_seconds = consistency_seconds
         self.clock = clock or RealClock()
         self._moto_app = DomainDispatcherApplication(create_backend_app)
@@ -100,9 +106,8 @@ class LocalAwsApp:
         self._region = region
         self._transition_seconds = transition_seconds
         self._folder = Path(tempfile.mkdtemp(prefix="sm-hosting-"))
-        self._registry = Registry(self._folder, region)
+        self._registry = Registry(state.registry_folder if state else self._folder, region)
         self._ecr = Ecr(self._registry, self._moto)
-        self._runtime = Runtime()
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
         self._hostings: dict[str, Hosting] = {}
@@ -118,13 +123,18 @@ class LocalAwsApp:
     def start(self, port: int) -> None:
         """Begin to work, known by this port."""
         self._registry.port = port
+        if self._state:
+            self._load(self._state.load())
+            self._state.begin(self._dump)
         self._cloudwatch.each_minute(self._publish)
         self._cloudwatch.start()
 
     def close(self) -> None:
-        """Stop all containers and remove all files."""
+        """Stop all containers and remove all files, but the state."""
+        if self._state:
+            self._state.close()
         for hosting in self._hostings.values():
-            hosting.endpoints.stop_all(grace=_STOP_SECONDS)
+            hosting.stop_all(grace=_STOP_SECONDS)
         self.clock.close()
         self.engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -157,7 +167,28 @@ class LocalAwsApp:
         if response.status_code >= 400 and error is None and request.method != "HEAD":
             error = error_code(response.get_data())
         self._note(request, service, operation, resource, response.status_code, error, hit)
+        if self._state and request.method not in ("GET", "HEAD"):
+            self._state.changed()
         return response(environ, start_response)
+
+    def _dump(self) -> dict[str, Any]:
+        """Return what is kept over a restart, of what is ours."""
+        return {
+            "now": self.clock.now(),
+            "registry": self._registry.dump(),
+            "cloudwatch": self._cloudwatch.dump(),
+            "regions": {region: hosting.dump() for region, hosting in list(self._hostings.items())},
+        }
+
+    def _load(self, kept: dict[str, Any] | None) -> None:
+        if kept is None:
+            return
+        if isinstance(self.clock, VirtualClock):
+            self.clock.go_on_from(kept["now"])
+        self._registry.load(kept["registry"])
+        self._cloudwatch.load(kept["cloudwatch"])
+        for region, hosting in kept["regions"].items():
+            self._hosting(region).load(hosting)
 
     def _hit(self, hit: Hit, request: Request, service: str, answer: Callable[[], Response]) -> Response:
         """Answer a request, or do what faults do to it."""
@@ -238,16 +269,9 @@ class LocalAwsApp:
         self, request: Request, operation: str, region: str
     ) -> tuple[str, str, str | None, Callable[[], Response]]:
         hosting = self._hosting(region)
-        if match := _INVOCATIONS.fullmatch(request.path):
-            name = match["endpoint"]
-            return (
-                "sagemaker-runtime",
-                "InvokeEndpoint",
-                name,
-                lambda: self._runtime.invoke(request, name, hosting),
-            )
-        if match := _RUNTIME.fullmatch(request.path):
-            return "sagemaker-runtime", match["kind"], match["endpoint"], _not_yet(match["kind"])
+        if (match := _RUNTIME.fullmatch(request.path)) and match["path"] in _RUNTIME_OPERATIONS:
+            name, asked = match["endpoint"], _RUNTIME_OPERATIONS[match["path"]]
+            return "sagemaker-runtime", asked, name, lambda: hosting.runtime.answer(asked, request, name)
         body = _json_body(request)
         if hosting.answers(operation, body):
             return (
@@ -285,6 +309,7 @@ class LocalAwsApp:
         """Publish the metrics of endpoints that no invocation publishes."""
         for hosting in list(self._hostings.values()):
             hosting.scaling.publish_idle(hosting.endpoint_metrics)
+            hosting.runtime.each_minute()
             if serving := hosting.endpoints.serving():
                 self.clock.run(partial(hosting.endpoint_metrics.publish_usage, serving))
 
@@ -410,7 +435,7 @@ class LocalAwsApp:
             hostings = list(self._hostings.values())
             self._hostings.clear()
         for hosting in hostings:
-            hosting.endpoints.stop_all(grace=0)
+            hosting.stop_all(grace=0)
         environ = {
             "REQUEST_METHOD": "POST",
             "PATH_INFO": "/moto-api/reset",
@@ -426,6 +451,8 @@ class LocalAwsApp:
         self._faults.clear()
         self.clock.clear()
         self._cloudwatch.reset()
+        if self._state:
+            self._state.changed()
 
 
 def _json_body(request: Request) -> dict[str, Any]:
@@ -441,13 +468,6 @@ def _json_body(request: Request) -> dict[str, Any]:
 def _resource(body: dict[str, Any]) -> str | None:
     found = next((body[member] for member in _RESOURCE_MEMBERS if member in body), None)
     return found if isinstance(found, str) else None
-
-
-def _not_yet(kind: str) -> Callable[[], Response]:
-    def refuse() -> Response:
-        raise AwsError("ValidationError", f"The local AWS does not do {kind} yet.")
-
-    return refuse
 
 
 def _bytes_stream(data: bytes) -> Any:

@@ -178,8 +178,13 @@ class AutoScaling:
                 for target in self._targets.values()
                 if target.dimension == INSTANCES and self._dimensions[INSTANCES].is_active(target.resource_id)
             ]
+            components = [
+                target.resource_id for target in self._targets.values() if target.dimension == COPIES
+            ]
         for endpoint, variant in idle:
             metrics.publish_idle(endpoint, variant)
+        for component in components:
+            metrics.publish_idle_component(component.partition("/")[2])
 
     def is_registered(self, resource_id: str) -> bool:
         """Tell whether a resource is a scalable target, of any dimension."""
@@ -215,6 +220,44 @@ class AutoScaling:
         if operation not in self._operations:
             raise AwsError("ValidationException", f"The local AWS does not do {operation}.")
         return self._operations[operation](request)
+
+    # What is kept over a restart
+
+    def dump(self) -> dict[str, Any]:
+        """Return all that is kept."""
+        with self._lock:
+            return {
+                "targets": [_without(vars(target), "out", "into") for target in self._targets.values()],
+                "policies": [
+                    [*key, dict(vars(policy))]
+                    for key, policies in self._policies.items()
+                    for policy in policies.values()
+                ],
+                "scheduled": [
+                    [*key, _without(vars(action), "timer")]
+                    for key, actions in self._scheduled.items()
+                    for action in actions.values()
+                ],
+                "activities": [dict(vars(activity)) for activity in self._activities],
+            }
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Have again what was kept; cooldowns are over, and schedules go on from now."""
+        with self._lock:
+            for one in kept["targets"]:
+                target = Target(**one)
+                self._targets[target.resource_id, target.dimension] = target
+            for resource_id, dimension, one in kept["policies"]:
+                policy = Policy(**one)
+                self._policies.setdefault((resource_id, dimension), {})[policy.name] = policy
+            for resource_id, dimension, one in kept["scheduled"]:
+                action, key = ScheduledAction(**one), (resource_id, dimension)
+                self._scheduled.setdefault(key, {})[action.request["ScheduledActionName"]] = action
+                self._schedule(key, action, self._clock.now())
+            for one in kept["activities"]:
+                if one["members"]["StatusCode"] == "InProgress":
+                    one["members"] |= {"StatusCode": "Unfulfilled", "EndTime": self._clock.now()}
+                self._activities.append(Activity(**one))
 
     # Targets
 
@@ -714,6 +757,10 @@ class AutoScaling:
                 and (request.get("IncludeNotScaledActivities") or not activity.not_scaled)
             ]
         return _page("ScalingActivities", rows, request)
+
+
+def _without(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name not in names}
 
 
 def _is_cooling(cooldown: Cooldown, now: datetime) -> bool:

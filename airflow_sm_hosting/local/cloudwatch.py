@@ -112,6 +112,19 @@ class CloudWatch:
         """Call a function on every full minute, before alarms are evaluated."""
         self._each_minute.append(function)
 
+    def dump(self) -> dict[str, Any]:
+        """Return what is kept over a restart: alarms and tags. Metrics are not."""
+        with self._lock:
+            regions = dict(self._regions)
+        return {name: {"alarms": one.alarms.dump(), "tags": one.tags} for name, one in regions.items()}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Have again what was kept."""
+        for name, one in kept.items():
+            region = self.region(name)
+            region.alarms.load(one["alarms"])
+            region.tags.update(one["tags"])
+
     def reset(self) -> None:
         """Forget all metrics and alarms, and begin again."""
         with self._lock:

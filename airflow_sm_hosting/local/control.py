@@ -202,7 +202,12 @@ class Control:
         :returns: The fault: ``hits``, ``end()``, and a context manager.
         :raises LocalAwsError: There is no such fault, or (``crash``) no such container.
         """
-        return StandingFault(self, self._own("POST", "faults", {"kind": kind, **members}))
+        return StandingFault(self, self.begin_fault(kind, **members))
+
+    def begin_fault(self, kind: str, **members: Any) -> dict[str, Any]:
+        """Begin a fault as :meth:`fault` does, and return what is told of it: what was asked for, ``id``, ``hits``, ``over``."""
+        told: dict[str, Any] = self._own("POST", "faults", {"kind": kind, **members})
+        return told
 
     def faults(self) -> list[dict[str, Any]]:
         """Return all faults: what was asked for, and ``id``, ``hits``, ``over``."""

@@ -66,6 +66,37 @@ class Endpoint:
         deployments = [deployment for deployment in (self.stranded, self.pending) if deployment]
         return [*([self.fleet] if self.fleet else []), *(deployment.fleet for deployment in deployments)]
 
+    # What is kept over a restart
+
+    def dump(self) -> dict[str, Any]:
+        """Return what it takes to serve again what serves, or what is to serve first."""
+        fleet = self.fleet or (self.pending.fleet if self.pending else None)
+        variants = fleet.all_variants if fleet else []
+        failure = self.failure_reason
+        if self.fleet and self.pending:
+            failure = "The update was interrupted: the local AWS ended."
+        return {
+            "name": self.name,
+            "failed": fleet is None,
+            "config": self.config or (self.pending.config if self.pending else self.config),
+            "config_name": self.config_name,
+            "models": dict(fleet.models) if fleet else {},
+            "weights": {variant.name: variant.desired_weight for variant in variants},
+            "instance_counts": {
+                variant.name: variant.desired_instance_count
+                for variant in variants
+                if variant.desired_instance_count is not None
+            },
+            "serverless_configs": {
+                variant.name: variant.desired_serverless_config
+                for variant in variants
+                if variant.desired_serverless_config
+            },
+            "failure_reason": failure,
+            "last_deployment_config": self.last_deployment_config,
+            "created": self.created,
+        }
+
     # Traffic
 
     def traffic(self) -> list[tuple[Fleet, VariantFleet, float]]:

@@ -123,6 +123,7 @@ class Endpoints:
         old = self._hosting.config(endpoint.config_name)
         new = self._hosting.config(request["EndpointConfigName"])
         self._check_scaled_variants(endpoint, old, new)
+        self._hosting.components.check_host(endpoint, new)
         if any("ServerlessConfig" in v for v in new["ProductionVariants"]) and not any(
             "ServerlessConfig" in v for v in old["ProductionVariants"]
         ):
@@ -198,6 +199,7 @@ class Endpoints:
         endpoint = self._endpoint(request["EndpointName"])
         # "DeleteEndpoint is the only operation that can be performed on a failed endpoint": API_DescribeEndpoint.html
         self._check_settled(endpoint, "Failed", "UpdateRollbackFailed", "OutOfService")
+        self._hosting.components.check_host(endpoint, None)
         endpoint.move_to("Deleting")
         self._after_transition(endpoint, "Deleting", lambda: self._delete(endpoint))
         return {}
@@ -208,6 +210,19 @@ class Endpoints:
         """Return the endpoint of exactly that name: "the case … must be matched in InvokeEndpoint" (API_CreateEndpoint.html)."""
         endpoint = self._endpoints.get(name.lower())
         return endpoint if endpoint and endpoint.name == name else None
+
+    def existing(self, name: str) -> Endpoint:
+        """Return the endpoint of a name, in whichever case.
+
+        :raises AwsError: There is none.
+        """
+        with self._lock:
+            return self._endpoint(name)
+
+    def all(self) -> builtins.list[Endpoint]:
+        """Return all endpoints."""
+        with self._lock:
+            return builtins.list(self._endpoints.values())
 
     @contextmanager
     def route(
@@ -334,6 +349,31 @@ class Endpoints:
         with ThreadPoolExecutor(max_workers=16) as threads:
             builtins.list(threads.map(lambda fleet: fleet.stop(grace), fleets))
 
+    # What is kept over a restart, with the lock held
+
+    def dump(self) -> builtins.list[dict[str, Any]]:
+        """Return what is kept of all endpoints; what is being deleted is not."""
+        return [endpoint.dump() for endpoint in self._endpoints.values() if endpoint.status != "Deleting"]
+
+    def load(self, kept: Sequence[Mapping[str, Any]]) -> None:
+        """Have again what was kept: containers are started, and until they answer an endpoint is Creating."""
+        for one in kept:
+            config = one["config"] or {"EndpointConfigName": one["config_name"]}
+            endpoint = Endpoint(one["name"], self._hosting.arn("endpoint", one["name"]), config, self._clock)
+            endpoint.created = one["created"]
+            endpoint.failure_reason = one["failure_reason"]
+            endpoint.last_deployment_config = one["last_deployment_config"]
+            self._endpoints[endpoint.name.lower()] = endpoint
+            if one["failed"]:
+                endpoint.move_to("Failed")
+                continue
+            endpoint.config = config
+            retained = {"weights": one["weights"], "instance_counts": one["instance_counts"]}
+            fleet = self._fleet(endpoint.name, config, one["models"], retained)
+            for variant in fleet.all_variants:
+                variant.desired_serverless_config |= one["serverless_configs"].get(variant.name, {})
+            self._deploy(endpoint, config, fleet, plan(None, {}, fleet.instances))
+
     # Checks
 
     def _endpoint(self, name: str) -> Endpoint:
@@ -382,12 +422,21 @@ class Endpoints:
     def _new_fleet(
         self, endpoint_name: str, config: Mapping[str, Any], retained: Mapping[str, Any] | None = None
     ) -> Fleet:
-        shadows = config.get("ShadowProductionVariants", ())
         models = self._models(config)
         for name in _model_names(config):
             if name not in models:
                 # Deleting a model that a config names is accepted, and bites here.
                 rules.refuse(f'Could not find model "{self._hosting.arn("model", name)}".')
+        return self._fleet(endpoint_name, config, models, retained or {})
+
+    def _fleet(
+        self,
+        endpoint_name: str,
+        config: Mapping[str, Any],
+        models: Mapping[str, Mapping[str, Any]],
+        retained: Mapping[str, Any],
+    ) -> Fleet:
+        shadows = config.get("ShadowProductionVariants", ())
         fleet_plan = FleetPlan(
             endpoint_name=endpoint_name,
             region=self._hosting.region,
@@ -395,7 +444,7 @@ class Endpoints:
             variants=[*config["ProductionVariants"], *shadows],
             shadows=frozenset(variant["VariantName"] for variant in shadows),
             models=models,
-            **(retained or {}),
+            **retained,
         )
         return Fleet(fleet_plan, self._engine, self._registry, self._folder, self._clock)
 
@@ -443,6 +492,7 @@ class Endpoints:
             with self._lock:
                 self._looking = False
                 fleets = [endpoint.fleet for endpoint in self._endpoints.values() if endpoint.fleet]
+                fleets += self._hosting.components.fleets()
                 if self._endpoints:
                     self._look()
             for fleet in fleets:

@@ -44,6 +44,10 @@ _STARTUP_SECONDS = 240
 # What is in flight when a fleet has lost its traffic may end: an invocation takes 60 seconds at most.
 _DRAIN_SECONDS = 65.0
 
+# Where a container listens, and where those of a model of several do: each has its port and some more to itself. Which
+# ports AWS takes is not told.
+_PORT, _FIRST_PORT, _PORTS = 8080, 14_000, 100
+
 _PING_FAILED = (
     "The {container} container for production variant {variant} did not pass the ping health check. "
     "Please check CloudWatch logs for this endpoint."
@@ -66,12 +70,16 @@ class ServingContainer:
     :param running: What the engine started.
     :param log_stream: Where its lines are in CloudWatch Logs.
     :param start: Starts another one like it.
+    :param definition: The ``ContainerDefinition`` that it is started from.
+    :param models_folder: Where the models of a container of many are put together, before it takes them.
     """
 
     name: str
     running: RunningContainer
     log_stream: str
     start: Callable[[], RunningContainer]
+    definition: Mapping[str, Any]
+    models_folder: Path
 
 
 @dataclass
@@ -85,6 +93,7 @@ class VariantFleet:
     :param config_name: The name of the endpoint config.
     :param desired_weight: The weight that it is to have.
     :param desired_instance_count: The instances that it is to have; None for a serverless variant.
+    :param model: The model that it serves, as CreateModel was called; empty for a variant of inference components.
     :param weight: Its weight now: none before its fleet has traffic.
     :param instance_count: Its instances that take traffic now; None for a serverless variant.
     """
@@ -93,6 +102,7 @@ class VariantFleet:
     config_name: str
     desired_weight: float
     desired_instance_count: int | None
+    model: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 0.0
     instance_count: int | None = None
     containers: list[ServingContainer] = field(default_factory=list)
@@ -145,6 +155,7 @@ class FleetPlan:
     :param variants: The variants of the endpoint config, shadow ones too.
     :param shadows: The names of the shadow ones.
     :param models: The models that they name, as CreateModel was called.
+    :param log_group: The log group of its containers. Default: the endpoint's.
     :param weights: Weights that are kept from the fleet before, by variant name.
     :param instance_counts: Instance counts that are kept, by variant name.
     """
@@ -155,6 +166,7 @@ class FleetPlan:
     variants: Sequence[Mapping[str, Any]]
     shadows: frozenset[str]
     models: Mapping[str, Mapping[str, Any]]
+    log_group: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
     instance_counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -275,6 +287,11 @@ class Fleet:
             fresh.running.stop()
 
     @property
+    def models(self) -> Mapping[str, Mapping[str, Any]]:
+        """The models that it serves, by name."""
+        return self._plan.models
+
+    @property
     def all_variants(self) -> list[VariantFleet]:
         """The production variants and the shadow variants."""
         return [*self.variants, *self.shadow_variants]
@@ -295,15 +312,13 @@ class Fleet:
         return {variant.name: variant for variant in self.variants}
 
     def _start_variant(self, variant: VariantFleet) -> None:
-        model_name = variant.config.get("ModelName")
-        if model_name is None:
+        if not variant.model:
             # An endpoint for inference components: instances with nothing on them yet.
             return
-        model = self._plan.models[model_name]
-        definitions = model.get("Containers") or [model["PrimaryContainer"]]
+        definitions = variant.model.get("Containers") or [variant.model["PrimaryContainer"]]
         instance = f"i-{uuid4().hex[:17]}"
         for index, definition in enumerate(definitions):
-            container = self._start_container(variant, model, definition, index, len(definitions), instance)
+            container = self._start_container(variant, definition, index, len(definitions), instance)
             variant.containers.append(container)
             if self._abandoned.is_set():
                 raise Abandoned
@@ -313,7 +328,6 @@ class Fleet:
     def _start_container(
         self,
         variant: VariantFleet,
-        model: Mapping[str, Any],
         definition: Mapping[str, Any],
         index: int,
         of: int,
@@ -322,7 +336,7 @@ class Fleet:
         name = definition.get("ContainerHostname") or ("primary" if of == 1 else f"container-{index + 1}")
         # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
         stream = f"{variant.name}/{instance}" + ("" if of == 1 else f"/{name}")
-        group = f"/aws/sagemaker/Endpoints/{self._plan.endpoint_name}"
+        group = self._plan.log_group or f"/aws/sagemaker/Endpoints/{self._plan.endpoint_name}"
         folder = Path(tempfile.mkdtemp(prefix="model-", dir=self._folder)) / "model"
         folder.mkdir()
         source = model_data.model_source(definition)
@@ -333,21 +347,26 @@ class Fleet:
         if stored is None and self._registry.is_ours(image):
             # Deleting an image that a model names is accepted, and bites here.
             raise FleetError(f"Requested image {image} not found.")
+        port = _PORT if of == 1 else _FIRST_PORT + index * _PORTS
         plan = ContainerPlan(
             name=f"{self._plan.endpoint_name}/{variant.name}/{name}",
             image=image,
             stored=stored,
-            environment=definition.get("Environment", {}),
+            environment={**definition.get("Environment", {}), **_contract(definition, port, of)},
             model_folder=folder,
-            network_isolation=bool(model.get("EnableNetworkIsolation")),
+            network_isolation=bool(variant.model.get("EnableNetworkIsolation")),
             on_line=lambda line: moto_backends.put_log_lines(self._plan.region, group, stream, [line]),
+            port=port,
+            memory_mb=variant.config.get("ServerlessConfig", {}).get("MemorySizeInMB"),
         )
         running = self._engine.start(plan)
         resolved = running.resolved_image
         variant.deployed_images.append(
             {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._clock.now()}
         )
-        return ServingContainer(name, running, stream, lambda: self._engine.start(plan))
+        return ServingContainer(
+            name, running, stream, lambda: self._engine.start(plan), definition, folder.parent / "models"
+        )
 
     def _wait_for_ping(self, variant: VariantFleet, container: ServingContainer) -> None:
         seconds = variant.config.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS)
@@ -377,6 +396,19 @@ class Fleet:
             return False
 
 
+def _contract(definition: Mapping[str, Any], port: int, of: int) -> dict[str, str]:
+    """Return the environment by which a container knows how it is used."""
+    environment = {}
+    if definition.get("Mode") == "MultiModel":
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/build-multi-model-build-container.html
+        environment["SAGEMAKER_MULTI_MODEL"] = "true"
+    if of > 1:
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-direct.html
+        environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
+        environment["SAGEMAKER_SAFE_PORT_RANGE"] = f"{port + 1}-{port + _PORTS - 1}"
+    return environment
+
+
 def _new_variant(config: Mapping[str, Any], plan: FleetPlan) -> VariantFleet:
     name = config["VariantName"]
     count = (
@@ -386,7 +418,9 @@ def _new_variant(config: Mapping[str, Any], plan: FleetPlan) -> VariantFleet:
     )
     # Unset, the weight is 1.0: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
     weight = plan.weights.get(name, config.get("InitialVariantWeight", 1.0))
-    return VariantFleet(config, plan.config_name, weight, count)
+    return VariantFleet(
+        config, plan.config_name, weight, count, plan.models.get(config.get("ModelName", ""), {})
+    )
 
 
 def variant_summary(

@@ -14,6 +14,7 @@ from airflow_sm_hosting.local.autoscaling import AutoScaling
 from airflow_sm_hosting.local.capacity import Shortages
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch import RegionalCloudWatch
+from airflow_sm_hosting.local.components import KIND as COMPONENT, ComponentCopies, Components
 from airflow_sm_hosting.local.endpoint_metrics import EndpointMetrics
 from airflow_sm_hosting.local.endpoints import Endpoints
 from airflow_sm_hosting.local.engines import Engine
@@ -21,6 +22,8 @@ from airflow_sm_hosting.local.listing import page
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
 from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.registry import Registry
+from airflow_sm_hosting.local.runtime import Runtime
+from airflow_sm_hosting.local.scalable_dimensions import COPIES
 from airflow_sm_hosting.local.validation import check_request
 
 _MAX_TAGS = 50
@@ -70,7 +73,10 @@ class Hosting:
         self.endpoints = Endpoints(
             self, self._lock, engine, registry, folder, transition_seconds, clock, shortages
         )
+        self.components = Components(self, self._lock, engine, registry, folder, transition_seconds, clock)
+        self.runtime = Runtime(self)
         self.scaling = AutoScaling(self, self._lock, cloudwatch.alarms, clock)
+        self.scaling.add_dimension(COPIES, ComponentCopies(self.components))
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "CreateModel": self._create_model,
             "DescribeModel": self._describe_model,
@@ -86,6 +92,12 @@ class Hosting:
             "UpdateEndpoint": self.endpoints.update,
             "UpdateEndpointWeightsAndCapacities": self.endpoints.update_weights_and_capacities,
             "DeleteEndpoint": self.endpoints.delete,
+            "CreateInferenceComponent": self.components.create,
+            "DescribeInferenceComponent": self.components.describe,
+            "ListInferenceComponents": self.components.list,
+            "UpdateInferenceComponent": self.components.update,
+            "UpdateInferenceComponentRuntimeConfig": self.components.update_runtime_config,
+            "DeleteInferenceComponent": self.components.delete,
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
             "DeleteTags": self._delete_tags,
@@ -99,6 +111,7 @@ class Hosting:
                 "model",
                 "endpoint-config",
                 "endpoint",
+                COMPONENT,
             )
         return operation in self._operations
 
@@ -112,8 +125,13 @@ class Hosting:
             # What is kept and what is answered must not be the same objects: both are changed later.
             return copy.deepcopy(self._operations[operation](copy.deepcopy(request)))
 
+    def stop_all(self, grace: float) -> None:
+        """Stop all containers, and forget all endpoints and inference components."""
+        self.components.stop_all(grace)
+        self.endpoints.stop_all(grace)
+
     def arn(self, kind: str, name: str) -> str:
-        """Return the ARN of a ``model``, ``endpoint-config`` or ``endpoint``."""
+        """Return the ARN of a ``model``, ``endpoint-config``, ``endpoint`` or ``inference-component``."""
         # The resource part of ARNs is in lower case, as DescribeEndpoint shows it.
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT_ID}:{kind}/{name.lower()}"
 
@@ -123,6 +141,30 @@ class Hosting:
         Reads are eventually consistent, "describe first and retry": API_CreateEndpoint.html
         """
         return self.clock.now() >= created + self._consistency
+
+    # What is kept over a restart
+
+    def dump(self) -> dict[str, Any]:
+        """Return all that is kept."""
+        with self._lock:
+            kept = {
+                "models": self.models,
+                "configs": self.configs,
+                "tags": self._tags,
+                "endpoints": self.endpoints.dump(),
+                "components": self.components.dump(),
+            }
+            return copy.deepcopy(kept) | {"scaling": self.scaling.dump()}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Have again what was kept."""
+        with self._lock:
+            self.models.update(kept["models"])
+            self.configs.update(kept["configs"])
+            self._tags.update(kept["tags"])
+            self.endpoints.load(kept["endpoints"])
+            self.components.load(kept["components"])
+            self.scaling.load(kept["scaling"])
 
     # Models
 

@@ -34,6 +34,7 @@ def start_server(
     detached: bool,
     clock: str = "real",
     consistency_seconds: float = 0.0,
+    state: str | Path | None = None,
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start the server's process, and return it with what it says when it is ready.
 
@@ -45,6 +46,7 @@ def start_server(
         *("--port", str(port), "--engine", engine, "--region", region_name),
         *("--transition-seconds", str(transition_seconds), "--clock", clock),
         *("--consistency-seconds", str(consistency_seconds)),
+        *(("--state", str(state)) if state else ()),
     ]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
@@ -94,6 +96,7 @@ class LocalAws(Control):
         rollout takes a moment.
     :param consistency_seconds: How long a model, an endpoint config or an endpoint that was just created cannot be found,
         as reads of AWS are eventually consistent.
+    :param state: A folder that keeps what was created; the next server that is given it goes on with it. Default: none.
     :param log_file: Where the server logs to. Default: a temporary file, kept while it runs.
     """
 
@@ -107,6 +110,7 @@ class LocalAws(Control):
         transition_seconds: float = 0.5,
         clock: str = "real",
         consistency_seconds: float = 0.0,
+        state: str | Path | None = None,
         log_file: str | Path | None = None,
     ) -> None:
         super().__init__(f"http://127.0.0.1:{port}", access_key or new_access_key(), region_name)
@@ -116,6 +120,7 @@ class LocalAws(Control):
         self._transition_seconds = transition_seconds
         self.clock = clock
         self._consistency_seconds = consistency_seconds
+        self._state = state
         self._log_file = Path(log_file) if log_file else None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -154,6 +159,7 @@ class LocalAws(Control):
                 transition_seconds=self._transition_seconds,
                 clock=self.clock,
                 consistency_seconds=self._consistency_seconds,
+                state=self._state,
                 log_file=log_file,
                 detached=False,
             )

@@ -32,14 +32,21 @@ class ModelSource:
     @property
     def place(self) -> tuple[str, str]:
         """Bucket and key."""
-        parts = urlsplit(self.uri)
-        if parts.scheme == "s3":
-            return parts.netloc, parts.path.lstrip("/")
-        # https://bucket.s3.region.amazonaws.com/key, or https://s3.region.amazonaws.com/bucket/key
-        if parts.netloc.startswith(("s3.", "s3-", "127.", "localhost")):
-            bucket, _, key = parts.path.lstrip("/").partition("/")
-            return bucket, key
-        return parts.netloc.partition(".s3")[0], parts.path.lstrip("/")
+        return place_of(self.uri)
+
+
+def place_of(uri: str) -> tuple[str, str]:
+    """Return bucket and key of an S3 URI, or of an ``https`` one."""
+    if uri.startswith("s3://"):
+        # A key may have "?" and "#".
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return bucket, key
+    parts = urlsplit(uri)
+    # https://bucket.s3.region.amazonaws.com/key, or https://s3.region.amazonaws.com/bucket/key
+    if parts.netloc.startswith(("s3.", "s3-", "127.", "localhost")):
+        bucket, _, key = parts.path.lstrip("/").partition("/")
+        return bucket, key
+    return parts.netloc.partition(".s3")[0], parts.path.lstrip("/")
 
 
 def model_source(container: Mapping[str, Any]) -> ModelSource | None:
@@ -53,6 +60,15 @@ def model_source(container: Mapping[str, Any]) -> ModelSource | None:
     if s3["CompressionType"] == "Gzip":
         return ModelSource(s3["S3Uri"], "archive")
     return ModelSource(s3["S3Uri"], "object" if s3["S3DataType"] == "S3Object" else "prefix")
+
+
+def below(prefix: ModelSource, target: str) -> ModelSource:
+    """Return the archive that ``TargetModel`` names, from a multi-model container's prefix on.
+
+    "SageMaker constructs the absolute path of the model by combining the prefix … with the relative path":
+    https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
+    """
+    return ModelSource(f"{prefix.uri.rstrip('/')}/{target.lstrip('/')}", "archive")
 
 
 def exists(source: ModelSource) -> bool:

@@ -42,6 +42,15 @@ def s3_object_exists(bucket: str, key: str) -> bool:
     return bucket in backend.buckets and backend.get_object(bucket, key) is not None
 
 
+def put_s3_object(bucket: str, key: str, data: bytes) -> bool:
+    """Write an S3 object, and tell whether there is such a bucket."""
+    backend = s3_backends[ACCOUNT_ID]["aws"]
+    if bucket not in backend.buckets:
+        return False
+    backend.put_object(bucket, key, data)
+    return True
+
+
 def s3_keys(bucket: str, prefix: str) -> list[str]:
     """Return the keys under a prefix, sorted; none where the bucket does not exist."""
     backend = s3_backends[ACCOUNT_ID]["aws"]

@@ -81,8 +81,12 @@ class Registry:
         self._regions: dict[str, None] = {region: None}
         self._blobs = folder / "blobs"
         self._uploads = folder / "uploads"
-        self._blobs.mkdir()
-        self._uploads.mkdir()
+        for subfolder in (self._blobs, self._uploads):
+            subfolder.mkdir(exist_ok=True)
+        # What a server left that ended in the middle of it.
+        for path in self._uploads.iterdir():
+            path.unlink()
+        self._hosts: set[str] = set()
         # Two tags put at once would both take the same tag off the image before.
         self._lock = threading.Lock()
 
@@ -94,6 +98,23 @@ class Registry:
     def know_region(self, region: str) -> None:
         """Look for repositories in this Region, too."""
         self._regions.setdefault(region, None)
+
+    # What is kept over a restart, beside the blobs
+
+    def dump(self) -> dict[str, Any]:
+        """Return all that is kept."""
+        return {
+            "regions": list(self._regions),
+            "hosts": sorted({*self._hosts, self.host}),
+            "password": self.password,
+        }
+
+    def load(self, kept: dict[str, Any]) -> None:
+        """Have again what was kept; images are also known by the names of ports before."""
+        for region in kept["regions"]:
+            self.know_region(region)
+        self._hosts.update(kept["hosts"])
+        self.password = kept["password"]
 
     def clear(self) -> None:
         """Forget all blobs and unfinished uploads."""
@@ -126,7 +147,7 @@ class Registry:
         match = _IMAGE_REFERENCE.fullmatch(reference)
         if not match:
             return False
-        if match["host"] in (self.host, f"localhost:{self.port}"):
+        if match["host"] in (self.host, f"localhost:{self.port}", *self._hosts):
             return True
         ecr_host = _ECR_HOST.fullmatch(match["host"])
         return ecr_host is not None and ecr_host["account"] == moto_backends.ACCOUNT_ID

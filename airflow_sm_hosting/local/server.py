@@ -12,6 +12,7 @@ import string
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 LOG = logging.getLogger(__name__)
@@ -34,11 +35,13 @@ def serve(
     transition_seconds: float,
     clock: str = "real",
     consistency_seconds: float = 0.0,
+    state: str | None = None,
     on_ready: Callable[[dict[str, Any]], None],
     stop: threading.Event | None = None,
 ) -> None:
     """Serve until a signal or ``stop``, then take everything down.
 
+    :param state: A folder that keeps the state; None for nothing.
     :param on_ready: Called once with port, engine and process id, when requests are answered.
     """
     # moto reads it when it is imported. Without it, any page in a browser could drive the server.
@@ -46,6 +49,7 @@ def serve(
     from airflow_sm_hosting.local.app import LocalAwsApp
     from airflow_sm_hosting.local.clock import make_clock
     from airflow_sm_hosting.local.http_server import make_http_server
+    from airflow_sm_hosting.local.state import State
 
     stopped = stop or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,6 +61,7 @@ def serve(
         transition_seconds=transition_seconds,
         clock=make_clock(clock),
         consistency_seconds=consistency_seconds,
+        state=State(Path(state)) if state else None,
     )
     try:
         server = make_http_server(port, app)
@@ -79,6 +84,7 @@ def main() -> None:
     parser.add_argument("--transition-seconds", type=float, default=0.5)
     parser.add_argument("--clock", default="real")
     parser.add_argument("--consistency-seconds", type=float, default=0.0)
+    parser.add_argument("--state")
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end when the process that started this one does"
     )
@@ -99,6 +105,7 @@ def main() -> None:
         transition_seconds=options.transition_seconds,
         clock=options.clock,
         consistency_seconds=options.consistency_seconds,
+        state=options.state,
         on_ready=_say_ready,
         stop=stop,
     )

@@ -7,10 +7,13 @@ import socket
 import stat
 import subprocess
 import sys
+import time
+from datetime import timedelta
 
 import boto3
 import pytest
 
+from airflow_sm_hosting.local.daemon import Daemon
 from tests.local.conftest import wait_until
 
 
@@ -26,9 +29,11 @@ def run(tmp_path, port):
     """Run the command with a state folder of its own, and stop what it has started."""
     environment = {**os.environ, "SM_HOSTING_STATE_DIR": str(tmp_path / "state")}
 
-    def run(*arguments, code=0):
+    def run(*arguments, code=0, stdin=None, **more):
         command = [sys.executable, "-m", "airflow_sm_hosting.cli", "local", *arguments, "--port", str(port)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment | more, input=stdin, capture_output=True, text=True, check=False
+        )
         assert done.returncode == code, (done.stdout, done.stderr)
         return done.stdout + done.stderr
 
@@ -79,6 +84,95 @@ def test_the_environment_can_be_sourced_and_the_access_key_kept(run):
     key, connection = said.split("\n")
     assert key == "LOCALKEY0123456789AB"
     assert json.loads(connection)["login"] == key
+
+
+def test_it_is_driven_from_the_command_line(run, port):
+    assert "sm-hosting local up" in run("reset", code=3)
+    run(
+        "up",
+        "--detach",
+        "--engine",
+        "none",
+        "--clock",
+        "virtual",
+        "--access-key",
+        "-",
+        stdin="LOCALFROMSTDIN\n",
+    )
+    aws = Daemon(port, 0, "LOCALFROMSTDIN", "none", "us-east-1").control()
+    began = aws.now()
+    assert run("advance", "8h").strip() == (began + timedelta(hours=8)).isoformat()
+    assert "no duration" in run("advance", "soon", code=2)
+
+    told = json.loads(run("fault", "throttle", "--operation", "Create*", "--count", "1", "--seconds", "10m"))
+    assert (told["kind"], told["operation"], told["count"], told["seconds"]) == (
+        "throttle",
+        "Create*",
+        1,
+        600,
+    )
+    assert json.loads(run("fault", "list")) == told
+    assert "must be a whole number" in run("fault", "throttle", "--count", "0", code=1)
+    assert "No container that runs is meant" in run("fault", "crash", "--endpoint", "e", code=1)
+    run("fault", "clear", told["id"])
+    assert run("fault", "list") == ""
+
+    aws.client("s3").create_bucket(Bucket="bucket")
+    assert "is empty" in run("reset")
+    assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_logs_are_printed_and_followed(run, port):
+    run("up", "--detach", "--engine", "none", SM_HOSTING_LOCAL_ACCESS_KEY="LOCALFROMVARIABLE")
+    logs = Daemon(port, 0, "LOCALFROMVARIABLE", "none", "us-east-1").control().client("logs")
+    assert "No container of endpoint e has written anything" in run("logs", "e", code=1)
+    group = "/aws/sagemaker/Endpoints/e"
+    logs.create_log_group(logGroupName=group)
+    now = int(time.time() * 1000)
+
+    def write(stream, *messages):
+        events = [{"timestamp": now + at, "message": message} for at, message in messages]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+    for stream in ("a/i-1", "b/i-2"):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    write("a/i-1", (0, "first"), (20, "third"))
+    write("b/i-2", (10, "second"))
+    assert run("logs", "e").splitlines() == ["a/i-1  first", "b/i-2  second", "a/i-1  third"]
+    assert run("logs", "e", "--variant", "b").splitlines() == ["b/i-2  second"]
+    assert "No container of variant c of endpoint e" in run("logs", "e", "--variant", "c", code=1)
+
+    command = [
+        sys.executable,
+        "-m",
+        "airflow_sm_hosting.cli",
+        "local",
+        "logs",
+        "e",
+        "-f",
+        "--port",
+        str(port),
+    ]
+    follower = subprocess.Popen(command, env=run.environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert [follower.stdout.readline() for _ in range(3)][-1] == "a/i-1  third\n"
+        logs.create_log_stream(logGroupName=group, logStreamName="a/i-3")
+        write("a/i-3", (30, "started anew"))
+        assert follower.stdout.readline() == "a/i-3  started anew\n"
+    finally:
+        follower.send_signal(signal.SIGINT)
+        follower.communicate(timeout=30)
+    assert follower.returncode == 0
+
+
+def test_the_access_key_can_be_kept_in_a_file(run, tmp_path):
+    assert "cannot be read" in run("up", "--access-key", f"@{tmp_path / 'none'}", code=1)
+    file = tmp_path / "key"
+    file.write_text("a key\n")
+    assert "letters, digits and signs" in run("up", "--access-key", f"@{file}", code=1)
+    file.write_text("LOCALFROMFILE\n")
+    run("up", "--detach", "--engine", "none", "--access-key", f"@{file}")
+    assert json.loads(run("connection"))["login"] == "LOCALFROMFILE"
 
 
 def test_it_stays_in_the_foreground_until_ctrl_c(run, port):

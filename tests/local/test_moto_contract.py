@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 from moto.core.request import Request
 
-from airflow_sm_hosting.local import moto_backends
+from airflow_sm_hosting.local import moto_backends, moto_state
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
 from airflow_sm_hosting.local.protocol import AwsError
 
@@ -40,6 +40,14 @@ def test_s3_objects_are_read():
     assert moto_backends.s3_object_exists("bucket", "b")
     assert moto_backends.s3_keys("bucket", "a/") == ["a/1", "a/2"]
     assert moto_backends.s3_keys("absent", "") == []
+
+
+def test_s3_objects_are_written():
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="bucket")
+    assert moto_backends.put_s3_object("bucket", "a?b", b"data")
+    assert s3.get_object(Bucket="bucket", Key="a?b")["Body"].read() == b"data"
+    assert not moto_backends.put_s3_object("absent", "a", b"")
 
 
 def test_log_lines_are_written():
@@ -150,3 +158,37 @@ def test_the_server_application_and_its_request_handler_are_where_we_take_them_f
 
     assert callable(DomainDispatcherApplication(create_backend_app))
     assert hasattr(MotoRequestHandler, "make_environ")
+
+
+def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path):
+    from moto.core.base_backend import BackendDict
+
+    blobs = moto_state.Blobs(tmp_path)
+    s3, sqs = client("s3"), client("sqs")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="bucket", Key="key", Body=b"weights")
+    # These have locks.
+    client("ecr").create_repository(repositoryName="team/repo")
+    queue = sqs.create_queue(QueueName="queue")["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody="message")
+    # This one cannot be pickled.
+    client("ssm").put_parameter(Name="name", Value="value", Type="String")
+
+    kept, lost, names = moto_state.dump(blobs)
+    assert {"s3", "ecr", "sqs"} <= set(kept)
+    assert set(lost) == {"ssm"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert b"weights" not in kept["s3"]
+
+    BackendDict.reset()
+    assert s3.list_buckets()["Buckets"] == []
+    for service, data in kept.items():
+        moto_state.load(service, data, blobs)
+    assert moto_backends.s3_object("bucket", "key") == b"weights"
+    assert "team/repo" in moto_backends.ecr(REGION).repositories
+    assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "message"
+
+    s3.put_object(Bucket="bucket", Key="key", Body=b"other")
+    _, _, names = moto_state.dump(blobs)
+    blobs.keep_only(names)
+    assert [blobs.get(path.name) for path in tmp_path.iterdir()] == [b"other"]

@@ -27,8 +27,10 @@ class ContainerPlan:
     :param stored: The image in this server's registry, None for one that is elsewhere.
     :param environment: The container's environment; never logged.
     :param model_folder: Its ``/opt/ml/model``.
-    :param network_isolation: Whether it may call out.
+    :param network_isolation: Whether it is without a network of its own: it is asked, but reaches nothing.
     :param on_line: Takes each line that it writes.
+    :param port: Where it listens.
+    :param memory_mb: The memory that it may use, in MB; None for as much as there is.
     """
 
     name: str
@@ -38,6 +40,8 @@ class ContainerPlan:
     model_folder: Path
     network_isolation: bool
     on_line: Callable[[str], None]
+    port: int = 8080
+    memory_mb: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,14 @@ class RunningContainer(ABC):
     def usage(self) -> Usage | None:
         """Return what it has used since this was asked last, None where that cannot be told."""
         return None
+
+    def take_model(self, name: str, folder: Path) -> str:
+        """Put one more model into a container of many while it runs, and return the path at which it sees it.
+
+        :param name: The model's name, one that is good for a folder.
+        :param folder: What the model is made of.
+        """
+        return str(folder)
 
     @abstractmethod
     def kill(self) -> None:

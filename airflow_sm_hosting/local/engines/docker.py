@@ -37,7 +37,6 @@ INSTANCE_LABEL = "sm-hosting.local"
 HOST_LABEL = "sm-hosting.local.host"
 LOCK_LABEL = "sm-hosting.local.lock"
 
-_PORT = "8080/tcp"
 _PROBE_SECONDS = 5
 
 
@@ -54,23 +53,44 @@ def docker_client(timeout: int = 120) -> docker.DockerClient:
 
 
 class DockerContainer(RunningContainer):
-    """A container of the Docker engine."""
+    """A container of the Docker engine.
 
-    def __init__(self, container: Container, resolved_image: str, on_line: Callable[[str], None]) -> None:
+    :param port: Where it listens.
+    :param network: The network that it is asked through, where that is not a published port.
+    """
+
+    def __init__(
+        self,
+        container: Container,
+        resolved_image: str,
+        on_line: Callable[[str], None],
+        port: int,
+        network: str | None,
+    ) -> None:
         self.resolved_image = resolved_image
         self._container = container
         self._ended: int | None = None
         self._measured_at = time.monotonic()
         self._cpu_seconds = 0.0
         self._disk: Path | None = None
-        self.url = self._published()
+        self.url = self._address(port, network)
         self._reader = threading.Thread(target=_follow_log, args=(container, on_line), daemon=True)
         self._reader.start()
 
-    def _published(self) -> str | None:
+    def _address(self, port: int, network: str | None) -> str | None:
         self._container.reload()
-        bindings = self._container.ports.get(_PORT)
+        if network:
+            address = self._container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
+            return f"http://{address}:{port}" if address else None
+        bindings = self._container.ports.get(f"{port}/tcp")
         return f"http://127.0.0.1:{bindings[0]['HostPort']}" if bindings else None
+
+    def take_model(self, name: str, folder: Path) -> str:
+        """Copy a model in, and remove it from here."""
+        path = f"/opt/ml/models/{name}/model"
+        _copy_in(self._container, folder, path)
+        shutil.rmtree(folder)
+        return path
 
     def exit_code(self) -> int | None:
         """Return the exit code of the container, or None while it runs."""
@@ -150,11 +170,14 @@ class DockerEngine(Engine):
             HOST_LABEL: platform.node(),
             LOCK_LABEL: path,
         }
+        self._isolated: str | None = None
+        self._isolating = threading.Lock()
         self._sweep()
 
     def start(self, plan: ContainerPlan) -> RunningContainer:
         """Create a container, put the model in, and start it."""
         reference, resolved = self._pull(plan)
+        network = self._isolated_network(plan) if plan.network_isolation else None
         try:
             container = self._client.containers.create(
                 reference,
@@ -162,25 +185,30 @@ class DockerEngine(Engine):
                 environment=dict(plan.environment),
                 labels={**self._labels, "sm-hosting.local.name": plan.name},
                 # An empty port is a free one; the type stubs have only numbers.
-                ports={_PORT: ("127.0.0.1", None)},  # type: ignore[dict-item]
+                ports={f"{plan.port}/tcp": ("127.0.0.1", None)},  # type: ignore[dict-item]
+                mem_limit=f"{plan.memory_mb}m" if plan.memory_mb else None,
+                network=network,
             )
         except APIError as error:
             raise ContainerError(
                 f"The container of {plan.image} cannot be created: {error.explanation}"
             ) from error
         try:
-            self._put_model(container, plan.model_folder)
+            _copy_in(container, plan.model_folder, "/opt/ml/model")
             container.start()
         except (DockerException, OSError) as error:
             with suppress(DockerException):
                 container.remove(force=True, v=True)
             reason = error.explanation if isinstance(error, APIError) else error
             raise ContainerError(f"The container of {plan.image} cannot be started: {reason}") from error
-        return DockerContainer(container, resolved, plan.on_line)
+        return DockerContainer(container, resolved, plan.on_line, plan.port, network)
 
     def close(self) -> None:
         """Remove all containers of this server, and the names of the images that it pulled."""
         self._remove_containers({"label": f"{INSTANCE_LABEL}={self._labels[INSTANCE_LABEL]}"})
+        if self._isolated:
+            with suppress(DockerException):
+                self._client.networks.get(self._isolated).remove()
         for reference in self._pulled:
             with suppress(DockerException):
                 self._client.images.remove(reference)
@@ -210,13 +238,31 @@ class DockerEngine(Engine):
         digests = image.attrs.get("RepoDigests") or [plan.image]
         return plan.image, digests[0]
 
-    def _put_model(self, container: Container, folder: Path) -> None:
-        """Copy the model data in; a bind mount would not work with a remote engine."""
-        with tempfile.TemporaryFile(dir=folder.parent) as file:
-            with tarfile.open(fileobj=file, mode="w") as tar:
-                tar.add(folder, arcname="opt/ml/model", filter=_readable)
-            file.seek(0)
-            container.put_archive("/", file)
+    def _isolated_network(self, plan: ContainerPlan) -> str | None:
+        """Return the network from which nothing can be reached, or None where containers could not be asked through it.
+
+        No port of it can be published, so its containers are asked at their own addresses, which only the computer that the
+        engine runs on can do.
+        """
+        if platform.system() != "Linux" or not self._is_on_this_kernel():
+            LOG.warning(
+                "%s has a network, though its model has EnableNetworkIsolation: containers of an engine on another computer or "
+                "in a virtual machine cannot be asked without one.",
+                plan.name,
+            )
+            return None
+        with self._isolating:
+            if self._isolated is None:
+                name = self._labels[INSTANCE_LABEL]
+                apart = {"com.docker.network.bridge.enable_icc": "false"}
+                self._client.networks.create(name, internal=True, options=apart, labels=self._labels)
+                self._isolated = name
+        return self._isolated
+
+    def _is_on_this_kernel(self) -> bool:
+        # The socket of Docker Desktop is on this computer, its containers are in a virtual machine.
+        local = self._client.api.base_url.startswith("http+docker://")
+        return local and self._client.info().get("KernelVersion") == platform.release()
 
     def _sweep(self) -> None:
         """Remove the containers of servers of this computer that are gone."""
@@ -232,6 +278,11 @@ class DockerEngine(Engine):
                     if image.startswith("127.0.0.1:") and "@" in image:
                         # The name under which its server pulled it; nobody can pull from there again.
                         self._client.images.remove(image)
+        for network in self._client.networks.list(filters={"label": f"{HOST_LABEL}={platform.node()}"}):
+            labels = network.attrs.get("Labels") or {}
+            if labels.get(LOCK_LABEL) != self._lock.lock_file and _is_free(labels.get(LOCK_LABEL, "")):
+                with suppress(DockerException):
+                    network.remove()
 
     def _remove_containers(self, filters: dict[str, Any]) -> None:
         for container in self._client.containers.list(all=True, ignore_removed=True, filters=filters):
@@ -262,6 +313,15 @@ def _is_free(path: str) -> bool:
     lock.release()
     Path(path).unlink(missing_ok=True)
     return True
+
+
+def _copy_in(container: Container, folder: Path, path: str) -> None:
+    """Copy a folder into a container; a bind mount would not work with a remote engine."""
+    with tempfile.TemporaryFile(dir=folder.parent) as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            tar.add(folder, arcname=path.lstrip("/"), filter=_readable)
+        file.seek(0)
+        container.put_archive("/", file)
 
 
 def _readable(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -1,0 +1,388 @@
+"""Asynchronous endpoints: requests wait in a queue, and answers are put into S3.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+from werkzeug.wrappers import Response
+
+from airflow_sm_hosting.local import moto_backends
+from airflow_sm_hosting.local.endpoint import Endpoint
+from airflow_sm_hosting.local.fleet import VariantFleet
+from airflow_sm_hosting.local.model_data import place_of
+from airflow_sm_hosting.local.protocol import AwsError, json_response
+from airflow_sm_hosting.local.runtime.container import ModelError
+from airflow_sm_hosting.local.runtime.request import refusal
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.local.hosting import Hosting
+
+LOG = logging.getLogger(__name__)
+
+# Defaults: API_runtime_InvokeEndpointAsync.html.
+_TTL_SECONDS, _TIMEOUT_SECONDS = 21_600, 900
+# "If no value is provided, SageMaker chooses an optimal value" (API_AsyncInferenceClientConfig.html); which is assumed.
+_AT_ONCE = 4
+# "included only if the response size is less than or equal to 128 KB": API_AsyncInferenceNotificationConfig.html
+_MAX_NOTIFIED = 128 * 1024
+# "payload sizes (up to 1GB)"
+_MAX_INPUT = 1024**3
+# How often a queue looks whether there are instances, or requests too old.
+_LOOK_SECONDS = 1.0
+
+
+class Answer(Protocol):
+    """What a model answered."""
+
+    @property
+    def data(self) -> bytes:
+        """Its body."""
+
+    @property
+    def content_type(self) -> str:
+        """Its type."""
+
+
+@dataclass
+class _Request:
+    """A request that waits, or is worked on."""
+
+    asked: Mapping[str, Any]
+    inference_id: str
+    output: str | None
+    failure: str | None
+    received: datetime
+    received_at: float = field(default_factory=time.perf_counter)
+
+    def expires(self) -> datetime:
+        return self.received + timedelta(seconds=self.asked.get("RequestTTLSeconds", _TTL_SECONDS))
+
+
+@dataclass
+class _Queue:
+    """The requests of one endpoint."""
+
+    waiting: deque[_Request] = field(default_factory=deque)
+    working: set[str] = field(default_factory=set)
+    #: When those that are worked on came.
+    since: dict[str, datetime] = field(default_factory=dict)
+    looks: bool = False
+
+
+class Failure(Exception):
+    """A request failed; the message says why.
+
+    :param metric: The metric that counts it.
+    :param body: What the model answered, if it did.
+    """
+
+    def __init__(self, message: str, metric: str | None = None, body: bytes | None = None) -> None:
+        super().__init__(message)
+        self.metric = metric
+        self.body = body
+
+
+class AsyncInference:
+    """The queues of a Region's asynchronous endpoints.
+
+    :param hosting: The endpoints.
+    :param answer: Asks the endpoint's model: takes the endpoint, the request's members (``Body`` among them), how long it may
+        take, and whom to tell the variant that is asked.
+    """
+
+    def __init__(
+        self,
+        hosting: Hosting,
+        answer: Callable[[Endpoint, Mapping[str, Any], float, Callable[[VariantFleet], None]], Answer],
+    ) -> None:
+        self._hosting = hosting
+        self._clock = hosting.clock
+        self._answer = answer
+        self._lock = threading.Lock()
+        self._queues: WeakKeyDictionary[Endpoint, _Queue] = WeakKeyDictionary()
+
+    def take(self, endpoint: Endpoint, asked: Mapping[str, Any]) -> Response:
+        """Answer InvokeEndpointAsync.
+
+        :raises AwsError: The refusal.
+        """
+        # The sentences are assumed; that both or neither are refused at once: sagemaker-genai-hosting-examples#208.
+        if "Body" in asked and "InputLocation" in asked:
+            raise refusal("Only one of Body and InputLocation can be specified.")
+        if "Body" not in asked and "InputLocation" not in asked:
+            raise refusal("Either Body or InputLocation must be specified.")
+        inference_id = asked.get("InferenceId") or str(uuid4())
+        output = endpoint.config["AsyncInferenceConfig"]["OutputConfig"]
+        name, extension = str(uuid4()), asked.get("S3OutputPathExtension")
+        request = _Request(
+            asked,
+            inference_id,
+            _place(output.get("S3OutputPath"), extension, asked.get("Filename") or f"{name}.out"),
+            _place(output.get("S3FailurePath"), None, f"{name}-error.out"),
+            self._clock.now(),
+        )
+        with self._lock:
+            self._queues.setdefault(endpoint, _Queue()).waiting.append(request)
+        self._go_on(endpoint)
+        response = json_response({"InferenceId": inference_id}, status=202)
+        if request.output:
+            response.headers["X-Amzn-SageMaker-OutputLocation"] = request.output
+        if request.failure:
+            response.headers["X-Amzn-SageMaker-FailureLocation"] = request.failure
+        return response
+
+    def publish(self, endpoints: list[Endpoint]) -> None:
+        """Publish the backlog of asynchronous endpoints.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
+
+        ``ApproximateBacklogSizePerInstance`` is not published without instances, as a division by none (assumed).
+        """
+        now = self._clock.now()
+        for endpoint in endpoints:
+            with self._lock:
+                queue = self._queues.setdefault(endpoint, _Queue())
+                size = len(queue.waiting) + len(queue.working)
+                came = [
+                    *queue.since.values(),
+                    *(request.received for request in list(queue.waiting)[:1]),
+                ]
+            instances = _instances(endpoint)
+            values = [
+                ("ApproximateBacklogSize", float(size), "Count"),
+                # "1 when there are requests in the queue but zero instances": async-inference-autoscale.html
+                ("HasBacklogWithoutCapacity", float(size > 0 and not instances), "Count"),
+            ]
+            if instances:
+                values.append(("ApproximateBacklogSizePerInstance", size / instances, "Count"))
+            if came:
+                age = (now - min(came)).total_seconds()
+                values.append(("ApproximateAgeOfOldestRequest", age, "Seconds"))
+            self._hosting.endpoint_metrics.publish({"EndpointName": endpoint.name}, values)
+
+    # The queue
+
+    def _go_on(self, endpoint: Endpoint) -> None:
+        """Begin with as many requests as there is room for, and give up those that are too old."""
+        ready, expired = [], []
+        now = self._clock.now()
+        with self._lock:
+            queue = self._queues.get(endpoint)
+            if queue is None:
+                return
+            if self._hosting.endpoints.find(endpoint.name) is not endpoint:
+                # It was deleted, and its queue with it.
+                queue.waiting.clear()
+                return
+            expired = [request for request in queue.waiting if request.expires() <= now]
+            if expired:
+                queue.waiting = deque(request for request in queue.waiting if request.expires() > now)
+            room = _instances(endpoint) * _at_once(endpoint) - len(queue.working)
+            while queue.waiting and room > 0:
+                request = queue.waiting.popleft()
+                queue.working.add(request.inference_id)
+                queue.since[request.inference_id] = request.received
+                ready.append(request)
+                room -= 1
+            look = bool(queue.waiting) and not queue.looks
+            queue.looks = queue.looks or look
+        for request in expired:
+            error = Failure("The request was not processed before its RequestTTLSeconds.", "ExpiredRequests")
+            self._fail(endpoint, request, None, error)
+        for request in ready:
+            self._clock.run(lambda request=request: self._work(endpoint, request))  # type: ignore[misc]
+        if look:
+            self._clock.call_later(_LOOK_SECONDS, lambda: self._look(endpoint))
+
+    def _look(self, endpoint: Endpoint) -> None:
+        with self._lock:
+            queue = self._queues.get(endpoint)
+            if queue is None:
+                return
+            queue.looks = False
+        self._go_on(endpoint)
+
+    def _work(self, endpoint: Endpoint, request: _Request) -> None:
+        asked_variant: list[VariantFleet] = []
+        waited = self._clock.now() - request.received
+        values = [("TimeInBacklog", waited.total_seconds() * 1000, "Milliseconds")]
+        try:
+            body = self._input(request, values)
+            timeout = request.asked.get("InvocationTimeoutSeconds", _TIMEOUT_SECONDS)
+            try:
+                answer = self._answer(
+                    endpoint, {**request.asked, "Body": body}, timeout, asked_variant.append
+                )
+            except ModelError as error:
+                raise Failure(error.message, body=error.body) from error
+            except AwsError as error:
+                raise Failure(error.message) from error
+            self._put_output(request, answer.data, values)
+        except Failure as error:
+            self._fail(endpoint, request, next(iter(asked_variant), None), error, values)
+        else:
+            self._publish(
+                endpoint, asked_variant[0], request, [*values, ("InvocationsProcessed", 1.0, "Count")]
+            )
+            self._notify(endpoint, request, asked_variant[0], answer)
+        finally:
+            with self._lock:
+                if queue := self._queues.get(endpoint):
+                    queue.working.discard(request.inference_id)
+                    queue.since.pop(request.inference_id, None)
+            self._go_on(endpoint)
+
+    def _input(self, request: _Request, values: list[tuple[str, float, str]]) -> bytes:
+        if "Body" in request.asked:
+            return bytes(request.asked["Body"])
+        began = time.perf_counter()
+        uri = request.asked["InputLocation"]
+        body = moto_backends.s3_object(*place_of(uri))
+        if body is None:
+            raise Failure(f"The input {uri} cannot be downloaded.", "RequestDownloadFailures")
+        if len(body) > _MAX_INPUT:
+            raise Failure(f"The input {uri} is larger than 1 GB.", "RequestDownloadFailures")
+        values.append(("RequestDownloadLatency", (time.perf_counter() - began) * 1e6, "Microseconds"))
+        return body
+
+    def _put_output(self, request: _Request, data: bytes, values: list[tuple[str, float, str]]) -> None:
+        if request.output is None:
+            return
+        began = time.perf_counter()
+        if not moto_backends.put_s3_object(*place_of(request.output), data):
+            raise Failure(f"The output cannot be uploaded to {request.output}.", "ResponseUploadFailures")
+        values.append(("ResponseUploadLatency", (time.perf_counter() - began) * 1e6, "Microseconds"))
+
+    def _fail(
+        self,
+        endpoint: Endpoint,
+        request: _Request,
+        variant: VariantFleet | None,
+        error: Failure,
+        values: list[tuple[str, float, str]] | None = None,
+    ) -> None:
+        LOG.warning("endpoint %s: the request %s failed: %s", endpoint.name, request.inference_id, error)
+        counted = [("InvocationFailures", 1.0, "Count"), ("InvocationsProcessed", 1.0, "Count")]
+        if error.metric:
+            counted.append((error.metric, 1.0, "Count"))
+        variant = variant or (endpoint.fleet.variants[0] if endpoint.fleet else None)
+        if variant:
+            self._publish(endpoint, variant, request, [*(values or ()), *counted])
+        if request.failure:
+            data = str(error).encode() if error.body is None else error.body
+            moto_backends.put_s3_object(*place_of(request.failure), data)
+        if variant:
+            self._notify(endpoint, request, variant, error)
+
+    def _publish(
+        self,
+        endpoint: Endpoint,
+        variant: VariantFleet,
+        request: _Request,
+        values: list[tuple[str, float, str]],
+    ) -> None:
+        passed = (self._clock.now() - request.received).total_seconds()
+        # A virtual clock stands still while a container works.
+        took = max(passed, time.perf_counter() - request.received_at)
+        where = {"EndpointName": endpoint.name, "VariantName": variant.name}
+        values = [*values, ("TotalProcessingTime", took * 1000, "Milliseconds")]
+        self._hosting.endpoint_metrics.publish(where, values)
+
+    def _notify(
+        self, endpoint: Endpoint, request: _Request, variant: VariantFleet, outcome: Answer | Failure
+    ) -> None:
+        """Publish the outcome to the SNS topic that the endpoint config names."""
+        output = endpoint.config["AsyncInferenceConfig"]["OutputConfig"]
+        config = output.get("NotificationConfig", {})
+        topic = config.get("ErrorTopic" if isinstance(outcome, Failure) else "SuccessTopic")
+        if not topic:
+            return
+        kind = "ERROR" if isinstance(outcome, Failure) else "SUCCESS"
+        included = f"{kind}_NOTIFICATION_TOPIC" in config.get("IncludeInferenceResponseIn", ())
+        message = notification(
+            self._hosting.region, endpoint.name, request, outcome, self._clock.now(), included
+        )
+        try:
+            moto_backends.publish(topic, "", json.dumps(message))
+        except Exception:
+            LOG.exception("endpoint %s: nothing can be published to %s", endpoint.name, topic)
+            where = {"EndpointName": endpoint.name, "VariantName": variant.name}
+            self._hosting.endpoint_metrics.publish(where, [("NotificationFailures", 1.0, "Count")])
+
+
+def notification(
+    region: str, endpoint_name: str, request: Any, outcome: Answer | Failure, now: datetime, included: bool
+) -> dict[str, Any]:
+    """Return what SNS is told of a request.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
+
+    :param included: Whether the answer itself is told; under which name is assumed.
+    """
+    asked = request.asked
+    parameters = {
+        name: asked[member]
+        for name, member in (
+            ("contentType", "ContentType"),
+            ("accept", "Accept"),
+            ("customAttributes", "CustomAttributes"),
+            ("inputLocation", "InputLocation"),
+        )
+        if member in asked
+    }
+    message: dict[str, Any] = {
+        "awsRegion": region,
+        "eventTime": _timestamp(now),
+        "receivedTime": _timestamp(request.received),
+        "invocationStatus": "Failed" if isinstance(outcome, Failure) else "Completed",
+        "requestParameters": {**parameters, "endpointName": endpoint_name},
+        "inferenceId": request.inference_id,
+        "eventVersion": "1.0",
+        "eventSource": "aws:sagemaker",
+        "eventName": "InferenceResult",
+    }
+    data: bytes | None
+    if isinstance(outcome, Failure):
+        message["failureReason"] = str(outcome)
+        told = {"failureLocation": request.failure}
+        data = outcome.body
+    else:
+        told = {"contentType": outcome.content_type, "outputLocation": request.output}
+        data = outcome.data
+    message["responseParameters"] = {name: value for name, value in told.items() if value}
+    if included and data is not None and len(data) <= _MAX_NOTIFIED:
+        message["responseBody"] = {"content": base64.b64encode(data).decode(), "encoding": "BASE64"}
+    return message
+
+
+def _place(path: str | None, extension: str | None, name: str) -> str | None:
+    if not path:
+        return None
+    return "/".join([path.rstrip("/"), *([extension.strip("/")] if extension else []), name])
+
+
+def _instances(endpoint: Endpoint) -> int:
+    return sum(variant.instance_count or 0 for fleet in endpoint.fleets() for variant in fleet.variants)
+
+
+def _at_once(endpoint: Endpoint) -> int:
+    client = endpoint.config["AsyncInferenceConfig"].get("ClientConfig", {})
+    return int(client.get("MaxConcurrentInvocationsPerInstance", _AT_ONCE))
+
+
+def _timestamp(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"

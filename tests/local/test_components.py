@@ -1,0 +1,509 @@
+"""Inference components: their life, their copies, their scaling, how they are invoked.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-deploy-models.html, botocore's model, and the issues named.
+What no source tells is assumed, as :mod:`airflow_sm_hosting.local.components` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local.conftest import FOREIGN_IMAGE, ROLE
+from tests.local.data_plane import Answer, DataPlane, data_plane, echo
+from tests.local.region import Region
+
+NEEDS = {"MinMemoryRequiredInMb": 1024, "NumberOfCpuCoresRequired": 1.0}
+COPIES = "sagemaker:inference-component:DesiredCopyCount"
+
+
+class Host:
+    """An endpoint for inference components, ``e`` with the variant ``main``."""
+
+    def __init__(self, region: Region, **variant):
+        self.region = region
+        self.ask = region.ask
+        bare = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1, **variant}
+        for name in ("old", "new"):
+            region.ask(
+                "CreateEndpointConfig",
+                EndpointConfigName=name,
+                ExecutionRoleArn=ROLE,
+                ProductionVariants=[bare],
+            )
+        region.ask("CreateEndpoint", EndpointName="e", EndpointConfigName="old")
+        region.clock.advance(60)
+        assert region.status == "InService"
+
+    def request(self, name="c", copies=1, **more):
+        return {
+            "InferenceComponentName": name,
+            "EndpointName": "e",
+            "VariantName": "main",
+            "Specification": {"ModelName": "m", "ComputeResourceRequirements": NEEDS},
+            "RuntimeConfig": {"CopyCount": copies},
+            **more,
+        }
+
+    def create(self, name="c", copies=1, **more):
+        self.ask("CreateInferenceComponent", **self.request(name, copies, **more))
+        self.region.clock.advance(60)
+
+    def describe(self, name="c"):
+        return self.ask("DescribeInferenceComponent", InferenceComponentName=name)
+
+    def copies(self, name="c"):
+        told = self.describe(name)["RuntimeConfig"]
+        return told["DesiredCopyCount"], told["CurrentCopyCount"]
+
+    def refusal(self, operation, **request):
+        return self.region.refusal(operation, **request)
+
+
+@pytest.fixture
+def host(make_region):
+    return Host(make_region(transition_seconds=10))
+
+
+def test_a_component_comes_into_service(host):
+    """DescribeInferenceComponentOutput; InferenceComponentStatus."""
+    made = host.ask("CreateInferenceComponent", **host.request(copies=2, Tags=[{"Key": "a", "Value": "b"}]))
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:inference-component/c"
+    assert made == {"InferenceComponentArn": arn}
+    told = host.describe()
+    assert told["InferenceComponentStatus"] == "Creating"
+    assert told["RuntimeConfig"] == {"DesiredCopyCount": 2, "CurrentCopyCount": 0}
+    host.region.clock.advance(10)
+    told = host.describe()
+    times = [told.pop(name) for name in ("CreationTime", "LastModifiedTime")]
+    assert times[0] < times[1]
+    assert told == {
+        "InferenceComponentName": "c",
+        "InferenceComponentArn": arn,
+        "EndpointName": "e",
+        "EndpointArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e",
+        "VariantName": "main",
+        "InferenceComponentStatus": "InService",
+        "Specification": {"ModelName": "m", "ComputeResourceRequirements": NEEDS},
+        "RuntimeConfig": {"DesiredCopyCount": 2, "CurrentCopyCount": 2},
+    }
+    assert host.ask("ListTags", ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
+
+
+def test_a_container_of_its_own_is_described_with_its_image(host):
+    """InferenceComponentContainerSpecificationSummary: DeployedImage in place of Image."""
+    container = {"Image": FOREIGN_IMAGE, "Environment": {"A": "b"}}
+    host.create(Specification={"Container": container, "ComputeResourceRequirements": NEEDS})
+    told = host.describe()["Specification"]["Container"]
+    assert told["DeployedImage"]["SpecifiedImage"] == FOREIGN_IMAGE
+    assert told["Environment"] == {"A": "b"}
+    assert "Image" not in told
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"EndpointName": "nobody"}, 'Could not find endpoint "arn:'),
+        ({"VariantName": "red"}, 'Could not find variant "red"'),
+        ({"VariantName": None}, "VariantName must be specified"),
+        ({"RuntimeConfig": None}, "RuntimeConfig must be specified"),
+        ({"Specification": None}, "Exactly one of Specification and Specifications"),
+        ({"Specification": {"ModelName": "m"}}, "ComputeResourceRequirements must be specified"),
+        ({"Specification": {"ComputeResourceRequirements": NEEDS}}, "Exactly one of ModelName and Container"),
+        (
+            {"Specification": {"ModelName": "none", "ComputeResourceRequirements": NEEDS}},
+            'Could not find model "arn:',
+        ),
+        (
+            {
+                "Specification": {
+                    "ModelName": "m",
+                    "ComputeResourceRequirements": {**NEEDS, "MaxMemoryRequiredInMb": 1000},
+                }
+            },
+            "MaxMemoryRequiredInMb must not be less",
+        ),
+        ({"Specification": {"BaseInferenceComponentName": "b"}}, "does not do adapter inference components"),
+        ({"InferenceComponentName": "a_b"}, "at 'inferenceComponentName' failed to satisfy constraint"),
+        ({"InferenceComponentName": "C"}, "Cannot create already existing inference component"),
+    ],
+)
+def test_what_create_refuses(host, more, message):
+    host.create()
+    request = {**host.request("other"), **more}
+    refusal = host.refusal(
+        "CreateInferenceComponent", **{name: value for name, value in request.items() if value is not None}
+    )
+    assert message in refusal
+
+
+def test_an_endpoint_with_models_hosts_none(region):
+    """hashicorp/terraform-provider-aws#40644."""
+    region.serving()
+    request = {
+        "InferenceComponentName": "c",
+        "EndpointName": "e",
+        "VariantName": "main",
+        "Specification": {"ModelName": "m", "ComputeResourceRequirements": NEEDS},
+        "RuntimeConfig": {"CopyCount": 1},
+    }
+    assert region.refusal("CreateInferenceComponent", **request) == (
+        "Inference Components are not supported in this Endpoint. Please make sure this endpoint can deploy inference "
+        "components."
+    )
+
+
+def test_what_is_in_progress_is_left_alone(host):
+    """aws/amazon-sagemaker-examples#3432: one that is Creating cannot be deleted; the sentence is assumed."""
+    host.ask("CreateInferenceComponent", **host.request())
+    for operation, more in (
+        ("DeleteInferenceComponent", {}),
+        ("UpdateInferenceComponent", {"RuntimeConfig": {"CopyCount": 2}}),
+        ("UpdateInferenceComponentRuntimeConfig", {"DesiredRuntimeConfig": {"CopyCount": 2}}),
+    ):
+        assert "Cannot update in-progress" in host.refusal(operation, InferenceComponentName="c", **more)
+    host.region.clock.advance(10)
+    host.ask("DeleteInferenceComponent", InferenceComponentName="c")
+    assert host.describe()["InferenceComponentStatus"] == "Deleting"
+    host.region.clock.advance(10)
+    assert "Could not find inference component" in host.refusal(
+        "DescribeInferenceComponent", InferenceComponentName="c"
+    )
+    host.create()
+
+
+@pytest.mark.parametrize("operation", ["UpdateInferenceComponentRuntimeConfig", "UpdateInferenceComponent"])
+def test_copies_come_and_go(host, operation):
+    """API_UpdateInferenceComponentRuntimeConfig.html, API_UpdateInferenceComponent.html."""
+    host.create(copies=1)
+    member = "RuntimeConfig" if operation == "UpdateInferenceComponent" else "DesiredRuntimeConfig"
+    host.ask(operation, InferenceComponentName="c", **{member: {"CopyCount": 3}})
+    assert host.describe()["InferenceComponentStatus"] == "Updating"
+    assert host.copies() == (3, 1)
+    host.region.clock.advance(10)
+    assert host.copies() == (3, 3)
+    assert host.describe()["InferenceComponentStatus"] == "InService"
+
+
+def test_a_rolling_update_replaces_copies_batch_by_batch(host):
+    """API_InferenceComponentRollingUpdatePolicy.html."""
+    host.create(copies=4)
+    container = {"Image": FOREIGN_IMAGE}
+    update = {
+        "InferenceComponentName": "c",
+        "Specification": {"Container": container, "ComputeResourceRequirements": NEEDS},
+        "DeploymentConfig": {
+            "RollingUpdatePolicy": {
+                "MaximumBatchSize": {"Type": "COPY_COUNT", "Value": 2},
+                "WaitIntervalInSeconds": 100,
+            }
+        },
+    }
+    host.ask("UpdateInferenceComponent", **update)
+    assert "ModelName" in host.describe()["Specification"]
+    host.region.clock.advance(60)
+    assert host.describe()["InferenceComponentStatus"] == "Updating"
+    host.region.clock.advance(300)
+    told = host.describe()
+    assert told["InferenceComponentStatus"] == "InService"
+    assert "Container" in told["Specification"]
+    assert host.copies() == (4, 4)
+    assert told["LastDeploymentConfig"] == update["DeploymentConfig"]
+
+
+def test_a_batch_is_at_most_half_of_the_copies(host):
+    """API_InferenceComponentRollingUpdatePolicy.html: "between 5% to 50% of the copy count"."""
+    host.create(copies=4)
+    policy = {"MaximumBatchSize": {"Type": "COPY_COUNT", "Value": 3}, "WaitIntervalInSeconds": 0}
+    refusal = host.refusal(
+        "UpdateInferenceComponent",
+        InferenceComponentName="c",
+        Specification=host.request()["Specification"],
+        DeploymentConfig={"RollingUpdatePolicy": policy},
+    )
+    assert "MaximumBatchSize" in refusal
+
+
+def test_an_alarm_takes_an_update_back(host):
+    """API_InferenceComponentDeploymentConfig.html: AutoRollbackConfiguration."""
+    host.create(copies=2)
+    host.ask(
+        "UpdateInferenceComponent",
+        InferenceComponentName="c",
+        Specification={"Container": {"Image": FOREIGN_IMAGE}, "ComputeResourceRequirements": NEEDS},
+        DeploymentConfig={
+            "RollingUpdatePolicy": {
+                "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+                "WaitIntervalInSeconds": 600,
+            },
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "bad"}]},
+        },
+    )
+    host.region.clock.advance(60)
+    host.region.alarms["bad"] = "ALARM"
+    host.region.clock.advance(120)
+    told = host.describe()
+    assert told["InferenceComponentStatus"] == "InService"
+    assert "bad" in told["FailureReason"]
+    assert "ModelName" in told["Specification"]
+    assert host.copies() == (2, 2)
+
+
+def test_components_are_listed(host):
+    """API_ListInferenceComponents.html."""
+    host.create("one")
+    host.create("two")
+    host.ask("CreateInferenceComponent", **host.request("three"))
+
+    def names(**request):
+        found = host.ask("ListInferenceComponents", **request)["InferenceComponents"]
+        return [row["InferenceComponentName"] for row in found]
+
+    assert names() == ["three", "two", "one"]
+    assert names(StatusEquals="InService", SortOrder="Ascending") == ["one", "two"]
+    assert names(NameContains="tw") == ["two"]
+    assert names(EndpointNameEquals="other") == []
+    assert names(VariantNameEquals="main", MaxResults=1) == ["three"]
+
+
+def test_an_endpoint_with_components_stays(host):
+    """aws/amazon-sagemaker-feedback#49; the sentence is assumed."""
+    host.create()
+    assert "with inference components" in host.refusal("DeleteEndpoint", EndpointName="e")
+    host.region.config("models")
+    assert "hosts the inference component" in host.refusal(
+        "UpdateEndpoint", EndpointName="e", EndpointConfigName="models"
+    )
+    host.region.update()
+    host.region.clock.advance(60)
+    assert host.region.described["EndpointConfigName"] == "new"
+    assert host.copies() == (1, 1)
+    host.ask("DeleteInferenceComponent", InferenceComponentName="c")
+    host.region.clock.advance(10)
+    host.ask("DeleteEndpoint", EndpointName="e")
+
+
+def test_a_variant_that_scales_by_itself_has_no_instances_without_copies(make_region):
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html."""
+    scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
+    host = Host(make_region(), ManagedInstanceScaling=scaling)
+
+    def instances():
+        return host.region.described["ProductionVariants"][0]["CurrentInstanceCount"]
+
+    host.create()
+    assert instances() == 1
+    for copies, expected in ((0, 0), (2, 1)):
+        host.ask(
+            "UpdateInferenceComponentRuntimeConfig",
+            InferenceComponentName="c",
+            DesiredRuntimeConfig={"CopyCount": copies},
+        )
+        host.region.clock.advance(60)
+        assert instances() == expected
+
+
+def test_copies_are_scaled(host):
+    """RegisterScalableTarget: sagemaker:inference-component:DesiredCopyCount, from 0."""
+    host.create()
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "inference-component/c",
+        "ScalableDimension": COPIES,
+    }
+    scaling = host.region.hosting.scaling
+    scaling.answer("RegisterScalableTarget", {**target, "MinCapacity": 2, "MaxCapacity": 4})
+    host.region.clock.advance(60)
+    assert host.copies() == (2, 2)
+    scaling.answer("RegisterScalableTarget", {**target, "MinCapacity": 0, "MaxCapacity": 1})
+    host.region.clock.advance(60)
+    assert host.copies() == (1, 1)
+    host.ask("DeleteInferenceComponent", InferenceComponentName="c")
+    host.region.clock.advance(60)
+    asked = {"ServiceNamespace": "sagemaker", "ResourceIds": ["inference-component/c"]}
+    assert scaling.answer("DescribeScalableTargets", asked)["ScalableTargets"] == []
+
+
+# Invoked, with containers that are functions
+
+
+@pytest.fixture(scope="module")
+def plane_() -> Iterator[DataPlane]:
+    with data_plane() as plane:
+        yield plane
+
+
+@pytest.fixture
+def plane(plane_: DataPlane) -> DataPlane:
+    plane_.reset()
+    return plane_
+
+
+def endpoint_of(plane):
+    variant = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    return plane.deployer.endpoint(plane.deployer.config(variant, ExecutionRoleArn=ROLE))
+
+
+def component(plane, endpoint, model, copies=1):
+    name = plane.deployer.name("component")
+    plane.sagemaker.create_inference_component(
+        InferenceComponentName=name,
+        EndpointName=endpoint,
+        VariantName="main",
+        Specification={
+            "ModelName": plane.deployer.model(**plane.container(model)),
+            "ComputeResourceRequirements": NEEDS,
+        },
+        RuntimeConfig={"CopyCount": copies},
+    )
+    plane.clock.advance(1)
+    return name
+
+
+def test_a_component_is_invoked_by_its_name(plane):
+    """API_runtime_InvokeEndpoint.html: InferenceComponentName; aws-samples/amazon-kendra-langchain-extensions#64."""
+    endpoint = endpoint_of(plane)
+    one, two = (
+        component(plane, endpoint, lambda asked, answer=answer: Answer(answer), copies)
+        for answer, copies in ((b"one", 1), (b"two", 4))
+    )
+    assert plane.invoke(endpoint, InferenceComponentName=one)["Body"] == b"one"
+    assert plane.invoke(endpoint, InferenceComponentName=two)["Body"] == b"two"
+    with pytest.raises(ClientError, match=r"ValidationError.*Inference Component Name header is required"):
+        plane.invoke(endpoint)
+    with pytest.raises(ClientError, match=r"ValidationError.*not found"):
+        plane.invoke(endpoint, InferenceComponentName="three")
+    with pytest.raises(ClientError, match="not found"):
+        plane.invoke(endpoint_of(plane), InferenceComponentName=one)
+    # monitoring-cloudwatch.html, inference component metrics
+    assert plane.metric("Invocations", InferenceComponentName=two) == 1
+    assert plane.metric("InvocationsPerCopy", InferenceComponentName=two) == 0.25
+    assert plane.metric("Invocations", EndpointName=endpoint, VariantName="main") == 2
+    assert plane.metric("InvocationsPerInstance", EndpointName=endpoint, VariantName="main") is None
+
+
+def test_a_stream_of_a_component(plane):
+    endpoint = endpoint_of(plane)
+    name = component(plane, endpoint, lambda asked: Answer(iter([b"a", b"b"])))
+    answer = plane.runtime.invoke_endpoint_with_response_stream(
+        EndpointName=endpoint, Body=b"", InferenceComponentName=name
+    )
+    assert b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"]) == b"ab"
+
+
+def test_its_lines_are_in_a_log_group_of_its_own(plane):
+    """The log group of an inference component, as the SageMaker console links it: /aws/sagemaker/InferenceComponents/<name>."""
+    endpoint = endpoint_of(plane)
+    name = component(plane, endpoint, lambda asked: Answer(status=500))
+    with pytest.raises(plane.runtime.exceptions.ModelError) as caught:
+        plane.invoke(endpoint, InferenceComponentName=name)
+    group = f"/aws/sagemaker/InferenceComponents/{name}"
+    assert caught.value.response["LogStreamArn"].endswith(group)
+    plane.engine.plans[-1].on_line("hello")
+    streams = plane.client("logs").describe_log_streams(logGroupName=group)["logStreams"]
+    assert len(streams) == 1
+
+
+def test_one_whose_model_does_not_start_fails_and_can_be_deleted(plane):
+    endpoint = endpoint_of(plane)
+    name = component(plane, endpoint, echo)
+    broken = plane.deployer.model(Environment={"MODEL": "nobody"})
+    plane.sagemaker.create_inference_component(
+        InferenceComponentName="broken",
+        EndpointName=endpoint,
+        VariantName="main",
+        Specification={"ModelName": broken, "ComputeResourceRequirements": NEEDS},
+        RuntimeConfig={"CopyCount": 1},
+    )
+    plane.clock.advance(1)
+    told = plane.sagemaker.describe_inference_component(InferenceComponentName="broken")
+    assert told["InferenceComponentStatus"] == "Failed"
+    assert told["FailureReason"]
+    with pytest.raises(ClientError, match="not in service"):
+        plane.invoke(endpoint, InferenceComponentName="broken")
+    plane.sagemaker.update_inference_component(
+        InferenceComponentName=name, Specification={"ModelName": broken, "ComputeResourceRequirements": NEEDS}
+    )
+    plane.clock.advance(1)
+    told = plane.sagemaker.describe_inference_component(InferenceComponentName=name)
+    assert (told["InferenceComponentStatus"], bool(told["FailureReason"])) == ("InService", True)
+    assert plane.invoke(endpoint, InferenceComponentName=name)["Body"] == b"1,2"
+    plane.sagemaker.delete_inference_component(InferenceComponentName="broken")
+
+
+def test_without_copies_it_cannot_be_invoked_and_the_failures_scale_it_out(plane):
+    """endpoint-auto-scaling-zero-instances.html: NoCapacityInvocationFailures and a step policy."""
+    endpoint = endpoint_of(plane)
+    name = component(plane, endpoint, echo, copies=0)
+    scaling = plane.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"inference-component/{name}",
+        "ScalableDimension": COPIES,
+    }
+    scaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=5)
+    policy = scaling.put_scaling_policy(
+        **target,
+        PolicyName="from-zero",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ChangeInCapacity",
+            "MetricAggregationType": "Maximum",
+            "Cooldown": 60,
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+        },
+    )["PolicyARN"]
+    plane.client("cloudwatch").put_metric_alarm(
+        AlarmName="from-zero",
+        AlarmActions=[policy],
+        MetricName="NoCapacityInvocationFailures",
+        Namespace="AWS/SageMaker",
+        Statistic="Sum",
+        Dimensions=[{"Name": "InferenceComponentName", "Value": name}],
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
+    with pytest.raises(ClientError, match="Inference Component has no capacity to process this request"):
+        plane.invoke(endpoint, InferenceComponentName=name)
+    plane.clock.advance(180)
+    assert plane.invoke(endpoint, InferenceComponentName=name)["Body"] == b"1,2"
+
+
+def test_target_tracking_scales_copies_out_and_in(plane):
+    """SageMakerInferenceComponentInvocationsPerCopy: the sum a minute."""
+    endpoint = endpoint_of(plane)
+    name = component(plane, endpoint, echo)
+    scaling = plane.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"inference-component/{name}",
+        "ScalableDimension": COPIES,
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=3)
+    scaling.put_scaling_policy(
+        **target,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerInferenceComponentInvocationsPerCopy"
+            },
+            "TargetValue": 5,
+        },
+    )
+
+    def copies():
+        told = plane.sagemaker.describe_inference_component(InferenceComponentName=name)
+        return told["RuntimeConfig"]["CurrentCopyCount"]
+
+    for _ in range(5):
+        for _ in range(12):
+            plane.invoke(endpoint, InferenceComponentName=name)
+        plane.clock.advance(60)
+    assert copies() == 3
+    plane.clock.advance(3600)
+    assert copies() == 1

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import os
+import signal
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+
+from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.local.control import LocalAwsError
+from airflow_sm_hosting.local.state import State, StateError
+from tests.local.conftest import ROLE, Deployer, tar_bytes, wait_until
+
+ARCHIVE = tar_bytes({"weights": b"1"})
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"
+
+
+def without_answer(told):
+    return {name: value for name, value in told.items() if name != "ResponseMetadata"}
+
+
+def kill(aws):
+    os.kill(aws.health()["pid"], signal.SIGKILL)
+    aws.stop()
+
+
+class Seen:
+    """All that is to be the same before and after."""
+
+    def __init__(self, aws, endpoint):
+        sagemaker, scaling = aws.client("sagemaker"), aws.client("application-autoscaling")
+        one = {"ServiceNamespace": "sagemaker"}
+        found = sagemaker.describe_endpoint(EndpointName=endpoint)
+        arn = found["EndpointArn"]
+        asked = {
+            "models": [
+                sagemaker.describe_model(ModelName=model["ModelName"])
+                for model in sagemaker.list_models(SortBy="Name")["Models"]
+            ],
+            "configs": [
+                sagemaker.describe_endpoint_config(EndpointConfigName=config["EndpointConfigName"])
+                for config in sagemaker.list_endpoint_configs(SortBy="Name")["EndpointConfigs"]
+            ],
+            "components": [
+                sagemaker.describe_inference_component(InferenceComponentName=name)
+                for name in (
+                    c["InferenceComponentName"]
+                    for c in sagemaker.list_inference_components()["InferenceComponents"]
+                )
+            ],
+            "tags": sagemaker.list_tags(ResourceArn=arn),
+            "targets": scaling.describe_scalable_targets(**one),
+            "target_tags": scaling.list_tags_for_resource(
+                ResourceARN=scaling.describe_scalable_targets(**one)["ScalableTargets"][0][
+                    "ScalableTargetARN"
+                ]
+            ),
+            "policies": scaling.describe_scaling_policies(**one),
+            "scheduled": scaling.describe_scheduled_actions(**one),
+            "alarms": aws.client("cloudwatch").describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"]),
+            "history": aws.client("cloudwatch").describe_alarm_history(AlarmName="mine"),
+            "buckets": aws.client("s3").list_buckets(),
+            "roles": aws.client("iam").list_roles(),
+            "topics": aws.client("sns").list_subscriptions(),
+            "images": aws.client("ecr").describe_images(repositoryName="team/repo-1"),
+        }
+        self.endpoint = {
+            name: value for name, value in without_answer(found).items() if name != "LastModifiedTime"
+        }
+        for variant in self.endpoint["ProductionVariants"]:
+            for image in variant["DeployedImages"]:
+                del image["ResolutionTime"]
+        self.rest = {}
+        for what, answer in asked.items():
+            answers = answer if isinstance(answer, list) else [answer]
+            self.rest[what] = [without_answer(one) for one in answers]
+        for component in self.rest["components"]:
+            del component["LastModifiedTime"]
+            component["Specification"].get("Container", {}).pop("DeployedImage", None)
+
+
+def make_everything(aws):
+    deployer = Deployer(aws)
+    image = deployer.push_image({"opt/program/serve.py": b"pass"})
+    data = deployer.upload(ARCHIVE)
+    model = deployer.model(Image=image, ModelDataUrl=data)
+    config = deployer.config(
+        deployer.variant(model, "a", InitialVariantWeight=2.0),
+        deployer.variant(model, "b"),
+        Tags=[{"Key": "k", "Value": "v"}],
+    )
+    endpoint = deployer.endpoint(config, wait=False, Tags=[{"Key": "who", "Value": "me"}])
+    aws.advance(1)
+    change = {"VariantName": "b", "DesiredWeight": 3.0, "DesiredInstanceCount": 2}
+    deployer.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=endpoint, DesiredWeightsAndCapacities=[change]
+    )
+    aws.advance(1)
+    scaling = aws.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{endpoint}/variant/a",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=4, Tags={"team": "x"})
+    scaling.put_scaling_policy(
+        **target,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 10.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+        },
+    )
+    scaling.put_scheduled_action(
+        **target,
+        ScheduledActionName="up",
+        Schedule="rate(1 hour)",
+        ScalableTargetAction={"MinCapacity": 3},
+    )
+    sns, sqs = aws.client("sns"), aws.client("sqs")
+    sqs.create_queue(QueueName="queue")
+    topic = sns.create_topic(Name="topic")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE)
+    aws.client("cloudwatch").put_metric_alarm(
+        AlarmName="mine",
+        Namespace="N",
+        MetricName="M",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[topic],
+    )
+    aws.client("iam").create_role(RoleName="role", AssumeRolePolicyDocument="{}")
+    aws.client("ssm").put_parameter(Name="parameter", Value="x", Type="String")
+
+    host = deployer.name("config")
+    deployer.sagemaker.create_endpoint_config(
+        EndpointConfigName=host,
+        ExecutionRoleArn=ROLE,
+        ProductionVariants=[{"VariantName": "v", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}],
+    )
+    shared = deployer.endpoint(host, wait=False)
+    aws.advance(1)
+    deployer.sagemaker.create_inference_component(
+        InferenceComponentName="component",
+        EndpointName=shared,
+        VariantName="v",
+        Specification={"ModelName": model, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128}},
+        RuntimeConfig={"CopyCount": 2},
+    )
+    aws.advance(1)
+    failed = deployer.name("failed")
+    with aws.fault("crash", endpoint=failed, when="start"):
+        deployer.sagemaker.create_endpoint(EndpointName=failed, EndpointConfigName=config)
+        aws.advance(1)
+    # In use, and gone.
+    deployer.sagemaker.delete_endpoint_config(EndpointConfigName=host)
+    return deployer, endpoint, failed
+
+
+def test_what_was_created_outlives_a_kill(tmp_path):
+    folder, log = tmp_path / "state", tmp_path / "log"
+    options = {
+        "engine": "none",
+        "clock": "virtual",
+        "transition_seconds": 0,
+        "state": folder,
+        "log_file": log,
+    }
+    aws = LocalAws(**options)
+    with aws:
+        deployer, endpoint, failed = make_everything(aws)
+        before, now, url = Seen(aws, endpoint), aws.now(), aws.endpoint_url
+        with pytest.raises(LocalAwsError, match=r"Another local AWS keeps its state in"):
+            LocalAws(**options | {"log_file": None}).start()
+        deployer.sagemaker.add_tags(
+            ResourceArn=deployer.describe(endpoint)["EndpointArn"],
+            Tags=[{"Key": "written-last", "Value": "1"}],
+        )
+        before.rest["tags"][0]["Tags"].append({"Key": "written-last", "Value": "1"})
+        wait_until(lambda: "written-last" in (folder / "state.json").read_text())
+        kill(aws)
+    assert "NOT KEPT: what is in ssm is lost" in log.read_text()
+    for path in folder.rglob("*"):
+        if path.is_file() and path.parent.name != "registry":
+            assert path.stat().st_mode & 0o022 == 0, path
+
+    aws = LocalAws(**options)
+    with aws:
+        assert aws.now() == now
+        aws.advance(0)
+        after = Seen(aws, endpoint)
+        assert after.rest == before.rest
+        # Its registry has another port, and knows the images by their old names.
+        assert (after.endpoint, aws.endpoint_url != url) == (before.endpoint, True)
+        assert aws.client("sagemaker").describe_endpoint(EndpointName=failed)["EndpointStatus"] == "Failed"
+        bucket, key = (
+            before.rest["models"][0]["PrimaryContainer"]["ModelDataUrl"].removeprefix("s3://").split("/")
+        )
+        assert aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == ARCHIVE
+        with pytest.raises(ClientError, match="ParameterNotFound"):
+            aws.client("ssm").get_parameter(Name="parameter")
+
+        # What was kept is alive: alarms reach the queue, schedules come due.
+        aws.client("cloudwatch").set_alarm_state(AlarmName="mine", StateValue="ALARM", StateReason="x")
+        queue = aws.client("sqs").get_queue_url(QueueName="queue")["QueueUrl"]
+        (message,) = aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+        assert "mine" in message["Body"]
+        aws.advance(timedelta(hours=1, seconds=5))
+        variants = aws.client("sagemaker").describe_endpoint(EndpointName=endpoint)["ProductionVariants"]
+        assert {v["VariantName"]: v["CurrentInstanceCount"] for v in variants} == {"a": 3, "b": 2}
+        Deployer(aws).sagemaker.delete_endpoint(EndpointName=failed)
+        aws.reset()
+
+    with LocalAws(**options) as aws:
+        assert aws.client("sagemaker").list_models()["Models"] == []
+        assert aws.client("s3").list_buckets()["Buckets"] == []
+    assert list((folder / "objects").iterdir()) == []
+    assert list((folder / "registry" / "blobs").iterdir()) == []
+
+
+def test_containers_are_started_again(tmp_path):
+    options = {"engine": "process", "transition_seconds": 0, "state": tmp_path}
+    with LocalAws(**options) as aws:
+        deployer = Deployer(aws)
+        data = deployer.upload(tar_bytes({"weights": b"kept"}))
+        model = deployer.model(Image=deployer.push_image(), ModelDataUrl=data)
+        endpoint = deployer.endpoint(deployer.config(deployer.variant(model)))
+        # An update that is cut off does not happen.
+        slow = deployer.model(Image=deployer.push_image(), Environment={"PING_STATUS": "500"})
+        deployer.sagemaker.update_endpoint(
+            EndpointName=endpoint, EndpointConfigName=deployer.config(deployer.variant(slow))
+        )
+        config = deployer.describe(endpoint)["EndpointConfigName"]
+    with LocalAws(**options) as aws:
+        deployer = Deployer(aws)
+        assert deployer.settled(endpoint)["EndpointStatus"] == "InService"
+        assert deployer.invoke(endpoint)["model"] == {"weights": "kept"}
+        found = deployer.describe(endpoint)
+        assert found["EndpointConfigName"] == config
+        assert "interrupted" in found["FailureReason"]
+
+
+def test_a_folder_that_others_can_write_is_refused(tmp_path):
+    # Whoever can change a pickle in it can run code.
+    tmp_path.chmod(0o777)
+    with pytest.raises(StateError, match="nobody else may write into it"):
+        State(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("{", "cannot be read"), ('{"version": 99}', "has the version 99, not 1")]
+)
+def test_a_state_that_cannot_be_read_is_left_alone(tmp_path, content, said):
+    (tmp_path / "state.json").write_text(content)
+    with pytest.raises(LocalAwsError, match=said):
+        LocalAws(engine="none", state=tmp_path).start()
+    assert (tmp_path / "state.json").read_text() == content
+
+
+def test_a_pickle_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "state.json").write_text('{"version": 1, "moto": "5.2.0", "state": null}')
+    (tmp_path / "moto").mkdir(mode=0o700)
+    (tmp_path / "moto" / "s3.pickle").write_bytes(b"junk")
+    state = State(tmp_path)
+    with pytest.raises(StateError, match=r"s3\.pickle cannot be read by moto 5\.2\S* \(written by 5\.2\.0\)"):
+        state.load()
+    state.close()
+    assert (tmp_path / "moto" / "s3.pickle").exists()
