@@ -61,8 +61,11 @@ class Verdict:
 
 def has_begun(described: Described | None, expected: Expected) -> bool:
     """Tell whether the endpoint shows that the deployment began, now or in an earlier look."""
-    if expected.begun or described is None:
-        return expected.begun
+    if expected.begun:
+        return True
+    if described is None:
+        # One that was updated was there before the call: it is gone. One that was created is not visible yet.
+        return expected.modified_before is not None
     if expected.modified_before is None or is_transitional(described):
         return True
     if moment(described.get("LastModifiedTime")) != expected.modified_before:
