@@ -41,11 +41,11 @@ ui: setup
 	@$(BIN)/python demo/ui.py
 
 test: test-quick
-	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler"
+	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler or slow"
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not airflow_db and not scheduler"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not airflow_db and not scheduler and not slow"
 
 lint: setup
 	$(BIN)/ruff check .
