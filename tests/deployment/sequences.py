@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import chain, product
+from itertools import product
 from typing import Any, NamedTuple
 
 WANTED, OLD, ANOTHER = "churn-new", "churn-old", "churn-another"
@@ -25,6 +25,8 @@ REASONS = {"absent": None, "empty": "", "stale": STALE_REASON, "fresh": FRESH_RE
 
 #: DescribeEndpoint's answer; None for an endpoint that does not exist.
 Look = dict[str, Any] | None
+#: Status, config, and the config of PendingDeploymentSummary.
+Shown = tuple[str, str, str | None]
 
 
 class State(NamedTuple):
@@ -90,8 +92,8 @@ def next_states(state: State) -> Iterator[State]:
             yield GONE
 
 
-def shown(state: State) -> list[tuple[str, str, str | None] | None]:
-    """Return the ways in which AWS may show a state: status, config, and the config of PendingDeploymentSummary.
+def shown(state: State) -> list[Shown | None]:
+    """Return the ways in which AWS may show a state.
 
     Which config a deployment in progress shows is not documented, so either may; its summary may come later than its status (assumed).
     """
@@ -131,7 +133,7 @@ def shown(state: State) -> list[tuple[str, str, str | None] | None]:
 class Story(NamedTuple):
     """One sequence of looks at one deployment.
 
-    :param kind: How it began: created, updated (with what there was before), or joined.
+    :param kind: How it began, one of ``BEGINNINGS``.
     :param looks: What DescribeEndpoint answers, in order; the last answer stays.
     :param outdated: How many of the first looks answer what was before the call.
     :param serves: Whether the endpoint serves the wanted config at the end.
@@ -148,13 +150,13 @@ class Story(NamedTuple):
         return len(self.looks) > self.outdated and not (self.kind == "create" and not any(self.looks))
 
 
-#: How a deployment begins: the endpoint before the call (None: it did not exist, or is not known), and its first state.
-BEGINNINGS: dict[str, tuple[State | None, State]] = {
+#: How a deployment begins: what was described before the call (None: no such endpoint, or joined), and the endpoint's first state.
+BEGINNINGS: dict[str, tuple[Shown | None, State]] = {
     "create": (None, State("creates", WANTED)),
-    "update": (State("serves", OLD), State("updates", OLD, WANTED)),
-    # API: UpdateRollbackFailed. That a new update is the way out is the reading of the guide's page on rolling deployments.
-    "update of a mix": (State("mixed", OLD, ANOTHER), State("updates", OLD, WANTED)),
-    "update of a mix with the wanted config": (State("mixed", OLD, WANTED), State("updates", OLD, WANTED)),
+    "update": (("InService", OLD, None), State("updates", OLD, WANTED)),
+    # API: UpdateRollbackFailed. That a new update is the way out of it is assumed, from the guide's page on rolling deployments.
+    "update of a mix": (("UpdateRollbackFailed", OLD, None), State("updates", OLD, WANTED)),
+    "update of a mix with it": (("UpdateRollbackFailed", WANTED, None), State("updates", OLD, WANTED)),
     "join of a creation": (None, State("creates", WANTED)),
     "join of an update": (None, State("updates", OLD, WANTED)),
     "join of a rollback": (None, State("rolls back", OLD, WANTED)),
@@ -180,9 +182,10 @@ def seen(path: tuple[State, ...]) -> Iterator[tuple[int, ...]]:
 
 
 def stories(states: int) -> Iterator[Story]:
-    """Yield every sequence of looks at every legal order of up to so many states, after none, one or two outdated looks.
+    """Yield every sequence of looks at every legal order of up to so many states.
 
-    FailureReason is absent, empty or stale in all looks before the last, and also fresh in the last.
+    None, one or two looks right after the call answer what was before it (assumed). FailureReason is absent, empty or stale
+    in all looks, and in the last of them also fresh.
     """
     for kind, (before, first) in BEGINNINGS.items():
         sequences = {
@@ -191,37 +194,19 @@ def stories(states: int) -> Iterator[Story]:
             for places in seen(path)
             for looks in product(*(shown(path[place]) for place in places))
         }
-        outdated = _outdated(kind, before)
-        for ((looks, last), reasons), ahead in product(
-            product(sorted(sequences, key=repr), _reasons()), outdated
+        reasons = list(product(("absent", "empty", "stale"), REASONS))
+        outdated = (0,) if kind.startswith("join") else (0, 1, 2)
+        for (looks, last), (reason, reason_at_end), ahead in product(
+            sorted(sequences, key=repr), reasons, outdated
         ):
-            reason_before, reason_at_end = reasons
-            told = [
-                described(look, BEFORE + timedelta(minutes=1 + place), REASONS[reason_before])
-                for place, look in looks[:-1]
-            ]
-            place, end = looks[-1]
-            told.append(described(end, BEFORE + timedelta(minutes=1 + place), REASONS[reason_at_end]))
-            yield Story(kind, (*ahead, *told), len(ahead), last == State("serves", WANTED))
+            told = [described(before, BEFORE, REASONS[reason])] * ahead
+            for number, (place, look) in enumerate(looks, 1):
+                why = REASONS[reason_at_end if number == len(looks) else reason]
+                told.append(described(look, BEFORE + timedelta(minutes=1 + place), why))
+            yield Story(kind, tuple(told), ahead, last == State("serves", WANTED))
 
 
-def _outdated(kind: str, before: State | None) -> list[tuple[Look, ...]]:
-    """Return what the looks right after the call may answer in place of what is: what was before it (assumed)."""
-    if kind.startswith("join"):
-        return [()]
-    ways = [None] if before is None else [
-        described(look, BEFORE, reason) for look in shown(before) for reason in (None, STALE_REASON)
-    ]  # fmt: skip
-    return list(
-        chain.from_iterable([()] if not count else [(way,) * count for way in ways] for count in (0, 1, 2))
-    )
-
-
-def _reasons() -> list[tuple[str, str]]:
-    return list(product(("absent", "empty", "stale"), REASONS))
-
-
-def described(look: tuple[str, str, str | None] | None, modified: datetime, reason: str | None) -> Look:
+def described(look: Shown | None, modified: datetime, reason: str | None) -> Look:
     """Return DescribeEndpoint's answer."""
     if look is None:
         return None
