@@ -9,6 +9,7 @@ from datetime import datetime
 from airflow_sm_hosting.deployment.history import remembered
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, from_tags, tag_keys
 from airflow_sm_hosting.spec.tags import (
+    DEPLOYING,
     FALLBACK_FOR,
     PENDING_COUNT,
     PREVIOUS_ENDPOINT_CONFIGS,
@@ -61,8 +62,13 @@ class Marks:
     counts: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, tags: Mapping[str, str]) -> Marks:
-        """Return what tags tell."""
+    def read(cls, tags: Mapping[str, str], endpoint_config_name: str | None = None) -> Marks:
+        """Return what tags tell.
+
+        :param tags: The endpoint's tags.
+        :param endpoint_config_name: The config that it is on its way to, else the one that it is on: an update to another one, which
+            the tags say was to be made, was not.
+        """
         rolled_back = tags.get(ROLLED_BACK, "").split()
         counts = {}
         for key, value in tags.items():
@@ -71,7 +77,7 @@ class Marks:
                 counts[key.removeprefix(PENDING_COUNT)] = (config, int(count))
         return cls(
             ours=is_ours(dict(tags)),
-            run_after=tags.get(RUN_AFTER),
+            run_after=_last_run(tags, endpoint_config_name),
             history=remembered(tags.get(PREVIOUS_ENDPOINT_CONFIGS)),
             fallback_for=tags.get(FALLBACK_FOR),
             rolled_back=RolledBack(*rolled_back) if len(rolled_back) == 3 else None,
@@ -101,6 +107,12 @@ class Marks:
 def leftovers(tags: Mapping[str, str]) -> list[str]:
     """Return the keys of the tags that are to go once a deployment has ended."""
     return [*tag_keys(tags), *([ROLLOUT_ALARMS] if ROLLOUT_ALARMS in tags else [])]
+
+
+def _last_run(tags: Mapping[str, str], endpoint_config_name: str | None) -> str | None:
+    """Return when the run was due that deployed last: also when it died before it could write so after its update."""
+    run_after, _, config = tags.get(DEPLOYING, "").partition(" ")
+    return run_after if config and config == endpoint_config_name else tags.get(RUN_AFTER)
 
 
 def moment_of(run_after: str) -> datetime:

@@ -54,6 +54,7 @@ from airflow_sm_hosting.hooks.rollout_alarms import RolloutAlarms
 from airflow_sm_hosting.hooks.sagemaker import tag_list
 from airflow_sm_hosting.hooks.scaling_transfer import ScalingTransfer
 from airflow_sm_hosting.spec.tags import (
+    DEPLOYING,
     FALLBACK_FOR,
     OURS,
     PENDING_COUNT,
@@ -181,7 +182,7 @@ class EndpointDeployer:
         name = self._wanted.endpoint_name
         described = self._hook.describe_endpoint(name)
         tags = self._hook.tags(described["EndpointArn"]) if described else {}
-        marks = Marks.read(tags)
+        marks = Marks.read(tags, _on_its_way_to(described))
         target = progress.target = progress.target or self._target(described, marks)
         decision = decide(described, self._as_wanted(marks, progress))
         calls: list[str] = []
@@ -222,7 +223,7 @@ class EndpointDeployer:
     def _step(self, progress: Progress) -> Step:
         described = self._hook.describe_endpoint(self._wanted.endpoint_name)
         tags = self._hook.tags(described["EndpointArn"]) if described else {}
-        marks = Marks.read(tags)
+        marks = Marks.read(tags, _on_its_way_to(described))
         progress.target = progress.target or self._target(described, marks)
         decision = decide(described, self._as_wanted(marks, progress))
         log.info("%s: %s", decision.action, decision.reason)
@@ -235,7 +236,7 @@ class EndpointDeployer:
         wanted = self._wanted.endpoint_config_name
         if wanted is None:
             return self._before(described, marks)
-        on_its_way = (pending_config(described) or described.get("EndpointConfigName")) if described else None
+        on_its_way = _on_its_way_to(described)
         if on_its_way in self._wanted.fallbacks and marks.fallback_for == wanted:
             log.info("%s stands in the place of %s, for which AWS had no capacity", on_its_way, wanted)
             return str(on_its_way)
@@ -330,9 +331,7 @@ class EndpointDeployer:
                 return None
             case Action.UNCHANGED:
                 progress.action = progress.action or Action.UNCHANGED
-                if marks.run_after and marks.run_after == self._wanted.run_after:
-                    # An earlier try of this run deployed it.
-                    progress.previous_endpoint_config_name = rollback_target(marks.history, serving=target)
+                self._take_over(described, tags, marks, progress)
                 self._reconcile_tags(described, tags)
                 progress.counts = marks.counts_for(target)
                 return self._awaited(Until.DEPLOYED, progress, begun=True) if progress.counts else None
@@ -346,12 +345,25 @@ class EndpointDeployer:
                 progress.previous_endpoint_config_name = _other(described.get("EndpointConfigName"), target)
                 progress.counts = marks.counts_for(target)
                 if not progress.rolling_back:
-                    self._mark_run(described["EndpointArn"], tags, marks)
+                    self._mark_run(described["EndpointArn"], tags, marks, target)
                 return self._awaited(Until.DEPLOYED, progress, begun=True)
             case Action.CREATE:
                 return self._create(progress)
             case Action.UPDATE:
                 return self._update(described, tags, marks, progress)
+
+    def _take_over(
+        self, described: Described, tags: Mapping[str, str], marks: Marks, progress: Progress
+    ) -> None:
+        """Go on from what an earlier try of this run has deployed, if it has."""
+        ours, last, target = self._wanted.run_after, marks.rolled_back, str(progress.target)
+        if ours is None:
+            return
+        if progress.rolling_back and last and last.run_after == ours:
+            progress.previous_endpoint_config_name = _other(last.source, target)
+        elif not progress.rolling_back and marks.run_after == ours:
+            progress.previous_endpoint_config_name = rollback_target(marks.history, serving=target)
+            self._mark_run(described["EndpointArn"], tags, marks, target)
 
     def _create(self, progress: Progress) -> Awaited:
         """Create the endpoint.
@@ -411,7 +423,7 @@ class EndpointDeployer:
             raise
         # Not before the update was taken: until then no older run was overtaken. A rollback stands behind the run that it undoes.
         if not progress.rolling_back:
-            self._mark_run(arn, tags, marks)
+            self._mark_run(arn, {**tags, **update.tags}, marks, target)
         progress.action = ROLLBACK if progress.rolling_back else Action.UPDATE
         progress.previous_endpoint_config_name = _other(described["EndpointConfigName"], target)
         progress.counts = dict(update.counts)
@@ -568,6 +580,7 @@ class EndpointDeployer:
         serving, target = described["EndpointConfigName"], str(progress.target)
         if not progress.rolling_back:
             return {
+                **self._deploying(target),
                 PREVIOUS_ENDPOINT_CONFIGS: written(
                     after_update(marks.history, serving=serving, wanted=target)
                 ),
@@ -584,14 +597,16 @@ class EndpointDeployer:
         # An empty value says that what serves now stands for itself.
         return {FALLBACK_FOR: ""} if marks and marks.fallback_for else {}
 
-    def _mark_run(self, arn: str, tags: Mapping[str, str], marks: Marks) -> None:
+    def _mark_run(self, arn: str, tags: Mapping[str, str], marks: Marks, target: str) -> None:
         """Write down when this run was due, unless a newer one is written down."""
-        ours = self._wanted.run_after
-        if ours and (self._wanted.allow_older or not marks.newer_than(ours)):
-            self._hook.reconcile_tags(arn, tags, {RUN_AFTER: ours})
+        if self._wanted.allow_older or not marks.newer_than(self._wanted.run_after):
+            self._hook.reconcile_tags(arn, tags, {**self._run_after(), **self._deploying(target)})
 
     def _run_after(self) -> dict[str, str]:
         return {RUN_AFTER: self._wanted.run_after} if self._wanted.run_after else {}
+
+    def _deploying(self, target: str) -> dict[str, str]:
+        return {DEPLOYING: f"{self._wanted.run_after} {target}"} if self._wanted.run_after else {}
 
     def _reconcile_tags(self, described: Described, tags: Mapping[str, str]) -> None:
         wanted = {**self._wanted.tags, **(OURS if self._wanted.adopt else {})}
@@ -611,6 +626,11 @@ class EndpointDeployer:
 
     def _awaited(self, until: Until, progress: Progress, **what: Any) -> Awaited:
         return Awaited(until, self._wanted.endpoint_name, progress.target, **what)
+
+
+def _on_its_way_to(described: Described | None) -> str | None:
+    """Return the config that an endpoint is on its way to, else the one that it is on."""
+    return (pending_config(described) or described.get("EndpointConfigName")) if described else None
 
 
 def _other(name: str | None, target: str) -> str | None:

@@ -19,6 +19,9 @@ PREVIOUS_ENDPOINT_CONFIGS = "sm-hosting:previous-endpoint-configs"
 #: On endpoints: when the DAG run was due that deployed last (its ``run_after``, UTC), so that an older run does not undo it.
 RUN_AFTER = "sm-hosting:run-after"
 
+#: On endpoints: ``<run_after> <config>`` of the last update, written before it: what a run that died right after it had begun.
+DEPLOYING = "sm-hosting:deploying"
+
 #: On endpoints, followed by a variant's name: the instance count that is to be set once the update has ended; a retry finds it here.
 PENDING_COUNT = "sm-hosting:pending-count:"
 

@@ -6,7 +6,14 @@ import pytest
 
 from airflow_sm_hosting.deployment.marks import Marks, RolledBack, leftovers
 from airflow_sm_hosting.deployment.scaling_snapshot import as_tags
-from airflow_sm_hosting.spec.tags import OURS, PENDING_COUNT, ROLLED_BACK, ROLLOUT_ALARMS, RUN_AFTER
+from airflow_sm_hosting.spec.tags import (
+    DEPLOYING,
+    OURS,
+    PENDING_COUNT,
+    ROLLED_BACK,
+    ROLLOUT_ALARMS,
+    RUN_AFTER,
+)
 
 EARLY, LATE = "2026-11-23T00:00:00.000+00:00", "2026-11-23T01:00:00.000+00:00"
 
@@ -45,6 +52,17 @@ def test_counts_are_of_one_config() -> None:
 )
 def test_which_run_is_newer(theirs: str | None, ours: str | None, newer: str | None) -> None:
     assert Marks.read({RUN_AFTER: theirs} if theirs else {}).newer_than(ours) == newer
+
+
+@pytest.mark.parametrize(
+    ("config", "last"),
+    [("churn-2", LATE), ("churn-1", EARLY), (None, EARLY)],
+    ids=["begun", "refused", "unknown"],
+)
+def test_an_update_that_was_to_be_made_counts_once_the_endpoint_shows_it(
+    config: str | None, last: str
+) -> None:
+    assert Marks.read({RUN_AFTER: EARLY, DEPLOYING: f"{LATE} churn-2"}, config).run_after == last
 
 
 def test_what_is_left_of_a_deployment_is_unfinished_and_goes() -> None:
