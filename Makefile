@@ -13,14 +13,15 @@ PORT ?= 4566
 # The virtual environment is made anew when what it is made of changes.
 STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
-.PHONY: help setup demo demo-down ui test test-quick lint types wheel docker-engine clean
+.PHONY: help setup demo demo-down ui test test-quick test-slow lint types wheel docker-engine clean
 
 help:
 	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
 	@echo "make demo-down      stop the local AWS of the demo"
 	@echo "make ui             Airflow's UI on what the demo made"
 	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
-	@echo "make test-quick     the tests that need neither Docker nor an Airflow database"
+	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute"
+	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files"
 	@echo "make lint types     ruff, mypy"
 	@echo "make wheel          build and check the distributions"
 	@echo "make docker-engine  install and start a Docker engine (Debian and Ubuntu, root)"
@@ -40,12 +41,15 @@ demo-down: setup
 ui: setup
 	@$(BIN)/python demo/ui.py
 
-test: test-quick
-	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler or slow"
+test: test-quick test-slow
+	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler"
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not airflow_db and not scheduler and not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not engine and not airflow_db and not scheduler"
 
 lint: setup
 	$(BIN)/ruff check .

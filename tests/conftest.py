@@ -35,6 +35,36 @@ for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
 REQUIRE_ENGINE = "SM_HOSTING_REQUIRE_ENGINE"
 
 
+#: Tests that start servers, containers' stand-ins or fresh interpreters again and again: minutes together, so they are no part of the quick
+#: suite. ``make test`` and CI run them.
+SLOW = (
+    "tests/crashes/",
+    "tests/dags/",
+    "tests/iam/test_worker_policies.py",
+    "tests/local/",
+    "tests/parity/test_examples.py",
+    "tests/readback/",
+    "tests/testing/",
+    "tests/triggers/test_poller.py",
+)
+#: Of these the ones that decide and do not start anything.
+QUICK = (
+    "tests/local/test_archives.py",
+    "tests/local/test_control_plane.py",
+    "tests/local/test_metric_math.py",
+    "tests/local/test_metrics.py",
+    "tests/local/test_registry.py",
+    "tests/local/test_scaling.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes minutes."""
+    for item in items:
+        if item.nodeid.startswith(SLOW) and not item.nodeid.startswith(QUICK):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def airflow_home() -> Iterator[str]:
     yield AIRFLOW_HOME
