@@ -229,6 +229,23 @@ class EndpointDeployer:
         log.info("%s: %s", decision.action, decision.reason)
         return Step(decision, described, self._act(decision, described or {}, tags, marks, progress))
 
+    def overtaken(self, progress: Progress) -> str | None:
+        """Return why the endpoint is left to a newer run that has deployed it meanwhile; None when there is none.
+
+        A wait that looks seldom may miss the end of its own deployment, and find the next one's: that is no rollback.
+        """
+        reason: str | None = _patiently(progress)(self._overtaken, progress)
+        return reason
+
+    def _overtaken(self, progress: Progress) -> str | None:
+        described = self._hook.describe_endpoint(self._wanted.endpoint_name)
+        tags = self._hook.tags(described["EndpointArn"]) if described else {}
+        decision = decide(described, self._as_wanted(Marks.read(tags, _on_its_way_to(described)), progress))
+        if decision.action is not Action.OVERTAKEN:
+            return None
+        progress.action = Action.OVERTAKEN
+        return decision.reason
+
     # Where to.
 
     def _target(self, described: Described | None, marks: Marks) -> str:

@@ -257,10 +257,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         step = self._deployer(context).step(progress)
         found = step.described or {}
         if step.decision.action == "overtaken":
-            from airflow.providers.common.compat.sdk import AirflowSkipException  # moved between 3.1 and 3.2
-
-            self._tell(context, progress, found, found.get("EndpointConfigName"))
-            raise AirflowSkipException(step.decision.reason)
+            self._skip(context, progress, found, step.decision.reason)
         if step.awaited is None:
             return self._verify(context, progress, found)
         if not self.wait_for_completion and step.awaited.until == "deployed":
@@ -326,6 +323,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
         reason = sighting.described.get("FailureReason")
         ended = sighting.outcome in ("rolled_back", "failed")
+        if ended and (overtaken := self._deployer(context).overtaken(progress)):
+            self._skip(context, progress, sighting.described, overtaken)
         if ended and cause_of(reason) is Cause.CAPACITY and not progress.rolling_back:
             progress.without_capacity.append(str(progress.target))
             left = [name for name in self._fallbacks() if name not in progress.without_capacity]
@@ -464,6 +463,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def _succeed(self, context: Context, progress: Progress, found: Mapping[str, Any]) -> str:
         self._tell(context, progress, found, progress.target)
         return self.resource_name("endpoint_name", ENDPOINT)
+
+    def _skip(self, context: Context, progress: Progress, found: Mapping[str, Any], reason: str) -> NoReturn:
+        from airflow.providers.common.compat.sdk import AirflowSkipException  # moved between 3.1 and 3.2
+
+        self._tell(context, progress, found, found.get("EndpointConfigName"))
+        raise AirflowSkipException(reason)
 
     def _fail(self, context: Context, progress: Progress, sighting: Sighting, note: str) -> NoReturn:
         serving = sighting.described.get("EndpointConfigName")
