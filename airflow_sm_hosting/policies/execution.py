@@ -11,6 +11,7 @@ from airflow_sm_hosting.policies.resources import (
     ANY,
     Place,
     key_arns,
+    log_group_arns,
     named_arns,
     place,
     repository_arns,
@@ -257,11 +258,8 @@ def _keys(where: str, keys: Iterable[str], actions: tuple[str, ...], at: Place) 
 
 
 def _logs(endpoints: list[str], at: Place) -> list[dict[str, Any]]:
-    names = [arn.rpartition("/")[2] for arn in sagemaker_arns("endpoints", "endpoint", endpoints, at)]
-    # The groups themselves, and the streams in them; a wildcard at the end reaches over both.
-    groups = [end for name in names for end in ([name] if name.endswith(ANY) else [name, f"{name}:*"])]
     actions = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
-    arns = [at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{group}") for group in groups]
+    arns = log_group_arns("endpoints", endpoints, at)
     return [allow(actions, arns)] if arns else []
 
 

@@ -98,6 +98,19 @@ def sagemaker_arns(where: str, kind: str, names: Iterable[Any], at: Place) -> li
     return arns
 
 
+def sagemaker_names(where: str, kind: str, names: Iterable[Any], at: Place) -> list[str]:
+    """Return the names of SageMaker resources given by name or ARN, in the spellings of :func:`sagemaker_arns`."""
+    return [arn.rpartition("/")[2] for arn in sagemaker_arns(where, kind, names, at)]
+
+
+def log_group_arns(where: str, endpoints: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of the log groups of endpoints, and of the streams in them."""
+    names = sagemaker_names(where, "endpoint", endpoints, at)
+    # A wildcard at the end reaches over both.
+    groups = [end for name in names for end in ([name] if name.endswith(ANY) else [name, f"{name}:*"])]
+    return [at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{group}") for group in groups]
+
+
 def role_arns(where: str, names: Iterable[Any], at: Place) -> list[str]:
     """Return the ARNs of IAM roles given by name, by path and name, or by ARN."""
     arns = []

@@ -12,13 +12,16 @@ from airflow_sm_hosting.policies.resources import (
     ANY,
     Place,
     key_arns,
+    log_group_arns,
     named_arns,
     place,
     repository_arns,
     role_arns,
     s3_places,
     sagemaker_arns,
+    sagemaker_names,
 )
+from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 from airflow_sm_hosting.spec.rules import as_list, nearest
 
 #: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
@@ -64,6 +67,70 @@ _ALARM = (
     _need("cloudwatch:PutMetricAlarm", "alarm", "it is not there, or differs"),
     _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
     _need("cloudwatch:TagResource", "alarm", "it is not there, as it is tagged, or tags are missing"),
+)
+
+_MOVED = "a scaled variant changes its instance type or goes, or a failed endpoint is replaced"
+
+#: What it takes to bring an endpoint to a config.
+_DEPLOYMENT = (
+    _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+    _need("sagemaker:ListTags", "endpoint", "it exists"),
+    # API_CreateEndpoint.html, API_UpdateEndpoint.html: on the endpoint and on its config
+    _need("sagemaker:CreateEndpoint", "endpoint endpoint-config", "it does not exist, or has failed"),
+    _need("sagemaker:UpdateEndpoint", "endpoint endpoint-config", "it is on another config"),
+    _need(
+        "sagemaker:DescribeEndpointConfig", "endpoint-config", "it is updated, or a failed one is replaced"
+    ),
+    _need("sagemaker:AddTags", "endpoint", "it is created or updated, or tags are missing"),
+    _need("sagemaker:DeleteEndpoint", "endpoint", "a failed one is replaced"),
+    # sagemaker/latest/dg/api-permissions-reference.html
+    _need("kms:CreateGrant", "volume-key", "its config has a KmsKeyId", aws=True),
+    _need(
+        "application-autoscaling:DescribeScalableTargets", "any", "it is updated, or a failed one is replaced"
+    ),
+    _need(
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+        "endpoint",
+        "instance counts are set after the update, or scaling is put back",
+    ),
+    _need(
+        "sagemaker:DeleteTags",
+        "endpoint",
+        "instance counts were set, scaling was put back, or new_fleet_alarms were deleted",
+    ),
+    _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
+    _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
+    _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "the same"),
+    _need(
+        "application-autoscaling:RegisterScalableTarget PutScalingPolicy PutScheduledAction",
+        "scalable-target",
+        "the same, as it is put back",
+    ),
+    _need("application-autoscaling:TagResource", "scalable-target", "the same, and it has tags"),
+    # autoscaling/application/userguide/security_iam_permission_validation.html
+    _need("cloudwatch:PutMetricAlarm DeleteAlarms", "any", "scaling is put back", aws=True),
+    _need("sagemaker:ListTags", "endpoint-config", "scaling is put back, or a failed endpoint is replaced"),
+    _need(
+        "sagemaker:AddTags DeleteTags",
+        "endpoint-config",
+        "a failed endpoint is replaced that is scaled: its config's tags hold the scaling meanwhile",
+    ),
+    # API_DescribeAlarms.html: "scoped to *" for composite alarms
+    _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is put back"),
+    _need("cloudwatch:PutMetricAlarm TagResource DeleteAlarms", "rollout-alarm", "new_fleet_alarms"),
+    _need("sagemaker:InvokeEndpoint", "endpoint", "smoke_test"),
+    _need(
+        "logs:DescribeLogStreams GetLogEvents",
+        "endpoint-logs",
+        "it fails: the error has the last lines",
+        optional=True,
+    ),
+    _need(
+        "sagemaker:DescribeModel",
+        "model",
+        "the same, without the values of the containers' environments",
+        optional=True,
+    ),
 )
 
 #: What each operator, sensor and trigger needs. Where AWS checks more than the call itself, the page is named.
@@ -121,28 +188,18 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         ),
         _need("sagemaker:AddTags", "endpoint-config", "there is none, or tags are missing"),
     ),
-    "DeployEndpointOperator": (
-        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+    "DeployEndpointOperator": _DEPLOYMENT,
+    "RollbackEndpointOperator": _DEPLOYMENT,
+    "PlanDeploymentOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
         _need("sagemaker:ListTags", "endpoint", "it exists"),
-        # API_CreateEndpoint.html, API_UpdateEndpoint.html: on the endpoint and on its config
-        _need("sagemaker:CreateEndpoint", "endpoint endpoint-config", "it does not exist, or has failed"),
-        _need("sagemaker:UpdateEndpoint", "endpoint endpoint-config", "it is on another config"),
         _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it is on another config"),
-        _need("sagemaker:AddTags", "endpoint", "it is created or updated, or tags are missing"),
-        _need(
-            "application-autoscaling:DescribeScalableTargets",
-            "any",
-            'it is updated with retain_variant_properties="auto"',
-        ),
-        _need(
-            "sagemaker:UpdateEndpointWeightsAndCapacities",
-            "endpoint",
-            "instance counts are set after the update",
-        ),
-        _need("sagemaker:DeleteTags", "endpoint", "instance counts were set after the update"),
-        _need("sagemaker:DeleteEndpoint", "endpoint", "a failed one is replaced"),
-        # sagemaker/latest/dg/api-permissions-reference.html
-        _need("kms:CreateGrant", "volume-key", "its config has a KmsKeyId", aws=True),
+        _need("sagemaker:DescribeModel", "model", "a variant has another model"),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "it would be updated or replaced"),
+        _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
+        _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
+        _need("sagemaker:ListTags", "endpoint-config", "the same"),
+        _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is put back"),
     ),
     "ConfigureAutoscalingOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
@@ -236,13 +293,31 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("sagemaker:DescribeEndpointConfig", "every-endpoint-config", "the same"),
         _need("sagemaker:DeleteEndpointConfig", "endpoint-config", "delete_endpoint_config"),
         _need("sagemaker:DeleteModel", "model", "delete_models"),
-        # DeleteEndpoint's own refusal names it (awslabs/stable-diffusion-aws-extension#161)
+        _need("application-autoscaling:DescribeScalableTargets", "any", "it exists"),
+        # DeleteEndpoint's own refusal names it, too (awslabs/stable-diffusion-aws-extension#161)
         _need(
             "application-autoscaling:DeregisterScalableTarget",
             "scalable-target",
             "a variant is a scalable target",
-            aws=True,
         ),
+        _need("cloudwatch:DescribeAlarms", "any", "always"),
+        # Whose they are is not known before, so any name may come; autoscaling's own, too.
+        _need("cloudwatch:ListTagsForResource", "every-alarm", "there are alarms on it"),
+        _need("cloudwatch:DeleteAlarms", "alarm rollout-alarm", "alarms on it are ours"),
+    ),
+    "CleanUpHostingOperator": (
+        _need("sagemaker:ListEndpoints ListEndpointConfigs ListModels", "any", "always"),
+        _need("sagemaker:DescribeEndpoint ListTags", "every-endpoint", "always"),
+        _need("sagemaker:DescribeEndpointConfig", "every-endpoint-config", "always"),
+        _need("sagemaker:DescribeModel", "every-model", "always"),
+        _need("sagemaker:ListTags", "every-endpoint-config every-model", "no endpoint needs it"),
+        _need("sagemaker:DeleteEndpointConfig", "endpoint-config", "dry_run=False"),
+        _need("sagemaker:DeleteModel", "model", "the same"),
+        _need("ecr:DescribeImages", "repository", "repository_names"),
+        _need("ecr:BatchDeleteImage", "repository", "the same, and dry_run=False"),
+        _need("s3:ListBucket", "bucket", "model_data_prefixes"),
+        _need("s3:GetObject", "object", "the same"),
+        _need("s3:DeleteObject", "object", "the same, and dry_run=False"),
     ),
     "EnsureExecutionRoleOperator": (
         _need("iam:GetRole", "role", "always, and until IAM shows what was written"),
@@ -374,8 +449,15 @@ class _Resources:
             case "endpoint" | "endpoint-config" | "model":
                 where = f"{kind.replace('-', '_')}s"
                 yield from sagemaker_arns(where, kind, self._names(operator, where), at)
-            case "every-endpoint" | "every-endpoint-config":
+            case "every-endpoint" | "every-endpoint-config" | "every-model":
                 yield at.arn("sagemaker", f"{kind.removeprefix('every-')}/*")
+            case "endpoint-logs":
+                yield from log_group_arns("endpoints", self._names(operator, "endpoints"), at)
+            case "every-alarm":
+                yield at.arn("cloudwatch", "alarm:*")
+            case "rollout-alarm":
+                for name in sagemaker_names("endpoints", "endpoint", self._names(operator, "endpoints"), at):
+                    yield at.arn("cloudwatch", f"alarm:{alarm_prefix(name, ANY)}*")
             case "alarm":
                 names = self._names(operator, "alarms")
                 yield from named_arns(

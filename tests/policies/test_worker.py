@@ -13,6 +13,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local.policy_evaluation import Effect, evaluate
 from airflow_sm_hosting.policies.document import MAX_ROLE_POLICY, compact
 from airflow_sm_hosting.policies.worker import PERMISSIONS, Permission
+from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 
 DOCS = Path(__file__).parents[2] / "docs"
 HERE = {"region_name": "eu-west-1", "account_id": "111122223333"}
@@ -58,6 +59,41 @@ def test_it_is_about_the_resources_that_are_named() -> None:
     assert not allowed(document, create, f"{FRONT}:endpoint-config/other-1")
     assert not allowed(document, create, f"{FRONT.replace('eu-west-1', 'us-east-1')}:endpoint/churn")
     assert not allowed(document, "sagemaker:DeleteEndpointConfig", f"{FRONT}:endpoint-config/churn-1")
+
+
+def test_a_deployment_is_about_the_logs_and_the_alarms_of_its_endpoints() -> None:
+    here = "eu-west-1:111122223333"
+    deploy = policies.worker(["DeployEndpointOperator"], endpoints=["Churn"], **HERE)
+    alarm, group = (
+        f"arn:aws:cloudwatch:{here}:alarm",
+        f"arn:aws:logs:{here}:log-group:/aws/sagemaker/Endpoints",
+    )
+    for name in ("Churn", "churn"):  # SageMaker shows names in lower case
+        assert allowed(deploy, "cloudwatch:TagResource", f"{alarm}:{alarm_prefix(name, 'c-1')}main-x-0")
+        assert allowed(deploy, "logs:DescribeLogStreams", f"{group}/{name}")
+        assert allowed(deploy, "logs:GetLogEvents", f"{group}/{name}:log-stream:main/i-1")
+    assert not allowed(deploy, "cloudwatch:TagResource", f"{alarm}:{alarm_prefix('churn-2', 'c-1')}main-x-0")
+    assert not allowed(deploy, "cloudwatch:TagResource", f"{alarm}:churn")
+    assert not allowed(deploy, "logs:GetLogEvents", f"{group}/churn-2:log-stream:main/i-1")
+
+    delete = policies.worker(["DeleteEndpointOperator"], endpoints=["churn"], alarms=["churn-*"], **HERE)
+    for name in ("churn-main-latency", alarm_prefix("churn", "c-1")):
+        assert allowed(delete, "cloudwatch:DeleteAlarms", f"{alarm}:{name}")
+    assert allowed(delete, "cloudwatch:ListTagsForResource", f"{alarm}:any")
+    assert not allowed(delete, "cloudwatch:DeleteAlarms", f"{alarm}:any")
+
+
+def test_what_is_cleaned_up_is_read_everywhere_and_deleted_where_it_is_named() -> None:
+    clean_up = policies.worker(
+        ["CleanUpHostingOperator"], models=["churn-*"], endpoint_configs=["churn-*"], **NAMES
+    )
+    for kind, read, delete in (
+        ("model", "DescribeModel", "DeleteModel"),
+        ("endpoint-config", "DescribeEndpointConfig", "DeleteEndpointConfig"),
+    ):
+        for name in ("churn-1", "other-1"):
+            assert allowed(clean_up, f"sagemaker:{read}", f"{FRONT}:{kind}/{name}")
+            assert allowed(clean_up, f"sagemaker:{delete}", f"{FRONT}:{kind}/{name}") == (name == "churn-1")
 
 
 def test_a_role_is_passed_to_sagemaker_only() -> None:
@@ -147,7 +183,13 @@ KINDS = {
     "endpoint endpoint-config": "`endpoints` and `endpoint_configs`",
     "every-endpoint": "every endpoint",
     "every-endpoint-config": "every endpoint config",
+    "every-model": "every model",
+    "every-endpoint-config every-model": "every endpoint config and model",
+    "endpoint-logs": "logs of `endpoints`",
     "alarm": "`alarms`",
+    "every-alarm": "every alarm",
+    "rollout-alarm": "alarms `rollout/<endpoint>/…` of `endpoints`",
+    "alarm rollout-alarm": "`alarms`, and alarms `rollout/<endpoint>/…` of `endpoints`",
     "scalable-target": "scalable targets",
     "scaling-role": "the service-linked role of autoscaling",
     "role": "`execution_roles`",
@@ -169,9 +211,13 @@ def row(permission: Permission) -> str:
 def table() -> str:
     """Return the tables of the documentation."""
     parts = []
+    shown: dict[int, str] = {}
     for name, permissions in PERMISSIONS.items():
-        lines = [f"### {name}", "", "| IAM action | on | when |", "|---|---|---|", *map(row, permissions)]
-        parts.append("\n".join(lines))
+        first = shown.setdefault(id(permissions), name)
+        lines = ["| IAM action | on | when |", "|---|---|---|", *map(row, permissions)]
+        if first != name:
+            lines = [f"The same as of [{first}](#{first.lower()})."]
+        parts.append("\n".join([f"### {name}", "", *lines]))
     return "\n\n".join(parts)
 
 
