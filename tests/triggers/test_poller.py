@@ -289,6 +289,27 @@ def test_a_wait_that_comes_while_its_page_is_on_its_way_is_looked_at_at_once(end
     asyncio.run(asyncio.wait_for(run(), 20))
 
 
+def test_a_wait_that_comes_during_a_description_gets_one_of_its_own(endpoints: LocalAws) -> None:
+    """What was asked for before an operator's call is no answer to the wait that follows the call."""
+    answered = threading.Event()
+
+    async def run() -> None:
+        with (
+            answered_with(sagemaker_client(), "DescribeEndpoint", lambda _: answered.wait(20)),
+            counted() as calls,
+        ):
+            first = asyncio.ensure_future(ended(trigger("e05")))
+            await until_true(lambda: calls["e05"] == 1)
+            late = asyncio.ensure_future(ended(trigger("e05", poll_interval=60)))
+            for _ in range(10):
+                await asyncio.sleep(0)  # it joins
+            answered.set()
+            assert [(await wait)["outcome"] for wait in (first, late)] == ["deployed"] * 2
+            assert calls["e05"] == 2
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
 def test_the_connection_is_looked_up_once(endpoints: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     lookups = []
     real = SharedClients.get_connection
@@ -401,11 +422,16 @@ def test_each_wait_tells_its_own_log(endpoints: LocalAws) -> None:
     """The triggerer says by a context variable whose log a line goes to."""
     whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody")
     told: list[tuple[str, str]] = []
+    polled: list[str] = []
+
+    def hook() -> SageMakerHostingHook:
+        polled.append(whose.get())
+        return SageMakerHostingHook()
 
     async def one(name: str) -> None:
         whose.set(name)
         await poller.wait_for_endpoint(
-            SageMakerHostingHook,
+            hook,
             {},
             awaited=Awaited(Until.IN_SERVICE, name).serialize(),
             deadline=time.time() + 30,
@@ -423,6 +449,7 @@ def test_each_wait_tells_its_own_log(endpoints: LocalAws) -> None:
 
     asyncio.run(run())
     assert set(told) == {(name, name) for name in NAMES}
+    assert polled == ["nobody"], "what the poller does by itself is not in the first trigger's log"
 
 
 def test_what_is_wrong_in_the_poller_ends_its_waits(
