@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 #: An endpoint that lists show in transition is described all the same, as lists may lag: after so many seconds at the earliest, and so
 #: seldom that these describes add at most such a part to the calls of the sweeps.
-BACKUP_INTERVAL, BACKUP_PART = 300.0, 0.5
+BACKUP_INTERVAL, BACKUP_PART = 300.0, 0.25
 
 #: After so many sweeps that did not come, an endpoint is described instead.
 MISSED_SWEEPS = 3

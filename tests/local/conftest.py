@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
 def tar_bytes(members: dict[str, bytes | tarfile.TarInfo], *, compressed: bool = True) -> bytes:
     """Return a tar of files, or of members of any other kind."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz" if compressed else "w") as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in members.items():
             if isinstance(content, tarfile.TarInfo):
                 tar.addfile(content)
@@ -47,7 +47,8 @@ def tar_bytes(members: dict[str, bytes | tarfile.TarInfo], *, compressed: bool =
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(content), 0o755
             tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    # Without the time, so that the same files are the same bytes.
+    return gzip.compress(buffer.getvalue(), mtime=0) if compressed else buffer.getvalue()
 
 
 def digest_of(data: bytes) -> str:
