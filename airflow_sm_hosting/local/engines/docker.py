@@ -239,7 +239,7 @@ class DockerEngine(Engine):
         return plan.image, digests[0]
 
     def _isolated_network(self, plan: ContainerPlan) -> str | None:
-        """Return the network from which nothing can be reached, or None where containers could not be asked through it.
+        """Return the network from which only this computer can be reached, or None where containers could not be asked through it.
 
         No port of it can be published, so its containers are asked at their own addresses, which only the computer that the
         engine runs on can do.
