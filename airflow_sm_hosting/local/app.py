@@ -7,13 +7,10 @@ import json
 import logging
 import os
 import re
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -45,6 +42,7 @@ from airflow_sm_hosting.local.protocol import (
 from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.request_log import RequestLog
 from airflow_sm_hosting.local.state import State
+from airflow_sm_hosting.local.workplace import Workplace, sweep
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -105,7 +103,9 @@ class LocalAwsApp:
         self._access = Access(access_key)
         self._region = region
         self._transition_seconds = transition_seconds
-        self._folder = Path(tempfile.mkdtemp(prefix="sm-hosting-"))
+        sweep()
+        self._workplace = Workplace()
+        self._folder = self._workplace.folder
         self._registry = Registry(state.registry_folder if state else self._folder, region)
         self._ecr = Ecr(self._registry, self._moto)
         self._requests = RequestLog(self.clock)
@@ -114,10 +114,10 @@ class LocalAwsApp:
         self._hostings_lock = threading.Lock()
         try:
             self.engine: Engine = CrashingEngine(
-                make_engine(engine, self._registry, self._folder), self._faults
+                make_engine(engine, self._registry, self._workplace), self._faults
             )
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._workplace.close()
             raise
 
     def start(self, port: int) -> None:
@@ -137,7 +137,7 @@ class LocalAwsApp:
             hosting.stop_all(grace=_STOP_SECONDS)
         self.clock.close()
         self.engine.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._workplace.close()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, and note it in the request log."""

@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -175,6 +175,13 @@ class Registry:
     def blob_json(self, digest: str) -> Any:
         """Return a small JSON blob: an image's configuration."""
         return json.loads(self.blob_path(digest).read_bytes())
+
+    def labels(self, image: StoredImage) -> Mapping[str, str] | None:
+        """Return an image's labels, or None where they cannot be told: of an image of several platforms."""
+        described = image.manifest.get("config", {}).get("digest", "")
+        if not self.has_blob(described):
+            return None
+        return dict((self.blob_json(described).get("config") or {}).get("Labels") or {})
 
     def size(self, manifest: dict[str, Any]) -> int:
         """Return the size of an image as ECR counts it: its compressed layers."""

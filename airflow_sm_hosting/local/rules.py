@@ -49,6 +49,7 @@ def check_model(request: Mapping[str, Any], registry: Registry) -> None:
     _check_environment(definitions)
     for definition in definitions:
         _check_container(definition, registry)
+        _check_capabilities(definition, len(definitions) > 1, registry)
 
 
 def _check_hostnames(definitions: Sequence[Mapping[str, Any]], mode: str | None) -> None:
@@ -92,6 +93,30 @@ def _check_container(definition: Mapping[str, Any], registry: Registry) -> None:
     if source and not model_data.exists(source):
         # astronomer/airflow-guides#404
         refuse(f"Could not find model data at {source.uri}.")
+
+
+def _check_capabilities(definition: Mapping[str, Any], is_one_of_several: bool, registry: Registry) -> None:
+    """Refuse an image that does not say that it can be used so.
+
+    deepjavalibrary/djl-serving#708; https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-troubleshooting.html and
+    build-multi-model-build-container.html (that the sentence is the same there is assumed).
+    """
+    image = definition.get("Image", "")
+    stored = registry.find(image) if registry.is_ours(image) else None
+    labels = registry.labels(stored) if stored else None
+    if labels is None:
+        return
+    needed = [
+        f"com.amazonaws.sagemaker.capabilities.{capability}"
+        for capability, is_needed in (
+            ("accept-bind-to-port", is_one_of_several),
+            ("multi-models", definition.get("Mode") == "MultiModel"),
+        )
+        if is_needed
+    ]
+    missing = [f"{label}=true" for label in needed if labels.get(label) != "true"]
+    if missing:
+        refuse(f"Your Ecr Image {image} does not contain required {', '.join(missing)} Docker label(s).")
 
 
 def _check_image(image: str, registry: Registry) -> None:

@@ -25,6 +25,10 @@ FOREIGN_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 SERVING = Path(__file__).with_name("serving.py")
+# What an image says that it can: multi-container-troubleshooting.html, build-multi-model-build-container.html
+CAPABILITIES = {
+    f"com.amazonaws.sagemaker.capabilities.{name}": "true" for name in ("accept-bind-to-port", "multi-models")
+}
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
@@ -102,7 +106,7 @@ class Deployer:
         """Push an image of a few files, and return its URI by tag."""
         repository = repository or self.repository()
         files = files if files is not None else {"opt/program/serve.py": SERVING.read_bytes()}
-        config = config or {"Entrypoint": ["python3", "/opt/program/serve.py"]}
+        config = config or {"Entrypoint": ["python3", "/opt/program/serve.py"], "Labels": CAPABILITIES}
         layers = layers or [tar_bytes(files)]
         described = json.dumps(
             {

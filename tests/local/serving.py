@@ -28,6 +28,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         print("asked", flush=True)
+        if self.path.startswith("/models"):
+            self.multi_model(body)
+            return
         if body == b"fail":
             self.answer(503, b"the model is ill", "text/plain")
             return
@@ -47,6 +50,15 @@ class Handler(BaseHTTPRequestHandler):
         }
         self.answer(200, json.dumps(answer).encode(), "application/json")
 
+    def multi_model(self, body):
+        """One model at a time: mms-container-apis.html."""
+        if self.path == "/models":
+            Handler.url = json.loads(body)["url"]
+            self.answer(200, b"{}", "application/json")
+            return
+        files = {path.name: path.read_text() for path in Path(self.url).iterdir()}
+        self.answer(200, json.dumps({"url": self.url, "files": files}).encode(), "application/json")
+
     def answer(self, status, body, content_type):
         self.send_response(status)
         self.send_header("Content-Type", content_type)
@@ -60,5 +72,6 @@ class Handler(BaseHTTPRequestHandler):
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-host = "127.0.0.1" if "SAGEMAKER_BIND_TO_PORT" in os.environ else "0.0.0.0"
+# The process engine says where, and means this computer only.
+host = "127.0.0.1" if "SM_MODEL_DIR" in os.environ else "0.0.0.0"
 ThreadingHTTPServer((host, int(os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080))), Handler).serve_forever()

@@ -162,6 +162,40 @@ def test_create_model_refuses(sagemaker, request_part, text):
     assert text in message
 
 
+@pytest.mark.parametrize(
+    ("more", "label"),
+    [
+        # deepjavalibrary/djl-serving#708, multi-container-troubleshooting.html
+        ({"Containers": 2}, "accept-bind-to-port"),
+        # build-multi-model-build-container.html
+        ({"Mode": "MultiModel"}, "multi-models"),
+    ],
+)
+def test_an_image_must_say_what_it_can(deployer, sagemaker, more, label):
+    plain = deployer.push_image(config={"Entrypoint": ["serve"]})
+    capable = deployer.push_image()
+
+    def create(name, image):
+        container = {"Image": image}
+        if "Mode" in more:
+            container |= {
+                **more,
+                "ModelDataUrl": deployer.upload(b"x", "models/a.tar.gz").removesuffix("a.tar.gz"),
+            }
+        containers = (
+            {"Containers": [container] * 2} if "Containers" in more else {"PrimaryContainer": container}
+        )
+        sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, **containers)
+
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        create("plain", plain)
+    required = f"com.amazonaws.sagemaker.capabilities.{label}=true"
+    assert caught.value.response["Error"]["Message"] == (
+        f"Your Ecr Image {plain} does not contain required {required} Docker label(s)."
+    )
+    create("capable", capable)
+
+
 def test_images_are_found_by_our_host_and_by_the_accounts_ecr_host_by_tag_and_by_digest(deployer, sagemaker):
     uri = deployer.push_image(tag="v1")
     repository = uri.partition("/")[2].partition(":")[0]

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.base_image import ensure_debian_python_base
-from tests.local.conftest import SERVING, Deployer, login_of, tar_bytes, wait_until
+from tests.local.conftest import ROLE, SERVING, Deployer, login_of, tar_bytes, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -17,6 +17,8 @@ DOCKERFILE = """\
 ARG BASE
 FROM ${BASE}
 COPY serve.py /opt/program/serve.py
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
+LABEL com.amazonaws.sagemaker.capabilities.multi-models=true
 ENTRYPOINT ["python3", "/opt/program/serve.py"]
 """
 
@@ -169,3 +171,61 @@ def test_a_stopped_server_leaves_no_container_and_a_killed_ones_are_swept(docker
         with LocalAws(engine="docker", transition_seconds=0):
             assert containers_of(docker_client, stopped)
     assert not containers_of(docker_client, stopped)
+
+
+def test_network_isolation_is_without_a_network(docker_client, local, image):
+    """API_CreateModel.html, EnableNetworkIsolation: "no inbound or outbound network calls can be made"; invocations still go."""
+    name = local.name("isolated")
+    local.sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE,
+        EnableNetworkIsolation=True,
+        PrimaryContainer={"Image": image},
+    )
+    isolated = local.endpoint(local.config(local.variant(name)))
+    free, reached = (local.endpoint(local.config(local.variant(local.model(Image=image)))) for _ in range(2))
+    assert local.invoke(isolated)["body"] == "1,2"
+    (alone,), (other,), (target,) = (containers_of(docker_client, name) for name in (isolated, free, reached))
+    address = target.attrs["NetworkSettings"]["IPAddress"]
+    connect = f"import socket; socket.create_connection(({address!r}, 8080), timeout=2)"
+    assert other.exec_run(["python3", "-c", connect]).exit_code == 0
+    assert alone.exec_run(["python3", "-c", connect]).exit_code == 1
+
+
+def test_containers_of_a_pipeline_listen_where_they_are_told(docker_client, local, image):
+    """multi-container-direct.html: SAGEMAKER_BIND_TO_PORT."""
+    name = local.name("pipeline")
+    containers = [{"Image": image, "Environment": {"VERSION": version}} for version in "12"]
+    local.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, Containers=containers)
+    endpoint = local.endpoint(local.config(local.variant(name)))
+    answer = local.invoke(endpoint, b"x")
+    assert answer["version"] == "2"
+    assert '"version": "1"' in answer["body"]
+    ports = {
+        entry
+        for container in containers_of(docker_client, endpoint)
+        for entry in container.attrs["Config"]["Env"]
+        if entry.startswith("SAGEMAKER_BIND_TO_PORT=")
+    }
+    assert len(ports) == 2
+
+
+def test_a_serverless_container_has_its_memory(docker_client, local, image):
+    """API_ProductionVariantServerlessConfig.html: MemorySizeInMB."""
+    variant = {"VariantName": "main", "ModelName": local.model(Image=image)}
+    config = local.config({**variant, "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 2}})
+    endpoint = local.endpoint(config)
+    (container,) = containers_of(docker_client, endpoint)
+    assert container.attrs["HostConfig"]["Memory"] == 1024 * 1024**2
+
+
+def test_models_are_put_into_a_container_that_runs(docker_client, local, image):
+    """mms-container-apis.html: the url of a model is /opt/ml/models/{model_name}/model."""
+    archive = local.upload(tar_bytes({"weights": b"7"}), "models/a.tar.gz")
+    prefix = archive.removesuffix("a.tar.gz")
+    endpoint = local.endpoint(
+        local.config(local.variant(local.model(Image=image, Mode="MultiModel", ModelDataUrl=prefix)))
+    )
+    answer = local.invoke(endpoint, TargetModel="a.tar.gz")
+    assert answer["files"] == {"weights": "7"}
+    assert answer["url"].startswith("/opt/ml/models/")

@@ -151,6 +151,9 @@ def test_an_error_of_the_container_is_quoted_with_its_status(plane):
     endpoint = plane.serving(lambda asked: Answer(b"no such column", status=415))
     error = refusal(plane.invoke, endpoint).response
     assert (error["OriginalStatusCode"], error["OriginalMessage"]) == (415, "no such column")
+    where = {"EndpointName": endpoint, "VariantName": "main"}
+    assert plane.metric("Invocation4XXErrors", **where) == 1
+    assert plane.metric("Invocation5XXErrors", **where) == 0
     assert (
         'Received client error (415) from primary with message "no such column"' in error["Error"]["Message"]
     )
@@ -362,6 +365,26 @@ def test_a_stream_that_pauses_too_long_ends_with_a_model_stream_error(plane):
             parts(stream(plane, endpoint))
     finally:
         go_on.set()
+
+
+def test_a_stream_that_never_ends_is_ended():
+    """How long all of it may take is assumed."""
+
+    class Endless:
+        chunked = False
+
+        def read1(self, amount):
+            return b"."
+
+    failures = []
+    *parts, last = streaming.messages(Endless(), "primary", 0.0, lambda: failures.append(1))
+    assert len(parts) == 1
+    buffer = EventStreamBuffer()
+    buffer.add_data(last)
+    (told,) = buffer
+    assert told.headers[":exception-type"] == "ModelStreamError"
+    assert b"ModelInvocationTimeExceeded" in told.payload
+    assert failures == [1]
 
 
 def test_an_error_before_the_stream_is_a_model_error(plane):

@@ -203,5 +203,7 @@ def test_an_archive_that_cannot_be_unpacked_is_refused_and_can_be_put_right(plan
     plane.client("s3").put_object(Bucket=bucket, Key="models/n.tar.gz", Body=content)
     with pytest.raises(ClientError, match="Failed to extract model data archive"):
         ask(plane, endpoint, "n.tar.gz")
+    (folder,) = plane.engine.plans[-1].model_folder.parent.glob("models")
+    assert list(folder.iterdir()) == []
     plane.client("s3").put_object(Bucket=bucket, Key="models/n.tar.gz", Body=tar_bytes({"weights": b"n"}))
     assert ask(plane, endpoint, "n.tar.gz") == b"n:x"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.registry import Registry
+from airflow_sm_hosting.local.workplace import Workplace
 
 LOG = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ NO_ISOLATION = (
 )
 
 
-def make_engine(name: str, registry: Registry, folder: Path) -> Engine:
+def make_engine(name: str, registry: Registry, workplace: Workplace) -> Engine:
     """Return an engine by its name; ``auto`` takes docker where it answers, and the process engine where not.
 
     :raises RuntimeError: Docker was asked for and does not answer.
@@ -31,7 +31,7 @@ def make_engine(name: str, registry: Registry, folder: Path) -> Engine:
         from airflow_sm_hosting.local.engines.docker import DockerEngine, docker_client
 
         try:
-            return DockerEngine(registry, docker_client())
+            return DockerEngine(registry, docker_client(), workplace.lock_file)
         except DockerException as error:
             if name == "docker":
                 raise RuntimeError(f"No Docker engine answers: {error}") from error
@@ -43,4 +43,4 @@ def make_engine(name: str, registry: Registry, folder: Path) -> Engine:
     from airflow_sm_hosting.local.engines.process import ProcessEngine
 
     LOG.warning(NO_ISOLATION)
-    return ProcessEngine(registry, folder)
+    return ProcessEngine(registry, workplace)

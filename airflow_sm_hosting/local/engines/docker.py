@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import platform
-import re
 import shutil
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
-from filelock import FileLock, Timeout
 
 from airflow_sm_hosting.local.engines import (
     STOP_GRACE_SECONDS,
@@ -29,6 +27,7 @@ from airflow_sm_hosting.local.engines import (
     Usage,
 )
 from airflow_sm_hosting.local.registry import Registry
+from airflow_sm_hosting.local.workplace import is_free
 
 LOG = logging.getLogger(__name__)
 
@@ -152,23 +151,20 @@ class DockerEngine(Engine):
 
     :param registry: Where the images are.
     :param client: A client of the engine.
+    :param lock_file: The lock that the server holds while it lives.
     """
 
     name = "docker"
 
-    def __init__(self, registry: Registry, client: docker.DockerClient) -> None:
+    def __init__(self, registry: Registry, client: docker.DockerClient, lock_file: Path) -> None:
         self._registry = registry
         self._client = client
         self._pulled: set[str] = set()
-        handle, path = tempfile.mkstemp(prefix="sm-hosting-", suffix=".lock")
-        with open(handle, "w"):
-            pass
-        self._lock = FileLock(path, thread_local=False)
-        self._lock.acquire()
+        self._lock_file = lock_file
         self._labels = {
-            INSTANCE_LABEL: Path(path).stem,
+            INSTANCE_LABEL: lock_file.stem,
             HOST_LABEL: platform.node(),
-            LOCK_LABEL: path,
+            LOCK_LABEL: str(lock_file),
         }
         self._isolated: str | None = None
         self._isolating = threading.Lock()
@@ -213,8 +209,6 @@ class DockerEngine(Engine):
             with suppress(DockerException):
                 self._client.images.remove(reference)
         self._client.close()
-        self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _pull(self, plan: ContainerPlan) -> tuple[str, str]:
         """Return the reference to run, and the one by digest to show."""
@@ -239,7 +233,7 @@ class DockerEngine(Engine):
         return plan.image, digests[0]
 
     def _isolated_network(self, plan: ContainerPlan) -> str | None:
-        """Return the network from which nothing can be reached, or None where containers could not be asked through it.
+        """Return the network from which only this computer can be reached, or None where containers could not be asked through it.
 
         No port of it can be published, so its containers are asked at their own addresses, which only the computer that the
         engine runs on can do.
@@ -269,8 +263,7 @@ class DockerEngine(Engine):
         for container in self._client.containers.list(
             all=True, ignore_removed=True, filters={"label": f"{HOST_LABEL}={platform.node()}"}
         ):
-            path = container.labels.get(LOCK_LABEL, "")
-            if path != self._lock.lock_file and _is_free(path):
+            if self._is_left(container.labels):
                 LOG.info("removing the container %s: its server is gone", container.name)
                 with suppress(DockerException):
                     container.remove(force=True, v=True)
@@ -279,40 +272,18 @@ class DockerEngine(Engine):
                         # The name under which its server pulled it; nobody can pull from there again.
                         self._client.images.remove(image)
         for network in self._client.networks.list(filters={"label": f"{HOST_LABEL}={platform.node()}"}):
-            labels = network.attrs.get("Labels") or {}
-            if labels.get(LOCK_LABEL) != self._lock.lock_file and _is_free(labels.get(LOCK_LABEL, "")):
+            if self._is_left(network.attrs.get("Labels") or {}):
                 with suppress(DockerException):
                     network.remove()
+
+    def _is_left(self, labels: Mapping[str, str]) -> bool:
+        lock_file = Path(labels.get(LOCK_LABEL, ""))
+        return lock_file != self._lock_file and is_free(lock_file)
 
     def _remove_containers(self, filters: dict[str, Any]) -> None:
         for container in self._client.containers.list(all=True, ignore_removed=True, filters=filters):
             with suppress(DockerException):
                 container.remove(force=True, v=True)
-
-
-def _is_free(path: str) -> bool:
-    """Tell whether nobody holds a server's lock; a server that ended well has removed it.
-
-    The path comes out of a container's label, and an image can bring labels, too: only what can be a lock of ours is opened.
-    """
-    place = Path(path)
-    if place.parent != Path(tempfile.gettempdir()) or not re.fullmatch(
-        r"sm-hosting-[\w.-]+\.lock", place.name
-    ):
-        return False
-    if not Path(path).exists():
-        return True
-    lock = FileLock(path, thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    except OSError:
-        # Another user's lock: not ours to judge.
-        return False
-    lock.release()
-    Path(path).unlink(missing_ok=True)
-    return True
 
 
 def _copy_in(container: Container, folder: Path, path: str) -> None:

@@ -29,8 +29,10 @@ from airflow_sm_hosting.local.engines import (
     Engine,
     RunningContainer,
     Usage,
+    reaper,
 )
 from airflow_sm_hosting.local.registry import Registry, StoredImage
+from airflow_sm_hosting.local.workplace import Workplace
 
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?")
 # Options of the interpreter that take the next argument.
@@ -47,12 +49,14 @@ class PythonProcess(RunningContainer):
         root: Path,
         resolved_image: str,
         reader: threading.Thread,
+        on_end: Callable[[], None],
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.resolved_image = resolved_image
         self._process = process
         self._root = root
         self._reader = reader
+        self._on_end = on_end
         self._measured: Any = None
         self._measured_at = time.monotonic()
         self._cpu_seconds = 0.0
@@ -93,6 +97,7 @@ class PythonProcess(RunningContainer):
             self._process.wait(grace)
         self._signal(signal.SIGKILL)
         self._process.wait()
+        self._on_end()
         self._reader.join(timeout=2)
         shutil.rmtree(self._root, ignore_errors=True)
 
@@ -105,14 +110,16 @@ class ProcessEngine(Engine):
     """Runs Python entry points as processes.
 
     :param registry: Where the images are.
-    :param folder: An existing folder, for the images' files.
+    :param workplace: Has the folder for the images' files, which goes with the server.
     """
 
     name = "process"
 
-    def __init__(self, registry: Registry, folder: Path) -> None:
+    def __init__(self, registry: Registry, workplace: Workplace) -> None:
         self._registry = registry
-        self._folder = folder
+        self._workplace = workplace
+        self._folder = workplace.folder
+        self._reaper: subprocess.Popen[str] | None = None
         self._running: set[PythonProcess] = set()
         self._closed = False
         self._lock = threading.Lock()
@@ -124,6 +131,30 @@ class ProcessEngine(Engine):
             running, self._running = self._running, set()
         for container in running:
             container.stop(grace=0)
+        if self._reaper and self._reaper.stdin:
+            self._reaper.stdin.close()
+            self._reaper.wait()
+
+    def _tell_reaper(self, message: str) -> None:
+        """Tell what kills processes when this one is killed, which is begun with the first of them."""
+        with self._lock:
+            if self._reaper is None:
+                script = Path(reaper.__file__)
+                place = (str(self._workplace.folder), str(self._workplace.lock_file))
+                self._reaper = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(script), *place],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    cwd="/",
+                    env={},
+                    # What is sent to the server's group is not for it.
+                    start_new_session=True,
+                    text=True,
+                )
+            assert self._reaper.stdin is not None  # noqa: S101 - a pipe was asked for
+            with contextlib.suppress(ValueError, OSError):
+                self._reaper.stdin.write(f"{message}\n")
+                self._reaper.stdin.flush()
 
     def start(self, plan: ContainerPlan) -> RunningContainer:
         """Unpack the image and start its entry point."""
@@ -148,11 +179,14 @@ class ProcessEngine(Engine):
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
             raise
+        self._tell_reaper(f"+{process.pid}")
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         reader = threading.Thread(target=_read_lines, args=(process.stdout, plan.on_line), daemon=True)
         reader.start()
         resolved = f"{self._registry.host}/{plan.stored.repository}@{plan.stored.digest}"
-        container = PythonProcess(process, port, root, resolved, reader)
+        container = PythonProcess(
+            process, port, root, resolved, reader, lambda: self._tell_reaper(f"-{process.pid}")
+        )
         with self._lock:
             self._running = {other for other in self._running if other.exit_code() is None} | {container}
             closed = self._closed

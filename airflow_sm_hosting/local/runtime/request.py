@@ -46,7 +46,7 @@ def read(request: Request, operation: str, endpoint_name: str) -> dict[str, Any]
         check_request(SERVICE, operation, {**asked, "Body": b""})
     except AwsError as error:
         raise refusal(error.message) from error
-    body = _body(request, input_shape(SERVICE, operation).members["Body"].metadata["max"])
+    body = _body(request, _max_body(operation))
     if body or operation != "InvokeEndpointAsync":
         asked["Body"] = body
     return asked
@@ -61,6 +61,11 @@ def container_headers(asked: Mapping[str, Any]) -> dict[str, str]:
 def _headers(operation: str) -> tuple[tuple[str, str, str], ...]:
     """Return name, header and type of each member that is a header."""
     return tuple(_members_in_headers(operation))
+
+
+@cache
+def _max_body(operation: str) -> int:
+    return int(input_shape(SERVICE, operation).members["Body"].metadata["max"])
 
 
 def _members_in_headers(operation: str) -> Iterator[tuple[str, str, str]]:
