@@ -12,6 +12,8 @@ from airflow_sm_hosting.hooks.clients import SharedClients
 #: Where SageMaker writes what containers print (developer guide, "logging-cloudwatch").
 LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
 LINES = 15
+#: DescribeLogStreams.
+MOST_STREAMS = 50
 #: A value that is shorter is found everywhere, and is no secret.
 SHORTEST_SECRET = 4
 
@@ -28,9 +30,9 @@ class EndpointLogsHook(SharedClients):
         super().__init__(*args, **{**kwargs, "client_type": "logs"})
 
     def last_lines(self, endpoint_name: str, hidden: Collection[str] = ()) -> tuple[str, list[str]]:
-        """Return the newest log stream of an endpoint, ``<variant>/<instance>…``, and its last lines.
+        """Return the last log stream of an endpoint that was made, ``<variant>/<instance>…``, and its last lines.
 
-        Uses ``logs:DescribeLogStreams`` and ``logs:GetLogEvents``. What cannot be read is not told: this is help, and no more.
+        An old fleet that serves meanwhile writes later than a new one that fails, but began earlier. Uses ``logs:DescribeLogStreams`` and ``logs:GetLogEvents``. What cannot be read is not told: this is help, and no more.
 
         :param endpoint_name: The endpoint.
         :param hidden: Texts that are not shown: the values of the containers' environments.
@@ -38,11 +40,11 @@ class EndpointLogsHook(SharedClients):
         group = LOG_GROUP.format(endpoint_name=endpoint_name)
         try:
             streams = self.conn.describe_log_streams(
-                logGroupName=group, orderBy="LastEventTime", descending=True, limit=1
+                logGroupName=group, orderBy="LastEventTime", descending=True, limit=MOST_STREAMS
             )["logStreams"]
             if not streams:
                 return "", []
-            stream = streams[0]["logStreamName"]
+            stream = max(streams, key=lambda found: found.get("creationTime", 0))["logStreamName"]
             events = self.conn.get_log_events(
                 logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False
             )["events"]

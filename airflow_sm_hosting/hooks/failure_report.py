@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def failure_report(
-    aws: AwsParameters, endpoint_name: str, endpoint_config_name: str, reason: str | None
+    aws: AwsParameters, endpoint_name: str, endpoint_config_names: Iterable[str], reason: str | None
 ) -> str:
     """Return what to add to the message of a failed deployment; it may be empty.
 
@@ -24,12 +25,12 @@ def failure_report(
 
     :param aws: Makes the hooks.
     :param endpoint_name: The endpoint.
-    :param endpoint_config_name: The config that was deployed.
+    :param endpoint_config_names: The configs whose containers may have written: the one that was deployed, and the one that serves.
     :param reason: SageMaker's FailureReason.
     """
     parts = [remedy(cause_of(reason))]
     try:
-        hidden = _environment_values(aws, endpoint_config_name)
+        hidden = {value for name in endpoint_config_names for value in _environment_values(aws, name)}
         stream, lines = aws.endpoint_logs_hook.last_lines(endpoint_name, hidden)
     except (ClientError, BotoCoreError) as error:
         # Whose values must not be shown is not known, so no line is.

@@ -337,7 +337,11 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             from airflow_sm_hosting.hooks.failure_report import failure_report
 
             name = self.resource_name("endpoint_name", ENDPOINT)
-            notes.append(failure_report(self, name, str(progress.target), reason))
+            configs = {
+                str(progress.target),
+                sighting.described.get("EndpointConfigName") or str(progress.target),
+            }
+            notes.append(failure_report(self, name, configs, reason))
         if progress.unfinished:
             notes.append(self._put_in_order(context, progress) if ended else IS_PUT_BACK_LATER)
         return self._fail(context, progress, sighting, " ".join(note for note in notes if note))

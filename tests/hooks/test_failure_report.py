@@ -1,0 +1,68 @@
+"""What is told of a container that failed: its own last lines, while another fleet goes on writing, and nobody's environment."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from airflow_sm_hosting import DeployEndpointOperator
+from airflow_sm_hosting.hooks.failure_report import failure_report
+from airflow_sm_hosting.local import LocalAws
+from tests.operators.conftest import IMAGE, ROLE, make_config
+
+GROUP = "/aws/sagemaker/Endpoints/churn"
+OLD_SECRET, NEW_SECRET = "secret-of-the-old-model", "secret-of-the-new-model"
+
+
+def write(aws: LocalAws, stream: str, *lines: str) -> None:
+    logs = aws.client("logs")
+    if stream not in [
+        found["logStreamName"] for found in logs.describe_log_streams(logGroupName=GROUP)["logStreams"]
+    ]:
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+    now = int(time.time() * 1000)
+    logs.put_log_events(
+        logGroupName=GROUP,
+        logStreamName=stream,
+        logEvents=[{"timestamp": now, "message": line} for line in lines],
+    )
+
+
+@pytest.fixture
+def written(aws: LocalAws) -> LocalAws:
+    """Two configs with a secret each; the old one's container writes on after the new one's has crashed."""
+    for name, secret in (("old", OLD_SECRET), ("new", NEW_SECRET)):
+        container = {"Image": IMAGE, "Environment": {"PASSWORD": secret}}
+        aws.client("sagemaker").create_model(
+            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE
+        )
+        make_config(aws, f"config-{name}", name)
+    aws.client("logs").create_log_group(logGroupName=GROUP)
+    write(aws, "main/i-old", "started")
+    time.sleep(0.002)  # creationTime has milliseconds
+    write(aws, "main/i-new", f"it is {NEW_SECRET}, not {OLD_SECRET}", "Traceback: no module named torch")
+    write(aws, "main/i-old", f"answered with {OLD_SECRET}")
+    return aws
+
+
+def report(*configs: str) -> str:
+    task: Any = DeployEndpointOperator(
+        task_id="deploy", endpoint_name="churn", endpoint_config_name="config-new"
+    )
+    return failure_report(task, "churn", configs, None)
+
+
+def test_the_lines_are_of_the_container_that_was_started_last(written: LocalAws) -> None:
+    told = report("config-new", "config-old")
+    assert "The last lines of main/i-new:" in told
+    assert "no module named torch" in told
+    assert "answered" not in told
+
+
+def test_no_value_of_either_environment_is_told(written: LocalAws) -> None:
+    told = report("config-new", "config-old")
+    assert "it is ***, not ***" in told
+    assert OLD_SECRET not in told
+    assert NEW_SECRET not in told
