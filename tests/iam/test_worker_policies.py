@@ -819,7 +819,6 @@ def test_the_documented_policy_is_enough_and_all_of_it_is_looked_for(proof: Proo
     print(f"\n{operator}: all {len(documented(operator))} permissions together are enough")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("operator", [name for name in policies.PERMISSIONS if name not in SAME])
 def test_without_any_one_permission_the_task_fails(proof: Proof, operator: str) -> None:
     print(f"\n{operator}")
