@@ -41,13 +41,17 @@ class Workplace:
 
 
 def sweep() -> None:
-    """Remove the folders of servers that are gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    """Remove the folders of servers that are gone: those with a lock beside them that nobody holds.
+
+    Other folders of that prefix are not ours to judge; tests make some.
+    """
+    for lock_file in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*.lock"):
+        folder = lock_file.with_suffix("")
         try:
-            mine = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+            mine = lock_file.stat().st_uid == os.getuid() and not folder.is_symlink()
         except OSError:
             continue
-        if mine and is_free(folder.with_suffix(".lock")):
+        if mine and is_free(lock_file):
             LOG.info("removing %s: its server is gone", folder)
             shutil.rmtree(folder, ignore_errors=True)
 

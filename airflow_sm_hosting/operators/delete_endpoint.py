@@ -28,6 +28,11 @@ STATE_KEY = "sm_hosting_made_of"
 MAX_ALARMS_A_CALL = 100
 
 
+def is_of_scaling(alarm: dict[str, Any]) -> bool:
+    """Tell whether Application Auto Scaling made an alarm (user guide, "target-tracking-scaling-policy-overview": their names)."""
+    return str(alarm["AlarmName"]).startswith("TargetTracking-")
+
+
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     """Delete an endpoint, and if asked its config and models; what does not exist is no error.
 
@@ -147,11 +152,9 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     def _delete_alarms(self, name: str) -> None:
         """Delete the metric alarms of ours on the endpoint, also after an earlier try has deleted it."""
         hook = self.cloudwatch_hook
-        ours = [
-            alarm["AlarmName"]
-            for alarm in hook.alarms_on_endpoint(name)
-            if is_ours(hook.tags(alarm["AlarmArn"]))
-        ]
+        # The alarms of target tracking are AWS's own, and go with the scaling.
+        found = [alarm for alarm in hook.alarms_on_endpoint(name) if not is_of_scaling(alarm)]
+        ours = [alarm["AlarmName"] for alarm in found if is_ours(hook.tags(alarm["AlarmArn"]))]
         for start in range(0, len(ours), MAX_ALARMS_A_CALL):
             hook.conn.delete_alarms(AlarmNames=ours[start : start + MAX_ALARMS_A_CALL])
         if ours:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.exceptions import NotFoundError
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+from airflow_sm_hosting.spec.arn import ENDPOINT
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class RollbackEndpointOperator(DeployEndpointOperator):
@@ -39,6 +44,14 @@ class RollbackEndpointOperator(DeployEndpointOperator):
             endpoint_config_name=endpoint_config_name,  # type: ignore[arg-type]  # none: the one before
             **kwargs,
         )
+
+    def execute(self, context: Context) -> str:
+        """Roll back; what does not exist cannot be rolled back, to a named config neither."""
+        self._check_before_asking(self._deployment(context))
+        name = self.resource_name("endpoint_name", ENDPOINT)
+        if self._wanted_config() and self.sagemaker_hook.describe_endpoint(name) is None:
+            raise NotFoundError(f"There is no endpoint {name!r}.")
+        return super().execute(context)
 
     def _wanted_config(self) -> str | None:
         if self.endpoint_config_name in (None, "", "None"):

@@ -138,8 +138,9 @@ def test_with_nothing_before_it_says_so(configs: LocalAws, dag: DAG) -> None:
     assert operations(configs, mutating=True) == []
 
 
-def test_without_an_endpoint_it_says_so(configs: LocalAws, dag: DAG) -> None:
-    error = outcome(rollback(), run_after=NOW).error
+@pytest.mark.parametrize("named", [{}, {"endpoint_config_name": "a"}], ids=["before", "named"])
+def test_without_an_endpoint_it_says_so(configs: LocalAws, dag: DAG, named: dict[str, str]) -> None:
+    error = outcome(rollback(**named), run_after=NOW).error
 
     assert isinstance(error, NotFoundError)
     assert "There is no endpoint 'churn'" in str(error)
