@@ -86,16 +86,20 @@ def test_only_what_a_server_left_is_swept(tmp_path):
     left = tmp_path / "sm-hosting-left"
     left.mkdir()
     (left / "file").write_text("x")
+    (tmp_path / "sm-hosting-left.lock").touch()
+    # Without a lock it is somebody else's: tests and people name theirs so, too.
+    (tmp_path / "sm-hosting-notes").mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "sm-hosting-link").symlink_to(elsewhere)
     (tmp_path / "sm-hosting-file").write_text("x")
     mine = workplace.Workplace()
     workplace.sweep()
-    assert folders(tmp_path) == {"sm-hosting-link", "sm-hosting-file", mine.folder.name, mine.lock_file.name}
+    kept = {"sm-hosting-link", "sm-hosting-file", "sm-hosting-notes"}
+    assert folders(tmp_path) == kept | {mine.folder.name, mine.lock_file.name}
     assert elsewhere.exists()
     mine.close()
-    assert folders(tmp_path) == {"sm-hosting-link", "sm-hosting-file"}
+    assert folders(tmp_path) == kept
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "sm-hosting-x.lock", "/tmp/../etc/sm-hosting-x.lock", ""])
