@@ -391,7 +391,13 @@ class EndpointDeployer:
         kept = (
             self._kept_for_replacement(target) if wanted.retried or progress.action == Action.REPLACE else {}
         )
-        marks = {**OURS, **self._run_after(), **self._fallback_mark(target), **kept}
+        marks = {
+            **OURS,
+            **self._run_after(),
+            **self._deploying(target),
+            **self._fallback_mark(target),
+            **kept,
+        }
         request = prepared(
             "sagemaker",
             "CreateEndpoint",
