@@ -90,41 +90,42 @@ class Plan:
         return "\n".join(lines) + "\n"
 
 
-def update_calls(
-    update: Update,
-    tags: Mapping[str, str],
-    fleet_alarms: Collection[Any],
-    *,
-    marked: bool,
-) -> list[str]:
-    """Return the operations of an update that change something, in order.
+def update_calls(update: Update, tags: Mapping[str, str], fleet_alarms: Collection[Any]) -> list[str]:
+    """Return the operations of an update that change something, in order, until it is taken.
 
     :param update: What it takes.
     :param tags: The endpoint's tags now.
     :param fleet_alarms: Alarms to be made for it.
-    :param marked: Whether the run is written down after it.
     """
-    new_tags = any(tags.get(key) != value for key, value in update.tags.items())
-    scaling = list(update.snapshot.values())
-    puts = [
-        operation
-        for variant in scaling
-        for operation in (
-            "RegisterScalableTarget",
-            *["PutScalingPolicy"] * len(variant["policies"]),
-            *["PutScheduledAction"] * len(variant["actions"]),
-        )
-    ]
     return [
-        *(["AddTags"] if new_tags else []),
+        *tag_calls(tags, update.tags),
         *["PutMetricAlarm"] * len(fleet_alarms),
-        *["DeregisterScalableTarget"] * len(scaling),
+        *["DeregisterScalableTarget"] * len(update.snapshot),
         "UpdateEndpoint",
-        *(["AddTags"] if marked else []),
-        *["UpdateEndpointWeightsAndCapacities", "DeleteTags"] * len(update.counts),
-        *puts,
-        *(["DeleteAlarms"] if fleet_alarms else []),
-        *(["DeleteTags"] if scaling or fleet_alarms else []),
+    ]
+
+
+def tag_calls(tags: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    """Return the operation that sets the tags which are missing or different, if any are."""
+    return ["AddTags"] if any(tags.get(key) != value for key, value in wanted.items()) else []
+
+
+def count_calls(counts: Mapping[str, int]) -> list[str]:
+    """Return the operations that set instance counts after an update, and forget that they were to be set."""
+    return ["UpdateEndpointWeightsAndCapacities", "DeleteTags"] * len(counts)
+
+
+def scaling_calls(scaling: Mapping[str, Any], repointed: int) -> list[str]:
+    """Return the operations that put the scaling of one variant back.
+
+    :param scaling: What was taken off.
+    :param repointed: How many alarms name a policy of it.
+    """
+    return [
+        "RegisterScalableTarget",
+        *["PutScalingPolicy"] * len(scaling["policies"]),
+        *["PutScheduledAction"] * len(scaling["actions"]),
+        *["PutMetricAlarm"] * repointed,
     ]
 
 

@@ -28,8 +28,11 @@ from airflow_sm_hosting.deployment.plan import (
     Update,
     changed_models,
     config_changes,
+    count_calls,
     has_two_fleets,
     model_changes,
+    scaling_calls,
+    tag_calls,
     update_calls,
 )
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, tag_keys
@@ -190,15 +193,9 @@ class EndpointDeployer:
         try:
             if decision.action is Action.UPDATE and described:
                 update = self._planned_update(described, marks, progress)
-                calls = update_calls(
-                    update, tags, self._wanted.fleet_alarms, marked=not progress.rolling_back
-                )
-            elif decision.action is Action.CREATE:
-                calls = ["CreateEndpoint"]
-            elif decision.action is Action.REPLACE:
-                calls = ["DeleteEndpoint", "CreateEndpoint"]
+            calls = self._calls(decision.action, described or {}, tags, marks, progress, update)
         except (ConflictError, InvalidSpecError) as error:
-            decision = Decision(Action.REFUSE, str(error))
+            decision, update = Decision(Action.REFUSE, str(error)), None
         live = (described or {}).get("EndpointConfigName")
         return Plan(
             decision=decision,
@@ -210,6 +207,78 @@ class EndpointDeployer:
             two_fleets=bool(update)
             and has_two_fleets((update.request if update else {}).get("DeploymentConfig")),
         )
+
+    def _calls(
+        self,
+        action: Action,
+        described: Described,
+        tags: Mapping[str, str],
+        marks: Marks,
+        progress: Progress,
+        update: Update | None,
+    ) -> list[str]:
+        """Return the operations that change something, in order, until nothing is left to do: for a deployment that succeeds."""
+        target = str(progress.target)
+        run = {} if progress.rolling_back else self._run_tags(marks, target)
+        counts = count_calls(marks.counts_for(target))
+        match action:
+            case Action.UPDATE if update:
+                after = {**tags, **update.tags}
+                return [
+                    *update_calls(update, tags, self._wanted.fleet_alarms),
+                    *tag_calls(after, run),
+                    *count_calls(update.counts),
+                    *self._last_calls(after, target, anew=True),
+                ]
+            case Action.UNCHANGED:
+                done = marks.run_after is not None and marks.run_after == self._wanted.run_after
+                return [
+                    *(tag_calls(tags, run) if done else []),
+                    *tag_calls(tags, self._wanted_tags(tags)),
+                    *counts,
+                    *self._last_calls(tags, target),
+                ]
+            case Action.JOIN:
+                return [*tag_calls(tags, run), *counts, *self._last_calls(tags, target)]
+            case Action.CREATE:
+                kept = self._kept_for_replacement(target) if self._wanted.retried else {}
+                return ["CreateEndpoint", *self._last_calls(kept, target, anew=True, created=True)]
+            case Action.REPLACE:
+                kept, keep = self._kept_for_replacement(target), self._scaling_to_keep(described, marks)
+                return [
+                    *tag_calls(kept, keep),
+                    "DeleteEndpoint",
+                    "CreateEndpoint",
+                    *self._last_calls({**kept, **keep}, target, anew=True, created=True),
+                ]
+        return []
+
+    def _last_calls(
+        self, tags: Mapping[str, str], target: str, *, anew: bool = False, created: bool = False
+    ) -> list[str]:
+        """Return what :meth:`finish` calls to change something.
+
+        :param tags: The endpoint's tags by then.
+        :param target: The config that it is on by then.
+        :param anew: Whether scaling policies and alarms are made anew for this deployment.
+        :param created: Whether the endpoint is, of what the config's tags hold.
+        """
+        marks, name, calls = Marks.read(tags), self._wanted.endpoint_name, []
+        if marks.snapshot:
+            config = self._hook.describe_endpoint_config(target) or {}
+            variants = {variant["VariantName"] for variant in config.get("ProductionVariants") or []}
+            for variant, scaling in marks.snapshot.items():
+                if variant in variants:
+                    calls += scaling_calls(scaling, len(self._scaling.alarms_to_repoint(scaling, anew=anew)))
+            if created or self._kept_for_replacement(target):
+                calls.append("DeleteTags")
+        if marks.rollout_alarms and (
+            (anew and self._wanted.fleet_alarms) or self._alarms.names(name, marks.rollout_alarms)
+        ):
+            calls.append("DeleteAlarms")
+        if leftovers(tags):
+            calls.append("DeleteTags")
+        return calls
 
     def _changes(self, serving: str, target: str) -> list[str]:
         """Return where the config that comes differs from the one that serves, and its models from theirs."""
@@ -349,7 +418,7 @@ class EndpointDeployer:
             case Action.UNCHANGED:
                 progress.action = progress.action or Action.UNCHANGED
                 self._take_over(described, tags, marks, progress)
-                self._reconcile_tags(described, tags)
+                self._hook.reconcile_tags(described["EndpointArn"], tags, self._wanted_tags(tags))
                 progress.counts = marks.counts_for(target)
                 return self._awaited(Until.DEPLOYED, progress, begun=True) if progress.counts else None
             case Action.REPLACE:
@@ -562,17 +631,20 @@ class EndpointDeployer:
 
         Its own tags go with it, so the tags of the config that it is to be made of hold it meanwhile.
         """
-        snapshot = {
-            **marks.snapshot,
-            **self._scaling.read(described["EndpointName"], self._scaled_variants(described)),
-        }
-        if not snapshot:
+        keep = self._scaling_to_keep(described, marks)
+        if not keep:
             return
         config = self._hook.describe_endpoint_config(target)
         if config is None:
             raise NotFoundError(f"There is no endpoint config {target!r}.")
         arn = config["EndpointConfigArn"]
-        self._hook.reconcile_tags(arn, self._hook.tags(arn), as_tags(snapshot))
+        self._hook.reconcile_tags(arn, self._hook.tags(arn), keep)
+
+    def _scaling_to_keep(self, described: Described, marks: Marks) -> dict[str, str]:
+        """Return the tags that hold the scaling of an endpoint that is to be deleted."""
+        scaled = self._scaled_variants(described)
+        snapshot = {**marks.snapshot, **self._scaling.read(described["EndpointName"], scaled)}
+        return as_tags(snapshot) if snapshot else {}
 
     def _kept_for_replacement(self, target: str) -> dict[str, str]:
         """Return the snapshot tags that the config holds for an endpoint that was deleted to be made anew."""
@@ -622,8 +694,12 @@ class EndpointDeployer:
 
     def _mark_run(self, arn: str, tags: Mapping[str, str], marks: Marks, target: str) -> None:
         """Write down when this run was due, unless a newer one is written down."""
+        self._hook.reconcile_tags(arn, tags, self._run_tags(marks, target))
+
+    def _run_tags(self, marks: Marks, target: str) -> dict[str, str]:
         if self._wanted.allow_older or not marks.newer_than(self._wanted.run_after):
-            self._hook.reconcile_tags(arn, tags, {**self._run_after(), **self._deploying(target)})
+            return {**self._run_after(), **self._deploying(target)}
+        return {}
 
     def _run_after(self) -> dict[str, str]:
         return {RUN_AFTER: self._wanted.run_after} if self._wanted.run_after else {}
@@ -631,10 +707,11 @@ class EndpointDeployer:
     def _deploying(self, target: str) -> dict[str, str]:
         return {DEPLOYING: f"{self._wanted.run_after} {target}"} if self._wanted.run_after else {}
 
-    def _reconcile_tags(self, described: Described, tags: Mapping[str, str]) -> None:
-        wanted = {**self._wanted.tags, **(OURS if self._wanted.adopt else {})}
-        if wanted and (self._wanted.adopt or is_ours(dict(tags))):
-            self._hook.reconcile_tags(described["EndpointArn"], tags, wanted)
+    def _wanted_tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags that an endpoint gets which serves what is wanted already; none for one that is not ours."""
+        if not self._wanted.adopt and not is_ours(dict(tags)):
+            return {}
+        return {**self._wanted.tags, **(OURS if self._wanted.adopt else {})}
 
     def _as_wanted(self, marks: Marks, progress: Progress, *, serverless: bool | None = None) -> Wanted:
         wanted = self._wanted

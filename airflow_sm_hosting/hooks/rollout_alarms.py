@@ -86,9 +86,13 @@ class RolloutAlarms:
             self._hook.conn.put_metric_alarm(**ready)
             log.info("Made alarm %s for this deployment", ready["AlarmName"])
 
+    def names(self, endpoint_name: str, endpoint_config_name: str) -> list[str]:
+        """Return the names of the alarms that were made for a deployment (``cloudwatch:DescribeAlarms``)."""
+        return self._hook.alarm_names(alarm_prefix(endpoint_name, endpoint_config_name))
+
     def delete(self, endpoint_name: str, endpoint_config_name: str) -> None:
         """Delete the alarms that were made for a deployment (``cloudwatch:DeleteAlarms``)."""
-        names = self._hook.alarm_names(alarm_prefix(endpoint_name, endpoint_config_name))
+        names = self.names(endpoint_name, endpoint_config_name)
         if names:
             self._hook.conn.delete_alarms(AlarmNames=names)
             log.info("Deleted %s", ", ".join(names))

@@ -76,6 +76,22 @@ class ScalingTransfer:
             self._repoint_alarms(target, scaling["arns"])
             log.info("Put the scaling back on variant %s", variant)
 
+    def alarms_to_repoint(self, scaling: Mapping[str, Any], *, anew: bool) -> set[str]:
+        """Return the names of the alarms whose actions name a policy that putting the scaling back makes anew.
+
+        :param scaling: One variant's, of a snapshot.
+        :param anew: Whether its policies are deleted before; else those that are there stay what they are.
+        """
+        place = place_of(scaling["target"])
+        old = set(scaling["arns"].values())
+        if old and not anew:
+            now = self._hook.scaling_policies(place["ResourceId"], place["ScalableDimension"])
+            old -= {policy["PolicyARN"] for policy in now}
+        if not old:
+            return set()
+        cloudwatch = self._cloudwatch_hook()
+        return {alarm["AlarmName"] for arn in old for alarm in cloudwatch.alarms_with_action(arn)}
+
     def _put(self, operation: str, request: Mapping[str, Any]) -> None:
         # Times come out of the snapshot as text, which the model's types turn back.
         self._hook.change(operation, prepared(SERVICE, operation, request))
