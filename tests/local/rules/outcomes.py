@@ -1,0 +1,119 @@
+"""The rules as the tests of this folder state them, and the page that shows them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parents[2] / "docs" / "local-aws-rules.md"
+_ROW = re.compile(r"\| (?P<rule>.+?) \| (?P<source>.+?) \| yes \| (?P<moto>yes|no) \|")
+_AWS = "https://docs.aws.amazon.com"
+_PLACES = {
+    "sagemaker": f"{_AWS}/sagemaker/latest/APIReference",
+    "guide": f"{_AWS}/sagemaker/latest/dg",
+    "cloudwatch": f"{_AWS}/AmazonCloudWatch/latest/APIReference",
+    "alarms": f"{_AWS}/AmazonCloudWatch/latest/monitoring",
+    "scaling": f"{_AWS}/autoscaling/application/APIReference",
+    "scaling-guide": f"{_AWS}/autoscaling/application/userguide",
+    "ecr": f"{_AWS}/AmazonECR/latest/APIReference",
+    "ecr-guide": f"{_AWS}/AmazonECR/latest/userguide",
+}
+_LINK = re.compile(rf"\b({'|'.join(_PLACES)}):([\w.-]+\.html(?:#[\w-]+)?)")
+_ISSUE = re.compile(r"(?<![\w/])([\w.-]+/[\w.-]+)#(\d+)")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    :param name: The name of its test.
+    :param text: What it says.
+    :param source: Where that is from.
+    """
+
+    name: str
+    text: str
+    source: str
+
+    @property
+    def shown_source(self) -> str:
+        """The source, with links."""
+        linked = _LINK.sub(lambda match: f"[{match[2]}]({_PLACES[match[1]]}/{match[2]})", self.source)
+        return _ISSUE.sub(r"[\1#\2](https://github.com/\1/issues/\2)", linked)
+
+
+def rule_of(function: object) -> Rule:
+    """Return the rule that a test states: the first paragraph of its docstring, and the one that begins with ``Source:``."""
+    doc = inspect.getdoc(function) or ""
+    name = str(getattr(function, "__name__", ""))
+    text, _, source = doc.partition("\n\nSource: ")
+    assert text, f"{name} has no docstring with its rule"
+    assert source, f"the docstring of {name} has no paragraph that begins with Source:"
+    return Rule(name, " ".join(text.split()), " ".join(source.split()))
+
+
+def modules() -> Iterator[ModuleType]:
+    """Return the modules of this folder that have rules, by name."""
+    for path in sorted(FOLDER.glob("test_*.py")):
+        if path.stem != "test_page":
+            yield importlib.import_module(f"tests.local.rules.{path.stem}")
+
+
+def rules(module: ModuleType) -> list[Rule]:
+    """Return the rules of a module, in its order."""
+    return [
+        rule_of(value)
+        for name, value in vars(module).items()
+        if name.startswith("test_") and inspect.isfunction(value)
+    ]
+
+
+def page(moto: dict[str, bool]) -> str:
+    """Return the page.
+
+    :param moto: Whether plain moto obeys each rule, by the name of its test.
+    """
+    sections = {(module.__doc__ or "").strip().rstrip("."): rules(module) for module in modules()}
+    every = [rule for found in sections.values() for rule in found]
+    obeyed = sum(moto[rule.name] for rule in every)
+    lines = [
+        "# The rules that the local AWS obeys",
+        "",
+        f"{len(every)} rules of SageMaker hosting and of what goes with it, each one test in `tests/local/rules/`. The local AWS obeys all of",
+        f"them; plain moto, in the same run of the same tests, {obeyed}. *Assumed* says that no source was found and the rule is inferred. A test",
+        "of what moto does not have at all, or cannot be brought to (a Failed endpoint), counts as not obeyed. Hours pass for the local AWS only:",
+        "nothing happens in moto by itself.",
+        "",
+        "This page is written by `python -m tests.local.rules.write_page`; the tests fail where it is out of date.",
+    ]
+    for heading, found in sections.items():
+        lines += ["", f"## {heading}", "", "| rule | source | local AWS | plain moto |", "|---|---|---|---|"]
+        lines += [
+            f"| {_cell(rule.text)} | {_cell(rule.shown_source)} | yes | {'yes' if moto[rule.name] else 'no'} |"
+            for rule in found
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def told_of_moto() -> dict[tuple[str, str], bool]:
+    """Return what the page tells of moto, by rule and source."""
+    found = {}
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if match := _ROW.fullmatch(line):
+            found[match["rule"], match["source"]] = match["moto"] == "yes"
+    return found
+
+
+def key(rule: Rule) -> tuple[str, str]:
+    """Return by what the page has a rule."""
+    return _cell(rule.text), _cell(rule.shown_source)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

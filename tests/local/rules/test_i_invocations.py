@@ -1,0 +1,117 @@
+"""Invocations: what is refused"""
+
+from __future__ import annotations
+
+from tests.local.rules.cloud import Cloud, refused
+
+LIMIT = 6_291_456
+
+
+def test_absent_endpoint_is_not_invoked(cloud: Cloud) -> None:
+    """InvokeEndpoint of an endpoint that does not exist is a ValidationError: "Endpoint … of account … not found."
+
+    Source: sagemaker:API_runtime_InvokeEndpoint.html; the sentence is assumed
+    """
+    with refused("Endpoint absent of account 123456789012 not found.", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName="absent", Body=b"1")
+
+
+def test_case_of_an_invocation(cloud: Cloud) -> None:
+    """The case of an endpoint's name is matched in InvokeEndpoint.
+
+    Source: sagemaker:API_CreateEndpoint.html
+    """
+    cloud.endpoint(EndpointName="Mine")
+    with refused("not found", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName="mine", Body=b"1")
+
+
+def test_no_invocation_while_creating(cloud: Cloud) -> None:
+    """An endpoint that is Creating is not invoked.
+
+    Source: sagemaker:API_DescribeEndpoint.html
+    """
+    name = cloud.begin_endpoint()
+    with refused("Creating", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1")
+
+
+def test_failed_is_not_invoked(cloud: Cloud) -> None:
+    """A Failed endpoint is not invoked.
+
+    Source: sagemaker:API_DescribeEndpoint.html
+    """
+    name = cloud.failed_endpoint()
+    with refused("Failed", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1")
+
+
+def test_target_variant_exists(cloud: Cloud) -> None:
+    """A TargetVariant that the endpoint does not have is refused.
+
+    Source: sagemaker:API_runtime_InvokeEndpoint.html; the sentence is assumed
+    """
+    name = cloud.endpoint()
+    with refused("absent", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1", TargetVariant="absent")
+
+
+def test_largest_body(cloud: Cloud) -> None:
+    """A body has at most 6291456 bytes.
+
+    Source: botocore, BodyBlob
+    """
+    name = cloud.endpoint()
+    with refused("body", str(LIMIT), code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"x" * (LIMIT + 1))
+
+
+def test_target_model_of_one_model(cloud: Cloud) -> None:
+    """TargetModel is refused by an endpoint of one model.
+
+    Source: guide:invoke-multi-model-endpoint.html; aws/amazon-sagemaker-examples#1026
+    """
+    name = cloud.endpoint()
+    with refused("not a multi-model endpoint", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1", TargetModel="a.tar.gz")
+
+
+def test_component_of_a_plain_endpoint(cloud: Cloud) -> None:
+    """InferenceComponentName is refused by an endpoint without inference components.
+
+    Source: sagemaker:API_runtime_InvokeEndpoint.html; the sentence is assumed, after the one of its counterpart
+    """
+    name = cloud.endpoint()
+    with refused("Inference Component Name header is not allowed", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1", InferenceComponentName="c")
+
+
+def test_component_is_named(cloud: Cloud) -> None:
+    """An endpoint for inference components is invoked with the name of one.
+
+    Source: sagemaker:API_runtime_InvokeEndpoint.html; aws-samples/amazon-kendra-langchain-extensions#64
+    """
+    name = cloud.endpoint(cloud.component_config())
+    with refused("Inference Component Name header is required", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1")
+
+
+def test_asynchronous_endpoints_are_asked_so(cloud: Cloud) -> None:
+    """InvokeEndpoint is refused by an asynchronous endpoint.
+
+    Source: guide:async-inference.html; the sentence is assumed
+    """
+    config = cloud.config(AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}})
+    name = cloud.endpoint(config)
+    with refused("asynchronous", code="ValidationError"):
+        cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1")
+
+
+def test_other_endpoints_are_not(cloud: Cloud) -> None:
+    """InvokeEndpointAsync is refused by an endpoint that is not asynchronous.
+
+    Source: guide:async-inference.html; the sentence is assumed
+    """
+    name = cloud.endpoint()
+    with refused("does not support", code="ValidationError"):
+        cloud.runtime.invoke_endpoint_async(EndpointName=name, InputLocation="s3://bucket/in")

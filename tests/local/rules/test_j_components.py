@@ -1,0 +1,171 @@
+"""Inference components"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.local.rules.cloud import Cloud, refused
+
+
+def create(cloud: Cloud, endpoint: str, name: str = "component", copies: int = 1, **more: Any) -> None:
+    specification = {
+        "ModelName": more.pop("ModelName", None) or cloud.model(),
+        "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024, "NumberOfCpuCoresRequired": 1},
+        **more.pop("Specification", {}),
+    }
+    request = {
+        "InferenceComponentName": name,
+        "EndpointName": endpoint,
+        "VariantName": "main",
+        "Specification": {member: value for member, value in specification.items() if value is not None},
+        "RuntimeConfig": {"CopyCount": copies},
+        **more,
+    }
+    cloud.sagemaker.create_inference_component(**{k: v for k, v in request.items() if v is not None})
+
+
+def describe(cloud: Cloud, name: str = "component") -> dict[str, Any]:
+    found: dict[str, Any] = cloud.sagemaker.describe_inference_component(InferenceComponentName=name)
+    return found
+
+
+def test_component_comes_into_service(cloud: Cloud) -> None:
+    """A new inference component is Creating first, and InService later, with its copies.
+
+    Source: sagemaker:API_DescribeInferenceComponent.html
+    """
+    create(cloud, cloud.endpoint(cloud.component_config()), copies=2)
+    assert describe(cloud)["InferenceComponentStatus"] == "Creating"
+    cloud.advance(10)
+    found = describe(cloud)
+    assert found["InferenceComponentStatus"] == "InService"
+    assert (found["RuntimeConfig"]["DesiredCopyCount"], found["RuntimeConfig"]["CurrentCopyCount"]) == (2, 2)
+
+
+def test_duplicate_component(cloud: Cloud) -> None:
+    """An inference component's name that is taken is refused.
+
+    Source: sagemaker:API_CreateInferenceComponent.html; the sentence as of other resources (assumed)
+    """
+    name = cloud.endpoint(cloud.component_config())
+    create(cloud, name)
+    with refused("Cannot create already existing inference component"):
+        create(cloud, name)
+
+
+def test_host_exists(cloud: Cloud) -> None:
+    """An inference component's endpoint exists.
+
+    Source: sagemaker:API_CreateInferenceComponent.html
+    """
+    with refused("Could not find endpoint"):
+        create(cloud, "absent")
+
+
+def test_host_has_no_models(cloud: Cloud) -> None:
+    """An inference component is not put on a variant that has a model.
+
+    Source: guide:realtime-endpoints-deploy-models.html; the sentence is assumed
+    """
+    name = cloud.endpoint()
+    with refused("Inference Components are not supported"):
+        create(cloud, name)
+
+
+def test_model_of_a_component_exists(cloud: Cloud) -> None:
+    """An inference component's model exists.
+
+    Source: sagemaker:API_InferenceComponentSpecification.html
+    """
+    name = cloud.endpoint(cloud.component_config())
+    with refused("Could not find model"):
+        create(cloud, name, ModelName="absent")
+
+
+def test_requirements_are_given(cloud: Cloud) -> None:
+    """An inference component says what it needs.
+
+    Source: sagemaker:API_InferenceComponentSpecification.html
+    """
+    name = cloud.endpoint(cloud.component_config())
+    with refused("ComputeResourceRequirements"):
+        create(cloud, name, Specification={"ComputeResourceRequirements": None})
+
+
+def test_least_memory(cloud: Cloud) -> None:
+    """An inference component needs at least 128 MB.
+
+    Source: botocore, MemoryInMb
+    """
+    name = cloud.endpoint(cloud.component_config())
+    with refused("minMemoryRequiredInMb"):
+        create(cloud, name, Specification={"ComputeResourceRequirements": {"MinMemoryRequiredInMb": 64}})
+
+
+def test_absent_component(cloud: Cloud) -> None:
+    """An inference component that does not exist is told as "Could not find inference component".
+
+    Source: assumed, as of other resources
+    """
+    with refused("Could not find inference component"):
+        describe(cloud, "absent")
+
+
+def test_component_is_deleted(cloud: Cloud) -> None:
+    """A deleted inference component is Deleting first, and gone later.
+
+    Source: sagemaker:API_DeleteInferenceComponent.html
+    """
+    create(cloud, cloud.endpoint(cloud.component_config()))
+    cloud.advance(10)
+    cloud.sagemaker.delete_inference_component(InferenceComponentName="component")
+    assert describe(cloud)["InferenceComponentStatus"] == "Deleting"
+    cloud.advance(10)
+    with refused("Could not find inference component"):
+        describe(cloud)
+
+
+def test_copies_are_changed(cloud: Cloud) -> None:
+    """UpdateInferenceComponentRuntimeConfig changes the number of copies.
+
+    Source: sagemaker:API_UpdateInferenceComponentRuntimeConfig.html
+    """
+    create(cloud, cloud.endpoint(cloud.component_config()))
+    cloud.advance(10)
+    cloud.sagemaker.update_inference_component_runtime_config(
+        InferenceComponentName="component", DesiredRuntimeConfig={"CopyCount": 3}
+    )
+    assert describe(cloud)["InferenceComponentStatus"] == "Updating"
+    cloud.advance(10)
+    assert describe(cloud)["RuntimeConfig"]["CurrentCopyCount"] == 3
+
+
+def test_components_are_listed(cloud: Cloud) -> None:
+    """ListInferenceComponents takes the endpoint's name.
+
+    Source: sagemaker:API_ListInferenceComponents.html
+    """
+    config = cloud.component_config()
+    first, second = cloud.endpoint(config), cloud.endpoint(config)
+    create(cloud, first, "a")
+    create(cloud, second, "b")
+    found = cloud.sagemaker.list_inference_components(EndpointNameEquals=first)["InferenceComponents"]
+    assert [component["InferenceComponentName"] for component in found] == ["a"]
+
+
+def test_copies_are_scaled(cloud: Cloud) -> None:
+    """An inference component's copies are a scalable target.
+
+    Source: guide:endpoint-auto-scaling-zero-instances.html; scaling:API_RegisterScalableTarget.html
+    """
+    create(cloud, cloud.endpoint(cloud.component_config()))
+    cloud.advance(10)
+    cloud.scaling.register_scalable_target(
+        ServiceNamespace="sagemaker",
+        ResourceId="inference-component/component",
+        ScalableDimension="sagemaker:inference-component:DesiredCopyCount",
+        MinCapacity=2,
+        MaxCapacity=4,
+    )
+    cloud.advance(30)
+    assert describe(cloud)["RuntimeConfig"]["CurrentCopyCount"] == 2
