@@ -57,6 +57,23 @@ def retention(
     return Retention(flags, counts)
 
 
+def new_fleet(
+    kept: Retention, *, current: Mapping[str, int], wanted: Iterable[Mapping[str, Any]]
+) -> dict[str, int]:
+    """Return with how many instances an update makes each variant of the new fleet, by which the steps of a rollout are measured.
+
+    :param kept: What the update keeps.
+    :param current: Desired instance counts of the endpoint's variants.
+    :param wanted: The variants of the new config.
+    """
+    before = current if kept.flags.get("RetainAllVariantProperties") else {}
+    counts = {
+        variant["VariantName"]: before.get(variant["VariantName"], variant.get("InitialInstanceCount"))
+        for variant in wanted
+    }
+    return {name: count for name, count in counts.items() if count is not None}
+
+
 def blocked_by_scaling(
     serving: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]], scaled: Collection[str]
 ) -> set[str]:

@@ -23,7 +23,7 @@ def rollout_problem(
     :param deployment_config: A completed ``DeploymentConfig``, or None.
     :param serving: The variants of the config that serves.
     :param wanted: The variants of the config that comes.
-    :param counts: Instance counts of the endpoint's variants now.
+    :param counts: Instance counts of the new fleet's variants.
     """
     rolling = (deployment_config or {}).get("RollingUpdatePolicy")
     routing = ((deployment_config or {}).get("BlueGreenUpdatePolicy") or {}).get(

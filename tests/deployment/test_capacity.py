@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.deployment.capacity import Retention, retention
+from airflow_sm_hosting.deployment.capacity import Retention, new_fleet, retention
 
 KEEP = {
     "RetainAllVariantProperties": True,
@@ -73,3 +73,24 @@ def test_nothing_that_was_given_is_changed(retain: Any) -> None:
     current = {"main": 7, "dark": 3}
     kept(retain, scaled={"main"}, current=current)
     assert current == {"main": 7, "dark": 3}
+
+
+@pytest.mark.parametrize(
+    ("retain", "scaled", "expected"),
+    [
+        (True, set(), {"main": 7, "dark": 3, "new": 4}),
+        ("auto", {"main"}, {"main": 7, "dark": 3, "new": 4}),
+        ("auto", set(), {"main": 2, "dark": 1, "new": 4}),
+        (False, {"main"}, {"main": 2, "dark": 1, "new": 4}),
+    ],
+)
+def test_a_new_fleet_is_as_large_as_the_config_says_or_as_what_is_kept(
+    retain: Any, scaled: set[str], expected: dict[str, int]
+) -> None:
+    wanted = [
+        *NEW_CONFIG,
+        {"VariantName": "new", "InitialInstanceCount": 4},
+        {"VariantName": "serverless", "ServerlessConfig": {}},
+    ]
+    current = {"main": 7, "dark": 3, "gone": 1}
+    assert new_fleet(kept(retain, scaled=scaled), current=current, wanted=wanted) == expected

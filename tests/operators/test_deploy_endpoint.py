@@ -614,6 +614,21 @@ def test_a_rollout_that_the_variants_exclude_is_refused_before_the_update(
     assert operations(configs, mutating=True) == []
 
 
+@pytest.mark.parametrize(("before", "after", "refused"), [(4, 1, True), (1, 4, False)])
+def test_a_canary_is_measured_by_the_fleet_that_comes(
+    virtual_aws: LocalAws, dag: DAG, before: int, after: int, refused: bool
+) -> None:
+    configs = with_configs(virtual_aws)
+    make_config(configs, "now", InitialInstanceCount=before)
+    make_config(configs, "then", InitialInstanceCount=after)
+    make_endpoint(configs, "now")
+
+    error = outcome(deploy("then", rollout=Canary(size=1, wait_interval=60))).error
+
+    assert isinstance(error, ConflictError) is refused
+    assert error is None or refused
+
+
 def test_rendered_numbers_of_a_rollout_are_typed_back(virtual_aws: LocalAws, dag: DAG) -> None:
     make_endpoint(with_configs(virtual_aws), "c1")
     rollout = AllAtOnce(termination_wait="{{ 2 * 60 }}")
