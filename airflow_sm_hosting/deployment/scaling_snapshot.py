@@ -12,7 +12,9 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow_sm_hosting.deployment.status import is_serverless
 from airflow_sm_hosting.exceptions import ConflictError
+from airflow_sm_hosting.spec.scaling_rules import INSTANCE_COUNT, PROVISIONED_CONCURRENCY
 
 #: By variant: ``target``, ``policies`` and ``actions`` in the shape of the calls that put them back, ``arns`` of the policies by name.
 Snapshot = Mapping[str, Mapping[str, Any]]
@@ -73,6 +75,23 @@ def scaling_of(
         }
     )
     return plain
+
+
+def restorable(snapshot: Snapshot, variants: Iterable[Mapping[str, Any]]) -> Snapshot:
+    """Return the scaling of those variants that are still there, and still scaled by the same: instances, or provisioned concurrency.
+
+    :param snapshot: What was taken off.
+    :param variants: The variants that there are now, of an endpoint or of a config.
+    """
+    dimensions = {
+        variant["VariantName"]: PROVISIONED_CONCURRENCY if is_serverless([variant]) else INSTANCE_COUNT
+        for variant in variants
+    }
+    return {
+        name: scaling
+        for name, scaling in snapshot.items()
+        if scaling["target"]["ScalableDimension"] == dimensions.get(name)
+    }
 
 
 def as_tags(snapshot: Snapshot) -> dict[str, str]:

@@ -18,7 +18,7 @@ from tenacity import (
 )
 
 from airflow_sm_hosting.deployment.awaited import Awaited, Until, instance_counts
-from airflow_sm_hosting.deployment.capacity import Retain, blocked_by_scaling, retention
+from airflow_sm_hosting.deployment.capacity import Retain, blocked_by_scaling, new_fleet, retention
 from airflow_sm_hosting.deployment.decision import Action, Decision, Wanted, decide
 from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.deployment.history import after_rollback, after_update, rollback_target, written
@@ -35,7 +35,7 @@ from airflow_sm_hosting.deployment.plan import (
     tag_calls,
     update_calls,
 )
-from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, tag_keys
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, restorable, tag_keys
 from airflow_sm_hosting.deployment.status import Described, is_serverless, pending_config
 from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.exceptions import (
@@ -266,10 +266,8 @@ class EndpointDeployer:
         marks, name, calls = Marks.read(tags), self._wanted.endpoint_name, []
         if marks.snapshot:
             config = self._hook.describe_endpoint_config(target) or {}
-            variants = {variant["VariantName"] for variant in config.get("ProductionVariants") or []}
-            for variant, scaling in marks.snapshot.items():
-                if variant in variants:
-                    calls += scaling_calls(scaling, len(self._scaling.alarms_to_repoint(scaling, anew=anew)))
+            for scaling in restorable(marks.snapshot, config.get("ProductionVariants") or []).values():
+                calls += scaling_calls(scaling, len(self._scaling.alarms_to_repoint(scaling, anew=anew)))
             if created or self._kept_for_replacement(target):
                 calls.append("DeleteTags")
         if marks.rollout_alarms and (
@@ -385,8 +383,7 @@ class EndpointDeployer:
         tags = self._hook.tags(described["EndpointArn"])
         marks = Marks.read(tags)
         if marks.snapshot:
-            variants = {variant["VariantName"] for variant in described.get("ProductionVariants") or []}
-            self._scaling.put_back(marks.snapshot, variants)
+            self._scaling.put_back(marks.snapshot, described.get("ProductionVariants") or [])
             self._forget_kept(described["EndpointConfigName"])
         if marks.rollout_alarms:
             self._alarms.delete(name, marks.rollout_alarms)
@@ -540,8 +537,9 @@ class EndpointDeployer:
             raise ConflictError(again.reason)
         counts = instance_counts(described)
         scaled = self._scaled_variants(described) | set(marks.snapshot)
-        deployment_config = self._checked_rollout(described, variants, counts, target)
         kept = retention(wanted.retain, scaled=scaled, current=counts, wanted=variants)
+        fleet = new_fleet(kept, current=counts, wanted=variants)
+        deployment_config = self._checked_rollout(described, variants, fleet, target)
         request = prepared(
             "sagemaker",
             "UpdateEndpoint",

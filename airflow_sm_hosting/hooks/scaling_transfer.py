@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, repointed, scaling_of
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, repointed, restorable, scaling_of
 from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
 from airflow_sm_hosting.hooks.requests import prepared
 
@@ -55,17 +55,18 @@ class ScalingTransfer:
             self._hook.change("DeregisterScalableTarget", place_of(scaling["target"]))
             log.info("Took the scaling off variant %s; it is put back when the update has ended", variant)
 
-    def put_back(self, snapshot: Snapshot, variants: Collection[str]) -> None:
-        """Put back the scaling of those of the variants that exist, and point alarms at the policies' new ARNs.
+    def put_back(self, snapshot: Snapshot, variants: Collection[Mapping[str, Any]]) -> None:
+        """Put back the scaling of those of the variants that can have it, and point alarms at the policies' new ARNs.
 
         Doing it twice does no harm: each call puts what is there already.
 
         :param snapshot: What was taken off.
         :param variants: The variants that the endpoint has now.
         """
+        fitting = restorable(snapshot, variants)
         for variant, scaling in snapshot.items():
-            if variant not in variants:
-                log.info("Variant %s is gone, and its scaling with it", variant)
+            if variant not in fitting:
+                log.info("Variant %s is gone, or is serverless or not any more; its scaling went", variant)
                 continue
             target = scaling["target"]
             self._put("RegisterScalableTarget", target)

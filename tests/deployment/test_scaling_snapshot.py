@@ -15,6 +15,7 @@ from airflow_sm_hosting.deployment.scaling_snapshot import (
     as_tags,
     from_tags,
     repointed,
+    restorable,
     scaling_of,
     tag_keys,
 )
@@ -142,3 +143,18 @@ def test_what_does_not_fit_is_not_taken_off() -> None:
 
 def test_alarm_actions_name_the_new_arn() -> None:
     assert repointed(["arn:old", "arn:sns"], {"arn:old": "arn:new"}) == ["arn:new", "arn:sns"]
+
+
+def test_only_what_a_variant_can_still_be_scaled_by_is_put_back() -> None:
+    concurrency = {
+        "target": {**PLACE, "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
+    }
+    snapshot = {"main": SCALING, "gone": SCALING, "other": SCALING, "dark": concurrency, "light": concurrency}
+    variants = [
+        {"VariantName": "main", "CurrentInstanceCount": 2},
+        {"VariantName": "other", "CurrentServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}},
+        {"VariantName": "dark", "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}},
+        {"VariantName": "light", "InstanceType": "ml.m5.large"},
+        {"VariantName": "new", "InstanceType": "ml.m5.large"},
+    ]
+    assert set(restorable(snapshot, variants)) == {"main", "dark"}

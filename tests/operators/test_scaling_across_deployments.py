@@ -283,6 +283,23 @@ def test_an_endpoint_that_is_replaced_gets_its_scaling_back(scaled: LocalAws, da
     assert not [key for key in tags_of(scaled, config["EndpointConfigArn"]) if key.startswith(SNAPSHOT_TAG)]
 
 
+def test_an_endpoint_that_is_replaced_by_a_serverless_one_leaves_its_scaling_behind(
+    scaled: LocalAws, dag: DAG
+) -> None:
+    """Instances are no more, so there is nothing to scale them by."""
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 2}
+    variant = {"VariantName": "main", "ModelName": "model", "ServerlessConfig": serverless}
+    scaled.client("sagemaker").create_endpoint_config(EndpointConfigName="s", ProductionVariants=[variant])
+    scaled.set_endpoint_status("churn", "Failed")
+
+    end = outcome(deploy("s"))
+
+    assert end.error is None
+    assert end.details["action"] == "replace"
+    assert state(scaled)["targets"] == []
+    assert not [key for key in tags_of(scaled, ARN) if key.startswith(SNAPSHOT_TAG)]
+
+
 def test_a_replacement_that_died_in_the_middle_is_finished_by_the_next_try(
     scaled: LocalAws, dag: DAG
 ) -> None:
