@@ -118,7 +118,7 @@ def test_an_older_run_that_looks_again_only_after_the_newer_one_is_skipped(
             timeout=60,
         )
         # In one triggerer they would share their looks.
-        for number, interval, waits_elsewhere in ((0, 8, deferrable), (1, 0.1, False))
+        for number, interval, waits_elsewhere in ((0, 10, deferrable), (1, 0.1, False))
     )
 
     async def one_after_the_other() -> list[Outcome]:
