@@ -153,7 +153,14 @@ def test_logs_are_printed_and_followed(run, port):
         "--port",
         str(port),
     ]
-    follower = subprocess.Popen(command, env=run.environment, stdout=subprocess.PIPE, text=True)
+    follower = subprocess.Popen(
+        command,
+        env=run.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A suite that was started in the background ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     try:
         assert [follower.stdout.readline() for _ in range(3)][-1] == "a/i-1  third\n"
         logs.create_log_stream(logGroupName=group, logStreamName="a/i-3")

@@ -99,7 +99,9 @@ def project(tmp_path: Path) -> Path:
         image.mkdir()
         artifact.mkdir()
         (image / "Dockerfile").write_text(
-            'FROM scratch\nCOPY serve.py /\nENTRYPOINT ["python3", "/serve.py"]\n'
+            # Without the label SageMaker takes no image of ours into a pipeline (developer guide, "inference-pipeline-real-time").
+            "FROM scratch\nLABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true\n"
+            'COPY serve.py /\nENTRYPOINT ["python3", "/serve.py"]\n'
         )
         (image / "serve.py").write_text(f"# {number}")
         (artifact / "weights").write_text(number)
