@@ -75,3 +75,8 @@ class SmokeTestFailedError(DeploymentError):
 
 class InvocationError(SageMakerHostingError):
     """An endpoint did not answer, or did not answer what was expected."""
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        #: AWS's error code, where AWS refused.
+        self.code = code

@@ -73,7 +73,8 @@ def invoke(
         content = answer["Body"].read()
     except ClientError as error:
         raise InvocationError(
-            f"Endpoint {endpoint_name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}"
+            f"Endpoint {endpoint_name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}",
+            code=error_code(error),
         ) from None
     except BotoCoreError as error:
         raise InvocationError(f"Endpoint {endpoint_name} did not answer: {error}") from None

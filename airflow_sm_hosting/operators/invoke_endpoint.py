@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
+from airflow_sm_hosting.exceptions import InvocationError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import as_boolean, check_name, present
+from airflow_sm_hosting.spec.rules import as_boolean, check_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: InvokeEndpoint, Body (botocore, sagemaker-runtime).
-MAX_BODY_BYTES = 6_291_456
-#: What of an answer goes into ``details``, and into an error's text.
+#: What of an answer goes into ``details``.
 MAX_PUSHED_BYTES = 16_384
-MAX_TOLD_CHARACTERS = 500
 
 
 class InvokeEndpointOperator(SageMakerHostingBaseOperator):
@@ -81,73 +77,50 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Ask once, and compare."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from airflow_sm_hosting.hooks.errors import error_code, error_message
+        from airflow_sm_hosting.hooks.invocation import compare, encoded, invoke
 
         name = self.resource_name("endpoint_name", ENDPOINT)
         variant = None if self.target_variant in ("", "None") else self.target_variant
         if variant is not None:
             check_name("target_variant", variant)
         push = as_boolean("push_response", self.push_response)
-        body = self._encoded()
-        if len(body) > MAX_BODY_BYTES:
-            raise InvalidSpecError(f"body has {len(body)} bytes; allowed: {MAX_BODY_BYTES} at most.")
-        request = present(
-            EndpointName=name,
-            Body=body,
-            ContentType=self.content_type,
-            Accept=self.accept,
-            TargetVariant=variant,
-        )
+        body = encoded(self.body)
         self.check_arns("endpoint_name")
         try:
-            answer = self.runtime_hook.conn.invoke_endpoint(**request)
-        except ClientError as error:
-            if variant is not None and error_code(error) == "ValidationError":
-                with suppress(
-                    ClientError
-                ):  # the right to describe is not asked for; without it AWS's own words must do
-                    self.sagemaker_hook.find_production_variant(name, variant)
-            raise InvocationError(
-                f"Endpoint {name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}"
-            ) from None
-        except BotoCoreError as error:
-            raise InvocationError(f"Endpoint {name} did not answer: {error}") from None
-        content: bytes = answer["Body"].read()
-        answered_by = answer.get("InvokedProductionVariant")
-        self._compare(name, content)
+            answer = invoke(
+                self.runtime_hook,
+                name,
+                body,
+                content_type=self.content_type,
+                accept=self.accept,
+                target_variant=variant,
+            )
+        except InvocationError as error:
+            if variant is not None and error.code == "ValidationError":
+                self._check_variant(name, variant)
+            raise
+        compare(name, answer.content, self.expect)
         self.log.info(
             "Endpoint %s answered %d bytes of %s from variant %s",
             name,
-            len(content),
-            answer.get("ContentType"),
-            answered_by,
+            len(answer.content),
+            answer.content_type,
+            answer.variant,
         )
-        details = {"variant": answered_by, "content_type": answer.get("ContentType"), "bytes": len(content)}
+        details: dict[str, Any] = {
+            "variant": answer.variant,
+            "content_type": answer.content_type,
+            "bytes": len(answer.content),
+        }
         if push:
-            details["response"] = content[:MAX_PUSHED_BYTES].decode(errors="replace")
+            details["response"] = answer.content[:MAX_PUSHED_BYTES].decode(errors="replace")
         self.tell_details(context, details)
         return name
 
-    def _encoded(self) -> bytes:
-        if isinstance(self.body, bytes):
-            return self.body
-        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+    def _check_variant(self, name: str, variant: str) -> None:
+        """Say which variants there are, if the one that was asked for is none of them."""
+        from botocore.exceptions import ClientError
 
-    def _compare(self, name: str, content: bytes) -> None:
-        if self.expect is None:
-            return
-        text = content.decode(errors="replace")
-        if isinstance(self.expect, str):
-            right, wanted = self.expect in text, f"an answer that contains {self.expect!r}"
-        else:
-            try:
-                right = json.loads(text) == self.expect
-            except ValueError:
-                right = False
-            wanted = f"the JSON {json.dumps(self.expect)}"
-        if not right:
-            raise InvocationError(
-                f"Endpoint {name} answered {text[:MAX_TOLD_CHARACTERS]!r}; expected: {wanted[:MAX_TOLD_CHARACTERS]}."
-            )
+        # The right to describe is not asked for; without it AWS's own words must do.
+        with suppress(ClientError):
+            self.sagemaker_hook.find_production_variant(name, variant)

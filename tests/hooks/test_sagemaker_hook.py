@@ -92,7 +92,7 @@ def test_what_was_made_just_before_is_asked_for_again(endpoint: LocalAws) -> Non
     assert settled(endpoint, "other")["EndpointStatus"] == "InService"
 
 
-# The Amazon provider and boto3, unmodified (acceptance 9).
+# The Amazon provider and boto3, unmodified.
 
 
 def test_the_peers_sagemaker_hook_deploys_and_deletes(aws: LocalAws) -> None:

@@ -1,4 +1,4 @@
-"""A new model whose container crashes (acceptance 8): the task fails, and the endpoint goes on answering with the old one."""
+"""A new model whose container crashes: the task fails, and the endpoint goes on answering with the old one."""
 
 from __future__ import annotations
 
