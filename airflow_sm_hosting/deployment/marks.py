@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from airflow_sm_hosting.deployment.history import remembered
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, from_tags, tag_keys
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
+    DETACHING,
     FALLBACK_FOR,
     PENDING_COUNT,
     PREVIOUS_ENDPOINT_CONFIGS,
@@ -47,9 +48,10 @@ class Marks:
     :param history: The configs that served before, newest first.
     :param fallback_for: The config in whose place a fallback was deployed.
     :param rolled_back: The last rollback.
-    :param rollout_alarms: The config for whose deployment alarms were made.
+    :param rollout_alarms: The configs for whose deployments alarms were made.
     :param snapshot: The scaling that was taken off and not put back yet.
     :param counts: Instance counts still to be set: by variant, for which config.
+    :param detaching: Whose task takes the scaling off, and until when others let it.
     """
 
     ours: bool = False
@@ -57,9 +59,10 @@ class Marks:
     history: list[str] = field(default_factory=list)
     fallback_for: str | None = None
     rolled_back: RolledBack | None = None
-    rollout_alarms: str | None = None
+    rollout_alarms: list[str] = field(default_factory=list)
     snapshot: Snapshot = field(default_factory=dict)
     counts: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    detaching: tuple[str, datetime] | None = None
 
     @classmethod
     def read(cls, tags: Mapping[str, str], endpoint_config_name: str | None = None) -> Marks:
@@ -81,15 +84,33 @@ class Marks:
             history=remembered(tags.get(PREVIOUS_ENDPOINT_CONFIGS)),
             fallback_for=tags.get(FALLBACK_FOR),
             rolled_back=RolledBack(*rolled_back) if len(rolled_back) == 3 else None,
-            rollout_alarms=tags.get(ROLLOUT_ALARMS),
+            rollout_alarms=sorted(_after(ROLLOUT_ALARMS, tags)),
             snapshot=from_tags(tags),
             counts=counts,
+            detaching=_claim(tags.get(DETACHING, "")),
         )
 
-    @property
-    def unfinished(self) -> bool:
-        """Tell whether a deployment left something to be put right once it has ended."""
-        return bool(self.snapshot or self.rollout_alarms)
+    def detached_by_another(self, task: str, now: datetime) -> datetime | None:
+        """Return until when another task is let take the scaling off, if one is.
+
+        :param task: Whose claim does not count.
+        :param now: The time.
+        """
+        if self.detaching is None or self.detaching[0] == task or self.detaching[1] <= now:
+            return None
+        return self.detaching[1]
+
+    def is_detached_by(self, task: str, now: datetime | None = None) -> bool:
+        """Tell whether a task claims the endpoint's scaling.
+
+        :param task: Which.
+        :param now: The time, if a claim that has run out is not to count.
+        """
+        return (
+            self.detaching is not None
+            and self.detaching[0] == task
+            and (now is None or self.detaching[1] > now)
+        )
 
     def counts_for(self, endpoint_config_name: str) -> dict[str, int]:
         """Return the instance counts still to be set after the update to a config."""
@@ -104,9 +125,36 @@ class Marks:
         return self.run_after
 
 
+def claimed(task: str, until: datetime) -> dict[str, str]:
+    """Return the tag by which a task claims the endpoint's scaling."""
+    return {DETACHING: f"{task} {until.isoformat()}"}
+
+
+def counts_to_set(tags: Mapping[str, str], target: str, counts: Mapping[str, int]) -> dict[str, str]:
+    """Return the tags that tell which instance counts are to be set after an update; what others left is made void.
+
+    :param tags: The endpoint's tags.
+    :param target: The config that it is updated to.
+    :param counts: By variant.
+    """
+    left = {key: "" for key in tags if key.startswith(PENDING_COUNT) and tags[key]}
+    return {**left, **{f"{PENDING_COUNT}{variant}": f"{target}:{count}" for variant, count in counts.items()}}
+
+
 def leftovers(tags: Mapping[str, str]) -> list[str]:
-    """Return the keys of the tags that are to go once a deployment has ended."""
-    return [*tag_keys(tags), *([ROLLOUT_ALARMS] if ROLLOUT_ALARMS in tags else [])]
+    """Return the keys of the tags that are to go once a deployment has ended, as what they tell of is put right then."""
+    alarms = [key for key in tags if key.startswith(ROLLOUT_ALARMS)]
+    void = [key for key in tags if key.startswith(PENDING_COUNT) and not tags[key]]
+    return sorted([*tag_keys(tags), *alarms, *void, *([DETACHING] if DETACHING in tags else [])])
+
+
+def _after(prefix: str, tags: Iterable[str]) -> list[str]:
+    return [key.removeprefix(prefix) for key in tags if key.startswith(prefix)]
+
+
+def _claim(value: str) -> tuple[str, datetime] | None:
+    task, _, until = value.partition(" ")
+    return (task, moment_of(until)) if until else None
 
 
 def _last_run(tags: Mapping[str, str], endpoint_config_name: str | None) -> str | None:

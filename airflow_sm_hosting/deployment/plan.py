@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_sm_hosting.deployment.decision import Action, Decision
 from airflow_sm_hosting.deployment.difference import differences
-from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, tag_keys
 
 #: Members of Describe answers that say which resource it is, not what it is.
 _IDENTITY = {
@@ -26,12 +26,14 @@ class Update:
 
     :param request: UpdateEndpoint's.
     :param tags: Tags to write before it.
+    :param scaled: The variants that are scalable targets, or were until a deployment took that off.
     :param snapshot: Scaling to take off before it, and to put back after.
     :param counts: Instance counts to set after it, by variant.
     """
 
     request: Mapping[str, Any]
     tags: Mapping[str, str]
+    scaled: Collection[str]
     snapshot: Snapshot
     counts: Mapping[str, int]
 
@@ -98,8 +100,12 @@ def update_calls(update: Update, tags: Mapping[str, str], fleet_alarms: Collecti
     :param fleet_alarms: Alarms to be made for it.
     """
     return [
+        # The scaling is claimed first.
+        *(["AddTags"] if update.snapshot else []),
         *tag_calls(tags, update.tags),
         *["PutMetricAlarm"] * len(fleet_alarms),
+        # What others had written down is in this update's copy.
+        *(["DeleteTags"] if update.snapshot and tag_keys(tags) else []),
         *["DeregisterScalableTarget"] * len(update.snapshot),
         "UpdateEndpoint",
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,14 +17,17 @@ from airflow_sm_hosting.deployment.status import is_serverless
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.scaling_rules import INSTANCE_COUNT, PROVISIONED_CONCURRENCY
 
-#: By variant: ``target``, ``policies`` and ``actions`` in the shape of the calls that put them back, ``arns`` of the policies by name.
+#: By variant: ``target``, ``policies`` and ``actions`` in the shape of the calls that put them back; ``arns``: policy name by ARN.
 Snapshot = Mapping[str, Mapping[str, Any]]
 
+#: Followed by the mark of one copy, and by the number of a part of it.
 SNAPSHOT_TAG = "sm-hosting:scaling-snapshot"
 #: A tag's value (AddTags).
 _ROOM = 256
-#: A resource has 50 tags at most (AddTags); the rest is for other tags, ours and the user's.
-_MOST_PARTS = 30
+#: A resource has 50 tags at most (AddTags). Two runs may each write a copy for a moment; the rest is for other tags, ours and the user's.
+_MOST_PARTS = 16
+
+_PART = re.compile(rf"{SNAPSHOT_TAG}:(?P<copy>\w+):(?P<number>[1-9]\d*)of(?P<count>[1-9]\d*)")
 
 _TARGET = (
     "ServiceNamespace",
@@ -71,7 +75,7 @@ def scaling_of(
             "actions": [
                 _members(action, _ACTION) for action in actions if action["ScalableDimension"] == dimension
             ],
-            "arns": {policy["PolicyName"]: policy["PolicyARN"] for policy in policies},
+            "arns": {policy["PolicyARN"]: policy["PolicyName"] for policy in policies},
         }
     )
     return plain
@@ -94,9 +98,35 @@ def restorable(snapshot: Snapshot, variants: Iterable[Mapping[str, Any]]) -> Sna
     }
 
 
-def as_tags(snapshot: Snapshot) -> dict[str, str]:
+def merged(*snapshots: Snapshot) -> Snapshot:
+    """Return what snapshots hold together; where two tell of the same target, policy or action, the later one counts.
+
+    One that was read while another run took the scaling off, or put it back, lacks some of it.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for snapshot in snapshots:
+        for variant, scaling in snapshot.items():
+            before = found.get(variant)
+            if (
+                before is None
+                or before["target"]["ScalableDimension"] != scaling["target"]["ScalableDimension"]
+            ):
+                found[variant] = scaling
+                continue
+            found[variant] = {
+                "target": scaling["target"],
+                "policies": _united(before, scaling, "policies", "PolicyName"),
+                "actions": _united(before, scaling, "actions", "ScheduledActionName"),
+                "arns": {**before["arns"], **scaling["arns"]},
+            }
+    return found
+
+
+def as_tags(snapshot: Snapshot, copy: str) -> dict[str, str]:
     """Return the snapshot as tags.
 
+    :param snapshot: What to write down.
+    :param copy: Tells this copy from those that other runs write at the same time: 8 letters or digits.
     :raises ConflictError: When it does not fit, so that nothing is taken off that could not be put back.
     """
     packed = zlib.compress(json.dumps(snapshot, sort_keys=True, separators=(",", ":")).encode(), 9)
@@ -108,22 +138,26 @@ def as_tags(snapshot: Snapshot) -> dict[str, str]:
             f"endpoint's tags first ({len(text)} characters; allowed: {_MOST_PARTS * _ROOM}). Deregister the scalable targets, deploy, and "
             "configure autoscaling again."
         )
-    return {SNAPSHOT_TAG: str(len(parts)), **{_key(index): part for index, part in enumerate(parts)}}
+    return {f"{SNAPSHOT_TAG}:{copy}:{index + 1}of{len(parts)}": part for index, part in enumerate(parts)}
 
 
 def from_tags(tags: Mapping[str, str]) -> Snapshot:
-    """Return the snapshot that tags hold; an empty one for none."""
-    count = tags.get(SNAPSHOT_TAG)
-    if not count:
-        return {}
-    text = "".join(tags[_key(index)] for index in range(int(count)))
-    found: Snapshot = json.loads(zlib.decompress(base64.b64decode(text)))
-    return found
+    """Return the snapshot that tags hold, of all copies that are whole; an empty one for none."""
+    copies: dict[tuple[str, int], dict[int, str]] = {}
+    for key, value in tags.items():
+        if part := _PART.fullmatch(key):
+            copies.setdefault((part["copy"], int(part["count"])), {})[int(part["number"])] = value
+    texts = [
+        "".join(parts[number] for number in sorted(parts))
+        for (_, count), parts in sorted(copies.items())
+        if len(parts) == count
+    ]
+    return merged(*(json.loads(zlib.decompress(base64.b64decode(text))) for text in texts))
 
 
-def tag_keys(tags: Mapping[str, str]) -> list[str]:
+def tag_keys(tags: Iterable[str]) -> list[str]:
     """Return the keys of the tags that hold a snapshot, or are left of one."""
-    return sorted(key for key in tags if key == SNAPSHOT_TAG or key.startswith(f"{SNAPSHOT_TAG}:"))
+    return sorted(key for key in tags if _PART.fullmatch(key))
 
 
 def repointed(actions: Iterable[str], arns: Mapping[str, str]) -> list[str]:
@@ -134,8 +168,9 @@ def repointed(actions: Iterable[str], arns: Mapping[str, str]) -> list[str]:
     return [arns.get(action, action) for action in actions]
 
 
-def _key(index: int) -> str:
-    return f"{SNAPSHOT_TAG}:{index}"
+def _united(before: Mapping[str, Any], after: Mapping[str, Any], kind: str, name: str) -> list[Any]:
+    by_name = {item[name]: item for item in (*before[kind], *after[kind])}
+    return list(by_name.values())
 
 
 def _members(described: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -22,7 +24,7 @@ from airflow_sm_hosting.deployment.capacity import Retain, blocked_by_scaling, n
 from airflow_sm_hosting.deployment.decision import Action, Decision, Wanted, decide
 from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.deployment.history import after_rollback, after_update, rollback_target, written
-from airflow_sm_hosting.deployment.marks import Marks, RolledBack, leftovers
+from airflow_sm_hosting.deployment.marks import Marks, RolledBack, claimed, counts_to_set, leftovers
 from airflow_sm_hosting.deployment.plan import (
     Plan,
     Update,
@@ -35,8 +37,8 @@ from airflow_sm_hosting.deployment.plan import (
     tag_calls,
     update_calls,
 )
-from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, restorable, tag_keys
-from airflow_sm_hosting.deployment.status import Described, is_serverless, pending_config
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, merged, restorable, tag_keys
+from airflow_sm_hosting.deployment.status import Described, is_serverless, is_transitional, pending_config
 from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.exceptions import (
     ConflictError,
@@ -47,10 +49,12 @@ from airflow_sm_hosting.exceptions import (
 from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
 from airflow_sm_hosting.hooks.errors import (
     already_exists,
+    error_code,
     error_message,
     is_absent,
     is_in_progress,
     is_passing,
+    is_unregistered,
 )
 from airflow_sm_hosting.hooks.requests import prepared
 from airflow_sm_hosting.hooks.rollout_alarms import RolloutAlarms
@@ -58,6 +62,7 @@ from airflow_sm_hosting.hooks.sagemaker import tag_list
 from airflow_sm_hosting.hooks.scaling_transfer import ScalingTransfer
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
+    DETACHING,
     FALLBACK_FOR,
     OURS,
     PENDING_COUNT,
@@ -73,6 +78,12 @@ if TYPE_CHECKING:
 
 #: The action of a deployment that goes back to a config that served before.
 ROLLBACK = "rollback"
+
+#: For so long another run lets this one take the scaling off: longer than the few calls from the claim to the update take.
+DETACHING_LASTS = timedelta(seconds=60)
+
+#: The value of a tag whose key says all.
+MADE = "made"
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +108,7 @@ class Deployment:
     :param tags: Tags to set beside ours.
     :param run_after: When the DAG run was due, in ISO format.
     :param retried: Whether an earlier try may have been killed half-way.
+    :param task: Tells this task of this run from all others, in 8 letters or digits; its tries have it in common.
     """
 
     endpoint_name: str
@@ -111,6 +123,7 @@ class Deployment:
     tags: Mapping[str, str] = field(default_factory=dict)
     run_after: str | None = None
     retried: bool = False
+    task: str = "0"
 
 
 @dataclass
@@ -124,7 +137,8 @@ class Progress:
     :param previous_endpoint_config_name: The config that served before.
     :param counts: Instance counts to set after the update, by variant.
     :param rolling_back: Whether the target is a config to go back to.
-    :param unfinished: Whether scaling is to be put back, or alarms are to be deleted, once the deployment has ended.
+    :param unfinished: The tags that tell what this deployment has to put right once it has ended: scaling that was taken off, alarms that
+        were made. What other runs write down meanwhile is theirs.
     :param without_capacity: Configs for which AWS had no instances.
     :param smoke_failure: What was wrong with the answer of a config that was rolled back for it.
     """
@@ -136,7 +150,7 @@ class Progress:
     previous_endpoint_config_name: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
     rolling_back: bool = False
-    unfinished: bool = False
+    unfinished: list[str] = field(default_factory=list)
     without_capacity: list[str] = field(default_factory=list)
     smoke_failure: str | None = None
 
@@ -192,7 +206,7 @@ class EndpointDeployer:
         update = None
         try:
             if decision.action is Action.UPDATE and described:
-                update = self._planned_update(described, marks, progress)
+                update = self._planned_update(described, tags, marks, progress)
             calls = self._calls(decision.action, described or {}, tags, marks, progress, update)
         except (ConflictError, InvalidSpecError) as error:
             decision, update = Decision(Action.REFUSE, str(error)), None
@@ -224,11 +238,12 @@ class EndpointDeployer:
         match action:
             case Action.UPDATE if update:
                 after = {**tags, **update.tags}
+                taken = self._tags_when_taken(update, marks, progress)
                 return [
                     *update_calls(update, tags, self._wanted.fleet_alarms),
-                    *tag_calls(after, run),
+                    *tag_calls(after, taken),
                     *count_calls(update.counts),
-                    *self._last_calls(after, target, anew=True),
+                    *self._last_calls({**after, **taken}, target, anew=True),
                 ]
             case Action.UNCHANGED:
                 done = marks.run_after is not None and marks.run_after == self._wanted.run_after
@@ -244,7 +259,7 @@ class EndpointDeployer:
                 kept = self._kept_for_replacement(target) if self._wanted.retried else {}
                 return ["CreateEndpoint", *self._last_calls(kept, target, anew=True, created=True)]
             case Action.REPLACE:
-                kept, keep = self._kept_for_replacement(target), self._scaling_to_keep(described, marks)
+                kept, keep = self._kept_for_replacement(target), self._to_keep(described, tags, marks)
                 return [
                     *tag_calls(kept, keep),
                     "DeleteEndpoint",
@@ -268,13 +283,14 @@ class EndpointDeployer:
             config = self._hook.describe_endpoint_config(target) or {}
             for scaling in restorable(marks.snapshot, config.get("ProductionVariants") or []).values():
                 calls += scaling_calls(scaling, len(self._scaling.alarms_to_repoint(scaling, anew=anew)))
+        for made_for in marks.rollout_alarms:
+            if (anew and self._wanted.fleet_alarms and made_for == target) or self._alarms.names(
+                name, made_for
+            ):
+                calls.append("DeleteAlarms")
+        if leftovers(tags):
             if created or self._kept_for_replacement(target):
                 calls.append("DeleteTags")
-        if marks.rollout_alarms and (
-            (anew and self._wanted.fleet_alarms) or self._alarms.names(name, marks.rollout_alarms)
-        ):
-            calls.append("DeleteAlarms")
-        if leftovers(tags):
             calls.append("DeleteTags")
         return calls
 
@@ -287,14 +303,35 @@ class EndpointDeployer:
             changes += [f"{variant}: model {line}" for line in model_changes(*models)]
         return changes
 
-    def _step(self, progress: Progress) -> Step:
+    def _step(self, progress: Progress, *, claimed: bool = False) -> Step:
+        """Take a step.
+
+        :param progress: Is brought up to date with what was done.
+        :param claimed: Whether the scaling was claimed just before.
+        :raises AnotherRunWasQuickerError: When something else is changing the endpoint.
+        """
         described = self._hook.describe_endpoint(self._wanted.endpoint_name)
         tags = self._hook.tags(described["EndpointArn"]) if described else {}
         marks = Marks.read(tags, _on_its_way_to(described))
         progress.target = progress.target or self._target(described, marks)
         decision = decide(described, self._as_wanted(marks, progress))
+        update = None
+        if described and decision.action in (Action.UPDATE, Action.UNCHANGED, Action.REPLACE):
+            until = marks.detached_by_another(self._wanted.task, datetime.now(UTC))
+            if until:
+                raise AnotherRunWasQuickerError(
+                    f"Another run is taking the scaling off endpoint {described['EndpointName']}; it is let until {until:%X} UTC"
+                )
+        if described and decision.action is not Action.UPDATE and marks.is_detached_by(self._wanted.task):
+            # Claimed by a try, or a turn, that got no further: nobody is to wait for it.
+            self._hook.reconcile_tags(described["EndpointArn"], tags, {DETACHING: ""})
+        if described and decision.action is Action.UPDATE:
+            update = self._planned_update(described, tags, marks, progress)
+            if update.snapshot and not claimed:
+                self._hook.reconcile_tags(described["EndpointArn"], tags, self._claim())
+                return self._step(progress, claimed=True)
         log.info("%s: %s", decision.action, decision.reason)
-        return Step(decision, described, self._act(decision, described or {}, tags, marks, progress))
+        return Step(decision, described, self._act(decision, described or {}, tags, marks, progress, update))
 
     def overtaken(self, progress: Progress) -> str | None:
         """Return why the endpoint is left to a newer run that has deployed it meanwhile; None when there is none.
@@ -372,24 +409,34 @@ class EndpointDeployer:
     def finish(self, progress: Progress) -> None:
         """Put back the scaling that was taken off, and delete the alarms that were made for the deployment; twice does no harm."""
         if progress.unfinished:
-            _patiently(progress)(self._finish)
-            progress.unfinished = False
+            _patiently(progress)(self._finish, progress.unfinished)
+            progress.unfinished = []
 
-    def _finish(self) -> None:
+    def _finish(self, keys: Collection[str]) -> None:
         name = self._wanted.endpoint_name
         described = self._hook.describe_endpoint(name)
         if described is None:
             return
         tags = self._hook.tags(described["EndpointArn"])
-        marks = Marks.read(tags)
-        if marks.snapshot:
-            self._scaling.put_back(marks.snapshot, described.get("ProductionVariants") or [])
+        marks = Marks.read({key: tags[key] for key in keys if key in tags})
+        done = set(leftovers({key: tags[key] for key in keys if key in tags}))
+        if set(tag_keys(tags)) - done and is_transitional(described):
+            log.info("Another deployment of endpoint %s puts its scaling back when it has ended", name)
+            done -= set(tag_keys(tags))
+        elif marks.snapshot:
+            try:
+                self._scaling.put_back(marks.snapshot, described.get("ProductionVariants") or [])
+            except ClientError as error:
+                if not is_unregistered(error):
+                    raise
+                raise AnotherRunWasQuickerError(error_message(error)) from error
+        for config in marks.rollout_alarms:
+            self._alarms.delete(name, config)
+        if Marks.read(tags).detached_by_another(self._wanted.task, datetime.now(UTC)):
+            done.discard(DETACHING)
+        if done:
             self._forget_kept(described["EndpointConfigName"])
-        if marks.rollout_alarms:
-            self._alarms.delete(name, marks.rollout_alarms)
-        keys = leftovers(tags)
-        if keys:
-            self._hook.conn.delete_tags(ResourceArn=described["EndpointArn"], TagKeys=keys)
+            self._hook.conn.delete_tags(ResourceArn=described["EndpointArn"], TagKeys=sorted(done))
 
     # Doing.
 
@@ -400,10 +447,18 @@ class EndpointDeployer:
         tags: Mapping[str, str],
         marks: Marks,
         progress: Progress,
+        update: Update | None,
     ) -> Awaited | None:
         """Do what was decided; return what to wait for, or None when there is nothing to wait for."""
         name, target = self._wanted.endpoint_name, str(progress.target)
-        progress.unfinished = progress.unfinished or marks.unfinished
+        if decision.action in (Action.UNCHANGED, Action.JOIN, Action.UPDATE):
+            if progress.action == Action.REPLACE:
+                # Another run made the endpoint anew, after this one had deleted it.
+                kept = self._kept_for_replacement(target)
+                self._hook.reconcile_tags(described["EndpointArn"], tags, kept)
+                tags = {**tags, **kept}
+            # Whoever left something to be put right: it is done with this deployment's own.
+            progress.unfinished = sorted({*progress.unfinished, *leftovers(tags)})
         match decision.action:
             case Action.WAIT:
                 return Awaited(Until.SETTLED, name)
@@ -420,7 +475,7 @@ class EndpointDeployer:
                 return self._awaited(Until.DEPLOYED, progress, begun=True) if progress.counts else None
             case Action.REPLACE:
                 progress.action = Action.REPLACE
-                self._keep_scaling_for_replacement(described, marks, target)
+                self._keep_for_replacement(described, tags, marks, target)
                 self._hook.delete_endpoint(name)
                 return Awaited(Until.GONE, name)
             case Action.JOIN:
@@ -432,8 +487,9 @@ class EndpointDeployer:
                 return self._awaited(Until.DEPLOYED, progress, begun=True)
             case Action.CREATE:
                 return self._create(progress)
-            case Action.UPDATE:
-                return self._update(described, tags, marks, progress)
+            case Action.UPDATE if update:
+                return self._update(described, tags, marks, progress, update)
+        raise AssertionError(decision)
 
     def _take_over(
         self, described: Described, tags: Mapping[str, str], marks: Marks, progress: Progress
@@ -482,37 +538,44 @@ class EndpointDeployer:
                 raise
             raise AnotherRunWasQuickerError(error_message(error)) from error
         progress.action = progress.action or Action.CREATE
-        progress.unfinished = progress.unfinished or bool(kept)
+        progress.unfinished = sorted({*progress.unfinished, *kept})
         return self._awaited(Until.DEPLOYED, progress)
 
     def _update(
-        self, described: Described, tags: Mapping[str, str], marks: Marks, progress: Progress
+        self,
+        described: Described,
+        tags: Mapping[str, str],
+        marks: Marks,
+        progress: Progress,
+        update: Update,
     ) -> Awaited | None:
         """Update the endpoint.
 
         :raises AnotherRunWasQuickerError: When something else is in progress meanwhile.
         """
         wanted, target, arn = self._wanted, str(progress.target), described["EndpointArn"]
-        update = self._planned_update(described, marks, progress)
         # Written before the update: whatever happens to this task then, the next try and a rollback find what they need.
-        self._hook.reconcile_tags(arn, tags, update.tags)
-        progress.unfinished = progress.unfinished or bool(update.snapshot or wanted.fleet_alarms)
+        self._write_down(arn, tags, update)
+        progress.unfinished = sorted({*progress.unfinished, *leftovers({**tags, **update.tags})})
         if wanted.fleet_alarms:
             self._alarms.make(described["EndpointName"], target, wanted.fleet_alarms)
         if update.snapshot:
-            self._scaling.take_off(update.snapshot)
+            self._take_scaling_off(arn, tags, update)
         try:
             self._hook.conn.update_endpoint(**update.request)
         except ClientError as error:
-            if is_in_progress(error):
+            if is_in_progress(error) or (
+                not is_passing(error) and self._is_scaled_meanwhile(described, update)
+            ):
                 raise AnotherRunWasQuickerError(error_message(error)) from error
             if not is_passing(error):
                 # Nothing will end that could put right what was prepared.
                 self.finish(progress)
             raise
         # Not before the update was taken: until then no older run was overtaken. A rollback stands behind the run that it undoes.
-        if not progress.rolling_back:
-            self._mark_run(arn, {**tags, **update.tags}, marks, target)
+        self._hook.reconcile_tags(
+            arn, {**tags, **update.tags}, self._tags_when_taken(update, marks, progress)
+        )
         progress.action = ROLLBACK if progress.rolling_back else Action.UPDATE
         progress.previous_endpoint_config_name = _other(described["EndpointConfigName"], target)
         progress.counts = dict(update.counts)
@@ -520,7 +583,55 @@ class EndpointDeployer:
             Until.DEPLOYED, progress, modified_before=moment(described.get("LastModifiedTime"))
         )
 
-    def _planned_update(self, described: Described, marks: Marks, progress: Progress) -> Update:
+    def _tags_when_taken(self, update: Update, marks: Marks, progress: Progress) -> dict[str, str]:
+        """Return the tags to write once the update was taken: from then on, AWS itself keeps other runs off."""
+        run = {} if progress.rolling_back else self._run_tags(marks, str(progress.target))
+        return {**run, **({DETACHING: ""} if update.snapshot else {})}
+
+    def _write_down(self, endpoint_arn: str, tags: Mapping[str, str], update: Update) -> None:
+        """Write the update's tags.
+
+        :raises AnotherRunWasQuickerError: When there is no room for them, as other runs have written down the scaling, too.
+        """
+        try:
+            self._hook.reconcile_tags(endpoint_arn, tags, update.tags)
+        except ClientError as error:
+            if error_code(error) != "ResourceLimitExceeded" or not self._copies_beside(endpoint_arn, tags):
+                raise
+            raise AnotherRunWasQuickerError(error_message(error)) from error
+
+    def _take_scaling_off(self, endpoint_arn: str, tags: Mapping[str, str], update: Update) -> None:
+        """Take the scaling off, if no other run is about to, and what is needed to put it back is written down.
+
+        :raises AnotherRunWasQuickerError: When another run claims it, or has written it down meanwhile, or the claim has run out.
+        """
+        now, mine = self._hook.tags(endpoint_arn), tag_keys(update.tags)
+        others = set(tag_keys(now)) - set(mine)
+        claims = Marks.read(now).is_detached_by(self._wanted.task, datetime.now(UTC))
+        if not claims or not set(mine) <= set(now) or not others <= set(tags):
+            # Two that read after they wrote cannot both miss the other.
+            self._hook.conn.delete_tags(ResourceArn=endpoint_arn, TagKeys=mine)
+            raise AnotherRunWasQuickerError("Another run takes the scaling off")
+        if others:
+            # This copy holds what they held.
+            self._hook.conn.delete_tags(ResourceArn=endpoint_arn, TagKeys=sorted(others))
+        self._scaling.take_off(update.snapshot)
+
+    def _copies_beside(self, endpoint_arn: str, tags: Mapping[str, str]) -> bool:
+        """Tell whether other runs have written down the scaling since the tags were read."""
+        return not set(tag_keys(self._hook.tags(endpoint_arn))) <= set(tags)
+
+    def _is_scaled_meanwhile(self, described: Described, update: Update) -> bool:
+        """Tell whether variants are scalable targets again, or newly: another run has put its scaling back."""
+        scaled = self._scaled_variants(described)
+        return bool(scaled & set(update.snapshot) or scaled - set(update.scaled))
+
+    def _claim(self) -> dict[str, str]:
+        return claimed(self._wanted.task, datetime.now(UTC) + DETACHING_LASTS)
+
+    def _planned_update(
+        self, described: Described, endpoint_tags: Mapping[str, str], marks: Marks, progress: Progress
+    ) -> Update:
         """Return what an update takes; nothing is changed for it.
 
         :raises ConflictError: When it would be refused.
@@ -555,11 +666,11 @@ class EndpointDeployer:
             **wanted.tags,
             **OURS,
             **self._history_marks(described, marks, progress),
-            **{f"{PENDING_COUNT}{variant}": f"{target}:{count}" for variant, count in kept.counts.items()},
-            **(as_tags(snapshot) if snapshot else {}),
-            **({ROLLOUT_ALARMS: target} if wanted.fleet_alarms else {}),
+            **counts_to_set(endpoint_tags, target, kept.counts),
+            **(as_tags(snapshot, _new_copy()) if snapshot else {}),
+            **({f"{ROLLOUT_ALARMS}{target}": MADE} if wanted.fleet_alarms else {}),
         }
-        return Update(request, tags, snapshot, kept.counts)
+        return Update(request, tags, scaled, snapshot, kept.counts)
 
     # Rollouts.
 
@@ -615,47 +726,49 @@ class EndpointDeployer:
             return {}
         live = self._hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
         blocked = blocked_by_scaling(live.get("ProductionVariants") or [], variants, scaled)
-        missing = blocked - set(marks.snapshot)
-        for variant in sorted(missing):
+        for variant in sorted(blocked):
             log.info(
                 "Variant %s changes its instance type, or goes: its scaling is taken off for the update",
                 variant,
             )
-        read = self._scaling.read(described["EndpointName"], missing) if missing else {}
-        return {**marks.snapshot, **read}
+        # What was written down may be of a run that was killed while it took the scaling off, or put it back.
+        read = self._scaling.read(described["EndpointName"], blocked) if blocked else {}
+        return merged(marks.snapshot, read)
 
-    def _keep_scaling_for_replacement(self, described: Described, marks: Marks, target: str) -> None:
+    def _keep_for_replacement(
+        self, described: Described, tags: Mapping[str, str], marks: Marks, target: str
+    ) -> None:
         """Write down the scaling of an endpoint that is deleted (which deregisters its targets), where its successor finds it.
 
         Its own tags go with it, so the tags of the config that it is to be made of hold it meanwhile.
         """
-        keep = self._scaling_to_keep(described, marks)
+        keep = self._to_keep(described, tags, marks)
         if not keep:
             return
         config = self._hook.describe_endpoint_config(target)
         if config is None:
             raise NotFoundError(f"There is no endpoint config {target!r}.")
-        arn = config["EndpointConfigArn"]
-        self._hook.reconcile_tags(arn, self._hook.tags(arn), keep)
+        self._hook.reconcile_tags(config["EndpointConfigArn"], {}, keep)
 
-    def _scaling_to_keep(self, described: Described, marks: Marks) -> dict[str, str]:
-        """Return the tags that hold the scaling of an endpoint that is to be deleted."""
+    def _to_keep(self, described: Described, tags: Mapping[str, str], marks: Marks) -> dict[str, str]:
+        """Return the tags that tell what is to be put right once an endpoint that is to be deleted was made anew."""
         scaled = self._scaled_variants(described)
-        snapshot = {**marks.snapshot, **self._scaling.read(described["EndpointName"], scaled)}
-        return as_tags(snapshot) if snapshot else {}
+        snapshot = merged(marks.snapshot, self._scaling.read(described["EndpointName"], scaled))
+        alarms = {key: tags[key] for key in tags if key.startswith(ROLLOUT_ALARMS)}
+        return {**alarms, **(as_tags(snapshot, _new_copy()) if snapshot else {})}
 
     def _kept_for_replacement(self, target: str) -> dict[str, str]:
-        """Return the snapshot tags that the config holds for an endpoint that was deleted to be made anew."""
+        """Return the tags that the config holds for an endpoint that was deleted to be made anew."""
         config = self._hook.describe_endpoint_config(target)
         if config is None:
             return {}
         tags = self._hook.tags(config["EndpointConfigArn"])
-        return {key: tags[key] for key in tag_keys(tags)}
+        return {key: tags[key] for key in leftovers(tags)}
 
     def _forget_kept(self, target: str) -> None:
-        """Delete the snapshot that the config holds, if it was made for an endpoint in its place."""
+        """Delete what the config holds, if it was made for an endpoint in its place."""
         config = self._hook.describe_endpoint_config(target)
-        keys = tag_keys(self._hook.tags(config["EndpointConfigArn"])) if config else []
+        keys = leftovers(self._hook.tags(config["EndpointConfigArn"])) if config else []
         if config and keys:
             self._hook.conn.delete_tags(ResourceArn=config["EndpointConfigArn"], TagKeys=keys)
 
@@ -724,6 +837,10 @@ class EndpointDeployer:
 
     def _awaited(self, until: Until, progress: Progress, **what: Any) -> Awaited:
         return Awaited(until, self._wanted.endpoint_name, progress.target, **what)
+
+
+def _new_copy() -> str:
+    return secrets.token_hex(4)
 
 
 def _on_its_way_to(described: Described | None) -> str | None:

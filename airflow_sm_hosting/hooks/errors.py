@@ -57,6 +57,11 @@ def is_in_progress(error: ClientError) -> bool:
     )
 
 
+def is_unregistered(error: ClientError) -> bool:
+    """Tell whether Application Auto Scaling says that there is no such scalable target (ObjectNotFoundException)."""
+    return error_code(error) == "ObjectNotFoundException"
+
+
 def is_denied(error: Exception) -> bool:
     """Tell whether the credentials lack the permission for a call (IAM user guide, "troubleshoot_access-denied")."""
     return isinstance(error, ClientError) and error_code(error) in ("AccessDeniedException", "AccessDenied")

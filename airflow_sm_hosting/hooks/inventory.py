@@ -117,12 +117,12 @@ class HostingInventory:
                 continue
             marks = Marks.read(self._hook.tags(described["EndpointArn"]))
             pending = (described.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
-            before = (marks.rollout_alarms, *marks.history)
+            before = (*marks.rollout_alarms, *marks.history)
             yield Endpoint(
                 row["EndpointName"],
                 described.get("EndpointConfigName"),
                 pending,
-                tuple(name for name in before if name),
+                before,
             )
 
     def _configs(self) -> Iterator[Config]:

@@ -84,7 +84,7 @@ class ScalingTransfer:
         :param anew: Whether its policies are deleted before; else those that are there stay what they are.
         """
         place = place_of(scaling["target"])
-        old = set(scaling["arns"].values())
+        old = set(scaling["arns"])
         if old and not anew:
             now = self._hook.scaling_policies(place["ResourceId"], place["ScalableDimension"])
             old -= {policy["PolicyARN"] for policy in now}
@@ -100,14 +100,13 @@ class ScalingTransfer:
     def _repoint_alarms(self, target: Mapping[str, Any], before: Mapping[str, str]) -> None:
         """Point alarms whose actions name a policy's old ARN at the new one: a policy that is put anew has another.
 
-        :param before: The policies' old ARNs, by name.
+        :param before: The policies' names, by old ARN.
         """
         place = place_of(target)
         now = self._hook.scaling_policies(place["ResourceId"], place["ScalableDimension"]) if before else []
+        by_name = {policy["PolicyName"]: policy["PolicyARN"] for policy in now}
         arns = {
-            before[policy["PolicyName"]]: policy["PolicyARN"]
-            for policy in now
-            if before.get(policy["PolicyName"], policy["PolicyARN"]) != policy["PolicyARN"]
+            old: by_name[name] for old, name in before.items() if name in by_name and by_name[name] != old
         }
         if not arns:
             return

@@ -254,9 +254,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def _proceed(self, context: Context, progress: Progress) -> str:
         """Take a step; then wait for its end, or be done."""
         self._persist_links(context, self.sagemaker_hook)
-        step = self._deployer(context).step(progress)
+        deployer = self._deployer(context)
+        step = deployer.step(progress)
         found = step.described or {}
         if step.decision.action == "overtaken":
+            # Scaling that this run took off in vain.
+            deployer.finish(progress)
             self._skip(context, progress, found, step.decision.reason)
         if step.awaited is None:
             return self._verify(context, progress, found)
@@ -323,7 +326,9 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
         reason = sighting.described.get("FailureReason")
         ended = sighting.outcome in ("rolled_back", "failed")
-        if ended and (overtaken := self._deployer(context).overtaken(progress)):
+        deployer = self._deployer(context)
+        if ended and (overtaken := deployer.overtaken(progress)):
+            deployer.finish(progress)
             self._skip(context, progress, sighting.described, overtaken)
         if ended and cause_of(reason) is Cause.CAPACITY and not progress.rolling_back:
             progress.without_capacity.append(str(progress.target))
@@ -419,7 +424,18 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             tags=as_tags("tags", self.tags),
             run_after=due.astimezone(UTC).isoformat(timespec="milliseconds") if due else None,
             retried=getattr(context["ti"], "try_number", 1) > 1,
+            task=self._task(context),
         )
+
+    def _task(self, context: Context) -> str:
+        """Return what tells this task of this run from all others; its tries have it in common."""
+        from airflow_sm_hosting.spec.tags import digest
+
+        run, instance = (
+            getattr(context.get("dag_run"), "run_id", ""),
+            getattr(context["ti"], "map_index", -1),
+        )
+        return digest(f"{self.dag_id}/{self.task_id}/{run}/{instance}")
 
     def _wanted_config(self) -> str | None:
         return self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)

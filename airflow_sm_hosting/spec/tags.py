@@ -31,8 +31,12 @@ FALLBACK_FOR = "sm-hosting:fallback-for"
 #: On endpoints: ``<run_after> <from> <to>`` of the last rollback, so that the same run does not roll back twice.
 ROLLED_BACK = "sm-hosting:rolled-back"
 
-#: On endpoints: the config for whose deployment alarms were made, which are deleted once it has ended.
-ROLLOUT_ALARMS = "sm-hosting:rollout-alarms"
+#: On endpoints, followed by a config's name: alarms were made for its deployment, and are deleted once that has ended.
+ROLLOUT_ALARMS = "sm-hosting:rollout-alarms:"
+
+#: On endpoints: ``<task> <moment>``: whose task takes the scaling off for its update, and until when others let it. It is advice only:
+#: what is taken off is written down by everyone before, in tags of their own.
+DETACHING = "sm-hosting:detaching"
 
 #: On alarms: the task that wrote it last, so that two tasks do not overwrite each other's alarm in every run.
 TASK = "sm-hosting:task"

@@ -18,6 +18,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from airflow_sm_hosting import DeployEndpointOperator
+from airflow_sm_hosting.deployment.marks import Marks, leftovers
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import RUN_AFTER
 from tests.local_servers import local_server
@@ -39,6 +40,11 @@ __all__ = ["dag"]
 
 pytestmark = pytest.mark.slow
 
+PLACE = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/churn/variant/main",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
 RUNS = 20
 FIRST = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -109,14 +115,7 @@ def test_an_older_run_that_looks_again_only_after_the_newer_one_is_skipped(
     """Its own deployment had succeeded, which it never saw: no rollback may be told."""
     make_endpoint(aws, make_config(aws, "before"))
     older, newer = (
-        DeployEndpointOperator(
-            task_id=task_id(),
-            endpoint_name="churn",
-            endpoint_config_name=config_of(number),
-            deferrable=waits_elsewhere,
-            poll_interval=interval,
-            timeout=60,
-        )
+        deploy(number, deferrable=waits_elsewhere, poll_interval=interval, timeout=60)
         # In one triggerer they would share their looks.
         for number, interval, waits_elsewhere in ((0, 10, deferrable), (1, 0.1, False))
     )
@@ -142,6 +141,90 @@ def test_an_older_run_that_looks_again_only_after_the_newer_one_is_skipped(
     assert overtaken.details["endpoint_config_name"] == config_of(1)
 
 
+def ran_at_once(tasks: list[DeployEndpointOperator], seed: int) -> dict[int, Outcome]:
+    """Run all tasks at once, of runs an hour apart, in an order of chance; return how each ended."""
+    order = random.Random(seed).sample(range(len(tasks)), len(tasks))
+
+    async def all_at_once() -> dict[int, Outcome]:
+        with ThreadPoolExecutor(len(tasks)) as workers:
+            ends = await asyncio.gather(
+                *(ran(tasks[number], FIRST + timedelta(hours=number), workers) for number in order)
+            )
+        return dict(zip(order, ends, strict=True))
+
+    return asyncio.run(all_at_once())
+
+
+def deploy(number: int, **given: Any) -> DeployEndpointOperator:
+    return DeployEndpointOperator(
+        **{
+            "task_id": task_id(),
+            "endpoint_name": "churn",
+            "endpoint_config_name": config_of(number),
+            "poll_interval": 0.1,
+            "timeout": 240,
+            **given,
+        }
+    )
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
+@pytest.mark.parametrize("heeds_advice", [True, False], ids=["claims", "claims unseen"])
+def test_scaling_survives_runs_that_all_must_take_it_off(
+    aws: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch, deferrable: bool, heeds_advice: bool
+) -> None:
+    """UpdateEndpoint refuses another instance type for a scaled variant: each run takes the scaling off, and puts it back."""
+    if not heeds_advice:
+        monkeypatch.setattr(Marks, "detached_by_another", lambda *_: None)
+    for number in range(RUNS):
+        make_config(aws, f"typed-{number:02}", InstanceType=["ml.m5.large", "ml.c5.large"][number % 2])
+    make_endpoint(aws, make_config(aws, "before", InstanceType="ml.m4.xlarge"))
+    scaled(aws)
+    before = scaling_of(aws)
+    tasks = [
+        deploy(number, endpoint_config_name=f"typed-{number:02}", deferrable=deferrable)
+        for number in range(RUNS)
+    ]
+
+    ends = ran_at_once(tasks, seed=1)
+
+    errors = {number: end.error for number, end in ends.items() if end.error}
+    assert {type(error) for error in errors.values()} <= {AirflowSkipException}, errors
+    endpoint = settled(aws)
+    newest = f"typed-{RUNS - 1:02}"
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", newest)
+    assert scaling_of(aws) == before
+    left = tags_of(aws, endpoint["EndpointArn"])
+    assert not [key for key in left if key in leftovers(left)]
+
+
+def scaled(aws: LocalAws) -> None:
+    scaling = aws.client("application-autoscaling")
+    scaling.register_scalable_target(**PLACE, MinCapacity=1, MaxCapacity=4)
+    steps = {
+        "AdjustmentType": "ChangeInCapacity",
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+    }
+    for number in range(3):
+        scaling.put_scaling_policy(
+            **PLACE,
+            PolicyName=f"steps-{number}",
+            PolicyType="StepScaling",
+            StepScalingPolicyConfiguration=steps,
+        )
+
+
+def scaling_of(aws: LocalAws) -> list[Any]:
+    """Return what there is of scaling: the targets with their capacities, and the names of the policies."""
+    scaling = aws.client("application-autoscaling")
+    targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    return [
+        *((target["ResourceId"], target["MinCapacity"], target["MaxCapacity"]) for target in targets),
+        *sorted(policy["PolicyName"] for policy in policies),
+    ]
+
+
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
 @pytest.mark.parametrize("exists", [True, False], ids=["update", "create"])
 def test_the_newest_serves_and_the_older_ones_are_skipped_or_were_before_it(
@@ -149,28 +232,10 @@ def test_the_newest_serves_and_the_older_ones_are_skipped_or_were_before_it(
 ) -> None:
     if exists:
         make_endpoint(aws, make_config(aws, "before"))
-    tasks = [
-        DeployEndpointOperator(
-            task_id=task_id(),
-            endpoint_name="churn",
-            endpoint_config_name=config_of(number),
-            deferrable=deferrable,
-            poll_interval=0.1,
-            timeout=240,
-        )
-        for number in range(RUNS)
-    ]
-    order = random.Random(7).sample(range(RUNS), RUNS)
-
-    async def all_at_once() -> dict[int, Outcome]:
-        with ThreadPoolExecutor(RUNS) as workers:
-            ends = await asyncio.gather(
-                *(ran(tasks[number], FIRST + timedelta(hours=number), workers) for number in order)
-            )
-        return dict(zip(order, ends, strict=True))
+    tasks = [deploy(number, deferrable=deferrable) for number in range(RUNS)]
 
     with accepted_by(sagemaker_client(), monkeypatch) as accepted:
-        ends = asyncio.run(all_at_once())
+        ends = ran_at_once(tasks, seed=7)
 
     newest = RUNS - 1
     endpoint = settled(aws)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from airflow_sm_hosting.deployment.marks import Marks, RolledBack, leftovers
+from airflow_sm_hosting.deployment.marks import Marks, RolledBack, claimed, counts_to_set, leftovers
 from airflow_sm_hosting.deployment.scaling_snapshot import as_tags
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
@@ -16,11 +18,11 @@ from airflow_sm_hosting.spec.tags import (
 )
 
 EARLY, LATE = "2026-11-23T00:00:00.000+00:00", "2026-11-23T01:00:00.000+00:00"
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def test_an_endpoint_without_our_tags_tells_nothing() -> None:
     assert Marks.read({"team": "churn"}) == Marks()
-    assert not Marks.read({}).unfinished
 
 
 def test_a_rollback_is_read_as_it_was_written() -> None:
@@ -65,9 +67,42 @@ def test_an_update_that_was_to_be_made_counts_once_the_endpoint_shows_it(
     assert Marks.read({RUN_AFTER: EARLY, DEPLOYING: f"{LATE} churn-2"}, config).run_after == last
 
 
-def test_what_is_left_of_a_deployment_is_unfinished_and_goes() -> None:
-    tags = {**OURS, ROLLOUT_ALARMS: "churn-2", **as_tags({"main": {"target": {}}})}
+def test_what_is_left_of_a_deployment_goes() -> None:
+    left = {
+        f"{ROLLOUT_ALARMS}churn-2": "made",
+        f"{ROLLOUT_ALARMS}churn-1": "made",
+        f"{PENDING_COUNT}main": "",
+        **claimed("task", NOW),
+        **as_tags({"main": {"target": {}}}, "copy"),
+    }
 
-    assert Marks.read(tags).unfinished
-    assert set(leftovers(tags)) == set(tags) - set(OURS)
+    assert leftovers({**OURS, RUN_AFTER: EARLY, f"{PENDING_COUNT}dark": "churn-2:3", **left}) == sorted(left)
     assert leftovers(OURS) == []
+    assert Marks.read(left).rollout_alarms == ["churn-1", "churn-2"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "until"),
+    [
+        ({}, None),
+        (claimed("task", NOW + timedelta(seconds=1)), None),
+        (claimed("other", NOW + timedelta(seconds=1)), NOW + timedelta(seconds=1)),
+        (claimed("other", NOW), None),
+    ],
+    ids=["none", "its own", "another's", "run out"],
+)
+def test_only_a_claim_of_another_task_counts_and_only_for_its_time(
+    claim: dict[str, str], until: datetime | None
+) -> None:
+    assert Marks.read(claim).detached_by_another("task", NOW) == until
+
+
+def test_counts_that_a_killed_deployment_left_are_void_with_the_next_update() -> None:
+    tags = {**OURS, f"{PENDING_COUNT}main": "old:3", f"{PENDING_COUNT}dark": "old:2"}
+
+    written = counts_to_set(tags, "new", {"dark": 5})
+
+    assert Marks.read({**tags, **written}).counts == {"dark": ("new", 5)}
+    assert set(written) == {f"{PENDING_COUNT}main", f"{PENDING_COUNT}dark"}
+    # A void one is not written again.
+    assert counts_to_set({**tags, **written}, "new", {}) == {f"{PENDING_COUNT}dark": ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.scaling_snapshot import (
-    SNAPSHOT_TAG,
     as_tags,
     from_tags,
+    merged,
     repointed,
     restorable,
     scaling_of,
@@ -74,7 +75,7 @@ def test_what_was_described_becomes_the_calls_that_put_it_back() -> None:
                 "ScalableTargetAction": {"MinCapacity": 1},
             }
         ],
-        "arns": {"requests": "arn:old"},
+        "arns": {"arn:old": "requests"},
     }
 
 
@@ -96,7 +97,7 @@ def test_policies_of_another_dimension_are_another_target_s() -> None:
 
 
 def test_tags_give_back_what_was_written() -> None:
-    tags = as_tags({"main": SCALING})
+    tags = as_tags({"main": SCALING}, "0a1b2c3d")
 
     assert from_tags({"team": "churn", **tags}) == {"main": SCALING}
     assert tag_keys({"team": "churn", **tags}) == sorted(tags)
@@ -110,35 +111,76 @@ def test_without_tags_there_is_no_snapshot() -> None:
     assert tag_keys({"team": "churn"}) == []
 
 
-@given(
-    st.dictionaries(
-        st.text(min_size=1, max_size=20),
-        st.dictionaries(
-            st.text(max_size=10), st.integers() | st.text(max_size=50) | st.booleans(), max_size=8
-        ),
-        max_size=5,
-    )
+PLAIN = st.dictionaries(
+    st.text(max_size=10), st.integers() | st.text(max_size=50) | st.booleans(), max_size=8
 )
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=20), PLAIN, max_size=5))
 def test_any_snapshot_that_fits_comes_back(snapshot: Any) -> None:
-    tags = as_tags(snapshot)
+    tags = as_tags(snapshot, "copy")
 
     assert from_tags(tags) == json.loads(json.dumps(snapshot))
 
 
-def test_what_is_left_of_a_longer_snapshot_does_not_count() -> None:
-    tags = {**as_tags({"main": SCALING}), f"{SNAPSHOT_TAG}:29": "stale"}
+def large(seed: int) -> dict[str, Any]:
+    """Return a scaling that takes several tags."""
+    configuration = {"noise": random.Random(seed).randbytes(400).hex()}
+    return {
+        **SCALING,
+        "policies": [{**SCALING["policies"][0], "StepScalingPolicyConfiguration": configuration}],
+    }
 
-    assert from_tags(tags) == {"main": SCALING}
-    assert f"{SNAPSHOT_TAG}:29" in tag_keys(tags)
+
+def test_a_copy_of_which_a_part_is_missing_does_not_count() -> None:
+    whole, other = as_tags({"main": SCALING}, "whole"), as_tags({"main": large(1)}, "other")
+    assert len(other) > 1
+    for missing in other:
+        left = {key: value for key, value in other.items() if key != missing}
+
+        assert from_tags({**whole, **left}) == {"main": SCALING}
+        assert tag_keys({**whole, **left}) == sorted([*whole, *left])
+
+
+def test_a_copy_that_was_read_while_scaling_was_taken_off_takes_nothing_away() -> None:
+    less = {**SCALING, "policies": [], "actions": [], "arns": {}}
+
+    for snapshots in ([{"main": SCALING}, {"main": less}], [{"main": less}, {"main": SCALING}]):
+        tags = {**as_tags(snapshots[0], "a"), **as_tags(snapshots[1], "b")}
+        assert from_tags(tags) == {"main": SCALING}
+        assert merged(*snapshots) == {"main": SCALING}
+
+
+def test_of_two_snapshots_the_later_one_counts_and_both_arns_are_known() -> None:
+    policy = {**SCALING["policies"][0], "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 1.0}}
+    newer = {
+        **SCALING,
+        "target": {**SCALING["target"], "MaxCapacity": 9},
+        "policies": [policy],
+        "arns": {"arn:new": "requests"},
+    }
+
+    found = merged({"main": SCALING, "other": SCALING}, {"main": newer})
+
+    assert found["other"] == SCALING
+    assert found["main"]["target"]["MaxCapacity"] == 9
+    assert found["main"]["policies"] == [policy]
+    assert found["main"]["actions"] == SCALING["actions"]
+    assert found["main"]["arns"] == {"arn:old": "requests", "arn:new": "requests"}
+
+
+def test_scaling_by_instances_and_by_concurrency_are_not_mixed() -> None:
+    place = {**PLACE, "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
+    serverless = scaling_of({**place, "MinCapacity": 1, "MaxCapacity": 2}, [], [], {})
+
+    assert merged({"main": SCALING}, {"main": serverless}) == {"main": serverless}
 
 
 def test_what_does_not_fit_is_not_taken_off() -> None:
-    import random
-
     noise = random.Random(1).randbytes(12_000).hex()
 
     with pytest.raises(ConflictError, match="too large to be written down"):
-        as_tags({"main": {"noise": noise}})
+        as_tags({"main": {"noise": noise}}, "copy")
 
 
 def test_alarm_actions_name_the_new_arn() -> None:

@@ -262,7 +262,9 @@ def set_up_scaling(aws: LocalAws, case: Case, endpoint_arn: str) -> None:
         settled(aws)
     for name, (policies, actions) in case.scaled.items():
         if case.left and actions:
-            sagemaker.add_tags(ResourceArn=endpoint_arn, Tags=as_list(as_tags({name: taken_off(name)})))
+            sagemaker.add_tags(
+                ResourceArn=endpoint_arn, Tags=as_list(as_tags({name: taken_off(name)}, "killed"))
+            )
             continue
         scaling.register_scalable_target(**place(name), MinCapacity=1, MaxCapacity=4)
         for number in range(policies):

@@ -237,10 +237,11 @@ def test_a_try_after_a_crash_at_any_call_puts_it_back(scaled: LocalAws, dag: DAG
     configs = ["c2", "c1"]
     for index, (service, operation) in enumerate(crashes):
         config = configs[index % 2]
+        task = deploy(config)
         with answering(clients[service], operation, died):
-            assert outcome(deploy(config)).error is died, operation
+            assert outcome(task).error is died, operation
 
-        assert outcome(deploy(config)).error is None, operation
+        assert outcome(task).error is None, operation
         assert settled(scaled)["EndpointConfigName"] == config
         in_order(scaled, before)
 
