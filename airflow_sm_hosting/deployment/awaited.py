@@ -70,7 +70,8 @@ class Awaited:
 
     def after(self, described: Described | None) -> Awaited:
         """Return the wait with what this look has shown about the deployment's beginning."""
-        return replace(self, begun=has_begun(described, self._expected()))
+        begun = has_begun(described, self._expected())
+        return self if begun == self.begun else replace(self, begun=begun)
 
     def serialize(self) -> dict[str, Any]:
         """Return the wait as plain JSON."""

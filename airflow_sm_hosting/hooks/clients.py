@@ -17,6 +17,7 @@ from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionW
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_sm_hosting.exceptions import ConnectionNotFoundError
+from airflow_sm_hosting.hooks.service_loader import use_service_loader
 
 _SESSIONS: dict[Hashable, boto3.session.Session] = {}
 _CLIENTS: dict[Hashable, Any] = {}
@@ -78,7 +79,9 @@ class SharedClients(AwsBaseHook):
         key = (self._connection_key(), region_name)
         with _LOCK:
             if key not in _SESSIONS:
-                _SESSIONS[key] = super().get_session(region_name=region_name, deferrable=deferrable)
+                session = super().get_session(region_name=region_name, deferrable=deferrable)
+                use_service_loader(session._session)
+                _SESSIONS[key] = session
             return _SESSIONS[key]
 
     def client(self, service: str) -> Any:

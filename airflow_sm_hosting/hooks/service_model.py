@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 from botocore.utils import parse_to_aware_datetime
+
+from airflow_sm_hosting.hooks.service_loader import service_loader
 
 Kind = Literal["required", "unknown", "type", "length", "range", "pattern", "enum"]
 
@@ -45,7 +47,8 @@ def service_model(service: str) -> ServiceModel:
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return ServiceModel(Loader().load_service_model(service, "service-2"), service_name=service)
+        loaded = service_loader(os.environ.get("AWS_DATA_PATH")).load_service_model(service, "service-2")
+        return ServiceModel(loaded, service_name=service)
     finally:
         if enabled:
             gc.enable()

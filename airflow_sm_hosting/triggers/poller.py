@@ -349,8 +349,16 @@ class EndpointPoller:
             return
         self._period = period
         self._sweep_is_due.set()
+        now = self._loop.time()
         for endpoint in self._endpoints.values():
-            self._schedule(endpoint)
+            endpoint.due = self._due_at(endpoint, now)
+        self._due = [
+            (endpoint.due, next(self._order), endpoint)
+            for endpoint in self._endpoints.values()
+            if endpoint.due < math.inf
+        ]
+        heapq.heapify(self._due)
+        self._something_is_due.set()
 
     def _is_hurried(self) -> bool:
         """Tell whether so many wait for their first look that a sweep is the way to it."""
@@ -373,7 +381,9 @@ class EndpointPoller:
                 endpoint.described_at + endpoint.backup_part * backup, looked_at + MISSED_SWEEPS * sweep
             )
         # A wait ends with a look at its deadline.
-        left = min(waiter.deadline for waiter in endpoint.waiters) - time.time()
+        first, *others = endpoint.waiters
+        deadline = min(waiter.deadline for waiter in endpoint.waiters) if others else first.deadline
+        left = deadline - time.time()
         return min(wanted, due, now + left + CLOCKS_APART)
 
     def _schedule(self, endpoint: WatchedEndpoint) -> None:
