@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting import __version__
-from airflow_sm_hosting.local import moto_backends
+from airflow_sm_hosting.local import moto_backends, policy_simulation
 from airflow_sm_hosting.local.access import Access
 from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock
 from airflow_sm_hosting.local.cloudwatch import CloudWatch
@@ -98,7 +98,8 @@ class LocalAwsApp:
         self.clock = clock or RealClock()
         self._moto_app = DomainDispatcherApplication(create_backend_app)
         self._cloudwatch = CloudWatch(self.clock)
-        moto_backends.replace_operations(self._cloudwatch.operations, self._cloudwatch.answer)
+        moto_backends.replace_operations("cloudwatch", self._cloudwatch.operations, self._cloudwatch.answer)
+        moto_backends.replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.answer)
         self._access_key = access_key
         self._access = Access(access_key)
         self._region = region
@@ -159,11 +160,14 @@ class LocalAwsApp:
             raise
         except AwsError as refusal:
             response, error = error_response(refusal), refusal.code
+        except NotImplementedError:
+            # moto's word for it. No retry helps, so it is not a 500.
+            message = f"The local AWS does not have {service}:{operation}."
+            response = refusal_response(request, service, AwsError("NotImplemented", message, status=501))
         except Exception:
             LOG.exception("%s %s failed", service, operation)
-            response = error_response(
-                AwsError("InternalFailure", "The local AWS failed; see its log.", status=500)
-            )
+            failure = AwsError("InternalFailure", "The local AWS failed; see its log.", status=500)
+            response = refusal_response(request, service, failure)
         if response.status_code >= 400 and error is None and request.method != "HEAD":
             error = error_code(response.get_data())
         self._note(request, service, operation, resource, response.status_code, error, hit)

@@ -171,12 +171,12 @@ class Control:
         return datetime.fromisoformat(told["now"])
 
     def set_endpoint_status(self, name: str, status: str, seconds: float | None = None) -> None:
-        """Give an endpoint a status that AWS gives by itself: ``SystemUpdating`` (maintenance) or ``OutOfService``.
+        """Give an endpoint a status that AWS gives by itself.
 
         :param name: The endpoint's name.
-        :param status: ``SystemUpdating``, ``OutOfService``, or ``InService`` to end it.
+        :param status: ``SystemUpdating`` (maintenance), ``OutOfService``, ``Failed``, ``UpdateRollbackFailed``, or ``InService`` to end it.
         :param seconds: After so long it is InService again; None for not by itself.
-        :raises LocalAwsError: There is no such endpoint, or it is in transition.
+        :raises LocalAwsError: There is no such endpoint, it is in transition, or a rollback of it did fail.
         """
         body = {"EndpointName": name, "Status": status, "Seconds": seconds, "Region": self.region_name}
         self._own("POST", "endpoint-status", body)

@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 # A container of that endpoint status answers: the old fleet goes on through an update.
 SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
 # Statuses that an endpoint can be given from outside, for tests of what happens then.
-GIVEN = ("SystemUpdating", "OutOfService", "InService", "Failed")
+GIVEN = ("SystemUpdating", "OutOfService", "InService", "Failed", "UpdateRollbackFailed")
 # How often it is looked whether a container has ended by itself.
 _LOOK_SECONDS = 10.0
 
@@ -274,15 +274,17 @@ class Endpoints:
         ``SystemUpdating`` is AWS's own maintenance. It reads config and models again; where they were deleted, the endpoint
         goes on as it is with a ``FailureReason`` (ministryofjustice/analytical-platform#10195).
 
-        :param status: ``SystemUpdating``, ``OutOfService``, ``InService`` or ``Failed``.
+        :param status: ``SystemUpdating``, ``OutOfService``, ``InService``, ``Failed`` or ``UpdateRollbackFailed``, which has no second
+            fleet here.
         :param seconds: After so long it is InService again; None for never.
-        :raises AwsError: There is no such endpoint, or it is in transition.
+        :raises AwsError: There is no such endpoint, it is in transition, or a rollback of it did fail.
         """
         if status not in GIVEN:
             rules.refuse(f"The status of an endpoint can be set to {', '.join(GIVEN)}, not to {status}.")
         with self._lock:
             endpoint = self._endpoint(name)
-            if endpoint.status not in GIVEN:
+            # Two fleets serve where a rollback did fail; an update or a deletion ends that.
+            if endpoint.status not in GIVEN or endpoint.stranded:
                 rules.refuse(f"The endpoint {endpoint.name} is {endpoint.status}.")
             endpoint.move_to(status)
             if seconds is not None:

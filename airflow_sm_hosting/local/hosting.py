@@ -20,6 +20,7 @@ from airflow_sm_hosting.local.endpoints import Endpoints
 from airflow_sm_hosting.local.engines import Engine
 from airflow_sm_hosting.local.listing import page
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
+from airflow_sm_hosting.local.names import ByName
 from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.registry import Registry
 from airflow_sm_hosting.local.runtime import Runtime
@@ -67,8 +68,8 @@ class Hosting:
         self._registry = registry
         # What it guards is small and in memory: one lock for all keeps every answer consistent.
         self._lock = threading.RLock()
-        self.models: dict[str, dict[str, Any]] = {}
-        self.configs: dict[str, dict[str, Any]] = {}
+        self.models: ByName[dict[str, Any]] = ByName()
+        self.configs: ByName[dict[str, Any]] = ByName()
         self._tags: dict[str, dict[str, str]] = {}
         self.endpoints = Endpoints(
             self, self._lock, engine, registry, folder, transition_seconds, clock, shortages
@@ -148,8 +149,8 @@ class Hosting:
         """Return all that is kept."""
         with self._lock:
             kept = {
-                "models": self.models,
-                "configs": self.configs,
+                "models": dict(self.models),
+                "configs": dict(self.configs),
                 "tags": self._tags,
                 "endpoints": self.endpoints.dump(),
                 "components": self.components.dump(),
@@ -170,7 +171,7 @@ class Hosting:
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
         name, arn = request["ModelName"], self.arn("model", request["ModelName"])
-        if _is_taken(self.models, name):
+        if name in self.models:
             # astronomer-providers#1055
             rules.refuse(f'Cannot create already existing model "{arn}".')
         rules.check_model(request, self._registry)
@@ -209,7 +210,7 @@ class Hosting:
     def _create_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointConfigName"]
         arn = self.arn("endpoint-config", name)
-        if _is_taken(self.configs, name):
+        if name in self.configs:
             rules.refuse(f'Cannot create already existing endpoint configuration "{arn}".')
         for variant in (*request["ProductionVariants"], *request.get("ShadowProductionVariants", ())):
             if "ModelName" in variant:
@@ -297,11 +298,6 @@ class Hosting:
         if arn.lower() not in self._tags:
             rules.refuse(f"Could not find resource {arn}.")
         return arn.lower()
-
-
-def _is_taken(resources: Mapping[str, Any], name: str) -> bool:
-    # ARNs are in lower case, so two names that differ in case only would be one resource (assumed).
-    return name.lower() in map(str.lower, resources)
 
 
 def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.loaders import Loader
 from moto.cloudwatch.exceptions import CloudWatchException
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.cloudwatch.urls import url_paths as cloudwatch_paths
+from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import camelcase_to_underscores
 from moto.ecr.models import ecr_backends
+from moto.iam.exceptions import IAMException
+from moto.iam.responses import IamResponse
+from moto.iam.urls import url_paths as iam_paths
 from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
     from moto.ecr.models import ECRBackend, Repository
 
 ACCOUNT_ID: str = DEFAULT_ACCOUNT_ID
+
+#: What answers for a service, what it refuses with, and its table of paths.
+_SERVICES: dict[str, tuple[type[BaseResponse], type[ServiceException], dict[str, Any]]] = {
+    "cloudwatch": (CloudWatchResponse, CloudWatchException, cloudwatch_paths),
+    "iam": (IamResponse, IAMException, iam_paths),
+}
 
 
 def s3_object(bucket: str, key: str) -> bytes | None:
@@ -70,29 +80,28 @@ def put_log_lines(region: str, group: str, stream: str, lines: Sequence[str]) ->
 
 
 def replace_operations(
-    operations: Sequence[str], answer: Callable[[str, Mapping[str, Any], str], dict[str, Any]]
+    service: Literal["cloudwatch", "iam"],
+    operations: Sequence[str],
+    answer: Callable[[str, Mapping[str, Any], str], dict[str, Any]],
 ) -> None:
-    """Have moto's CloudWatch answer some operations by a function, in the protocol in which they are asked.
+    """Have a service of moto's answer some operations by a function, in the protocol in which they are asked.
 
     It takes operation, members and Region, and returns the members of the answer or raises an :class:`AwsError`. In
     this process, for the applications that are made from now on.
     """
+    responses, refusal, paths = _SERVICES[service]
 
-    def method(operation: str) -> Callable[[CloudWatchResponse], ActionResult]:
-        def respond(self: CloudWatchResponse) -> ActionResult:
+    def method(operation: str) -> Callable[[BaseResponse], ActionResult]:
+        def respond(self: BaseResponse) -> ActionResult:
             try:
                 return ActionResult(answer(operation, dict(self.params), self.region))
             except AwsError as error:
-                raise CloudWatchException(error.code, error.message) from error
+                raise refusal(error.code, error.message) from error
 
         return respond
 
-    own = type(
-        "CloudWatch",
-        (CloudWatchResponse,),
-        {camelcase_to_underscores(operation): method(operation) for operation in operations},
-    )
-    cloudwatch_paths["{0}/$"] = own.dispatch  # type: ignore[attr-defined]
+    methods = {camelcase_to_underscores(operation): method(operation) for operation in operations}
+    paths["{0}/$"] = type(responses.__name__, (responses,), methods).dispatch  # type: ignore[attr-defined]
 
 
 def publish(topic_arn: str, subject: str, message: str) -> None:

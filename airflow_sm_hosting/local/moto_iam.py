@@ -13,7 +13,7 @@ from moto.sts.models import sts_backends
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
 
 if TYPE_CHECKING:
-    from moto.iam.models import IAMBackend, Role
+    from moto.iam.models import IAMBackend, Role, User
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,23 @@ def identity(access_key: str) -> Identity | None:
     """Return whom an access key of this server's own IAM or STS belongs to; None for an unknown key."""
     for user in _iam().list_users("/", None, None):
         if any(key.access_key_id == access_key for key in user.access_keys):
-            groups = _iam().get_groups_for_user(user.name)
-            return Identity(user.arn, [document for held in (user, *groups) for document in _documents(held)])
+            return _identity_of_user(user)
     session = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key)
     if session is None:
         return None
     assumed = role(session.role_arn.rpartition("/")[2])
     return identity_of_role(assumed, session.arn) if assumed else Identity(session.arn, [])
+
+
+def identity_of_arn(arn: str) -> Identity | None:
+    """Return the user, the group or the role of an ARN, as :func:`identity` does; None where there is none."""
+    if found := role_of_arn(arn):
+        return identity_of_role(found, arn)
+    for user in _iam().list_users("/", None, None):
+        if user.arn == arn:
+            return _identity_of_user(user)
+    group = next((group for group in _iam().list_groups() if group.arn == arn), None)
+    return Identity(arn, _documents(group)) if group else None
 
 
 def identity_of_role(found: Role, arn: str) -> Identity:
@@ -84,6 +94,11 @@ def make_service_linked_role(service: str, name: str) -> None:
         max_session_duration="3600",
         linked_service=service,
     )
+
+
+def _identity_of_user(user: User) -> Identity:
+    groups = _iam().get_groups_for_user(user.name)
+    return Identity(user.arn, [document for held in (user, *groups) for document in _documents(held)])
 
 
 def _iam() -> IAMBackend:

@@ -331,6 +331,71 @@ def test_a_forged_login_is_none(worker: Worker) -> None:
     assert answer.status == 401
 
 
+# Asking beforehand
+
+
+def allowing(action: str, resource: str = "*", effect: str = "Allow") -> str:
+    statement = {"Effect": effect, "Action": action, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_what_a_role_may_do_is_simulated(aws: LocalAws) -> None:
+    iam = aws.client("iam")
+    boundary = iam.create_policy(PolicyName="only-s3", PolicyDocument=allowing("s3:*"))["Policy"]["Arn"]
+    role = iam.create_role(RoleName="serving", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+
+    def simulated(arn: str = role, **more: Any) -> dict[str, str]:
+        actions = ["s3:GetObject", "ecr:GetAuthorizationToken"]
+        pages = iam.get_paginator("simulate_principal_policy").paginate(
+            PolicySourceArn=arn, ActionNames=actions, **more
+        )
+        results = [result for page in pages for result in page["EvaluationResults"]]
+        return {result["EvalActionName"]: result["EvalDecision"] for result in results}
+
+    def answer(s3: str, ecr: str) -> dict[str, str]:
+        return {"s3:GetObject": s3, "ecr:GetAuthorizationToken": ecr}
+
+    assert simulated() == answer("implicitDeny", "implicitDeny")
+    iam.put_role_policy(RoleName="serving", PolicyName="ecr", PolicyDocument=allowing("ecr:*"))
+    iam.put_role_policy(
+        RoleName="serving", PolicyName="s3", PolicyDocument=allowing("s3:*", "arn:aws:s3:::models/*")
+    )
+    # Without a resource, all resources are asked about.
+    assert simulated() == answer("implicitDeny", "allowed")
+    assert simulated(ResourceArns=["arn:aws:s3:::models/a"])["s3:GetObject"] == "allowed"
+    denial = allowing("ecr:*", effect="Deny")
+    assert simulated(PolicyInputList=[denial]) == answer("implicitDeny", "explicitDeny")
+    iam.put_role_permissions_boundary(RoleName="serving", PermissionsBoundary=boundary)
+    assert simulated() == answer("implicitDeny", "implicitDeny")
+    error = refused(lambda: simulated(f"{role}-absent"))
+    assert (error["Code"], error["status"]) == ("NoSuchEntity", 404)
+    error = refused(lambda: simulated(ResourcePolicy=denial))
+    assert (error["Code"], error["Message"]) == (
+        "PolicyEvaluation",
+        "The local AWS does not simulate ResourcePolicy.",
+    )
+
+
+def test_users_and_groups_are_simulated_too(worker: Worker) -> None:
+    iam = worker.aws.client("iam")
+    group = iam.create_group(GroupName="workers")["Group"]["Arn"]
+    iam.put_group_policy(GroupName="workers", PolicyName="lists", PolicyDocument=allowing("sagemaker:List*"))
+
+    def decision(arn: str) -> str:
+        answer = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["sagemaker:ListModels"])
+        return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+    assert (decision(group), decision(worker.arn)) == ("allowed", "implicitDeny")
+    iam.add_user_to_group(GroupName="workers", UserName="worker")
+    assert decision(worker.arn) == "allowed"
+
+
+def test_what_the_local_aws_does_not_have_is_said_in_the_protocol_of_the_service(aws: LocalAws) -> None:
+    iam = aws.client("iam")
+    error = refused(lambda: iam.get_context_keys_for_principal_policy(PolicySourceArn=ROLE))
+    assert (error["Code"], error["status"]) == ("NotImplemented", 501)
+
+
 # Whose policies count
 
 

@@ -10,51 +10,7 @@ import pytest
 
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.instance import LocalAwsError
-from tests.local.conftest import ROLE, tar_bytes, wait_until
-
-
-@pytest.fixture
-def _airflow_connection(aws, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AIRFLOW_CONN_LOCAL", json.dumps(aws.connection()))
-
-
-@pytest.mark.usefixtures("_airflow_connection")
-def test_the_amazon_providers_hooks_work_unmodified(deployer):
-    from airflow.providers.amazon.aws.hooks.ecr import EcrHook
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
-
-    s3 = S3Hook(aws_conn_id="local")
-    s3.create_bucket(bucket_name="models")
-    s3.load_bytes(tar_bytes({"a": b"b"}), key="model.tar.gz", bucket_name="models")
-    assert s3.check_for_key("model.tar.gz", "models")
-    credentials = EcrHook(aws_conn_id="local").get_temporary_credentials()
-    assert credentials[0].username == "AWS"
-    assert credentials[0].proxy_endpoint == deployer.aws.endpoint_url
-
-    sagemaker = SageMakerHook(aws_conn_id="local")
-    sagemaker.create_model(
-        {
-            "ModelName": "m",
-            "ExecutionRoleArn": ROLE,
-            "PrimaryContainer": {
-                "Image": deployer.push_image(),
-                "ModelDataUrl": "s3://models/model.tar.gz",
-            },
-        }
-    )
-    sagemaker.create_endpoint_config(
-        {"EndpointConfigName": "c", "ProductionVariants": [deployer.variant("m")]}
-    )
-    sagemaker.create_endpoint(
-        {"EndpointName": "e", "EndpointConfigName": "c"}, wait_for_completion=True, check_interval=1
-    )
-    assert sagemaker.describe_endpoint("e")["EndpointStatus"] == "InService"
-    sagemaker.update_endpoint(
-        {"EndpointName": "e", "EndpointConfigName": "c"}, wait_for_completion=True, check_interval=1
-    )
+from tests.local.conftest import wait_until
 
 
 def test_the_environment_is_enough_for_boto3(aws):

@@ -70,6 +70,31 @@ def test_what_exists_already_cannot_be_created_again(deployer, sagemaker):
     ) == ("ValidationException", f'Cannot create already existing endpoint "{ARN}:endpoint/{endpoint}".')
 
 
+def test_models_and_configs_are_found_in_any_case_and_shown_in_their_own(deployer, sagemaker):
+    """What is there for Create is there for the others: assumed from ARNs, which are in lower case."""
+    container = {"Image": FOREIGN_IMAGE}
+    sagemaker.create_model(ModelName="Churn", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    assert sagemaker.describe_model(ModelName="churn")["ModelName"] == "Churn"
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="Config", ProductionVariants=[deployer.variant("CHURN")]
+    )
+    assert sagemaker.describe_endpoint_config(EndpointConfigName="config")["EndpointConfigName"] == "Config"
+    assert refusal_of(
+        sagemaker.create_endpoint_config,
+        EndpointConfigName="CONFIG",
+        ProductionVariants=[deployer.variant("churn")],
+    ) == (
+        "ValidationException",
+        f'Cannot create already existing endpoint configuration "{ARN}:endpoint-config/config".',
+    )
+    endpoint = deployer.endpoint("config")
+    assert deployer.describe(endpoint)["EndpointStatus"] == "InService"
+    assert [model["ModelName"] for model in sagemaker.list_models()["Models"]] == ["Churn"]
+    sagemaker.delete_endpoint_config(EndpointConfigName="cONFIG")
+    sagemaker.delete_model(ModelName="cHURN")
+    assert sagemaker.list_models()["Models"] == []
+
+
 def test_what_does_not_exist_cannot_be_found(deployer, sagemaker):
     for call, request, text in (
         (sagemaker.describe_model, {"ModelName": "x"}, "model"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.rollout import instances, plan, rollback_steps
 from tests.local.conftest import ROLE, Deployer, wait_until
 from tests.local.region import Region
@@ -436,6 +437,8 @@ def test_a_rolling_rollback_without_capacity_leaves_a_mix_that_another_update_me
     assert "InsufficientInstanceCapacity" in found["FailureReason"]
     assert "PendingDeploymentSummary" not in found
     assert region.share == 0.5
+    with pytest.raises(AwsError, match="is UpdateRollbackFailed"):
+        region.hosting.endpoints.set_status("e", "InService")
 
     weights = [{"VariantName": "main", "DesiredWeight": 2.0}]
     message = region.refusal(

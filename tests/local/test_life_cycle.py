@@ -365,6 +365,21 @@ def test_a_status_is_given_through_the_server_only_to_who_may_have_it(deployer):
         deployer.aws.set_endpoint_status("absent", "OutOfService")
 
 
+def test_an_endpoint_is_given_a_rollback_that_failed(deployer):
+    """It serves, is neither scaled nor reweighted, and another update mends it."""
+    endpoint, config = deployer.endpoint(), deployer.config()
+    deployer.aws.set_endpoint_status(endpoint, "UpdateRollbackFailed")
+    assert deployer.describe(endpoint)["EndpointStatus"] == "UpdateRollbackFailed"
+    with pytest.raises(botocore.exceptions.ClientError, match="in-progress"):
+        deployer.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=endpoint,
+            DesiredWeightsAndCapacities=[{"VariantName": "main", "DesiredInstanceCount": 2}],
+        )
+    deployer.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    found = deployer.settled(endpoint)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", config)
+
+
 def test_what_was_just_created_cannot_be_found_yet(make_region):
     """Reads are eventually consistent: API_CreateEndpoint.html tells to describe first, and to retry."""
     region = make_region(consistency_seconds=3)

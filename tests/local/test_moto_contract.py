@@ -78,7 +78,7 @@ def test_operations_of_cloudwatch_are_answered_by_a_function():
         }
 
     try:
-        moto_backends.replace_operations(["DescribeAlarms", "DeleteAlarms"], answer)
+        moto_backends.replace_operations("cloudwatch", ["DescribeAlarms", "DeleteAlarms"], answer)
         (dispatch,) = urls.url_paths.values()
         own = dispatch.__self__
         assert own is not before["{0}/$"].__self__

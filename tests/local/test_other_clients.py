@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from filelock import FileLock
-from platformdirs import user_cache_path
 
-from tests.local.conftest import FOREIGN_IMAGE, ROLE, tar_bytes
+from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, tar_bytes
+from tests.local.environments import environment, run_script, without_ours
 
 # The first run installs them, which takes minutes.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-SDK_SCRIPT = """
+# The whole SDK of version 3: sagemaker-core with the resource classes, sagemaker-serve with the model builder, and the others.
+SDK = ("sagemaker-sdk", "sagemaker>=3")
+# Its documented settings. It sends what it is used for to AWS, which is no part of this.
+SDK_SETTINGS = """
+SchemaVersion: "1.0"
+SageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}
+"""
+
+RESOURCES_SCRIPT = """
 import json, sys
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model
 from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
@@ -38,6 +44,9 @@ def config(version):
 def answer(endpoint):
     return json.loads(endpoint.invoke(body=b"1,2", content_type="text/csv").body.read())
 
+def left():
+    return [len(list(kind.get_all())) for kind in (Endpoint, EndpointConfig, Model)]
+
 endpoint = Endpoint.create(endpoint_name="e", endpoint_config_name=config("1"))
 endpoint.wait_for_status("InService", poll=1)
 answers = [answer(endpoint)]
@@ -45,55 +54,117 @@ endpoint.endpoint_config_name = config("2").endpoint_config_name
 endpoint.update()
 endpoint.wait_for_status("InService", poll=1)
 answers.append(answer(endpoint))
+before = left()
 listed = [one.endpoint_name for one in Endpoint.get_all()]
 endpoint.delete()
 endpoint.wait_for_delete(poll=1)
-print("RESULT" + json.dumps({"answers": answers, "listed": listed, "left": len(list(Endpoint.get_all()))}))
+for version in "12":
+    EndpointConfig.get(f"c{version}").delete()
+    Model.get(f"m{version}").delete()
+print("RESULT" + json.dumps({"answers": answers, "listed": listed, "before": before, "left": left()}))
+"""
+
+# deploy(update_endpoint=True) is not in it: in 3.27 it calls Session.create_endpoint_config with arguments that this does not take.
+BUILDER_SCRIPT = """
+import json, sys
+from sagemaker.core.resources import EndpointConfig
+from sagemaker.serve import ModelBuilder
+
+image, data, role = sys.argv[1:]
+
+def build(version):
+    builder = ModelBuilder(
+        image_uri=image,
+        s3_model_data_url=data,
+        env_vars={"VERSION": version},
+        role_arn=role,
+        instance_type="ml.m5.large",
+    )
+    return builder, builder.build(model_name=f"m{version}")
+
+def answer(endpoint):
+    return json.loads(endpoint.invoke(body=b"1,2", content_type="text/csv").body.read())
+
+builder, first = build("1")
+endpoint = builder.deploy(endpoint_name="e", initial_instance_count=1)
+answers = [answer(endpoint)]
+
+_, second = build("2")
+variant = EndpointConfig.get("e").production_variants[0]
+variant.model_name = second.model_name
+endpoint.endpoint_config_name = EndpointConfig.create(
+    endpoint_config_name="e-2", production_variants=[variant]
+).endpoint_config_name
+endpoint.update()
+endpoint.wait_for_status("InService", poll=1)
+answers.append(answer(endpoint))
+endpoint.delete()
+endpoint.wait_for_delete(poll=1)
+for one in (EndpointConfig.get("e"), EndpointConfig.get("e-2"), first, second):
+    one.delete()
+
+role = role + "-absent"
+try:
+    build("3")
+except Exception as error:
+    refusal = f"{type(error).__name__}: {error}"
+print("RESULT" + json.dumps({"answers": answers, "refusal": refusal}))
 """
 
 
-def environment(name: str, *requirements: str) -> Path:
-    """Return the folder of the programs of a virtual environment that has some packages, made once."""
-    folder = user_cache_path("sm-hosting-tests", ensure_exists=True) / name
-    with FileLock(folder.with_suffix(".lock")):
-        if not (folder / "complete").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-            done = subprocess.run([*pip, *requirements], capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.skip(f"{requirements} cannot be installed: {done.stderr[-300:]}")
-            (folder / "complete").touch()
-    return folder / "bin"
-
-
-def without_ours(aws) -> dict[str, str]:
-    """Return an environment that leads to the local AWS, and has nothing else of AWS."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, "HOME": "/nonexistent", **aws.environment()}
-
-
-def test_the_sagemaker_python_sdk(process_deployer):
-    # The resource classes of version 3 are in the package sagemaker-core.
-    programs = environment("sagemaker-sdk-3", "sagemaker-core>=2", "boto3")
-    deployer = process_deployer
-    arguments = [deployer.push_image(), deployer.upload(tar_bytes({"weights": b"1"})), ROLE]
-    done = subprocess.run(
-        [str(programs / "python"), "-c", SDK_SCRIPT, *arguments],
-        env=without_ours(deployer.aws),
-        capture_output=True,
-        text=True,
-        check=False,
+def sdk(deployer: Deployer, folder: Path, script: str, role: str) -> dict[str, Any]:
+    """Run a script with the SageMaker Python SDK, and return its result."""
+    programs = environment(*SDK)
+    settings = folder / "config.yaml"
+    settings.write_text(SDK_SETTINGS)
+    said = run_script(
+        programs / "python",
+        script,
+        deployer.push_image(),
+        deployer.upload(tar_bytes({"weights": b"1"})),
+        role,
+        env=without_ours(deployer.aws, SAGEMAKER_USER_CONFIG_OVERRIDE=str(settings)),
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    said = json.loads(done.stdout.rpartition("RESULT")[2])
-    assert [answer["version"] for answer in said["answers"]] == ["1", "2"]
-    assert said["answers"][0]["model"] == {"weights": "1"}
-    assert "e" in said["listed"]
-    assert "e" not in [one["EndpointName"] for one in deployer.sagemaker.list_endpoints()["Endpoints"]]
+    result: dict[str, Any] = json.loads(said.rpartition("RESULT")[2])
+    assert [answer["version"] for answer in result["answers"]] == ["1", "2"]
+    assert result["answers"][0]["model"] == {"weights": "1"}
+    return result
+
+
+@pytest.fixture
+def deployer(process_deployer: Deployer) -> Deployer:
+    """An empty local AWS whose containers are Python processes."""
+    process_deployer.aws.reset()
+    return process_deployer
+
+
+def test_the_resource_classes_of_the_sagemaker_python_sdk(deployer: Deployer, tmp_path: Path) -> None:
+    result = sdk(deployer, tmp_path, RESOURCES_SCRIPT, ROLE)
+    assert result["listed"] == ["e"]
+    assert (result["before"], result["left"]) == ([1, 2, 2], [0, 0, 0])
+
+
+def test_the_model_builder_of_the_sagemaker_python_sdk(deployer: Deployer, tmp_path: Path) -> None:
+    """It looks whether the role exists, may log in to ECR, and is trusted by SageMaker."""
+    iam = deployer.aws.client("iam")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    may = {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}
+    documents = [
+        json.dumps({"Version": "2012-10-17", "Statement": [statement]}) for statement in (trust, may)
+    ]
+    role = iam.create_role(RoleName="serving", AssumeRolePolicyDocument=documents[0])["Role"]["Arn"]
+    iam.put_role_policy(RoleName="serving", PolicyName="ecr", PolicyDocument=documents[1])
+    result = sdk(deployer, tmp_path, BUILDER_SCRIPT, role)
+    assert result["refusal"].startswith(f"RoleValidationError: IAM role '{role}-absent' cannot be used")
+    assert deployer.sagemaker.list_models()["Models"] == []
 
 
 def test_the_aws_command_line(aws):
-    programs = environment("awscli-1", "awscli>=1.44")
+    programs = environment("awscli", "awscli>=1.44")
 
     def run(*arguments, code=0):
         command = [str(programs / "python"), str(programs / "aws"), *arguments]

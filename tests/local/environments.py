@@ -1,0 +1,66 @@
+"""Virtual environments of clients that know nothing of this package, made once and kept over runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from airflow_sm_hosting.local import LocalAws
+from tests.conftest import REQUIRE_ENGINE
+
+
+def environment(name: str, *requirements: str) -> Path:
+    """Return the folder of the programs of a virtual environment that has some packages; what is asked for is in its folder's name.
+
+    What cannot be installed skips the test, or fails it under ``SM_HOSTING_REQUIRE_ENGINE``.
+    """
+    asked = hashlib.sha256("\n".join((sys.version, *requirements)).encode()).hexdigest()[:10]
+    folder = user_cache_path("sm-hosting-tests", ensure_exists=True) / f"{name}-{asked}"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "complete").exists():
+            _install(folder, requirements)
+            (folder / "complete").touch()
+    return folder / "bin"
+
+
+def _install(folder: Path, requirements: tuple[str, ...]) -> None:
+    """Make a virtual environment: with uv where it is there, as pip takes minutes to choose versions."""
+    shutil.rmtree(folder, ignore_errors=True)
+    python = str(folder / "bin" / "python")
+    if uv := shutil.which("uv"):
+        make = [uv, "venv", "--quiet", "--python", sys.executable, str(folder)]
+        install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *requirements]
+    else:
+        make = [sys.executable, "-m", "venv", str(folder)]
+        install = [python, "-m", "pip", "install", "--quiet", *requirements]
+    for command in (make, install):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = f"{', '.join(requirements)} cannot be installed: {done.stderr[-300:]}"
+            if os.environ.get(REQUIRE_ENGINE):
+                pytest.fail(f"{REQUIRE_ENGINE} is set, and {said}")
+            pytest.skip(said)
+
+
+def without_ours(aws: LocalAws, **more: Any) -> dict[str, str]:
+    """Return an environment that leads to the local AWS, and has nothing else of AWS."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "HOME": "/nonexistent", **aws.environment(), **more}
+
+
+def run_script(python: Path, script: str, *arguments: str, env: dict[str, str]) -> str:
+    """Run a Python script in another environment to its end, and return what it wrote."""
+    done = subprocess.run(
+        [str(python), "-c", script, *arguments], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout

@@ -1,0 +1,248 @@
+"""Airflow's Amazon provider works against the local AWS unmodified: its hooks, operators, sensor and trigger.
+
+Its deferrable operators need aiobotocore, whose versions do not go with boto3's of today: they run in a virtual environment of their
+own. ``SageMakerEndpointSensor`` has no deferrable mode. Endpoints and endpoint configs are deleted through the hook's client, as
+the provider has no operator for that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, WaiterError
+
+from tests.local.conftest import ROLE, Deployer, tar_bytes
+from tests.local.environments import environment, run_script, without_ours
+from tests.operators.conftest import Ran, run_task, task_id
+
+# The first run installs a second Airflow.
+pytestmark = pytest.mark.timeout(1200)
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+# Runs a task as worker and triggerer do: the trigger and the keyword arguments go through JSON.
+DEFERRED_SCRIPT = """
+import asyncio, json, sys
+from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.amazon.aws.operators.sagemaker import SageMakerEndpointOperator
+
+async def first_event(trigger):
+    async for event in trigger.run():
+        return event.payload
+
+def run(operation, config):
+    task = SageMakerEndpointOperator(
+        task_id="deploy", config=config, operation=operation, check_interval=1, deferrable=True
+    )
+    try:
+        task.execute({})
+    except TaskDeferred as deferred:
+        _, arguments = deferred.trigger.serialize()
+        again = type(deferred.trigger)(**json.loads(json.dumps(arguments)))
+        event = asyncio.run(first_event(again))
+        return task.resume_execution(deferred.method_name, {**(deferred.kwargs or {}), "event": event}, {})
+    raise AssertionError("it did not defer")
+
+results = []
+for operation, config in json.loads(sys.argv[1]):
+    try:
+        results.append(run(operation, config)["Endpoint"])
+    except Exception as error:
+        results.append({"error": type(error).__name__, "said": str(error)})
+print("RESULT" + json.dumps(results))
+"""
+
+
+@pytest.fixture
+def deployer(process_deployer: Deployer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployer]:
+    """An empty local AWS whose containers are Python processes, which the connection ``aws_default`` leads to."""
+    process_deployer.aws.reset()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(process_deployer.aws.connection()))
+    yield process_deployer
+    process_deployer.aws.reset()
+
+
+def run(operator: str, **parameters: Any) -> Any:
+    """Run an operator of the provider, and return its return value."""
+    from airflow.providers.amazon.aws.operators import sagemaker
+
+    return run_task(getattr(sagemaker, f"SageMaker{operator}Operator")(task_id=task_id(), **parameters)).value
+
+
+def container(deployer: Deployer, number: str) -> dict[str, Any]:
+    return {"Image": deployer.push_image(), "Environment": {"VERSION": number}}
+
+
+def model(deployer: Deployer, number: str) -> dict[str, Any]:
+    return {
+        "ModelName": f"m{number}",
+        "ExecutionRoleArn": ROLE,
+        "PrimaryContainer": container(deployer, number),
+    }
+
+
+def config(number: str, **variant: Any) -> dict[str, Any]:
+    members = {
+        "VariantName": "main",
+        "ModelName": f"m{number}",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+        "ContainerStartupHealthCheckTimeoutInSeconds": 60,
+    }
+    return {"EndpointConfigName": f"c{number}", "ProductionVariants": [{**members, **variant}]}
+
+
+def endpoint(number: str) -> dict[str, Any]:
+    return {"EndpointName": "e", "EndpointConfigName": f"c{number}"}
+
+
+def test_the_hooks(deployer: Deployer) -> None:
+    from airflow.providers.amazon.aws.hooks.ecr import EcrHook
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
+
+    s3 = S3Hook()
+    s3.create_bucket(bucket_name="models")
+    s3.load_bytes(tar_bytes({"a": b"b"}), key="model.tar.gz", bucket_name="models")
+    assert s3.check_for_key("model.tar.gz", "models")
+    credentials = EcrHook().get_temporary_credentials()
+    assert credentials[0].username == "AWS"
+    assert credentials[0].proxy_endpoint == deployer.aws.endpoint_url
+
+    sagemaker = SageMakerHook()
+    request = model(deployer, "1")
+    request["PrimaryContainer"]["ModelDataUrl"] = "s3://models/model.tar.gz"
+    sagemaker.create_model(request)
+    sagemaker.create_endpoint_config(config("1"))
+    sagemaker.create_endpoint(endpoint("1"), wait_for_completion=True, check_interval=1)
+    assert sagemaker.describe_endpoint("e")["EndpointStatus"] == "InService"
+    sagemaker.update_endpoint(endpoint("1"), wait_for_completion=True, check_interval=1)
+
+
+def test_each_resource_with_its_operator_from_upload_to_deletion(deployer: Deployer, tmp_path: Path) -> None:
+    from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerEndpointSensor
+
+    deployer.aws.client("iam").create_role(RoleName="serving", AssumeRolePolicyDocument=json.dumps(TRUST))
+    artifact = tmp_path / "model.tar.gz"
+    artifact.write_bytes(tar_bytes({"weights": b"1"}))
+    upload = {"Path": str(artifact), "Bucket": "models", "Key": "model.tar.gz", "Tar": False}
+    first = {
+        **model(deployer, "1"),
+        # A name, which the operator looks up.
+        "ExecutionRoleArn": "serving",
+        "S3Operations": {"S3CreateBucket": [{"Bucket": "models"}], "S3Upload": [upload]},
+    }
+    first["PrimaryContainer"]["ModelDataUrl"] = "s3://models/model.tar.gz"
+    made = run("Model", config=first)["Model"]
+    assert made["ModelArn"].endswith(":model/m1")
+    assert made["ExecutionRoleArn"].endswith(":role/serving")
+
+    # Templates make strings of numbers, and the operator numbers of these.
+    made = run("EndpointConfig", config=config("1", InitialInstanceCount="1"))["EndpointConfig"]
+    assert made["ProductionVariants"][0]["InitialInstanceCount"] == 1
+
+    done = run("Endpoint", config=endpoint("1"), check_interval=1)
+    assert (done["Endpoint"]["EndpointStatus"], done["EndpointConfig"]["EndpointConfigName"]) == (
+        "InService",
+        "c1",
+    )
+    answer = deployer.invoke("e")
+    assert (answer["version"], answer["model"]) == ("1", {"weights": "1"})
+
+    run("Model", config=model(deployer, "2"))
+    run("EndpointConfig", config=config("2"))
+    run("Endpoint", config=endpoint("2"), operation="update", wait_for_completion=False)
+    sensor = SageMakerEndpointSensor(task_id=task_id(), endpoint_name="e", poke_interval=1, timeout=60)
+    assert run_task(sensor) == Ran()
+    assert deployer.invoke("e")["version"] == "2"
+
+    hook = SageMakerHook()
+    hook.conn.delete_endpoint(EndpointName="e")
+    hook.conn.get_waiter("endpoint_deleted").wait(EndpointName="e", WaiterConfig={"Delay": 1})
+    for number in "12":
+        hook.conn.delete_endpoint_config(EndpointConfigName=f"c{number}")
+        run("DeleteModel", config={"ModelName": f"m{number}"})
+    assert deployer.sagemaker.list_models()["Models"] == []
+    with pytest.raises(ClientError, match="Could not find model"):
+        run("DeleteModel", config={"ModelName": "m1"})
+
+
+def test_all_with_one_operator_and_a_second_create_that_becomes_an_update(deployer: Deployer) -> None:
+    for number in "12":
+        whole = {
+            "Model": model(deployer, number),
+            "EndpointConfig": config(number),
+            # It tells by the words of the refusal that the endpoint exists, and leaves out the tags then.
+            "Endpoint": {**endpoint(number), "Tags": [{"Key": "run", "Value": number}]},
+        }
+        done = run("Endpoint", config=whole, check_interval=1)
+        assert done["Endpoint"]["EndpointConfigName"] == f"c{number}"
+        assert deployer.invoke("e")["version"] == number
+    tags = deployer.sagemaker.list_tags(ResourceArn=done["Endpoint"]["EndpointArn"])["Tags"]
+    assert tags == [{"Key": "run", "Value": "1"}]
+
+
+def test_a_failed_endpoint_is_a_failure_of_operator_and_sensor(deployer: Deployer) -> None:
+    from airflow.providers.amazon.aws.sensors.sagemaker import SageMakerEndpointSensor
+    from airflow.providers.common.compat.sdk import AirflowException
+
+    broken = model(deployer, "1")
+    broken["PrimaryContainer"]["Environment"]["CRASH"] = "1"
+    run("Model", config=broken)
+    run("EndpointConfig", config=config("1", ContainerStartupHealthCheckTimeoutInSeconds=60))
+    with pytest.raises(WaiterError, match="terminal failure state"):
+        run("Endpoint", config=endpoint("1"), check_interval=1)
+    sensor = SageMakerEndpointSensor(task_id=task_id(), endpoint_name="e", poke_interval=1)
+    with pytest.raises(AirflowException, match=r"failed for the following reason: .*main"):
+        run_task(sensor)
+
+
+def test_the_deferrable_operator_and_its_trigger(deployer: Deployer, tmp_path: Path) -> None:
+    """The same versions as here, and aiobotocore, which brings a boto3 of its own."""
+    packages = ("apache-airflow", "apache-airflow-providers-amazon")
+    airflow, amazon = (version(package) for package in packages)
+    programs = environment(
+        "airflow-aiobotocore", f"apache-airflow=={airflow}", f"{packages[1]}[aiobotocore]=={amazon}"
+    )
+    for number in "12":
+        deployer.sagemaker.create_model(**model(deployer, number))
+        deployer.sagemaker.create_endpoint_config(**config(number))
+    broken = model(deployer, "3")
+    broken["PrimaryContainer"]["Environment"]["CRASH"] = "1"
+    deployer.sagemaker.create_model(**broken)
+    deployer.sagemaker.create_endpoint_config(**config("3"))
+    asked = [
+        ("create", endpoint("1")),
+        ("update", endpoint("2")),
+        ("create", {**endpoint("3"), "EndpointName": "f"}),
+    ]
+    said = run_script(
+        programs / "python",
+        DEFERRED_SCRIPT,
+        json.dumps(asked),
+        env={
+            **without_ours(deployer.aws),
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(deployer.aws.connection()),
+        },
+    )
+    created, updated, failed = json.loads(said.rpartition("RESULT")[2])
+    assert (created["EndpointStatus"], created["EndpointConfigName"]) == ("InService", "c1")
+    assert (updated["EndpointStatus"], updated["EndpointConfigName"]) == ("InService", "c2")
+    assert failed["error"] == "AirflowException"
+    assert "did not pass the ping health check" in failed["said"]
+    assert deployer.invoke("e")["version"] == "2"
