@@ -12,7 +12,12 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import create_loader
 
 from airflow_sm_hosting.hooks import SageMakerHostingHook
-from airflow_sm_hosting.hooks.service_loader import ServiceLoader, service_loader, use_service_loader
+from airflow_sm_hosting.hooks.service_loader import (
+    PlainJson,
+    ServiceLoader,
+    service_loader,
+    use_service_loader,
+)
 from airflow_sm_hosting.hooks.service_model import service_model
 from airflow_sm_hosting.local import LocalAws
 from tests.hooks.test_clients import HOOKS
@@ -24,7 +29,8 @@ KINDS = ["service-2", "paginators-1", "waiters-2", "endpoint-rule-set-1"]
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_model_is_botocore_s(service: str, kind: str) -> None:
-    own, theirs = service_loader(None), create_loader()
+    # One of its own: clients change models that they were given, as botocore's handlers for S3 do.
+    own, theirs = ServiceLoader(file_loader=PlainJson()), create_loader()
     try:
         expected = theirs.load_service_model(service, kind)
     except DataNotFoundError:
