@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -16,6 +16,8 @@ LINES = 15
 MOST_STREAMS = 50
 #: A value that is shorter is found everywhere, and is no secret.
 SHORTEST_SECRET = 4
+#: By how much this clock may differ from AWS's, in seconds.
+CLOCKS_APART = 5.0
 
 
 class EndpointLogsHook(SharedClients):
@@ -29,12 +31,17 @@ class EndpointLogsHook(SharedClients):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "logs"})
 
-    def last_lines(self, endpoint_name: str, hidden: Collection[str] = ()) -> tuple[str, list[str]]:
+    def last_lines(
+        self, endpoint_name: str, hidden: Collection[str] = (), *, since: float | None = None
+    ) -> tuple[str, list[str]]:
         """Return the last log stream of an endpoint that was made, ``<variant>/<instance>…``, and its last lines.
 
-        An old fleet that serves meanwhile writes later than a new one that fails, but began earlier. Uses ``logs:DescribeLogStreams`` and ``logs:GetLogEvents``. What cannot be read is not told: this is help, and no more.
+        An old fleet that serves meanwhile writes later than a new one that fails, but began earlier. Uses ``logs:DescribeLogStreams``
+        and ``logs:GetLogEvents``. What cannot be read is not told: this is help, and no more.
 
         :param endpoint_name: The endpoint.
+        :param since: When the deployment began, in seconds since the epoch, if that is known: streams of earlier containers are
+            not told.
         :param hidden: Texts that are not shown: the values of the containers' environments.
         """
         group = LOG_GROUP.format(endpoint_name=endpoint_name)
@@ -42,9 +49,11 @@ class EndpointLogsHook(SharedClients):
             streams = self.conn.describe_log_streams(
                 logGroupName=group, orderBy="LastEventTime", descending=True, limit=MOST_STREAMS
             )["logStreams"]
+            if since is not None:
+                streams = [found for found in streams if _made(found) >= since - CLOCKS_APART]
             if not streams:
                 return "", []
-            stream = max(streams, key=lambda found: found.get("creationTime", 0))["logStreamName"]
+            stream = max(streams, key=_made)["logStreamName"]
             events = self.conn.get_log_events(
                 logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False
             )["events"]
@@ -52,6 +61,10 @@ class EndpointLogsHook(SharedClients):
             self.log.info("The endpoint's log cannot be read: %s", error)
             return "", []
         return stream, [redacted(event["message"], hidden) for event in events]
+
+
+def _made(stream: Mapping[str, Any]) -> float:
+    return float(stream.get("creationTime", 0)) / 1000
 
 
 def redacted(line: str, hidden: Collection[str]) -> str:

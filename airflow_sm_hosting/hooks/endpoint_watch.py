@@ -74,6 +74,7 @@ class EndpointWait:
         self._identity: dict[str, str] = {}
         self._listed: tuple[datetime, float] | None = None
         self._known: tuple[str, str | None] | None = None
+        self._as_before_since: float | None = None
 
     def saw(self, described: Described | None) -> Sighting | None:
         """Take DescribeEndpoint's answer, None for no such endpoint; return how the wait ended, or None while it goes on."""
@@ -86,7 +87,7 @@ class EndpointWait:
             self._known = None if is_transitional(described) else _shown(described)
             return self._unless_too_late(verdict.message, described)
         if verdict.outcome is not Outcome.DEPLOYED and self._is_outdated(described):
-            return self._unless_too_late("described as it was before the last list; asking again")
+            return self._unless_too_late("described as it was before; asking again")
         return Sighting(str(verdict.outcome), verdict.message, self._identity)
 
     def saw_listed(self, row: Described | None) -> bool:
@@ -127,13 +128,28 @@ class EndpointWait:
         return changed > began or (changed == began and is_transitional(row))
 
     def _is_outdated(self, described: Described | None) -> bool:
-        """Tell whether a description is older than what a list has just shown: no failure is told from it before the deadline."""
-        if self._listed is None or time.time() >= self._deadline:
+        """Tell whether a description is older than what was seen before it: no failure is told from it before the deadline."""
+        if time.time() >= self._deadline:
+            return False
+        return self._is_older_than_the_list(described) or self._is_as_before(described)
+
+    def _is_older_than_the_list(self, described: Described | None) -> bool:
+        if self._listed is None:
             return False
         changed, seen_at = self._listed
         if time.monotonic() - seen_at > CONSISTENT_AFTER:
             return False
         return described is None or described.get("LastModifiedTime", changed) < changed
+
+    def _is_as_before(self, described: Described | None) -> bool:
+        """Tell whether a deployment that was seen to begin is described as if it had not, as describes may lag, too."""
+        before = self._awaited.modified_before
+        if described is None or before is None or moment(described.get("LastModifiedTime")) != before:
+            self._as_before_since = None
+            return False
+        if self._as_before_since is None:
+            self._as_before_since = time.monotonic()
+        return time.monotonic() - self._as_before_since <= CONSISTENT_AFTER
 
     def _unless_too_late(self, status: str, described: Described | None = None) -> Sighting | None:
         now = time.time()

@@ -17,7 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def failure_report(
-    aws: AwsParameters, endpoint_name: str, endpoint_config_names: Iterable[str], reason: str | None
+    aws: AwsParameters,
+    endpoint_name: str,
+    endpoint_config_names: Iterable[str],
+    reason: str | None,
+    *,
+    since: float | None = None,
 ) -> str:
     """Return what to add to the message of a failed deployment; it may be empty.
 
@@ -27,11 +32,12 @@ def failure_report(
     :param endpoint_name: The endpoint.
     :param endpoint_config_names: The configs whose containers may have written: the one that was deployed, and the one that serves.
     :param reason: SageMaker's FailureReason.
+    :param since: When the deployment began, in seconds since the epoch; None when another one was joined.
     """
     parts = [remedy(cause_of(reason))]
     try:
         hidden = {value for name in endpoint_config_names for value in _environment_values(aws, name)}
-        stream, lines = aws.endpoint_logs_hook.last_lines(endpoint_name, hidden)
+        stream, lines = aws.endpoint_logs_hook.last_lines(endpoint_name, hidden, since=since)
     except (ClientError, BotoCoreError) as error:
         # Whose values must not be shown is not known, so no line is.
         log.info("The containers' last lines are not told: %s", error)

@@ -346,7 +346,9 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                 str(progress.target),
                 sighting.described.get("EndpointConfigName") or str(progress.target),
             }
-            notes.append(failure_report(self, name, configs, reason))
+            joined = progress.action == "join"
+            since = None if joined else progress.started_at
+            notes.append(failure_report(self, name, configs, reason, since=since))
         if progress.unfinished:
             notes.append(self._put_in_order(context, progress) if ended else IS_PUT_BACK_LATER)
         return self._fail(context, progress, sighting, " ".join(note for note in notes if note))

@@ -14,6 +14,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow_sm_hosting.exceptions import DeploymentFailedError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.links import EndpointLink
+from airflow_sm_hosting.operators.retries import RETRIES
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         self._watch: EndpointWatch | None = None
+        if getattr(self, "retry_policy", None) is None:
+            self.retry_policy = RETRIES  # type: ignore[assignment]  # see there
 
     def execute(self, context: Context) -> Any:
         """Wait in this process, or give the wait to the triggerer."""

@@ -47,11 +47,11 @@ def written(aws: LocalAws) -> LocalAws:
     return aws
 
 
-def report(*configs: str) -> str:
+def report(*configs: str, since: float | None = None) -> str:
     task: Any = DeployEndpointOperator(
         task_id="deploy", endpoint_name="churn", endpoint_config_name="config-new"
     )
-    return failure_report(task, "churn", configs, None)
+    return failure_report(task, "churn", configs, None, since=since)
 
 
 def test_the_lines_are_of_the_container_that_was_started_last(written: LocalAws) -> None:
@@ -59,6 +59,12 @@ def test_the_lines_are_of_the_container_that_was_started_last(written: LocalAws)
     assert "The last lines of main/i-new:" in told
     assert "no module named torch" in told
     assert "answered" not in told
+
+
+def test_where_no_container_was_started_nobody_s_lines_are_told(written: LocalAws) -> None:
+    """A deployment that finds no instances, or no image: the old fleet's lines are not its own."""
+    assert "i-new" in report("config-new", "config-old", since=time.time() - 60)
+    assert report("config-new", "config-old", since=time.time() + 60) == ""
 
 
 def test_no_value_of_either_environment_is_told(written: LocalAws) -> None:

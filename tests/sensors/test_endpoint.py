@@ -174,3 +174,11 @@ def test_what_can_never_be_is_an_error_and_not_waited_for(
     end = outcome(sensor(deferrable=deferrable, timeout=1, **bad))
     assert isinstance(end.error, InvalidSpecError), repr(end.error)
     assert operations(aws) == []
+
+
+def test_what_another_try_would_meet_again_is_not_tried_again() -> None:
+    waiting = sensor()
+    assert waiting.retry_policy.evaluate(InvalidSpecError("wrong"), 1, 3).action.value == "fail"
+    assert waiting.retry_policy.evaluate(OSError("away"), 1, 3).action.value == "default"
+    own = object()
+    assert sensor(retry_policy=own).retry_policy is own

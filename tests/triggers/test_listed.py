@@ -207,6 +207,38 @@ def test_clocks_that_never_agree_do_not_hold_a_failure_back_for_ever(monkeypatch
     assert rolled_back(one, at(60))
 
 
+# Descriptions that are older than another one.
+
+
+@pytest.mark.parametrize("status", ["InService", "Failed", "OutOfService"])
+def test_no_failure_is_told_from_a_description_as_it_was_before_the_update_had_begun(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """One lags behind another that has shown the update going on; the next one tells the truth."""
+    now = [1000.0]
+    monkeypatch.setattr(endpoint_watch.time, "monotonic", lambda: now[0])
+    one = waiting(**BEFORE)
+    assert one.saw(described("Updating", "old", at(5))) is None
+    for _ in range(4):
+        assert one.saw(described(status, "old", at(0))) is None
+        now[0] += 20
+        assert one.saw(described("Updating", "old", at(5))) is None
+    sighting = one.saw(described("InService", "new", at(60)))
+    assert sighting is not None
+    assert sighting.outcome == "deployed"
+
+
+def test_an_endpoint_that_stays_as_it_was_before_was_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should AWS not count a rollback as a modification."""
+    now = [1000.0]
+    monkeypatch.setattr(endpoint_watch.time, "monotonic", lambda: now[0])
+    one = waiting(**BEFORE)
+    assert one.saw(described("RollingBack", "old", at(0))) is None
+    assert not rolled_back(one, at(0))
+    now[0] += 61
+    assert rolled_back(one, at(0))
+
+
 def test_at_the_deadline_what_is_described_counts() -> None:
     one = waiting(seconds=-1, **BEFORE)
     one.saw_listed(row("InService", at(60)))
