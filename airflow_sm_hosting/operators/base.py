@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
-from airflow_sm_hosting.operators.retries import RETRIES
+from airflow_sm_hosting.retries import RETRIES
 from airflow_sm_hosting.spec.rules import MAX_TAGS
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow_sm_hosting.exceptions import DeploymentFailedError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.links import EndpointLink
-from airflow_sm_hosting.operators.retries import RETRIES
+from airflow_sm_hosting.retries import RETRIES
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource
 
 if TYPE_CHECKING:

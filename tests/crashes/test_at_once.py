@@ -14,8 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from airflow_sm_hosting import DeployEndpointOperator
 from airflow_sm_hosting.deployment.marks import Marks, leftovers

@@ -34,7 +34,7 @@ TRUST = {
 # Runs a task as worker and triggerer do: the trigger and the keyword arguments go through JSON.
 DEFERRED_SCRIPT = """
 import asyncio, json, sys
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerEndpointOperator
 
 async def first_event(trigger):

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_sm_hosting import AllAtOnce, Canary, DeployEndpointOperator
 from airflow_sm_hosting.exceptions import (
@@ -21,7 +21,7 @@ from airflow_sm_hosting.exceptions import (
     NotFoundError,
 )
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.operators.retries import why_hopeless
+from airflow_sm_hosting.retries import why_hopeless
 from airflow_sm_hosting.spec.tags import OURS, PREVIOUS_ENDPOINT_CONFIGS, RUN_AFTER
 from tests.local_servers import local_server
 from tests.operators.conftest import (

@@ -18,7 +18,7 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.exceptions import DeploymentFailedError, DeploymentRolledBackError
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.operators.retries import why_hopeless
+from airflow_sm_hosting.retries import why_hopeless
 from tests.local.conftest import Deployer
 from tests.operators.conftest import ROLE, Outcome, outcome, run_task, settled, task_id
 

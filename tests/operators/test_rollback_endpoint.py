@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_sm_hosting import DeployEndpointOperator, RollbackEndpointOperator
 from airflow_sm_hosting.exceptions import ConflictError, NotFoundError

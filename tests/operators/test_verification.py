@@ -15,7 +15,7 @@ from airflow_sm_hosting.exceptions import (
     SmokeTestFailedError,
 )
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.operators.retries import why_hopeless
+from airflow_sm_hosting.retries import why_hopeless
 from airflow_sm_hosting.spec.tags import FALLBACK_FOR
 from tests.local.conftest import Deployer
 from tests.operators.conftest import (
