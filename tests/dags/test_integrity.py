@@ -14,13 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-try:
-    from airflow.dag_processing.dagbag import BundleDagBag
-    from airflow.serialization.serialized_objects import DagSerialization
-except ImportError:  # Airflow 3.1
-    from airflow.models.dagbag import DagBag as BundleDagBag
-    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.serialization.serialized_objects import DagSerialization
 
 #: Where the DAG files are.
 DAGS = Path(__file__).parent.parent.parent / "dags"
@@ -105,13 +100,9 @@ def test_every_dag_survives_serialisation(bag: BundleDagBag) -> None:
 PROBE = """
 import json, sys, time
 import airflow.sdk
+from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.models.serialized_dag import SerializedDagModel
-try:
-    from airflow.dag_processing.dagbag import BundleDagBag
-    from airflow.serialization.serialized_objects import DagSerialization
-except ImportError:
-    from airflow.models.dagbag import DagBag as BundleDagBag
-    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+from airflow.serialization.serialized_objects import DagSerialization
 folder, file = sys.argv[1:]
 def parse():
     return BundleDagBag(f"{folder}/{file}", bundle_path=folder, bundle_name="b", safe_mode=False)

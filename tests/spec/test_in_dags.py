@@ -15,6 +15,7 @@ from airflow.sdk import DAG, literal, task
 from airflow.sdk.bases.operator import BaseOperator
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 from airflow.serialization.helpers import serialize_template_field
+from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_sm_hosting import (
     AllAtOnce,
@@ -40,7 +41,6 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import longest_seconds
 from airflow_sm_hosting.spec.secret import reveal_environments
-from tests.airflow_versions import DagSerialization
 
 SECRET = "hunter2-and-more"
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/churn:1"
@@ -389,7 +389,7 @@ with DAG("churn", schedule=None) as dag:
 def test_serialisation_is_equal_under_two_hash_seeds(tmp_path: Path) -> None:
     (tmp_path / "churn.py").write_text(DAG_FILE)
     script = (
-        "import json, runpy; from tests.airflow_versions import DagSerialization; "
+        "import json, runpy; from airflow.serialization.serialized_objects import DagSerialization; "
         f"dag = runpy.run_path({str(tmp_path / 'churn.py')!r})['dag']; "
         "print('DAG' + json.dumps(DagSerialization.to_dict(dag), sort_keys=True))"
     )
