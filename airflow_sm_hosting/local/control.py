@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +19,9 @@ from airflow_sm_hosting.exceptions import SageMakerHostingError
 
 # Containers that start on the way take real time.
 _ADVANCE_SECONDS = 900
+
+#: Real seconds between two moves of a clock that goes on by itself.
+TICK = 0.05
 
 
 class LocalAwsError(SageMakerHostingError):
@@ -169,6 +174,35 @@ class Control:
             seconds = seconds.total_seconds()
         told = self._own("POST", "clock/advance", {"seconds": seconds}, timeout=_ADVANCE_SECONDS)
         return datetime.fromisoformat(told["now"])
+
+    @contextmanager
+    def passing_time(self, speed: float = 60.0) -> Iterator[None]:
+        """Let a virtual clock go on by itself while the block runs, so that what waits in it, such as a DAG, sees the time pass.
+
+        :param speed: How much faster than real time it goes, more than 0 (default: a minute a second).
+        :raises LocalAwsError: The clock is real.
+        """
+        ended = threading.Event()
+        trouble: list[Exception] = []
+
+        def advance() -> None:
+            while not ended.wait(TICK):
+                try:
+                    self.advance(TICK * speed)
+                except Exception as error:
+                    trouble.append(error)
+                    return
+
+        self.advance(0)
+        thread = threading.Thread(target=advance, name="passing-time", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        if trouble:
+            raise trouble[0]
 
     def set_endpoint_status(self, name: str, status: str, seconds: float | None = None) -> None:
         """Give an endpoint a status that AWS gives by itself.

@@ -7,7 +7,12 @@ Nothing is started, and nothing heavy imported, before a test asks for it::
         assert dag.test(logical_date=None).state == "success"
         assert sm_hosting_aws.client("sagemaker").describe_endpoint(EndpointName="churn")
 
-The engine of the containers is ``none`` (no containers, endpoints are in service at once), or what ``--sm-hosting-engine`` says.
+The engine of the containers is ``none`` (no containers, endpoints are in service at once), or what ``--sm-hosting-engine`` says. With
+``--sm-hosting-clock virtual`` time passes where a test says so, e.g. for a DAG whose rollout bakes for an hour::
+
+    def test_my_canary_completes(sm_hosting_aws):
+        with sm_hosting_aws.passing_time(speed=600):
+            assert dag.test(logical_date=None).state == "success"
 """
 
 from __future__ import annotations
@@ -20,16 +25,23 @@ import pytest
 if TYPE_CHECKING:
     from airflow_sm_hosting.local import LocalAws
 
+CLOCKS = ("real", "virtual")
 ENGINES = ("none", "process", "docker", "auto")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option ``--sm-hosting-engine``."""
+    """Add the options ``--sm-hosting-engine`` and ``--sm-hosting-clock``."""
     parser.addoption(
         "--sm-hosting-engine",
         choices=ENGINES,
         default="none",
         help="what runs the containers of the fixture sm_hosting_aws (default: none)",
+    )
+    parser.addoption(
+        "--sm-hosting-clock",
+        choices=CLOCKS,
+        default="real",
+        help="what tells the time to the fixture sm_hosting_aws (default: real)",
     )
 
 
@@ -39,7 +51,8 @@ def sm_hosting_server(request: pytest.FixtureRequest) -> Iterator[LocalAws]:
     from airflow_sm_hosting.local import LocalAws
 
     engine = str(request.config.getoption("--sm-hosting-engine"))
-    with LocalAws(engine=engine, transition_seconds=0) as aws:
+    clock = str(request.config.getoption("--sm-hosting-clock"))
+    with LocalAws(engine=engine, clock=clock, transition_seconds=0) as aws:
         yield aws
 
 

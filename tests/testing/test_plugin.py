@@ -27,3 +27,39 @@ def test_the_next_one_begins_empty(sm_hosting_aws):
 def test_a_suite_of_somebody_else_finds_the_fixture(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SUITE)
     pytester.runpytest_subprocess("-q").assert_outcomes(passed=3)
+
+
+CANARY = """
+import boto3, datetime, pytest
+from airflow_sm_hosting.local.control import LocalAwsError
+
+def test_a_day_passes_meanwhile(sm_hosting_aws):
+    before = sm_hosting_aws.now()
+    with sm_hosting_aws.passing_time(speed=1_000_000):
+        while sm_hosting_aws.now() < before + datetime.timedelta(days=1):
+            pass
+    after = sm_hosting_aws.now()
+    assert sm_hosting_aws.now() == after  # it stands still again
+
+def test_what_fails_in_the_block_is_told(sm_hosting_aws):
+    with pytest.raises(ZeroDivisionError), sm_hosting_aws.passing_time():
+        1 / 0
+"""
+
+
+def test_a_suite_has_time_pass(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CANARY)
+    pytester.runpytest_subprocess("-q", "--sm-hosting-clock=virtual").assert_outcomes(passed=2)
+
+
+def test_real_time_passes_by_itself(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_it(sm_hosting_aws):
+            with pytest.raises(Exception, match="virtual"), sm_hosting_aws.passing_time():
+                raise AssertionError
+        """
+    )
+    pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
