@@ -6,17 +6,20 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from airflow_sm_hosting.local.capacity import Capacity, InsufficientCapacity
 from airflow_sm_hosting.local.clock import Clock, Timer
-from airflow_sm_hosting.local.fleet import Abandoned, Fleet, FleetError, variant_summary
+from airflow_sm_hosting.local.fleet import Abandoned, Fleet, FleetError, VariantFleet, variant_summary
 from airflow_sm_hosting.local.rollout import Rollout, Step, rollback_steps
 
 LOG = logging.getLogger(__name__)
 
 # How often a deployment looks at its alarms.
 _WATCH_SECONDS = 1.0
+#: Seconds between two tries to get instances that are short.
+_CAPACITY_SECONDS = 30.0
 
 
 class Owner(Protocol):
@@ -90,17 +93,12 @@ class Deployment:
         """Start the new fleet, and go on from there."""
         if limit := self._rollout.limit_seconds:
             self._later(limit, lambda: self.roll_back(_timed_out(limit)))
-        try:
-            for variant in self.fleet.all_variants:
-                first = self._rollout.steps[0].new if self._rollout.rolling else self.fleet.instances
-                wanted = first.get(variant.name, variant.desired_instance_count) or 0
-                variant.instance_type = self._capacity.take(variant.instance_types, wanted)
-        except InsufficientCapacity as shortage:
-            failure = str(shortage)
-            self._later(self._transition_seconds, lambda: self.roll_back(failure))
-            return
-        due = self.started + timedelta(seconds=self._transition_seconds)
-        self._clock.run(lambda: self._provision(due))
+        first = self._rollout.steps[0].new if self._rollout.rolling else self.fleet.instances
+        wanted = [
+            (variant, first.get(variant.name, variant.desired_instance_count) or 0)
+            for variant in self.fleet.all_variants
+        ]
+        self._get_instances(wanted, self.started, self._start)
 
     def abandon(self) -> None:
         """Let nothing of it happen any more; the fleet is the caller's to stop."""
@@ -147,6 +145,36 @@ class Deployment:
         return summary
 
     # Into service
+
+    def _get_instances(
+        self, wanted: Sequence[tuple[VariantFleet, int]], since: datetime, then: Callable[[], None]
+    ) -> None:
+        """Take instances for variants; while there are too few, try again as long as a variant waits for them.
+
+        "When SageMaker encounters an insufficient capacity error while provisioning instances, it retries with the next
+        instance pool (if configured) or waits until the timeout expires": ProductionVariant,
+        VariantInstanceProvisionTimeoutInSeconds. How often it tries, and that it gives up at once without one, is assumed.
+        """
+        missing = []
+        waited = (self._clock.now() - since).total_seconds()
+        for variant, instances in wanted:
+            try:
+                given = self._capacity.take(variant.instance_types, instances)
+            except InsufficientCapacity as shortage:
+                if waited >= variant.config.get("VariantInstanceProvisionTimeoutInSeconds", 0):
+                    self._later(self._transition_seconds, partial(self.roll_back, str(shortage)))
+                    return
+                missing.append((variant, instances))
+            else:
+                variant.instance_type = variant.instance_type or given
+        if missing:
+            self._later(_CAPACITY_SECONDS, lambda: self._get_instances(missing, since, then))
+        else:
+            then()
+
+    def _start(self) -> None:
+        due = self._clock.now() + timedelta(seconds=self._transition_seconds)
+        self._clock.run(lambda: self._provision(due))
 
     def _provision(self, due: datetime) -> None:
         """Start the containers, which takes its real time, without the lock."""
@@ -218,15 +246,12 @@ class Deployment:
         step, before = self._rollout.steps[number], self._rollout.steps[number - 1]
         _set_instances(self._old, step.old)
         self._enter("Creating")
-        try:
-            for variant in self.fleet.variants:
-                more = (step.new.get(variant.name) or 0) - (before.new.get(variant.name) or 0)
-                self._capacity.take(variant.instance_types, more)
-        except InsufficientCapacity as shortage:
-            failure = str(shortage)
-            self._later(self._transition_seconds, lambda: self.roll_back(failure))
-            return
-        self._later(self._transition_seconds, lambda: self._turn_on(number))
+        more = [
+            (variant, (step.new.get(variant.name) or 0) - (before.new.get(variant.name) or 0))
+            for variant in self.fleet.variants
+        ]
+        then = partial(self._later, self._transition_seconds, partial(self._turn_on, number))
+        self._get_instances(more, self._clock.now(), then)
 
     # Out of service
 

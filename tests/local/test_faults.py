@@ -365,6 +365,41 @@ def test_an_update_without_capacity_is_rolled_back(virtual_aws):
     assert deployer.describe(endpoint)["EndpointConfigName"] == new
 
 
+@pytest.mark.parametrize(("short_for", "status"), [(250, "InService"), (350, "Failed")])
+def test_a_variant_waits_for_instances_as_long_as_it_is_told(virtual_aws, short_for, status):
+    deployer = Deployer(virtual_aws)
+    config = deployer.config(deployer.variant(VariantInstanceProvisionTimeoutInSeconds=300))
+    virtual_aws.fault("capacity", instance_type="ml.m5.*", seconds=short_for)
+    endpoint = deployer.endpoint(config, wait=False)
+    virtual_aws.advance(240)
+    assert deployer.describe(endpoint)["EndpointStatus"] == "Creating"
+    virtual_aws.advance(70)
+    found = deployer.describe(endpoint)
+    assert found["EndpointStatus"] == status
+    assert ("InsufficientInstanceCapacity" in found.get("FailureReason", "")) is (status == "Failed")
+
+
+def test_each_batch_of_a_rolling_update_waits_for_its_instances(virtual_aws):
+    deployer = Deployer(virtual_aws)
+    variant = deployer.variant(InitialInstanceCount=4, VariantInstanceProvisionTimeoutInSeconds=300)
+    old, new = (deployer.config(variant) for _ in range(2))
+    endpoint = deployer.endpoint(old, wait=False)
+    virtual_aws.advance(1)
+    rolling = {
+        "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 2},
+        "WaitIntervalInSeconds": 0,
+    }
+    virtual_aws.fault("capacity", instance_type="ml.m5.*", seconds=100)
+    deployer.sagemaker.update_endpoint(
+        EndpointName=endpoint, EndpointConfigName=new, DeploymentConfig={"RollingUpdatePolicy": rolling}
+    )
+    virtual_aws.advance(90)
+    assert deployer.describe(endpoint)["EndpointStatus"] == "Updating"
+    virtual_aws.advance(60)
+    found = deployer.describe(endpoint)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", new)
+
+
 def test_a_container_that_crashes_at_its_start_fails_the_endpoint(virtual_aws):
     deployer = Deployer(virtual_aws)
     virtual_aws.fault("crash", endpoint="endpoint-*", variant="main", when="start", count=1)
