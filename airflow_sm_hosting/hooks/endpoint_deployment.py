@@ -605,7 +605,8 @@ class EndpointDeployer:
 
         :raises AnotherRunWasQuickerError: When another run claims it, or has written it down meanwhile, or the claim has run out.
         """
-        now, mine = self._hook.tags(endpoint_arn), tag_keys(update.tags)
+        mine = tag_keys(update.tags)
+        now = self._hook.tags_with(endpoint_arn, mine)
         others = set(tag_keys(now)) - set(mine)
         claims = Marks.read(now).is_detached_by(self._wanted.task, datetime.now(UTC))
         if not claims or not set(mine) <= set(now) or not others <= set(tags):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_exponential_jitter
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
@@ -85,6 +85,20 @@ class SageMakerHostingHook(SharedClients):
         """Return a resource's tags (``sagemaker:ListTags``)."""
         pages = self.conn.get_paginator("list_tags").paginate(ResourceArn=arn)
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+    def tags_with(self, arn: str, keys: Collection[str]) -> dict[str, str]:
+        """Return a resource's tags once those that were just written are among them, or what there is after 20 s.
+
+        Whether ListTags shows at once what AddTags wrote is not documented.
+        """
+        retrying = Retrying(
+            retry=retry_if_result(lambda found: not set(keys) <= set(found)),
+            wait=wait_exponential_jitter(initial=0.5, max=4),
+            stop=stop_after_delay(CONSISTENT_AFTER),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
+        )
+        found: dict[str, str] = retrying(self.tags, arn)
+        return found
 
     def reconcile_tags(self, arn: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
         """Set the tags that are missing or different (``sagemaker:AddTags``), and leave all others alone."""

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from airflow_sm_hosting import DeployEndpointOperator
 from airflow_sm_hosting.deployment.scaling_snapshot import SNAPSHOT_TAG
 from airflow_sm_hosting.exceptions import DeploymentRolledBackError
-from airflow_sm_hosting.hooks import ApplicationAutoScalingHook
+from airflow_sm_hosting.hooks import ApplicationAutoScalingHook, SageMakerHostingHook
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
 from tests.operators.conftest import (
@@ -244,6 +244,29 @@ def test_a_try_after_a_crash_at_any_call_puts_it_back(scaled: LocalAws, dag: DAG
         assert outcome(task).error is None, operation
         assert settled(scaled)["EndpointConfigName"] == config
         in_order(scaled, before)
+
+
+def test_tags_that_show_up_late_are_waited_for(
+    scaled: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written down must be seen before anything is taken off."""
+    before, late = state(scaled), [2]
+    fresh = SageMakerHostingHook.tags
+
+    def lagging(hook: SageMakerHostingHook, arn: str) -> dict[str, str]:
+        found = fresh(hook, arn)
+        if any(key.startswith(SNAPSHOT_TAG) for key in found) and late[0]:
+            late[0] -= 1
+            return {key: value for key, value in found.items() if not key.startswith(SNAPSHOT_TAG)}
+        return found
+
+    monkeypatch.setattr(SageMakerHostingHook, "tags", lagging)
+
+    assert outcome(deploy("c2")).error is None
+
+    assert late == [0]
+    assert operations(scaled).count("UpdateEndpoint") == 1
+    in_order(scaled, before)
 
 
 def test_the_scaling_of_a_variant_that_goes_goes_with_it(aws: LocalAws, dag: DAG) -> None:
