@@ -6,248 +6,78 @@ After a call that only reads, and before the call that follows it, is one point.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_sm_hosting import (
-    BuildImageOperator,
-    CleanUpHostingOperator,
-    ConfigureAutoscalingOperator,
-    ContainerDefinition,
-    CreateEndpointConfigOperator,
-    CreateLatencyAlarmOperator,
-    CreateModelOperator,
-    DeployEndpointOperator,
-    InstanceProductionVariant,
-    InvocationsScaling,
-    RollbackEndpointOperator,
-    ScheduledScaling,
-    StepScaling,
-    UploadModelDataOperator,
-)
 from airflow_sm_hosting.local import LocalAws
-from tests.crashes.worker import Job, Kill, When, Worker
-from tests.crashes.world import world
+from tests.crashes.before import Before
+from tests.crashes.tasks import (
+    FIRST_RUN,
+    SECOND_RUN,
+    THIRD_RUN,
+    TRANSITION,
+    Job,
+    chain,
+    clean_up,
+    make_project,
+    rollback,
+)
+from tests.crashes.worker import Kill, When, Worker, run_here
+from tests.crashes.world import differing, world
 from tests.local_servers import local_server
-from tests.operators.conftest import IMAGE, ROLE, _emptied
+from tests.operators.conftest import _emptied
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 #: The first try, and two more.
 TRIES = 3
-FIRST_RUN = datetime(2026, 11, 23, tzinfo=UTC)
-SECOND_RUN, THIRD_RUN = FIRST_RUN + timedelta(hours=1), FIRST_RUN + timedelta(hours=2)
+#: What a worker sleeps at most: no wait and no retry needs nearly as much.
+MOST_SLEEPS = 20
 WHENS: tuple[When, ...] = ("before", "after")
-QUICK = {"poll_interval": 0.1, "timeout": 120}
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
-    """One whose endpoints take a moment to change, so that a try meets what an earlier one began."""
-    return _emptied(local_server(transition_seconds=0.05), monkeypatch)
+def aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """One whose time passes only while somebody sleeps: a try meets what an earlier one began, and every run makes the same calls.
+
+    With the parameter "real", one whose endpoints change at once, and whose time is this computer's.
+    """
+    if getattr(request, "param", "virtual") == "real":
+        return _emptied(local_server(), monkeypatch)
+    aws = _emptied(local_server(transition_seconds=TRANSITION, clock="virtual"), monkeypatch)
+    monkeypatch.setattr(time, "sleep", Sleep(aws))
+    return aws
+
+
+class Sleep:
+    """Stands in for ``time.sleep``, in this process and in the workers that are forked from it.
+
+    :param aws: Whose time passes.
+    """
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+        self._pid, self._times = os.getpid(), 0
+
+    def __call__(self, seconds: float) -> None:
+        """Let the time pass, but in a worker not for ever: what a dead try left is nothing to wait for."""
+        if os.getpid() != self._pid:
+            self._times += 1
+            assert self._times <= MOST_SLEEPS, "the worker waits for something that does not come"
+        self._aws.advance(seconds)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The files that are deployed: the code, and two trainings of a model."""
-    for name, content in {
-        "app/Dockerfile": 'FROM scratch\nCOPY serve.py /\nENTRYPOINT ["python3", "/serve.py"]\n',
-        "app/serve.py": "pass",
-        "old/weights": "1",
-        "new/weights": "2",
-    }.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content)
-    return tmp_path
-
-
-# The tasks.
-
-
-def chain(
-    project: Path,
-    version: str,
-    *,
-    instance_type: str = "ml.m5.large",
-    unscaled: int = 1,
-    deferrable: bool = False,
-) -> list[Job]:
-    """Return the seven tasks of one run.
-
-    :param version: The folder of the model's training.
-    :param instance_type: Of the scaled variant.
-    :param unscaled: Instances of the variant that is not scaled.
-    """
-
-    def image(done: Mapping[str, Any]) -> Any:
-        return BuildImageOperator(
-            task_id="image", directory=str(project / "app"), repository_name="churn", builder="assembler"
-        )
-
-    def artifact(done: Mapping[str, Any]) -> Any:
-        path = str(project / version)
-        return UploadModelDataOperator(
-            task_id="artifact", path=path, bucket_name="models", key_prefix="churn"
-        )
-
-    def model(done: Mapping[str, Any]) -> Any:
-        container = ContainerDefinition(image=done["image"], model_data=done["artifact"])
-        return CreateModelOperator(
-            task_id="model", model_name="churn", containers=[container], execution_role=ROLE
-        )
-
-    def config(done: Mapping[str, Any]) -> Any:
-        variants = [
-            InstanceProductionVariant(
-                model_name=done["model"], variant_name="main", instance_type=instance_type
-            ),
-            InstanceProductionVariant(
-                model_name=done["model"],
-                variant_name="unscaled",
-                instance_type="ml.m5.large",
-                initial_instance_count=unscaled,
-            ),
-        ]
-        return CreateEndpointConfigOperator(
-            task_id="config", endpoint_config_name="churn", production_variants=variants
-        )
-
-    def deploy(done: Mapping[str, Any]) -> Any:
-        return DeployEndpointOperator(
-            task_id="deploy",
-            endpoint_name="churn",
-            endpoint_config_name=done["config"],
-            deferrable=deferrable,
-            **QUICK,
-        )
-
-    def scaling(done: Mapping[str, Any]) -> Any:
-        return ConfigureAutoscalingOperator(
-            task_id="scaling",
-            endpoint_name=done["deploy"],
-            variant_name="main",
-            max_capacity=4,
-            policies=[
-                InvocationsScaling(max_requests_per_second=10),
-                StepScaling(step_adjustments=[{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]),
-            ],
-            scheduled_actions=[
-                ScheduledScaling(
-                    scheduled_action_name="new-year", schedule="at(2040-01-01T00:00:00)", min_capacity=2
-                )
-            ],
-        )
-
-    def alarm(done: Mapping[str, Any]) -> Any:
-        return CreateLatencyAlarmOperator(
-            task_id="alarm",
-            endpoint_name=done["deploy"],
-            variant_name="main",
-            threshold=100_000,
-            evaluation_periods=3,
-        )
-
-    return [Job(task.__name__, task) for task in (image, artifact, model, config, deploy, scaling, alarm)]
-
-
-def rollback(*, deferrable: bool) -> Job:
-    return Job(
-        "rollback",
-        lambda done: RollbackEndpointOperator(
-            task_id="rollback", endpoint_name="churn", deferrable=deferrable, **QUICK
-        ),
-    )
-
-
-def clean_up(*, dry_run: bool = True) -> Job:
-    """Return the task that says what no endpoint needs, were there no way back."""
-    return Job(
-        "clean_up",
-        lambda done: CleanUpHostingOperator(
-            task_id="clean_up",
-            keep=0,
-            older_than=0,
-            repository_names=["churn"],
-            model_data_prefixes=["s3://models/churn/"],
-            dry_run=dry_run,
-        ),
-    )
-
-
-# What is there before.
-
-
-class Before:
-    """Makes what is there before the run in which the worker is killed."""
-
-    def __init__(self, aws: LocalAws, worker: Worker, project: Path) -> None:
-        self.aws = aws
-        self.worker = worker
-        self.project = project
-
-    def nothing(self) -> dict[str, Any]:
-        self.aws.client("s3").create_bucket(Bucket="models")
-        return {}
-
-    def old_and_the_image(self) -> dict[str, Any]:
-        """The image is not built anew."""
-        self.old()
-        return {"image": IMAGE}
-
-    def old(self) -> dict[str, Any]:
-        """The old version serves; it was not built here. An alarm of somebody else's scales it."""
-        self.nothing()
-        aws = self.aws
-        jobs = [job for job in chain(self.project, "old") if job.name not in ("image", "artifact", "alarm")]
-        self._run(jobs, {"image": IMAGE, "artifact": None}, FIRST_RUN)
-        policies = aws.client("application-autoscaling").describe_scaling_policies(
-            ServiceNamespace="sagemaker"
-        )
-        [step] = [one for one in policies["ScalingPolicies"] if one["PolicyType"] == "StepScaling"]
-        aws.client("cloudwatch").put_metric_alarm(
-            AlarmName="backlog",
-            Namespace="AWS/SageMaker",
-            MetricName="Invocations",
-            Dimensions=[{"Name": "EndpointName", "Value": "churn"}, {"Name": "VariantName", "Value": "main"}],
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=5.0,
-            ComparisonOperator="GreaterThanThreshold",
-            AlarmActions=[step["PolicyARN"]],
-        )
-        return {}
-
-    def old_and_another_config(self) -> dict[str, Any]:
-        """The new config is there, too: the old model on another instance type, and on more instances."""
-        self.old()
-        jobs = chain(self.project, "old", instance_type="ml.c5.large", unscaled=2)
-        done = self._run([jobs[2], jobs[3]], {"image": IMAGE, "artifact": None}, SECOND_RUN)
-        return {"config": done["config"]}
-
-    def failed(self) -> dict[str, Any]:
-        done = self.old_and_another_config()
-        self.aws.set_endpoint_status("churn", "Failed")
-        return done
-
-    def new(self) -> dict[str, Any]:
-        """The new config serves."""
-        done = self.old_and_another_config()
-        self._run([chain(self.project, "old")[4]], done, SECOND_RUN)
-        return {}
-
-    def _run(self, jobs: list[Job], done: dict[str, Any], due: datetime) -> dict[str, Any]:
-        shift = self.worker.run(jobs, done, due)
-        assert not shift.errors, shift.errors
-        return shift.values
+    return make_project(tmp_path)
 
 
 @dataclass(frozen=True)
@@ -353,7 +183,7 @@ class Runner:
     ) -> None:
         self._aws = aws
         self._worker = worker
-        self._before = Before(aws, worker, project)
+        self._before = Before(aws, project)
         self._scenario = scenario
         self._jobs = scenario.jobs(project, deferrable)
 
@@ -409,15 +239,21 @@ def settle(aws: LocalAws) -> None:
         rows = client.list_endpoints()["Endpoints"]
         if all(row["EndpointStatus"] in ("InService", "Failed") for row in rows):
             return
-        time.sleep(0.01)
+        pass_time(aws)
+
+
+def pass_time(aws: LocalAws) -> None:
+    """Let end what goes on at the endpoint, where time does not pass by itself."""
+    if aws.clock == "virtual":
+        aws.advance(TRANSITION)
 
 
 @pytest.fixture
 def worker(aws: LocalAws, project: Path, tmp_path: Path) -> Worker:
     """Workers that are forked from a process that has imported everything, and has all clients."""
-    worker = Worker(tmp_path / "worker.log")
-    Before(aws, worker, project).nothing()
-    worker.warm_up([*chain(project, "new"), clean_up()])
+    worker = Worker(tmp_path / "worker.log", deferred=lambda: pass_time(aws))
+    Before(aws, project).nothing()
+    run_here([*chain(project, "new"), clean_up()], {}, FIRST_RUN)
     return worker
 
 
@@ -446,12 +282,11 @@ def test_a_worker_that_is_killed_at_any_call(
         for number, when in itertools.product(range(1, calls + 1), whens):
             ended = runner.run(Kill(operation, number, when))
             point = f"{name}, killed {when} call {number} of {operation}"
-            # How often a wait looks depends on how quick this machine is just now.
-            if ended.killed:
-                tries[ended.tries] += 1
-                problems += [f"{point}: {what}" for what in differences(ended, undisturbed)]
-            elif operation != "DescribeEndpoint":
+            if not ended.killed:
                 problems.append(f"{point}: there was no such call")
+                continue
+            tries[ended.tries] += 1
+            problems += [f"{point}: {what}" for what in differences(ended, undisturbed)]
     with capsys.disabled():
         waits = "deferred" if deferrable else "sync"
         print(
@@ -461,6 +296,8 @@ def test_a_worker_that_is_killed_at_any_call(
     assert not problems, "\n".join(problems)
 
 
+# It asks how old things are.
+@pytest.mark.parametrize("aws", ["real"], indirect=True)
 def test_what_a_run_leaves_that_is_never_tried_again_is_known_to_the_clean_up(
     aws: LocalAws, project: Path, worker: Worker
 ) -> None:
@@ -472,7 +309,7 @@ def test_what_a_run_leaves_that_is_never_tried_again_is_known_to_the_clean_up(
         "CreateEndpointConfig": ["image", "object", "model", "config"],
     }.items():
         aws.reset()
-        Before(aws, worker, project).nothing()
+        Before(aws, project).nothing()
         # The manifest is what is pushed last.
         kill = Kill("PUT registry", 3, "after") if operation == "PutImage" else Kill(operation, 1, "after")
         assert worker.run(jobs, {}, FIRST_RUN, kill).killed
@@ -483,6 +320,8 @@ def test_what_a_run_leaves_that_is_never_tried_again_is_known_to_the_clean_up(
         assert not any(made(aws).values()), operation
 
 
+# It asks how old things are.
+@pytest.mark.parametrize("aws", ["real"], indirect=True)
 def test_the_clean_up_leaves_what_an_endpoint_needs_that_was_made_in_two_tries(
     aws: LocalAws, project: Path, worker: Worker
 ) -> None:
@@ -514,17 +353,6 @@ def made(aws: LocalAws) -> dict[str, list[str]]:
 def differences(ended: Ended, undisturbed: Ended) -> Iterator[str]:
     """Tell in what a run ended otherwise than the undisturbed one: what is missing, or there twice, and what was told."""
     for what in ("values", "details", "world"):
-        yield from _differing(what, getattr(ended, what), getattr(undisturbed, what))
+        yield from differing(what, getattr(ended, what), getattr(undisturbed, what))
     if ended.tries == TRIES:
         yield from ended.errors
-
-
-def _differing(where: str, found: Any, wanted: Any) -> Iterator[str]:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for name in sorted(found.keys() | wanted.keys()):
-            yield from _differing(f"{where}/{name}", found.get(name), wanted.get(name))
-    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        for index, pair in enumerate(zip(found, wanted, strict=True)):
-            yield from _differing(f"{where}/{index}", *pair)
-    elif found != wanted:
-        yield f"{where} is {found}, not {wanted}"

@@ -20,23 +20,25 @@ from typing import Any, Literal
 from airflow.sdk import DAG
 
 from airflow_sm_hosting.hooks import clients
+from tests.crashes.tasks import Job
 from tests.operators.conftest import Ran, run_task
 
 When = Literal["before", "after"]
 
 
-@dataclass(frozen=True)
-class Job:
-    """A task to run.
+def run_here(jobs: Sequence[Job], values: Mapping[str, Any], due: datetime) -> dict[str, Any]:
+    """Run tasks in this process; what they import and make is there in every worker that is forked from it.
 
-    :param name: Its task id.
-    :param build: Makes its operator, from the return values of the tasks before it.
-    :param try_number: Which try this is.
+    :param values: The return values of the tasks before these.
+    :param due: The ``run_after`` of their DAG run.
+    :returns: The return values of all of them.
     """
-
-    name: str
-    build: Callable[[Mapping[str, Any]], Any]
-    try_number: int = 1
+    done = dict(values)
+    for job in jobs:
+        with DAG("test", schedule=None):
+            task = job.build(done)
+        done[job.name] = run_task(task, run_after=due).value
+    return done
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,12 @@ class Worker:
     """Forks workers. The clients are made here, and used there only: two processes on one connection would read each other's answers.
 
     :param log_file: Where the last worker's output is.
+    :param deferred: Called when a task has been given to the triggerer.
     """
 
-    def __init__(self, log_file: Path) -> None:
+    def __init__(self, log_file: Path, deferred: Callable[[], object] = lambda: None) -> None:
         self.log_file = log_file
-
-    def warm_up(self, jobs: Sequence[Job]) -> None:
-        """Run tasks here: what they import and make is there in every worker from then on."""
-        values: dict[str, Any] = {}
-        for job in jobs:
-            with DAG("test", schedule=None):
-                task = job.build(values)
-            values[job.name] = run_task(task).value
+        self._deferred = deferred
 
     def run(
         self, jobs: Sequence[Job], values: Mapping[str, Any], due: datetime, kill: Kill | None = None
@@ -104,7 +100,7 @@ class Worker:
         pid = os.fork()
         if not pid:
             os.close(reading)
-            _Inside(writing, self.log_file, kill).work(jobs, dict(values), due)
+            _Inside(writing, self.log_file, self._deferred, kill).work(jobs, dict(values), due)
         gc.unfreeze()
         os.close(writing)
         shift = Shift()
@@ -132,9 +128,12 @@ def _take(shift: Shift, told: dict[str, Any]) -> None:
 class _Inside:
     """The worker, seen from inside: it tells its parent what it does in lines of JSON, and never returns."""
 
-    def __init__(self, writing: int, log_file: Path, kill: Kill | None) -> None:
+    def __init__(
+        self, writing: int, log_file: Path, deferred: Callable[[], object], kill: Kill | None
+    ) -> None:
         self._writing = writing
         self._log_file = log_file
+        self._deferred = deferred
         self._kill = kill
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -163,7 +162,7 @@ class _Inside:
         try:
             with DAG("test", schedule=None):
                 task = job.build(values)
-            run_task(task, run_after=due, ran=ran)
+            run_task(task, run_after=due, ran=ran, deferred=self._deferred)
         except Exception as error:
             self._tell(
                 error=f"{job.name}, try {job.try_number}: {''.join(traceback.format_exception(error))}"

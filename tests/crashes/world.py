@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -86,3 +87,15 @@ def _told(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, str):
         return MADE_UP.sub("…", names.get(value, value))
     return value
+
+
+def differing(where: str, found: Any, wanted: Any) -> Iterator[str]:
+    """Tell where what was found is not what was wanted."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for name in sorted(found.keys() | wanted.keys()):
+            yield from differing(f"{where}/{name}", found.get(name), wanted.get(name))
+    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        for index, pair in enumerate(zip(found, wanted, strict=True)):
+            yield from differing(f"{where}/{index}", *pair)
+    elif found != wanted:
+        yield f"{where} is {found}, not {wanted}"

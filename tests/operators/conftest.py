@@ -50,8 +50,18 @@ class Ran:
         self.xcoms[key] = value
 
 
-def run_task(task: Any, *, run_after: datetime | None = None, ran: Ran | None = None, **context: Any) -> Ran:
-    """Render, execute, and go through every deferral, as worker and triggerer do."""
+def run_task(
+    task: Any,
+    *,
+    run_after: datetime | None = None,
+    ran: Ran | None = None,
+    deferred: Callable[[], object] = lambda: None,
+    **context: Any,
+) -> Ran:
+    """Render, execute, and go through every deferral, as worker and triggerer do.
+
+    :param deferred: Called before each deferral.
+    """
     ran = ran if ran is not None else Ran()
     run = SimpleNamespace(run_after=run_after or datetime.now(UTC), run_id="manual", dag_id="test")
     full: Any = {"ti": ran, "dag_run": run, "params": {}, **context}
@@ -60,9 +70,10 @@ def run_task(task: Any, *, run_after: datetime | None = None, ran: Ran | None = 
     while True:
         try:
             ran.value = step()
-        except TaskDeferred as deferred:
+        except TaskDeferred as deferral:
             ran.deferrals += 1
-            step = _resumed(task, full, deferred)
+            deferred()
+            step = _resumed(task, full, deferral)
             continue
         return ran
 
