@@ -31,14 +31,21 @@ class Before:
         return {"image": IMAGE}
 
     def old(self) -> dict[str, Any]:
-        """The old version serves; it was not built here. An alarm of somebody else's scales it."""
+        """The old version serves; it was not built here. Somebody else's alarm scales it, and somebody else the variant beside."""
         self.nothing()
         aws = self.aws
         jobs = [job for job in chain(self.project, "old") if job.name not in ("image", "artifact", "alarm")]
         run_here(jobs, {"image": IMAGE, "artifact": None}, FIRST_RUN)
-        policies = aws.client("application-autoscaling").describe_scaling_policies(
-            ServiceNamespace="sagemaker"
+        scaling = aws.client("application-autoscaling")
+        # Of two targets, one may be off already when a worker is killed.
+        scaling.register_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId="endpoint/churn/variant/beside",
+            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+            MinCapacity=1,
+            MaxCapacity=2,
         )
+        policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")
         [step] = [one for one in policies["ScalingPolicies"] if one["PolicyType"] == "StepScaling"]
         aws.client("cloudwatch").put_metric_alarm(
             AlarmName="backlog",

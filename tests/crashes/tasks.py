@@ -76,7 +76,7 @@ def chain(
     """Return the seven tasks of one run.
 
     :param version: The folder of the model's training.
-    :param instance_type: Of the scaled variant.
+    :param instance_type: Of the variant that the chain scales, and of the one beside it, which it does not know of.
     :param unscaled: Instances of the variant that is not scaled.
     """
 
@@ -101,6 +101,9 @@ def chain(
         variants = [
             InstanceProductionVariant(
                 model_name=done["model"], variant_name="main", instance_type=instance_type
+            ),
+            InstanceProductionVariant(
+                model_name=done["model"], variant_name="beside", instance_type=instance_type
             ),
             InstanceProductionVariant(
                 model_name=done["model"],
