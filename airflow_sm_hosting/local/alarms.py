@@ -81,6 +81,9 @@ class Alarm:
     evaluation_state: str | None = None
     values: tuple[float, ...] = ()
     suppressed_by: str | None = None
+    #: Of a wait or extension period: when it began, and the state before what it suppresses.
+    suppressed_at: datetime | None = None
+    suppressed_before: str = ""
     history: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_HISTORY_ITEMS))
 
     @property
@@ -217,6 +220,9 @@ class Alarms:
                 history = deque(one["history"], maxlen=_HISTORY_ITEMS)
                 alarm = Alarm(**{**one, "history": history, "values": tuple(one["values"])})
                 self._alarms[alarm.name] = alarm
+                if alarm.suppressed_at:
+                    passed = (self._clock.now() - alarm.suppressed_at).total_seconds()
+                    self._suppress_for(alarm, str(alarm.suppressed_by), alarm.suppressed_before, passed)
 
     # Operations
 
@@ -501,7 +507,7 @@ class Alarms:
         if timer := self._timers.pop(alarm.name, None):
             timer.cancel()
         if self.state(alarm.request["ActionsSuppressor"]) == "ALARM":
-            alarm.suppressed_by = "Alarm"
+            alarm.suppressed_by, alarm.suppressed_at = "Alarm", None
             return
         self._suppress_for(alarm, "WaitPeriod", before)
 
@@ -510,26 +516,31 @@ class Alarms:
             alarm.suppressed_by == "ExtensionPeriod" and state == "ALARM"
         ):
             self._timers.pop(alarm.name).cancel()
-            alarm.suppressed_by = "Alarm"
+            alarm.suppressed_by, alarm.suppressed_at = "Alarm", None
         elif alarm.suppressed_by == "Alarm" and state != "ALARM":
             self._suppress_for(alarm, "ExtensionPeriod", alarm.state)
 
-    def _suppress_for(self, alarm: Alarm, what: str, before: str) -> None:
-        alarm.suppressed_by = what
+    def _suppress_for(self, alarm: Alarm, what: str, before: str, passed: float = 0.0) -> None:
+        """Suppress actions for the period of that name, of which so many seconds have passed."""
         seconds = float(alarm.request.get(f"ActionsSuppressor{what}") or 0)
+        if not passed:
+            alarm.suppressed_by, alarm.suppressed_at = what, self._clock.now()
+            alarm.suppressed_before = before
 
         def over() -> None:
             with self._lock:
                 self._timers.pop(alarm.name, None)
                 if self._alarms.get(alarm.name) is alarm and alarm.suppressed_by == what:
-                    alarm.suppressed_by = None
+                    alarm.suppressed_by = alarm.suppressed_at = None
                     self._act(alarm, alarm.actions(alarm.state), before)
             self._follow()
 
         if seconds:
-            self._timers[alarm.name] = self._clock.call_later(seconds, over)
+            # After a restart, not before all else is there again.
+            left = max(seconds - passed, 1.0) if passed else seconds
+            self._timers[alarm.name] = self._clock.call_later(left, over)
         else:
-            alarm.suppressed_by = None
+            alarm.suppressed_by = alarm.suppressed_at = None
             self._act(alarm, alarm.actions(alarm.state), before)
 
     # Keeping

@@ -125,8 +125,15 @@ class LocalAwsApp:
         """Begin to work, known by this port."""
         self._registry.port = port
         if self._state:
-            self._load(self._state.load())
-            self._state.begin(self._dump)
+            kept = self._state.load()
+            self._state.load_metrics(lambda region: self._cloudwatch.region(region).metrics)
+            self._load(kept)
+            self._state.load_requests(
+                lambda name, request, body: self._hosting(request["region"]).runtime.take_again(
+                    name, request, body
+                )
+            )
+            self._state.begin(self._dump, self._cloudwatch.metrics)
         self._cloudwatch.each_minute(self._publish)
         self._cloudwatch.start()
 
@@ -171,7 +178,8 @@ class LocalAwsApp:
         if response.status_code >= 400 and error is None and request.method != "HEAD":
             error = error_code(response.get_data())
         self._note(request, service, operation, resource, response.status_code, error, hit)
-        if self._state and request.method not in ("GET", "HEAD"):
+        if self._state and request.method not in ("GET", "HEAD") and service != "sagemaker-runtime":
+            # Invocations leave metrics and lines, which can wait for the next look: writing would slow them down.
             self._state.changed()
         return response(environ, start_response)
 
@@ -306,6 +314,7 @@ class LocalAwsApp:
                     self._consistency_seconds,
                     self._cloudwatch.region(region),
                     shortages=self._faults,
+                    backlog=self._state.backlog if self._state else None,
                 )
             return self._hostings[region]
 
@@ -456,6 +465,7 @@ class LocalAwsApp:
         self.clock.clear()
         self._cloudwatch.reset()
         if self._state:
+            self._state.backlog.clear()
             self._state.changed()
 
 

@@ -113,10 +113,15 @@ class CloudWatch:
         self._each_minute.append(function)
 
     def dump(self) -> dict[str, Any]:
-        """Return what is kept over a restart: alarms and tags. Metrics are not."""
+        """Return what is kept over a restart: alarms and tags; :meth:`metrics` are kept elsewhere."""
         with self._lock:
             regions = dict(self._regions)
         return {name: {"alarms": one.alarms.dump(), "tags": one.tags} for name, one in regions.items()}
+
+    def metrics(self) -> dict[str, Metrics]:
+        """Return the metrics of each Region."""
+        with self._lock:
+            return {name: one.metrics for name, one in self._regions.items()}
 
     def load(self, kept: Mapping[str, Any]) -> None:
         """Have again what was kept."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_sm_hosting.local import rules
 from airflow_sm_hosting.local.autoscaling import AutoScaling
+from airflow_sm_hosting.local.backlog import Backlog
 from airflow_sm_hosting.local.capacity import Shortages
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch import RegionalCloudWatch
@@ -44,6 +45,7 @@ class Hosting:
     :param alarm_state: Returns the state of an alarm by its name, None where there is no such alarm. Default: as
         ``cloudwatch`` has it.
     :param shortages: What says that instances are short. Default: they never are.
+    :param backlog: What keeps asynchronous requests over a restart. Default: nothing.
     """
 
     def __init__(
@@ -58,11 +60,13 @@ class Hosting:
         cloudwatch: RegionalCloudWatch | None = None,
         alarm_state: Callable[[str], str | None] | None = None,
         shortages: Shortages | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         cloudwatch = cloudwatch or RegionalCloudWatch(region, clock)
         self.alarm_state = alarm_state or cloudwatch.alarms.state
         self.endpoint_metrics = EndpointMetrics(cloudwatch.metrics, clock)
         self.clock = clock
+        self.backlog = backlog
         self._consistency = timedelta(seconds=consistency_seconds)
         self.region = region
         self._registry = registry
@@ -128,6 +132,7 @@ class Hosting:
 
     def stop_all(self, grace: float) -> None:
         """Stop all containers, and forget all endpoints and inference components."""
+        self.runtime.close()
         self.components.stop_all(grace)
         self.endpoints.stop_all(grace)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -106,6 +107,25 @@ class Distribution:
         if self._has_values:
             for value, count in other._values.items():
                 self._values[value] = self._values.get(value, 0.0) + count
+
+    def packed(self) -> tuple[float, float, float, float, bytes | None]:
+        """Return count, sum, minimum, maximum and the values, None where they are not known."""
+        values = None
+        if self._has_values:
+            flat = (number for pair in self._values.items() for number in pair)
+            values = struct.pack(f"<{2 * len(self._values)}d", *flat)
+        return self.count, self.total, self.minimum, self.maximum, values
+
+    @classmethod
+    def unpacked(
+        cls, count: float, total: float, minimum: float, maximum: float, values: bytes | None
+    ) -> Distribution:
+        """Return the distribution that was packed."""
+        made = cls()
+        made.count, made.total, made.minimum, made.maximum = count, total, minimum, maximum
+        made._has_values = values is not None
+        made._values = dict(struct.iter_unpack("<dd", values or b""))
+        return made
 
     def statistic(self, name: str) -> float | None:
         """Return a statistic: one of :data:`STATISTICS`, or an extended one (``p99``, ``tm90``, ``PR(:100)``, ``IQM``).
@@ -250,14 +270,34 @@ def _between_ranks(
             yield value, within
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed of one metric in one unit.
+
+    :param anew: Whether this is all that there is, and what was written of it before is not so any more.
+    :param oldest: What is older is forgotten, in seconds since the epoch.
+    :param distributions: By the second, each as :meth:`Distribution.packed`.
+    """
+
+    metric: Metric
+    unit: str
+    anew: bool
+    oldest: int
+    distributions: dict[int, tuple[float, float, float, float, bytes | None]]
+
+
 @dataclass(slots=True)
 class _Stream:
     """The data of one metric in one unit, by the second at which their resolution begins."""
 
     times: list[int] = field(default_factory=list)
     distributions: list[Distribution] = field(default_factory=list)
+    #: What changed since it was written; None where nothing of it was, so that nothing is noted for nobody.
+    changed: set[int] | None = None
 
     def at(self, time: int) -> Distribution:
+        if self.changed is not None:
+            self.changed.add(time)
         if self.times and self.times[-1] == time:
             return self.distributions[-1]
         place = bisect_left(self.times, time)
@@ -277,6 +317,19 @@ class _Stream:
             for time, distribution in zip(self.times[:fine], self.distributions[:fine], strict=True):
                 minutes.at(time - time % 60).merge(distribution)
             self.times[:fine], self.distributions[:fine] = minutes.times, minutes.distributions
+            self.changed = None
+
+    def take_changes(self, metric: Metric, unit: str, *, everything: bool) -> Changes | None:
+        """Return what changed since this was called last."""
+        changed = None if everything else self.changed
+        self.changed = set()
+        places = [bisect_left(self.times, time) for time in changed] if changed else []
+        found = {
+            self.times[place]: self.distributions[place].packed()
+            for place in (range(len(self.times)) if changed is None else places)
+            if place < len(self.times)
+        }
+        return Changes(metric, unit, changed is None, self.times[0], found) if found else None
 
 
 class Metrics:
@@ -387,6 +440,34 @@ class Metrics:
                 (metric, datetime.fromtimestamp(max(stream.times[-1] for stream in streams.values()), UTC))
                 for metric, streams in self._streams.items()
             ]
+
+    # What is kept over a restart
+
+    def changes(self, *, everything: bool = False) -> Iterator[Changes]:
+        """Return what changed since this was called last; at first it is all.
+
+        It holds the lock for one metric at a time: those who publish do not wait for the rest.
+        """
+        with self._lock:
+            streams = [
+                (metric, unit, stream)
+                for metric, of_unit in self._streams.items()
+                for unit, stream in of_unit.items()
+            ]
+        for metric, unit, stream in streams:
+            with self._lock:
+                changes = stream.take_changes(metric, unit, everything=everything)
+            if changes:
+                yield changes
+
+    def load(self, metric: Metric, unit: str, kept: Iterable[tuple[int, Distribution]]) -> None:
+        """Have again what was kept of a metric, in the order of time."""
+        times, distributions = [], []
+        for time, distribution in kept:
+            times.append(time)
+            distributions.append(distribution)
+        with self._lock:
+            self._streams.setdefault(metric, {})[unit] = _Stream(times, distributions, set())
 
     def _distribution(self, metric: Metric, at: datetime, unit: str, resolution: int) -> Distribution:
         return self._of_time(metric, _stored_at(at, resolution), unit)

@@ -1,7 +1,8 @@
 """The state on disk: what was created outlives the server.
 
-What is ours is one JSON file, what is moto's a pickle for each of its services, contents of S3 objects and layers of images
-a file each. Every file is replaced at once, so that none is ever half written.
+What is ours is one JSON file, what is moto's a pickle for each of its services, contents of S3 objects, layers of images and
+asynchronous requests a file each. Every such file is replaced at once, so that none is ever half written. Data of metrics are in
+an SQLite database, as only what changed of them is written.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,13 +21,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from airflow_sm_hosting.local import moto_state
+from airflow_sm_hosting.local.backlog import Backlog, BacklogError
+from airflow_sm_hosting.local.metrics import Metrics
+from airflow_sm_hosting.local.metrics_file import MetricsFile, VersionError
 
 LOG = logging.getLogger(__name__)
 
 _VERSION = 1
 # What follows within so long is written with it.
 _GATHER_SECONDS = 0.2
-# What happens by itself (scaling, deployments) is written so often.
+# What happens by itself (scaling, deployments), and what invocations leave (metrics, lines), is written so often.
 _LOOK_SECONDS = 5.0
 # Answered by this package, so that nothing of moto's is in them.
 _NOT_MOTO = frozenset({"cloudwatch", "applicationautoscaling"})
@@ -53,6 +58,8 @@ class State:
             raise StateError(f"Another local AWS keeps its state in {self.folder}.") from error
         #: Where the layers of images are.
         self.registry_folder = self._subfolder("registry")
+        #: The asynchronous requests that are not finished.
+        self.backlog = Backlog(self._subfolder("async"), self.changed)
         self._moto_folder = self._subfolder("moto")
         self._blobs = moto_state.Blobs(self._subfolder("objects"))
         self._written: dict[Path, bytes] = {}
@@ -61,6 +68,8 @@ class State:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._dump: Callable[[], Any] | None = None
+        self._metrics: Callable[[], Mapping[str, Metrics]] | None = None
+        self._metrics_file: MetricsFile | None = None
 
     def load(self) -> Any:
         """Let moto hold what it held, and return what :meth:`begin` was given to dump; None where nothing was kept.
@@ -85,12 +94,40 @@ class State:
                 ) from error
         return kept["state"]
 
-    def begin(self, dump: Callable[[], Any]) -> None:
+    def load_metrics(self, of_region: Callable[[str], Metrics]) -> None:
+        """Let metrics have the data that they had.
+
+        :param of_region: Returns the metrics of a Region.
+        :raises StateError: The data cannot be read.
+        """
+        path = self.folder / "metrics.sqlite"
+        try:
+            self._metrics_file = MetricsFile(path)
+            self._metrics_file.load(of_region)
+        except VersionError as error:
+            raise StateError(str(error)) from error
+        except sqlite3.Error as error:
+            raise StateError(f"{path} cannot be read: {error}") from error
+
+    def load_requests(self, take: Callable[[str, Mapping[str, Any], bytes | None], object]) -> None:
+        """Take up again the asynchronous requests that were not finished.
+
+        :param take: Takes name, request and body of each.
+        :raises StateError: One cannot be read.
+        """
+        try:
+            for name, request, body in self.backlog.all():
+                take(name, request, body)
+        except BacklogError as error:
+            raise StateError(str(error)) from error
+
+    def begin(self, dump: Callable[[], Any], metrics: Callable[[], Mapping[str, Metrics]]) -> None:
         """Begin to write.
 
         :param dump: Returns all that is ours, of what JSON can have, and datetimes.
+        :param metrics: Returns the metrics of each Region.
         """
-        self._dump = dump
+        self._dump, self._metrics = dump, metrics
         self._thread = threading.Thread(target=self._write_again_and_again, name="state", daemon=True)
         self._thread.start()
 
@@ -108,6 +145,8 @@ class State:
                 self._write()
             except Exception:
                 LOG.exception("the state cannot be written to %s", self.folder)
+        if self._metrics_file:
+            self._metrics_file.close()
         self._lock.release()
 
     def _write_again_and_again(self) -> None:
@@ -126,6 +165,8 @@ class State:
     def _write(self) -> None:
         if self._dump is None:
             return
+        # What came of these is in what is read below.
+        finished = self.backlog.finished()
         services, lost, names = moto_state.dump(self._blobs, without=_NOT_MOTO)
         for service in sorted(set(lost) - self._lost):
             LOG.warning(
@@ -141,7 +182,10 @@ class State:
                 self._written.pop(path, None)
         kept = {"version": _VERSION, "moto": version("moto"), "state": self._dump()}
         self._replace(self.folder / "state.json", json.dumps(kept, default=_encoded).encode())
+        if self._metrics_file and self._metrics:
+            self._metrics_file.write(self._metrics())
         self._blobs.keep_only(names)
+        self.backlog.remove(finished)
 
     def _replace(self, path: Path, data: bytes) -> None:
         if self._written.get(path) == data:

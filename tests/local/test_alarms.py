@@ -9,7 +9,7 @@ import pytest
 
 from airflow_sm_hosting.local import composite_alarms
 from airflow_sm_hosting.local.alarm_state import alarm_state, is_low_sample
-from airflow_sm_hosting.local.alarms import Breach
+from airflow_sm_hosting.local.alarms import Alarms, Breach
 from airflow_sm_hosting.local.clock import VirtualClock
 from airflow_sm_hosting.local.cloudwatch import CloudWatch
 from airflow_sm_hosting.local.metrics import metric_of
@@ -551,6 +551,34 @@ def test_the_actions_of_a_composite_alarm_are_suppressed(watch):
     watch.clock.advance(1)
     assert len(watch.triggered) == 1
     assert "ActionsSuppressedBy" not in watch.told("ill")
+
+
+def test_a_suppression_goes_on_after_a_restart(watch):
+    watch.alarm(AlarmName="slow")
+    watch.alarm(AlarmName="deploying", MetricName="Deployments", TreatMissingData="ignore")
+    watch.ask(
+        "PutCompositeAlarm",
+        AlarmName="ill",
+        AlarmRule="ALARM(slow)",
+        AlarmActions=[POLICY],
+        ActionsSuppressor="deploying",
+        ActionsSuppressorWaitPeriod=30,
+        ActionsSuppressorExtensionPeriod=90,
+    )
+    watch.minutes(11)
+    watch.clock.advance(20)
+    kept = watch.alarms.dump()
+    watch.clock.clear()
+    # It went on while nobody was there.
+    assert watch.told("ill")["ActionsSuppressedBy"] == "WaitPeriod"
+    again = Alarms(REGION, watch.clock, watch.cloudwatch.region(REGION).metrics)
+    triggered = []
+    again.on_scaling_action(lambda policy, breach: triggered.append(breach.alarm_name))
+    again.load(kept)
+    watch.clock.advance(1)
+    assert triggered == ["ill"]
+    (ill,) = [alarm for alarm in again.all() if alarm.name == "ill"]
+    assert ill.suppressed_by is None
 
 
 # Through the API

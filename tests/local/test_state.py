@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 from datetime import timedelta
@@ -245,6 +246,187 @@ def test_containers_are_started_again(tmp_path):
         found = deployer.describe(endpoint)
         assert found["EndpointConfigName"] == config
         assert "interrupted" in found["FailureReason"]
+
+
+# Metrics and alarms
+
+
+def put(aws, *values, name="M"):
+    data = [{"MetricName": name, "Value": value} for value in values]
+    aws.client("cloudwatch").put_metric_data(Namespace="N", MetricData=data)
+
+
+def told(aws, name="M", **where):
+    found = aws.client("cloudwatch").get_metric_statistics(
+        Namespace=where.pop("namespace", "N"),
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in where.items()],
+        StartTime=aws.now() - timedelta(hours=1),
+        EndTime=aws.now() + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Sum", "SampleCount"],
+        ExtendedStatistics=["p90"],
+    )["Datapoints"]
+    return sorted(found, key=lambda point: point["Timestamp"])
+
+
+@pytest.mark.parametrize("ends", ["killed", "stopped"])
+def test_metrics_and_what_alarms_make_of_them_outlive_the_server(tmp_path, ends):
+    options = {"engine": "none", "clock": "virtual", "transition_seconds": 0, "state": tmp_path}
+    with LocalAws(**options) as aws:
+        cloudwatch = aws.client("cloudwatch")
+        cloudwatch.put_metric_alarm(
+            AlarmName="three",
+            Namespace="N",
+            MetricName="M",
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=3,
+            Threshold=5,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+        for value in (9, 9):
+            put(aws, value, 1)
+            aws.advance(60)
+        before = told(aws)
+        assert [point["Sum"] for point in before] == [10, 10]
+        if ends == "killed":
+            put(aws, 1, name="last")
+            aws.advance(1)
+            # What is asked for is written a moment later.
+            metrics = tmp_path / "metrics.sqlite"
+            wait_until(lambda: b"last" in metrics.read_bytes())
+            wait_until(lambda: aws.now().isoformat() in (tmp_path / "state.json").read_text())
+            kill(aws)
+    with LocalAws(**options) as aws:
+        assert told(aws) == before
+        assert aws.client("cloudwatch").list_metrics(Namespace="N", MetricName="M")["Metrics"]
+        put(aws, 9, 1)
+        aws.advance(60)
+        # Two of its three minutes were before.
+        state = {a["AlarmName"]: a for a in aws.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+        assert state["three"]["StateValue"] == "ALARM"
+        assert "[9.0" in state["three"]["StateReason"]
+        aws.reset()
+        assert told(aws) == []
+    with LocalAws(**options) as aws:
+        assert aws.client("cloudwatch").list_metrics()["Metrics"] == []
+
+
+def test_data_of_metrics_that_cannot_be_read_are_left_alone(tmp_path):
+    (tmp_path / "metrics.sqlite").write_bytes(b"junk" * 1000)
+    with pytest.raises(LocalAwsError, match=r"metrics\.sqlite cannot be read: file is not a database"):
+        LocalAws(engine="none", state=tmp_path).start()
+    assert (tmp_path / "metrics.sqlite").read_bytes() == b"junk" * 1000
+
+
+# Asynchronous requests
+
+
+def async_config(deployer, model, bucket, **client):
+    output = {"S3OutputPath": f"s3://{bucket}/out", "S3FailurePath": f"s3://{bucket}/failed"}
+    config = {"OutputConfig": output, **({"ClientConfig": client} if client else {})}
+    return deployer.config(deployer.variant(model), AsyncInferenceConfig=config)
+
+
+def content(aws, uri):
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        return aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    except aws.client("s3").exceptions.NoSuchKey:
+        return None
+
+
+def test_accepted_requests_are_answered_after_a_kill_and_after_a_stop(tmp_path):
+    options = {"engine": "process", "transition_seconds": 0, "state": tmp_path}
+    kept = tmp_path / "async"
+    with LocalAws(**options) as aws:
+        deployer = Deployer(aws)
+        model = deployer.model(Image=deployer.push_image(), Environment={"SECONDS": "0.5"})
+        bucket = deployer.name("bucket")
+        aws.client("s3").create_bucket(Bucket=bucket)
+        aws.client("s3").put_object(Bucket=bucket, Key="in", Body=b"of S3")
+        config = async_config(deployer, model, bucket, MaxConcurrentInvocationsPerInstance=1)
+        endpoint = deployer.endpoint(config)
+        # The state has the endpoint.
+        wait_until(lambda: endpoint in (tmp_path / "state.json").read_text())
+
+        def invoke(aws, **members):
+            invoke = aws.client("sagemaker-runtime").invoke_endpoint_async
+            return invoke(EndpointName=endpoint, **members)["OutputLocation"]
+
+        asked = [
+            invoke(aws, InputLocation=f"s3://{bucket}/in", ContentType="text/csv"),
+            *(invoke(aws, Body=b"%d" % number) for number in range(3)),
+        ]
+        # At once, while the first is being worked on.
+        kill(aws)
+    assert len(list(kept.iterdir())) == 4
+    assert all(path.stat().st_mode & 0o077 == 0 for path in kept.iterdir())
+    with LocalAws(**options) as aws:
+        wait_until(lambda: content(aws, asked[0]))
+        # It is stopped while the second is being worked on.
+        asked.append(invoke(aws, Body=b"last"))
+    with LocalAws(**options) as aws:
+        answers = [json.loads(wait_until(lambda uri=uri: content(aws, uri))) for uri in asked]
+        assert [answer["body"] for answer in answers] == ["of S3", "0", "1", "2", "last"]
+        assert answers[0]["content_type"] == "text/csv"
+        keys = [row["Key"] for row in aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
+        assert not [key for key in keys if key.startswith("failed")]
+        # They go when their answers are kept.
+        wait_until(lambda: not list(kept.iterdir()))
+    with LocalAws(**options) as aws:
+        assert json.loads(content(aws, asked[-1]))["body"] == "last"
+
+
+def test_a_request_expires_while_the_server_is_away_and_goes_with_its_endpoint(tmp_path):
+    options = {"engine": "none", "clock": "virtual", "transition_seconds": 0, "state": tmp_path}
+    kept = tmp_path / "async"
+    with LocalAws(**options) as aws:
+        deployer = Deployer(aws)
+        bucket = deployer.name("bucket")
+        aws.client("s3").create_bucket(Bucket=bucket)
+        config = async_config(deployer, deployer.model(), bucket)
+        endpoints = [deployer.endpoint(config, wait=False) for _ in range(2)]
+        aws.advance(1)
+        answers = []
+        for endpoint in endpoints:
+            aws.client("sagemaker").update_endpoint_weights_and_capacities(
+                EndpointName=endpoint,
+                DesiredWeightsAndCapacities=[{"VariantName": "main", "DesiredInstanceCount": 0}],
+            )
+            aws.advance(1)
+            for seconds in (60, 7200):
+                answers.append(
+                    aws.client("sagemaker-runtime").invoke_endpoint_async(
+                        EndpointName=endpoint, Body=b"x", RequestTTLSeconds=seconds
+                    )
+                )
+    # What another endpoint of that name was asked is nobody's.
+    for path in kept.iterdir():
+        one = json.loads(path.read_text())
+        if one["endpoint"] == endpoints[1]:
+            path.write_text(json.dumps({**one, "endpoint_created": "2020-01-01T00:00:00+00:00"}))
+    (kept / "half.new").write_text("{")
+    with LocalAws(**options) as aws:
+        wait_until(lambda: len(list(kept.iterdir())) == 2)
+        aws.advance(61)
+        assert b"RequestTTLSeconds" in content(aws, answers[0]["FailureLocation"])
+        assert content(aws, answers[1]["FailureLocation"]) is None
+        where = {"EndpointName": endpoints[0], "VariantName": "main"}
+        (point,) = told(aws, "ExpiredRequests", namespace="AWS/SageMaker", **where)
+        assert point["Sum"] == 1
+        wait_until(lambda: len(list(kept.iterdir())) == 1)
+        aws.reset()
+        wait_until(lambda: not list(kept.iterdir()))
+
+
+def test_a_request_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "async").mkdir()
+    for content, said in (("{", "cannot be read"), ('{"version": 2}', "is of another version than 1")):
+        (tmp_path / "async" / "a.json").write_text(content)
+        with pytest.raises(LocalAwsError, match=rf"a\.json {said}"):
+            LocalAws(engine="none", state=tmp_path).start()
 
 
 def test_a_folder_that_others_can_write_is_refused(tmp_path):

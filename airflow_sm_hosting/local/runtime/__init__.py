@@ -116,6 +116,14 @@ class Runtime:
             raise refusal(f"Endpoint {endpoint_name} is {kind} endpoint and does not support {operation}.")
         return self._operations[operation](endpoint, asked, began)
 
+    def take_again(self, name: str, request: Mapping[str, Any], body: bytes | None) -> None:
+        """Take an asynchronous request up again that was accepted before a restart."""
+        self._async.take_again(name, request, body)
+
+    def close(self) -> None:
+        """Note nothing of asynchronous requests any more: their containers end."""
+        self._async.close()
+
     def each_minute(self) -> None:
         """Publish what no invocation publishes, and write what was captured."""
         endpoints = self._hosting.endpoints.all()

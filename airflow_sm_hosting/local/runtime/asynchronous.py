@@ -66,6 +66,8 @@ class _Request:
     output: str | None
     failure: str | None
     received: datetime
+    #: What it is called in the backlog, where that is kept.
+    kept_as: str | None = None
     received_at: float = field(default_factory=time.perf_counter)
 
     def expires(self) -> datetime:
@@ -113,6 +115,7 @@ class AsyncInference:
         self._clock = hosting.clock
         self._answer = answer
         self._lock = threading.Lock()
+        self._closed = False
         self._queues: WeakKeyDictionary[Endpoint, _Queue] = WeakKeyDictionary()
 
     def take(self, endpoint: Endpoint, asked: Mapping[str, Any]) -> Response:
@@ -135,6 +138,8 @@ class AsyncInference:
             _place(output.get("S3FailurePath"), None, f"{name}-error.out"),
             self._clock.now(),
         )
+        if self._hosting.backlog:
+            request.kept_as = self._hosting.backlog.put(self._dumped(endpoint, request), asked.get("Body"))
         with self._lock:
             self._queues.setdefault(endpoint, _Queue()).waiting.append(request)
         self._go_on(endpoint)
@@ -144,6 +149,51 @@ class AsyncInference:
         if request.failure:
             response.headers["X-Amzn-SageMaker-FailureLocation"] = request.failure
         return response
+
+    # What is kept over a restart
+
+    def _dumped(self, endpoint: Endpoint, request: _Request) -> dict[str, Any]:
+        return {
+            "region": self._hosting.region,
+            "endpoint": endpoint.name,
+            # An endpoint of the same name that was created later is another one.
+            "endpoint_created": endpoint.created.isoformat(),
+            "asked": {name: value for name, value in request.asked.items() if name != "Body"},
+            "inference_id": request.inference_id,
+            "output": request.output,
+            "failure": request.failure,
+            "received": request.received.isoformat(),
+        }
+
+    def take_again(self, name: str, kept: Mapping[str, Any], body: bytes | None) -> None:
+        """Take up again what was accepted before a restart, also what was worked on then.
+
+        A model may be asked twice so. That AWS promises no more either is assumed: nothing says that it is asked once.
+        """
+        endpoint = self._hosting.endpoints.find(kept["endpoint"])
+        if endpoint is None or endpoint.created.isoformat() != kept["endpoint_created"]:
+            self._forget(name)
+            return
+        request = _Request(
+            {**kept["asked"], **({} if body is None else {"Body": body})},
+            kept["inference_id"],
+            kept["output"],
+            kept["failure"],
+            datetime.fromisoformat(kept["received"]),
+            name,
+        )
+        with self._lock:
+            queue = self._queues.setdefault(endpoint, _Queue())
+            queue.waiting = deque(sorted([*queue.waiting, request], key=lambda one: one.received))
+        self._go_on(endpoint)
+
+    def close(self) -> None:
+        """Let nothing come of what is worked on any more: its containers end, and the next server asks them again."""
+        self._closed = True
+
+    def _forget(self, name: str | None) -> None:
+        if name is not None and self._hosting.backlog:
+            self._hosting.backlog.finish(name)
 
     def publish(self, endpoints: list[Endpoint]) -> None:
         """Publish the backlog of asynchronous endpoints.
@@ -182,16 +232,20 @@ class AsyncInference:
         now = self._clock.now()
         with self._lock:
             queue = self._queues.get(endpoint)
-            if queue is None:
+            if queue is None or self._closed:
                 return
             if self._hosting.endpoints.find(endpoint.name) is not endpoint:
                 # It was deleted, and its queue with it.
+                for request in queue.waiting:
+                    self._forget(request.kept_as)
                 queue.waiting.clear()
                 return
-            expired = [request for request in queue.waiting if request.expires() <= now]
+            # After a restart nothing is done before there is somebody to do it, and to tell of it.
+            starts = endpoint.fleet is None and endpoint.pending is not None
+            expired = [request for request in queue.waiting if not starts and request.expires() <= now]
             if expired:
                 queue.waiting = deque(request for request in queue.waiting if request.expires() > now)
-            room = _instances(endpoint) * _at_once(endpoint) - len(queue.working)
+            room = 0 if starts else _instances(endpoint) * _at_once(endpoint) - len(queue.working)
             while queue.waiting and room > 0:
                 request = queue.waiting.popleft()
                 queue.working.add(request.inference_id)
@@ -203,6 +257,7 @@ class AsyncInference:
         for request in expired:
             error = Failure("The request was not processed before its RequestTTLSeconds.", "ExpiredRequests")
             self._fail(endpoint, request, None, error)
+            self._forget(request.kept_as)
         for request in ready:
             self._clock.run(lambda request=request: self._work(endpoint, request))  # type: ignore[misc]
         if look:
@@ -231,8 +286,12 @@ class AsyncInference:
                 raise Failure(error.message, body=error.body) from error
             except AwsError as error:
                 raise Failure(error.message) from error
+            if self._closed:
+                return
             self._put_output(request, answer.data, values)
         except Failure as error:
+            if self._closed:
+                return
             self._fail(endpoint, request, next(iter(asked_variant), None), error, values)
         else:
             self._publish(
@@ -240,6 +299,8 @@ class AsyncInference:
             )
             self._notify(endpoint, request, asked_variant[0], answer)
         finally:
+            if not self._closed:
+                self._forget(request.kept_as)
             with self._lock:
                 if queue := self._queues.get(endpoint):
                     queue.working.discard(request.inference_id)
@@ -380,7 +441,8 @@ def _instances(endpoint: Endpoint) -> int:
 
 
 def _at_once(endpoint: Endpoint) -> int:
-    client = endpoint.config["AsyncInferenceConfig"].get("ClientConfig", {})
+    # An endpoint that failed has no config.
+    client = endpoint.config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
     return int(client.get("MaxConcurrentInvocationsPerInstance", _AT_ONCE))
 
 
