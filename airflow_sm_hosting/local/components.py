@@ -12,16 +12,20 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.local import rules
+from airflow_sm_hosting.local.adapter import Adapter, check_adapter
 from airflow_sm_hosting.local.capacity import Capacity
 from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.component import Component, specifications
 from airflow_sm_hosting.local.deployment import Deployment
 from airflow_sm_hosting.local.endpoint import Endpoint
 from airflow_sm_hosting.local.engines import Engine
-from airflow_sm_hosting.local.fleet import Fleet, FleetPlan, VariantFleet
+from airflow_sm_hosting.local.fleet import Fleet, FleetPlan
 from airflow_sm_hosting.local.listing import page
 from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.registry import Registry
@@ -33,73 +37,7 @@ if TYPE_CHECKING:
 KIND = "inference-component"
 # A component that is updated goes on to serve.
 _SERVING = ("InService", "Updating")
-# It has fewer statuses than an endpoint has.
-_STATUS = {"RollingBack": "Updating", "UpdateRollbackFailed": "Failed"}
 _RESOURCE_ID = re.compile(rf"{KIND}/([^/]+)")
-
-
-class Component(Endpoint):
-    """One inference component: lives as an endpoint with one variant does, whose instances are the copies.
-
-    :param name: Its name.
-    :param arn: Its ARN.
-    :param config: What it is created with, in the form of an endpoint config.
-    :param clock: What tells the time.
-    :param host: The endpoint whose instances it is on.
-    """
-
-    def __init__(self, name: str, arn: str, config: Mapping[str, Any], clock: Clock, host: Endpoint) -> None:
-        super().__init__(name, arn, config, clock)
-        self.host = host
-        self.variant_name: str = config["ProductionVariants"][0]["VariantName"]
-
-    @property
-    def copies(self) -> VariantFleet | None:
-        """What serves, counted in copies."""
-        return self.fleet.variants[0] if self.fleet else None
-
-    def move_to(self, status: str) -> None:
-        """Change the status."""
-        super().move_to(_STATUS.get(status, status))
-
-    def describe(self) -> dict[str, Any]:
-        """Return DescribeInferenceComponent's answer."""
-        fleet = self.fleet or (self.pending.fleet if self.pending else None)
-        # Of one that could not be created, what was wanted.
-        config = self.config or self._wanted
-        description: dict[str, Any] = {**self.summary()}
-        if self.failure_reason:
-            description["FailureReason"] = self.failure_reason
-        for member in ("Specification", "Specifications"):
-            if member in config:
-                described = [_described(one, fleet) for one in _specifications(config)]
-                description[member] = described if member == "Specifications" else described[0]
-        new = self.pending.fleet.variants[0] if self.pending else None
-        now = [variant for variant in (self.copies, new) if variant]
-        description["RuntimeConfig"] = {
-            "DesiredCopyCount": now[-1].desired_instance_count if now else 0,
-            "CurrentCopyCount": sum(variant.instance_count or 0 for variant in now),
-        }
-        if self.last_deployment_config:
-            description["LastDeploymentConfig"] = self.last_deployment_config
-        return description
-
-    def summary(self) -> dict[str, Any]:
-        """Return the row of ListInferenceComponents."""
-        return {
-            "InferenceComponentName": self.name,
-            "InferenceComponentArn": self.arn,
-            "EndpointName": self.host.name,
-            "EndpointArn": self.host.arn,
-            "VariantName": self.variant_name,
-            "CreationTime": self.created,
-            "LastModifiedTime": self.modified,
-            "InferenceComponentStatus": self.status,
-        }
-
-    def wants(self, config: Mapping[str, Any]) -> None:
-        """Take note of what is being deployed."""
-        self._wanted = config
 
 
 class Components:
@@ -146,6 +84,8 @@ class Components:
         host = self._hosting.endpoints.existing(request["EndpointName"])
         if host.status != "InService":
             rules.refuse(f'Endpoint "{host.arn}" is not in service (status {host.status}).')
+        if _base_name(request):
+            return self._create_adapter(name, arn, host, request)
         variant = _host_variant(host, request)
         if "RuntimeConfig" not in request:
             rules.refuse("RuntimeConfig must be specified.")
@@ -176,6 +116,8 @@ class Components:
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateInferenceComponent."""
         component = self._settled(request["InferenceComponentName"])
+        if isinstance(component, Adapter):
+            return self._update_adapter(component, request)
         copies = request.get("RuntimeConfig", {}).get("CopyCount")
         if "Specification" not in request and "Specifications" not in request:
             if copies is None:
@@ -198,6 +140,9 @@ class Components:
     def update_runtime_config(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateInferenceComponentRuntimeConfig."""
         component = self._settled(request["InferenceComponentName"])
+        if isinstance(component, Adapter):
+            # Assumed, as it "uses the compute resources of the base": realtime-endpoints-adapt.html
+            rules.refuse(f'"{component.arn}" is an adapter: its copies are those of "{component.base.arn}".')
         self._want_copies(component, request["DesiredRuntimeConfig"]["CopyCount"])
         return {"InferenceComponentArn": component.arn}
 
@@ -205,6 +150,11 @@ class Components:
         """DeleteInferenceComponent."""
         # One that is being created cannot be deleted: aws/amazon-sagemaker-examples#3432.
         component = self._settled(request["InferenceComponentName"], "Failed")
+        if self._adapters_of(component):
+            # Assumed: no source says what becomes of adapters whose base goes.
+            rules.refuse(
+                f'Cannot delete inference component "{component.arn}" with adapter inference components. Delete them first.'
+            )
         component.move_to("Deleting")
         self._after_transition(component, lambda: self._delete(component))
         return {}
@@ -222,15 +172,18 @@ class Components:
                 raise AwsError(
                     "ValidationError", f"Inference component {name} of endpoint {host.name} not found."
                 )
-            if component.status not in _SERVING or component.copies is None:
-                raise AwsError(
-                    "ValidationError",
-                    f"Inference component {name} is not in service (status {component.status}).",
-                )
-            if not component.copies.instance_count and component.pending is None:
+            holder = component.holder
+            for one in (component, holder):
+                if one.status not in _SERVING or one.copies is None:
+                    raise AwsError(
+                        "ValidationError",
+                        f"Inference component {one.name} is not in service (status {one.status}).",
+                    )
+            assert holder.copies is not None  # noqa: S101 - it was looked at
+            if not holder.copies.instance_count and holder.pending is None:
                 # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html: the metric by whose
                 # alarm it is scaled out again.
-                where = {"InferenceComponentName": name}
+                where = {"InferenceComponentName": holder.name}
                 values = [("NoCapacityInvocationFailures", 1.0, "Count")]
                 self._hosting.endpoint_metrics.publish(where, values)
                 raise AwsError(
@@ -239,7 +192,7 @@ class Components:
                     "configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API.",
                 )
             # Metrics name the endpoint config that serves now.
-            component.copies.config_name = host.config_name
+            holder.copies.config_name = host.config_name
             return component
 
     def check_host(self, host: Endpoint, new_config: Mapping[str, Any] | None) -> None:
@@ -294,8 +247,12 @@ class Components:
 
     def load(self, kept: Sequence[Mapping[str, Any]]) -> None:
         """Have again what was kept, on endpoints that are there: containers are started, of models that are read again."""
-        for one in kept:
+        # Adapters after their bases.
+        for one in sorted(kept, key=lambda one: "base" in one):
             name = one["name"]
+            if "base" in one:
+                self._load_adapter(one)
+                continue
             host = self._hosting.endpoints.existing(one["host"])
             host_variant = _host_variant(host, {"VariantName": one["variant"]})
             config = one["config"] or {"ProductionVariants": [{"VariantName": one["variant"]}]}
@@ -350,14 +307,15 @@ class Components:
         # API_CreateInferenceComponent.html: "either this parameter or the singular Specification parameter, but not both".
         if ("Specification" in request) == ("Specifications" in request):
             rules.refuse("Exactly one of Specification and Specifications must be specified.")
-        found = _specifications(request)
+        found = specifications(request)
         types = [one.get("InstanceType") for one in found]
         if len(types) > 1 and (None in types or len(set(types)) < len(types)):
             # API_InferenceComponentSpecification.html: "Required when using … multiple entries."
             rules.refuse("Each of several Specifications must have an InstanceType of its own.")
         for specification in found:
             if "BaseInferenceComponentName" in specification:
-                rules.refuse("The local AWS does not do adapter inference components.")
+                # Assumed, for what is none yet, and for one of several specifications.
+                rules.refuse("BaseInferenceComponentName can be specified only for an adapter.")
             if ("ModelName" in specification) == ("Container" in specification):
                 rules.refuse("Exactly one of ModelName and Container must be specified for a specification.")
             # API_InferenceComponentSpecification.html: to be omitted for adapters only.
@@ -381,6 +339,77 @@ class Components:
         rules.check_model(model, self._registry)
         return model
 
+    # Adapters: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-adapt.html
+
+    def _create_adapter(
+        self, name: str, arn: str, host: Endpoint, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if "Specifications" in request:
+            rules.refuse("Exactly one of Specification and Specifications must be specified.")
+        specification = request["Specification"]
+        base = self._component(specification["BaseInferenceComponentName"])
+        check_adapter(base, host, request)
+        adapter = Adapter(name, arn, specification, self._clock, base)
+        self._components[name] = adapter
+        self._hosting.set_tags(arn, request.get("Tags", []))
+        self._load_artifact(adapter, adapter.config_of(specification))
+        return {"InferenceComponentArn": arn}
+
+    def _update_adapter(self, adapter: Adapter, request: Mapping[str, Any]) -> dict[str, Any]:
+        given = request.get("Specification", {})
+        if "RuntimeConfig" in request or "DeploymentConfig" in request or not given:
+            # Assumed: it has no copies of its own.
+            rules.refuse(f'Of the adapter "{adapter.arn}" only Specification can be updated.')
+        specification = {"BaseInferenceComponentName": adapter.base.name, **given}
+        if specification["BaseInferenceComponentName"] != adapter.base.name:
+            rules.refuse(f'The base of the adapter "{adapter.arn}" cannot be changed.')
+        check_adapter(adapter.base, adapter.host, {"Specification": specification})
+        adapter.failure_reason = None
+        adapter.move_to("Updating")
+        self._load_artifact(adapter, adapter.config_of(specification))
+        return {"InferenceComponentArn": adapter.arn}
+
+    def _load_artifact(self, adapter: Adapter, config: Mapping[str, Any]) -> None:
+        """Have the base's containers load an adapter, which takes its real time, without the lock."""
+        status, since = adapter.status, adapter.modified
+        due = self._clock.now() + timedelta(seconds=self._transition_seconds)
+
+        def load() -> None:
+            failure: str | None = None
+            try:
+                self._hosting.runtime.load_adapter(adapter, config)
+            except AwsError as error:
+                failure = error.message
+            self._clock.call_later((due - self._clock.now()).total_seconds(), lambda: end(failure))
+
+        def end(failure: str | None) -> None:
+            with self._lock:
+                current = self._components.get(adapter.name) is adapter
+                if not current or (adapter.status, adapter.modified) != (status, since):
+                    return
+                if failure is None:
+                    adapter.config = config
+                else:
+                    adapter.fail(failure)
+                adapter.move_to("InService" if adapter.config else "Failed")
+
+        self._clock.run(load)
+
+    def _load_adapter(self, one: Mapping[str, Any]) -> None:
+        base = self._components[one["base"]]
+        specification = one["config"]["Specification"]
+        adapter = Adapter(one["name"], self._hosting.arn(KIND, one["name"]), specification, self._clock, base)
+        adapter.created, adapter.failure_reason = one["created"], one["failure_reason"]
+        self._components[adapter.name] = adapter
+        if not one["failed"]:
+            # The containers learn of it with the first invocation.
+            adapter.config = adapter.config_of(specification)
+        adapter.move_to("Failed" if one["failed"] else "InService")
+
+    def _adapters_of(self, component: Component) -> builtins.list[Adapter]:
+        every = self._components.values()
+        return [one for one in every if isinstance(one, Adapter) and one.base is component]
+
     # Transitions
 
     def _new(
@@ -392,7 +421,7 @@ class Components:
         copies: int,
     ) -> tuple[dict[str, Any], Fleet]:
         """Return what is to serve, in the form of an endpoint config, and the fleet of it."""
-        specification = _chosen(_specifications(request), host_variant)
+        specification = _chosen(specifications(request), host_variant)
         isolated = host.config.get("EnableNetworkIsolation", False)
         model = {"EnableNetworkIsolation": isolated, **self._model(specification)}
         variant = {
@@ -481,6 +510,8 @@ class Components:
         # As with the variants of an endpoint (assumed).
         self._hosting.scaling.forget(f"{KIND}/{component.name}")
         self._fit_instances(component.host, component.variant_name)
+        if isinstance(component, Adapter):
+            self._clock.run(partial(self._hosting.runtime.unload_adapter, component))
         for fleet in component.fleets():
             fleet.retire()
 
@@ -530,7 +561,9 @@ class ComponentCopies:
 
     def _find(self, resource_id: str) -> Component | None:
         match = _RESOURCE_ID.fullmatch(resource_id)
-        return self._components.find(match[1]) if match else None
+        found = self._components.find(match[1]) if match else None
+        # The copies of an adapter are its base's.
+        return None if isinstance(found, Adapter) else found
 
 
 def _host_variant(host: Endpoint, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -551,10 +584,10 @@ def _host_variant(host: Endpoint, request: Mapping[str, Any]) -> Mapping[str, An
     return dict(found)
 
 
-def _specifications(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    if "Specifications" in request:
-        return list(request["Specifications"])
-    return [request["Specification"]]
+def _base_name(request: Mapping[str, Any]) -> str | None:
+    """Return the name of the base where an adapter is asked for."""
+    name: str | None = request.get("Specification", {}).get("BaseInferenceComponentName")
+    return name
 
 
 def _chosen(specifications: list[Mapping[str, Any]], host_variant: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -563,19 +596,6 @@ def _chosen(specifications: list[Mapping[str, Any]], host_variant: Mapping[str, 
     types.append(host_variant.get("InstanceType"))
     matching = (one for one in specifications if one.get("InstanceType") in types)
     return next(matching, specifications[0])
-
-
-def _described(specification: Mapping[str, Any], fleet: Fleet | None) -> dict[str, Any]:
-    """Return what DescribeInferenceComponent tells of a specification."""
-    described = dict(specification)
-    if "Container" in specification:
-        container = dict(specification["Container"])
-        image = container.pop("Image", None)
-        deployed = fleet.variants[0].deployed_images if fleet else []
-        if image:
-            container["DeployedImage"] = deployed[0] if deployed else {"SpecifiedImage": image}
-        described["Container"] = container
-    return described
 
 
 def _as_of_endpoints(deployment: Mapping[str, Any] | None) -> dict[str, Any] | None:

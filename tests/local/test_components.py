@@ -6,12 +6,16 @@ What no source tells is assumed, as :mod:`airflow_sm_hosting.local.components` s
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import FOREIGN_IMAGE, ROLE
+from airflow_sm_hosting.local.protocol import AwsError
+from tests.local.conftest import FOREIGN_IMAGE, ROLE, tar_bytes
 from tests.local.data_plane import Answer, DataPlane, data_plane, echo
 from tests.local.region import Region
 
@@ -125,7 +129,14 @@ def test_a_container_of_its_own_is_described_with_its_image(host):
             },
             "MaxMemoryRequiredInMb must not be less",
         ),
-        ({"Specification": {"BaseInferenceComponentName": "b"}}, "does not do adapter inference components"),
+        ({"Specification": {"BaseInferenceComponentName": "b"}}, 'Could not find inference component "arn:'),
+        (
+            {
+                "Specification": None,
+                "Specifications": [{"BaseInferenceComponentName": "c", "ComputeResourceRequirements": NEEDS}],
+            },
+            "can be specified only for an adapter",
+        ),
         ({"InferenceComponentName": "a_b"}, "at 'inferenceComponentName' failed to satisfy constraint"),
         ({"InferenceComponentName": "C"}, "Cannot create already existing inference component"),
     ],
@@ -326,6 +337,102 @@ def test_copies_are_scaled(host):
     assert scaling.answer("DescribeScalableTargets", asked)["ScalableTargets"] == []
 
 
+# Adapters
+
+
+ARTIFACT = {"ArtifactUrl": "s3://bucket/adapter.tar.gz"}
+
+
+def adapter(base="c", **more):
+    """Return what AWS's example creates: realtime-endpoints-adapt.html."""
+    specification = {"BaseInferenceComponentName": base, "Container": ARTIFACT}
+    return {"InferenceComponentName": "a", "EndpointName": "e", "Specification": specification, **more}
+
+
+def test_an_adapter_is_an_inference_component_without_copies_of_its_own(host):
+    """realtime-endpoints-adapt.html; that RuntimeConfig is not described is assumed."""
+    host.create(copies=2)
+    tags = [{"Key": "a", "Value": "b"}]
+    arn = host.ask("CreateInferenceComponent", **adapter(Tags=tags))["InferenceComponentArn"]
+    assert host.describe("a")["InferenceComponentStatus"] == "Creating"
+    host.region.clock.advance(10)
+    told = host.describe("a")
+    assert told["InferenceComponentStatus"] == "InService"
+    assert told["Specification"] == adapter()["Specification"]
+    assert told["VariantName"] == "main"
+    assert "RuntimeConfig" not in told
+    assert host.ask("ListTags", ResourceArn=arn)["Tags"] == tags
+    rows = host.ask("ListInferenceComponents", EndpointNameEquals="e")["InferenceComponents"]
+    assert [row["InferenceComponentName"] for row in rows] == ["a", "c"]
+    assert "with adapter inference components" in host.refusal(
+        "DeleteInferenceComponent", InferenceComponentName="c"
+    )
+    assert "with inference components" in host.refusal("DeleteEndpoint", EndpointName="e")
+    host.ask("DeleteInferenceComponent", InferenceComponentName="a")
+    assert host.describe("a")["InferenceComponentStatus"] == "Deleting"
+    host.region.clock.advance(10)
+    host.ask("DeleteInferenceComponent", InferenceComponentName="c")
+
+
+def of_adapter(**more):
+    return {"Specification": {**adapter()["Specification"], **more}}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        # API_InferenceComponentSpecification.html: "Omit this parameter …"
+        (of_adapter(ComputeResourceRequirements=NEEDS), "ComputeResourceRequirements must not be specified"),
+        (of_adapter(ModelName="m"), "ModelName must not be specified"),
+        (
+            of_adapter(Container={**ARTIFACT, "Image": FOREIGN_IMAGE}),
+            r"Container.Image must not be specified",
+        ),
+        (of_adapter(Container={}), "Container.ArtifactUrl must be specified"),
+        (of_adapter(BaseInferenceComponentName="nobody"), 'Could not find inference component "arn:'),
+        (of_adapter(BaseInferenceComponentName="young"), "is not in service (status Creating)"),
+        (of_adapter(BaseInferenceComponentName="other"), "is an adapter inference component itself"),
+        ({"VariantName": "red"}, "is on the variant main"),
+        ({"EndpointName": "e2"}, 'is not on the endpoint "arn:'),
+        ({"InferenceComponentName": "C"}, "Cannot create already existing inference component"),
+        ({"Specifications": [{"ModelName": "m"}]}, "Exactly one of Specification and Specifications"),
+    ],
+)
+def test_what_create_refuses_of_an_adapter(host, more, message):
+    host.create()
+    host.ask("CreateEndpoint", EndpointName="e2", EndpointConfigName="old")
+    host.ask("CreateInferenceComponent", **adapter(InferenceComponentName="other"))
+    host.region.clock.advance(60)
+    host.ask("CreateInferenceComponent", **host.request("young"))
+    assert message in host.refusal("CreateInferenceComponent", **{**adapter(), **more})
+
+
+def test_what_an_adapter_has_not_cannot_be_changed(host):
+    """Assumed, as its copies are the base's."""
+    host.create()
+    host.create("d")
+    host.ask("CreateInferenceComponent", **adapter())
+    host.region.clock.advance(60)
+    named = {"InferenceComponentName": "a"}
+    for operation, more, message in (
+        (
+            "UpdateInferenceComponentRuntimeConfig",
+            {"DesiredRuntimeConfig": {"CopyCount": 2}},
+            "is an adapter",
+        ),
+        ("UpdateInferenceComponent", {"RuntimeConfig": {"CopyCount": 2}}, "only Specification"),
+        ("UpdateInferenceComponent", of_adapter(BaseInferenceComponentName="d"), "cannot be changed"),
+        ("UpdateInferenceComponent", of_adapter(ModelName="m"), "ModelName must not be specified"),
+    ):
+        assert message in host.refusal(operation, **named, **more)
+    target = {"ServiceNamespace": "sagemaker", "ResourceId": "inference-component/a"}
+    with pytest.raises(AwsError, match="Could not find the scalable resource"):
+        host.region.hosting.scaling.answer(
+            "RegisterScalableTarget",
+            {**target, "ScalableDimension": COPIES, "MinCapacity": 1, "MaxCapacity": 2},
+        )
+
+
 # Invoked, with containers that are functions
 
 
@@ -431,6 +538,137 @@ def test_one_whose_model_does_not_start_fails_and_can_be_deleted(plane):
     assert (told["InferenceComponentStatus"], bool(told["FailureReason"])) == ("InService", True)
     assert plane.invoke(endpoint, InferenceComponentName=name)["Body"] == b"1,2"
     plane.sagemaker.delete_inference_component(InferenceComponentName="broken")
+
+
+class Adaptable:
+    """A container as AWS's serving images are: github.com/aws/model-hosting-container-standards, sagemaker/lora."""
+
+    def __init__(self):
+        self.adapters = {}
+        self.asked = []
+
+    def __call__(self, asked):
+        if asked.path == "/adapters":
+            given = json.loads(asked.body)
+            self.asked.append(f"POST {given['name']}")
+            self.adapters[given["name"]] = (Path(given["src"]) / "weights").read_bytes()
+            return Answer(b"registered")
+        if asked.method == "DELETE":
+            self.asked.append(f"DELETE {asked.path}")
+            return Answer(status=200 if self.adapters.pop(asked.path.rpartition("/")[2], None) else 404)
+        name = asked.headers.get("X-Amzn-SageMaker-Adapter-Identifier")
+        return Answer(b"base" if name is None else self.adapters[name])
+
+
+class Adapted:
+    """An endpoint with an inference component that has adapters."""
+
+    def __init__(self, plane, model=None, copies=1):
+        self.plane = plane
+        self.container = model or Adaptable()
+        self.endpoint = endpoint_of(plane)
+        self.base = component(plane, self.endpoint, self.container, copies)
+
+    def artifact(self, weights):
+        bucket = self.plane.bucket(**{"a.tar.gz": tar_bytes({"weights": weights})})
+        return {"Container": {"ArtifactUrl": f"s3://{bucket}/a.tar.gz"}}
+
+    def create(self, name, weights=b"", **more):
+        self.plane.sagemaker.create_inference_component(
+            InferenceComponentName=name,
+            EndpointName=self.endpoint,
+            Specification={"BaseInferenceComponentName": self.base, **self.artifact(weights), **more},
+        )
+        self.plane.clock.advance(1)
+        return self.describe(name)
+
+    def describe(self, name):
+        return self.plane.sagemaker.describe_inference_component(InferenceComponentName=name)
+
+    def invoke(self, name):
+        return self.plane.invoke(self.endpoint, InferenceComponentName=name)["Body"]
+
+
+def test_adapters_are_loaded_by_the_container_of_their_base_and_named_to_it(plane):
+    adapted = Adapted(plane, copies=2)
+    one, two = adapted.create("one", b"1"), adapted.create("two", b"2")
+    assert {told["InferenceComponentStatus"] for told in (one, two)} == {"InService"}
+    assert [adapted.invoke(name) for name in ("one", "two", adapted.base)] == [b"1", b"2", b"base"]
+    assert adapted.container.asked == ["POST one", "POST two"]
+    # No container was started for them.
+    assert len(plane.engine.plans) == 1
+    assert plane.metric("Invocations", InferenceComponentName="one") == 1
+    assert plane.metric("InvocationsPerCopy", InferenceComponentName="one") == 0.5
+
+    plane.sagemaker.update_inference_component(
+        InferenceComponentName="one", Specification=adapted.artifact(b"new")
+    )
+    assert adapted.describe("one")["InferenceComponentStatus"] == "Updating"
+    plane.clock.advance(1)
+    assert adapted.describe("one")["InferenceComponentStatus"] == "InService"
+    assert [adapted.invoke(name) for name in ("one", "two")] == [b"new", b"2"]
+
+    plane.sagemaker.delete_inference_component(InferenceComponentName="one")
+    plane.clock.advance(1)
+    assert adapted.container.adapters == {"two": b"2"}
+    with pytest.raises(ClientError, match=r"Inference component one of endpoint .* not found"):
+        adapted.invoke("one")
+
+
+def test_containers_that_are_new_load_the_adapters_again(plane):
+    adapted = Adapted(plane)
+    adapted.create("one", b"1")
+    # The base gets another fleet.
+    other = Adaptable()
+    plane.sagemaker.update_inference_component(
+        InferenceComponentName=adapted.base,
+        Specification={
+            "ModelName": plane.deployer.model(**plane.container(other)),
+            "ComputeResourceRequirements": NEEDS,
+        },
+    )
+    plane.clock.advance(1)
+    assert adapted.invoke("one") == b"1"
+    assert other.asked == ["POST one"]
+    # Its container ends and is started anew.
+    fleet = plane.hosting.components.find(adapted.base).fleet
+    fleet.variants[0].containers[0].running.kill()
+    other.adapters.clear()
+    with pytest.raises(ClientError, match="ModelError"):
+        adapted.invoke("one")
+    plane.settled()
+    assert adapted.invoke("one") == b"1"
+    assert other.asked == ["POST one", "POST one"]
+
+
+@pytest.mark.parametrize(
+    ("model", "artifact", "reason"),
+    [
+        (Adaptable(), {"ArtifactUrl": "s3://nowhere/a.tar.gz"}, "Failed to download model data"),
+        (lambda asked: Answer(status=404), None, r"Received client error \(404\) from primary"),
+    ],
+    ids=["no artifact", "no adapters"],
+)
+def test_an_adapter_that_cannot_be_loaded_fails_and_can_be_deleted(plane, model, artifact, reason):
+    """That it fails is API_DescribeInferenceComponent.html, FailureReason; the sentences are assumed."""
+    adapted = Adapted(plane, model)
+    told = adapted.create("one", **({"Container": artifact} if artifact else {}))
+    assert told["InferenceComponentStatus"] == "Failed"
+    assert re.search(reason, told["FailureReason"])
+    with pytest.raises(ClientError, match="not in service"):
+        adapted.invoke("one")
+    plane.sagemaker.delete_inference_component(InferenceComponentName="one")
+    plane.clock.advance(1)
+    plane.sagemaker.delete_inference_component(InferenceComponentName=adapted.base)
+
+
+def test_an_adapter_has_no_capacity_where_its_base_has_none(plane):
+    adapted = Adapted(plane, copies=0)
+    adapted.create("one", b"1")
+    with pytest.raises(ClientError, match="Inference Component has no capacity"):
+        adapted.invoke("one")
+    # By the base's metric the base is scaled out.
+    assert plane.metric("NoCapacityInvocationFailures", InferenceComponentName=adapted.base) == 1
 
 
 def test_without_copies_it_cannot_be_invoked_and_the_failures_scale_it_out(plane):

@@ -156,6 +156,12 @@ def make_everything(aws):
         RuntimeConfig={"CopyCount": 2},
     )
     aws.advance(1)
+    deployer.sagemaker.create_inference_component(
+        InferenceComponentName="adapter",
+        EndpointName=shared,
+        Specification={"BaseInferenceComponentName": "component", "Container": {"ArtifactUrl": data}},
+    )
+    aws.advance(1)
     failed = deployer.name("failed")
     with aws.fault("crash", endpoint=failed, when="start"):
         deployer.sagemaker.create_endpoint(EndpointName=failed, EndpointConfigName=config)

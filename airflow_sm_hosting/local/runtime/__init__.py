@@ -13,12 +13,14 @@ from uuid import uuid4
 import urllib3
 from werkzeug.wrappers import Request, Response
 
+from airflow_sm_hosting.local.adapter import Adapter
 from airflow_sm_hosting.local.endpoint import Endpoint
 from airflow_sm_hosting.local.endpoints import SERVING
 from airflow_sm_hosting.local.fleet import Fleet, ServingContainer, VariantFleet
 from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
 from airflow_sm_hosting.local.protocol import AwsError
-from airflow_sm_hosting.local.runtime import multi_model, streaming
+from airflow_sm_hosting.local.runtime import adapters, multi_model, streaming
+from airflow_sm_hosting.local.runtime.adapters import Adapters
 from airflow_sm_hosting.local.runtime.asynchronous import AsyncInference
 from airflow_sm_hosting.local.runtime.capture import Capture
 from airflow_sm_hosting.local.runtime.container import Caller, ModelError, ask, good
@@ -26,7 +28,7 @@ from airflow_sm_hosting.local.runtime.multi_model import MultiModel
 from airflow_sm_hosting.local.runtime.request import container_headers, read, refusal
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.local.components import Component
+    from airflow_sm_hosting.local.component import Component
     from airflow_sm_hosting.local.endpoint_metrics import Invocation
     from airflow_sm_hosting.local.hosting import Hosting
 
@@ -87,6 +89,7 @@ class Runtime:
         self._random = random.SystemRandom()
         self._capture = Capture(hosting.clock)
         self._models = MultiModel()
+        self._adapters = Adapters()
         self._async = AsyncInference(hosting, self._answer_async)
         self._operations: dict[str, Callable[[Endpoint, dict[str, Any], float], Response]] = {
             "InvokeEndpoint": self._invoke,
@@ -115,6 +118,22 @@ class Runtime:
             kind = "an asynchronous" if is_async else "not an asynchronous"
             raise refusal(f"Endpoint {endpoint_name} is {kind} endpoint and does not support {operation}.")
         return self._operations[operation](endpoint, asked, began)
+
+    def load_adapter(self, adapter: Adapter, config: Mapping[str, Any]) -> None:
+        """Have the containers of an adapter's base load it; without containers there is nothing to do.
+
+        :param config: What it is created or updated with.
+        :raises AwsError: They do not.
+        """
+        caller = self._caller(adapter.host, adapter, self._timeout)
+        for container in _containers_of(adapter):
+            self._adapters.load(container, caller, adapter.name, config)
+
+    def unload_adapter(self, adapter: Adapter) -> None:
+        """Have the containers of an adapter's base hold it no more."""
+        caller = self._caller(adapter.host, adapter, self._timeout)
+        for container in _containers_of(adapter):
+            self._adapters.unload(container, caller, adapter.name)
 
     def take_again(self, name: str, request: Mapping[str, Any], body: bytes | None) -> None:
         """Take an asynchronous request up again that was accepted before a restart."""
@@ -290,12 +309,11 @@ class Runtime:
         :param whole: Whether the last answer is read at once.
         """
         component = route.component
-        group = (
-            f"{_LOGS_COMPONENT}/{component.name}" if component else f"{_LOGS_ENDPOINT}/{route.endpoint.name}"
-        )
-        caller = Caller(route.endpoint.name, self._hosting.region, group, timeout)
+        caller = self._caller(route.endpoint, component, timeout)
         where = {"EndpointName": route.endpoint.name, "VariantName": route.variant.name}
         headers = container_headers(asked)
+        if isinstance(component, Adapter):
+            headers[adapters.HEADER] = component.name
         body: bytes = asked["Body"]
         several = len(route.variant.containers) > 1
 
@@ -305,6 +323,8 @@ class Runtime:
         answer: urllib3.BaseHTTPResponse | None = None
         for container in route.containers:
             is_last = container is route.containers[-1]
+            if isinstance(component, Adapter):
+                self._adapters.load(container, caller, component.name, component.config)
             began = time.perf_counter()
             if multi_model.has_many(container):
                 target = asked["TargetModel"]
@@ -327,6 +347,12 @@ class Runtime:
                 headers["Content-Type"] = _content_type(answer)
         assert answer is not None  # noqa: S101 - a route has containers
         return answer
+
+    def _caller(self, endpoint: Endpoint, component: Component | None, timeout: float) -> Caller:
+        group = (
+            f"{_LOGS_COMPONENT}/{component.holder.name}" if component else f"{_LOGS_ENDPOINT}/{endpoint.name}"
+        )
+        return Caller(endpoint.name, self._hosting.region, group, timeout)
 
     def _mirror(self, route: Route, asked: Mapping[str, Any]) -> None:
         """Send copies to shadow variants: their answers are dropped, their metrics are kept.
@@ -385,6 +411,16 @@ def _containers(
     if not found:
         raise refusal(f"Container {hostname} of endpoint {endpoint.name} not found.")
     return found
+
+
+def _containers_of(adapter: Adapter) -> list[ServingContainer]:
+    return [
+        container
+        for fleet in adapter.base.fleets()
+        for variant in fleet.variants
+        for container in list(variant.containers)
+        if container.running.url is not None
+    ]
 
 
 def _content_type(answer: urllib3.BaseHTTPResponse) -> str:

@@ -169,3 +169,77 @@ def test_copies_are_scaled(cloud: Cloud) -> None:
     )
     cloud.advance(30)
     assert describe(cloud)["RuntimeConfig"]["CurrentCopyCount"] == 2
+
+
+def create_adapter(cloud: Cloud, endpoint: str, base: str = "component", **more: Any) -> None:
+    cloud.sagemaker.create_inference_component(
+        InferenceComponentName="adapter",
+        EndpointName=endpoint,
+        Specification={
+            "BaseInferenceComponentName": base,
+            "Container": {"ArtifactUrl": "s3://bucket/adapter.tar.gz"},
+            **more,
+        },
+    )
+
+
+def test_adapter_comes_into_service(cloud: Cloud) -> None:
+    """An adapter names its base and its artifact, and is an inference component of its own.
+
+    Source: guide:realtime-endpoints-adapt.html
+    """
+    name = cloud.endpoint(cloud.component_config())
+    create(cloud, name)
+    cloud.advance(10)
+    create_adapter(cloud, name)
+    cloud.advance(10)
+    found = describe(cloud, "adapter")
+    assert found["InferenceComponentStatus"] == "InService"
+    assert found["Specification"]["BaseInferenceComponentName"] == "component"
+
+
+def test_base_of_an_adapter_exists(cloud: Cloud) -> None:
+    """An adapter's base exists.
+
+    Source: sagemaker:API_InferenceComponentSpecification.html
+    """
+    name = cloud.endpoint(cloud.component_config())
+    with refused("Could not find inference component"):
+        create_adapter(cloud, name, "absent")
+
+
+def test_base_of_an_adapter_is_in_service(cloud: Cloud) -> None:
+    """An adapter's base is InService.
+
+    Source: guide:realtime-endpoints-adapt.html; the sentence is assumed
+    """
+    name = cloud.endpoint(cloud.component_config())
+    create(cloud, name)
+    with refused("not in service"):
+        create_adapter(cloud, name)
+
+
+def test_adapter_has_no_requirements(cloud: Cloud) -> None:
+    """An adapter uses what its base needs, and has no ComputeResourceRequirements.
+
+    Source: sagemaker:API_InferenceComponentSpecification.html; the sentence is assumed
+    """
+    name = cloud.endpoint(cloud.component_config())
+    create(cloud, name)
+    cloud.advance(10)
+    with refused("ComputeResourceRequirements"):
+        create_adapter(cloud, name, ComputeResourceRequirements={"MinMemoryRequiredInMb": 1024})
+
+
+def test_base_stays_with_its_adapters(cloud: Cloud) -> None:
+    """An inference component that has adapters is not deleted.
+
+    Source: assumed
+    """
+    name = cloud.endpoint(cloud.component_config())
+    create(cloud, name)
+    cloud.advance(10)
+    create_adapter(cloud, name)
+    cloud.advance(10)
+    with refused("adapter inference components"):
+        cloud.sagemaker.delete_inference_component(InferenceComponentName="component")
