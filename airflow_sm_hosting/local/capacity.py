@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+# aws/deep-learning-containers#6711 and many others quote it.
+_INSUFFICIENT = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry using a different "
+    "ML instance type or after some time."
+)
+
 
 class InsufficientCapacity(Exception):
     """There are not enough instances; the message is a ``FailureReason``."""
@@ -26,10 +32,12 @@ class Capacity:
     What an endpoint gives back does not come back: a shortage is over when :meth:`restore` says so.
 
     :param shortages: Who else says that instances are short.
+    :param failure: The sentence for what cannot be had.
     """
 
-    def __init__(self, shortages: Shortages | None = None) -> None:
+    def __init__(self, shortages: Shortages | None = None, failure: str = _INSUFFICIENT) -> None:
         self._shortages = shortages
+        self._failure = failure
         self._left: dict[str, int] = {}
 
     def limit(self, instance_type: str, instances: int) -> None:
@@ -57,11 +65,7 @@ class Capacity:
                 if left is not None:
                     self._left[instance_type] = left - instances
                 return instance_type
-        # aws/deep-learning-containers#6711 and many others quote it.
-        raise InsufficientCapacity(
-            "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry "
-            "using a different ML instance type or after some time."
-        )
+        raise InsufficientCapacity(self._failure)
 
     def _is_short(self, instance_type: str, instances: int) -> bool:
         if self._shortages is None:

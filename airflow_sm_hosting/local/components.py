@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-deploy-models.html. What the service refuses beyond its model is
 assumed where no source is named. One container stands for all copies of a component, as it does for all instances of a variant;
-whether copies fit on the instances is not looked at.
+whether copies fit on the instances is not looked at, but for what a fault says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.local import rules
 from airflow_sm_hosting.local.adapter import Adapter, check_adapter
-from airflow_sm_hosting.local.capacity import Capacity
+from airflow_sm_hosting.local.capacity import Capacity, InsufficientCapacity, Shortages
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.component import Component, specifications
 from airflow_sm_hosting.local.deployment import Deployment
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 KIND = "inference-component"
 # A component that is updated goes on to serve.
 _SERVING = ("InService", "Updating")
+# Quoted by Hugging Face's skill hf-cloud-sagemaker-production-defaults, of copies that do not fit; that AWS says the same where
+# more instances cannot be had is assumed.
+_NO_ROOM = "There is not enough hardware resources on the instances for this endpoint to create a copy of the inference component."
+_INSTANCES = ("InstanceType", "InstancePools")
 _RESOURCE_ID = re.compile(rf"{KIND}/([^/]+)")
 
 
@@ -50,6 +54,7 @@ class Components:
     :param folder: An existing folder for model data.
     :param transition_seconds: How long a transition takes at least.
     :param clock: What tells the time.
+    :param shortages: What says that instances are short. Default: they never are.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Components:
         folder: Path,
         transition_seconds: float,
         clock: Clock,
+        shortages: Shortages | None = None,
     ) -> None:
         self._hosting = hosting
         self._lock = lock
@@ -70,8 +76,9 @@ class Components:
         self._transition_seconds = transition_seconds
         self._clock = clock
         self._components: dict[str, Component] = {}
-        # Copies are on the instances of the endpoint, which has taken its own.
-        self._capacity = Capacity()
+        # The instances of the endpoint have been had: what is short is room on them, or more of them to make room. That
+        # a copy takes as much as an instance has is assumed.
+        self._capacity = Capacity(shortages, _NO_ROOM)
 
     # Operations, called with the lock held
 
@@ -428,6 +435,8 @@ class Components:
             "VariantName": host_variant["VariantName"],
             "ModelName": name,
             "InitialInstanceCount": copies,
+            # What its copies run on.
+            **{member: host_variant[member] for member in _INSTANCES if member in host_variant},
             **specification.get("StartupParameters", {}),
         }
         config = {
@@ -475,12 +484,25 @@ class Components:
     def _want_copies(self, component: Component, copies: int) -> None:
         fleet = component.fleet
         assert fleet is not None  # noqa: S101 - what is InService has a fleet
-        fleet.variants[0].want({"DesiredInstanceCount": copies})
+        copy_fleet = fleet.variants[0]
+        component.failure_reason = None
         component.move_to("Updating")
-        self._fit_instances(component.host, component.variant_name)
+        failure: str | None = None
+        try:
+            self._capacity.take(copy_fleet.instance_types, copies - (copy_fleet.instance_count or 0))
+        except InsufficientCapacity as shortage:
+            failure = str(shortage)
+        copy_fleet.want({"DesiredInstanceCount": copies})
+        if failure is None:
+            self._fit_instances(component.host, component.variant_name)
 
         def end() -> None:
-            fleet.become_what_is_wanted()
+            if failure is None:
+                fleet.become_what_is_wanted()
+            else:
+                # As with the instances of a variant (assumed): it goes on with the copies that it has.
+                component.fail(failure)
+                fleet.variants[0].stay_what_it_is()
             component.move_to("InService")
 
         self._after_transition(component, end)
@@ -499,6 +521,7 @@ class Components:
             for component in self._components.values()
             if component.host is host and component.variant_name == variant_name
             for fleet in component.fleets()
+            if not (component.pending and component.pending.is_short and fleet is component.pending.fleet)
         )
         least, now = scaling.get("MinInstanceCount", 1), variant.instance_count or 0
         count = max(now, least, 1) if wanted else min(now, least)

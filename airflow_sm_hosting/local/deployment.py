@@ -72,6 +72,8 @@ class Deployment:
         self.started = clock.now()
         #: Why it is taken back, once it is.
         self.failure: str | None = None
+        #: Whether there is too little for the new fleet: it waits for more, or will be taken back.
+        self.is_short = False
         #: What the traffic is split by now; None as long as the new fleet has none.
         self.step: Step | None = None
         self._old = old
@@ -161,12 +163,14 @@ class Deployment:
             try:
                 given = self._capacity.take(variant.instance_types, instances)
             except InsufficientCapacity as shortage:
+                self.is_short = True
                 if waited >= variant.config.get("VariantInstanceProvisionTimeoutInSeconds", 0):
                     self._later(self._transition_seconds, partial(self.roll_back, str(shortage)))
                     return
                 missing.append((variant, instances))
             else:
                 variant.instance_type = variant.instance_type or given
+        self.is_short = bool(missing)
         if missing:
             self._later(_CAPACITY_SECONDS, lambda: self._get_instances(missing, since, then))
         else:

@@ -73,7 +73,7 @@ class Fault:
     :param when: Of a ``drop``: the connection is cut ``before`` or ``after`` the service acts; of a ``crash``: containers
         that run end ``now``, or those that are started end at their ``start``.
     :param instance_type: Of a ``capacity``: which instances are short.
-    :param instances: Of a ``capacity``: at most so many are given at once.
+    :param instances: Of a ``capacity``: at most so many are given at once, or so many copies of inference components on them.
     :param endpoint: Of a ``crash``: the endpoint.
     :param variant: Of a ``crash``: the variant.
     :param container: Of a ``crash``: ``primary``, or the container's hostname.

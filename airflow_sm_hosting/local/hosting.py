@@ -78,7 +78,9 @@ class Hosting:
         self.endpoints = Endpoints(
             self, self._lock, engine, registry, folder, transition_seconds, clock, shortages
         )
-        self.components = Components(self, self._lock, engine, registry, folder, transition_seconds, clock)
+        self.components = Components(
+            self, self._lock, engine, registry, folder, transition_seconds, clock, shortages
+        )
         self.runtime = Runtime(self)
         self.scaling = AutoScaling(self, self._lock, cloudwatch.alarms, clock)
         self.scaling.add_dimension(COPIES, ComponentCopies(self.components))

@@ -400,6 +400,124 @@ def test_each_batch_of_a_rolling_update_waits_for_its_instances(virtual_aws):
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", new)
 
 
+class Copies:
+    """Inference components on an endpoint with one instance."""
+
+    def __init__(self, aws, **variant):
+        self.deployer = Deployer(aws)
+        self.sagemaker = self.deployer.sagemaker
+        bare = {"VariantName": "main", "InstanceType": "ml.g5.xlarge", "InitialInstanceCount": 1, **variant}
+        config = self.deployer.config(bare, ExecutionRoleArn=ROLE)
+        self.endpoint = self.deployer.endpoint(config, wait=False)
+        self.aws = aws
+        aws.advance(1)
+        self.specification = {
+            "ModelName": self.deployer.model(),
+            "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128},
+        }
+
+    def create(self, name, copies=1):
+        self.sagemaker.create_inference_component(
+            InferenceComponentName=name,
+            EndpointName=self.endpoint,
+            VariantName="main",
+            Specification=self.specification,
+            RuntimeConfig={"CopyCount": copies},
+        )
+        self.aws.advance(1)
+        return self.told(name)
+
+    def want(self, name, copies):
+        self.sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": copies}
+        )
+        self.aws.advance(1)
+        return self.told(name)
+
+    def told(self, name):
+        found = self.sagemaker.describe_inference_component(InferenceComponentName=name)
+        counts = found["RuntimeConfig"]
+        return (
+            found["InferenceComponentStatus"],
+            "not enough hardware resources" in found.get("FailureReason", ""),
+            (counts["DesiredCopyCount"], counts["CurrentCopyCount"]),
+        )
+
+    def instances(self):
+        (variant,) = self.deployer.describe(self.endpoint)["ProductionVariants"]
+        return variant["CurrentInstanceCount"]
+
+
+def test_an_inference_component_without_capacity_fails_and_the_next_does_not(virtual_aws):
+    copies = Copies(virtual_aws)
+    fault = virtual_aws.fault("capacity", instance_type="ml.g5.*", count=1)
+    status, has_reason, (_, current) = copies.create("failed")
+    assert (status, has_reason, current) == ("Failed", True, 0)
+    assert copies.create("fine") == ("InService", False, (1, 1))
+    assert fault.hits == 1
+    copies.sagemaker.delete_inference_component(InferenceComponentName="failed")
+
+
+def test_copies_that_cannot_be_had_are_not_there_and_the_others_go_on(virtual_aws):
+    copies = Copies(virtual_aws)
+    assert copies.create("one", 2) == ("InService", False, (2, 2))
+    with virtual_aws.fault("capacity", instance_type="ml.g5.xlarge", instances=1):
+        assert copies.want("one", 4) == ("InService", True, (2, 2))
+        # One more can be had, and fewer always.
+        assert copies.want("one", 3) == ("InService", False, (3, 3))
+        assert copies.want("one", 1) == ("InService", False, (1, 1))
+        assert copies.want("one", 5) == ("InService", True, (1, 1))
+    # Another type is not short.
+    with virtual_aws.fault("capacity", instance_type="ml.m5.*"):
+        assert copies.want("one", 5) == ("InService", False, (5, 5))
+
+
+def test_an_update_of_copies_without_capacity_is_rolled_back(virtual_aws):
+    copies = Copies(virtual_aws)
+    copies.create("one", 2)
+    with virtual_aws.fault("capacity"):
+        copies.sagemaker.update_inference_component(
+            InferenceComponentName="one",
+            Specification={**copies.specification, "ModelName": copies.deployer.model()},
+        )
+        virtual_aws.advance(5)
+    assert copies.told("one") == ("InService", True, (2, 2))
+    found = copies.sagemaker.describe_inference_component(InferenceComponentName="one")
+    assert found["Specification"]["ModelName"] == copies.specification["ModelName"]
+
+
+def test_scaled_copies_are_short_as_well(virtual_aws):
+    copies = Copies(virtual_aws)
+    copies.create("one")
+    fault = virtual_aws.fault("capacity", instance_type="ml.g5.*", count=1)
+    for expected in ((1, 1), (3, 3)):
+        virtual_aws.client("application-autoscaling").register_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId="inference-component/one",
+            ScalableDimension="sagemaker:inference-component:DesiredCopyCount",
+            MinCapacity=3,
+            MaxCapacity=4,
+        )
+        virtual_aws.advance(60)
+        assert copies.told("one")[2] == expected
+    assert fault.hits == 1
+
+
+def test_no_instance_comes_for_copies_that_cannot_be_had(virtual_aws):
+    """endpoint-auto-scaling-zero-instances.html: the variant has an instance again with the first copy."""
+    managed = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
+    copies = Copies(virtual_aws, ManagedInstanceScaling=managed)
+    copies.create("one", 1)
+    copies.want("one", 0)
+    assert copies.instances() == 0
+    with virtual_aws.fault("capacity"):
+        copies.want("one", 1)
+        copies.create("two")
+        assert copies.instances() == 0
+    assert copies.want("one", 1) == ("InService", False, (1, 1))
+    assert copies.instances() == 1
+
+
 def test_a_container_that_crashes_at_its_start_fails_the_endpoint(virtual_aws):
     deployer = Deployer(virtual_aws)
     virtual_aws.fault("crash", endpoint="endpoint-*", variant="main", when="start", count=1)
