@@ -325,6 +325,8 @@ class LocalAwsApp:
             hosting.runtime.each_minute()
             if serving := hosting.endpoints.serving():
                 self.clock.run(partial(hosting.endpoint_metrics.publish_usage, serving))
+            if components := hosting.components.serving():
+                self.clock.run(partial(hosting.endpoint_metrics.publish_component_usage, components))
 
     def _knows(self, access_key: str) -> bool:
         return self._access.knows(access_key)

@@ -25,7 +25,7 @@ from airflow_sm_hosting.local.component import Component, specifications
 from airflow_sm_hosting.local.deployment import Deployment
 from airflow_sm_hosting.local.endpoint import Endpoint
 from airflow_sm_hosting.local.engines import Engine
-from airflow_sm_hosting.local.fleet import Fleet, FleetPlan
+from airflow_sm_hosting.local.fleet import Fleet, FleetPlan, VariantFleet
 from airflow_sm_hosting.local.listing import page
 from airflow_sm_hosting.local.protocol import AwsError
 from airflow_sm_hosting.local.registry import Registry
@@ -226,6 +226,18 @@ class Components:
     def fleets(self) -> builtins.list[Fleet]:
         """Return all fleets that there are."""
         return [fleet for component in self._components.values() for fleet in component.fleets()]
+
+    def serving(self) -> builtins.list[tuple[str, VariantFleet]]:
+        """Return what has copies with containers, each after the name of its component; adapters have none."""
+        with self._lock:
+            return [
+                (component.name, component.copies)
+                for component in self._components.values()
+                if not isinstance(component, Adapter)
+                and component.copies
+                and component.copies.containers
+                and component.copies.instance_count
+            ]
 
     def set_copies(self, name: str, copies: int) -> None:
         """Scale a component, as Application Auto Scaling does.
@@ -435,8 +447,9 @@ class Components:
             "VariantName": host_variant["VariantName"],
             "ModelName": name,
             "InitialInstanceCount": copies,
-            # What its copies run on.
+            # What its copies run on, and need of it.
             **{member: host_variant[member] for member in _INSTANCES if member in host_variant},
+            "ComputeResourceRequirements": specification["ComputeResourceRequirements"],
             **specification.get("StartupParameters", {}),
         }
         config = {

@@ -6,6 +6,7 @@ request. They are there at once, where AWS takes a minute.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from airflow_sm_hosting.local.metrics import Metrics, metric_of
 
 NAMESPACE = "AWS/SageMaker"
 UTILIZATION_NAMESPACE = "/aws/sagemaker/Endpoints"
+COMPONENT_UTILIZATION_NAMESPACE = "/aws/sagemaker/InferenceComponents"
 
 # A container is not measured again before so many seconds of the computer's time have passed.
 _MEASURED_FOR = 1.0
@@ -189,6 +191,33 @@ class EndpointMetrics:
             where = {"EndpointName": endpoint_name, "VariantName": variant.name}
             for name, value in values.items():
                 metric = metric_of(UTILIZATION_NAMESPACE, name, where)
+                self._metrics.put_at(metric, value, minute, unit="Percent")
+
+    def publish_component_usage(self, serving: Iterable[tuple[str, ServingVariant]]) -> None:
+        """Publish what the copies of inference components used in the last minute, in percent of what they asked for.
+
+        "If you set the NumberOfCpuCoresRequired parameter … the metric presents the utilization over the reservation. Otherwise
+        … over the limit" and "The value ranges between 0%–100%": monitoring-cloudwatch.html, inference component metrics.
+        The limit is this computer's here. One container stands for all copies, so there is one value.
+
+        :param serving: What has copies, each after the name of its inference component.
+        """
+        minute = int(self._clock.now().timestamp()) // 60 * 60 - 60
+        for name, variant in serving:
+            usages = list(
+                filter(None, (self._usage(container.running) for container in list(variant.containers)))
+            )
+            if not usages:
+                continue
+            needs = variant.config.get("ComputeResourceRequirements", {})
+            cores = needs.get("NumberOfCpuCoresRequired") or os.cpu_count() or 1
+            values = {"CPUUtilizationNormalized": min(sum(usage.cpu for usage in usages) / cores, 100.0)}
+            if reserved := needs.get("MinMemoryRequiredInMb"):
+                used = sum(usage.memory_mb for usage in usages)
+                values["MemoryUtilizationNormalized"] = 100 * used / reserved
+            for metric_name, value in values.items():
+                where = {"InferenceComponentName": name}
+                metric = metric_of(COMPONENT_UTILIZATION_NAMESPACE, metric_name, where)
                 self._metrics.put_at(metric, value, minute, unit="Percent")
 
     def _usage(self, container: RunningContainer) -> Usage | None:

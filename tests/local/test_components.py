@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_sm_hosting.local.engines import Usage
 from airflow_sm_hosting.local.protocol import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, tar_bytes
-from tests.local.data_plane import Answer, DataPlane, data_plane, echo
+from tests.local.data_plane import Answer, DataPlane, Function, data_plane, echo
 from tests.local.region import Region
 
 NEEDS = {"MinMemoryRequiredInMb": 1024, "NumberOfCpuCoresRequired": 1.0}
@@ -489,6 +490,24 @@ def test_a_component_is_invoked_by_its_name(plane):
     assert plane.metric("InvocationsPerCopy", InferenceComponentName=two) == 0.25
     assert plane.metric("Invocations", EndpointName=endpoint, VariantName="main") == 2
     assert plane.metric("InvocationsPerInstance", EndpointName=endpoint, VariantName="main") is None
+
+
+def test_what_its_containers_use_is_published_every_minute(plane, monkeypatch):
+    """monitoring-cloudwatch.html, inference component metrics: NEEDS are one core and 1024 MB."""
+    monkeypatch.setattr(Function, "usage", lambda self: Usage(50, 1, None, memory_mb=256))
+    endpoint = endpoint_of(plane)
+    name, none = component(plane, endpoint, echo), component(plane, endpoint, echo, copies=0)
+    plane.clock.advance(60)
+    plane.settled()
+
+    def used(name, metric):
+        return plane.metric(
+            metric, "Average", "/aws/sagemaker/InferenceComponents", InferenceComponentName=name
+        )
+
+    assert used(name, "CPUUtilizationNormalized") == 50
+    assert used(name, "MemoryUtilizationNormalized") == 25
+    assert used(none, "CPUUtilizationNormalized") is None
 
 
 def test_a_stream_of_a_component(plane):

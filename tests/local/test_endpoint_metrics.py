@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -151,6 +152,27 @@ def test_what_containers_use_is_published_of_the_minute_that_ended(published):
     published.clock.advance(60)
     published.endpoints.publish_usage([("e", variant)])
     assert published.told("CPUUtilization", namespace, minute=1)["Average"] == 150
+
+
+@pytest.mark.parametrize(
+    ("needs", "cpu"),
+    [
+        ({"NumberOfCpuCoresRequired": 2.0}, 37.5),
+        # "The value ranges between 0%-100%."
+        ({"NumberOfCpuCoresRequired": 0.25}, 100),
+        # Of all that there is.
+        ({}, 75 / os.cpu_count()),
+    ],
+)
+def test_what_copies_use_is_published_of_what_they_asked_for(published, needs, cpu):
+    needs = {"MinMemoryRequiredInMb": 512, **needs}
+    variant = Variant(Container(Usage(75, 10, 70, memory_mb=128)), ComputeResourceRequirements=needs)
+    published.clock.advance(60)
+    published.endpoints.publish_component_usage([("c", variant)])
+    where, namespace = {"InferenceComponentName": "c"}, "/aws/sagemaker/InferenceComponents"
+    assert published.told("CPUUtilizationNormalized", namespace, where=where)["Average"] == cpu
+    assert published.told("MemoryUtilizationNormalized", namespace, where=where)["Average"] == 25
+    assert published.names() == {"CPUUtilizationNormalized", "MemoryUtilizationNormalized"}
 
 
 def test_a_container_that_cannot_be_measured_publishes_nothing(published):

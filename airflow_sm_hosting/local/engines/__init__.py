@@ -51,11 +51,13 @@ class Usage:
     :param cpu: Percent of one CPU: 200 for two of them.
     :param memory: Percent of the memory that it may use.
     :param disk: Percent of the disk that is used, by whom ever; None where that cannot be told.
+    :param memory_mb: The memory in MB.
     """
 
     cpu: float
     memory: float
     disk: float | None
+    memory_mb: float = 0.0
 
 
 class RunningContainer(ABC):

@@ -124,7 +124,10 @@ class DockerContainer(RunningContainer):
         self._cpu_seconds, self._measured_at = cpu, now
         disk = shutil.disk_usage(self._disk) if self._disk and self._disk.is_dir() else None
         return Usage(
-            max(0.0, 100 * used / passed), 100 * held / limit, 100 * disk.used / disk.total if disk else None
+            max(0.0, 100 * used / passed),
+            100 * held / limit,
+            100 * disk.used / disk.total if disk else None,
+            held / 2**20,
         )
 
     def kill(self) -> None:

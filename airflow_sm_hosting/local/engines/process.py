@@ -79,12 +79,14 @@ class PythonProcess(RunningContainer):
             everyone = [process, *process.children(recursive=True)]
             cpu = sum(sum(one.cpu_times()[:2]) for one in everyone)
             memory = sum(one.memory_percent() for one in everyone)
+            memory_mb = sum(one.memory_info().rss for one in everyone) / 2**20
         except psutil.Error:
             return None
         self._measured, now = process, time.monotonic()
         used, passed = cpu - self._cpu_seconds, now - self._measured_at
         self._cpu_seconds, self._measured_at = cpu, now
-        return Usage(max(0.0, 100 * used / passed), memory, psutil.disk_usage(str(self._root)).percent)
+        disk = psutil.disk_usage(str(self._root)).percent
+        return Usage(max(0.0, 100 * used / passed), memory, disk, memory_mb)
 
     def kill(self) -> None:
         """Kill the process and all that it started."""
