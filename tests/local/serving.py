@@ -21,6 +21,7 @@ MODEL = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    adapters: dict[str, str] = {}
 
     def do_GET(self):
         self.answer(int(os.environ.get("PING_STATUS", "200")), b"", "text/plain")
@@ -30,6 +31,12 @@ class Handler(BaseHTTPRequestHandler):
         print("asked", flush=True)
         if self.path.startswith("/models"):
             self.multi_model(body)
+            return
+        if self.path == "/adapters":
+            # github.com/aws/model-hosting-container-standards, sagemaker/lora
+            told = json.loads(body)
+            self.adapters[told["name"]] = (Path(told["src"]) / "weights").read_text()
+            self.answer(200, b"", "text/plain")
             return
         if body == b"fail":
             self.answer(503, b"the model is ill", "text/plain")
@@ -48,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
             },
             "aws": [name for name in os.environ if name.startswith("AWS_")],
         }
+        if name := self.headers.get("X-Amzn-SageMaker-Adapter-Identifier"):
+            answer["adapter"] = self.adapters[name]
         self.answer(200, json.dumps(answer).encode(), "application/json")
 
     def multi_model(self, body):

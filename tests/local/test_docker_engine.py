@@ -229,3 +229,33 @@ def test_models_are_put_into_a_container_that_runs(docker_client, local, image):
     answer = local.invoke(endpoint, TargetModel="a.tar.gz")
     assert answer["files"] == {"weights": "7"}
     assert answer["url"].startswith("/opt/ml/models/")
+
+
+def test_adapters_are_put_into_the_container_of_their_base(docker_client, local, image):
+    """Where an adapter lies in the container is assumed."""
+    variant = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    endpoint = local.endpoint(local.config(variant, ExecutionRoleArn=ROLE))
+    base = {
+        "ModelName": local.model(Image=image),
+        "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128},
+    }
+    artifact = {"ArtifactUrl": local.upload(tar_bytes({"weights": b"7"}), "adapter.tar.gz")}
+    adapter = {"BaseInferenceComponentName": "base", "Container": artifact}
+    where = {"VariantName": "main", "RuntimeConfig": {"CopyCount": 1}}
+    for name, specification, more in (("base", base, where), ("adapter", adapter, {})):
+        local.sagemaker.create_inference_component(
+            InferenceComponentName=name, EndpointName=endpoint, Specification=specification, **more
+        )
+
+        def status(name=name):
+            found = local.sagemaker.describe_inference_component(InferenceComponentName=name)
+            return found["InferenceComponentStatus"]
+
+        wait_until(lambda status=status: status() not in ("Creating",))
+        assert status() == "InService"
+    assert local.invoke(endpoint, InferenceComponentName="adapter")["adapter"] == "7"
+    assert "adapter" not in local.invoke(endpoint, InferenceComponentName="base")
+    assert len(containers_of(docker_client, endpoint)) == 1
+    for name in ("adapter", "base"):
+        local.sagemaker.delete_inference_component(InferenceComponentName=name)
+        wait_until(lambda: len(local.sagemaker.list_inference_components()["InferenceComponents"]) < 2)

@@ -406,3 +406,22 @@ def test_messages_are_what_botocore_reads():
     assert (first.headers, first.payload) == ({":event-type": "PayloadPart", "é": "ü"}, b"\x00\xff" * 1000)
     assert second.payload == b""
     assert int.from_bytes(written[-4:], "big") == zlib.crc32(written[:-4])
+
+
+def test_an_invocation_does_not_have_the_state_written(plane, monkeypatch):
+    """What it leaves is written every few seconds: writing after each would slow invocations down."""
+
+    class State:
+        backlog = None
+        changes = 0
+
+        def changed(self):
+            self.changes += 1
+
+    endpoint = plane.serving(echo)
+    state = State()
+    monkeypatch.setattr(plane.app, "_state", state)
+    plane.invoke(endpoint)
+    assert state.changes == 0
+    plane.deployer.model()
+    assert state.changes == 1
