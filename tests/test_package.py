@@ -377,10 +377,12 @@ ALLOWED = {
     "images": {"spec"},
     "artifacts": {"spec"},
     "policies": {"spec"},
-    "hooks": {"deployment", "policies", "spec"},
+    "service_model": {"spec"},
+    "hooks": {"service_model", "deployment", "policies", "spec"},
     "triggers": {"hooks", "deployment", "spec"},
     "operators": {
         "hooks",
+        "service_model",
         "deployment",
         "policies",
         "spec",
@@ -424,8 +426,28 @@ def test_the_inner_parts_import_the_standard_library_alone(part: str) -> None:
     assert outside == set()
 
 
+def test_the_service_model_imports_botocore_and_the_standard_library_alone() -> None:
+    outside = {
+        f"{path.name} imports {module}"
+        for path in (PACKAGE / "service_model").rglob("*.py")
+        for module in imports(path)
+        if module.split(".")[0]
+        not in sys.stdlib_module_names | {"airflow_sm_hosting", "__future__", "botocore"}
+    }
+    assert outside == set()
+
+
 def test_the_local_aws_imports_none_of_what_it_is_there_to_test() -> None:
-    forbidden = {"operators", "sensors", "triggers", "task_groups", "links", "deployment", "policies"}
+    forbidden = {
+        "operators",
+        "sensors",
+        "triggers",
+        "task_groups",
+        "links",
+        "hooks",
+        "deployment",
+        "policies",
+    }
     against = {
         f"{path.relative_to(PACKAGE)} imports {module}"
         for path in (PACKAGE / "local").rglob("*.py")
@@ -437,7 +459,7 @@ def test_the_local_aws_imports_none_of_what_it_is_there_to_test() -> None:
 
 
 def test_heavy_modules_are_imported_at_module_level_only_where_no_dag_file_looks() -> None:
-    free = {"hooks", "images", "artifacts", "local", "testing"}
+    free = {"service_model", "hooks", "images", "artifacts", "local", "testing"}
     # hooks.parameters holds what the operators' own modules need.
     against = {
         f"{path.relative_to(PACKAGE)} imports {module}"

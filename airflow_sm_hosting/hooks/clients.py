@@ -17,7 +17,7 @@ from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionW
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_sm_hosting.exceptions import ConnectionNotFoundError
-from airflow_sm_hosting.hooks.service_loader import use_service_loader
+from airflow_sm_hosting.service_model.loader import use_service_loader
 
 _SESSIONS: dict[Hashable, boto3.session.Session] = {}
 _CLIENTS: dict[Hashable, Any] = {}

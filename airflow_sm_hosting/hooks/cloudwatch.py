@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import SageMakerHostingError
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.requests import prepared
 from airflow_sm_hosting.hooks.sagemaker import tag_list
+from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.metric import completed_metric, metric_queries
 from airflow_sm_hosting.spec.metric_window import metric_window
 
@@ -79,7 +79,7 @@ class CloudWatchHook(SharedClients):
 
     def put_alarm_again(self, alarm: dict[str, Any]) -> None:
         """Put an alarm as it is described, changed: PutMetricAlarm and PutCompositeAlarm overwrite the whole of it."""
-        from airflow_sm_hosting.hooks.service_model import input_shape
+        from airflow_sm_hosting.service_model.shapes import input_shape
 
         composite = "AlarmRule" in alarm
         operation = "PutCompositeAlarm" if composite else "PutMetricAlarm"
@@ -131,7 +131,7 @@ class CloudWatchHook(SharedClients):
         completed = completed_metric(metric, endpoint_name, variant_name)
         begins, ends = metric_window(completed, lookback=lookback, start=start, end=end)
         queries = metric_queries(completed)
-        request = prepared(
+        request = validated_request(
             "cloudwatch",
             "GetMetricData",
             {

@@ -56,10 +56,10 @@ from airflow_sm_hosting.hooks.errors import (
     is_passing,
     is_unregistered,
 )
-from airflow_sm_hosting.hooks.requests import prepared
 from airflow_sm_hosting.hooks.rollout_alarms import RolloutAlarms
 from airflow_sm_hosting.hooks.sagemaker import tag_list
 from airflow_sm_hosting.hooks.scaling_transfer import ScalingTransfer
+from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
     DETACHING,
@@ -520,7 +520,7 @@ class EndpointDeployer:
             **self._fallback_mark(target),
             **kept,
         }
-        request = prepared(
+        request = validated_request(
             "sagemaker",
             "CreateEndpoint",
             {
@@ -652,7 +652,7 @@ class EndpointDeployer:
         kept = retention(wanted.retain, scaled=scaled, current=counts, wanted=variants)
         fleet = new_fleet(kept, current=counts, wanted=variants)
         deployment_config = self._checked_rollout(described, variants, fleet, target)
-        request = prepared(
+        request = validated_request(
             "sagemaker",
             "UpdateEndpoint",
             {

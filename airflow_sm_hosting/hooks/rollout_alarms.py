@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.rollback_alarms import going_off, problems
 from airflow_sm_hosting.exceptions import AlarmGoingOffError, InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
 from airflow_sm_hosting.hooks.sagemaker import tag_list
+from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix, fleet_alarm_request
 from airflow_sm_hosting.spec.rollout import MAX_ALARMS
 from airflow_sm_hosting.spec.tags import OURS
@@ -82,7 +82,7 @@ class RolloutAlarms:
             request = fleet_alarm_request(
                 alarm, index, endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name
             )
-            ready = prepared("cloudwatch", "PutMetricAlarm", {**request, "Tags": tag_list(OURS)})
+            ready = validated_request("cloudwatch", "PutMetricAlarm", {**request, "Tags": tag_list(OURS)})
             self._hook.conn.put_metric_alarm(**ready)
             log.info("Made alarm %s for this deployment", ready["AlarmName"])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, repointed, restorable, scaling_of
 from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
-from airflow_sm_hosting.hooks.requests import prepared
+from airflow_sm_hosting.service_model.request import validated_request
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
@@ -95,7 +95,7 @@ class ScalingTransfer:
 
     def _put(self, operation: str, request: Mapping[str, Any]) -> None:
         # Times come out of the snapshot as text, which the model's types turn back.
-        self._hook.change(operation, prepared(SERVICE, operation, request))
+        self._hook.change(operation, validated_request(SERVICE, operation, request))
 
     def _repoint_alarms(self, target: Mapping[str, Any], before: Mapping[str, str]) -> None:
         """Point alarms whose actions name a policy's old ARN at the new one: a policy that is put anew has another.

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from airflow_sm_hosting.hooks.service_model import Violation, input_shape, violations
 from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.service_model.shapes import input_shape
+from airflow_sm_hosting.service_model.validation import Violation, violations
 
 _INDEX = re.compile(r"\[(\d+)\]")
 _MAP_KEY = re.compile(r"^(.*)\.\S+ \(key\)$")

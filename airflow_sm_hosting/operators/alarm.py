@@ -113,7 +113,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         """Return what to do, and say why."""
         from airflow_sm_hosting.deployment.alarm import plan_alarm
         from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
-        from airflow_sm_hosting.hooks.service_model import input_shape
+        from airflow_sm_hosting.service_model.shapes import input_shape
 
         name = request["AlarmName"]
         lines = ABSENT

@@ -223,13 +223,13 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     def _requests(self, endpoint: str, variant: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the requests of policies and scheduled actions, checked, without the place that they are for."""
         from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
-        from airflow_sm_hosting.hooks.requests import prepared
+        from airflow_sm_hosting.service_model.request import validated_request
 
         # The dimension is not known yet, and is no part of what is checked here.
         place = _place(variant_resource_id(endpoint, variant), INSTANCE_COUNT)
 
         def typed(operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
-            request = prepared("application-autoscaling", operation, {**members, **place})
+            request = validated_request("application-autoscaling", operation, {**members, **place})
             return {name: value for name, value in request.items() if name not in place}
 
         given = as_list("policies", self.policies)

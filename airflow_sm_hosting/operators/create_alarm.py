@@ -146,9 +146,9 @@ class CreateEndpointAlarmOperator(AlarmOperator):
 
     def execute(self, context: Context) -> str:
         """Compare the alarm with what is there, and put it if it differs."""
-        from airflow_sm_hosting.hooks.requests import prepared
+        from airflow_sm_hosting.service_model.request import validated_request
 
-        request = prepared("cloudwatch", "PutMetricAlarm", self._request())
+        request = validated_request("cloudwatch", "PutMetricAlarm", self._request())
         endpoint, variant = self._names()
         metric = completed_metric(self.metric, endpoint, variant)
         checked = as_boolean("check_endpoint", self.check_endpoint)

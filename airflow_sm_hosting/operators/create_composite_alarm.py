@@ -110,9 +110,9 @@ class CreateCompositeAlarmOperator(AlarmOperator):
 
     def execute(self, context: Context) -> str:
         """Compare the alarm with what is there, and put it if it differs."""
-        from airflow_sm_hosting.hooks.requests import prepared
+        from airflow_sm_hosting.service_model.request import validated_request
 
-        request = prepared("cloudwatch", "PutCompositeAlarm", self._request())
+        request = validated_request("cloudwatch", "PutCompositeAlarm", self._request())
         name = request["AlarmName"]
         tags = self._user_tags()
         adopt = as_boolean("adopt", self.adopt)

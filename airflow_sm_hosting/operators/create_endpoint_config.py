@@ -110,8 +110,8 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Name the content, and create it if it is not there."""
-        from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.operators.immutable import ENDPOINT_CONFIG, make_once
+        from airflow_sm_hosting.service_model.request import validated_request
 
         variants = as_list("production_variants", self.production_variants)
         shadows = self.shadow_production_variants
@@ -139,7 +139,7 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
             **options,
             **(self.extra_members or {}),
         )
-        prepared(
+        validated_request(
             "sagemaker", "CreateEndpointConfig", {"EndpointConfigName": self.endpoint_config_name, **request}
         )
         hook = self.sagemaker_hook

@@ -177,15 +177,15 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         options: dict[str, Any],
     ) -> None:
         """Hold what is known already against the service's model: all but what references resolve to."""
-        from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.hooks.sagemaker import tag_list
+        from airflow_sm_hosting.service_model.request import validated_request
 
         check_role("execution_role", role)
         known = [
             {name: value for name, value in container.items() if kind_of(value) is None}
             for container in containers
         ]
-        prepared(
+        validated_request(
             "sagemaker",
             "CreateModel",
             {

@@ -444,8 +444,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
     def _check_before_asking(self, deployment: Deployment) -> None:
         """Hold the update that may come against the service's model, before the first call."""
-        from airflow_sm_hosting.hooks.requests import prepared
         from airflow_sm_hosting.hooks.sagemaker import tag_list
+        from airflow_sm_hosting.service_model.request import validated_request
         from airflow_sm_hosting.spec.fleet_alarm import fleet_alarm_request
 
         as_seconds("poll_interval", self.poll_interval, SHORTEST_POLL_INTERVAL)
@@ -456,8 +456,10 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             "EndpointName": deployment.endpoint_name,
             "EndpointConfigName": deployment.endpoint_config_name or "before",
         }
-        prepared("sagemaker", "CreateEndpoint", {**names, "Tags": tag_list(deployment.tags)})
-        prepared("sagemaker", "UpdateEndpoint", {**names, "DeploymentConfig": deployment.deployment_config})
+        validated_request("sagemaker", "CreateEndpoint", {**names, "Tags": tag_list(deployment.tags)})
+        validated_request(
+            "sagemaker", "UpdateEndpoint", {**names, "DeploymentConfig": deployment.deployment_config}
+        )
 
     def _deployment_config(self) -> dict[str, Any] | None:
         config = completed(self.rollout or {})

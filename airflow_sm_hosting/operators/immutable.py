@@ -85,17 +85,17 @@ def make_once(
 
     from airflow_sm_hosting.hooks.errors import already_exists
     from airflow_sm_hosting.hooks.iam import until_role_is_seen
-    from airflow_sm_hosting.hooks.requests import prepared
     from airflow_sm_hosting.hooks.sagemaker import tag_list
-    from airflow_sm_hosting.hooks.service_model import input_shape
+    from airflow_sm_hosting.service_model.request import validated_request
+    from airflow_sm_hosting.service_model.shapes import input_shape
 
     # Checked and typed before it is named, so that "2" and 2 are the same content.
-    typed = prepared("sagemaker", kind.operation, {kind.name_member: base_name[:63], **request})
+    typed = validated_request("sagemaker", kind.operation, {kind.name_member: base_name[:63], **request})
     typed.pop(kind.name_member)
     digest = content_digest(kind.operation, typed, resolved)
     name = content_name(base_name, digest) if unique_name else base_name
     all_tags = {**tags, **OURS, CONTENT_DIGEST: digest}
-    create = prepared(
+    create = validated_request(
         "sagemaker", kind.operation, {kind.name_member: name, **typed, "Tags": tag_list(all_tags)}
     )
 

@@ -108,7 +108,7 @@ def test_the_whole_table() -> None:
 
 
 def test_the_statuses_are_all_that_botocore_knows() -> None:
-    from airflow_sm_hosting.hooks.service_model import service_model
+    from airflow_sm_hosting.service_model.shapes import service_model
 
     operation = service_model("sagemaker").operation_model("DescribeEndpoint")
     assert set(STATUSES) == set(operation.output_shape.members["EndpointStatus"].enum)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.deployment.awaited import Awaited, Until
-from airflow_sm_hosting.hooks.service_model import service_model
+from airflow_sm_hosting.service_model.shapes import service_model
 from tests.deployment.sequences import (
     ANOTHER,
     BEFORE,

@@ -20,8 +20,8 @@ from airflow_sm_hosting.deployment.difference import differences, unwanted
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks import CloudWatchHook
 from airflow_sm_hosting.hooks.parameters import AwsParameters
-from airflow_sm_hosting.hooks.service_model import input_shape
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.tags import OURS
 from tests.operators.conftest import (
     Ran,

@@ -15,7 +15,7 @@ from airflow.sdk.bases.operator import BaseOperator
 
 from airflow_sm_hosting import ContainerDefinition, ContainerImage, ModelData
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.service_model import input_shape
+from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.dlc import ACCOUNT_BY_REGION, dlc_account
 from airflow_sm_hosting.spec.reference import MARK, Reference, kind_of
 

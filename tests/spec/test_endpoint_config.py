@@ -14,8 +14,8 @@ from hypothesis import given, settings, strategies as st
 
 from airflow_sm_hosting import InstanceProductionVariant, ServerlessProductionVariant
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
-from airflow_sm_hosting.hooks.service_model import input_shape
+from airflow_sm_hosting.service_model.request import validated_request
+from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config, endpoint_config_request
 from airflow_sm_hosting.spec.naming import content_digest, content_name
 from airflow_sm_hosting.spec.rules import INSTANCE_FAMILIES
@@ -143,7 +143,7 @@ def test_every_request_passes_botocores_own_validator_and_our_stricter_one(
         check_endpoint_config(production_variants=chosen)
     request = endpoint_config_request(production_variants=chosen)
     name = content_name(base, content_digest("CreateEndpointConfig", request))
-    ready = prepared("sagemaker", "CreateEndpointConfig", {"EndpointConfigName": name, **request})
+    ready = validated_request("sagemaker", "CreateEndpointConfig", {"EndpointConfigName": name, **request})
     report = ParamValidator().validate(ready, input_shape("sagemaker", "CreateEndpointConfig"))
     assert not report.has_errors(), report.generate_report()
     assert ready["ProductionVariants"] == chosen

@@ -170,7 +170,7 @@ def test_jinja_inside_metric_scaling_and_rollout_renders() -> None:
     ids=["canary", "rolling"],
 )  # fmt: skip
 def test_a_rendered_size_of_a_step_is_what_the_literal_would_be(rollout: Any, path: list[str]) -> None:
-    from airflow_sm_hosting.hooks.requests import prepared
+    from airflow_sm_hosting.service_model.request import validated_request
 
     deploy = DeployEndpointOperator(
         task_id="deploy", endpoint_name="churn", endpoint_config_name="churn-1", rollout=rollout
@@ -178,7 +178,7 @@ def test_a_rendered_size_of_a_step_is_what_the_literal_would_be(rollout: Any, pa
     done = rendered(deploy, size="10%")
     longest_seconds(done.rollout)
     request = {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": done._deployment_config()}
-    found = prepared("sagemaker", "UpdateEndpoint", request)["DeploymentConfig"]
+    found = validated_request("sagemaker", "UpdateEndpoint", request)["DeploymentConfig"]
     for member in path:
         found = found[member]
     assert found == {"Type": "CAPACITY_PERCENT", "Value": 10}

@@ -11,8 +11,8 @@ from airflow.sdk.bases.operator import BaseOperator
 
 from airflow_sm_hosting import EndpointMetric, MetricMath
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
-from airflow_sm_hosting.hooks.service_model import service_model
+from airflow_sm_hosting.service_model.request import validated_request
+from airflow_sm_hosting.service_model.shapes import service_model
 from airflow_sm_hosting.spec.alarm import alarm_request
 from airflow_sm_hosting.spec.metric import (
     QUEUE_METRICS,
@@ -90,7 +90,7 @@ def test_each_option_can_be_given(helper: str) -> None:
         "Unit": unit,
         "Threshold": 1.0,
     }
-    prepared(
+    validated_request(
         "cloudwatch",
         "PutMetricAlarm",
         {
@@ -319,7 +319,7 @@ def test_an_expression_is_sent_with_its_metrics_and_exactly_one_returns_data() -
         "Stat": "Sum",
     }
     assert RATE["errors"]["Period"] == 300  # not altered
-    prepared(
+    validated_request(
         "cloudwatch",
         "PutMetricAlarm",
         {"AlarmName": "a", "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", **request},

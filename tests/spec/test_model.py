@@ -13,8 +13,8 @@ from hypothesis import given, settings, strategies as st
 
 from airflow_sm_hosting import ContainerDefinition, ContainerImage, ModelData
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
-from airflow_sm_hosting.hooks.service_model import input_shape
+from airflow_sm_hosting.service_model.request import validated_request
+from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.model import check_model, model_request
 from airflow_sm_hosting.spec.naming import content_digest, content_name
 
@@ -185,7 +185,7 @@ def test_every_request_passes_botocores_own_validator_and_our_stricter_one(
     request: dict[str, Any], base: str
 ) -> None:
     name = content_name(base, content_digest("CreateModel", request))
-    ready = prepared("sagemaker", "CreateModel", {"ModelName": name, **request})
+    ready = validated_request("sagemaker", "CreateModel", {"ModelName": name, **request})
     report = ParamValidator().validate(ready, input_shape("sagemaker", "CreateModel"))
     assert not report.has_errors(), report.generate_report()
     assert {key: value for key, value in ready.items() if key != "ModelName"} == request

@@ -13,8 +13,8 @@ from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import AllAtOnce, Canary, Linear, Rolling
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
-from airflow_sm_hosting.hooks.service_model import input_shape
+from airflow_sm_hosting.service_model.request import validated_request
+from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.rollout import capacity_size, completed, longest_seconds
 
 
@@ -199,7 +199,7 @@ def test_every_rollout_passes_botocores_own_validator(
         auto_rollback_alarms=alarms,
     )
     request = {"EndpointName": "churn", "EndpointConfigName": "churn-1", "DeploymentConfig": rollout}
-    ready = prepared("sagemaker", "UpdateEndpoint", request)
+    ready = validated_request("sagemaker", "UpdateEndpoint", request)
     assert not ParamValidator().validate(ready, input_shape("sagemaker", "UpdateEndpoint")).has_errors()
     limit = longest_seconds(rollout)
     if timeout is not None:

@@ -13,7 +13,7 @@ from airflow.sdk.bases.operator import BaseOperator
 from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.service_model import input_shape
+from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec import rules
 
 JINJA = ["{{ params.x }}", "a{% if x %}b{% endif %}", "{# nothing #}"]

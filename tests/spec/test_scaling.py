@@ -21,8 +21,8 @@ from airflow_sm_hosting import (
     TargetTrackingScaling,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
-from airflow_sm_hosting.hooks.service_model import input_shape
+from airflow_sm_hosting.service_model.request import validated_request
+from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.reference import MARK
 from airflow_sm_hosting.spec.scaling import policy_request
 from airflow_sm_hosting.spec.scaling_rules import (
@@ -101,7 +101,7 @@ def test_what_jinja_made_strings_of_is_turned_back() -> None:
         "ScaleInCooldown": "0",
         "DisableScaleIn": "False",
     }
-    ready = prepared("application-autoscaling", "PutScalingPolicy", {**PLACE, **request(policy)})
+    ready = validated_request("application-autoscaling", "PutScalingPolicy", {**PLACE, **request(policy)})
     configuration = ready["TargetTrackingScalingPolicyConfiguration"]
     assert configuration["TargetValue"] == 900
     assert configuration["ScaleInCooldown"] == 0
@@ -270,7 +270,7 @@ def test_a_scheduled_action_is_a_dict_in_the_shape_of_put_scheduled_action() -> 
         "StartTime": start,
         "ScalableTargetAction": {"MinCapacity": 0, "MaxCapacity": 2},
     }
-    ready = prepared("application-autoscaling", "PutScheduledAction", {**PLACE, **action})
+    ready = validated_request("application-autoscaling", "PutScheduledAction", {**PLACE, **action})
     assert ready["ScalableTargetAction"]["MinCapacity"] == 0
 
 
@@ -334,7 +334,7 @@ def test_every_policy_passes_botocores_own_validator(
         scale_out_cooldown=cooldowns[1],
         disable_scale_in=disable,
     )
-    ready = prepared("application-autoscaling", "PutScalingPolicy", {**PLACE, **request(policy)})
+    ready = validated_request("application-autoscaling", "PutScalingPolicy", {**PLACE, **request(policy)})
     shape = input_shape("application-autoscaling", "PutScalingPolicy")
     assert not ParamValidator().validate(ready, shape).has_errors()
 
@@ -654,7 +654,7 @@ def test_an_endpoint_metric_with_a_percentile_becomes_a_query() -> None:
     [query] = specification["Metrics"]
     assert query["MetricStat"]["Stat"] == "p90"
     assert query["MetricStat"]["Unit"] == "Microseconds"
-    ready = prepared("application-autoscaling", "PutScalingPolicy", {**PLACE, **made})
+    ready = validated_request("application-autoscaling", "PutScalingPolicy", {**PLACE, **made})
     check_policies("policies", [{name: value for name, value in ready.items() if name not in PLACE}])
 
 

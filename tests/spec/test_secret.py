@@ -15,7 +15,7 @@ from airflow.sdk.bases.operator import BaseOperator
 from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
+from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.rules import check_environment
 from airflow_sm_hosting.spec.secret import (
     SHOWN,
@@ -126,5 +126,5 @@ def test_a_refused_request_does_not_tell_the_values() -> None:
             with pytest.raises(
                 InvalidSpecError, match=r"CreateModel would be refused .*Environment\..*\*\*\*"
             ) as caught:
-                prepared("sagemaker", "CreateModel", {"ModelName": "m", **member})
+                validated_request("sagemaker", "CreateModel", {"ModelName": "m", **member})
             assert SECRET not in str(caught.value)

@@ -12,7 +12,7 @@ from airflow.sdk.bases.operator import BaseOperator
 
 from airflow_sm_hosting import InstanceProductionVariant, ServerlessProductionVariant
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.service_model import input_shape
+from airflow_sm_hosting.service_model.shapes import input_shape
 
 NAMES = {"model_name": "churn", "variant_name": "main"}
 SERVERLESS = {**NAMES, "max_concurrency": 5, "memory_size_in_mb": 2048}

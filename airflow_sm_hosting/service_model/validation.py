@@ -1,25 +1,21 @@
-"""AWS requests held against botocore's own model of the service: the checks that botocore itself leaves to AWS.
+"""Finds in a request what botocore's model of the service does not allow.
 
 botocore checks types, required members and minimum lengths before it sends a request. Its model (``service-2.json``)
-also says patterns, maxima and enums; a request that breaks one of those is refused by the service after the
-call. Here they are checked before it.
+also gives patterns, maxima and enums, which botocore leaves to the service: a request that breaks one of those is
+refused after the call. Here all of them are checked before the call.
 """
 
 from __future__ import annotations
 
-import gc
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from botocore.model import ServiceModel, Shape
+from botocore.model import Shape
 from botocore.utils import parse_to_aware_datetime
-
-from airflow_sm_hosting.hooks.service_loader import service_loader
 
 Kind = Literal["required", "unknown", "type", "length", "range", "pattern", "enum"]
 
@@ -40,29 +36,10 @@ class Violation:
     constraint: str
 
 
-@lru_cache(maxsize=16)
-def service_model(service: str) -> ServiceModel:
-    """Return botocore's model of a service (``sagemaker``, ``cloudwatch``, …), loaded once per process."""
-    # Parsing 2 MB of JSON makes the collector walk the whole heap of Airflow again and again.
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        loaded = service_loader(os.environ.get("AWS_DATA_PATH")).load_service_model(service, "service-2")
-        return ServiceModel(loaded, service_name=service)
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def input_shape(service: str, operation: str) -> Shape:
-    """Return the shape of an operation's request, e.g. ``input_shape("sagemaker", "CreateModel")``."""
-    return service_model(service).operation_model(operation).input_shape
-
-
 def violations(shape: Shape, value: Any, path: str = "") -> Iterator[Violation]:
     """Yield what in ``value`` the shape does not allow, in the order of the request.
 
-    :param shape: A botocore shape, see :func:`input_shape`.
+    :param shape: A botocore shape, see :func:`~airflow_sm_hosting.service_model.shapes.input_shape`.
     :param value: The request, or a part of it.
     :param path: The path of ``value`` in the request.
     """
@@ -96,47 +73,6 @@ def violations(shape: Shape, value: Any, path: str = "") -> Iterator[Violation]:
                 yield Violation(
                     path, value, "range", f"Member must have value less than or equal to {high:.0f}"
                 )
-
-
-def typed(shape: Shape, value: Any, path: str = "") -> Any:
-    """Return a copy of ``value`` in which strings that stand for numbers and booleans are such, as the model says.
-
-    Jinja makes strings of everything: ``"2"`` for an integer member becomes ``2``, ``"False"`` for a boolean one
-    becomes ``False``. What stands for nothing of the member's type is left as it is, for :func:`violations` to name.
-    Members whose value is None are left out, as absent.
-    """
-    match shape.type_name:
-        case "structure" if isinstance(value, Mapping):
-            return {
-                key: typed(shape.members[key], item, f"{path}.{key}") if key in shape.members else item
-                for key, item in value.items()
-                if item is not None
-            }
-        case "list" if isinstance(value, list | tuple):
-            return [typed(shape.member, item, path) for item in value]
-        case "map" if isinstance(value, Mapping):
-            return {str(key): typed(shape.value, item, path) for key, item in value.items()}
-        case "string" if isinstance(value, bool | int | float):
-            # ENV={"WORKERS": 2} and Jinja's native rendering: AWS has strings only.
-            return str(value)
-        case _:
-            return scalar(shape.type_name, value)
-
-
-def scalar(type_name: str, value: Any) -> Any:
-    """Return the number or boolean that a rendered string stands for, or the value as it is."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    match type_name:
-        case "integer" | "long" if re.fullmatch(r"[+-]?\d+(\.0+)?", text):
-            return int(float(text)) if "." in text else int(text)
-        case "float" | "double" if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
-            return float(text)
-        case "boolean" if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        case _:
-            return value
 
 
 def _structure_violations(shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[Violation]:

@@ -1,8 +1,7 @@
-"""Requests held against botocore's own model: what rendering made of types, and what the service would refuse."""
+"""Requests held against botocore's own model: what the service would refuse."""
 
 from __future__ import annotations
 
-import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +9,9 @@ import pytest
 from botocore.validate import ParamValidator
 from hypothesis import given, settings, strategies as st
 
-from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.requests import prepared
-from airflow_sm_hosting.hooks.service_model import input_shape, scalar, service_model, typed, violations
+from airflow_sm_hosting.service_model.coercion import typed
+from airflow_sm_hosting.service_model.shapes import input_shape
+from airflow_sm_hosting.service_model.validation import violations
 
 MODEL = input_shape("sagemaker", "CreateModel")
 CONFIG = input_shape("sagemaker", "CreateEndpointConfig")
@@ -36,79 +35,6 @@ OPERATIONS = [
 
 def kinds(shape: Any, value: Any) -> list[tuple[str, str]]:
     return [(violation.path, violation.kind) for violation in violations(shape, value)]
-
-
-def test_a_model_is_loaded_once() -> None:
-    assert service_model("sagemaker") is service_model("sagemaker")
-
-
-# typed()
-
-
-@pytest.mark.parametrize(
-    ("type_name", "text", "value"),
-    [
-        ("integer", "2", 2), ("integer", " 2 ", 2), ("integer", "-2", -2), ("integer", "+2", 2), ("integer", "2.0", 2), ("long", "0", 0),
-        ("integer", "2.5", "2.5"), ("integer", "two", "two"), ("integer", "", ""), ("integer", "None", "None"), ("integer", "True", "True"),
-        ("float", "2", 2.0), ("float", ".5", 0.5), ("double", "1e3", 1000.0), ("float", "-0.25", -0.25),
-        ("float", "nan", "nan"), ("double", "inf", "inf"), ("float", "1,5", "1,5"),
-        ("boolean", "True", True), ("boolean", "False", False), ("boolean", "false", False), ("boolean", " TRUE ", True),
-        ("boolean", "0", "0"), ("boolean", "yes", "yes"), ("boolean", "", ""), ("boolean", "None", "None"),
-        ("string", "True", "True"), ("string", "2", "2"),
-        ("integer", 2, 2), ("boolean", False, False), ("float", 1.5, 1.5),
-    ],
-    ids=repr,
-)  # fmt: skip
-def test_a_string_becomes_what_the_type_says_or_stays_what_it_is(
-    type_name: str, text: Any, value: Any
-) -> None:
-    got = scalar(type_name, text)
-    assert got == value
-    assert type(got) is type(value)
-
-
-def test_rendered_strings_are_turned_back_wherever_they_stand() -> None:
-    request = {
-        "EndpointConfigName": "c",
-        "ProductionVariants": [
-            {
-                "VariantName": "v",
-                "InitialInstanceCount": "2",
-                "InitialVariantWeight": "0",
-                "EnableSSMAccess": "False",
-            },
-            {"VariantName": "w", "ServerlessConfig": {"MaxConcurrency": "5", "MemorySizeInMB": "2048"}},
-        ],
-        "DataCaptureConfig": {"EnableCapture": "False", "InitialSamplingPercentage": "25"},
-        "KmsKeyId": None,
-    }
-    before = copy.deepcopy(request)
-    ready = typed(CONFIG, request)
-    assert request == before
-    first, second = ready["ProductionVariants"]
-    assert first == {
-        "VariantName": "v",
-        "InitialInstanceCount": 2,
-        "InitialVariantWeight": 0.0,
-        "EnableSSMAccess": False,
-    }
-    assert first["EnableSSMAccess"] is False
-    assert second["ServerlessConfig"] == {"MaxConcurrency": 5, "MemorySizeInMB": 2048}
-    assert ready["DataCaptureConfig"] == {"EnableCapture": False, "InitialSamplingPercentage": 25}
-    assert "KmsKeyId" not in ready
-
-
-def test_environment_values_become_strings() -> None:
-    ready = typed(MODEL, {"PrimaryContainer": {"Environment": {"WORKERS": 2, "DEBUG": False, "RATE": 0.5}}})
-    assert ready["PrimaryContainer"]["Environment"] == {"WORKERS": "2", "DEBUG": "False", "RATE": "0.5"}
-
-
-def test_unknown_members_are_kept_to_be_named() -> None:
-    assert typed(MODEL, {"ModelNam": "x"}) == {"ModelNam": "x"}
-    assert kinds(MODEL, {"ModelName": "x", "ModelNam": "x"}) == [("ModelNam", "unknown")]
-
-
-# violations()
 
 
 @pytest.mark.parametrize(
@@ -163,6 +89,10 @@ def test_the_words_are_the_services() -> None:
     )
 
 
+def test_an_unknown_member_is_named() -> None:
+    assert kinds(MODEL, {"ModelName": "x", "ModelNam": "x"}) == [("ModelNam", "unknown")]
+
+
 def test_what_is_right_breaks_nothing() -> None:
     request = {
         "ModelName": "m" * 63,
@@ -184,7 +114,7 @@ def test_a_control_character_in_a_policys_name_is_refused() -> None:
 
 
 def test_every_pattern_of_the_operations_that_are_used_is_really_checked() -> None:
-    from airflow_sm_hosting.hooks.service_model import _compiled
+    from airflow_sm_hosting.service_model.validation import _compiled
 
     seen: dict[str, str] = {}
 
@@ -296,48 +226,3 @@ def test_an_alarm_of_another_type_is_refused() -> None:
     }
     assert typed(ALARM, request)["Threshold"] == 5.0
     assert kinds(ALARM, request) == [("EvaluationPeriods", "type"), ("Threshold", "type")]
-
-
-# prepared()
-
-
-def test_an_unknown_well_formed_member_of_an_enum_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    request = {
-        "EndpointConfigName": "c",
-        "ProductionVariants": [
-            {"VariantName": "v", "InstanceType": "ml.m55.large", "InitialInstanceCount": "1"}
-        ],
-    }
-    with caplog.at_level("WARNING"):
-        ready = prepared("sagemaker", "CreateEndpointConfig", request)
-    assert ready["ProductionVariants"][0]["InstanceType"] == "ml.m55.large"
-    assert "ml.m5.large" in caplog.text
-    assert "does not know" in caplog.text
-
-
-def test_a_malformed_member_of_an_enum_is_an_error() -> None:
-    request = {
-        "EndpointConfigName": "c",
-        "ProductionVariants": [{"VariantName": "v", "InstanceType": "ml m5 large"}],
-    }
-    with pytest.raises(InvalidSpecError, match=r"ProductionVariants\[0\].InstanceType is 'ml m5 large'"):
-        prepared("sagemaker", "CreateEndpointConfig", request)
-
-
-def test_all_problems_are_told_at_once() -> None:
-    with pytest.raises(InvalidSpecError, match=r"CreateModel would be refused \(3 problems\): ") as caught:
-        prepared(
-            "sagemaker",
-            "CreateModel",
-            {"ModelName": "a_b", "EnableNetworkIsolation": "no", "PrimaryContainer": {"Image": ""}},
-        )
-    for path in ("ModelName is 'a_b'", "EnableNetworkIsolation is 'no'", "PrimaryContainer.Image is ''"):
-        assert path in str(caught.value)
-
-
-def test_preparing_changes_nothing_that_was_given() -> None:
-    request = {"ModelName": "m", "EnableNetworkIsolation": "True", "VpcConfig": None}
-    before = copy.deepcopy(request)
-    ready = prepared("sagemaker", "CreateModel", request)
-    assert request == before
-    assert ready == {"ModelName": "m", "EnableNetworkIsolation": True}

@@ -12,14 +12,14 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import create_loader
 
 from airflow_sm_hosting.hooks import SageMakerHostingHook
-from airflow_sm_hosting.hooks.service_loader import (
+from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.service_model.loader import (
     PlainJson,
     ServiceLoader,
     service_loader,
     use_service_loader,
 )
-from airflow_sm_hosting.hooks.service_model import service_model
-from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.service_model.shapes import service_model
 from tests.hooks.test_clients import HOOKS
 
 SERVICES = [*(service for _, service in HOOKS), "sts", "iam", "logs"]

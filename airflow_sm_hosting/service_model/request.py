@@ -1,4 +1,4 @@
-"""Completed requests, made ready to send: typed by the service's model and held against it, before the call."""
+"""Coerces and validates a whole request before it is sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.service_model import Violation, input_shape, typed, violations
+from airflow_sm_hosting.service_model.coercion import typed
+from airflow_sm_hosting.service_model.shapes import input_shape
+from airflow_sm_hosting.service_model.validation import Violation, violations
 from airflow_sm_hosting.spec.rules import nearest
 
 log = logging.getLogger(__name__)
@@ -17,8 +19,8 @@ log = logging.getLogger(__name__)
 WELL_FORMED_MEMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]*")
 
 
-def prepared(service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request typed by the service's model, checked.
+def validated_request(service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request with the types of the service's model, validated against it.
 
     :param service: botocore's name of the service, e.g. ``sagemaker``.
     :param operation: The API operation, e.g. ``CreateModel``.

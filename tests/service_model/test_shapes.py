@@ -1,0 +1,13 @@
+"""The shapes of requests, out of botocore's models of services."""
+
+from __future__ import annotations
+
+from airflow_sm_hosting.service_model.shapes import input_shape, service_model
+
+
+def test_a_model_is_loaded_once() -> None:
+    assert service_model("sagemaker") is service_model("sagemaker")
+
+
+def test_the_shape_of_a_request_is_the_services() -> None:
+    assert input_shape("sagemaker", "CreateModel").name == "CreateModelInput"
