@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from airflow_sm_hosting.policies.document import check_document, check_size, same
 from airflow_sm_hosting.policies.execution import execution_role, image_pull, invoke_endpoint, trust
-from airflow_sm_hosting.policies.worker import PERMISSIONS, Permission, worker
+from airflow_sm_hosting.policies.permissions import PERMISSIONS, Permission
+from airflow_sm_hosting.policies.worker import worker
 
 __all__ = [
     "PERMISSIONS",

@@ -1,0 +1,341 @@
+"""The permissions that each operator, sensor and trigger needs, as one table."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from airflow_sm_hosting.policies.execution import SAGEMAKER
+
+#: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
+SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
+
+
+class Permission(NamedTuple):
+    """Actions that an operator needs.
+
+    :param actions: IAM actions.
+    :param on: Kind of resource, see ``_Resources`` in ``worker.py``.
+    :param when: In which case.
+    :param aws: Whether AWS checks them beside the calls of the operator.
+    :param optional: Whether the task does without them, with more calls or fewer words.
+    """
+
+    actions: tuple[str, ...]
+    on: str
+    when: str
+    aws: bool = False
+    optional: bool = False
+
+
+def _need(actions: str, on: str, when: str, *, aws: bool = False, optional: bool = False) -> Permission:
+    service = actions.partition(":")[0]
+    return Permission(
+        tuple(action if ":" in action else f"{service}:{action}" for action in actions.split()),
+        on,
+        when,
+        aws,
+        optional,
+    )
+
+
+_PUSH = "ecr:BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart CompleteLayerUpload PutImage"
+
+_ALARM = (
+    _need("sagemaker:DescribeEndpoint", "endpoint", "unless check_endpoint=False"),
+    _need("cloudwatch:DescribeAlarms", "alarm", "always"),
+    _need("cloudwatch:PutMetricAlarm", "alarm", "it is not there, or differs"),
+    _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
+    _need("cloudwatch:TagResource", "alarm", "it is not there, as it is tagged, or tags are missing"),
+)
+
+_MOVED = "a scaled variant changes its instance type or goes, or a failed endpoint is replaced"
+
+#: What it takes to bring an endpoint to a config.
+_DEPLOYMENT = (
+    _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+    _need("sagemaker:ListTags", "endpoint", "it exists"),
+    # API_CreateEndpoint.html, API_UpdateEndpoint.html: on the endpoint and on its config
+    _need("sagemaker:CreateEndpoint", "endpoint endpoint-config", "it does not exist, or has failed"),
+    _need("sagemaker:UpdateEndpoint", "endpoint endpoint-config", "it is on another config"),
+    _need(
+        "sagemaker:DescribeEndpointConfig", "endpoint-config", "it is updated, or a failed one is replaced"
+    ),
+    _need("sagemaker:AddTags", "endpoint", "it is created or updated, or tags are missing"),
+    _need("sagemaker:DeleteEndpoint", "endpoint", "a failed one is replaced"),
+    # sagemaker/latest/dg/api-permissions-reference.html
+    _need("kms:CreateGrant", "volume-key", "its config has a KmsKeyId", aws=True),
+    _need(
+        "application-autoscaling:DescribeScalableTargets", "any", "it is updated, or a failed one is replaced"
+    ),
+    _need(
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+        "endpoint",
+        "instance counts are set after the update, or scaling is put back",
+    ),
+    _need(
+        "sagemaker:DeleteTags",
+        "endpoint",
+        "instance counts were set, scaling was put back, or new_fleet_alarms were deleted",
+    ),
+    _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
+    _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
+    _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "the same"),
+    _need(
+        "application-autoscaling:RegisterScalableTarget PutScalingPolicy PutScheduledAction",
+        "scalable-target",
+        "the same, as it is put back",
+    ),
+    _need("application-autoscaling:TagResource", "scalable-target", "the same, and it has tags"),
+    # autoscaling/application/userguide/security_iam_permission_validation.html
+    _need("cloudwatch:PutMetricAlarm DeleteAlarms", "any", "scaling is put back", aws=True),
+    _need("sagemaker:ListTags", "endpoint-config", "scaling is put back, or a failed endpoint is replaced"),
+    _need(
+        "sagemaker:AddTags DeleteTags",
+        "endpoint-config",
+        "a failed endpoint is replaced that is scaled: its config's tags hold the scaling meanwhile",
+    ),
+    # API_DescribeAlarms.html: "scoped to *" for composite alarms
+    _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is put back"),
+    _need("cloudwatch:PutMetricAlarm TagResource DeleteAlarms", "rollout-alarm", "new_fleet_alarms"),
+    _need("sagemaker:InvokeEndpoint", "endpoint", "smoke_test"),
+    _need(
+        "logs:DescribeLogStreams GetLogEvents",
+        "endpoint-logs",
+        "it fails: the error has the last lines",
+        optional=True,
+    ),
+    _need(
+        "sagemaker:DescribeModel",
+        "model",
+        "the same, without the values of the containers' environments",
+        optional=True,
+    ),
+)
+
+#: What each operator, sensor and trigger needs. Where AWS checks more than the call itself, the page is named.
+PERMISSIONS: dict[str, tuple[Permission, ...]] = {
+    "BuildImageOperator": (
+        _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
+        _need("ecr:CreateRepository", "repository", "there is no repository"),
+        # AmazonECR/latest/userguide/supported-iam-actions-tagging.html
+        _need("ecr:TagResource", "repository", "there is no repository, as it is tagged", aws=True),
+        _need("ecr:GetAuthorizationToken", "any", "something is built"),
+        # AmazonECR/latest/userguide/image-push-iam.html
+        _need(_PUSH, "repository", "something is built", aws=True),
+        _need(
+            "ecr:GetDownloadUrlForLayer",
+            "repository",
+            "a base image lies there, or Docker has pushed: the image is read back",
+            aws=True,
+        ),
+    ),
+    "UploadModelDataOperator": (
+        _need("s3:GetObject", "object", "always"),
+        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        _need(
+            "s3:ListBucket", "bucket", "always: it is how S3 may say that there is no such object", aws=True
+        ),
+        _need("s3:PutObject", "object", "something is uploaded"),
+        _need("s3:AbortMultipartUpload", "object", "an upload of 64 MiB or more fails"),
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html
+        _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
+        _need("kms:Decrypt", "key", "the same, and it has 64 MiB or more", aws=True),
+    ),
+    "CreateModelOperator": (
+        _need("sagemaker:DescribeModel", "model", "always"),
+        _need("sagemaker:CreateModel", "model", "there is none"),
+        _need("sagemaker:ListTags", "model", "there is one, and tags are given or the name is exact"),
+        # service-authorization/latest/reference/list_amazonsagemaker.html: dependent action of the Create operations
+        _need("sagemaker:AddTags", "model", "there is none, or tags are missing"),
+        _need("iam:GetRole", "role", "execution_role is a name"),
+        # API_CreateModel.html
+        _need("iam:PassRole", "role", "there is none, and it has an execution role", aws=True),
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        _need("ecr:BatchGetImage", "repository", "an image is named by tag"),
+        _need("s3:GetObject", "object", "model data is one object that is not named by its content"),
+        _need(
+            "s3:ListBucket",
+            "bucket",
+            "model data is a prefix, or an object that does not exist",
+        ),
+    ),
+    "CreateEndpointConfigOperator": (
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
+        _need("sagemaker:CreateEndpointConfig", "endpoint-config", "there is none"),
+        _need(
+            "sagemaker:ListTags", "endpoint-config", "there is one, and tags are given or the name is exact"
+        ),
+        _need("sagemaker:AddTags", "endpoint-config", "there is none, or tags are missing"),
+    ),
+    "DeployEndpointOperator": _DEPLOYMENT,
+    "RollbackEndpointOperator": _DEPLOYMENT,
+    "PlanDeploymentOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
+        _need("sagemaker:ListTags", "endpoint", "it exists"),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it is on another config"),
+        _need("sagemaker:DescribeModel", "model", "a variant has another model"),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "it would be updated or replaced"),
+        _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
+        _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
+        _need("sagemaker:ListTags", "endpoint-config", "the same"),
+        _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is put back"),
+    ),
+    "ConfigureAutoscalingOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
+        _need(
+            "sagemaker:DescribeEndpointConfig",
+            "endpoint-config",
+            "something is registered, or min_capacity is not given",
+        ),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
+        _need(
+            "application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "there is one"
+        ),
+        _need(
+            "application-autoscaling:ListTagsForResource",
+            "scalable-target",
+            "it is there and something differs",
+        ),
+        _need(
+            "application-autoscaling:RegisterScalableTarget", "scalable-target", "it is not there, or differs"
+        ),
+        _need(
+            "application-autoscaling:TagResource",
+            "scalable-target",
+            "it is not there, as it is tagged, or what is ours changes",
+        ),
+        _need("application-autoscaling:UntagResource", "scalable-target", "much less is ours than before"),
+        _need("application-autoscaling:PutScalingPolicy", "scalable-target", "a policy differs"),
+        _need("application-autoscaling:DeleteScalingPolicy", "scalable-target", "one is no longer asked for"),
+        _need("application-autoscaling:PutScheduledAction", "scalable-target", "a scheduled action differs"),
+        _need(
+            "application-autoscaling:DeleteScheduledAction", "scalable-target", "one is no longer asked for"
+        ),
+        # autoscaling/application/userguide/security_iam_permission_validation.html, …/security_iam_id-based-policy-examples.html
+        _need(
+            "sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is registered", aws=True
+        ),
+        _need(
+            "cloudwatch:DescribeAlarms PutMetricAlarm DeleteAlarms",
+            "any",
+            "something is registered",
+            aws=True,
+        ),
+        _need(
+            "iam:CreateServiceLinkedRole",
+            "scaling-role",
+            "the first scalable target of the account is registered",
+            aws=True,
+        ),
+    ),
+    "RemoveAutoscalingOperator": (
+        _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
+        _need(
+            "application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "there is one"
+        ),
+        _need("application-autoscaling:ListTagsForResource", "scalable-target", "there is one"),
+        _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "there is one"),
+    ),
+    "CreateLatencyAlarmOperator": _ALARM,
+    "CreateEndpointAlarmOperator": (
+        *_ALARM,
+        _need(
+            "sagemaker:DescribeEndpointConfig",
+            "endpoint-config",
+            "an alarm on a GPU metric is written, unless check_endpoint=False",
+        ),
+    ),
+    "CreateCompositeAlarmOperator": (
+        # API_DescribeAlarms.html, API_PutCompositeAlarm.html: "scoped to *"
+        _need("cloudwatch:DescribeAlarms", "any", "always"),
+        _need("cloudwatch:PutCompositeAlarm", "any", "it is not there, or differs"),
+        _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
+        _need("cloudwatch:TagResource", "alarm", "it is not there, as it is tagged, or tags are missing"),
+    ),
+    "get_metric": (_need("cloudwatch:GetMetricData", "any", "always"),),
+    "InvokeEndpointOperator": (
+        _need("sagemaker:InvokeEndpoint", "endpoint", "always"),
+        _need(
+            "sagemaker:DescribeEndpoint",
+            "endpoint",
+            "target_variant does not exist: the error names those that do",
+            optional=True,
+        ),
+    ),
+    "DeleteEndpointOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+        _need("sagemaker:ListTags", "endpoint", "it exists, and adopt is False"),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it exists"),
+        _need("sagemaker:DeleteEndpoint", "endpoint", "it exists"),
+        _need("sagemaker:ListEndpoints", "any", "delete_endpoint_config or delete_models"),
+        _need("sagemaker:DescribeEndpoint", "every-endpoint", "the same"),
+        _need("sagemaker:DescribeEndpointConfig", "every-endpoint-config", "the same"),
+        _need("sagemaker:DeleteEndpointConfig", "endpoint-config", "delete_endpoint_config"),
+        _need("sagemaker:DeleteModel", "model", "delete_models"),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "it exists"),
+        # DeleteEndpoint's own refusal names it, too (awslabs/stable-diffusion-aws-extension#161)
+        _need(
+            "application-autoscaling:DeregisterScalableTarget",
+            "scalable-target",
+            "a variant is a scalable target",
+        ),
+        _need("cloudwatch:DescribeAlarms", "any", "always"),
+        # Whose they are is not known before, so any name may come; autoscaling's own, too.
+        _need("cloudwatch:ListTagsForResource", "every-alarm", "there are alarms on it"),
+        _need("cloudwatch:DeleteAlarms", "alarm rollout-alarm", "alarms on it are ours"),
+    ),
+    "CleanUpHostingOperator": (
+        _need("sagemaker:ListEndpoints ListEndpointConfigs ListModels", "any", "always"),
+        _need("sagemaker:DescribeEndpoint ListTags", "every-endpoint", "always"),
+        _need("sagemaker:DescribeEndpointConfig", "every-endpoint-config", "always"),
+        _need("sagemaker:DescribeModel", "every-model", "always"),
+        _need("sagemaker:ListTags", "every-endpoint-config every-model", "no endpoint needs it"),
+        _need("sagemaker:DeleteEndpointConfig", "endpoint-config", "dry_run=False"),
+        _need("sagemaker:DeleteModel", "model", "the same"),
+        _need("ecr:DescribeImages", "repository", "repository_names"),
+        _need("ecr:BatchDeleteImage", "repository", "the same, and dry_run=False"),
+        _need("s3:ListBucket", "bucket", "model_data_prefixes"),
+        _need("s3:GetObject", "object", "the same"),
+        _need("s3:DeleteObject", "object", "the same, and dry_run=False"),
+    ),
+    "EnsureExecutionRoleOperator": (
+        _need("iam:GetRole", "role", "always, and until IAM shows what was written"),
+        _need("iam:ListRolePolicies ListAttachedRolePolicies GetRolePolicy", "role", "it exists"),
+        _need("iam:CreateRole", "role", "there is none"),
+        # IAM/latest/UserGuide/id_tags.html
+        _need("iam:TagRole", "role", "there is none, as it is tagged, or tags are missing"),
+        _need("iam:PutRolePolicy", "role", "its policy is not there, or differs"),
+        _need("iam:UpdateAssumeRolePolicy", "role", "SageMaker may not assume it"),
+        _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
+    ),
+    "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),),
+    # The triggerer's, which may have an identity of its own.
+    "EndpointTrigger": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),
+        _need("sagemaker:ListEndpoints", "any", "many wait: fewer calls than one an endpoint", optional=True),
+    ),
+}
+
+#: What a permission is conditioned on, whatever asks for it.
+CONDITIONS: dict[str, dict[str, Any]] = {
+    # IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+    "iam:PassRole": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
+    "iam:CreateServiceLinkedRole": {"StringEquals": {"iam:AWSServiceName": SCALING_SERVICE}},
+    # service-authorization/latest/reference/list_awsapplicationautoscaling.html
+    **{
+        f"application-autoscaling:{action}": {
+            "StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}
+        }
+        for action in (
+            "RegisterScalableTarget",
+            "DeregisterScalableTarget",
+            "PutScalingPolicy",
+            "DeleteScalingPolicy",
+            "PutScheduledAction",
+            "DeleteScheduledAction",
+        )
+    },
+}
+
+#: Actions of IAM that can be held to a permissions boundary, so that a worker who makes roles makes none stronger than it.
+BOUNDED = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")
