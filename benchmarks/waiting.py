@@ -61,8 +61,8 @@ def import_what_waits(side: str) -> None:
     if side == "peer":
         import aiobotocore.session  # noqa: F401
     else:
-        import airflow_sm_hosting.hooks.endpoint_calls  # noqa: F401
-        import airflow_sm_hosting.hooks.endpoint_watch  # noqa: F401
+        import airflow_sm_hosting.deployer.endpoint_calls  # noqa: F401
+        import airflow_sm_hosting.deployer.waiting  # noqa: F401
         import airflow_sm_hosting.hooks.sagemaker  # noqa: F401
         import airflow_sm_hosting.triggers.endpoint  # noqa: F401
 

@@ -32,26 +32,8 @@ class Action(StrEnum):
     REFUSE = "refuse"
     #: A newer run has deployed: leave it alone.
     OVERTAKEN = "overtaken"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a deployment is to bring about.
-
-    :param endpoint_config_name: The config that is to serve.
-    :param serverless: Whether that config's variant is serverless; None when it was not looked up.
-    :param owned: Whether the endpoint's tags say that it is ours; None when that is not known, which is taken as no.
-    :param adopt: Whether an endpoint that is not ours may be touched.
-    :param replace_failed_endpoint: Whether a failed endpoint may be deleted and made anew.
-    :param overtaken_by: When the newer run was due that deployed this endpoint last; None when there is none.
-    """
-
-    endpoint_config_name: str
-    serverless: bool | None = None
-    owned: bool | None = None
-    adopt: bool = False
-    replace_failed_endpoint: bool = True
-    overtaken_by: str | None = None
+    #: The endpoint is on the wanted config, and the verdict calls that a failure.
+    FAIL = "fail"
 
 
 @dataclass(frozen=True)
@@ -62,13 +44,26 @@ class Decision:
     reason: str
 
 
-def decide(described: Described | None, wanted: Wanted) -> Decision:
-    """Decide what brings the endpoint to the wanted config.
+def decide(
+    described: Described | None,
+    config: str,
+    *,
+    owned: bool | None,
+    adopt: bool = False,
+    replace_failed_endpoint: bool = True,
+    overtaken_by: str | None = None,
+    serverless: bool | None = None,
+) -> Decision:
+    """Decide what brings the endpoint to a config.
 
     :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
-    :param wanted: What is to serve, and what may be done for it.
+    :param config: The config that is to serve.
+    :param owned: Whether the endpoint's tags say that it is ours; None, for not known, counts as no.
+    :param adopt: Whether an endpoint that is not ours may be changed.
+    :param replace_failed_endpoint: Whether a failed endpoint may be deleted and created anew.
+    :param overtaken_by: When the newer run was due that deployed this endpoint last; None when there is none.
+    :param serverless: Whether the config's variant is serverless; None when it was not looked up.
     """
-    config = wanted.endpoint_config_name
     if described is None:
         return Decision(Action.CREATE, f"the endpoint does not exist; it is created on {config}")
 
@@ -79,22 +74,22 @@ def decide(described: Described | None, wanted: Wanted) -> Decision:
         return Decision(Action.UNCHANGED, f"endpoint {name} already serves {config}")
     if pending == config and status != DELETING:
         return Decision(Action.JOIN, f"endpoint {name} is {status} and already on its way to {config}")
-    if wanted.overtaken_by:
+    if overtaken_by:
         return Decision(
             Action.OVERTAKEN,
-            f"endpoint {name} was deployed by a newer run, due {wanted.overtaken_by}, and is left on {pending or live}; "
+            f"endpoint {name} was deployed by a newer run, due {overtaken_by}, and is left on {pending or live}; "
             "allow_older=True deploys this run's content all the same",
         )
     if is_transitional(described):
         return Decision(Action.WAIT, f"endpoint {name} is {status}; nothing can be changed until that ends")
-    if not wanted.owned and not wanted.adopt:
+    if not owned and not adopt:
         return Decision(
             Action.REFUSE,
             f"endpoint {name} exists and is not marked as ours by its tags, so something else made it; "
             "adopt=True takes it over",
         )
     if status == FAILED:
-        if wanted.replace_failed_endpoint:
+        if replace_failed_endpoint:
             return Decision(
                 Action.REPLACE,
                 f"endpoint {name} is Failed, in which state it can only be deleted; it is deleted and created on {config}",
@@ -113,7 +108,7 @@ def decide(described: Described | None, wanted: Wanted) -> Decision:
     # Developer guide, "Serverless Inference": an endpoint of instances cannot be updated to a serverless one, and
     # the way back is open once only.
     variants = list(described.get("ProductionVariants") or [])
-    if wanted.serverless is True and variants and not is_serverless(variants):
+    if serverless is True and variants and not is_serverless(variants):
         return Decision(
             Action.REFUSE,
             f"endpoint {name} is on instances and {config} is serverless, which UpdateEndpoint refuses; "

@@ -81,6 +81,27 @@ def scaling_of(
     return plain
 
 
+def variant_resource_id(endpoint_name: str, variant_name: str) -> str:
+    """Return the resource id of a production variant (RegisterScalableTarget, ResourceId)."""
+    return f"endpoint/{endpoint_name}/variant/{variant_name}"
+
+
+def variant_of(resource_id: str) -> tuple[str, str]:
+    """Return the endpoint and the variant that a scalable target's resource id names; empty strings for another id."""
+    parts = resource_id.split("/")
+    return (parts[1], parts[3]) if len(parts) == 4 and parts[::2] == ["endpoint", "variant"] else ("", "")
+
+
+def policy_members(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a policy that a snapshot holds."""
+    return _members(policy, _POLICY)
+
+
+def place_of(target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a scalable target from another."""
+    return _members(target, _PLACE)
+
+
 def restorable(snapshot: Snapshot, variants: Iterable[Mapping[str, Any]]) -> Snapshot:
     """Return the scaling of those variants that are still there, and still scaled by the same: instances, or provisioned concurrency.
 

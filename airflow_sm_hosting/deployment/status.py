@@ -55,6 +55,20 @@ def is_serverless(variants: list[Mapping[str, Any]]) -> bool:
     )
 
 
+def on_its_way_to(described: Described | None) -> str | None:
+    """Return the config that an endpoint is on its way to, else the one that it is on."""
+    return (pending_config(described) or described.get("EndpointConfigName")) if described else None
+
+
+def instance_counts(described: Described) -> dict[str, int]:
+    """Return the desired instance counts of an endpoint's variants."""
+    return {
+        variant["VariantName"]: variant["DesiredInstanceCount"]
+        for variant in described.get("ProductionVariants") or []
+        if variant.get("DesiredInstanceCount") is not None
+    }
+
+
 def status_line(described: Described | None) -> str:
     """Return one line that tells a person watching what the endpoint is doing."""
     if described is None:

@@ -1,4 +1,4 @@
-"""(what AWS describes, what is expected) -> how a deployment stands.
+"""(a wait's condition, what AWS describes) -> how the wait stands.
 
 Neither ``InService`` nor an absent ``FailureReason`` means success: an update that SageMaker rolled back ends ``InService`` on the
 old config, with a reason or without one (hashicorp/terraform-provider-aws 39099, 46663, 48997).
@@ -6,9 +6,8 @@ old config, with a reason or without one (hashicorp/terraform-provider-aws 39099
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from airflow_sm_hosting.deployment.status import (
@@ -16,72 +15,65 @@ from airflow_sm_hosting.deployment.status import (
     DELETING,
     IN_SERVICE,
     Described,
+    instance_counts,
     is_transitional,
     status_line,
 )
-
-
-class Outcome(StrEnum):
-    """How a deployment, or a wait, stands."""
-
-    PENDING = "pending"
-    DEPLOYED = "deployed"
-    ROLLED_BACK = "rolled_back"
-    FAILED = "failed"
-    #: The time budget ended first.
-    TIMED_OUT = "timed_out"
-    #: AWS refused to describe the endpoint, for a reason that waiting does not mend.
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a deployment was asked to do, in plain values that travel with a deferred task.
-
-    :param endpoint_name: The endpoint.
-    :param endpoint_config_name: The config that is to serve.
-    :param modified_before: ``LastModifiedTime`` before the call, in ISO format; None for a new or a joined endpoint.
-    :param begun: Whether the deployment was seen to begin. Right after UpdateEndpoint a describe may still answer the state
-        before it, which must not be read as a rollback.
-    """
-
-    endpoint_name: str
-    endpoint_config_name: str
-    modified_before: str | None = None
-    begun: bool = False
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome, and what to say about it."""
+    """The outcome, and a sentence about it."""
 
     outcome: Outcome
     message: str
 
 
-def has_begun(described: Described | None, expected: Expected) -> bool:
+def judge(condition: WaitCondition, described: Described | None) -> Verdict:
+    """Judge how a wait stands.
+
+    :param condition: What is waited for.
+    :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
+    """
+    match condition.until:
+        case WaitFor.DEPLOYED:
+            return judge_deployment(condition, described)
+        case WaitFor.IN_SERVICE:
+            return judge_service(described, condition.endpoint_name, condition.endpoint_config_name)
+        case WaitFor.COUNTED:
+            return judge_counts(condition, described)
+        case WaitFor.GONE:
+            return judge_gone(described, condition.endpoint_name)
+        case WaitFor.SETTLED:
+            return judge_settled(described, condition.endpoint_name)
+
+
+def after_look(condition: WaitCondition, described: Described | None) -> WaitCondition:
+    """Return the condition with what this look has shown about the deployment's beginning."""
+    begun = has_begun(condition, described)
+    return condition if begun == condition.begun else replace(condition, begun=begun)
+
+
+def has_begun(condition: WaitCondition, described: Described | None) -> bool:
     """Tell whether the endpoint shows that the deployment began, now or in an earlier look."""
-    if expected.begun:
+    if condition.begun:
         return True
     if described is None:
         # One that was updated was there before the call: it is gone. One that was created is not visible yet.
-        return expected.modified_before is not None
-    if expected.modified_before is None or is_transitional(described):
+        return condition.modified_before is not None
+    if condition.modified_before is None or is_transitional(described):
         return True
-    if moment(described.get("LastModifiedTime")) != expected.modified_before:
+    if moment(described.get("LastModifiedTime")) != condition.modified_before:
         return True
     live = described.get("EndpointConfigName")
-    return described["EndpointStatus"] == IN_SERVICE and live == expected.endpoint_config_name
+    return described["EndpointStatus"] == IN_SERVICE and live == condition.endpoint_config_name
 
 
-def judge(described: Described | None, expected: Expected) -> Verdict:
-    """Judge a deployment that was started or joined.
-
-    :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
-    :param expected: What was asked for.
-    """
-    name, config = expected.endpoint_name, expected.endpoint_config_name
-    begun = has_begun(described, expected)
+def judge_deployment(condition: WaitCondition, described: Described | None) -> Verdict:
+    """Judge a deployment that was started or joined, or a config that serves already."""
+    name, config = condition.endpoint_name, condition.endpoint_config_name
+    begun = has_begun(condition, described)
     if described is None:
         if begun:
             return Verdict(
@@ -156,6 +148,18 @@ def judge_service(
     return Verdict(
         Outcome.PENDING, status_line(described) + ("" if wanted else f", waiting for {endpoint_config_name}")
     )
+
+
+def judge_counts(condition: WaitCondition, described: Described | None) -> Verdict:
+    """Judge instance counts that were set: the endpoint should be in service with them, on the config that is wanted."""
+    verdict = judge_service(described, condition.endpoint_name, condition.endpoint_config_name)
+    if verdict.outcome is not Outcome.DEPLOYED or described is None:
+        return verdict
+    counts = instance_counts(described)
+    missing = {name: count for name, count in condition.instance_counts.items() if counts.get(name) != count}
+    if not missing or is_transitional(described):
+        return verdict
+    return Verdict(Outcome.PENDING, f"{status_line(described)}, instance counts not yet {missing}")
 
 
 def judge_gone(described: Described | None, endpoint_name: str) -> Verdict:

@@ -18,11 +18,6 @@ NAMESPACE = "sagemaker"
 _BUSY = ("ConcurrentUpdateException", "InternalServiceException")
 
 
-def variant_resource_id(endpoint_name: str, variant_name: str) -> str:
-    """Return the resource id of a production variant (RegisterScalableTarget, ResourceId)."""
-    return f"endpoint/{endpoint_name}/variant/{variant_name}"
-
-
 class ApplicationAutoScalingHook(SharedClients):
     """Interact with Application Auto Scaling for SageMaker.
 
@@ -74,22 +69,25 @@ class ApplicationAutoScalingHook(SharedClients):
                 raise
             return {}  # gone meanwhile
 
-    def change(self, operation: str, request: Mapping[str, Any]) -> None:
+    def change(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Make a call that changes a target, its tags, policies or scheduled actions; deleting what is gone already is no error.
 
         :param operation: The API operation, e.g. ``PutScalingPolicy``.
         :param request: Its request.
+        :return: The answer; empty when what was to be deleted is gone already.
         """
         call = partial(getattr(self.conn, xform_name(operation)), **request)
         if not operation.startswith(("Delete", "Deregister")):
-            self.until_registered(call)
-            return
+            answered: dict[str, Any] = self.until_registered(call)
+            return answered
         try:
-            self._patiently(call, _BUSY)
+            answered = self._patiently(call, _BUSY)
         except ClientError as error:
             if error_code(error) != "ObjectNotFoundException":
                 raise
             self.log.info("%s: it is gone already", operation)
+            return {}
+        return answered
 
     def until_registered(self, call: Callable[[], Any]) -> Any:
         """Make a call again while the service is changing the same target, or does not see it yet.

@@ -8,10 +8,10 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import SageMakerHostingError
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.sagemaker import tag_list
 from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.metric import completed_metric, metric_queries
 from airflow_sm_hosting.spec.metric_window import metric_window
+from airflow_sm_hosting.spec.tags import tag_list
 
 #: Names in one DescribeAlarms (botocore, AlarmNames).
 MAX_NAMES = 100

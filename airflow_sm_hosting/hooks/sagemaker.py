@@ -12,6 +12,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message, is_absent
 from airflow_sm_hosting.spec.arn import arn_parts, is_arn
+from airflow_sm_hosting.spec.tags import tag_list
 
 #: Seconds after which what SageMaker does not see is taken as absent.
 CONSISTENT_AFTER = 20
@@ -194,8 +195,3 @@ class SageMakerRuntimeHook(SharedClients):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "sagemaker-runtime"})
-
-
-def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return tags as SageMaker and CloudWatch take them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -149,7 +149,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         plan: AlarmPlan,
     ) -> None:
         """Write what is planned. Putting replaces the whole alarm and keeps its state; it takes tags on creation only."""
-        from airflow_sm_hosting.hooks.sagemaker import tag_list
+        from airflow_sm_hosting.spec.tags import tag_list
 
         if plan.put:
             tags = {**self._user_tags(), **OURS, TASK: self._task(context)}

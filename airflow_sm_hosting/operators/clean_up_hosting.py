@@ -83,7 +83,7 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Find what no endpoint needs, and delete it if that is wanted."""
-        from airflow_sm_hosting.hooks.inventory import HostingInventory
+        from airflow_sm_hosting.deployer.inventory import HostingInventory
 
         keep = as_integer("keep", self.keep, 0, 4)
         age = as_seconds("older_than", self.older_than, 0)

@@ -113,7 +113,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Resolve references, name the content, and create it if it is not there."""
-        from airflow_sm_hosting.hooks.references import ReferenceResolver
+        from airflow_sm_hosting.deployer.references import ReferenceResolver
         from airflow_sm_hosting.operators.immutable import MODEL, make_once
 
         containers = reveal_environments(as_list("containers", self.containers))
@@ -177,8 +177,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         options: dict[str, Any],
     ) -> None:
         """Hold what is known already against the service's model: all but what references resolve to."""
-        from airflow_sm_hosting.hooks.sagemaker import tag_list
         from airflow_sm_hosting.service_model.request import validated_request
+        from airflow_sm_hosting.spec.tags import tag_list
 
         check_role("execution_role", role)
         known = [

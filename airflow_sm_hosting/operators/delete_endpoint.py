@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.deployment.status import is_transitional
-from airflow_sm_hosting.exceptions import ConflictError, DeploymentFailedError, DeploymentTimeoutError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
 from airflow_sm_hosting.spec.rules import as_boolean, as_seconds, check_number, is_rendered_later
-from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sm_hosting.deployment.awaited import Until
-    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+    from airflow_sm_hosting.deployment.deletion import MadeOf
 
 #: Under which a try writes down what is to be deleted after the endpoint.
 STATE_KEY = "sm_hosting_made_of"
-
-#: DeleteAlarms, AlarmNames.
-MAX_ALARMS_A_CALL = 100
-
-
-def is_of_scaling(alarm: dict[str, Any]) -> bool:
-    """Tell whether Application Auto Scaling made an alarm (user guide, "target-tracking-scaling-policy-overview": their names)."""
-    return str(alarm["AlarmName"]).startswith("TargetTracking-")
 
 
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
@@ -90,105 +77,34 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         self.timeout = timeout
 
     def execute(self, context: Context) -> None:
-        """Find out what it is made of, delete it, wait for its end, then delete the rest."""
-        from airflow_sm_hosting.deployment.awaited import Until
+        """Check, then observe, plan and apply, and wait as often as it takes."""
+        from airflow_sm_hosting.deployer.deletion import EndpointDeleter
+        from airflow_sm_hosting.deployment.deletion import Deletion
 
-        name = self.resource_name("endpoint_name", ENDPOINT)
-        with_config = as_boolean("delete_endpoint_config", self.delete_endpoint_config)
-        with_models = as_boolean("delete_models", self.delete_models)
-        adopt = as_boolean("adopt", self.adopt)
-        started = time.time()
-        deadline = started + as_seconds("timeout", self.timeout, 1)
+        deletion = Deletion(
+            self.resource_name("endpoint_name", ENDPOINT),
+            with_config=as_boolean("delete_endpoint_config", self.delete_endpoint_config),
+            with_models=as_boolean("delete_models", self.delete_models),
+            adopt=as_boolean("adopt", self.adopt),
+        )
+        timeout = as_seconds("timeout", self.timeout, 1)
         self.check_arns("endpoint_name")
-        hook = self.sagemaker_hook
+        deleter = EndpointDeleter(
+            deletion,
+            self,
+            poll_interval=self.poll_interval,
+            timeout=timeout,
+            remember=lambda made_of: self._remember(context, made_of),
+        )
+        deleter.delete(self._remembered(context))
 
-        described = hook.describe_endpoint(name)
-        if described is None:
-            self.log.info("There is no endpoint %s", name)
-            made_of = self._remembered(context)
-        else:
-            if not adopt and not is_ours(hook.tags(described["EndpointArn"])):
-                raise ConflictError(
-                    f"Endpoint {name} is not marked as ours by its tags, so something else made it; adopt=True deletes it all the same."
-                )
-            if is_transitional(described):
-                self._wait(hook, Until.SETTLED, name, started, deadline)
-                described = hook.describe_endpoint(name) or described
-            made_of = self._made_of(hook, described)
-            self._remember(context, made_of)
-            self._take_scaling_off(described)
-            hook.delete_endpoint(name)
-            self.log.info("Deleting endpoint %s", name)
-            self._wait(hook, Until.GONE, name, started, deadline)
-
-        self._delete_alarms(name)
-        needed = hook.needed_by_endpoints() if made_of and (with_config or with_models) else {}
-        for config, models in made_of.items():
-            if with_config and config in needed:
-                self.log.warning("Endpoint config %s is kept: another endpoint is on it", config)
-            elif with_config and hook.delete_endpoint_config(config):
-                self.log.info("Deleted endpoint config %s", config)
-            still_needed = {model for others in needed.values() for model in others}
-            for model in models:
-                if with_models and model in still_needed:
-                    self.log.warning("Model %s is kept: another endpoint is made of it", model)
-                elif with_models and hook.delete_model(model):
-                    self.log.info("Deleted model %s", model)
-
-    def _take_scaling_off(self, described: dict[str, Any]) -> None:
-        """Deregister the variants that are scalable targets: DeleteEndpoint does it only where the caller may."""
-        from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
-        from airflow_sm_hosting.hooks.scaling_transfer import place_of
-
-        name = described["EndpointName"]
-        variants = [variant["VariantName"] for variant in described.get("ProductionVariants") or []]
-        if not variants:
-            return
-        hook = self.auto_scaling_hook
-        for target in hook.scalable_targets([variant_resource_id(name, variant) for variant in variants]):
-            hook.change("DeregisterScalableTarget", place_of(target))
-            self.log.info("Took the scaling off %s", target["ResourceId"])
-
-    def _delete_alarms(self, name: str) -> None:
-        """Delete the metric alarms of ours on the endpoint, also after an earlier try has deleted it."""
-        hook = self.cloudwatch_hook
-        # The alarms of target tracking are AWS's own, and go with the scaling.
-        found = [alarm for alarm in hook.alarms_on_endpoint(name) if not is_of_scaling(alarm)]
-        ours = [alarm["AlarmName"] for alarm in found if is_ours(hook.tags(alarm["AlarmArn"]))]
-        for start in range(0, len(ours), MAX_ALARMS_A_CALL):
-            hook.conn.delete_alarms(AlarmNames=ours[start : start + MAX_ALARMS_A_CALL])
-        if ours:
-            self.log.info("Deleted alarms %s", ", ".join(ours))
-
-    @staticmethod
-    def _made_of(hook: SageMakerHostingHook, described: dict[str, Any]) -> dict[str, list[str]]:
-        """Return the models of the endpoint's config, by the config's name."""
-        config = described.get("EndpointConfigName")
-        return {config: hook.models_of_config(config)} if config else {}
-
-    def _remember(self, context: Context, made_of: dict[str, list[str]]) -> None:
+    def _remember(self, context: Context, made_of: MadeOf) -> None:
         """Write down what is to be deleted after the endpoint, where the next try finds it (Airflow 3.3 and newer)."""
         store: Any = context.get("task_state_store")
         if store is not None:
-            store.set(STATE_KEY, made_of)
+            store.set(STATE_KEY, {config: list(models) for config, models in made_of.items()})
 
-    def _remembered(self, context: Context) -> dict[str, list[str]]:
+    def _remembered(self, context: Context) -> MadeOf:
         store: Any = context.get("task_state_store")
         found = store.get(STATE_KEY) if store is not None else None
         return dict(found or {})
-
-    def _wait(
-        self, hook: SageMakerHostingHook, until: Until, name: str, started: float, deadline: float
-    ) -> None:
-        from airflow_sm_hosting.deployment.awaited import Awaited
-        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
-
-        watch = EndpointWatch(
-            hook, Awaited(until, name), deadline=deadline, started_at=started, tell=self.log.info
-        )
-        while (sighting := watch.look()) is None:
-            time.sleep(watch.pause(self.poll_interval))
-        if sighting.outcome == "timed_out":
-            raise DeploymentTimeoutError(sighting.message)
-        if sighting.outcome != "deployed":
-            raise DeploymentFailedError(sighting.message)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
 
-from airflow_sm_hosting.exceptions import (
-    DeploymentError,
-    DeploymentFailedError,
-    DeploymentRolledBackError,
-    DeploymentTimeoutError,
-    InvalidSpecError,
-    InvocationError,
-    SmokeTestFailedError,
-)
+from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -39,9 +31,11 @@ from airflow_sm_hosting.spec.rules import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sm_hosting.deployment.awaited import Awaited, Until
-    from airflow_sm_hosting.hooks.endpoint_deployment import Deployment, EndpointDeployer, Progress
-    from airflow_sm_hosting.hooks.endpoint_watch import Sighting
+    from airflow_sm_hosting.deployer.deployment import EndpointDeployer
+    from airflow_sm_hosting.deployment.planning import End
+    from airflow_sm_hosting.deployment.progress import Progress
+    from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
+    from airflow_sm_hosting.deployment.wanted import Wanted
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
 DEFAULT_POLL_INTERVAL = 30
@@ -54,16 +48,6 @@ MAX_TIMEOUT = 14 * 24 * 3600
 DOWNLOAD_SECONDS, STARTUP_SECONDS, PROVISION_SECONDS, SHIFT_SECONDS = 3600, 3600, 1800, 3600
 
 ON_SMOKE_FAILURE = ("fail", "rollback")
-
-IS_PUT_BACK_LATER = "Scaling that was taken off for the update is written down in the endpoint's tags; the next try puts it back."
-
-#: What a wait that ended otherwise than in success raises, by its outcome.
-ERRORS: dict[str, type[DeploymentError]] = {
-    "rolled_back": DeploymentRolledBackError,
-    "failed": DeploymentFailedError,
-    "timed_out": DeploymentTimeoutError,
-    "unknown": DeploymentFailedError,
-}
 
 
 class DeployEndpointOperator(SageMakerHostingBaseOperator):
@@ -220,28 +204,27 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         self.timeout = timeout
 
     def execute(self, context: Context) -> str:
-        """Describe, decide, act, wait, verify; again if something else was in the way."""
-        from airflow_sm_hosting.hooks.endpoint_deployment import Progress
+        """Check, then observe, plan and apply, and wait as often as it takes."""
+        from airflow_sm_hosting.deployment.progress import Progress
 
-        self._check_before_asking(self._deployment(context))
+        wanted = self._wanted(context)
+        self._check_before_asking(wanted)
         self.check_arns("endpoint_name", "endpoint_config_name")
         now = time.time()
         progress = Progress(started_at=now, deadline=now + self._budget(), rolling_back=self.rolls_back)
-        return self._proceed(context, progress)
+        return self._deploy(context, self._deployer(wanted, progress))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Go on where the deferred wait ended."""
-        from airflow_sm_hosting.deployment.awaited import Until
-        from airflow_sm_hosting.hooks.endpoint_deployment import Progress
-        from airflow_sm_hosting.hooks.endpoint_watch import Sighting
+        from airflow_sm_hosting.deployment.progress import Progress
+        from airflow_sm_hosting.deployment.wait import WaitFor, WaitResult
 
-        carried = event["carried"]
-        return self._go_on(
-            context,
-            Progress(**carried["progress"]),
-            Until(carried["until"]),
-            Sighting(**event["sighting"]),
-        )
+        carried, now = event["carried"], time.time()
+        result = WaitResult.deserialize(event["sighting"])
+        progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
+        progress = progress.after_wait(WaitFor(carried["until"]), result)
+        self.log.info("%s", result.message)
+        return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def on_kill(self) -> None:
         """Say what goes on in AWS: there is no operation that stops a deployment in progress."""
@@ -251,58 +234,53 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             self.endpoint_name,
         )
 
-    def _proceed(self, context: Context, progress: Progress) -> str:
-        """Take a step; then wait for its end, or be done."""
+    def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
+        """Observe, plan and apply up to the next wait, while there is one; then report."""
+        from airflow_sm_hosting.deployment.planning import End, Ending
+
         self._persist_links(context, self.sagemaker_hook)
-        deployer = self._deployer(context)
-        step = deployer.step(progress)
-        found = step.described or {}
-        if step.decision.action == "overtaken":
-            # Scaling that this run took off in vain.
-            deployer.finish(progress)
-            self._skip(context, progress, found, step.decision.reason)
-        if step.awaited is None:
-            return self._verify(context, progress, found)
-        if not self.wait_for_completion and step.awaited.until == "deployed":
-            return self._succeed(context, progress, found)
-        return self._go_on(context, progress, step.awaited.until, self._wait(step.awaited, progress))
+        while not isinstance(reached := deployer.advance(), End):
+            if not self.wait_for_completion and reached.until == "deployed":
+                reached = End(Ending.SUCCEEDED, "", deployer.progress.target, deployer.endpoint_arn)
+                break
+            result = self._wait(reached, deployer.progress)
+            deployer.progress = deployer.progress.after_wait(reached.until, result)
+        return self._report(context, deployer.progress, reached)
 
-    def _go_on(self, context: Context, progress: Progress, until: Until, sighting: Sighting) -> str:
-        """Judge how a wait ended, and do what is left to do."""
-        if sighting.outcome != "deployed":
-            return self._fall_back_or_fail(context, progress, sighting)
-        self.log.info("%s", sighting.message)
-        if until in ("settled", "gone"):
-            return self._proceed(context, progress)
-        deployer = self._deployer(context)
-        if until == "counted":
-            deployer.count_was_set(progress, sighting.described["EndpointArn"])
-        if progress.counts:
-            awaited = deployer.set_next_count(progress)
-            return self._go_on(context, progress, awaited.until, self._wait(awaited, progress))
-        return self._verify(context, progress, sighting.described)
+    def _wait(self, condition: WaitCondition, progress: Progress) -> WaitResult:
+        """Wait in this process, or give the wait to the triggerer and never return."""
+        from airflow_sm_hosting.deployer.waiting import PollingWait
 
-    def _verify(self, context: Context, progress: Progress, found: Mapping[str, Any]) -> str:
-        """Ask what was deployed for an answer, if that is wanted; roll back where it is wrong and that is wanted."""
-        if progress.smoke_failure is None and self.smoke_test not in (None, "", "None"):
-            failure = self._smoke_failure()
-            if failure and self.on_smoke_failure == "rollback" and progress.previous_endpoint_config_name:
-                self.log.error("%s Going back to %s", failure, progress.previous_endpoint_config_name)
-                progress.smoke_failure = f"{failure} It was {progress.target} that answered."
-                progress.target, progress.rolling_back = progress.previous_endpoint_config_name, True
-                return self._proceed(context, progress)
-            if failure:
-                self._deployer(context).finish(progress)
-                self._fail_smoke(context, progress, found, f"{failure} {progress.target} goes on serving.")
-        self._deployer(context).finish(progress)
-        if progress.smoke_failure:
-            told = f"{progress.smoke_failure} The endpoint was rolled back, and serves {progress.target}."
-            self._fail_smoke(context, progress, found, told)
-        return self._succeed(context, progress, found)
+        interval = as_seconds("poll_interval", self.poll_interval, SHORTEST_POLL_INTERVAL)
+        if self.deferrable:
+            from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
 
-    def _smoke_failure(self) -> str | None:
+            self.defer(
+                trigger=EndpointTrigger(
+                    awaited=condition.serialize(),
+                    deadline=progress.deadline,
+                    started_at=progress.started_at,
+                    poll_interval=interval,
+                    carried={"progress": progress.serialize(), "until": str(condition.until)},
+                    **self.aws_parameters,
+                ),
+                method_name="execute_complete",
+            )
+        wait = PollingWait(
+            self.sagemaker_hook,
+            condition,
+            deadline=progress.deadline,
+            started_at=progress.started_at,
+            log_status=self.log.info,
+        )
+        while (result := wait.poll()) is None:
+            time.sleep(wait.pause(interval))
+        self.log.info("%s", result.message)
+        return result
+
+    def _answer_failure(self) -> str | None:
         """Return what is wrong with the endpoint's answer; None when nothing is."""
-        from airflow_sm_hosting.hooks.invocation import compare, invoke
+        from airflow_sm_hosting.deployer.invocation import compare, invoke
 
         test, name = self.smoke_test, self.resource_name("endpoint_name", ENDPOINT)
         try:
@@ -320,100 +298,39 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         self.log.info("The smoke test was answered rightly by variant %s", answer.variant)
         return None
 
-    def _fall_back_or_fail(self, context: Context, progress: Progress, sighting: Sighting) -> str:
-        """Deploy the next config where AWS has no capacity for this one; else leave the endpoint in order, and fail."""
-        from airflow_sm_hosting.deployment.remedies import Cause, cause_of
+    def _report(self, context: Context, progress: Progress, end: End) -> str:
+        """Push the details; return the endpoint's name, or raise what the deployment ended with."""
+        from airflow_sm_hosting.deployer.report import details_of, error_of
 
-        reason = sighting.described.get("FailureReason")
-        ended = sighting.outcome in ("rolled_back", "failed")
-        deployer = self._deployer(context)
-        if ended and (overtaken := deployer.overtaken(progress)):
-            deployer.finish(progress)
-            self._skip(context, progress, sighting.described, overtaken)
-        if ended and cause_of(reason) is Cause.CAPACITY and not progress.rolling_back:
-            progress.without_capacity.append(str(progress.target))
-            left = [name for name in self._fallbacks() if name not in progress.without_capacity]
-            if left:
-                self.log.warning("%s Deploying %s instead", sighting.message, left[0])
-                progress.target = left[0]
-                return self._proceed(context, progress)
-        notes = []
-        if ended:
-            from airflow_sm_hosting.hooks.failure_report import failure_report
+        name = self.resource_name("endpoint_name", ENDPOINT)
+        details = details_of(progress, end.serving, end.endpoint_arn)
+        self.tell_details(context, details)
+        if end.ending == "succeeded":
+            return name
+        if end.ending == "skipped":
+            from airflow.providers.common.compat.sdk import AirflowSkipException  # moved between 3.1 and 3.2
 
-            name = self.resource_name("endpoint_name", ENDPOINT)
-            configs = {
-                str(progress.target),
-                sighting.described.get("EndpointConfigName") or str(progress.target),
-            }
-            joined = progress.action == "join"
-            since = None if joined else progress.started_at
-            notes.append(failure_report(self, name, configs, reason, since=since))
-        if progress.unfinished:
-            notes.append(self._put_in_order(context, progress) if ended else IS_PUT_BACK_LATER)
-        return self._fail(context, progress, sighting, " ".join(note for note in notes if note))
-
-    def _put_in_order(self, context: Context, progress: Progress) -> str:
-        """Put back the scaling, and delete the alarms made for the deployment; return what to say if that cannot be done."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self._deployer(context).finish(progress)
-        except (ClientError, BotoCoreError) as error:
-            self.log.exception("The endpoint could not be put in order")
-            return f"{IS_PUT_BACK_LATER} ({type(error).__name__}: {error})"
-        return ""
-
-    def _wait(self, awaited: Awaited, progress: Progress) -> Sighting:
-        """Wait in this process, or give it to the triggerer and never return."""
-        from dataclasses import asdict
-
-        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
-
-        interval = as_seconds("poll_interval", self.poll_interval, SHORTEST_POLL_INTERVAL)
-        if self.deferrable:
-            from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
-
-            self.defer(
-                trigger=EndpointTrigger(
-                    awaited=awaited.serialize(),
-                    deadline=progress.deadline,
-                    started_at=progress.started_at,
-                    poll_interval=interval,
-                    carried={"progress": asdict(progress), "until": str(awaited.until)},
-                    **self.aws_parameters,
-                ),
-                method_name="execute_complete",
-            )
-        watch = EndpointWatch(
-            self.sagemaker_hook,
-            awaited,
-            deadline=progress.deadline,
-            started_at=progress.started_at,
-            tell=self.log.info,
-        )
-        while (sighting := watch.look()) is None:
-            time.sleep(watch.pause(interval))
-        return sighting
+            raise AirflowSkipException(end.message)
+        raise error_of(end, progress, self, name, details)
 
     # What the parameters come to.
 
-    def _deployer(self, context: Context) -> EndpointDeployer:
-        from airflow_sm_hosting.hooks.endpoint_deployment import EndpointDeployer
+    def _deployer(self, wanted: Wanted, progress: Progress) -> EndpointDeployer:
+        from airflow_sm_hosting.deployer.deployment import EndpointDeployer
 
-        return EndpointDeployer(self._deployment(context), self)
+        return EndpointDeployer(wanted, self, progress, self._answer_failure)
 
     def _fallbacks(self) -> list[str]:
         field = "fallback_endpoint_config_names"
         return [resource_name(field, name, ENDPOINT_CONFIG) for name in as_list(field, getattr(self, field))]
 
-    def _deployment(self, context: Context) -> Deployment:
-        from airflow_sm_hosting.hooks.endpoint_deployment import Deployment
+    def _wanted(self, context: Context) -> Wanted:
+        from airflow_sm_hosting.deployment.wanted import Wanted
 
         retain = self.retain_variant_properties
         # A run that an asset event started has no logical date; when it was due is there in every kind of run.
         due = getattr(context.get("dag_run"), "run_after", None)
-        return Deployment(
+        return Wanted(
             endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
             endpoint_config_name=self._wanted_config(),
             fallbacks=self._fallbacks(),
@@ -427,6 +344,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             run_after=due.astimezone(UTC).isoformat(timespec="milliseconds") if due else None,
             retried=getattr(context["ti"], "try_number", 1) > 1,
             task=self._task(context),
+            smoke_test=self.smoke_test not in (None, "", "None"),
+            rolls_back_wrong_answers=self.on_smoke_failure == "rollback",
         )
 
     def _task(self, context: Context) -> str:
@@ -442,23 +361,23 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def _wanted_config(self) -> str | None:
         return self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)
 
-    def _check_before_asking(self, deployment: Deployment) -> None:
-        """Hold the update that may come against the service's model, before the first call."""
-        from airflow_sm_hosting.hooks.sagemaker import tag_list
+    def _check_before_asking(self, wanted: Wanted) -> None:
+        """Validate the requests that may come, before the first call."""
         from airflow_sm_hosting.service_model.request import validated_request
         from airflow_sm_hosting.spec.fleet_alarm import fleet_alarm_request
+        from airflow_sm_hosting.spec.tags import tag_list
 
         as_seconds("poll_interval", self.poll_interval, SHORTEST_POLL_INTERVAL)
         check_one_of("on_smoke_failure", self.on_smoke_failure, ON_SMOKE_FAILURE)
-        for index, alarm in enumerate(deployment.fleet_alarms):
+        for index, alarm in enumerate(wanted.fleet_alarms):
             fleet_alarm_request(alarm, index, endpoint_name="endpoint", endpoint_config_name="config")
         names = {
-            "EndpointName": deployment.endpoint_name,
-            "EndpointConfigName": deployment.endpoint_config_name or "before",
+            "EndpointName": wanted.endpoint_name,
+            "EndpointConfigName": wanted.endpoint_config_name or "before",
         }
-        validated_request("sagemaker", "CreateEndpoint", {**names, "Tags": tag_list(deployment.tags)})
+        validated_request("sagemaker", "CreateEndpoint", {**names, "Tags": tag_list(wanted.tags)})
         validated_request(
-            "sagemaker", "UpdateEndpoint", {**names, "DeploymentConfig": deployment.deployment_config}
+            "sagemaker", "UpdateEndpoint", {**names, "DeploymentConfig": wanted.deployment_config}
         )
 
     def _deployment_config(self) -> dict[str, Any] | None:
@@ -481,52 +400,6 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         one = (shift or SHIFT_SECONDS) + DOWNLOAD_SECONDS + STARTUP_SECONDS + PROVISION_SECONDS
         # A fallback is a deployment of its own, and so is a rollback after the smoke test.
         return one * (1 + len(self._fallbacks()) + (self.on_smoke_failure == "rollback"))
-
-    # Telling.
-
-    def _succeed(self, context: Context, progress: Progress, found: Mapping[str, Any]) -> str:
-        self._tell(context, progress, found, progress.target)
-        return self.resource_name("endpoint_name", ENDPOINT)
-
-    def _skip(self, context: Context, progress: Progress, found: Mapping[str, Any], reason: str) -> NoReturn:
-        from airflow.providers.common.compat.sdk import AirflowSkipException  # moved between 3.1 and 3.2
-
-        self._tell(context, progress, found, found.get("EndpointConfigName"))
-        raise AirflowSkipException(reason)
-
-    def _fail(self, context: Context, progress: Progress, sighting: Sighting, note: str) -> NoReturn:
-        serving = sighting.described.get("EndpointConfigName")
-        details = self._tell(context, progress, sighting.described, serving)
-        from airflow_sm_hosting.deployment.remedies import cause_of
-
-        cause = cause_of(sighting.described.get("FailureReason"))
-        raise ERRORS[sighting.outcome](
-            f"{sighting.message} {note}".strip(), details=details, cause=str(cause) if cause else None
-        )
-
-    def _fail_smoke(
-        self, context: Context, progress: Progress, found: Mapping[str, Any], message: str
-    ) -> NoReturn:
-        details = self._tell(context, progress, found, progress.target)
-        raise SmokeTestFailedError(message, details=details)
-
-    def _tell(
-        self,
-        context: Context,
-        progress: Progress,
-        found: Mapping[str, Any],
-        endpoint_config_name: str | None,
-    ) -> dict[str, Any]:
-        """Push what was done, and which config serves, or was handed to AWS where nobody waits."""
-        details = {
-            "action": str(progress.action or "wait"),
-            "endpoint_config_name": endpoint_config_name,
-            "previous_endpoint_config_name": progress.previous_endpoint_config_name,
-            "endpoint_arn": found.get("EndpointArn"),
-            "seconds": round(time.time() - progress.started_at, 1),
-        }
-        self.tell_details(context, details)
-        return details
 
     def _persist_links(self, context: Context, hook: SageMakerHostingHook) -> None:
         for link in self.operator_extra_links:

@@ -200,9 +200,9 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         from botocore.exceptions import ClientError
 
         from airflow_sm_hosting.hooks.errors import error_code
-        from airflow_sm_hosting.hooks.sagemaker import tag_list
         from airflow_sm_hosting.policies import trust
         from airflow_sm_hosting.policies.document import compact
+        from airflow_sm_hosting.spec.tags import tag_list
 
         boundary = {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
         try:
@@ -239,8 +239,8 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         from botocore.exceptions import ClientError
 
         from airflow_sm_hosting.hooks.errors import error_code, error_message
-        from airflow_sm_hosting.hooks.sagemaker import tag_list
         from airflow_sm_hosting.policies.document import compact
+        from airflow_sm_hosting.spec.tags import tag_list
 
         put: list[tuple[Any, dict[str, Any]]] = []
         if lacks.tags:

@@ -85,9 +85,9 @@ def make_once(
 
     from airflow_sm_hosting.hooks.errors import already_exists
     from airflow_sm_hosting.hooks.iam import until_role_is_seen
-    from airflow_sm_hosting.hooks.sagemaker import tag_list
     from airflow_sm_hosting.service_model.request import validated_request
     from airflow_sm_hosting.service_model.shapes import input_shape
+    from airflow_sm_hosting.spec.tags import tag_list
 
     # Checked and typed before it is named, so that "2" and 2 are the same content.
     typed = validated_request("sagemaker", kind.operation, {kind.name_member: base_name[:63], **request})

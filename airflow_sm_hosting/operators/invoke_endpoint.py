@@ -77,7 +77,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Ask once, and compare."""
-        from airflow_sm_hosting.hooks.invocation import compare, encoded, invoke
+        from airflow_sm_hosting.deployer.invocation import compare, encoded, invoke
 
         name = self.resource_name("endpoint_name", ENDPOINT)
         variant = None if self.target_variant in ("", "None") else self.target_variant

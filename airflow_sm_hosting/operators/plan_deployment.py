@@ -34,14 +34,15 @@ class PlanDeploymentOperator(DeployEndpointOperator):
         super().__init__(endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name, **kwargs)
 
     def execute(self, context: Context) -> str:
-        """Describe and decide."""
-        from airflow_sm_hosting.hooks.endpoint_deployment import Progress
+        """Observe, plan, and simulate what would be done."""
+        from airflow_sm_hosting.deployment.progress import Progress
 
-        self._check_before_asking(self._deployment(context))
+        wanted = self._wanted(context)
+        self._check_before_asking(wanted)
         self.check_arns("endpoint_name", "endpoint_config_name")
         self._persist_links(context, self.sagemaker_hook)
         now = time.time()
-        plan = self._deployer(context).plan(Progress(started_at=now, deadline=now))
+        plan = self._deployer(wanted, Progress(started_at=now, deadline=now)).preview()
         self.tell_details(context, plan.as_json())
         text = plan.as_markdown()
         self.log.info("%s", text)

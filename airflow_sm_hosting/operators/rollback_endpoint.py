@@ -47,7 +47,7 @@ class RollbackEndpointOperator(DeployEndpointOperator):
 
     def execute(self, context: Context) -> str:
         """Roll back; what does not exist cannot be rolled back, to a named config neither."""
-        self._check_before_asking(self._deployment(context))
+        self._check_before_asking(self._wanted(context))
         name = self.resource_name("endpoint_name", ENDPOINT)
         if self._wanted_config() and self.sagemaker_hook.describe_endpoint(name) is None:
             raise NotFoundError(f"There is no endpoint {name!r}.")

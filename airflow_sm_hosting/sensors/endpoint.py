@@ -20,8 +20,8 @@ from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resourc
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sm_hosting.deployment.awaited import Awaited
-    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch, Sighting
+    from airflow_sm_hosting.deployer.waiting import PollingWait
+    from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
 
 
 class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
@@ -77,13 +77,13 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._watch: EndpointWatch | None = None
+        self._polling: PollingWait | None = None
         if getattr(self, "retry_policy", None) is None:
             self.retry_policy = RETRIES  # type: ignore[assignment]  # see there
 
     def execute(self, context: Context) -> Any:
         """Wait in this process, or give the wait to the triggerer."""
-        awaited = self._awaited()  # checks the names, before the first call
+        condition = self._condition()  # checks the names, before the first call
         self.check_arns("endpoint_name", "endpoint_config_name")
         hook = self.sagemaker_hook
         for link in self.operator_extra_links:
@@ -91,7 +91,7 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
                 context,
                 partition=hook.conn_partition,
                 region=hook.conn_region_name,
-                endpoint_name=awaited.endpoint_name,
+                endpoint_name=condition.endpoint_name,
             )
         if not self.deferrable:
             return super().execute(context)
@@ -100,7 +100,7 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
         now = time.time()
         self.defer(
             trigger=EndpointTrigger(
-                awaited=awaited.serialize(),
+                awaited=condition.serialize(),
                 deadline=now + self.timeout,
                 started_at=now,
                 poll_interval=self.poke_interval,
@@ -112,41 +112,41 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Look once. The time budget is Airflow's own here, which ends the task when it is used up."""
-        from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
+        from airflow_sm_hosting.deployer.waiting import PollingWait
 
-        if self._watch is None:
-            self._watch = EndpointWatch(
+        if self._polling is None:
+            self._polling = PollingWait(
                 self.sagemaker_hook,
-                self._awaited(),
+                self._condition(),
                 deadline=math.inf,
                 started_at=time.time(),
-                tell=self.log.info,
+                log_status=self.log.info,
             )
-        sighting = self._watch.look()
-        if sighting is None:
+        result = self._polling.poll()
+        if result is None:
             return False
-        self._conclude(sighting)
+        self._conclude(result)
         return True
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Go on where the deferred wait ended."""
-        from airflow_sm_hosting.hooks.endpoint_watch import Sighting
+        from airflow_sm_hosting.deployment.wait import WaitResult
 
-        self._conclude(Sighting(**event["sighting"]))
+        self._conclude(WaitResult.deserialize(event["sighting"]))
 
-    def _awaited(self) -> Awaited:
-        from airflow_sm_hosting.deployment.awaited import Awaited, Until
+    def _condition(self) -> WaitCondition:
+        from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
 
         config = None
         if self.endpoint_config_name not in (None, "", "None"):
             config = self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)
-        return Awaited(Until.IN_SERVICE, self.resource_name("endpoint_name", ENDPOINT), config)
+        return WaitCondition(WaitFor.IN_SERVICE, self.resource_name("endpoint_name", ENDPOINT), config)
 
-    def _conclude(self, sighting: Sighting) -> None:
-        if sighting.outcome == "timed_out":
+    def _conclude(self, result: WaitResult) -> None:
+        if result.outcome == "timed_out":
             from airflow.providers.common.compat.sdk import AirflowSensorTimeout  # moved between 3.1 and 3.2
 
-            raise AirflowSensorTimeout(sighting.message)
-        if sighting.outcome != "deployed":
-            raise DeploymentFailedError(sighting.message)
-        self.log.info("%s", sighting.message)
+            raise AirflowSensorTimeout(result.message)
+        if result.outcome != "deployed":
+            raise DeploymentFailedError(result.message)
+        self.log.info("%s", result.message)

@@ -22,6 +22,10 @@ RUN_AFTER = "sm-hosting:run-after"
 #: On endpoints: ``<run_after> <config>`` of the last update, written before it: what a run that died right after it had begun.
 DEPLOYING = "sm-hosting:deploying"
 
+#: On endpoints, followed by a task's digest: ``<run_after> <state> <moment> <config>``, what this task deploys or has deployed. A key a
+#: run, so that no run overwrites another's: two of them may write at once (AddTags has no condition).
+RUN = "sm-hosting:run:"
+
 #: On endpoints, followed by a variant's name: the instance count that is to be set once the update has ended; a retry finds it here.
 PENDING_COUNT = "sm-hosting:pending-count:"
 
@@ -59,6 +63,11 @@ OURS = {MANAGED_BY: PACKAGE}
 def is_ours(tags: dict[str, str]) -> bool:
     """Tell whether a resource's tags mark it as made by this package."""
     return tags.get(MANAGED_BY) == PACKAGE
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as SageMaker and CloudWatch take them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def digest(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameter
 from airflow_sm_hosting.triggers.poller import in_thread, wait_for_endpoint
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.hooks.endpoint_watch import Sighting
+    from airflow_sm_hosting.deployment.wait import WaitResult
 
 #: What goes on when a task is killed while it waits, by what it waits for.
 GOES_ON = {
@@ -27,13 +29,14 @@ GOES_ON = {
 class EndpointTrigger(AwsParameters, BaseTrigger):
     """Wait until an endpoint is as awaited; all triggers that use the same connection share one poller.
 
-    Yields one event: how the wait ended (a :class:`airflow_sm_hosting.hooks.endpoint_watch.Sighting`, also for an error that waiting does
-    not mend), and what the task gave to be carried.
+    Yields one event: ``sighting``, how the wait ended (a :class:`airflow_sm_hosting.deployment.wait.WaitResult`, also for an error that
+    waiting does not mend), and ``carried``, what the task gave to be carried. The class path, the names of the arguments and of the event's
+    members are those of version 0.1.0: tasks may wait while the package is upgraded, and workers and triggerers are not upgraded at once.
 
-    :param awaited: What is waited for, as ``Awaited.serialize`` writes it.
-    :param deadline: When the time budget ends, in seconds since the epoch.
-    :param started_at: When the wait began, in seconds since the epoch.
-    :param poll_interval: Seconds between two looks at most, as far as the options ``[sm_hosting] calls_per_second`` and
+    :param awaited: What is waited for, as ``WaitCondition.serialize`` writes it.
+    :param deadline: When the time budget ends, in seconds since the epoch (default: never).
+    :param started_at: When the wait began, in seconds since the epoch (default: now).
+    :param poll_interval: Seconds between two looks at most (default: 30), as far as the options ``[sm_hosting] calls_per_second`` and
         ``lists_per_second`` allow.
     :param carried: What the task wants back with the event. It travels here and not in ``defer(kwargs=…)``, which ``dag.test()`` drops
         (Airflow 3.3.2, airflow/sdk/definitions/dag.py, ``_run_task``).
@@ -41,25 +44,27 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
     :param region_name: AWS Region.
     :param verify: Whether to verify TLS certificates, or the path of a CA bundle.
     :param botocore_config: Configuration of the botocore clients.
+    :param unknown: What another version of the package has written beside; it is ignored.
     """
 
     def __init__(
         self,
         *,
         awaited: dict[str, Any],
-        deadline: float,
-        started_at: float,
-        poll_interval: float,
+        deadline: float | None = None,
+        started_at: float | None = None,
+        poll_interval: float = 30,
         carried: dict[str, Any] | None = None,
         aws_conn_id: str | None = DEFAULT_CONNECTION,
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.awaited = awaited
-        self.deadline = deadline
-        self.started_at = started_at
+        self.deadline = math.inf if deadline is None else deadline
+        self.started_at = time.time() if started_at is None else started_at
         self.poll_interval = poll_interval
         self.carried = carried
         self.aws_conn_id = aws_conn_id
@@ -83,8 +88,8 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, together with all other triggers that use the same connection."""
-        sighting = await self._wait()
-        yield TriggerEvent({"sighting": sighting.serialize(), "carried": self.carried})
+        result = await self._wait()
+        yield TriggerEvent({"sighting": result.serialize(), "carried": self.carried})
 
     async def on_kill(self) -> None:
         """Say what goes on in AWS when a user ends the deferred task (called from Airflow 3.3 on); it changes nothing."""
@@ -97,7 +102,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
             goes_on.format(previous=f" {previous}" if previous else ""),
         )
 
-    async def _wait(self) -> Sighting:
+    async def _wait(self) -> WaitResult:
         try:
             return await wait_for_endpoint(
                 lambda: self.sagemaker_hook,
@@ -107,14 +112,14 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
                 started_at=self.started_at,
                 poll_interval=self.poll_interval,
                 # All triggers have one logger: making one takes longer than all else that a wait takes to begin.
-                tell=self.logger().info,
+                log_status=self.logger().info,
             )
         except Exception as error:
-            sighting_of_error = await in_thread(_sighting_of_error)()
-            return sighting_of_error(error, self.awaited["endpoint_name"])
+            result_of_error = await in_thread(_result_of_error)()
+            return result_of_error(error, self.awaited["endpoint_name"])
 
 
-def _sighting_of_error() -> Callable[[Exception, str], Sighting]:
-    from airflow_sm_hosting.hooks.endpoint_watch import sighting_of_error
+def _result_of_error() -> Callable[[Exception, str], WaitResult]:
+    from airflow_sm_hosting.deployer.waiting import result_of_error
 
-    return sighting_of_error
+    return result_of_error

@@ -22,12 +22,12 @@ from airflow_sm_hosting.triggers.pace import TokenBucket, jittered, sweep_period
 from airflow_sm_hosting.triggers.rate_limits import RateLimits
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.deployer.endpoint_calls import EndpointCalls, Page
+    from airflow_sm_hosting.deployer.waiting import EndpointWait, WaitResult
     from airflow_sm_hosting.deployment.status import Described
-    from airflow_sm_hosting.hooks.endpoint_calls import EndpointCalls, Page
-    from airflow_sm_hosting.hooks.endpoint_watch import EndpointWait, Sighting
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
-    See = Callable[[EndpointWait], Sighting | None]
+    See = Callable[[EndpointWait], WaitResult | None]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -83,34 +83,36 @@ async def wait_for_endpoint(
     deadline: float,
     started_at: float,
     poll_interval: float,
-    tell: Callable[[str], None],
-) -> Sighting:
+    log_status: Callable[[str], None],
+) -> WaitResult:
     """Wait together with all others that use the same connection, and return how this wait ended.
 
     :param make_hook: Makes the hook from the AWS parameters.
     :param aws_parameters: The four AWS parameters. Waits share a poller whose are equal.
-    :param awaited: What is waited for, as ``Awaited.serialize`` writes it.
+    :param awaited: What is waited for, as ``WaitCondition.serialize`` writes it.
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
     :param poll_interval: The most seconds between two looks, as far as the rates allow.
-    :param tell: Takes a status line; called in the caller's context, which says whose log it goes to.
+    :param log_status: Takes a status line; called in the caller's context, which says whose log it goes to.
     """
     poller = pollers().of(make_hook, aws_parameters)
     with poller.used():
         # A few a turn of the event loop, so that a thousand at once do not hold it up.
         async with poller.door:
-            from airflow_sm_hosting.deployment.awaited import Awaited
-            from airflow_sm_hosting.hooks.endpoint_watch import EndpointWait
+            from airflow_sm_hosting.deployer.waiting import EndpointWait
+            from airflow_sm_hosting.deployment.wait import WaitCondition
 
             context = contextvars.copy_context()
+            condition = WaitCondition.deserialize(awaited)
+            deadline = min(deadline, condition.give_up_at or deadline)
             wait = EndpointWait(
-                Awaited.deserialize(awaited),
+                condition,
                 deadline=deadline,
                 started_at=started_at,
-                tell=lambda line: context.run(tell, line),
+                log_status=lambda line: context.run(log_status, line),
             )
             waiter = Waiter(wait, deadline, poll_interval)
-            endpoint = poller.join(awaited["endpoint_name"], waiter)
+            endpoint = poller.join(condition.endpoint_name, waiter)
         try:
             return await waiter.ended
         finally:
@@ -133,7 +135,7 @@ class Waiter:
         self.deadline = deadline
         self.interval = interval
         self.joined_at = loop.time()
-        self.ended: asyncio.Future[Sighting] = loop.create_future()
+        self.ended: asyncio.Future[WaitResult] = loop.create_future()
 
 
 class WatchedEndpoint:
@@ -319,7 +321,7 @@ class EndpointPoller:
                 now = self._loop.time()
                 trouble.failed(now, random.random())  # noqa: S311
                 for endpoint in list(self._endpoints.values()):
-                    self._tell_waiters(endpoint, now, _failing(error))
+                    self._inform_waiters(endpoint, now, _failing(error))
                 await asyncio.sleep(trouble.wait(now))
             else:
                 return
@@ -436,7 +438,7 @@ class EndpointPoller:
             answer = await in_thread(self._calls.describe)(endpoint.name)
             self._note_success(self._describes, answer.requests)
             endpoint.was_refused = False
-            see: See = lambda wait: wait.saw(answer.value)  # noqa: E731
+            see: See = lambda wait: wait.observe(answer.value)  # noqa: E731
         except Exception as error:
             self._note_failure(self._describes, error)
             is_repeated = endpoint.was_refused
@@ -445,22 +447,22 @@ class EndpointPoller:
         self._describes_in_flight -= 1
         self._something_is_due.set()
         endpoint.in_flight = False
-        came_later = self._tell_waiters(endpoint, asked_at, see)
+        came_later = self._inform_waiters(endpoint, asked_at, see)
         endpoint.wanted_since = asked_at if came_later or see is _again else math.inf
         endpoint.described_at, endpoint.backup_part = asked_at, 1.0
         self._was_seen(endpoint, asked_at)
 
-    def _tell_waiters(self, endpoint: WatchedEndpoint, asked_at: float, see: See) -> bool:
+    def _inform_waiters(self, endpoint: WatchedEndpoint, asked_at: float, see: See) -> bool:
         """Bring an answer to all that waited when it was asked for; return whether somebody came later."""
         came_later = False
         for waiter in list(endpoint.waiters):
             if waiter.joined_at > asked_at:
                 came_later = True
-            elif (sighting := see(waiter.wait)) is not None:
+            elif (result := see(waiter.wait)) is not None:
                 self.leave(endpoint, waiter)
                 # A trigger that was cancelled has cancelled its future, too.
                 if not waiter.ended.done():
-                    waiter.ended.set_result(sighting)
+                    waiter.ended.set_result(result)
         return came_later
 
     def _was_seen(self, endpoint: WatchedEndpoint, at: float) -> None:
@@ -493,7 +495,7 @@ class EndpointPoller:
         bucket.succeeded()
 
     def _note_failure(self, bucket: TokenBucket, error: Exception) -> None:
-        from airflow_sm_hosting.hooks.endpoint_calls import requests_of
+        from airflow_sm_hosting.deployer.endpoint_calls import requests_of
         from airflow_sm_hosting.hooks.errors import is_passing
 
         now = self._loop.time()
@@ -614,7 +616,7 @@ class EndpointPoller:
         # Who came while the page was on its way has seen nothing yet.
         is_wanted = len(looking) < len(endpoint.waiters)
         for wait in looking:
-            is_wanted |= wait.saw_listed(row)
+            is_wanted |= wait.observe_row(row)
         if is_wanted:
             endpoint.wanted_since = min(endpoint.wanted_since, asked_at - self._age(row))
         self._was_seen(endpoint, asked_at)
@@ -666,15 +668,15 @@ def _again(wait: EndpointWait) -> None:
 
 
 def _failing(error: Exception) -> See:
-    return lambda wait: wait.could_not_look(error)
+    return lambda wait: wait.fail_to_observe(error)
 
 
 def _import_what_judges() -> None:
-    import airflow_sm_hosting.hooks.endpoint_watch  # noqa: F401
+    import airflow_sm_hosting.deployer.waiting  # noqa: F401
 
 
 def _calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
-    from airflow_sm_hosting.hooks.endpoint_calls import EndpointCalls
+    from airflow_sm_hosting.deployer.endpoint_calls import EndpointCalls
 
     return EndpointCalls(make_hook())
 

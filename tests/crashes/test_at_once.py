@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferr
 from airflow.sdk import DAG
 
 from airflow_sm_hosting import DeployEndpointOperator
-from airflow_sm_hosting.deployment.marks import Marks, leftovers
+from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags, tags_to_delete
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import RUN_AFTER
 from tests.local_servers import local_server
@@ -175,7 +175,7 @@ def test_scaling_survives_runs_that_all_must_take_it_off(
 ) -> None:
     """UpdateEndpoint refuses another instance type for a scaled variant: each run takes the scaling off, and puts it back."""
     if not heeds_advice:
-        monkeypatch.setattr(Marks, "detached_by_another", lambda *_: None)
+        monkeypatch.setattr(EndpointTags, "detached_by_another", lambda *_: None)
     for number in range(RUNS):
         make_config(aws, f"typed-{number:02}", InstanceType=["ml.m5.large", "ml.c5.large"][number % 2])
     make_endpoint(aws, make_config(aws, "before", InstanceType="ml.m4.xlarge"))
@@ -195,7 +195,7 @@ def test_scaling_survives_runs_that_all_must_take_it_off(
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", newest)
     assert scaling_of(aws) == before
     left = tags_of(aws, endpoint["EndpointArn"])
-    assert not [key for key in left if key in leftovers(left)]
+    assert not [key for key in left if key in tags_to_delete(left)]
 
 
 def scaled(aws: LocalAws) -> None:

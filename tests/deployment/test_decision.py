@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.deployment.decision import Action, Wanted, decide
+from airflow_sm_hosting.deployment.decision import Action, Decision, decide
 
 WANTED, OTHER, THIRD = "churn-new", "churn-old", "churn-third"
 TRANSITIONAL = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
@@ -42,8 +42,8 @@ def described(
     return answer
 
 
-def wanted(**options: Any) -> Wanted:
-    return Wanted(WANTED, **{"owned": True, **options})
+def decided(found: Any, **options: Any) -> Decision:
+    return decide(found, WANTED, **{"owned": True, **options})
 
 
 ROWS = [
@@ -101,7 +101,7 @@ def test_the_whole_table() -> None:
     assert len(ROWS) == 9 * 2 * 3 * 3 * 2 * 2 * 2 * 2 * 3
     wrong = []
     for found, options in ROWS:
-        action = decide(found, wanted(**options)).action
+        action = decided(found, **options).action
         if action is not expected(found, options):
             wrong.append((found, options, str(action)))
     assert not wrong
@@ -118,7 +118,7 @@ def holds(rule: Any) -> None:
     broken = [
         (found, options, str(decision.action))
         for found, options in ROWS
-        for decision in [decide(found, wanted(**options))]
+        for decision in [decided(found, **options)]
         if not rule(found, options, decision.action)
     ]
     assert not broken
@@ -139,8 +139,8 @@ def test_what_is_not_ours_is_never_changed_without_adopt() -> None:
 def test_adopt_makes_all_the_same_as_owned() -> None:
     for found, options in ROWS:
         if not options["owned"] and options["adopt"]:
-            mine = decide(found, wanted(**{**options, "owned": True, "adopt": False}))
-            assert decide(found, wanted(**options)).action is mine.action
+            mine = decided(found, **{**options, "owned": True, "adopt": False})
+            assert decided(found, **options).action is mine.action
 
 
 def test_unchanged_is_in_service_on_the_wanted_config_with_nothing_pending_and_nothing_else() -> None:
@@ -167,7 +167,7 @@ def test_only_a_failed_endpoint_is_replaced_and_only_when_that_is_allowed() -> N
 def test_only_an_absent_endpoint_is_created() -> None:
     holds(lambda found, options, action: action is not Action.CREATE)
     for options in ({}, {"owned": None}, {"adopt": True}, {"serverless": True}):
-        assert decide(None, wanted(**options)).action is Action.CREATE
+        assert decided(None, **options).action is Action.CREATE
 
 
 def test_an_overtaken_run_changes_nothing() -> None:
@@ -195,7 +195,7 @@ def test_a_deletion_is_never_joined() -> None:
 def test_deciding_changes_nothing_that_was_described() -> None:
     found = described("InService")
     before = copy.deepcopy(found)
-    decide(found, wanted())
+    decided(found)
     assert found == before
 
 
@@ -219,10 +219,10 @@ def test_deciding_changes_nothing_that_was_described() -> None:
 def test_the_reason_says_what_was_found_and_the_way_out(
     found: Any, options: dict[str, Any], words: list[str]
 ) -> None:
-    reason = decide(found, wanted(**options)).reason
+    reason = decided(found, **options).reason
     assert all(word in reason for word in words), reason
 
 
 def test_an_empty_pending_summary_is_none() -> None:
     found = {**described("InService", WANTED), "PendingDeploymentSummary": {}}
-    assert decide(found, wanted()).action is Action.UNCHANGED
+    assert decided(found).action is Action.UNCHANGED

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
+from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
 from airflow_sm_hosting.service_model.shapes import service_model
 from tests.deployment.sequences import (
     ANOTHER,
@@ -69,10 +69,10 @@ def test_the_stories_bite() -> None:
     """The same wait with one rule less is wrong."""
 
     def forgets_when_it_began(story: Story) -> Said:
-        return told(story, Awaited(Until.DEPLOYED, ENDPOINT, WANTED, begun=True))
+        return told(story, WaitCondition(WaitFor.DEPLOYED, ENDPOINT, WANTED, begun=True))
 
     def takes_any_config(story: Story) -> Said:
-        return told(story, Awaited(Until.IN_SERVICE, ENDPOINT))
+        return told(story, WaitCondition(WaitFor.IN_SERVICE, ENDPOINT))
 
     found = Counter(what for what, _ in wrong(forgets_when_it_began, stories(2)))
     assert set(found) == {"false failure"}

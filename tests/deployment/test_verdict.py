@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
 from airflow_sm_hosting.deployment.verdict import (
-    Expected,
-    Outcome,
+    after_look,
     has_begun,
     judge,
     judge_service,
     judge_settled,
     moment,
 )
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
 
 NEW, OLD = "churn-new", "churn-old"
 T0 = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -48,8 +47,12 @@ def look(
     return answer
 
 
-def update(*, begun: bool = False) -> Expected:
-    return Expected("churn", NEW, modified_before=moment(T0), begun=begun)
+def deployment(**seen: Any) -> WaitCondition:
+    return WaitCondition(WaitFor.DEPLOYED, "churn", NEW, **seen)
+
+
+def update(*, begun: bool = False) -> WaitCondition:
+    return deployment(modified_before=moment(T0), begun=begun)
 
 
 #: What was seen before the call: an endpoint on the old config that nothing has touched since.
@@ -68,7 +71,7 @@ STALE = look("InService", OLD, modified=T0)
 def test_the_whole_table(
     status: str, live: str, pending: str | None, begun: bool, reason: str | None
 ) -> None:
-    verdict = judge(look(status, live, pending=pending, reason=reason), update(begun=begun))
+    verdict = judge(update(begun=begun), look(status, live, pending=pending, reason=reason))
     serves = status == "InService" and live == NEW and pending is None
     assert (verdict.outcome is Outcome.DEPLOYED) is serves
     if status == "Deleting":
@@ -83,21 +86,21 @@ def test_the_whole_table(
 
 @pytest.mark.parametrize("reason", [None, "", REASON])
 def test_a_reason_alone_decides_nothing(reason: str | None) -> None:
-    assert judge(look("InService", NEW, reason=reason), update()).outcome is Outcome.DEPLOYED
-    assert judge(look("InService", OLD, reason=reason), update()).outcome is Outcome.ROLLED_BACK
+    assert judge(update(), look("InService", NEW, reason=reason)).outcome is Outcome.DEPLOYED
+    assert judge(update(), look("InService", OLD, reason=reason)).outcome is Outcome.ROLLED_BACK
 
 
 def test_a_rollback_names_what_serves_what_was_asked_for_and_why() -> None:
-    message = judge(look("InService", OLD, reason=REASON), update()).message
+    message = judge(update(), look("InService", OLD, reason=REASON)).message
     assert all(word in message for word in ("churn", OLD, NEW, REASON, "rolled"))
-    silent = judge(look("InService", OLD), update()).message
+    silent = judge(update(), look("InService", OLD)).message
     assert "no reason" in silent
     assert "None" not in silent
 
 
 @pytest.mark.parametrize("status", BROKEN)
 def test_a_broken_endpoint_is_told_with_its_reason(status: str) -> None:
-    message = judge(look(status, OLD, reason=REASON), update()).message
+    message = judge(update(), look(status, OLD, reason=REASON)).message
     assert all(word in message for word in ("churn", status, NEW, REASON))
     mixed = "mix of the old and the new" in message
     assert mixed is (status == "UpdateRollbackFailed")
@@ -109,32 +112,32 @@ def test_a_broken_endpoint_is_told_with_its_reason(status: str) -> None:
 @pytest.mark.parametrize("reason", [None, "", REASON])
 def test_a_stale_look_right_after_the_update_is_pending(reason: str | None) -> None:
     stale = {**STALE, **({} if reason is None else {"FailureReason": reason})}
-    assert judge(stale, update()).outcome is Outcome.PENDING
-    assert not has_begun(stale, update())
+    assert judge(update(), stale).outcome is Outcome.PENDING
+    assert not has_begun(update(), stale)
 
 
 @pytest.mark.parametrize("live", [OLD, NEW])
 def test_a_stale_look_at_an_endpoint_whose_rollback_had_failed_is_pending(live: str) -> None:
     stale = look("UpdateRollbackFailed", live, modified=T0, reason="the last one")
-    assert judge(stale, update()).outcome is Outcome.PENDING
+    assert judge(update(), stale).outcome is Outcome.PENDING
 
 
 def test_the_same_moment_in_another_time_zone_is_the_same() -> None:
     there = T0.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert judge(look("InService", OLD, modified=there), update()).outcome is Outcome.PENDING
+    assert judge(update(), look("InService", OLD, modified=there)).outcome is Outcome.PENDING
 
 
 def test_an_absent_endpoint_is_not_visible_yet_or_gone() -> None:
-    create = Expected("churn", NEW)
-    assert judge(None, create).outcome is Outcome.PENDING
-    for expected in (Expected("churn", NEW, begun=True), update()):
-        gone = judge(None, expected)
+    create = deployment()
+    assert judge(create, None).outcome is Outcome.PENDING
+    for expected in (deployment(begun=True), update()):
+        gone = judge(expected, None)
         assert gone.outcome is Outcome.FAILED
         assert "gone" in gone.message
 
 
 def test_a_creation_that_failed_is_a_failure_at_once() -> None:
-    verdict = judge(look("Failed", NEW, modified=T0, reason=REASON), Expected("churn", NEW))
+    verdict = judge(deployment(), look("Failed", NEW, modified=T0, reason=REASON))
     assert verdict.outcome is Outcome.FAILED
     assert REASON in verdict.message
 
@@ -172,8 +175,8 @@ SEQUENCES = {
 def test_a_sequence_of_looks_ends_as_it_should_and_not_before(
     kind: str, looks: list[Any], outcome: Outcome, travels: bool
 ) -> None:
-    awaited = Awaited(
-        Until.DEPLOYED,
+    condition = WaitCondition(
+        WaitFor.DEPLOYED,
         "churn",
         NEW,
         modified_before=moment(T0) if kind == "update" else None,
@@ -182,9 +185,9 @@ def test_a_sequence_of_looks_ends_as_it_should_and_not_before(
     outcomes = []
     for answer in looks:
         if travels:
-            awaited = Awaited.deserialize(awaited.serialize())
-        awaited = awaited.after(answer)
-        outcomes.append(awaited.judge(answer).outcome)
+            condition = WaitCondition.deserialize(condition.serialize())
+        condition = after_look(condition, answer)
+        outcomes.append(judge(condition, answer).outcome)
         if outcomes[-1] is not Outcome.PENDING:
             break
     assert outcomes[-1] is outcome

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, WaiterError
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
-from airflow_sm_hosting.deployment.verdict import Outcome, moment
+from airflow_sm_hosting.deployment.verdict import after_look, judge, moment
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
 from tests.deployment.sequences import BEFORE, ENDPOINT, WANTED, Look, Story
 
 #: How often a waiter may look again at what does not change any more before it is said to wait for ever.
@@ -51,11 +51,11 @@ def _looks(story: Story) -> Iterator[Look]:
 # Ours
 
 
-def told(story: Story, awaited: Awaited) -> Said:
+def told(story: Story, condition: WaitCondition) -> Said:
     """Tell a story to a wait of ours."""
     for number, look in enumerate(_looks(story), 1):
-        awaited = awaited.after(look)
-        outcome = awaited.judge(look).outcome
+        condition = after_look(condition, look)
+        outcome = judge(condition, look).outcome
         if outcome is not Outcome.PENDING:
             return Said("success" if outcome is Outcome.DEPLOYED else "failure", number)
     return Said("waits", 0)
@@ -65,8 +65,8 @@ def our_operator(story: Story) -> Said:
     """Wait as ``DeployEndpointOperator`` does, in the worker and in the triggerer."""
     return told(
         story,
-        Awaited(
-            Until.DEPLOYED,
+        WaitCondition(
+            WaitFor.DEPLOYED,
             ENDPOINT,
             WANTED,
             modified_before=moment(BEFORE) if story.kind.startswith("update") else None,
@@ -77,7 +77,7 @@ def our_operator(story: Story) -> Said:
 
 def our_sensor(story: Story) -> Said:
     """Wait as ``EndpointInServiceSensor`` with the config does."""
-    return told(story, Awaited(Until.IN_SERVICE, ENDPOINT, WANTED))
+    return told(story, WaitCondition(WaitFor.IN_SERVICE, ENDPOINT, WANTED))
 
 
 # The others. AWS stands here as a script behind a real client: nothing real can act out all orders of statuses.

@@ -15,8 +15,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
-from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch
+from airflow_sm_hosting.deployer.waiting import PollingWait
+from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
 from tests.operators.conftest import (
@@ -31,10 +31,10 @@ from tests.operators.conftest import (
 )
 
 
-def trigger(until: Until = Until.IN_SERVICE, *, seconds: float = 30, **options: Any) -> EndpointTrigger:
+def trigger(until: WaitFor = WaitFor.IN_SERVICE, *, seconds: float = 30, **options: Any) -> EndpointTrigger:
     now = time.time()
     return EndpointTrigger(
-        awaited=Awaited(until, "churn", options.pop("config", None)).serialize(),
+        awaited=WaitCondition(until, "churn", options.pop("config", None)).serialize(),
         deadline=now + seconds,
         started_at=now,
         poll_interval=1,
@@ -77,7 +77,7 @@ def endpoint(aws: LocalAws) -> LocalAws:
     ],
 )
 def test_it_is_made_again_from_what_it_serialises(options: dict[str, Any]) -> None:
-    one = trigger(Until.DEPLOYED, config="c1", **options)
+    one = trigger(WaitFor.DEPLOYED, config="c1", **options)
     path, kwargs = one.serialize()
     assert path == "airflow_sm_hosting.triggers.endpoint.EndpointTrigger"
     again = EndpointTrigger(**json.loads(json.dumps(kwargs)))
@@ -86,10 +86,10 @@ def test_it_is_made_again_from_what_it_serialises(options: dict[str, Any]) -> No
         assert getattr(again, name) == value
 
 
-@pytest.mark.parametrize("until", list(Until))
-def test_what_is_awaited_survives(until: Until) -> None:
-    awaited = Awaited(until, "churn", "c1", "2026-01-01T00:00:00+00:00", True, {"main": 2})
-    assert Awaited.deserialize(json.loads(json.dumps(awaited.serialize()))) == awaited
+@pytest.mark.parametrize("until", list(WaitFor))
+def test_what_is_awaited_survives(until: WaitFor) -> None:
+    awaited = WaitCondition(until, "churn", "c1", "2026-01-01T00:00:00+00:00", True, {"main": 2})
+    assert WaitCondition.deserialize(json.loads(json.dumps(awaited.serialize()))) == awaited
 
 
 def test_one_event_of_plain_json(endpoint: LocalAws) -> None:
@@ -162,8 +162,8 @@ def test_a_poll_does_not_block_the_event_loop(endpoint: LocalAws) -> None:
 def test_what_passes_does_not_end_a_wait(endpoint: LocalAws, fault: Any) -> None:
     watch = _watch()
     with answering(sagemaker_client(), "DescribeEndpoint", fault):
-        assert watch.look() is None
-        sighting = watch.look()
+        assert watch.poll() is None
+        sighting = watch.poll()
     assert sighting is not None
     assert sighting.outcome == "deployed"
 
@@ -175,19 +175,19 @@ def test_what_passes_does_not_end_a_wait(endpoint: LocalAws, fault: Any) -> None
 )
 def test_what_waiting_does_not_mend_ends_a_wait(endpoint: LocalAws, fault: Any) -> None:
     with answering(sagemaker_client(), "DescribeEndpoint", fault):
-        sighting = _watch().look()
+        sighting = _watch().poll()
     assert sighting is not None
     assert sighting.outcome == "unknown"
 
 
-def _watch() -> EndpointWatch:
+def _watch() -> PollingWait:
     from airflow_sm_hosting.hooks import SageMakerHostingHook
 
     now = time.time()
-    return EndpointWatch(
+    return PollingWait(
         SageMakerHostingHook(),
-        Awaited(Until.IN_SERVICE, "churn"),
+        WaitCondition(WaitFor.IN_SERVICE, "churn"),
         deadline=now + 30,
         started_at=now,
-        tell=lambda line: None,
+        log_status=lambda line: None,
     )

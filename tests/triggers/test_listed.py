@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
-from airflow_sm_hosting.deployment.verdict import Outcome
-from airflow_sm_hosting.hooks import endpoint_watch
-from airflow_sm_hosting.hooks.endpoint_watch import EndpointWait
+from airflow_sm_hosting.deployer import waiting as waiting_module
+from airflow_sm_hosting.deployer.waiting import EndpointWait
+from airflow_sm_hosting.deployment.verdict import after_look, judge
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 STATUSES = (
@@ -35,11 +35,17 @@ def at(seconds: float) -> datetime:
 
 
 def waiting(
-    until: Until = Until.DEPLOYED, *, tell: Any = lambda line: None, seconds: float = 100, **awaited: Any
+    until: WaitFor = WaitFor.DEPLOYED,
+    *,
+    log_status: Any = lambda line: None,
+    seconds: float = 100,
+    **awaited: Any,
 ) -> EndpointWait:
     now = time.time()
     full = {"endpoint_config_name": "new", **awaited}
-    return EndpointWait(Awaited(until, "churn", **full), deadline=now + seconds, started_at=now, tell=tell)
+    return EndpointWait(
+        WaitCondition(until, "churn", **full), deadline=now + seconds, started_at=now, log_status=log_status
+    )
 
 
 def described(status: str, config: str = "old", changed: datetime = T0, **more: Any) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def descriptions_of(status: str, changed: datetime) -> list[dict[str, Any]]:
 CASES = [
     (until, status, changed, before, begun)
     for until, status, changed, before, begun in itertools.product(
-        Until, STATUSES, (at(0), at(60)), (None, T0.isoformat(), at(30).isoformat()), (False, True)
+        WaitFor, STATUSES, (at(0), at(60)), (None, T0.isoformat(), at(30).isoformat()), (False, True)
     )
 ]
 
@@ -79,34 +85,35 @@ def test_where_a_row_asks_for_no_description_none_would_have_ended_the_wait() ->
     asked = 0
     for until, status, changed, before, begun in CASES:
         awaited = {"modified_before": before, "begun": begun, "instance_counts": {"main": 2}}
-        if waiting(until, **awaited).saw_listed(row(status, changed)):
+        if waiting(until, **awaited).observe_row(row(status, changed)):
             asked += 1
             continue
         for description in descriptions_of(status, changed):
-            judged = Awaited(until, "churn", "new", **awaited).after(description).judge(description)
+            condition = WaitCondition(until, "churn", "new", **awaited)
+            judged = judge(after_look(condition, description), description)
             assert judged.outcome is Outcome.PENDING, (until, status, description)
     assert 0 < asked < len(CASES)
 
 
-@pytest.mark.parametrize("until", sorted(set(Until) - {Until.GONE}))
+@pytest.mark.parametrize("until", sorted(set(WaitFor) - {WaitFor.GONE}))
 @pytest.mark.parametrize("status", ["InService", "Failed", "OutOfService", "UpdateRollbackFailed"])
-def test_a_settled_row_asks_for_a_description(until: Until, status: str) -> None:
-    assert waiting(until).saw_listed(row(status))
+def test_a_settled_row_asks_for_a_description(until: WaitFor, status: str) -> None:
+    assert waiting(until).observe_row(row(status))
 
 
 def test_a_deletion_that_nobody_waits_for_asks_for_a_description() -> None:
-    assert waiting(Until.DEPLOYED).saw_listed(row("Deleting"))
-    assert not waiting(Until.GONE).saw_listed(row("Deleting"))
+    assert waiting(WaitFor.DEPLOYED).observe_row(row("Deleting"))
+    assert not waiting(WaitFor.GONE).observe_row(row("Deleting"))
 
 
-@pytest.mark.parametrize("until", list(Until))
-def test_an_endpoint_that_is_not_listed_asks_for_a_description(until: Until) -> None:
-    assert waiting(until).saw_listed(None)
+@pytest.mark.parametrize("until", list(WaitFor))
+def test_an_endpoint_that_is_not_listed_asks_for_a_description(until: WaitFor) -> None:
+    assert waiting(until).observe_row(None)
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_listed_endpoint_is_not_gone(status: str) -> None:
-    assert not waiting(Until.GONE).saw_listed(row(status))
+    assert not waiting(WaitFor.GONE).observe_row(row(status))
 
 
 # Beginning.
@@ -115,7 +122,7 @@ BEFORE = {"modified_before": T0.isoformat()}
 
 
 def rolled_back(wait: EndpointWait, changed: datetime = T0) -> bool:
-    sighting = wait.saw(described("InService", "old", changed))
+    sighting = wait.observe(described("InService", "old", changed))
     assert sighting is None or sighting.outcome == "rolled_back"
     return sighting is not None
 
@@ -123,15 +130,15 @@ def rolled_back(wait: EndpointWait, changed: datetime = T0) -> bool:
 def test_a_deployment_is_seen_to_begin_in_a_row() -> None:
     """Deleted before it was ever described: that is a failure, not an endpoint that is not visible yet."""
     one = waiting()
-    assert not one.saw_listed(row("Creating"))
-    assert one.saw_listed(None)
-    sighting = one.saw(None)
+    assert not one.observe_row(row("Creating"))
+    assert one.observe_row(None)
+    sighting = one.observe(None)
     assert sighting is not None
     assert (sighting.outcome, sighting.message) == (
         "failed",
         "Endpoint churn is gone: it was deleted while new was deployed.",
     )
-    assert waiting().saw(None) is None
+    assert waiting().observe(None) is None
 
 
 @pytest.mark.parametrize(
@@ -150,16 +157,16 @@ def test_a_deployment_is_seen_to_begin_in_a_row() -> None:
 def test_only_a_row_of_this_deployment_shows_that_it_began(
     monkeypatch: pytest.MonkeyPatch, listed: dict[str, Any], begun: bool
 ) -> None:
-    monkeypatch.setattr(endpoint_watch, "CONSISTENT_AFTER", -1.0)  # the description is taken as the newer one
+    monkeypatch.setattr(waiting_module, "CONSISTENT_AFTER", -1.0)  # the description is taken as the newer one
     one = waiting(**BEFORE)
-    one.saw_listed(listed)
+    one.observe_row(listed)
     assert rolled_back(one) is begun
 
 
 def test_a_stale_row_does_not_undo_what_was_seen() -> None:
     one = waiting(**BEFORE)
-    assert one.saw(described("Updating", "old", at(5))) is None
-    assert one.saw_listed(row("InService", at(0)))
+    assert one.observe(described("Updating", "old", at(5))) is None
+    assert one.observe_row(row("InService", at(0)))
     assert rolled_back(one, at(90))
 
 
@@ -168,9 +175,9 @@ def test_a_stale_row_does_not_undo_what_was_seen() -> None:
 
 def test_no_failure_is_told_from_a_description_that_is_older_than_a_row() -> None:
     lines: list[str] = []
-    one = waiting(tell=lines.append, **BEFORE)
-    assert not one.saw_listed(row("Updating", at(5)))
-    assert one.saw_listed(row("InService", at(60)))
+    one = waiting(log_status=lines.append, **BEFORE)
+    assert not one.observe_row(row("Updating", at(5)))
+    assert one.observe_row(row("InService", at(60)))
     assert not rolled_back(one, at(0)), "the description is the one from before the update"
     assert "asking again" in lines[-1]
     assert rolled_back(one, at(60))
@@ -178,32 +185,32 @@ def test_no_failure_is_told_from_a_description_that_is_older_than_a_row() -> Non
 
 def test_an_endpoint_that_is_listed_is_not_called_gone() -> None:
     one = waiting()
-    one.saw_listed(row("Creating"))
-    assert one.saw(None) is None
-    one.saw_listed(None)
-    sighting = one.saw(None)
+    one.observe_row(row("Creating"))
+    assert one.observe(None) is None
+    one.observe_row(None)
+    sighting = one.observe(None)
     assert sighting is not None
     assert sighting.outcome == "failed"
 
 
 def test_success_needs_no_second_description() -> None:
     one = waiting(**BEFORE)
-    one.saw_listed(row("InService", at(60)))
-    sighting = one.saw(described("InService", "new", at(59)))
+    one.observe_row(row("InService", at(60)))
+    sighting = one.observe(described("InService", "new", at(59)))
     assert sighting is not None
     assert sighting.outcome == "deployed"
 
 
 def test_clocks_that_never_agree_do_not_hold_a_failure_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(endpoint_watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])
     one = waiting(**BEFORE)
     for _ in range(6):
-        one.saw_listed(row("InService", at(60.5)))
+        one.observe_row(row("InService", at(60.5)))
         assert not rolled_back(one, at(60))
         now[0] += 10
     now[0] += 1
-    one.saw_listed(row("InService", at(60.5)))
+    one.observe_row(row("InService", at(60.5)))
     assert rolled_back(one, at(60))
 
 
@@ -216,14 +223,14 @@ def test_no_failure_is_told_from_a_description_as_it_was_before_the_update_had_b
 ) -> None:
     """One lags behind another that has shown the update going on; the next one tells the truth."""
     now = [1000.0]
-    monkeypatch.setattr(endpoint_watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])
     one = waiting(**BEFORE)
-    assert one.saw(described("Updating", "old", at(5))) is None
+    assert one.observe(described("Updating", "old", at(5))) is None
     for _ in range(4):
-        assert one.saw(described(status, "old", at(0))) is None
+        assert one.observe(described(status, "old", at(0))) is None
         now[0] += 20
-        assert one.saw(described("Updating", "old", at(5))) is None
-    sighting = one.saw(described("InService", "new", at(60)))
+        assert one.observe(described("Updating", "old", at(5))) is None
+    sighting = one.observe(described("InService", "new", at(60)))
     assert sighting is not None
     assert sighting.outcome == "deployed"
 
@@ -231,9 +238,9 @@ def test_no_failure_is_told_from_a_description_as_it_was_before_the_update_had_b
 def test_an_endpoint_that_stays_as_it_was_before_was_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should AWS not count a rollback as a modification."""
     now = [1000.0]
-    monkeypatch.setattr(endpoint_watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])
     one = waiting(**BEFORE)
-    assert one.saw(described("RollingBack", "old", at(0))) is None
+    assert one.observe(described("RollingBack", "old", at(0))) is None
     assert not rolled_back(one, at(0))
     now[0] += 61
     assert rolled_back(one, at(0))
@@ -241,7 +248,7 @@ def test_an_endpoint_that_stays_as_it_was_before_was_rolled_back(monkeypatch: py
 
 def test_at_the_deadline_what_is_described_counts() -> None:
     one = waiting(seconds=-1, **BEFORE)
-    one.saw_listed(row("InService", at(60)))
+    one.observe_row(row("InService", at(60)))
     assert rolled_back(one, at(59))
 
 
@@ -249,35 +256,35 @@ def test_at_the_deadline_what_is_described_counts() -> None:
 
 
 def test_an_endpoint_on_another_config_is_described_again_only_when_it_changed() -> None:
-    one = waiting(Until.IN_SERVICE)
-    assert one.saw_listed(row("InService", at(0)))
-    assert one.saw(described("InService", "old", at(0))) is None
-    assert [one.saw_listed(row("InService", at(0))) for _ in range(3)] == [False] * 3
-    assert not one.saw_listed(row("Updating", at(5)))
-    assert one.saw_listed(row("InService", at(60)))
+    one = waiting(WaitFor.IN_SERVICE)
+    assert one.observe_row(row("InService", at(0)))
+    assert one.observe(described("InService", "old", at(0))) is None
+    assert [one.observe_row(row("InService", at(0))) for _ in range(3)] == [False] * 3
+    assert not one.observe_row(row("Updating", at(5)))
+    assert one.observe_row(row("InService", at(60)))
 
 
 def test_an_endpoint_that_does_not_exist_is_described_again_only_when_it_does() -> None:
-    one = waiting(Until.IN_SERVICE)
-    assert one.saw_listed(None)
-    assert one.saw(None) is None
-    assert not one.saw_listed(None)
-    assert one.saw_listed(row("InService"))
+    one = waiting(WaitFor.IN_SERVICE)
+    assert one.observe_row(None)
+    assert one.observe(None) is None
+    assert not one.observe_row(None)
+    assert one.observe_row(row("InService"))
 
 
 def test_a_deployment_that_is_still_pending_is_described_again() -> None:
     """Status and pending deployment need not change at one moment."""
-    one = waiting(Until.IN_SERVICE)
+    one = waiting(WaitFor.IN_SERVICE)
     pending = {"PendingDeploymentSummary": {"EndpointConfigName": "new"}}
-    assert one.saw(described("InService", "new", at(0), **pending)) is None
-    assert one.saw_listed(row("InService", at(0)))
+    assert one.observe(described("InService", "new", at(0), **pending)) is None
+    assert one.observe_row(row("InService", at(0)))
 
 
 def test_who_waits_for_a_deployment_asks_again_each_time() -> None:
     one = waiting(**BEFORE)
     for _ in range(3):
-        assert one.saw_listed(row("InService", at(0)))
-        assert one.saw(described("InService", "old", at(0))) is None
+        assert one.observe_row(row("InService", at(0)))
+        assert one.observe(described("InService", "old", at(0))) is None
 
 
 # Telling.
@@ -285,11 +292,11 @@ def test_who_waits_for_a_deployment_asks_again_each_time() -> None:
 
 def test_rows_tell_a_status_once_and_leave_the_fuller_line_of_a_description() -> None:
     lines: list[str] = []
-    one = waiting(tell=lines.append)
-    one.saw_listed(row("Creating"))
-    one.saw_listed(row("Creating"))
-    one.saw(described("Creating", "new"))
-    one.saw_listed(row("Creating"))
-    one.saw_listed(row("Updating", at(5)))
+    one = waiting(log_status=lines.append)
+    one.observe_row(row("Creating"))
+    one.observe_row(row("Creating"))
+    one.observe(described("Creating", "new"))
+    one.observe_row(row("Creating"))
+    one.observe_row(row("Updating", at(5)))
     assert [line.partition(": ")[2] for line in lines] == ["Creating", "Creating, on config new", "Updating"]
     assert all(line.startswith("Endpoint churn after 0 s: ") for line in lines)

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_sm_hosting.deployment.awaited import Awaited, Until
+from airflow_sm_hosting.deployer.endpoint_calls import requests_of
+from airflow_sm_hosting.deployer.waiting import PollingWait
 from airflow_sm_hosting.deployment.verdict import moment
+from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor, WaitResult
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks import SageMakerHostingHook
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.endpoint_calls import requests_of
-from airflow_sm_hosting.hooks.endpoint_watch import EndpointWatch, Sighting
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.triggers import pace, poller
 from airflow_sm_hosting.triggers.endpoint import GOES_ON, EndpointTrigger
@@ -47,10 +47,10 @@ NAMES = [f"e{number:02}" for number in range(12)]
 
 
 def trigger(
-    name: str = "churn", until: Until = Until.IN_SERVICE, *, seconds: float = 30, **options: Any
+    name: str = "churn", until: WaitFor = WaitFor.IN_SERVICE, *, seconds: float = 30, **options: Any
 ) -> EndpointTrigger:
     now = time.time()
-    awaited = Awaited(until, name, options.pop("config", None), **options.pop("awaited", {}))
+    awaited = WaitCondition(until, name, options.pop("config", None), **options.pop("awaited", {}))
     return EndpointTrigger(
         awaited=awaited.serialize(),
         deadline=now + seconds,
@@ -433,11 +433,11 @@ def test_each_wait_tells_its_own_log(endpoints: LocalAws) -> None:
         await poller.wait_for_endpoint(
             hook,
             {},
-            awaited=Awaited(Until.IN_SERVICE, name).serialize(),
+            awaited=WaitCondition(WaitFor.IN_SERVICE, name).serialize(),
             deadline=time.time() + 30,
             started_at=time.time(),
             poll_interval=0.1,
-            tell=lambda line: told.append((whose.get(), line.split()[1])),
+            log_status=lambda line: told.append((whose.get(), line.split()[1])),
         )
 
     async def run() -> None:
@@ -616,16 +616,16 @@ def test_a_connection_that_cannot_be_looked_up_ends_no_wait_before_its_deadline(
     assert time.time() - began >= 0.5
 
 
-async def waited(hook: Callable[[], SageMakerHostingHook], seconds: float = 30) -> Sighting:
+async def waited(hook: Callable[[], SageMakerHostingHook], seconds: float = 30) -> WaitResult:
     now = time.time()
     return await poller.wait_for_endpoint(
         hook,
         {},
-        awaited=Awaited(Until.IN_SERVICE, "e00").serialize(),
+        awaited=WaitCondition(WaitFor.IN_SERVICE, "e00").serialize(),
         deadline=now + seconds,
         started_at=now,
         poll_interval=0.1,
-        tell=lambda line: None,
+        log_status=lambda line: None,
     )
 
 
@@ -703,21 +703,21 @@ def test_names_are_found_whatever_their_case(endpoints: LocalAws) -> None:
 # The same as the sync wait.
 
 
-def sync(awaited: Awaited, seconds: float) -> Sighting:
+def sync(awaited: WaitCondition, seconds: float) -> WaitResult:
     now = time.time()
-    watch = EndpointWatch(
-        SageMakerHostingHook(), awaited, deadline=now + seconds, started_at=now, tell=lambda line: None
+    watch = PollingWait(
+        SageMakerHostingHook(), awaited, deadline=now + seconds, started_at=now, log_status=lambda line: None
     )
-    while (sighting := watch.look()) is None:
+    while (sighting := watch.poll()) is None:
         time.sleep(watch.pause(0.1))
     return sighting
 
 
-def alone(awaited: Awaited, seconds: float) -> Sighting:
-    return Sighting(**asyncio.run(_deferred(awaited, seconds)))
+def alone(awaited: WaitCondition, seconds: float) -> WaitResult:
+    return WaitResult(**asyncio.run(_deferred(awaited, seconds)))
 
 
-def among_others(awaited: Awaited, seconds: float) -> Sighting:
+def among_others(awaited: WaitCondition, seconds: float) -> WaitResult:
     """So many that they are listed."""
 
     async def run() -> dict[str, Any]:
@@ -728,10 +728,10 @@ def among_others(awaited: Awaited, seconds: float) -> Sighting:
         return sighting
 
     with held():
-        return Sighting(**asyncio.run(run()))
+        return WaitResult(**asyncio.run(run()))
 
 
-def _deferred(awaited: Awaited, seconds: float) -> Awaitable[dict[str, Any]]:
+def _deferred(awaited: WaitCondition, seconds: float) -> Awaitable[dict[str, Any]]:
     now = time.time()
     return ended(
         EndpointTrigger(
@@ -741,41 +741,44 @@ def _deferred(awaited: Awaited, seconds: float) -> Awaitable[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def expected() -> dict[str, Sighting]:
+def expected() -> dict[str, WaitResult]:
     """How the sync wait ended, by scene."""
     return {}
 
 
 BEFORE = {"modified_before": "2020-01-01T00:00:00+00:00"}
-SCENES: dict[str, tuple[Awaited, float]] = {
-    "in service": (Awaited(Until.IN_SERVICE, "churn"), 30),
-    "on the config": (Awaited(Until.IN_SERVICE, "churn", "c1"), 30),
-    "on another config": (Awaited(Until.IN_SERVICE, "churn", "c2"), 0.3),
-    "deployed": (Awaited(Until.DEPLOYED, "churn", "c1", **BEFORE), 30),
-    "rolled back": (Awaited(Until.DEPLOYED, "churn", "c2", **BEFORE), 30),
-    "joined and gone": (Awaited(Until.DEPLOYED, "absent", "c1", begun=True), 30),
-    "not there": (Awaited(Until.DEPLOYED, "absent", "c1"), 0.3),
-    "failed": (Awaited(Until.DEPLOYED, "broken", "bad"), 30),
-    "failed, watched": (Awaited(Until.IN_SERVICE, "broken"), 30),
-    "settled": (Awaited(Until.SETTLED, "broken"), 30),
-    "gone": (Awaited(Until.GONE, "absent"), 30),
-    "not gone": (Awaited(Until.GONE, "churn"), 0.3),
-    "counted": (Awaited(Until.COUNTED, "churn", "c1", instance_counts={"main": 1}), 30),
-    "not counted": (Awaited(Until.COUNTED, "churn", "c1", instance_counts={"main": 7}), 0.3),
+SCENES: dict[str, tuple[WaitCondition, float]] = {
+    "in service": (WaitCondition(WaitFor.IN_SERVICE, "churn"), 30),
+    "on the config": (WaitCondition(WaitFor.IN_SERVICE, "churn", "c1"), 30),
+    "on another config": (WaitCondition(WaitFor.IN_SERVICE, "churn", "c2"), 0.3),
+    "deployed": (WaitCondition(WaitFor.DEPLOYED, "churn", "c1", **BEFORE), 30),
+    "rolled back": (WaitCondition(WaitFor.DEPLOYED, "churn", "c2", **BEFORE), 30),
+    "joined and gone": (WaitCondition(WaitFor.DEPLOYED, "absent", "c1", begun=True), 30),
+    "not there": (WaitCondition(WaitFor.DEPLOYED, "absent", "c1"), 0.3),
+    "failed": (WaitCondition(WaitFor.DEPLOYED, "broken", "bad"), 30),
+    "failed, watched": (WaitCondition(WaitFor.IN_SERVICE, "broken"), 30),
+    "settled": (WaitCondition(WaitFor.SETTLED, "broken"), 30),
+    "gone": (WaitCondition(WaitFor.GONE, "absent"), 30),
+    "not gone": (WaitCondition(WaitFor.GONE, "churn"), 0.3),
+    "counted": (WaitCondition(WaitFor.COUNTED, "churn", "c1", instance_counts={"main": 1}), 30),
+    "not counted": (WaitCondition(WaitFor.COUNTED, "churn", "c1", instance_counts={"main": 7}), 0.3),
 }
 
 
 @pytest.mark.parametrize("way", [alone, among_others], ids=["alone", "among others"])
 @pytest.mark.parametrize("what", SCENES)
 def test_a_deferred_wait_ends_as_the_sync_one(
-    scene: LocalAws, expected: dict[str, Sighting], what: str, way: Callable[[Awaited, float], Sighting]
+    scene: LocalAws,
+    expected: dict[str, WaitResult],
+    what: str,
+    way: Callable[[WaitCondition, float], WaitResult],
 ) -> None:
     if what not in expected:
         expected[what] = sync(*SCENES[what])
     assert without_seconds(way(*SCENES[what])) == without_seconds(expected[what])
 
 
-def without_seconds(sighting: Sighting) -> tuple[Any, ...]:
+def without_seconds(sighting: WaitResult) -> tuple[Any, ...]:
     return (sighting.outcome, re.sub(r"after \d+ s", "after N s", sighting.message), sighting.described)
 
 
@@ -788,7 +791,7 @@ def test_an_endpoint_that_is_deleted_meanwhile(endpoints: LocalAws, others: int)
         with held() as pending, counted() as calls:
             pending["doomed"] = "Creating"
             waits = asyncio.ensure_future(
-                all_ended([trigger(name, Until.DEPLOYED, config="c1") for name in names])
+                all_ended([trigger(name, WaitFor.DEPLOYED, config="c1") for name in names])
             )
             await until_true(lambda: calls["ListEndpoints"] + calls["DescribeEndpoint"] >= 3)
             endpoints.client("sagemaker").delete_endpoint(EndpointName="doomed")
@@ -828,7 +831,7 @@ def test_updates_are_seen_from_their_beginning_to_their_end(slow_aws: LocalAws) 
                 all_ended(
                     [
                         trigger(
-                            name, Until.DEPLOYED, config=config, awaited={"modified_before": before[name]}
+                            name, WaitFor.DEPLOYED, config=config, awaited={"modified_before": before[name]}
                         )
                         for name, config in configs.items()
                     ]
@@ -850,8 +853,8 @@ def test_updates_are_seen_from_their_beginning_to_their_end(slow_aws: LocalAws) 
 # Killed.
 
 
-@pytest.mark.parametrize("until", list(Until))
-def test_a_killed_task_says_what_goes_on(monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
+@pytest.mark.parametrize("until", list(WaitFor))
+def test_a_killed_task_says_what_goes_on(monkeypatch: pytest.MonkeyPatch, until: WaitFor) -> None:
     lines: list[str] = []
     one = trigger(until=until, carried={"progress": {"previous_endpoint_config_name": "churn-old"}})
     told = SimpleNamespace(warning=lambda line, *args: lines.append(line % args))
@@ -860,4 +863,4 @@ def test_a_killed_task_says_what_goes_on(monkeypatch: pytest.MonkeyPatch, until:
     assert until in GOES_ON
     assert len(lines) == 1
     assert lines[0].startswith("The task that waited for endpoint churn was killed. ")
-    assert ("churn-old" in lines[0]) is (until is Until.DEPLOYED)
+    assert ("churn-old" in lines[0]) is (until is WaitFor.DEPLOYED)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting import ContainerImage, ModelData
+from airflow_sm_hosting.deployer.references import ECR_HOST, ImageName, ReferenceResolver, s3_place, s3_url
 from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks import EcrRepositoryHook, ModelDataHook
-from airflow_sm_hosting.hooks.references import ECR_HOST, ImageName, ReferenceResolver, s3_place, s3_url
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.dlc import dlc_account
 from tests.local.conftest import Deployer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting import DeployEndpointOperator
-from airflow_sm_hosting.hooks.failure_report import failure_report
+from airflow_sm_hosting.deployer.failure_report import failure_report
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import IMAGE, ROLE, make_config
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting.deployment.marks import Marks
+from airflow_sm_hosting.deployer.references import CONTENT_KEY, ImageName
+from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
 from airflow_sm_hosting.deployment.reachability import Config, Endpoint, Model, Stored, Unneeded, unneeded
 from airflow_sm_hosting.hooks.errors import error_code
-from airflow_sm_hosting.hooks.references import CONTENT_KEY, ImageName
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class HostingInventory:
             described = self._hook.describe_endpoint(row["EndpointName"])
             if described is None:
                 continue
-            marks = Marks.read(self._hook.tags(described["EndpointArn"]))
+            marks = EndpointTags.read(self._hook.tags(described["EndpointArn"]))
             pending = (described.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
             before = (*marks.rollout_alarms, *marks.history)
             yield Endpoint(
@@ -203,7 +203,7 @@ def _used_by(container: Mapping[str, Any]) -> Iterator[str]:
 
 def s3_name(url: str) -> str:
     """Return where an object lies as ``s3://bucket/key``, whichever way its URL is written."""
-    from airflow_sm_hosting.hooks.references import S3_HOST_STYLE, S3_PATH_STYLE
+    from airflow_sm_hosting.deployer.references import S3_HOST_STYLE, S3_PATH_STYLE
 
     if url.startswith("s3://"):
         return url

@@ -1,0 +1,335 @@
+"""Makes the calls that steps are data for: one adapter an operation that changes something."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
+from airflow_sm_hosting.deployment.observation import Observation
+from airflow_sm_hosting.deployment.scaling_snapshot import tag_keys
+from airflow_sm_hosting.deployment.steps import (
+    AddTags,
+    AlarmCall,
+    BatchDeleteImage,
+    Call,
+    CheckAnswer,
+    ConfirmDetaching,
+    CreateEndpoint,
+    DeleteAlarms,
+    DeleteEndpoint,
+    DeleteEndpointConfig,
+    DeleteModel,
+    DeleteObject,
+    DeleteScalingPolicy,
+    DeleteScheduledAction,
+    DeleteTags,
+    DeregisterScalableTarget,
+    LookAgain,
+    PutCompositeAlarm,
+    PutMetricAlarm,
+    PutScalingPolicy,
+    PutScheduledAction,
+    RegisterScalableTarget,
+    Step,
+    TagAlarm,
+    TagScalableTarget,
+    UntagScalableTarget,
+    UpdateEndpoint,
+    UpdateEndpointWeightsAndCapacities,
+)
+from airflow_sm_hosting.exceptions import NotFoundError, SageMakerHostingError
+from airflow_sm_hosting.hooks.errors import (
+    already_exists,
+    error_code,
+    error_message,
+    is_absent,
+    is_in_progress,
+    is_passing,
+    is_unregistered,
+)
+from airflow_sm_hosting.service_model.request import validated_request
+from airflow_sm_hosting.service_model.shapes import input_shape
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.deployer.observer import Observer
+    from airflow_sm_hosting.hooks.parameters import AwsParameters
+
+log = logging.getLogger(__name__)
+
+Adapter = Callable[["StepRunner", Any, Observation], Any]
+
+
+class ConcurrentUpdateError(SageMakerHostingError):
+    """Something else changed the endpoint between the observation and the call that followed: observe and plan again."""
+
+
+class StepRunner:
+    """Applies steps.
+
+    :param aws: Makes the hooks.
+    :param observer: Remembers the tags that are written; None where no tags of endpoints are.
+    :param check_answer: Asks the endpoint, and returns what is wrong with its answer; None when nothing is.
+    """
+
+    def __init__(
+        self,
+        aws: AwsParameters,
+        observer: Observer | None = None,
+        check_answer: Callable[[], str | None] | None = None,
+    ) -> None:
+        self.aws = aws
+        self.observer = observer
+        self.check_answer = check_answer
+
+    def validated(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """Return the steps with their requests typed and checked by the services' models, before the first of them is applied.
+
+        :param steps: The steps of a plan.
+        :raises InvalidSpecError: For a request that a service would refuse.
+        """
+        return tuple(
+            replace(step, request=_valid_request(step)) if isinstance(step, Call) else step for step in steps
+        )
+
+    def apply(self, step: Step, observed: Observation) -> Any:
+        """Apply a step, and return what AWS answered.
+
+        :param step: The step, validated.
+        :param observed: What was observed before it.
+        :raises ConcurrentUpdateError: When something else changes the endpoint.
+        """
+        answer = ADAPTERS[type(step)](self, step, observed)
+        if isinstance(step, Call):
+            log.info("%s, %s%s", step.operation, step.what, f": {step.why}" if step.why else "")
+        return answer
+
+
+def _valid_request(step: Call) -> dict[str, Any]:
+    request = step.request
+    if isinstance(step, AlarmCall) and step.described:
+        # PutMetricAlarm overwrites the whole alarm. One on metric maths is described with empty members of the other form.
+        members = input_shape(step.service, step.operation).members
+        request = {
+            name: value for name, value in request.items() if name in members and value not in (None, [], "")
+        }
+    return validated_request(step.service, step.operation, request)
+
+
+# SageMaker.
+
+
+def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observation) -> Any:
+    """Create the endpoint; CreateEndpoint may not see at once a config that was made just before.
+
+    :raises ConcurrentUpdateError: When it exists meanwhile.
+    :raises NotFoundError: When its config does not exist.
+    """
+    hook = runner.aws.sagemaker_hook
+    try:
+        return hook.until_consistent(lambda: hook.conn.create_endpoint(**step.request))
+    except ClientError as error:
+        if is_absent(error):
+            raise NotFoundError(f"CreateEndpoint: {error_message(error)}") from None
+        if not already_exists(error):
+            raise
+        raise ConcurrentUpdateError(error_message(error)) from error
+
+
+def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observation) -> dict[str, Any]:
+    """Update the endpoint; the answer tells when AWS took it.
+
+    :raises ConcurrentUpdateError: When something else is in progress, or has put back scaling that AWS wants off.
+    """
+    try:
+        answer = runner.aws.sagemaker_hook.conn.update_endpoint(**step.request)
+    except ClientError as error:
+        if is_in_progress(error) or (not is_passing(error) and _is_scaled_meanwhile(runner, step, observed)):
+            raise ConcurrentUpdateError(error_message(error)) from error
+        raise
+    return {**answer, "taken_at": _moment_of(answer)}
+
+
+def _is_scaled_meanwhile(runner: StepRunner, step: UpdateEndpoint, observed: Observation) -> bool:
+    """Tell whether variants are scalable targets again, or newly: another run has put its scaling back."""
+    if runner.observer is None or len(observed.targets_fact.of) < 2:
+        return False
+    scaled = set(runner.observer.fetch(observed.targets_fact, observed))
+    return bool(scaled & step.detached or scaled - step.scaled)
+
+
+def _moment_of(answer: Mapping[str, Any]) -> int:
+    """Return when AWS answered, by its own clock."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return int(parsedate_to_datetime(headers["date"]).timestamp())
+    except (KeyError, ValueError):
+        return int(time.time())
+
+
+def delete_endpoint(runner: StepRunner, step: DeleteEndpoint, observed: Observation) -> Any:
+    """Begin to delete the endpoint; one that is gone already is no error."""
+    return runner.aws.sagemaker_hook.delete_endpoint(step.request["EndpointName"])
+
+
+def set_instance_count(
+    runner: StepRunner, step: UpdateEndpointWeightsAndCapacities, observed: Observation
+) -> Any:
+    """Set a variant's instance count."""
+    return runner.aws.sagemaker_hook.conn.update_endpoint_weights_and_capacities(**step.request)
+
+
+def add_tags(runner: StepRunner, step: AddTags, observed: Observation) -> Any:
+    """Set tags.
+
+    :raises ConcurrentUpdateError: When there is no room for them, as other runs have written down the scaling, too.
+    """
+    arn = step.request["ResourceArn"]
+    hook = runner.aws.sagemaker_hook
+    try:
+        hook.conn.add_tags(**step.request)
+    except ClientError as error:
+        copies = tag_keys(step.tags)
+        full = error_code(error) == "ResourceLimitExceeded" and copies
+        if not full or set(tag_keys(hook.tags(arn))) <= set(observed.tags):
+            raise
+        raise ConcurrentUpdateError(error_message(error)) from error
+    if runner.observer:
+        runner.observer.written.setdefault(arn, {}).update(step.tags)
+    return None
+
+
+def delete_tags(runner: StepRunner, step: DeleteTags, observed: Observation) -> Any:
+    """Delete tags."""
+    runner.aws.sagemaker_hook.conn.delete_tags(**step.request)
+    if runner.observer:
+        written = runner.observer.written.get(step.request["ResourceArn"], {})
+        for key in step.request["TagKeys"]:
+            written.pop(key, None)
+
+
+def delete_endpoint_config(runner: StepRunner, step: DeleteEndpointConfig, observed: Observation) -> bool:
+    """Delete an endpoint config; return False when there was none."""
+    return runner.aws.sagemaker_hook.delete_endpoint_config(step.request["EndpointConfigName"])
+
+
+def delete_model(runner: StepRunner, step: DeleteModel, observed: Observation) -> bool:
+    """Delete a model; return False when there was none."""
+    return runner.aws.sagemaker_hook.delete_model(step.request["ModelName"])
+
+
+# Application Auto Scaling.
+
+
+def change_scaling(runner: StepRunner, step: Call, observed: Observation) -> Any:
+    """Change a scalable target, its tags, policies or scheduled actions.
+
+    :raises ConcurrentUpdateError: When another run has taken the scaling off again.
+    """
+    try:
+        return runner.aws.auto_scaling_hook.change(step.operation, step.request)
+    except ClientError as error:
+        if not is_unregistered(error):
+            raise
+        raise ConcurrentUpdateError(error_message(error)) from error
+
+
+# CloudWatch.
+
+
+def put_metric_alarm(runner: StepRunner, step: PutMetricAlarm, observed: Observation) -> Any:
+    """Put an alarm on a metric."""
+    return runner.aws.cloudwatch_hook.conn.put_metric_alarm(**step.request)
+
+
+def put_composite_alarm(runner: StepRunner, step: PutCompositeAlarm, observed: Observation) -> Any:
+    """Put an alarm on the states of others."""
+    return runner.aws.cloudwatch_hook.conn.put_composite_alarm(**step.request)
+
+
+def delete_alarms(runner: StepRunner, step: DeleteAlarms, observed: Observation) -> Any:
+    """Delete alarms."""
+    return runner.aws.cloudwatch_hook.conn.delete_alarms(**step.request)
+
+
+def tag_alarm(runner: StepRunner, step: TagAlarm, observed: Observation) -> Any:
+    """Set tags of an alarm."""
+    return runner.aws.cloudwatch_hook.conn.tag_resource(**step.request)
+
+
+# ECR and S3.
+
+
+def batch_delete_image(runner: StepRunner, step: BatchDeleteImage, observed: Observation) -> Any:
+    """Delete image tags."""
+    return runner.aws.ecr_hook().conn.batch_delete_image(**step.request)
+
+
+def delete_object(runner: StepRunner, step: DeleteObject, observed: Observation) -> Any:
+    """Delete an object."""
+    return runner.aws.model_data_hook.conn.delete_object(**step.request)
+
+
+# What changes nothing.
+
+
+def look_again(runner: StepRunner, step: LookAgain, observed: Observation) -> None:
+    """Do nothing: the step's effect forgets facts."""
+
+
+def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Observation) -> None:
+    """Make sure that this run alone takes the scaling off, and that what puts it back can be read.
+
+    :raises ConcurrentUpdateError: When another run claims it or has written it down meanwhile, or the claim has run out.
+    """
+    hook = runner.aws.sagemaker_hook
+    copies = set(step.copies)
+    now = hook.tags_with(step.endpoint_arn, copies)
+    others = set(tag_keys(now)) - copies
+    claims = EndpointTags.read(now).is_detached_by(step.task, datetime.now(UTC))
+    if claims and copies <= set(now) and others <= set(step.known):
+        return
+    # Two that read after they wrote cannot both miss the other.
+    delete_tags(runner, DeleteTags({"ResourceArn": step.endpoint_arn, "TagKeys": sorted(copies)}), observed)
+    raise ConcurrentUpdateError("Another run takes the scaling off")
+
+
+def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation) -> str | None:
+    """Ask the endpoint; return what is wrong with its answer, None when nothing is."""
+    return runner.check_answer() if runner.check_answer else None
+
+
+ADAPTERS: Mapping[type[Step], Adapter] = {
+    CreateEndpoint: create_endpoint,
+    UpdateEndpoint: update_endpoint,
+    DeleteEndpoint: delete_endpoint,
+    UpdateEndpointWeightsAndCapacities: set_instance_count,
+    AddTags: add_tags,
+    DeleteTags: delete_tags,
+    DeleteEndpointConfig: delete_endpoint_config,
+    DeleteModel: delete_model,
+    RegisterScalableTarget: change_scaling,
+    DeregisterScalableTarget: change_scaling,
+    PutScalingPolicy: change_scaling,
+    DeleteScalingPolicy: change_scaling,
+    PutScheduledAction: change_scaling,
+    DeleteScheduledAction: change_scaling,
+    TagScalableTarget: change_scaling,
+    UntagScalableTarget: change_scaling,
+    PutMetricAlarm: put_metric_alarm,
+    PutCompositeAlarm: put_composite_alarm,
+    DeleteAlarms: delete_alarms,
+    TagAlarm: tag_alarm,
+    BatchDeleteImage: batch_delete_image,
+    DeleteObject: delete_object,
+    LookAgain: look_again,
+    ConfirmDetaching: confirm_detaching,
+    CheckAnswer: check_answer,
+}

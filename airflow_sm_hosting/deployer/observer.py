@@ -1,0 +1,114 @@
+"""Asks AWS for the facts that a plan needs, each with the calls that it takes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
+from airflow_sm_hosting.deployment.scaling_snapshot import scaling_of, variant_resource_id
+from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
+from airflow_sm_hosting.spec.tags import is_ours
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.parameters import AwsParameters
+
+#: How the names of alarms begin that Application Auto Scaling makes, which go with the scaling (user guide,
+#: "target-tracking-scaling-policy-overview").
+ALARM_OF_SCALING = "TargetTracking-"
+
+
+class Observer:
+    """Asks AWS for facts.
+
+    :param aws: Makes the hooks.
+    """
+
+    def __init__(self, aws: AwsParameters) -> None:
+        self._aws = aws
+        self._sagemaker = aws.sagemaker_hook
+        #: Tags that were written since the observation began: ListTags may not show them at once.
+        self.written: dict[str, dict[str, str]] = {}
+
+    def observation(self, endpoint_name: str) -> Observation:
+        """Return an observation in which nothing is known yet.
+
+        :param endpoint_name: The endpoint.
+        """
+        self.written = {}
+        return Observation(endpoint_name, datetime.now(UTC), secrets.token_hex(4))
+
+    def fetch(self, fact: Fact, observed: Observation) -> Any:
+        """Return a fact.
+
+        :param fact: Which.
+        :param observed: What is known already.
+        """
+        match fact.kind:
+            case FactKind.ENDPOINT:
+                return self._sagemaker.describe_endpoint(*fact.of)
+            case FactKind.TAGS:
+                return self._tags(*fact.of)
+            case FactKind.ENDPOINT_CONFIG:
+                return self._sagemaker.describe_endpoint_config(*fact.of)
+            case FactKind.MODEL:
+                return self._sagemaker.describe_model(*fact.of)
+            case FactKind.SCALABLE_TARGETS:
+                return self._scalable_targets(fact.of[0], fact.of[1:])
+            case FactKind.SCALING:
+                return self._scaling(observed, *fact.of)
+            case FactKind.POLICY_ARNS:
+                return self._policy_arns(*fact.of)
+            case FactKind.ALARMS:
+                return self._aws.cloudwatch_hook.describe_alarms(list(fact.of))
+            case FactKind.ROLLOUT_ALARMS:
+                return self._aws.cloudwatch_hook.alarm_names(alarm_prefix(*fact.of))
+            case FactKind.ALARMS_WITH_ACTION:
+                return self._aws.cloudwatch_hook.alarms_with_action(*fact.of)
+            case FactKind.ENDPOINT_ALARMS:
+                return self._endpoint_alarms(*fact.of)
+            case FactKind.NEEDED_CONFIGS:
+                return self._sagemaker.needed_by_endpoints()
+
+    def _tags(self, arn: str) -> dict[str, str]:
+        return {**self.written.get(arn, {}), **self._sagemaker.tags(arn)}
+
+    def _scalable_targets(
+        self, endpoint_name: str, variants: tuple[str, ...]
+    ) -> dict[str, Mapping[str, Any]]:
+        by_resource = {variant_resource_id(endpoint_name, variant): variant for variant in variants}
+        targets = self._aws.auto_scaling_hook.scalable_targets(list(by_resource))
+        return {by_resource[target["ResourceId"]]: target for target in targets}
+
+    def _scaling(self, observed: Observation, endpoint_name: str, variant: str) -> Mapping[str, Any] | None:
+        """Return the scaling of a variant as a snapshot has it; None when it is no scalable target."""
+        target = observed.get(observed.targets_fact).get(variant)
+        if target is None:
+            return None
+        hook, resource, dimension = (
+            self._aws.auto_scaling_hook,
+            target["ResourceId"],
+            target["ScalableDimension"],
+        )
+        return scaling_of(
+            target,
+            hook.scaling_policies(resource, dimension),
+            hook.scheduled_actions(resource, dimension),
+            hook.target_tags(target),
+        )
+
+    def _policy_arns(self, endpoint_name: str, variant: str, dimension: str) -> dict[str, str]:
+        resource = variant_resource_id(endpoint_name, variant)
+        found = self._aws.auto_scaling_hook.scaling_policies(resource, dimension)
+        return {policy["PolicyName"]: policy["PolicyARN"] for policy in found}
+
+    def _endpoint_alarms(self, endpoint_name: str) -> list[str]:
+        hook = self._aws.cloudwatch_hook
+        return [
+            alarm["AlarmName"]
+            for alarm in hook.alarms_on_endpoint(endpoint_name)
+            if not str(alarm["AlarmName"]).startswith(ALARM_OF_SCALING)
+            and is_ours(hook.tags(alarm["AlarmArn"]))
+        ]

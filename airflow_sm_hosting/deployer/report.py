@@ -1,0 +1,75 @@
+"""What is told of a deployment that has ended: its details, and the error of one that failed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_hosting.deployment.planning import End, Ending
+from airflow_sm_hosting.deployment.progress import Progress
+from airflow_sm_hosting.deployment.remedies import cause_of
+from airflow_sm_hosting.deployment.wait import Outcome, WaitResult
+from airflow_sm_hosting.exceptions import (
+    DeploymentError,
+    DeploymentFailedError,
+    DeploymentRolledBackError,
+    DeploymentTimeoutError,
+    SmokeTestFailedError,
+)
+
+if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.parameters import AwsParameters
+
+#: What a wait that ended otherwise than in success raises, by its outcome.
+ERRORS: dict[str, type[DeploymentError]] = {
+    Outcome.ROLLED_BACK: DeploymentRolledBackError,
+    Outcome.FAILED: DeploymentFailedError,
+    Outcome.TIMED_OUT: DeploymentTimeoutError,
+    Outcome.UNKNOWN: DeploymentFailedError,
+}
+
+
+def details_of(progress: Progress, serving: str | None, endpoint_arn: str | None) -> dict[str, Any]:
+    """Return what was done, and which config serves, or was handed to AWS where nobody waits.
+
+    :param progress: How far the deployment has come.
+    :param serving: The config.
+    :param endpoint_arn: The endpoint.
+    """
+    return {
+        "action": str(progress.action or "wait"),
+        "endpoint_config_name": serving,
+        "previous_endpoint_config_name": progress.previous_endpoint_config_name,
+        "endpoint_arn": endpoint_arn,
+        "seconds": round(time.time() - progress.started_at, 1),
+    }
+
+
+def error_of(
+    end: End, progress: Progress, aws: AwsParameters, endpoint_name: str, details: dict[str, Any]
+) -> DeploymentError:
+    """Return the error of a deployment that failed; its message names the remedy, and what the container wrote last.
+
+    :param end: How it ended.
+    :param progress: How far it had come.
+    :param aws: Makes the hooks.
+    :param endpoint_name: The endpoint.
+    :param details: What was told of it.
+    """
+    if end.ending is Ending.WRONG_ANSWER:
+        return SmokeTestFailedError(end.message, details=details)
+    result = progress.result or WaitResult(str(Outcome.UNKNOWN), end.message)
+    reason = result.described.get("FailureReason")
+    parts = [end.message]
+    if result.outcome in (Outcome.ROLLED_BACK, Outcome.FAILED):
+        from airflow_sm_hosting.deployer.failure_report import failure_report
+
+        target = str(progress.target)
+        # Lines of containers that are older than this deployment are not its own; when a joined one began is not known.
+        since = None if progress.action == "join" else progress.started_at
+        parts.append(failure_report(aws, endpoint_name, {target, end.serving or target}, reason, since=since))
+    parts.append(end.note)
+    cause = cause_of(reason)
+    return ERRORS[result.outcome](
+        " ".join(part for part in parts if part), details=details, cause=str(cause) if cause else None
+    )

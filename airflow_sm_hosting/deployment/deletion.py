@@ -1,0 +1,134 @@
+"""(observation, what is to be deleted) -> the steps that delete an endpoint, and what it was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_sm_hosting.deployment.observation import Fact, FactKind, FactNeededError, Observation
+from airflow_sm_hosting.deployment.scaling_snapshot import place_of
+from airflow_sm_hosting.deployment.status import is_transitional
+from airflow_sm_hosting.deployment.steps import (
+    DeleteAlarms,
+    DeleteEndpoint,
+    DeleteEndpointConfig,
+    DeleteModel,
+    DeregisterScalableTarget,
+    Step,
+    Wait,
+)
+from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
+from airflow_sm_hosting.exceptions import ConflictError
+from airflow_sm_hosting.spec.tags import is_ours
+
+#: DeleteAlarms, AlarmNames.
+MAX_ALARMS_A_CALL = 100
+
+#: The models of an endpoint config, by its name: what an endpoint was made of.
+MadeOf = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What is to be deleted.
+
+    :param endpoint_name: The endpoint.
+    :param with_config: Whether the config that it is on is deleted too.
+    :param with_models: Whether that config's models are deleted too.
+    :param adopt: Whether an endpoint that is not ours may be deleted.
+    """
+
+    endpoint_name: str
+    with_config: bool = False
+    with_models: bool = False
+    adopt: bool = False
+
+
+@dataclass(frozen=True)
+class DeletionPlan:
+    """What to do next.
+
+    :param steps: The next steps, up to the next wait.
+    :param made_of: What the endpoint is made of; None once it is gone. It must be remembered before the first step.
+    :param kept: A sentence for everything that stays, as another endpoint needs it.
+    """
+
+    steps: tuple[Step, ...]
+    made_of: MadeOf | None = None
+    kept: list[str] = field(default_factory=list)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing is left to do after the steps."""
+        return not any(isinstance(step, Wait) for step in self.steps)
+
+
+def plan_deletion(observed: Observation, deletion: Deletion, made_of: MadeOf) -> DeletionPlan | Fact:
+    """Return what to do next, or the fact that must be known first.
+
+    The order is that of AWS: the endpoint, its end awaited, then the config, then the models (developer guide,
+    "realtime-endpoints-delete-resources"). SageMaker refuses to delete an endpoint in transition.
+
+    :param observed: What is known of the endpoint.
+    :param deletion: What is to be deleted.
+    :param made_of: What it was made of, once it is gone.
+    :raises ConflictError: When the endpoint is not ours.
+    """
+    try:
+        if observed.endpoint is None:
+            return _rest(observed, deletion, made_of)
+        return _endpoint(observed, deletion)
+    except FactNeededError as lacking:
+        return lacking.fact
+
+
+def _endpoint(observed: Observation, deletion: Deletion) -> DeletionPlan:
+    described, name = observed.endpoint or {}, deletion.endpoint_name
+    if not deletion.adopt and not is_ours(dict(observed.tags)):
+        raise ConflictError(
+            f"Endpoint {name} is not marked as ours by its tags, so something else made it; adopt=True deletes it all the same."
+        )
+    if is_transitional(described):
+        return DeletionPlan((Wait(WaitCondition(WaitFor.SETTLED, name)),))
+    config = described.get("EndpointConfigName")
+    made_of = {config: _models(observed, config)} if config else {}
+    # DeleteEndpoint deregisters them only where its caller may.
+    targets = observed.get(observed.targets_fact) if len(observed.targets_fact.of) > 1 else {}
+    steps: list[Step] = [
+        DeregisterScalableTarget(place_of(target), f"scaling of variant {variant}", "the endpoint is deleted")
+        for variant, target in targets.items()
+    ]
+    delete = DeleteEndpoint({"EndpointName": name}, f"endpoint {name}")
+    return DeletionPlan((*steps, delete, Wait(WaitCondition(WaitFor.GONE, name))), made_of)
+
+
+def _models(observed: Observation, config_name: str) -> list[str]:
+    config = observed.config(config_name) or {}
+    variants = [*(config.get("ProductionVariants") or []), *(config.get("ShadowProductionVariants") or [])]
+    return sorted({variant["ModelName"] for variant in variants if variant.get("ModelName")})
+
+
+def _rest(observed: Observation, deletion: Deletion, made_of: MadeOf) -> DeletionPlan:
+    """Plan what is deleted after the endpoint: alarms of ours on it, its config, the config's models."""
+    name = deletion.endpoint_name
+    alarms = list(observed.get(Fact(FactKind.ENDPOINT_ALARMS, (name,))))
+    steps: list[Step] = []
+    for start in range(0, len(alarms), MAX_ALARMS_A_CALL):
+        some = alarms[start : start + MAX_ALARMS_A_CALL]
+        steps.append(DeleteAlarms({"AlarmNames": some}, f"alarms {', '.join(some)}"))
+    if not made_of or not (deletion.with_config or deletion.with_models):
+        return DeletionPlan(tuple(steps))
+    needed: MadeOf = observed.get(Fact(FactKind.NEEDED_CONFIGS))
+    needed_models = {model for models in needed.values() for model in models}
+    kept: list[str] = []
+    for config, models in made_of.items():
+        if deletion.with_config and config in needed:
+            kept.append(f"Endpoint config {config} is kept: another endpoint is on it")
+        elif deletion.with_config:
+            steps.append(DeleteEndpointConfig({"EndpointConfigName": config}, f"endpoint config {config}"))
+        for model in models if deletion.with_models else ():
+            if model in needed_models:
+                kept.append(f"Model {model} is kept: another endpoint is made of it")
+            else:
+                steps.append(DeleteModel({"ModelName": model}, f"model {model}"))
+    return DeletionPlan(tuple(steps), kept=kept)

@@ -1,0 +1,200 @@
+"""What is known of an endpoint and what belongs to it: one immutable value, filled only as far as a plan needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot
+from airflow_sm_hosting.deployment.status import Described
+
+
+class FactKind(StrEnum):
+    """What can be asked of AWS, with what it is asked of."""
+
+    #: DescribeEndpoint's answer, or None. Of the endpoint's name.
+    ENDPOINT = "endpoint"
+    #: The tags of a SageMaker resource. Of its ARN.
+    TAGS = "tags"
+    #: DescribeEndpointConfig's answer, or None. Of the config's name.
+    ENDPOINT_CONFIG = "endpoint config"
+    #: DescribeModel's answer, or None. Of the model's name.
+    MODEL = "model"
+    #: The scalable targets among the endpoint's variants, by variant. Of the endpoint's name and its variants.
+    SCALABLE_TARGETS = "scalable targets"
+    #: The policies, scheduled actions and tags of a variant's scalable target, as a snapshot has them; None for no target. Of both names.
+    SCALING = "scaling"
+    #: The ARNs of the scaling policies of a variant, by their names. Of the endpoint's name, the variant's and the scalable dimension.
+    POLICY_ARNS = "policy ARNs"
+    #: Alarms, by name. Of their names.
+    ALARMS = "alarms"
+    #: The names of the alarms that were made for a deployment. Of the endpoint's name and the config's.
+    ROLLOUT_ALARMS = "rollout alarms"
+    #: The alarms with a certain action. Of its ARN.
+    ALARMS_WITH_ACTION = "alarms with an action"
+    #: The names of the metric alarms of ours on an endpoint. Of its name.
+    ENDPOINT_ALARMS = "alarms on the endpoint"
+    #: The models of every config that an endpoint is on, or on its way to, by the config's name.
+    NEEDED_CONFIGS = "configs that endpoints need"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing to ask AWS for.
+
+    :param kind: What.
+    :param of: Of which.
+    """
+
+    kind: FactKind
+    of: tuple[str, ...] = ()
+
+
+class FactNeededError(Exception):
+    """A plan lacks a fact. Whoever plans fetches it, and plans again.
+
+    :param fact: Which.
+    """
+
+    def __init__(self, fact: Fact) -> None:
+        super().__init__(f"{fact.kind} of {', '.join(fact.of)}")
+        self.fact = fact
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is known of an endpoint.
+
+    :param endpoint_name: Its name.
+    :param now: The time.
+    :param copy: Tells what is written down now from what other runs write: 8 letters or digits.
+    :param facts: What AWS has answered, and what the steps since have changed of it.
+    :param own_change: What this task has just done to the endpoint, which AWS may not show yet: ``created``, ``updated``, ``deleted``.
+    :param modified_before: ``LastModifiedTime`` before its own update, in ISO format.
+    :param restored: The ARNs of the policies that were put back, by variant and name.
+    :param simulated: Whether steps are simulated. Then a fact that a step changes must be known.
+    """
+
+    endpoint_name: str
+    now: datetime
+    copy: str
+    facts: Mapping[Fact, Any] = field(default_factory=dict)
+    own_change: str | None = None
+    modified_before: str | None = None
+    restored: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    simulated: bool = False
+
+    # Facts.
+
+    @property
+    def endpoint(self) -> Described | None:
+        """DescribeEndpoint's answer, or None for no such endpoint."""
+        found: Described | None = self.get(self.endpoint_fact)
+        return found
+
+    @property
+    def endpoint_fact(self) -> Fact:
+        """The fact that :attr:`endpoint` is."""
+        return Fact(FactKind.ENDPOINT, (self.endpoint_name,))
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The endpoint's tags; none for an endpoint that does not exist."""
+        return self.tags_of(self.endpoint["EndpointArn"]) if self.endpoint else {}
+
+    def tags_of(self, arn: str) -> Mapping[str, str]:
+        """Return the tags of a SageMaker resource."""
+        found: Mapping[str, str] = self.get(Fact(FactKind.TAGS, (arn,)))
+        return found
+
+    def config(self, name: str) -> Described | None:
+        """Return DescribeEndpointConfig's answer, or None."""
+        found: Described | None = self.get(Fact(FactKind.ENDPOINT_CONFIG, (name,)))
+        return found
+
+    def variants_of(self, config: str | None) -> list[Mapping[str, Any]]:
+        """Return the variants of a config; none where it does not exist."""
+        found = self.config(config) if config else None
+        return list((found or {}).get("ProductionVariants") or [])
+
+    def model(self, name: str) -> Described | None:
+        """Return DescribeModel's answer, or None."""
+        found: Described | None = self.get(Fact(FactKind.MODEL, (name,)))
+        return found
+
+    @property
+    def targets_fact(self) -> Fact:
+        """The fact that :attr:`scaled_variants` comes from."""
+        variants = [one["VariantName"] for one in (self.endpoint or {}).get("ProductionVariants") or []]
+        return Fact(FactKind.SCALABLE_TARGETS, (self.endpoint_name, *variants))
+
+    @property
+    def scaled_variants(self) -> set[str]:
+        """The variants of the endpoint that are scalable targets."""
+        return set(self.get(self.targets_fact)) if len(self.targets_fact.of) > 1 else set()
+
+    def scaling(self, variants: Collection[str]) -> Snapshot:
+        """Return the scaling of those of the variants that are scalable targets."""
+        found = {variant: self.get(self.scaling_fact(variant)) for variant in sorted(variants)}
+        return {variant: scaling for variant, scaling in found.items() if scaling is not None}
+
+    def scaling_fact(self, variant: str) -> Fact:
+        """Return the fact that one variant's scaling is."""
+        return Fact(FactKind.SCALING, (self.endpoint_name, variant))
+
+    def policy_arns(self, variant: str, dimension: str) -> Mapping[str, str]:
+        """Return the ARNs of a variant's scaling policies, by name."""
+        found: Mapping[str, str] = self.get(
+            Fact(FactKind.POLICY_ARNS, (self.endpoint_name, variant, dimension))
+        )
+        return found
+
+    def alarms(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return alarms by name."""
+        found: Mapping[str, Mapping[str, Any]] = self.get(Fact(FactKind.ALARMS, tuple(names)))
+        return found
+
+    def rollout_alarms(self, config: str) -> list[str]:
+        """Return the names of the alarms that were made for the deployment of a config."""
+        return list(self.get(Fact(FactKind.ROLLOUT_ALARMS, (self.endpoint_name, config))))
+
+    def alarms_with_action(self, arn: str) -> list[Mapping[str, Any]]:
+        """Return the alarms that have an action of this ARN."""
+        return list(self.get(Fact(FactKind.ALARMS_WITH_ACTION, (arn,))))
+
+    def get(self, fact: Fact) -> Any:
+        """Return a fact.
+
+        :raises FactNeededError: When it was not fetched.
+        """
+        if fact not in self.facts:
+            raise FactNeededError(fact)
+        return self.facts[fact]
+
+    # Changes.
+
+    def learned(self, fact: Fact, value: Any) -> Observation:
+        """Return the observation with a fact that was fetched."""
+        return replace(self, facts={**self.facts, fact: value})
+
+    def changed(self, fact: Fact, change: Callable[[Any], Any]) -> Observation:
+        """Return the observation with a fact changed; one that is not known stays unknown, and is fetched when it is needed.
+
+        :param fact: Which.
+        :param change: Makes the new value of the old one.
+        :raises FactNeededError: When it is not known and the step is only simulated.
+        """
+        if fact not in self.facts and not self.simulated:
+            return self
+        return self.learned(fact, change(self.get(fact)))
+
+    def forgotten(self, *kinds: FactKind) -> Observation:
+        """Return the observation without facts that may have changed: they are fetched anew when they are needed.
+
+        :param kinds: Which; none for all.
+        """
+        kept = {fact: value for fact, value in self.facts.items() if kinds and fact.kind not in kinds}
+        return replace(self, facts=kept)

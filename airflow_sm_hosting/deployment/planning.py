@@ -1,0 +1,568 @@
+"""(observation, what is wanted, how far it has come) -> the next steps of a deployment, or how it ends.
+
+The same function plans a first try, a retry after a kill, what follows a wait, a rollback, and what a plan shows to a person. It judges,
+too: nothing counts as unchanged or deployed that the verdict would not call so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from airflow_sm_hosting.deployment.decision import Action, Decision, decide
+from airflow_sm_hosting.deployment.endpoint_tags import (
+    EndpointTags,
+    Run,
+    RunState,
+    moment_of,
+    tags_to_delete,
+)
+from airflow_sm_hosting.deployment.finishing import finishing_steps
+from airflow_sm_hosting.deployment.history import rollback_target
+from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
+from airflow_sm_hosting.deployment.progress import Progress, Stage
+from airflow_sm_hosting.deployment.remedies import Cause, cause_of
+from airflow_sm_hosting.deployment.status import Described, is_transitional, on_its_way_to
+from airflow_sm_hosting.deployment.steps import (
+    AddTags,
+    CheckAnswer,
+    CreateEndpoint,
+    DeleteEndpoint,
+    DeleteTags,
+    LookAgain,
+    Step,
+    UpdateEndpointWeightsAndCapacities,
+    Wait,
+)
+from airflow_sm_hosting.deployment.updating import (
+    fallback_tag,
+    kept_for_replacement,
+    missing_tags,
+    release_of_claim,
+    run_tags,
+    tags_to_keep,
+    update_steps,
+)
+from airflow_sm_hosting.deployment.verdict import judge, moment
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
+from airflow_sm_hosting.deployment.wanted import Wanted
+from airflow_sm_hosting.exceptions import ConflictError, NotFoundError
+from airflow_sm_hosting.spec.tags import DEPLOYING, OURS, PENDING_COUNT, RUN_AFTER, is_ours, tag_list
+
+#: An older run whose update landed after a newer one's restores the newer config; the newer run waits so many seconds for it.
+OLDER_RUN_RESTORES = 120.0
+
+SCALING_RESTORED_BY_RETRY = "Scaling that was taken off for the update is written down in the endpoint's tags; the next try puts it back."
+
+
+class Ending(StrEnum):
+    """How a deployment ends."""
+
+    SUCCEEDED = "succeeded"
+    #: A newer run has deployed.
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    #: The endpoint's answer is wrong.
+    WRONG_ANSWER = "wrong answer"
+    #: Another run is in the way for a moment: observe and plan again.
+    TRY_AGAIN = "try again"
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of a deployment.
+
+    :param ending: How it ends.
+    :param message: A sentence for the log or the error.
+    :param serving: The config that serves then.
+    :param endpoint_arn: The endpoint.
+    :param until: Until when another run is in the way.
+    :param note: What is left to be done, after the reason.
+    """
+
+    ending: Ending
+    message: str = ""
+    serving: str | None = None
+    endpoint_arn: str | None = None
+    until: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do next.
+
+    :param steps: The next steps, up to the next wait; there may be none.
+    :param progress: How far the deployment has come, before them.
+    :param decision: What was decided, where something was.
+    :param end: How the deployment ends, when there is nothing left to do.
+    :param warning: What went wrong, where the deployment goes on all the same.
+    """
+
+    steps: tuple[Step, ...]
+    progress: Progress
+    decision: Decision | None = None
+    end: End | None = None
+    warning: str = ""
+
+
+def plan(observed: Observation, wanted: Wanted, progress: Progress) -> Plan | Fact:
+    """Return what to do next, or the fact that must be known first.
+
+    :param observed: What is known.
+    :param wanted: What is asked for.
+    :param progress: How far the deployment has come.
+    :raises ConflictError: When the deployment is refused.
+    :raises InvalidSpecError: When its rollout could not do what it is for.
+    :raises AlarmGoingOffError: When an alarm would roll it back at once.
+    :raises NotFoundError: When something that it names does not exist.
+    """
+    try:
+        match progress.stage:
+            case Stage.DEPLOY:
+                return _deploy(observed, wanted, progress)
+            case Stage.COMPLETE:
+                return _complete(observed, wanted, progress)
+            case Stage.RECOVER:
+                return _recover(observed, wanted, progress)
+    except FactNeededError as lacking:
+        return lacking.fact
+
+
+# Bring the endpoint to the target.
+
+
+def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
+    described, tags = observed.endpoint, observed.tags
+    known = EndpointTags.read(tags, on_its_way_to(described))
+    progress = replace(progress, target=progress.target or _find_target(described, known, wanted))
+    newer = _overwritten_run(described, wanted, progress, known)
+    if newer:
+        return _restore(described, progress, newer)
+    decision = _decide(described, wanted, progress, known)
+    action = decision.action
+    if action is Action.REFUSE:
+        raise ConflictError(decision.reason)
+    if described and action in (Action.UPDATE, Action.UNCHANGED, Action.REPLACE):
+        until = known.detached_by_another(wanted.task, observed.now)
+        if until:
+            message = f"Another run is taking the scaling off endpoint {described['EndpointName']}; it is let until {until:%X} UTC"
+            return Plan((), progress, decision, End(Ending.TRY_AGAIN, message, until=until))
+    if action in (Action.UNCHANGED, Action.JOIN, Action.UPDATE):
+        # Whoever left something to be put right: it is done with this deployment's own.
+        progress = _responsible_for(progress, tags)
+    match action:
+        case Action.CREATE:
+            return _create(observed, wanted, progress, decision)
+        case Action.UPDATE:
+            steps = _taking_replacement_over(observed, progress) or update_steps(
+                observed, wanted, progress, known
+            )
+            return Plan(tuple(steps), progress, decision)
+        case Action.JOIN:
+            return _join(observed, wanted, progress, known, decision)
+        case Action.UNCHANGED:
+            return _unchanged(observed, wanted, progress, known, decision)
+        case Action.REPLACE:
+            return _replace(observed, wanted, progress, known, decision)
+        case Action.OVERTAKEN:
+            return _overtaken(observed, wanted, progress, decision)
+    return _wait_for_others(observed, wanted, progress, known, decision)
+
+
+def _decide(described: Described | None, wanted: Wanted, progress: Progress, known: EndpointTags) -> Decision:
+    run_after = progress.restores_run or wanted.run_after
+    return decide(
+        described,
+        str(progress.target),
+        owned=known.ours,
+        adopt=wanted.adopt,
+        replace_failed_endpoint=wanted.replace_failed_endpoint,
+        overtaken_by=None if wanted.allow_older else known.newer_than(run_after),
+    )
+
+
+def _find_target(described: Described | None, known: EndpointTags, wanted: Wanted) -> str:
+    """Return the config to bring about: the wanted one, or the fallback that stands in its place already."""
+    asked = wanted.endpoint_config_name
+    if asked is None:
+        return _find_config_before(described, known, wanted)
+    on_its_way = on_its_way_to(described)
+    return str(on_its_way) if on_its_way in wanted.fallbacks and known.fallback_for == asked else asked
+
+
+def _find_config_before(described: Described | None, known: EndpointTags, wanted: Wanted) -> str:
+    """Return the config to roll back to."""
+    name, last = wanted.endpoint_name, known.rolled_back
+    if described is None:
+        raise NotFoundError(f"There is no endpoint {name!r}.")
+    if last and last.run_after == wanted.run_after:
+        return last.target  # this DAG run has rolled back already
+    serving = described.get("EndpointConfigName")
+    target = rollback_target(known.history, serving=serving)
+    if target is None:
+        raise NotFoundError(
+            f"Endpoint {name} serves {serving}, and its tags name no config that served before: name one (endpoint_config_name=…)."
+        )
+    return target
+
+
+def _overwritten_run(
+    described: Described | None, wanted: Wanted, progress: Progress, known: EndpointTags
+) -> Run | None:
+    """Return the newer run whose deployment this task's update has undone, as it reached AWS after that run's.
+
+    UpdateEndpoint has no compare-and-swap: a process may be held between its last look and its call for longer than a deployment takes.
+    """
+    newest, own = known.newest_deployed(), known.run_of(wanted.task)
+    if described is None or newest is None or wanted.run_after is None or wanted.allow_older:
+        return None
+    ours = on_its_way_to(described) == progress.target != newest.endpoint_config_name
+    if (
+        not ours
+        or newest.task == wanted.task
+        or newest.due <= moment_of(progress.restores_run or wanted.run_after)
+    ):
+        return None
+    if progress.updated_at is not None:
+        return newest if newest.moment <= progress.updated_at else None
+    # An earlier try was killed before it could look: it had claimed, and its config is on the endpoint.
+    claimed = own is not None and own.state is RunState.CLAIMED
+    return newest if claimed and own and own.endpoint_config_name == progress.target else None
+
+
+def _restore(described: Described | None, progress: Progress, newer: Run) -> Plan:
+    reason = (
+        f"this run's update reached AWS after that of a newer run, due {newer.run_after}; "
+        f"{newer.endpoint_config_name}, which that one deployed, is restored"
+    )
+    restoring = replace(
+        progress,
+        target=newer.endpoint_config_name,
+        restores_run=newer.run_after,
+        rolling_back=False,
+        counts={},
+        action=str(Action.OVERTAKEN),
+        updated_at=None,
+    )
+    decision = Decision(Action.OVERTAKEN, reason)
+    name = (described or {})["EndpointName"]
+    steps: tuple[Step, ...] = (LookAgain(),)
+    if is_transitional(described):
+        steps = (Wait(WaitCondition(WaitFor.SETTLED, name)),)
+    return Plan(steps, restoring, decision)
+
+
+def _create(observed: Observation, wanted: Wanted, progress: Progress, decision: Decision) -> Plan:
+    target = str(progress.target)
+    kept: Mapping[str, str] = {}
+    if wanted.retried or progress.action == Action.REPLACE:
+        kept = kept_for_replacement(observed, target, tags_to_delete)
+    run: dict[str, str] = {}
+    if wanted.run_after:
+        now = int(observed.now.timestamp())
+        run = {
+            RUN_AFTER: wanted.run_after,
+            DEPLOYING: f"{wanted.run_after} {target}",
+            **Run(wanted.task, wanted.run_after, RunState.DEPLOYED, now, target).as_tag(),
+        }
+    tags = {**wanted.tags, **OURS, **run, **fallback_tag(wanted, target), **kept}
+    request = {
+        "EndpointName": wanted.endpoint_name,
+        "EndpointConfigName": target,
+        "Tags": tag_list(tags),
+    }
+    create = CreateEndpoint(request, f"endpoint {wanted.endpoint_name}", f"on {target}")
+    return Plan((create,), _responsible_for(progress, kept), decision)
+
+
+def _join(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
+) -> Plan:
+    """Wait for the deployment that is on its way to the target: another's, or this task's own, which has just begun."""
+    described, target = observed.endpoint or {}, str(progress.target)
+    arn, own = described["EndpointArn"], observed.own_change
+    live = described.get("EndpointConfigName")
+    progress = replace(
+        progress,
+        action=progress.action or str(Action.JOIN),
+        previous_endpoint_config_name=live if live != target else None,
+        counts=known.counts_for(target),
+    )
+    tags = {
+        **({} if own else _kept_from_replacement(observed, progress)),
+        **run_tags(observed, wanted, progress, known),
+        **release_of_claim(known, wanted),
+    }
+    steps: list[Step] = [*missing_tags(arn, observed.tags, tags, "this run deploys the endpoint")]
+    if own == "updated" and (old := known.runs_to_forget(wanted.task)):
+        steps.append(
+            DeleteTags({"ResourceArn": arn, "TagKeys": old}, "entries of old runs", "newer ones count")
+        )
+    condition = WaitCondition(
+        WaitFor.DEPLOYED,
+        wanted.endpoint_name,
+        target,
+        modified_before=observed.modified_before if own else None,
+        begun=own is None,
+    )
+    return Plan((*steps, Wait(condition)), progress, None if own else decision)
+
+
+def _unchanged(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
+) -> Plan:
+    """Verify what serves already as if it had just been deployed."""
+    described, target = observed.endpoint or {}, str(progress.target)
+    arn = described["EndpointArn"]
+    condition = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, target, begun=True)
+    verdict = judge(condition, described)
+    progress = replace(
+        _taken_over(progress, wanted, known), action=progress.action or str(Action.UNCHANGED)
+    ).after_wait(WaitFor.DEPLOYED, WaitResult(str(verdict.outcome), verdict.message, _identity(described)))
+    if verdict.outcome is not Outcome.DEPLOYED:
+        return Plan((), progress, Decision(Action.FAIL, verdict.message))
+    deployed_by_us = wanted.run_after is not None and known.run_after == wanted.run_after
+    tags = {
+        **_kept_from_replacement(observed, progress),
+        **(run_tags(observed, wanted, progress, known) if deployed_by_us or progress.restores_run else {}),
+        **release_of_claim(known, wanted),
+        **_wanted_tags(observed.tags, wanted),
+    }
+    steps = missing_tags(arn, observed.tags, tags, "the endpoint serves what this run deploys")
+    return Plan(tuple(steps), replace(progress, counts=known.counts_for(target)), decision)
+
+
+def _replace(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
+) -> Plan:
+    """Delete a failed endpoint, to create it anew. Its tags go with it, so what they hold is kept in the tags of the config."""
+    target = str(progress.target)
+    steps: list[Step] = []
+    keep = tags_to_keep(observed, known)
+    if keep:
+        config = observed.config(target)
+        if config is None:
+            raise NotFoundError(f"There is no endpoint config {target!r}.")
+        arn = config["EndpointConfigArn"]
+        steps += missing_tags(arn, {}, keep, "what the endpoint that is created anew needs")
+    why = f"it is Failed, and is created anew on {target}"
+    delete = DeleteEndpoint({"EndpointName": wanted.endpoint_name}, f"endpoint {wanted.endpoint_name}", why)
+    return Plan((*steps, delete), progress, decision)
+
+
+def _overtaken(observed: Observation, wanted: Wanted, progress: Progress, decision: Decision) -> Plan:
+    described = observed.endpoint or {}
+    progress = replace(progress, action=str(Action.OVERTAKEN))
+    steps = finishing_steps(observed, wanted, progress)  # scaling that this run took off in vain
+    if steps:
+        return Plan(tuple(steps), progress, decision)
+    end = End(
+        Ending.SKIPPED, decision.reason, described.get("EndpointConfigName"), described.get("EndpointArn")
+    )
+    return Plan((), progress, decision, end)
+
+
+def _wait_for_others(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
+) -> Plan:
+    described = observed.endpoint or {}
+    until = WaitFor.GONE if observed.own_change == "deleted" else WaitFor.SETTLED
+    tags = release_of_claim(known, wanted)
+    steps: list[AddTags] = []
+    if observed.own_change is None:
+        steps = missing_tags(described["EndpointArn"], observed.tags, tags, "this task waits itself")
+    wait = Wait(WaitCondition(until, wanted.endpoint_name))
+    return Plan((*steps, wait), progress, None if observed.own_change else decision)
+
+
+def _responsible_for(progress: Progress, tags: Mapping[str, str]) -> Progress:
+    """Return the progress of a deployment that puts right what tags tell of."""
+    return replace(progress, unfinished=tuple(sorted({*progress.unfinished, *tags_to_delete(tags)})))
+
+
+def _taking_replacement_over(observed: Observation, progress: Progress) -> list[Step]:
+    """Return the step that gives an endpoint what its config holds for it: another run created it, after this one had deleted it."""
+    kept = _kept_from_replacement(observed, progress)
+    arn = (observed.endpoint or {})["EndpointArn"]
+    return [*missing_tags(arn, observed.tags, kept, "another run created the endpoint anew")]
+
+
+def _kept_from_replacement(observed: Observation, progress: Progress) -> dict[str, str]:
+    if progress.action != Action.REPLACE:
+        return {}
+    return kept_for_replacement(observed, str(progress.target), tags_to_delete)
+
+
+def _taken_over(progress: Progress, wanted: Wanted, known: EndpointTags) -> Progress:
+    """Go on from what an earlier try of this run has deployed, if it has."""
+    ours, last, target = wanted.run_after, known.rolled_back, str(progress.target)
+    before = progress.previous_endpoint_config_name
+    if ours is not None and progress.rolling_back and last and last.run_after == ours:
+        before = last.source if last.source != target else None
+    elif ours is not None and not progress.rolling_back and known.run_after == ours:
+        before = rollback_target(known.history, serving=target)
+    return replace(progress, previous_endpoint_config_name=before)
+
+
+def _wanted_tags(tags: Mapping[str, str], wanted: Wanted) -> dict[str, str]:
+    """Return the tags that an endpoint gets which serves what is wanted already; none for one that is not ours."""
+    if not wanted.adopt and not is_ours(dict(tags)):
+        return {}
+    return {**wanted.tags, **(OURS if wanted.adopt else {})}
+
+
+def _identity(described: Described) -> dict[str, str]:
+    members = ("EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
+    return {member: str(moment(described[member])) for member in members if described.get(member) is not None}
+
+
+# The target is deployed.
+
+
+def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
+    """Set the counts that the update kept, verify the endpoint's answer, and leave the endpoint in order."""
+    result = progress.result or WaitResult("", "")
+    arn, target = result.described.get("EndpointArn"), str(progress.target)
+    if progress.counts:
+        return _set_counts(wanted, progress, str(arn))
+    if wanted.smoke_test and progress.smoke_failure is None and not progress.restores_run:
+        if progress.answer_failure is None:
+            return Plan((CheckAnswer(), LookAgain()), progress)
+        back = progress.previous_endpoint_config_name
+        if progress.answer_failure and wanted.rolls_back_wrong_answers and back:
+            return _roll_back(progress, back)
+    steps = finishing_steps(observed, wanted, progress)
+    if steps:
+        return Plan(tuple(steps), progress)
+    ending, message = Ending.SUCCEEDED, result.message
+    if progress.restores_run:
+        ending = Ending.SKIPPED
+        message = (
+            f"This run's update reached AWS after that of a newer run, due {progress.restores_run}; {target}, which that one deployed, "
+            "was restored and serves"
+        )
+    elif progress.smoke_failure:
+        ending = Ending.WRONG_ANSWER
+        message = f"{progress.smoke_failure} The endpoint was rolled back, and serves {target}."
+    elif progress.answer_failure:
+        ending, message = Ending.WRONG_ANSWER, f"{progress.answer_failure} {target} goes on serving."
+    return Plan((), progress, end=End(ending, message, target, arn))
+
+
+def _set_counts(wanted: Wanted, progress: Progress, arn: str) -> Plan:
+    """Set the instance counts of unscaled variants, which the update kept: one variant a call, as AWS makes it Updating."""
+    variant, count = next(iter(progress.counts.items()))
+    if progress.waited_for is WaitFor.COUNTED:
+        forget = DeleteTags(
+            {"ResourceArn": arn, "TagKeys": [f"{PENDING_COUNT}{variant}"]},
+            f"tag {PENDING_COUNT}{variant}",
+            "the count is set",
+        )
+        return Plan((forget,), replace(progress, waited_for=None))
+    call = UpdateEndpointWeightsAndCapacities(
+        {
+            "EndpointName": wanted.endpoint_name,
+            "DesiredWeightsAndCapacities": [{"VariantName": variant, "DesiredInstanceCount": count}],
+        },
+        f"variant {variant}",
+        f"the new config has {count} instances of it",
+    )
+    condition = WaitCondition(
+        WaitFor.COUNTED, wanted.endpoint_name, progress.target, instance_counts={variant: count}
+    )
+    return Plan((call, Wait(condition)), progress)
+
+
+def _roll_back(progress: Progress, back: str) -> Plan:
+    failure = f"{progress.answer_failure} It was {progress.target} that answered."
+    going_back = replace(
+        progress,
+        stage=Stage.DEPLOY,
+        target=back,
+        rolling_back=True,
+        smoke_failure=failure,
+        answer_failure=None,
+        result=None,
+        waited_for=None,
+        updated_at=None,
+    )
+    return Plan((LookAgain(),), going_back, warning=f"{progress.answer_failure} Going back to {back}")
+
+
+# A wait ended otherwise.
+
+
+def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
+    """Find out why a wait ended otherwise: another run, no capacity, or a failure. Then leave the endpoint in order."""
+    result = progress.result or WaitResult("", "")
+    again = replace(progress, stage=Stage.DEPLOY, result=None, waited_for=None)
+    if result.outcome not in (Outcome.ROLLED_BACK, Outcome.FAILED):
+        if progress.waited_for_older and observed.now.timestamp() < progress.deadline:
+            # The older run did not restore what this one had deployed.
+            return Plan((LookAgain(),), replace(again, waited_for_older=False, updated_at=None))
+        note = SCALING_RESTORED_BY_RETRY if progress.unfinished else ""
+        return Plan((), progress, end=failed_end(result, note))
+    described = observed.endpoint
+    known = EndpointTags.read(observed.tags, on_its_way_to(described))
+    # A wait that looks seldom may miss the end of its own deployment, and find the next one's: that is no rollback.
+    decision = _decide(described, wanted, progress, known)
+    if decision.action is Action.OVERTAKEN:
+        return _overtaken(observed, wanted, progress, decision)
+    older = known.older_run_on((described or {}).get("EndpointConfigName"), wanted.run_after)
+    if described and older and _undid(older, progress, result):
+        return _wait_for_older(observed, described, wanted, again)
+    if cause_of(result.described.get("FailureReason")) is Cause.CAPACITY and not progress.rolling_back:
+        without = (*progress.without_capacity, str(progress.target))
+        left = [name for name in wanted.fallbacks if name not in without]
+        if left:
+            fallback = replace(again, target=left[0], without_capacity=without, updated_at=None)
+            warning = f"{result.message} Deploying {left[0]} instead"
+            return Plan((LookAgain(),), fallback, warning=warning)
+    steps: list[Step] = [*finishing_steps(observed, wanted, progress)]
+    own = known.run_of(wanted.task)
+    if described and own and own.state is RunState.DEPLOYED:
+        undone = known.undone(task=wanted.task)
+        steps = [*missing_tags(described["EndpointArn"], observed.tags, undone, "it does not serve"), *steps]
+    if steps:
+        return Plan(tuple(steps), progress)
+    return Plan((), progress, end=failed_end(result))
+
+
+def _undid(older: Run, progress: Progress, result: WaitResult) -> bool:
+    """Tell whether an older run's update, and no rollback of SageMaker's own, took the endpoint from this run's config."""
+    return (
+        result.outcome == Outcome.ROLLED_BACK
+        and older.endpoint_config_name not in (progress.previous_endpoint_config_name, progress.target)
+        and not progress.waited_for_older
+        and not progress.rolling_back
+    )
+
+
+def _wait_for_older(observed: Observation, described: Described, wanted: Wanted, progress: Progress) -> Plan:
+    condition = WaitCondition(
+        WaitFor.DEPLOYED,
+        wanted.endpoint_name,
+        progress.target,
+        # What is described now is what there was before the config is restored.
+        modified_before=moment(described.get("LastModifiedTime")),
+        give_up_at=observed.now.timestamp() + OLDER_RUN_RESTORES,
+    )
+    reason = (
+        f"an older run's update reached AWS after this one's, and the endpoint is on {described.get('EndpointConfigName')}; that run "
+        f"restores {progress.target}"
+    )
+    waiting = replace(progress, waited_for_older=True)
+    return Plan((Wait(condition),), waiting, Decision(Action.WAIT, reason))
+
+
+def failed_end(result: WaitResult, note: str = "") -> End:
+    """Return the end of a deployment whose wait ended otherwise than in success.
+
+    :param result: How the wait ended.
+    :param note: What is left to be done.
+    """
+    serving, arn = result.described.get("EndpointConfigName"), result.described.get("EndpointArn")
+    return End(Ending.FAILED, result.message, serving, arn, note=note)

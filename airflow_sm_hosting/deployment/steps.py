@@ -1,0 +1,582 @@
+"""The steps that plans are made of: plain data with all that a call needs, and what the call changes of an observation.
+
+Each operation that changes something at AWS has one class here, and one adapter that makes the call (``deployer/adapters.py``). A plan is
+carried out by applying its steps, and shown to a person by simulating them: both fold a step's effect into the observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
+from airflow_sm_hosting.deployment.scaling_snapshot import policy_members, variant_of
+from airflow_sm_hosting.deployment.status import CREATING, DELETING, IN_SERVICE, pending_config
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan."""
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """Return the observation after the step.
+
+        :param observed: The one before it.
+        :param answer: What AWS answered; None where the step is simulated.
+        """
+        return observed
+
+
+@dataclass(frozen=True)
+class Call(Step):
+    """One call that changes something.
+
+    :param request: The operation's request.
+    :param what: What it writes or deletes, for the log.
+    :param why: What differs, or what it is for.
+    """
+
+    service: ClassVar[str]
+    operation: ClassVar[str]
+
+    request: Mapping[str, Any]
+    what: str = ""
+    why: str = ""
+
+
+# SageMaker.
+
+
+@dataclass(frozen=True)
+class CreateEndpoint(Call):
+    """Create the endpoint (``sagemaker:CreateEndpoint``)."""
+
+    service = "sagemaker"
+    operation = "CreateEndpoint"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The endpoint is being created, with its tags."""
+        arn = (answer or {}).get("EndpointArn") or _arn_beside(observed, self.request["EndpointConfigName"])
+        described = {
+            "EndpointName": self.request["EndpointName"],
+            "EndpointArn": arn,
+            "EndpointConfigName": self.request["EndpointConfigName"],
+            "EndpointStatus": CREATING,
+        }
+        tags = {tag["Key"]: tag["Value"] for tag in self.request.get("Tags") or ()}
+        known = observed.learned(observed.endpoint_fact, described).learned(Fact(FactKind.TAGS, (arn,)), tags)
+        return replace(known, own_change="created", modified_before=None)
+
+
+@dataclass(frozen=True)
+class UpdateEndpoint(Call):
+    """Update the endpoint to another config (``sagemaker:UpdateEndpoint``).
+
+    :param modified_before: The endpoint's ``LastModifiedTime`` before it, in ISO format.
+    :param scaled: The variants that were scalable targets, or were until a deployment took that off.
+    :param detached: Those of them whose scaling was taken off for it.
+    """
+
+    service = "sagemaker"
+    operation = "UpdateEndpoint"
+
+    modified_before: str | None = None
+    scaled: frozenset[str] = frozenset()
+    detached: frozenset[str] = frozenset()
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The endpoint is on its way to the config."""
+        pending: dict[str, Any] = {"EndpointConfigName": self.request["EndpointConfigName"]}
+        if observed.simulated:
+            pending["ProductionVariants"] = self._variants(observed)
+
+        def updating(described: Mapping[str, Any]) -> dict[str, Any]:
+            return {**described, "EndpointStatus": "Updating", "PendingDeploymentSummary": pending}
+
+        return replace(
+            observed.changed(observed.endpoint_fact, updating),
+            own_change="updated",
+            modified_before=self.modified_before,
+        )
+
+    def _variants(self, observed: Observation) -> list[dict[str, Any]]:
+        """Return the variants that the update makes: their counts and weights are the config's, or kept (UpdateEndpoint)."""
+        keeps = self.request.get("RetainAllVariantProperties")
+        excluded = {
+            one["VariantPropertyType"] for one in self.request.get("ExcludeRetainedVariantProperties") or ()
+        }
+        before = {
+            one["VariantName"]: one for one in (observed.endpoint or {}).get("ProductionVariants") or []
+        }
+        made = []
+        for variant in observed.variants_of(self.request["EndpointConfigName"]):
+            one = _as_described(variant)
+            for member in ("DesiredInstanceCount", "DesiredWeight"):
+                kept = before.get(variant["VariantName"], {}).get(member)
+                if keeps and member not in excluded and kept is not None and member in one:
+                    one[member] = kept
+            made.append(one)
+        return made
+
+
+@dataclass(frozen=True)
+class DeleteEndpoint(Call):
+    """Delete the endpoint (``sagemaker:DeleteEndpoint``)."""
+
+    service = "sagemaker"
+    operation = "DeleteEndpoint"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The endpoint is being deleted."""
+        if observed.simulated:
+            # Its scalable targets go with it (DeleteEndpoint).
+            for variant, target in dict(observed.get(observed.targets_fact)).items():
+                observed = observed.learned(policy_arns_fact(observed, variant, target), {})
+            observed = observed.learned(observed.targets_fact, {})
+        deleting = observed.changed(
+            observed.endpoint_fact, lambda described: {**described, "EndpointStatus": DELETING}
+        )
+        return replace(deleting, own_change="deleted")
+
+
+@dataclass(frozen=True)
+class UpdateEndpointWeightsAndCapacities(Call):
+    """Set the instance count of one variant (``sagemaker:UpdateEndpointWeightsAndCapacities``)."""
+
+    service = "sagemaker"
+    operation = "UpdateEndpointWeightsAndCapacities"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The variants have the counts."""
+        counts = {
+            one["VariantName"]: one["DesiredInstanceCount"]
+            for one in self.request["DesiredWeightsAndCapacities"]
+        }
+
+        def counted(described: Mapping[str, Any]) -> dict[str, Any]:
+            variants = [
+                {**one, "DesiredInstanceCount": counts[one["VariantName"]]}
+                if one["VariantName"] in counts
+                else one
+                for one in described.get("ProductionVariants") or []
+            ]
+            return {**described, "ProductionVariants": variants}
+
+        return observed.changed(observed.endpoint_fact, counted)
+
+
+@dataclass(frozen=True)
+class AddTags(Call):
+    """Set tags of a SageMaker resource (``sagemaker:AddTags``)."""
+
+    service = "sagemaker"
+    operation = "AddTags"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags."""
+        return {tag["Key"]: tag["Value"] for tag in self.request["Tags"]}
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The resource has the tags."""
+        fact = Fact(FactKind.TAGS, (self.request["ResourceArn"],))
+        return observed.changed(fact, lambda tags: {**tags, **self.tags})
+
+
+@dataclass(frozen=True)
+class DeleteTags(Call):
+    """Delete tags of a SageMaker resource (``sagemaker:DeleteTags``)."""
+
+    service = "sagemaker"
+    operation = "DeleteTags"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The resource has the tags no more."""
+        fact, gone = Fact(FactKind.TAGS, (self.request["ResourceArn"],)), set(self.request["TagKeys"])
+        return observed.changed(
+            fact, lambda tags: {key: value for key, value in tags.items() if key not in gone}
+        )
+
+
+@dataclass(frozen=True)
+class DeleteEndpointConfig(Call):
+    """Delete an endpoint config (``sagemaker:DeleteEndpointConfig``)."""
+
+    service = "sagemaker"
+    operation = "DeleteEndpointConfig"
+
+
+@dataclass(frozen=True)
+class DeleteModel(Call):
+    """Delete a model (``sagemaker:DeleteModel``)."""
+
+    service = "sagemaker"
+    operation = "DeleteModel"
+
+
+# Application Auto Scaling.
+
+
+@dataclass(frozen=True)
+class ScalingCall(Call):
+    """A call to Application Auto Scaling; of one that is for a snapshot the ``request`` has the snapshot's plain values."""
+
+    service = "application-autoscaling"
+
+    def _scaling_changed(self, observed: Observation, change: Callable[[Any], Any]) -> Observation:
+        """Return the observation with the scaling of the call's variant changed, where the variant is the observed endpoint's."""
+        endpoint_name, variant = variant_of(self.request.get("ResourceId", ""))
+        if endpoint_name != observed.endpoint_name or not observed.simulated:
+            return observed
+        return observed.changed(observed.scaling_fact(variant), change)
+
+
+@dataclass(frozen=True)
+class RegisterScalableTarget(ScalingCall):
+    """Make a variant a scalable target, or change one (``application-autoscaling:RegisterScalableTarget``)."""
+
+    operation = "RegisterScalableTarget"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The variant is a scalable target."""
+        _, variant = variant_of(self.request.get("ResourceId", ""))
+
+        def registered(scaling: Any) -> dict[str, Any]:
+            before = scaling or {"policies": [], "actions": [], "arns": {}}
+            return {**before, "target": {**before.get("target", {}), **self.request}}
+
+        known = self._scaling_changed(observed, registered)
+        known = replace(known, restored={**known.restored, variant: known.restored.get(variant, {})})
+        return (
+            known.changed(known.targets_fact, lambda found: {**found, variant: self.request})
+            if known.simulated
+            else known
+        )
+
+
+@dataclass(frozen=True)
+class DeregisterScalableTarget(ScalingCall):
+    """Take the scaling off a variant: its policies and scheduled actions go with it (``DeregisterScalableTarget``)."""
+
+    operation = "DeregisterScalableTarget"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The variant is no scalable target."""
+        _, variant = variant_of(self.request.get("ResourceId", ""))
+        known = self._scaling_changed(observed, lambda _: None)
+        if not known.simulated:
+            return known
+        without = known.changed(
+            known.targets_fact, lambda found: {name: one for name, one in found.items() if name != variant}
+        )
+        return without.learned(policy_arns_fact(without, variant, self.request), {})
+
+
+@dataclass(frozen=True)
+class PutScalingPolicy(ScalingCall):
+    """Put a scaling policy (``application-autoscaling:PutScalingPolicy``)."""
+
+    operation = "PutScalingPolicy"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The policy is there; the answer tells its ARN, which is a new one where it was deleted before."""
+        _, variant = variant_of(self.request.get("ResourceId", ""))
+        name = self.request["PolicyName"]
+        if answer is not None:
+            arn = answer["PolicyARN"]
+        elif observed.simulated:
+            arn = observed.policy_arns(variant, self.request["ScalableDimension"]).get(name, f"new:{name}")
+        else:
+            return observed
+        put = policy_members(self.request)
+        known = self._scaling_changed(
+            observed,
+            lambda scaling: {
+                **scaling,
+                "policies": [*(one for one in scaling["policies"] if one["PolicyName"] != name), put],
+                "arns": {**scaling["arns"], arn: name},
+            },
+        )
+        return replace(
+            known, restored={**known.restored, variant: {**known.restored.get(variant, {}), name: arn}}
+        )
+
+
+@dataclass(frozen=True)
+class DeleteScalingPolicy(ScalingCall):
+    """Delete a scaling policy (``application-autoscaling:DeleteScalingPolicy``)."""
+
+    operation = "DeleteScalingPolicy"
+
+
+@dataclass(frozen=True)
+class PutScheduledAction(ScalingCall):
+    """Put a scheduled action (``application-autoscaling:PutScheduledAction``)."""
+
+    operation = "PutScheduledAction"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The scheduled action is there."""
+        name = self.request["ScheduledActionName"]
+        return self._scaling_changed(
+            observed,
+            lambda scaling: {
+                **scaling,
+                "actions": [
+                    *(one for one in scaling["actions"] if one["ScheduledActionName"] != name),
+                    dict(self.request),
+                ],
+            },
+        )
+
+
+@dataclass(frozen=True)
+class DeleteScheduledAction(ScalingCall):
+    """Delete a scheduled action (``application-autoscaling:DeleteScheduledAction``)."""
+
+    operation = "DeleteScheduledAction"
+
+
+@dataclass(frozen=True)
+class TagScalableTarget(ScalingCall):
+    """Set tags of a scalable target (``application-autoscaling:TagResource``)."""
+
+    operation = "TagResource"
+
+
+@dataclass(frozen=True)
+class UntagScalableTarget(ScalingCall):
+    """Delete tags of a scalable target (``application-autoscaling:UntagResource``)."""
+
+    operation = "UntagResource"
+
+
+# CloudWatch.
+
+
+@dataclass(frozen=True)
+class AlarmCall(Call):
+    """A call to CloudWatch.
+
+    :param described: Whether the request is what DescribeAlarms answered, changed: it has members that no request has.
+    """
+
+    service = "cloudwatch"
+
+    described: bool = False
+
+
+@dataclass(frozen=True)
+class PutMetricAlarm(AlarmCall):
+    """Put an alarm on a metric (``cloudwatch:PutMetricAlarm``).
+
+    :param rollout_of: The config for whose deployment it is made; None for other alarms.
+    """
+
+    operation = "PutMetricAlarm"
+
+    rollout_of: str | None = None
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The alarm is there, with its new actions."""
+        if self.rollout_of is None:
+            return _repointed(observed, self.request["AlarmName"])
+        fact = Fact(FactKind.ROLLOUT_ALARMS, (observed.endpoint_name, self.rollout_of))
+        return observed.changed(fact, lambda names: sorted({*names, self.request["AlarmName"]}))
+
+
+@dataclass(frozen=True)
+class PutCompositeAlarm(AlarmCall):
+    """Put an alarm on the states of others (``cloudwatch:PutCompositeAlarm``)."""
+
+    operation = "PutCompositeAlarm"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The alarm is there, with its new actions."""
+        return _repointed(observed, self.request["AlarmName"])
+
+
+@dataclass(frozen=True)
+class DeleteAlarms(AlarmCall):
+    """Delete alarms (``cloudwatch:DeleteAlarms``)."""
+
+    operation = "DeleteAlarms"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The alarms are gone."""
+        gone = set(self.request["AlarmNames"])
+        for fact in observed.facts:
+            if fact.kind in (FactKind.ROLLOUT_ALARMS, FactKind.ENDPOINT_ALARMS):
+                observed = observed.changed(fact, lambda names: [one for one in names if one not in gone])
+        return observed
+
+
+@dataclass(frozen=True)
+class TagAlarm(AlarmCall):
+    """Set tags of an alarm (``cloudwatch:TagResource``)."""
+
+    operation = "TagResource"
+
+
+# ECR and S3.
+
+
+@dataclass(frozen=True)
+class BatchDeleteImage(Call):
+    """Delete image tags of a repository (``ecr:BatchDeleteImage``)."""
+
+    service = "ecr"
+    operation = "BatchDeleteImage"
+
+
+@dataclass(frozen=True)
+class DeleteObject(Call):
+    """Delete an object (``s3:DeleteObject``)."""
+
+    service = "s3"
+    operation = "DeleteObject"
+
+
+# What changes nothing.
+
+
+@dataclass(frozen=True)
+class LookAgain(Step):
+    """Forget facts that others may have changed: they are fetched anew when they are needed.
+
+    :param kinds: Which; none for all.
+    """
+
+    kinds: tuple[FactKind, ...] = ()
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """In a simulation nobody else changes anything."""
+        return observed if observed.simulated else observed.forgotten(*self.kinds)
+
+
+@dataclass(frozen=True)
+class ConfirmDetaching(Step):
+    """Make sure that no other run takes the scaling off, and that what puts it back is written down.
+
+    :param endpoint_arn: The endpoint.
+    :param task: Whose claim must stand.
+    :param copies: The keys of this run's copy of the scaling, which must be seen.
+    :param known: The keys of other runs' copies that this one holds; others must not be there.
+    """
+
+    endpoint_arn: str
+    task: str
+    copies: tuple[str, ...]
+    known: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckAnswer(Step):
+    """Ask the endpoint, and compare its answer: the smoke test (``sagemaker:InvokeEndpoint``)."""
+
+
+@dataclass(frozen=True)
+class Wait(Step):
+    """Wait, in this process or in the triggerer.
+
+    :param condition: What ends it.
+    """
+
+    condition: WaitCondition
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The wait has ended well."""
+
+        def ended(described: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+            if described is None or self.condition.until is WaitFor.GONE:
+                return None
+            pending = described.get("PendingDeploymentSummary") or {}
+            config = pending_config(described) or described["EndpointConfigName"]
+            variants = (
+                pending.get("ProductionVariants")
+                or described.get("ProductionVariants")
+                or [_as_described(variant) for variant in observed.variants_of(config)]
+            )
+            rest = {name: value for name, value in described.items() if name != "PendingDeploymentSummary"}
+            return {
+                **rest,
+                "EndpointStatus": IN_SERVICE,
+                "EndpointConfigName": config,
+                "ProductionVariants": variants,
+            }
+
+        return replace(observed.changed(observed.endpoint_fact, ended), own_change=None)
+
+    def simulated_result(self, observed: Observation) -> WaitResult:
+        """Return how the wait ends where all goes well.
+
+        :param observed: The observation after it.
+        """
+        described = observed.endpoint or {}
+        told = {
+            member: str(described[member])
+            for member in ("EndpointArn", "EndpointConfigName")
+            if member in described
+        }
+        return WaitResult(str(Outcome.DEPLOYED), "simulated", told)
+
+
+def policy_arns_fact(observed: Observation, variant: str, target: Mapping[str, Any]) -> Fact:
+    """Return the fact that the ARNs of a scalable target's policies are."""
+    return Fact(FactKind.POLICY_ARNS, (observed.endpoint_name, variant, str(target["ScalableDimension"])))
+
+
+def _arn_beside(observed: Observation, config: str) -> str:
+    """Return the ARN that an endpoint will have: it is in the account and Region of its config."""
+    found = observed.config(config) if observed.simulated else None
+    prefix = str((found or {}).get("EndpointConfigArn", "")).rpartition(":endpoint-config/")[0]
+    return f"{prefix}:endpoint/{observed.endpoint_name}"
+
+
+def _as_described(variant: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a variant of a config as DescribeEndpoint describes it once it serves."""
+    found = {"VariantName": variant["VariantName"], "DesiredWeight": variant.get("InitialVariantWeight", 1.0)}
+    if variant.get("InitialInstanceCount") is not None:
+        found["DesiredInstanceCount"] = variant["InitialInstanceCount"]
+    if variant.get("ServerlessConfig"):
+        found["CurrentServerlessConfig"] = variant["ServerlessConfig"]
+    return found
+
+
+def _repointed(observed: Observation, name: str) -> Observation:
+    """Return the observation in which an alarm names no policy's old ARN any more."""
+    for fact in observed.facts:
+        if fact.kind is FactKind.ALARMS_WITH_ACTION:
+            observed = observed.changed(
+                fact, lambda alarms: [alarm for alarm in alarms if alarm["AlarmName"] != name]
+            )
+    return observed
+
+
+#: Every class of a call that changes something.
+CALLS: tuple[type[Call], ...] = (
+    CreateEndpoint,
+    UpdateEndpoint,
+    DeleteEndpoint,
+    UpdateEndpointWeightsAndCapacities,
+    AddTags,
+    DeleteTags,
+    DeleteEndpointConfig,
+    DeleteModel,
+    RegisterScalableTarget,
+    DeregisterScalableTarget,
+    PutScalingPolicy,
+    DeleteScalingPolicy,
+    PutScheduledAction,
+    DeleteScheduledAction,
+    TagScalableTarget,
+    UntagScalableTarget,
+    PutMetricAlarm,
+    PutCompositeAlarm,
+    DeleteAlarms,
+    TagAlarm,
+    BatchDeleteImage,
+    DeleteObject,
+)

@@ -1,0 +1,381 @@
+"""(observation, what is wanted) -> the steps of an update, and what is written into tags before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow_sm_hosting.deployment.capacity import blocked_by_scaling, new_fleet, retention
+from airflow_sm_hosting.deployment.decision import Action, decide
+from airflow_sm_hosting.deployment.endpoint_tags import (
+    EndpointTags,
+    RolledBack,
+    Run,
+    RunState,
+    detaching_claim,
+    pending_count_tags,
+)
+from airflow_sm_hosting.deployment.feasibility import rollout_problem
+from airflow_sm_hosting.deployment.history import after_rollback, after_update, written
+from airflow_sm_hosting.deployment.observation import FactKind, Observation
+from airflow_sm_hosting.deployment.progress import Progress
+from airflow_sm_hosting.deployment.rollback_alarms import going_off, problems
+from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, merged, place_of, tag_keys
+from airflow_sm_hosting.deployment.status import Described, instance_counts, is_serverless
+from airflow_sm_hosting.deployment.steps import (
+    AddTags,
+    ConfirmDetaching,
+    DeleteTags,
+    DeregisterScalableTarget,
+    LookAgain,
+    PutMetricAlarm,
+    Step,
+    UpdateEndpoint,
+)
+from airflow_sm_hosting.deployment.verdict import moment
+from airflow_sm_hosting.deployment.wanted import Wanted
+from airflow_sm_hosting.exceptions import AlarmGoingOffError, ConflictError, InvalidSpecError, NotFoundError
+from airflow_sm_hosting.spec.fleet_alarm import fleet_alarm_request
+from airflow_sm_hosting.spec.rollout import MAX_ALARMS
+from airflow_sm_hosting.spec.tags import (
+    DEPLOYING,
+    DETACHING,
+    FALLBACK_FOR,
+    OURS,
+    PREVIOUS_ENDPOINT_CONFIGS,
+    ROLLED_BACK,
+    ROLLOUT_ALARMS,
+    RUN_AFTER,
+    tag_list,
+)
+
+#: For so long another run lets this one take the scaling off: longer than the few calls from the claim to the update take.
+DETACHING_LASTS = timedelta(seconds=60)
+
+#: A claim that this task has left is good for so long at least, or it is made again.
+CLAIM_LEFT = timedelta(seconds=30)
+
+#: The value of a tag whose key says all.
+MADE = "made"
+
+
+def missing_tags(arn: str, found: Mapping[str, str], wanted: Mapping[str, str], why: str) -> list[AddTags]:
+    """Return the step that sets the tags which are missing or different; none where none are.
+
+    :param arn: The resource.
+    :param found: Its tags.
+    :param wanted: Those that it is to have.
+    :param why: What they are for.
+    """
+    missing = {key: value for key, value in wanted.items() if found.get(key) != value}
+    if not missing:
+        return []
+    request = {"ResourceArn": arn, "Tags": tag_list(missing)}
+    return [AddTags(request, f"tags {', '.join(sorted(missing))}", why)]
+
+
+def update_steps(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags
+) -> list[Step]:
+    """Return the steps of an update, until AWS has taken it.
+
+    :param observed: What is known of the endpoint, which exists.
+    :param wanted: What is asked for.
+    :param progress: How far the deployment has come; its target is known.
+    :param known: What the endpoint's tags say.
+    :raises ConflictError: When SageMaker would refuse it, or roll out otherwise.
+    :raises InvalidSpecError: When its rollout could not do what it is for.
+    :raises AlarmGoingOffError: When an alarm would roll it back at once.
+    :raises NotFoundError: When the config does not exist.
+    """
+    described, target = observed.endpoint or {}, str(progress.target)
+    arn, tags = described["EndpointArn"], observed.tags
+    config = observed.config(target)
+    if config is None:
+        raise NotFoundError(f"There is no endpoint config {target!r}.")
+    variants = config["ProductionVariants"]
+    # Decided again, now that it is known whether the config is serverless: what UpdateEndpoint would refuse is refused before it.
+    again = decide(described, target, owned=True, serverless=is_serverless(variants))
+    if again.action is Action.REFUSE:
+        raise ConflictError(again.reason)
+
+    counts = instance_counts(described)
+    scaled = observed.scaled_variants | set(known.snapshot)
+    kept = retention(wanted.retain, scaled=scaled, current=counts, wanted=variants)
+    fleet = new_fleet(kept, current=counts, wanted=variants)
+    # A newer run's config is restored at once: this run's rollout was meant for another config.
+    restores = progress.restores_run is not None
+    fleet_alarms = [] if restores else _fleet_alarm_requests(wanted, target)
+    deployment_config = (
+        None if restores else _checked_rollout(observed, wanted, variants, fleet, fleet_alarms)
+    )
+    snapshot = _snapshot_of_blocked(observed, scaled, variants, known)
+    if snapshot and not _claims(known, wanted, observed):
+        until = observed.now + DETACHING_LASTS
+        claim = missing_tags(
+            arn, tags, detaching_claim(wanted.task, until), "this task takes the scaling off for the update"
+        )
+        return [*claim, LookAgain()]
+
+    copies = as_tags(snapshot, observed.copy) if snapshot else {}
+    record = {
+        **({} if restores else wanted.tags),
+        **OURS,
+        **_record(described, wanted, progress, known),
+        **pending_count_tags(tags, target, kept.counts),
+        **copies,
+        **({f"{ROLLOUT_ALARMS}{target}": MADE} if fleet_alarms else {}),
+    }
+    request = {
+        "EndpointName": described["EndpointName"],
+        "EndpointConfigName": target,
+        **({"DeploymentConfig": deployment_config} if deployment_config else {}),
+        **kept.flags,
+    }
+    return [
+        # Before the update: whatever happens to this task then, the next try and a rollback find what they need.
+        *missing_tags(arn, tags, record, "what a later try or a rollback needs"),
+        *(
+            PutMetricAlarm(
+                {**alarm, "Tags": tag_list(OURS)},
+                f"alarm {alarm['AlarmName']}",
+                "it watches this deployment",
+                rollout_of=target,
+            )
+            for alarm in fleet_alarms
+        ),
+        *_detaching(arn, wanted, tags, snapshot, copies),
+        UpdateEndpoint(
+            request,
+            f"endpoint {described['EndpointName']}",
+            f"from {described.get('EndpointConfigName')} to {target}",
+            modified_before=moment(described.get("LastModifiedTime")),
+            scaled=frozenset(scaled),
+            detached=frozenset(snapshot),
+        ),
+        # UpdateEndpoint has no condition: whether a newer run was quicker shows now.
+        LookAgain((FactKind.TAGS,)),
+    ]
+
+
+def run_tags(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags
+) -> dict[str, str]:
+    """Return the tags that say which run has deployed the target, once AWS has taken that.
+
+    Not before: until then no older run was overtaken. A rollback writes none: it stands behind the run that it undoes.
+    """
+    target = str(progress.target)
+    if progress.restores_run:
+        return _last_run(progress.restores_run, target)
+    if wanted.run_after is None or progress.rolling_back:
+        return {}
+    if known.newer_than(wanted.run_after) and not wanted.allow_older:
+        return {}
+    own = known.run_of(wanted.task)
+    last = _last_run(wanted.run_after, target)
+    if own is None and last.items() <= observed.tags.items():
+        return {}  # version 0.1.0 has deployed it
+    if own and own.state is RunState.DEPLOYED and own.endpoint_config_name == target:
+        return last
+    taken_at = progress.updated_at or int(observed.now.timestamp())
+    return {**last, **Run(wanted.task, wanted.run_after, RunState.DEPLOYED, taken_at, target).as_tag()}
+
+
+def fallback_tag(wanted: Wanted, target: str, known: EndpointTags | None = None) -> dict[str, str]:
+    """Return the tag that says in whose place a fallback is deployed."""
+    asked = wanted.endpoint_config_name or ""
+    if target in wanted.fallbacks and target != asked:
+        return {FALLBACK_FOR: asked}
+    # An empty value says that what serves now stands for itself.
+    return {FALLBACK_FOR: ""} if known and known.fallback_for else {}
+
+
+def kept_for_replacement(observed: Observation, target: str, keys: Any) -> dict[str, str]:
+    """Return the tags that a config holds for an endpoint that was deleted to be created anew.
+
+    :param observed: What is known.
+    :param target: The config.
+    :param keys: Picks the keys of them out of tags.
+    """
+    config = observed.config(target)
+    if config is None:
+        return {}
+    tags = observed.tags_of(config["EndpointConfigArn"])
+    return {key: tags[key] for key in keys(tags)}
+
+
+def tags_to_keep(observed: Observation, known: EndpointTags) -> dict[str, str]:
+    """Return the tags that tell what is to be put right once an endpoint that is to be deleted was created anew."""
+    tags = observed.tags
+    snapshot = merged(known.snapshot, observed.scaling(observed.scaled_variants))
+    alarms = {key: tags[key] for key in tags if key.startswith(ROLLOUT_ALARMS)}
+    return {**alarms, **(as_tags(snapshot, observed.copy) if snapshot else {})}
+
+
+def _last_run(run_after: str, target: str) -> dict[str, str]:
+    return {RUN_AFTER: run_after, DEPLOYING: f"{run_after} {target}"}
+
+
+def _record(described: Described, wanted: Wanted, progress: Progress, known: EndpointTags) -> dict[str, str]:
+    """Return the tags that tell what this update is, and what a rollback of it goes back to."""
+    serving, target = described["EndpointConfigName"], str(progress.target)
+    if progress.restores_run:
+        return {
+            DEPLOYING: f"{progress.restores_run} {target}",
+            **known.undone(task=wanted.task),
+        }
+    if progress.rolling_back:
+        when = wanted.run_after
+        done = {ROLLED_BACK: RolledBack(when, serving, target).written()} if when else {}
+        return {
+            PREVIOUS_ENDPOINT_CONFIGS: written(after_rollback(known.history, target=target)),
+            **done,
+            **known.undone(on=serving),
+        }
+    claim: dict[str, str] = {}
+    if wanted.run_after:
+        claim = {
+            DEPLOYING: f"{wanted.run_after} {target}",
+            **(known.undone(newer_than=wanted.run_after) if wanted.allow_older else {}),
+            **Run(wanted.task, wanted.run_after, RunState.CLAIMED, 0, target).as_tag(),
+        }
+    return {
+        **claim,
+        PREVIOUS_ENDPOINT_CONFIGS: written(after_update(known.history, serving=serving, wanted=target)),
+        **fallback_tag(wanted, target, known),
+    }
+
+
+# Rollouts.
+
+
+def _fleet_alarm_requests(wanted: Wanted, target: str) -> list[dict[str, Any]]:
+    return [
+        fleet_alarm_request(alarm, index, endpoint_name=wanted.endpoint_name, endpoint_config_name=target)
+        for index, alarm in enumerate(wanted.fleet_alarms)
+    ]
+
+
+def _checked_rollout(
+    observed: Observation,
+    wanted: Wanted,
+    variants: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, int],
+    fleet_alarms: Sequence[Mapping[str, Any]],
+) -> dict[str, Any] | None:
+    """Return the deployment config of the update, with the alarms that are made for it."""
+    asked = wanted.deployment_config
+    if asked is None and not fleet_alarms:
+        return None
+    described = observed.endpoint or {}
+    problem = rollout_problem(
+        asked,
+        serving=observed.variants_of(described["EndpointConfigName"])
+        or described.get("ProductionVariants")
+        or [],
+        wanted=variants,
+        counts=counts,
+    )
+    if problem:
+        raise ConflictError(f"Endpoint {described['EndpointName']}: {problem}.")
+    return _with_alarms(observed, asked or {}, fleet_alarms)
+
+
+def _with_alarms(
+    observed: Observation,
+    deployment_config: Mapping[str, Any],
+    fleet_alarms: Sequence[Mapping[str, Any]],
+) -> dict[str, Any] | None:
+    """Return a deployment config with the alarms that it names and those that are made for it, all of which can do their work."""
+    rollback = deployment_config.get("AutoRollbackConfiguration") or {}
+    named = [alarm["AlarmName"] for alarm in rollback.get("Alarms") or []]
+    names = [*named, *(alarm["AlarmName"] for alarm in fleet_alarms)]
+    if not names:
+        return dict(deployment_config) or None
+    endpoint = observed.endpoint_name
+    if len(names) > MAX_ALARMS:
+        raise InvalidSpecError(
+            f"Endpoint {endpoint}: the rollout has {len(names)} alarms; allowed: {MAX_ALARMS} at most (AutoRollbackConfig)."
+        )
+    described = list(observed.alarms(named).values()) if named else []
+    found = problems(names, [*described, *fleet_alarms], deployment_config)
+    if found:
+        raise InvalidSpecError(f"Endpoint {endpoint} is not updated: {'; '.join(found)}.")
+    off = going_off(described)
+    if off:
+        raise AlarmGoingOffError(
+            f"Endpoint {endpoint} is not updated: {'; '.join(off)}, and would roll the deployment back at once."
+        )
+    return {
+        **deployment_config,
+        "AutoRollbackConfiguration": {**rollback, "Alarms": [{"AlarmName": name} for name in names]},
+    }
+
+
+# Scaling.
+
+
+def _snapshot_of_blocked(
+    observed: Observation,
+    scaled: set[str],
+    variants: Sequence[Mapping[str, Any]],
+    known: EndpointTags,
+) -> Snapshot:
+    """Return the scaling that has to be taken off: of variants that change their instance type, or go.
+
+    UpdateEndpoint refuses both for scalable targets (developer guide, "endpoint-scaling", on updating scaled endpoints).
+    """
+    if not scaled:
+        return {}
+    serving = observed.variants_of((observed.endpoint or {})["EndpointConfigName"])
+    blocked = blocked_by_scaling(serving, variants, scaled)
+    # What was written down may be of a run that was killed while it took the scaling off, or put it back.
+    return merged(known.snapshot, observed.scaling(blocked) if blocked else {})
+
+
+def _claims(known: EndpointTags, wanted: Wanted, observed: Observation) -> bool:
+    """Tell whether this task claims the endpoint's scaling, for long enough."""
+    return known.is_detached_by(wanted.task, observed.now + CLAIM_LEFT)
+
+
+def _detaching(
+    arn: str,
+    wanted: Wanted,
+    tags: Mapping[str, str],
+    snapshot: Snapshot,
+    copies: Mapping[str, str],
+) -> list[Step]:
+    """Return the steps that take the scaling off, once it is written down."""
+    if not snapshot:
+        return []
+    # What others had written down is in this update's copy.
+    others = tag_keys(tags)
+    return [
+        ConfirmDetaching(arn, wanted.task, copies=tuple(tag_keys(copies)), known=tuple(others)),
+        *(
+            [
+                DeleteTags(
+                    {"ResourceArn": arn, "TagKeys": others},
+                    "older copies of the scaling",
+                    "it is written down anew",
+                )
+            ]
+            if others
+            else []
+        ),
+        *(
+            DeregisterScalableTarget(
+                place_of(scaling["target"]),
+                f"scaling of variant {variant}",
+                "its instance type changes, or it goes; it is put back when the update has ended",
+            )
+            for variant, scaling in snapshot.items()
+        ),
+    ]
+
+
+def release_of_claim(known: EndpointTags, wanted: Wanted) -> dict[str, str]:
+    """Return the tag that ends this task's claim of the scaling, if it has one: nobody is to wait for it."""
+    return {DETACHING: ""} if known.is_detached_by(wanted.task) else {}
