@@ -9,7 +9,7 @@ import pytest
 from airflow_sm_hosting.local import LocalAws
 from tests.local_servers import local_server
 from tests.operators.conftest import _emptied, dag
-from tests.upgrade.world import TRANSITION, make_configs
+from tests.upgrade.world import TRANSITION
 
 __all__ = ["aws", "dag"]
 
@@ -19,9 +19,8 @@ SHORTEST_PAUSE = 0.01
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
-    """A local AWS with endpoint configs, whose time passes only when a test says so."""
+    """An empty local AWS, whose time passes only when a test says so."""
+    monkeypatch.setenv("AIRFLOW__SM_HOSTING__CALLS_PER_SECOND", "1000")
     pause = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: pause(min(seconds, SHORTEST_PAUSE)))
-    aws = _emptied(local_server(transition_seconds=TRANSITION, clock="virtual"), monkeypatch)
-    make_configs(aws)
-    return aws
+    return _emptied(local_server(transition_seconds=TRANSITION, clock="virtual"), monkeypatch)

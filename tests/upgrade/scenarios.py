@@ -20,7 +20,6 @@ from airflow_sm_hosting import (
     RollbackEndpointOperator,
     SmokeTest,
 )
-from airflow_sm_hosting.hooks import ApplicationAutoScalingHook, CloudWatchHook
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import (
     event_hook,
@@ -116,6 +115,8 @@ class WorkerDiedError(Exception):
 @contextmanager
 def killed_at(kill: Kill) -> Iterator[None]:
     """Let the worker die in the block, at the first such call."""
+    from airflow_sm_hosting.hooks import ApplicationAutoScalingHook, CloudWatchHook
+
     clients = {
         "sagemaker": sagemaker_client,
         "scaling": lambda: ApplicationAutoScalingHook().conn,

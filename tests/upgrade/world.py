@@ -47,14 +47,21 @@ _ALARM = (
 ).split()
 
 
-def make_configs(aws: LocalAws) -> None:
-    """Make the endpoint configs; there are no instances for ``large``."""
+def make_configs(aws: LocalAws, *others: str) -> None:
+    """Make the endpoint configs that each world has, and others.
+
+    :param others: ``pair``: two of two variants. ``large``: one for which there are no instances. ``bad``: two on which no endpoint comes
+        into service.
+    """
     make_model(aws)
     for name in ("a", "b", "c"):
         make_config(aws, name)
     make_config(aws, "typed", InstanceType="ml.c5.large")
-    make_config(aws, "large", InstanceType="ml.g5.xlarge")
-    aws.fault("capacity", instance_type="ml.g5.*")
+    for other in others:
+        OTHERS[other](aws)
+
+
+def _make_pairs(aws: LocalAws) -> None:
     for name, beside in (("pair", 1), ("pair-of-more", 2)):
         aws.client("sagemaker").create_endpoint_config(
             EndpointConfigName=name,
@@ -70,10 +77,17 @@ def make_configs(aws: LocalAws) -> None:
         )
 
 
-def make_broken_configs(aws: LocalAws) -> None:
-    """Make those which no endpoint comes into service on: ``bad``, and ``bad-typed``."""
+def _make_large(aws: LocalAws) -> None:
+    make_config(aws, "large", InstanceType="ml.g5.xlarge")
+    aws.fault("capacity", instance_type="ml.g5.*")
+
+
+def _make_bad(aws: LocalAws) -> None:
     make_config(aws, "bad", make_broken_model(aws))
     make_config(aws, "bad-typed", "broken", InstanceType="ml.c5.large")
+
+
+OTHERS = {"pair": _make_pairs, "large": _make_large, "bad": _make_bad}
 
 
 # Read.
@@ -170,10 +184,10 @@ def _members(described: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def rebuild(aws: LocalAws, found: Mapping[str, Any]) -> None:
-    """Bring an empty local AWS, with its configs, to what was read."""
+    """Bring an empty local AWS to what was read, with the configs that it tells of."""
     sagemaker, endpoint = aws.client("sagemaker"), found["endpoint"]
-    if "bad" in json.dumps([endpoint, found["endpoint_tags"]]):
-        make_broken_configs(aws)
+    told = json.dumps([endpoint, found["endpoint_tags"]])
+    make_configs(aws, *(other for other in OTHERS if other in told))
     for config, tags in found["config_tags"].items():
         arn = sagemaker.describe_endpoint_config(EndpointConfigName=config)["EndpointConfigArn"]
         sagemaker.add_tags(ResourceArn=arn, Tags=as_list(tags))

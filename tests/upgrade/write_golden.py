@@ -9,6 +9,8 @@ the local AWS is virtual: an hour's rollout ends when one looks again.
 
 from __future__ import annotations
 
+import tests.conftest  # isort: skip  # noqa: F401  # it sets Airflow's environment, before anything imports Airflow
+
 import json
 import shutil
 import subprocess
@@ -26,7 +28,7 @@ from tests.local_servers import local_server
 from tests.operators.conftest import _emptied
 from tests.upgrade.golden import FOLDER, Run, first_event
 from tests.upgrade.scenarios import DUE, KILLS, STATES, WAITS, Before, Scenario, killed_at
-from tests.upgrade.world import TRANSITION, make_broken_configs, make_configs, read, time_passes
+from tests.upgrade.world import OTHERS, TRANSITION, make_configs, read, time_passes
 
 COMMIT = "73bd076"
 
@@ -114,8 +116,7 @@ def make_before(aws: LocalAws, before: Before) -> None:
 
 def empty(patch: pytest.MonkeyPatch) -> LocalAws:
     aws = _emptied(local_server(transition_seconds=TRANSITION, clock="virtual"), patch)
-    make_configs(aws)
-    make_broken_configs(aws)
+    make_configs(aws, *OTHERS)
     return aws
 
 
