@@ -18,8 +18,8 @@ from tests.upgrade.golden import Run, first_event, load, moved
 from tests.upgrade.scenarios import DUE, WAITS
 from tests.upgrade.world import NAME, read, rebuild, seen_by_users, time_passes
 
-#: A wait with all that travels: counts to set, and tags that tell what to put right.
-NAMES = ("counted", "scaled", "sensor-config")
+#: A deployment's wait, with all that travels, and a sensor's.
+NAMES = ("counted", "sensor-config")
 
 Change = Callable[[dict[str, Any]], object]
 

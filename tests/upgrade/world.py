@@ -98,12 +98,13 @@ def read(aws: LocalAws) -> dict[str, Any]:
     endpoint = _endpoint(aws)
     configs = aws.client("sagemaker").list_endpoint_configs()["EndpointConfigs"]
     config_tags = {row["EndpointConfigName"]: tags_of(aws, row["EndpointConfigArn"]) for row in configs}
+    scaling = scaling_of(aws)
     return {
         "endpoint": endpoint,
         "endpoint_tags": tags_of(aws, ARN) if endpoint else {},
         "config_tags": {name: tags for name, tags in sorted(config_tags.items()) if tags},
-        "scaling": scaling_of(aws),
-        "policy_arns": policy_arns(aws),
+        "scaling": scaling,
+        "policy_arns": policy_arns(aws) if scaling["targets"] else {},
         "alarms": [_members(alarm, _ALARM) for alarm in _alarms(aws)],
     }
 
@@ -112,6 +113,8 @@ def scaling_of(aws: LocalAws) -> dict[str, Any]:
     """Return the scaling in the shape of the calls that make it."""
     client = aws.client("application-autoscaling")
     targets = client.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    if not targets:  # policies and actions go with them
+        return {"targets": [], "policies": [], "actions": []}
     policies = client.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
     actions = client.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]
     return {
@@ -261,6 +264,8 @@ def _make_alarms(aws: LocalAws, found: Mapping[str, Any]) -> None:
     An action that named a policy which is there names it again, by its new ARN; but where the tags hold that policy, too, by the ARN
     that stands there.
     """
+    if not found["alarms"]:
+        return
     now, kept = policy_arns(aws), _snapshots(found)
     arns = {old: now[name] for name, old in found["policy_arns"].items() if name in now and old not in kept}
     for alarm in found["alarms"]:
