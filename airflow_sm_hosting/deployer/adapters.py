@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Adapter = Callable[["StepRunner", Any, Observation], Any]
+Adapter = Callable[["StepRunner", Any, Observation | None], Any]
 
 
 class ConcurrentUpdateError(SageMakerHostingError):
@@ -99,11 +99,11 @@ class StepRunner:
             replace(step, request=_valid_request(step)) if isinstance(step, Call) else step for step in steps
         )
 
-    def apply(self, step: Step, observed: Observation) -> Any:
+    def apply(self, step: Step, observed: Observation | None = None) -> Any:
         """Apply a step, and return what AWS answered.
 
         :param step: The step, validated.
-        :param observed: What was observed before it.
+        :param observed: What was observed before it, of a step for an endpoint.
         :raises ConcurrentUpdateError: When something else changes the endpoint.
         """
         answer = ADAPTERS[type(step)](self, step, observed)
@@ -126,7 +126,7 @@ def _valid_request(step: Call) -> dict[str, Any]:
 # SageMaker.
 
 
-def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observation) -> Any:
+def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observation | None) -> Any:
     """Create the endpoint; CreateEndpoint may not see at once a config that was made just before.
 
     :raises ConcurrentUpdateError: When it exists meanwhile.
@@ -143,7 +143,7 @@ def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observat
         raise ConcurrentUpdateError(error_message(error)) from error
 
 
-def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observation) -> dict[str, Any]:
+def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observation | None) -> dict[str, Any]:
     """Update the endpoint; the answer tells when AWS took it.
 
     :raises ConcurrentUpdateError: When something else is in progress, or has put back scaling that AWS wants off.
@@ -157,9 +157,9 @@ def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observat
     return {**answer, "taken_at": _moment_of(answer)}
 
 
-def _is_scaled_meanwhile(runner: StepRunner, step: UpdateEndpoint, observed: Observation) -> bool:
+def _is_scaled_meanwhile(runner: StepRunner, step: UpdateEndpoint, observed: Observation | None) -> bool:
     """Tell whether variants are scalable targets again, or newly: another run has put its scaling back."""
-    if runner.observer is None or len(observed.targets_fact.of) < 2:
+    if runner.observer is None or observed is None or len(observed.targets_fact.of) < 2:
         return False
     scaled = set(runner.observer.fetch(observed.targets_fact, observed))
     return bool(scaled & step.detached or scaled - step.scaled)
@@ -174,19 +174,19 @@ def _moment_of(answer: Mapping[str, Any]) -> int:
         return int(time.time())
 
 
-def delete_endpoint(runner: StepRunner, step: DeleteEndpoint, observed: Observation) -> Any:
+def delete_endpoint(runner: StepRunner, step: DeleteEndpoint, observed: Observation | None) -> Any:
     """Begin to delete the endpoint; one that is gone already is no error."""
     return runner.aws.sagemaker_hook.delete_endpoint(step.request["EndpointName"])
 
 
 def set_instance_count(
-    runner: StepRunner, step: UpdateEndpointWeightsAndCapacities, observed: Observation
+    runner: StepRunner, step: UpdateEndpointWeightsAndCapacities, observed: Observation | None
 ) -> Any:
     """Set a variant's instance count."""
     return runner.aws.sagemaker_hook.conn.update_endpoint_weights_and_capacities(**step.request)
 
 
-def add_tags(runner: StepRunner, step: AddTags, observed: Observation) -> Any:
+def add_tags(runner: StepRunner, step: AddTags, observed: Observation | None) -> Any:
     """Set tags.
 
     :raises ConcurrentUpdateError: When there is no room for them, as other runs have written down the scaling, too.
@@ -196,9 +196,8 @@ def add_tags(runner: StepRunner, step: AddTags, observed: Observation) -> Any:
     try:
         hook.conn.add_tags(**step.request)
     except ClientError as error:
-        copies = tag_keys(step.tags)
-        full = error_code(error) == "ResourceLimitExceeded" and copies
-        if not full or set(tag_keys(hook.tags(arn))) <= set(observed.tags):
+        full = error_code(error) == "ResourceLimitExceeded" and tag_keys(step.tags)
+        if not full or observed is None or set(tag_keys(hook.tags(arn))) <= set(observed.tags):
             raise
         raise ConcurrentUpdateError(error_message(error)) from error
     if runner.observer:
@@ -206,7 +205,7 @@ def add_tags(runner: StepRunner, step: AddTags, observed: Observation) -> Any:
     return None
 
 
-def delete_tags(runner: StepRunner, step: DeleteTags, observed: Observation) -> Any:
+def delete_tags(runner: StepRunner, step: DeleteTags, observed: Observation | None) -> Any:
     """Delete tags."""
     runner.aws.sagemaker_hook.conn.delete_tags(**step.request)
     if runner.observer:
@@ -215,12 +214,14 @@ def delete_tags(runner: StepRunner, step: DeleteTags, observed: Observation) -> 
             written.pop(key, None)
 
 
-def delete_endpoint_config(runner: StepRunner, step: DeleteEndpointConfig, observed: Observation) -> bool:
+def delete_endpoint_config(
+    runner: StepRunner, step: DeleteEndpointConfig, observed: Observation | None
+) -> bool:
     """Delete an endpoint config; return False when there was none."""
     return runner.aws.sagemaker_hook.delete_endpoint_config(step.request["EndpointConfigName"])
 
 
-def delete_model(runner: StepRunner, step: DeleteModel, observed: Observation) -> bool:
+def delete_model(runner: StepRunner, step: DeleteModel, observed: Observation | None) -> bool:
     """Delete a model; return False when there was none."""
     return runner.aws.sagemaker_hook.delete_model(step.request["ModelName"])
 
@@ -228,7 +229,7 @@ def delete_model(runner: StepRunner, step: DeleteModel, observed: Observation) -
 # Application Auto Scaling.
 
 
-def change_scaling(runner: StepRunner, step: Call, observed: Observation) -> Any:
+def change_scaling(runner: StepRunner, step: Call, observed: Observation | None) -> Any:
     """Change a scalable target, its tags, policies or scheduled actions.
 
     :raises ConcurrentUpdateError: When another run has taken the scaling off again.
@@ -244,22 +245,22 @@ def change_scaling(runner: StepRunner, step: Call, observed: Observation) -> Any
 # CloudWatch.
 
 
-def put_metric_alarm(runner: StepRunner, step: PutMetricAlarm, observed: Observation) -> Any:
+def put_metric_alarm(runner: StepRunner, step: PutMetricAlarm, observed: Observation | None) -> Any:
     """Put an alarm on a metric."""
     return runner.aws.cloudwatch_hook.conn.put_metric_alarm(**step.request)
 
 
-def put_composite_alarm(runner: StepRunner, step: PutCompositeAlarm, observed: Observation) -> Any:
+def put_composite_alarm(runner: StepRunner, step: PutCompositeAlarm, observed: Observation | None) -> Any:
     """Put an alarm on the states of others."""
     return runner.aws.cloudwatch_hook.conn.put_composite_alarm(**step.request)
 
 
-def delete_alarms(runner: StepRunner, step: DeleteAlarms, observed: Observation) -> Any:
+def delete_alarms(runner: StepRunner, step: DeleteAlarms, observed: Observation | None) -> Any:
     """Delete alarms."""
     return runner.aws.cloudwatch_hook.conn.delete_alarms(**step.request)
 
 
-def tag_alarm(runner: StepRunner, step: TagAlarm, observed: Observation) -> Any:
+def tag_alarm(runner: StepRunner, step: TagAlarm, observed: Observation | None) -> Any:
     """Set tags of an alarm."""
     return runner.aws.cloudwatch_hook.conn.tag_resource(**step.request)
 
@@ -267,12 +268,12 @@ def tag_alarm(runner: StepRunner, step: TagAlarm, observed: Observation) -> Any:
 # ECR and S3.
 
 
-def batch_delete_image(runner: StepRunner, step: BatchDeleteImage, observed: Observation) -> Any:
+def batch_delete_image(runner: StepRunner, step: BatchDeleteImage, observed: Observation | None) -> Any:
     """Delete image tags."""
     return runner.aws.ecr_hook().conn.batch_delete_image(**step.request)
 
 
-def delete_object(runner: StepRunner, step: DeleteObject, observed: Observation) -> Any:
+def delete_object(runner: StepRunner, step: DeleteObject, observed: Observation | None) -> Any:
     """Delete an object."""
     return runner.aws.model_data_hook.conn.delete_object(**step.request)
 
@@ -280,11 +281,11 @@ def delete_object(runner: StepRunner, step: DeleteObject, observed: Observation)
 # What changes nothing.
 
 
-def look_again(runner: StepRunner, step: LookAgain, observed: Observation) -> None:
+def look_again(runner: StepRunner, step: LookAgain, observed: Observation | None) -> None:
     """Do nothing: the step's effect forgets facts."""
 
 
-def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Observation) -> None:
+def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Observation | None) -> None:
     """Make sure that this run alone takes the scaling off, and that what puts it back can be read.
 
     :raises ConcurrentUpdateError: When another run claims it or has written it down meanwhile, or the claim has run out.
@@ -301,7 +302,7 @@ def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Obse
     raise ConcurrentUpdateError("Another run takes the scaling off")
 
 
-def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation) -> str | None:
+def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation | None) -> str | None:
     """Ask the endpoint; return what is wrong with its answer, None when nothing is."""
     return runner.check_answer() if runner.check_answer else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -10,21 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from airflow_sm_hosting.deployer.adapters import StepRunner
 from airflow_sm_hosting.deployer.references import CONTENT_KEY, ImageName
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
-from airflow_sm_hosting.deployment.reachability import Config, Endpoint, Model, Stored, Unneeded, unneeded
+from airflow_sm_hosting.deployment.reachability import (
+    Config,
+    Endpoint,
+    Model,
+    Stored,
+    Unneeded,
+    deleting_steps,
+    unneeded,
+)
 from airflow_sm_hosting.hooks.errors import error_code
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
 
-log = logging.getLogger(__name__)
-
 #: The tags that BuildImageOperator gives.
 FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}")
-#: BatchDeleteImage takes 100 images at most.
-_IMAGES_A_CALL = 100
 
 
 class HostingInventory:
@@ -84,29 +88,10 @@ class HostingInventory:
         )
 
     def delete(self, found: Unneeded) -> None:
-        """Delete it; a run that was killed half-way is made again.
-
-        The config goes first, so that nobody deploys it any more; what is deleted already is passed over.
-        """
-        for config in found.configs:
-            if self._hook.delete_endpoint_config(config):
-                log.info("Deleted endpoint config %s", config)
-        for model in found.models:
-            if self._hook.delete_model(model):
-                log.info("Deleted model %s", model)
-        by_repository: dict[str, list[str]] = {}
-        for image in found.images:
-            repository, _, tag = image.rpartition(":")
-            by_repository.setdefault(repository, []).append(tag)
-        for repository, tags in by_repository.items():
-            for start in range(0, len(tags), _IMAGES_A_CALL):
-                ids = [{"imageTag": tag} for tag in tags[start : start + _IMAGES_A_CALL]]
-                self._aws.ecr_hook().conn.batch_delete_image(repositoryName=repository, imageIds=ids)
-            log.info("Deleted %d image tags of %s", len(tags), repository)
-        for artifact in found.artifacts:
-            bucket, _, key = artifact.removeprefix("s3://").partition("/")
-            self._aws.model_data_hook.conn.delete_object(Bucket=bucket, Key=key)
-            log.info("Deleted %s", artifact)
+        """Delete it; a run that was killed half-way is made again."""
+        runner = StepRunner(self._aws)
+        for step in runner.validated(tuple(deleting_steps(found))):
+            runner.apply(step)
 
     # SageMaker
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_sm_hosting.deployment.steps import AlarmCall, TagAlarm
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.spec.metric import (
     ASYNCHRONOUS,
@@ -16,7 +17,7 @@ from airflow_sm_hosting.spec.metric import (
     endpoint_metrics,
 )
 from airflow_sm_hosting.spec.rules import INSTANCE_FAMILIES
-from airflow_sm_hosting.spec.tags import OURS, TASK, is_ours
+from airflow_sm_hosting.spec.tags import OURS, TASK, is_ours, tag_list
 
 GPU_METRICS = ("GPUUtilization", "GPUMemoryUtilization")
 
@@ -28,11 +29,13 @@ class AlarmPlan:
     :param put: Whether it is put.
     :param tags: The tags that it lacks, for an alarm that exists.
     :param taken_from: The task that wrote it last, when this one takes it over.
+    :param why: What differs.
     """
 
     put: bool
     tags: dict[str, str] = field(default_factory=dict)
     taken_from: str | None = None
+    why: str = field(default="", compare=False)
 
 
 def plan_alarm(
@@ -60,7 +63,7 @@ def plan_alarm(
     :raises ConflictError: When it is not to be changed.
     """
     if tags is None:
-        return AlarmPlan(put=True)
+        return AlarmPlan(put=True, why="; ".join(lines))
     missing = {key: value for key, value in wanted_tags.items() if tags.get(key) != value}
     if not is_ours(dict(tags)):
         if not lines and not missing and not adopt:
@@ -79,7 +82,32 @@ def plan_alarm(
         )
     marks = {**OURS, TASK: task} if lines or not is_ours(dict(tags)) else {}
     missing |= {key: value for key, value in marks.items() if tags.get(key) != value}
-    return AlarmPlan(put=bool(lines), tags=missing, taken_from=other if lines else None)
+    return AlarmPlan(put=bool(lines), tags=missing, taken_from=other if lines else None, why="; ".join(lines))
+
+
+def alarm_steps(
+    plan: AlarmPlan,
+    put: type[AlarmCall],
+    request: Mapping[str, Any],
+    *,
+    arn: str | None,
+    new_tags: Mapping[str, str],
+) -> list[AlarmCall]:
+    """Return the steps of a plan. Putting replaces the whole alarm and keeps its state; it takes tags on creation only.
+
+    :param plan: What is to be done.
+    :param put: The step that puts an alarm of this kind.
+    :param request: Its request, without tags.
+    :param arn: The alarm that is there; None when there is none.
+    :param new_tags: The tags of a new alarm.
+    """
+    name, steps = request["AlarmName"], list[AlarmCall]()
+    if plan.put:
+        tags = {} if arn else {"Tags": tag_list(new_tags)}
+        steps.append(put({**request, **tags}, f"alarm {name}", plan.why))
+    if arn and plan.tags:
+        steps.append(TagAlarm({"ResourceARN": arn, "Tags": tag_list(plan.tags)}, f"tags of alarm {name}"))
+    return steps
 
 
 def task_tag(dag_id: str, task_id: str, map_index: int) -> str:

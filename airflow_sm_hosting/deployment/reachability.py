@@ -11,6 +11,17 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from airflow_sm_hosting.deployment.steps import (
+    BatchDeleteImage,
+    Call,
+    DeleteEndpointConfig,
+    DeleteModel,
+    DeleteObject,
+)
+
+#: BatchDeleteImage takes 100 images at most.
+_IMAGES_A_CALL = 100
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -111,3 +122,28 @@ def unneeded(
         )
 
     return Unneeded(sorted(gone_configs), sorted(gone_models), unused(images), unused(artifacts))
+
+
+def deleting_steps(found: Unneeded) -> list[Call]:
+    """Return the steps that delete it. The configs go first, so that nobody deploys them any more.
+
+    :param found: What may go.
+    """
+    steps: list[Call] = [
+        DeleteEndpointConfig({"EndpointConfigName": config}, f"endpoint config {config}")
+        for config in found.configs
+    ]
+    steps += [DeleteModel({"ModelName": model}, f"model {model}") for model in found.models]
+    by_repository: dict[str, list[str]] = {}
+    for image in found.images:
+        repository, _, tag = image.rpartition(":")
+        by_repository.setdefault(repository, []).append(tag)
+    for repository, tags in by_repository.items():
+        for start in range(0, len(tags), _IMAGES_A_CALL):
+            some = tags[start : start + _IMAGES_A_CALL]
+            request = {"repositoryName": repository, "imageIds": [{"imageTag": tag} for tag in some]}
+            steps.append(BatchDeleteImage(request, f"{len(some)} image tags of {repository}"))
+    for artifact in found.artifacts:
+        bucket, _, key = artifact.removeprefix("s3://").partition("/")
+        steps.append(DeleteObject({"Bucket": bucket, "Key": key}, artifact))
+    return steps

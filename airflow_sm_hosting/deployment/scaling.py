@@ -11,6 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
+from airflow_sm_hosting.deployment.scaling_snapshot import place_of
+from airflow_sm_hosting.deployment.steps import (
+    DeleteScalingPolicy,
+    DeleteScheduledAction,
+    DeregisterScalableTarget,
+    PutScalingPolicy,
+    PutScheduledAction,
+    RegisterScalableTarget,
+    ScalingCall,
+    TagScalableTarget,
+    UntagScalableTarget,
+)
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.scaling_rules import (
     ACTION_MEMBERS,
@@ -44,7 +56,7 @@ def _reset(found: Item) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class WantedScaling:
     """What is asked for, checked.
 
     :param place: ``ServiceNamespace``, ``ResourceId`` and ``ScalableDimension``.
@@ -74,7 +86,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Found:
+class ObservedScaling:
     """What is described.
 
     :param target: The scalable target, or None.
@@ -88,30 +100,14 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One call.
-
-    :param operation: The API operation, e.g. ``PutScalingPolicy``.
-    :param request: Its request.
-    :param what: What it writes or deletes, e.g. ``policy churn-main-invocations``; empty for tags.
-    :param why: What differs.
-    """
-
-    operation: str
-    request: dict[str, Any]
-    what: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Plan:
+class ScalingPlan:
     """What is to be done.
 
     :param steps: The calls, in their order.
     :param foreign: What is left alone, as it is neither asked for nor ours.
     """
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ScalingCall] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
 
@@ -121,8 +117,8 @@ class _Kind:
 
     :param word: What one is called.
     :param name: Member that names one.
-    :param put: Operation that puts one.
-    :param delete: Operation that deletes one.
+    :param put: Step that puts one.
+    :param delete: Step that deletes one.
     :param members: Members of a request.
     :param most: How many a target can have.
     :param tag: Key of the tags that say which are ours.
@@ -130,8 +126,8 @@ class _Kind:
 
     word: str
     name: str
-    put: str
-    delete: str
+    put: type[ScalingCall]
+    delete: type[ScalingCall]
     members: Mapping[str, Any]
     most: int
     tag: str
@@ -140,8 +136,8 @@ class _Kind:
 POLICIES = _Kind(
     "policy",
     "PolicyName",
-    "PutScalingPolicy",
-    "DeleteScalingPolicy",
+    PutScalingPolicy,
+    DeleteScalingPolicy,
     POLICY_MEMBERS,
     MAX_POLICIES,
     SCALING_POLICIES,
@@ -149,8 +145,8 @@ POLICIES = _Kind(
 ACTIONS = _Kind(
     "scheduled action",
     "ScheduledActionName",
-    "PutScheduledAction",
-    "DeleteScheduledAction",
+    PutScheduledAction,
+    DeleteScheduledAction,
     ACTION_MEMBERS,
     MAX_SCHEDULED_ACTIONS,
     SCHEDULED_ACTIONS,
@@ -226,10 +222,9 @@ class _Share:
     def _puts_elsewhere(self, metric: str, name: str) -> bool:
         return any(put != name and tracked_metric(self.asked[put]) == metric for put in self.changes)
 
-    def puts(self, place: Item) -> list[Step]:
+    def puts(self, place: Item) -> list[ScalingCall]:
         return [
-            Step(
-                self.kind.put,
+            self.kind.put(
                 {**place, **_reset(self.found.get(name, {})), **self.asked[name]},
                 f"{self.kind.word} {name}",
                 "; ".join(lines),
@@ -237,10 +232,9 @@ class _Share:
             for name, lines in self.changes.items()
         ]
 
-    def deletes(self, place: Item, names: Iterable[str]) -> list[Step]:
+    def deletes(self, place: Item, names: Iterable[str]) -> list[ScalingCall]:
         return [
-            Step(
-                self.kind.delete,
+            self.kind.delete(
                 {**place, self.kind.name: name},
                 f"{self.kind.word} {name}",
                 "it makes way" if name in self.asked else "it is no longer asked for",
@@ -249,7 +243,7 @@ class _Share:
         ]
 
 
-def tags_matter(asked: Asked, found: Found) -> bool:
+def tags_matter(asked: WantedScaling, found: ObservedScaling) -> bool:
     """Tell whether it must be known whose the target and what belongs to it are: something differs, or was not asked for."""
     if found.target is None:
         return False
@@ -259,10 +253,12 @@ def tags_matter(asked: Asked, found: Found) -> bool:
         names = {item[kind.name] for item in wanted}
         if any(item[kind.name] not in names for item in there):
             return True
-    return bool(plan(asked, found, _all_marks(asked), adopt=False).steps)
+    return bool(plan_scaling(asked, found, _all_marks(asked), adopt=False).steps)
 
 
-def plan(asked: Asked, found: Found, tags: Mapping[str, str], *, adopt: bool) -> Plan:
+def plan_scaling(
+    asked: WantedScaling, found: ObservedScaling, tags: Mapping[str, str], *, adopt: bool
+) -> ScalingPlan:
     """Decide what to do.
 
     :param asked: What is asked for.
@@ -283,7 +279,7 @@ def plan(asked: Asked, found: Found, tags: Mapping[str, str], *, adopt: bool) ->
         for kind, wanted, there in _kinds(asked, found)
     ]
     if found.target is None:
-        return Plan(
+        return ScalingPlan(
             [_register(asked, {"Tags": _all_marks(asked)}, ABSENT)]
             + [step for share in shares for step in share.puts(asked.place)]
         )
@@ -306,7 +302,7 @@ def plan(asked: Asked, found: Found, tags: Mapping[str, str], *, adopt: bool) ->
                 f"Scalable target {asked.place['ResourceId']} exists and is not tagged as ours; it would have to be changed "
                 f"({'; '.join(f'{step.what}: {step.why}' for step in writes)}). adopt=True takes it over."
             )
-        return Plan([], foreign)
+        return ScalingPlan([], foreign)
     problems = [problem for share in shares for problem in share.conflicts()]
     if problems:
         raise ConflictError(f"Scalable target {asked.place['ResourceId']}: {'; '.join(problems)}.")
@@ -321,19 +317,23 @@ def plan(asked: Asked, found: Found, tags: Mapping[str, str], *, adopt: bool) ->
         *_tag(found.target, {**tags, **claim}, kept),
         *_untag(found.target, {**tags, **claim}, kept, shares),
     ]
-    return Plan(steps if writes or not _same_marks(tags, kept, shares) else [], foreign)
+    return ScalingPlan(steps if writes or not _same_marks(tags, kept, shares) else [], foreign)
 
 
-def check_removable(found: Found, tags: Mapping[str, str], *, resource_id: str, adopt: bool) -> list[str]:
-    """Return what goes with a scalable target: the target itself, its policies, its scheduled actions.
+def plan_removal(
+    observed: ObservedScaling, tags: Mapping[str, str], *, adopt: bool
+) -> tuple[DeregisterScalableTarget, list[str]]:
+    """Return the step that deregisters a scalable target, and what goes with it: the target itself, its policies, its scheduled actions.
 
-    :param found: What is there.
+    :param observed: What is there; the target is.
     :param tags: The target's tags.
     :param adopt: Whether it may go although it, or something of it, is not ours.
     :raises ConflictError: When it may not.
     """
+    target = observed.target or {}
+    resource_id = target["ResourceId"]
     things, foreign = ["scalable target"], []
-    for kind, items in ((POLICIES, found.policies), (ACTIONS, found.actions)):
+    for kind, items in ((POLICIES, observed.policies), (ACTIONS, observed.actions)):
         known = marked(kind.tag, tags)
         for item in items:
             things.append(f"{kind.word} {item[kind.name]}")
@@ -349,17 +349,20 @@ def check_removable(found: Found, tags: Mapping[str, str], *, resource_id: str, 
             f"Scalable target {resource_id} has what is not ours and would go with it: {', '.join(foreign)}. "
             "Delete it first, or give adopt=True."
         )
-    return things
+    step = DeregisterScalableTarget(place_of(target), resource_id, f"gone with it: {', '.join(things)}")
+    return step, things
 
 
-def _kinds(asked: Asked, found: Found) -> tuple[tuple[_Kind, Sequence[Item], Sequence[Item]], ...]:
+def _kinds(
+    asked: WantedScaling, found: ObservedScaling
+) -> tuple[tuple[_Kind, Sequence[Item], Sequence[Item]], ...]:
     return (
         (POLICIES, asked.policies, found.policies),
         (ACTIONS, asked.actions, found.actions),
     )
 
 
-def _all_marks(asked: Asked) -> dict[str, str]:
+def _all_marks(asked: WantedScaling) -> dict[str, str]:
     """Return the tags of a target of which everything asked for is ours."""
     tags = asked.marks
     for kind, wanted in ((POLICIES, asked.policies), (ACTIONS, asked.actions)):
@@ -374,18 +377,18 @@ def _marks(shares: Iterable[_Share], of: Any) -> dict[str, str]:
     return tags
 
 
-def _tag(target: Item, tags: Mapping[str, str], wanted: Mapping[str, str]) -> list[Step]:
+def _tag(target: Item, tags: Mapping[str, str], wanted: Mapping[str, str]) -> list[ScalingCall]:
     missing = {key: value for key, value in wanted.items() if tags.get(key) != value}
     request = {"ResourceARN": target.get("ScalableTargetARN"), "Tags": missing}
-    return [Step("TagResource", request)] if missing else []
+    return [TagScalableTarget(request, "tags", "marked")] if missing else []
 
 
 def _untag(
     target: Item, tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]
-) -> list[Step]:
+) -> list[ScalingCall]:
     keys = [key for share in shares for key in mark_keys(share.kind.tag, tags) if key not in kept]
     request = {"ResourceARN": target.get("ScalableTargetARN"), "TagKeys": sorted(keys)}
-    return [Step("UntagResource", request)] if keys else []
+    return [UntagScalableTarget(request, "tags", "marked")] if keys else []
 
 
 def _same_marks(tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]) -> bool:
@@ -397,17 +400,19 @@ def _same_marks(tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterab
     return all(tags.get(key) == kept.get(key) for key in keys)
 
 
-def _register(asked: Asked, more: Item, why: Iterable[str]) -> Step:
+def _register(asked: WantedScaling, more: Item, why: Iterable[str]) -> ScalingCall:
     request = {
         **asked.place,
         **asked.capacities,
         **({"SuspendedState": dict(asked.suspended_state)} if asked.suspended_state else {}),
         **more,
     }
-    return Step("RegisterScalableTarget", request, "scalable target", "; ".join(why))
+    return RegisterScalableTarget(request, "scalable target", "; ".join(why))
 
 
-def _changed_target(asked: Asked, found: Found, tags: Mapping[str, str], gone: set[str]) -> list[Step]:
+def _changed_target(
+    asked: WantedScaling, found: ObservedScaling, tags: Mapping[str, str], gone: set[str]
+) -> list[ScalingCall]:
     """Return the call that changes the target, with the members that differ: what is not named stays (RegisterScalableTarget).
 
     A scheduled action sets the target's own capacities. One that stands at what an action that stays has set is as it should be, unless
@@ -441,7 +446,7 @@ def _changed_target(asked: Asked, found: Found, tags: Mapping[str, str], gone: s
             lines += suspended
     if not changed:
         return []
-    return [Step("RegisterScalableTarget", {**asked.place, **changed}, "scalable target", "; ".join(lines))]
+    return [RegisterScalableTarget({**asked.place, **changed}, "scalable target", "; ".join(lines))]
 
 
 def _changes(wanted: Item, there: Item | None, members: Mapping[str, Any]) -> list[str]:

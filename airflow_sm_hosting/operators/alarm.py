@@ -133,32 +133,32 @@ class AlarmOperator(SageMakerHostingBaseOperator):
             self.log.warning(
                 "The alarm %s was written by another task, %s; this one takes it over.", name, plan.taken_from
             )
-        if plan.put:
-            self.log.info("Putting alarm %s: %s", name, "; ".join(lines))
-        else:
+        if not plan.put:
             self.log.info("Alarm %s is as asked", name)
         return plan
 
-    def _carry_out(
+    def _apply(
         self,
         context: Context,
-        hook: CloudWatchHook,
-        operation: str,
         request: dict[str, Any],
         found: dict[str, Any] | None,
         plan: AlarmPlan,
     ) -> None:
         """Write what is planned. Putting replaces the whole alarm and keeps its state; it takes tags on creation only."""
-        from airflow_sm_hosting.spec.tags import tag_list
+        from airflow_sm_hosting.deployer.adapters import StepRunner
+        from airflow_sm_hosting.deployment.alarm import alarm_steps
+        from airflow_sm_hosting.deployment.steps import PutCompositeAlarm, PutMetricAlarm
 
-        if plan.put:
-            tags = {**self._user_tags(), **OURS, TASK: self._task(context)}
-            put = (
-                hook.conn.put_metric_alarm if operation == "PutMetricAlarm" else hook.conn.put_composite_alarm
-            )
-            put(**request, **({} if found else {"Tags": tag_list(tags)}))
-        if found and plan.tags:
-            hook.add_tags(found["AlarmArn"], plan.tags)
+        steps = alarm_steps(
+            plan,
+            PutCompositeAlarm if self.composite else PutMetricAlarm,
+            request,
+            arn=found["AlarmArn"] if found else None,
+            new_tags={**self._user_tags(), **OURS, TASK: self._task(context)},
+        )
+        runner = StepRunner(self)
+        for step in runner.validated(tuple(steps)):
+            runner.apply(step)
 
     def _task(self, context: Context) -> str:
         from airflow_sm_hosting.deployment.alarm import task_tag

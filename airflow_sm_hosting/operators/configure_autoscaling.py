@@ -40,7 +40,7 @@ from airflow_sm_hosting.spec.scaling_rules import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sm_hosting.deployment.scaling import Found, Plan
+    from airflow_sm_hosting.deployment.scaling import ObservedScaling, ScalingPlan
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
 
 
@@ -139,8 +139,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Read what is there, decide, and write what differs."""
-        from airflow_sm_hosting.deployment.scaling import Asked, plan, tags_matter
-        from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
+        from airflow_sm_hosting.deployment.scaling import WantedScaling, plan_scaling, tags_matter
+        from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
 
         endpoint = self.resource_name("endpoint_name", ENDPOINT)
         variant = as_string("variant_name", self.variant_name)
@@ -159,7 +159,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             raise invalid("scalable_dimension", given_dimension, f"{dimension} for variant {variant}")
         check_metric_dimension("policies", policies, dimension)
         place = _place(variant_resource_id(endpoint, variant), dimension)
-        asked = Asked(
+        wanted = WantedScaling(
             place=place,
             minimum=initial_capacity(production_variant()) if minimum is None else minimum,
             maximum=maximum,
@@ -169,24 +169,24 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         )
         hook = self.auto_scaling_hook
         found = self._found(hook, place)
-        tags = hook.target_tags(found.target) if found.target and tags_matter(asked, found) else {}
-        planned = plan(asked, found, tags, adopt=adopt)
+        tags = hook.target_tags(found.target) if found.target and tags_matter(wanted, found) else {}
+        planned = plan_scaling(wanted, found, tags, adopt=adopt)
         if planned.steps:
             scheduled = [action.get("ScalableTargetAction") or {} for action in actions]
             check_scaled_variant(
                 production_variant(),
-                minimum=asked.minimum,
+                minimum=wanted.minimum,
                 maximum=maximum,
                 scheduled_minimums=[item["MinCapacity"] for item in scheduled if "MinCapacity" in item],
                 scheduled_maximums=[item["MaxCapacity"] for item in scheduled if "MaxCapacity" in item],
                 asynchronous=bool(described.get("AsyncInferenceConfig")),
             )
-        self._carry_out(hook, planned, place["ResourceId"])
+        self._apply(planned, place["ResourceId"])
         self.tell_details(
             context,
             {
                 "scalable_dimension": dimension,
-                "min_capacity": asked.minimum,
+                "min_capacity": wanted.minimum,
                 "max_capacity": maximum,
                 "policies": [policy["PolicyName"] for policy in policies],
                 "scheduled_actions": [action["ScheduledActionName"] for action in actions],
@@ -222,7 +222,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
     def _requests(self, endpoint: str, variant: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the requests of policies and scheduled actions, checked, without the place that they are for."""
-        from airflow_sm_hosting.hooks.application_auto_scaling import variant_resource_id
+        from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
         from airflow_sm_hosting.service_model.request import validated_request
 
         # The dimension is not known yet, and is no part of what is checked here.
@@ -270,25 +270,27 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         summary = _named(variant, summaries, described["EndpointName"]) if summaries else production_variant()
         return PROVISIONED_CONCURRENCY if is_serverless([summary]) else INSTANCE_COUNT
 
-    def _found(self, hook: ApplicationAutoScalingHook, place: Mapping[str, str]) -> Found:
-        from airflow_sm_hosting.deployment.scaling import Found
+    def _found(self, hook: ApplicationAutoScalingHook, place: Mapping[str, str]) -> ObservedScaling:
+        from airflow_sm_hosting.deployment.scaling import ObservedScaling
 
         resource_id, dimension = place["ResourceId"], place["ScalableDimension"]
         targets = hook.scalable_targets([resource_id], dimension)
         if not targets:
-            return Found()  # policies and actions go with their target
-        return Found(
+            return ObservedScaling()  # policies and actions go with their target
+        return ObservedScaling(
             targets[0],
             hook.scaling_policies(resource_id, dimension),
             hook.scheduled_actions(resource_id, dimension),
         )
 
-    def _carry_out(self, hook: ApplicationAutoScalingHook, planned: Plan, resource_id: str) -> None:
+    def _apply(self, planned: ScalingPlan, resource_id: str) -> None:
+        from airflow_sm_hosting.deployer.adapters import StepRunner
+
+        runner = StepRunner(self)
         for name in planned.foreign:
             self.log.info("%s has the %s, which is not ours: left alone", resource_id, name)
-        for step in planned.steps:
-            hook.change(step.operation, step.request)
-            self.log.info("%s of %s %s: %s", step.operation, resource_id, step.what, step.why or "marked")
+        for step in runner.validated(tuple(planned.steps)):
+            runner.apply(step)
         if not planned.steps:
             self.log.info("Autoscaling of %s is as asked; nothing to do", resource_id)
 
@@ -322,5 +324,5 @@ def _named(variant: str, variants: Sequence[Mapping[str, Any]], endpoint: str) -
     return dict(by_name[variant])
 
 
-def _told(planned: Plan, operations: tuple[str, ...]) -> list[str]:
+def _told(planned: ScalingPlan, operations: tuple[str, ...]) -> list[str]:
     return [step.what for step in planned.steps if step.operation.startswith(operations)]

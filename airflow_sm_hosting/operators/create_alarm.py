@@ -167,7 +167,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         plan = self._plan(context, hook, "PutMetricAlarm", request, found, tags=tags, adopt=adopt)
         if plan.put and described:
             self._warn_without_gpu(metric, described, variant)
-        self._carry_out(context, hook, "PutMetricAlarm", request, found, plan)
+        self._apply(context, request, found, plan)
         self.tell_details(context, {"written": plan.put, "threshold": request["Threshold"]})
         return str(request["AlarmName"])
 

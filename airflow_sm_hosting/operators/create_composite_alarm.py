@@ -138,7 +138,7 @@ class CreateCompositeAlarmOperator(AlarmOperator):
                 f"The composite alarm {name!r} needs alarms that do not exist: {', '.join(missing)}. Make them before it."
             )
         plan = self._plan(context, hook, "PutCompositeAlarm", request, found, tags=tags, adopt=adopt)
-        self._carry_out(context, hook, "PutCompositeAlarm", request, found, plan)
+        self._apply(context, request, found, plan)
         self.tell_details(context, {"written": plan.put, "alarm_rule": request["AlarmRule"]})
         return str(name)
 

@@ -68,8 +68,9 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Look at what is there, and deregister it."""
-        from airflow_sm_hosting.deployment.scaling import Found, check_removable
-        from airflow_sm_hosting.hooks.application_auto_scaling import NAMESPACE, variant_resource_id
+        from airflow_sm_hosting.deployer.adapters import StepRunner
+        from airflow_sm_hosting.deployment.scaling import ObservedScaling, plan_removal
+        from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
 
         endpoint = self.resource_name("endpoint_name", ENDPOINT)
         variant = as_string("variant_name", self.variant_name)
@@ -85,15 +86,11 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         removed: list[str] = []
         for target in hook.scalable_targets([resource_id], dimension):
             of = target["ScalableDimension"]
-            found = Found(
+            found = ObservedScaling(
                 target, hook.scaling_policies(resource_id, of), hook.scheduled_actions(resource_id, of)
             )
-            things = check_removable(found, hook.target_tags(target), resource_id=resource_id, adopt=adopt)
-            hook.change(
-                "DeregisterScalableTarget",
-                {"ServiceNamespace": NAMESPACE, "ResourceId": resource_id, "ScalableDimension": of},
-            )
-            self.log.info("Deregistered %s; gone: %s", resource_id, ", ".join(things))
+            step, things = plan_removal(found, hook.target_tags(target), adopt=adopt)
+            StepRunner(self).apply(step)
             removed += things
         if not removed:
             self.log.info("%s is no scalable target; nothing to do", resource_id)

@@ -23,8 +23,9 @@ from airflow_sm_hosting.triggers.rate_limits import RateLimits
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployer.endpoint_calls import EndpointCalls, Page
-    from airflow_sm_hosting.deployer.waiting import EndpointWait, WaitResult
+    from airflow_sm_hosting.deployer.waiting import EndpointWait
     from airflow_sm_hosting.deployment.status import Described
+    from airflow_sm_hosting.deployment.wait import WaitResult
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
     See = Callable[[EndpointWait], WaitResult | None]

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from airflow_sm_hosting.deployment.scaling import Asked, Found, Step, check_removable, plan, tags_matter
+from airflow_sm_hosting.deployment.scaling import (
+    ObservedScaling,
+    WantedScaling,
+    plan_removal,
+    plan_scaling,
+    tags_matter,
+)
+from airflow_sm_hosting.deployment.steps import ScalingCall, UntagScalableTarget
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.scaling_rules import tracked_metric
 from airflow_sm_hosting.spec.tags import (
@@ -63,10 +70,10 @@ class Service:
         self.policies: dict[str, dict[str, Any]] = {}
         self.actions: dict[str, dict[str, Any]] = {}
 
-    def found(self) -> Found:
-        return Found(self.target, list(self.policies.values()), list(self.actions.values()))
+    def found(self) -> ObservedScaling:
+        return ObservedScaling(self.target, list(self.policies.values()), list(self.actions.values()))
 
-    def apply(self, step: Step) -> None:
+    def apply(self, step: ScalingCall) -> None:
         request = {name: value for name, value in step.request.items() if name not in PLACE}
         match step.operation:
             case "RegisterScalableTarget":
@@ -97,18 +104,22 @@ class Service:
         assert len(self.tags) <= 50
         assert all(len(value) <= 256 for value in self.tags.values())
 
-    def run(self, asked: Asked, *, adopt: bool = False, stop_after: int | None = None) -> list[Step]:
+    def run(
+        self, asked: WantedScaling, *, adopt: bool = False, stop_after: int | None = None
+    ) -> list[ScalingCall]:
         """Do what the task does; stop after so many calls."""
         found = self.found()
         tags = self.tags if tags_matter(asked, found) else {}
-        steps = plan(asked, found, tags, adopt=adopt).steps
+        steps = plan_scaling(asked, found, tags, adopt=adopt).steps
         for step in steps[:stop_after]:
             self.apply(step)
         return steps
 
 
-def asked_for(*policies: dict[str, Any], actions: tuple[dict[str, Any], ...] = (), **options: Any) -> Asked:
-    return Asked(
+def asked_for(
+    *policies: dict[str, Any], actions: tuple[dict[str, Any], ...] = (), **options: Any
+) -> WantedScaling:
+    return WantedScaling(
         **{"place": PLACE, "minimum": 1, "maximum": 4, "policies": policies, "actions": actions, **options}
     )
 
@@ -142,8 +153,10 @@ def test_names_are_marked_before_they_are_put_and_until_after_they_are_deleted()
     ]
     assert steps[0].request["Tags"] == marks(SCALING_POLICIES, [digest("a"), digest("b")])
     assert service.tags == {**MARKS, SCALING_POLICIES: digest("b")}
-    assert service.run(asked_for())[-1] == Step(
-        "UntagResource", {"ResourceARN": ARN, "TagKeys": [SCALING_POLICIES]}
+    last = service.run(asked_for())[-1]
+    assert (type(last), last.request) == (
+        UntagScalableTarget,
+        {"ResourceARN": ARN, "TagKeys": [SCALING_POLICIES]},
     )
     assert service.tags == MARKS
 
@@ -154,7 +167,7 @@ def test_what_others_put_is_left_alone_and_named() -> None:
     service.policies["theirs"] = tracking("theirs")
     service.actions["campaign"] = action("campaign", 3)
     asked = asked_for()
-    decided = plan(asked, service.found(), service.tags, adopt=False)
+    decided = plan_scaling(asked, service.found(), service.tags, adopt=False)
     assert decided.foreign == ["policy theirs", "scheduled action campaign"]
     service.run(asked)
     assert (set(service.policies), set(service.actions)) == ({"theirs"}, {"campaign"})
@@ -385,14 +398,15 @@ def test_any_sequence_stopped_anywhere_ends_as_asked_and_touches_nothing_of_othe
 
 def test_removing_needs_all_to_be_ours() -> None:
     ours = {**OURS, **marks(SCALING_POLICIES, [digest("a")])}
-    target = {"ScalableTargetARN": ARN}
-    found = Found(target, [tracking("a")], [])
-    options = {"resource_id": "r", "adopt": False}
-    assert check_removable(found, ours, **options) == ["scalable target", "policy a"]
+    target = {**PLACE, "ResourceId": "r", "ScalableTargetARN": ARN}
+    found = ObservedScaling(target, [tracking("a")], [])
+    step, things = plan_removal(found, ours, adopt=False)
+    assert step.request == {**PLACE, "ResourceId": "r"}
+    assert things == ["scalable target", "policy a"]
     with pytest.raises(ConflictError, match=r"r is not tagged as ours.*scalable target, policy a"):
-        check_removable(found, {}, **options)
-    mixed = Found(target, [tracking("a"), tracking("b")], [action("x", 1)])
+        plan_removal(found, {}, adopt=False)
+    mixed = ObservedScaling(target, [tracking("a"), tracking("b")], [action("x", 1)])
     with pytest.raises(ConflictError, match=r"r has what is not ours.*: policy b, scheduled action x\."):
-        check_removable(mixed, ours, **options)
+        plan_removal(mixed, ours, adopt=False)
     everything = ["scalable target", "policy a", "policy b", "scheduled action x"]
-    assert check_removable(mixed, {}, resource_id="r", adopt=True) == everything
+    assert plan_removal(mixed, {}, adopt=True)[1] == everything
