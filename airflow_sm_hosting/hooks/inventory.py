@@ -14,6 +14,8 @@ from airflow_sm_hosting.deployment.marks import Marks
 from airflow_sm_hosting.deployment.reachability import Config, Endpoint, Model, Stored, Unneeded, unneeded
 from airflow_sm_hosting.hooks.errors import error_code
 from airflow_sm_hosting.hooks.references import CONTENT_KEY, ImageName
+from airflow_sm_hosting.spec.rules import invalid
+from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
@@ -104,8 +106,8 @@ class HostingInventory:
                 self._aws.ecr_hook().conn.batch_delete_image(repositoryName=repository, imageIds=ids)
             log.info("Deleted %d image tags of %s", len(tags), repository)
         for artifact in found.artifacts:
-            bucket, _, key = artifact.removeprefix("s3://").partition("/")
-            self._aws.model_data_hook.conn.delete_object(Bucket=bucket, Key=key)
+            if location := S3Location.parse(artifact):
+                self._aws.model_data_hook.conn.delete_object(Bucket=location.bucket, Key=location.key)
             log.info("Deleted %s", artifact)
 
     # SageMaker
@@ -165,11 +167,14 @@ class HostingInventory:
     def _artifacts(self, prefixes: Iterable[str]) -> Iterator[Stored]:
         s3 = self._aws.model_data_hook.conn
         for uri in prefixes:
-            bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+            location = S3Location.parse(uri)
+            if location is None:
+                raise invalid("model_data_prefixes", uri, "s3://bucket/prefix")
+            bucket, prefix = location
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for found in page.get("Contents") or []:
                     if self._is_our_artifact(bucket, found["Key"]):
-                        name = f"s3://{bucket}/{found['Key']}"
+                        name = S3Location(bucket, found["Key"]).url
                         yield Stored(name, frozenset([name]), found["LastModified"])
 
     def _is_our_artifact(self, bucket: str, key: str) -> bool:
@@ -198,17 +203,4 @@ def _used_by(container: Mapping[str, Any]) -> Iterator[str]:
     urls = [((source or {}).get("S3DataSource") or {}).get("S3Uri") for source in sources]
     for url in (container.get("ModelDataUrl"), *urls):
         if url:
-            yield s3_name(url)
-
-
-def s3_name(url: str) -> str:
-    """Return where an object lies as ``s3://bucket/key``, whichever way its URL is written."""
-    from airflow_sm_hosting.hooks.references import S3_HOST_STYLE, S3_PATH_STYLE
-
-    if url.startswith("s3://"):
-        return url
-    host, _, path = url.partition("://")[2].partition("/")
-    if S3_PATH_STYLE.fullmatch(host):
-        return f"s3://{path}"
-    match = S3_HOST_STYLE.fullmatch(host)
-    return f"s3://{match['bucket']}/{path}" if match else url
+            yield s3_url(url)
