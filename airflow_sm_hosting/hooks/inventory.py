@@ -19,6 +19,8 @@ from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
+    from types_boto3_ecr.type_defs import ImageIdentifierTypeDef
+
     from airflow_sm_hosting.hooks.parameters import AwsParameters
 
 log = logging.getLogger(__name__)
@@ -102,7 +104,9 @@ class HostingInventory:
             by_repository.setdefault(repository, []).append(tag)
         for repository, tags in by_repository.items():
             for start in range(0, len(tags), _IMAGES_A_CALL):
-                ids = [{"imageTag": tag} for tag in tags[start : start + _IMAGES_A_CALL]]
+                ids: list[ImageIdentifierTypeDef] = [
+                    {"imageTag": tag} for tag in tags[start : start + _IMAGES_A_CALL]
+                ]
                 self._aws.ecr_hook().conn.batch_delete_image(repositoryName=repository, imageIds=ids)
             log.info("Deleted %d image tags of %s", len(tags), repository)
         for artifact in found.artifacts:
@@ -134,21 +138,23 @@ class HostingInventory:
 
     def _models(self) -> Iterator[Model]:
         for row in self._rows("list_models", "Models"):
-            described = self._hook.describe_model(row["ModelName"]) or {}
+            described: Mapping[str, Any] = self._hook.describe_model(row["ModelName"]) or {}
             containers = [described.get("PrimaryContainer") or {}, *(described.get("Containers") or [])]
             names = {name for container in containers for name in _used_by(container)}
             yield Model(row["ModelName"], frozenset(names), row["CreationTime"])
 
     def _is_ours(self, kind: str, name: str) -> bool:
         describe = self._hook.describe_model if kind == "model" else self._hook.describe_endpoint_config
-        described = describe(name)
+        described: Mapping[str, Any] | None = describe(name)
         if described is None:
             return False
         arn = described["ModelArn" if kind == "model" else "EndpointConfigArn"]
         return is_ours(self._hook.tags(arn))
 
     def _rows(self, operation: str, member: str) -> Iterator[Mapping[str, Any]]:
-        for page in self._hook.conn.get_paginator(operation).paginate():
+        # The operation's name is known only here, and the types are by name.
+        client: Any = self._hook.conn
+        for page in client.get_paginator(operation).paginate():
             yield from page[member]
 
     # Images and artifacts
