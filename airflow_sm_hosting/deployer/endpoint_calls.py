@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -11,6 +12,8 @@ from airflow_sm_hosting.deployment.status import Described
 from airflow_sm_hosting.hooks.errors import is_absent
 
 if TYPE_CHECKING:
+    from types_boto3_sagemaker.type_defs import ListEndpointsInputTypeDef
+
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
 T = TypeVar("T")
@@ -39,7 +42,7 @@ class Page:
     :param next_token: Where the next page begins; None on the last one.
     """
 
-    rows: list[Described]
+    rows: Sequence[Described]
     next_token: str | None
 
 
@@ -70,12 +73,15 @@ class EndpointCalls:
 
         No filter: AWS filters after paging, so one saves no call (boto/boto3 2973, aws/aws-cli 7596).
         """
-        which = {"NextToken": next_token} if next_token else {}
-        answer = self._client.list_endpoints(
-            SortBy="CreationTime", SortOrder="Descending", MaxResults=PAGE_SIZE, **which
-        )
-        rows = answer["Endpoints"]
-        return Answer(Page(rows, answer.get("NextToken")), _requests(answer))
+        request: ListEndpointsInputTypeDef = {
+            "SortBy": "CreationTime",
+            "SortOrder": "Descending",
+            "MaxResults": PAGE_SIZE,
+        }
+        if next_token:
+            request["NextToken"] = next_token
+        answer = self._client.list_endpoints(**request)
+        return Answer(Page(answer["Endpoints"], answer.get("NextToken")), _requests(answer))
 
 
 def requests_of(error: Exception) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -51,7 +51,7 @@ def _environment_values(aws: AwsParameters, endpoint_config_name: str) -> set[st
     hook = aws.sagemaker_hook
     values: set[str] = set()
     for name in hook.models_of_config(endpoint_config_name):
-        model = hook.describe_model(name) or {}
+        model: Mapping[str, Any] = hook.describe_model(name) or {}
         for container in (model.get("PrimaryContainer") or {}, *(model.get("Containers") or [])):
             values |= set((container.get("Environment") or {}).values())
     return values

@@ -22,6 +22,8 @@ from airflow_sm_hosting.deployment.reachability import (
     unneeded,
 )
 from airflow_sm_hosting.hooks.errors import error_code
+from airflow_sm_hosting.spec.rules import invalid
+from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
@@ -117,21 +119,23 @@ class HostingInventory:
 
     def _models(self) -> Iterator[Model]:
         for row in self._rows("list_models", "Models"):
-            described = self._hook.describe_model(row["ModelName"]) or {}
+            described: Mapping[str, Any] = self._hook.describe_model(row["ModelName"]) or {}
             containers = [described.get("PrimaryContainer") or {}, *(described.get("Containers") or [])]
             names = {name for container in containers for name in _used_by(container)}
             yield Model(row["ModelName"], frozenset(names), row["CreationTime"])
 
     def _is_ours(self, kind: str, name: str) -> bool:
         describe = self._hook.describe_model if kind == "model" else self._hook.describe_endpoint_config
-        described = describe(name)
+        described: Mapping[str, Any] | None = describe(name)
         if described is None:
             return False
         arn = described["ModelArn" if kind == "model" else "EndpointConfigArn"]
         return is_ours(self._hook.tags(arn))
 
     def _rows(self, operation: str, member: str) -> Iterator[Mapping[str, Any]]:
-        for page in self._hook.conn.get_paginator(operation).paginate():
+        # The operation's name is known only here, and the types are by name.
+        client: Any = self._hook.conn
+        for page in client.get_paginator(operation).paginate():
             yield from page[member]
 
     # Images and artifacts
@@ -150,11 +154,14 @@ class HostingInventory:
     def _artifacts(self, prefixes: Iterable[str]) -> Iterator[Stored]:
         s3 = self._aws.model_data_hook.conn
         for uri in prefixes:
-            bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+            location = S3Location.parse(uri)
+            if location is None:
+                raise invalid("model_data_prefixes", uri, "s3://bucket/prefix")
+            bucket, prefix = location
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for found in page.get("Contents") or []:
                     if self._is_our_artifact(bucket, found["Key"]):
-                        name = f"s3://{bucket}/{found['Key']}"
+                        name = S3Location(bucket, found["Key"]).url
                         yield Stored(name, frozenset([name]), found["LastModified"])
 
     def _is_our_artifact(self, bucket: str, key: str) -> bool:
@@ -183,17 +190,4 @@ def _used_by(container: Mapping[str, Any]) -> Iterator[str]:
     urls = [((source or {}).get("S3DataSource") or {}).get("S3Uri") for source in sources]
     for url in (container.get("ModelDataUrl"), *urls):
         if url:
-            yield s3_name(url)
-
-
-def s3_name(url: str) -> str:
-    """Return where an object lies as ``s3://bucket/key``, whichever way its URL is written."""
-    from airflow_sm_hosting.deployer.references import S3_HOST_STYLE, S3_PATH_STYLE
-
-    if url.startswith("s3://"):
-        return url
-    host, _, path = url.partition("://")[2].partition("/")
-    if S3_PATH_STYLE.fullmatch(host):
-        return f"s3://{path}"
-    match = S3_HOST_STYLE.fullmatch(host)
-    return f"s3://{match['bucket']}/{path}" if match else url
+            yield s3_url(url)

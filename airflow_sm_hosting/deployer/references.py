@@ -7,24 +7,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.spec.dlc import dlc_account
 from airflow_sm_hosting.spec.model import ASSET_OPERATORS
+from airflow_sm_hosting.spec.partitions import DNS_SUFFIX
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rules import as_string, invalid
+from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
 log = logging.getLogger(__name__)
-
-#: The domains of AWS's partitions (botocore, partitions.json: dnsSuffix).
-DNS_SUFFIX = (
-    r"(amazonaws\.com(\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk)"
-)
 
 #: Amazon ECR user guide, "Amazon ECR private registry" and "IPv6": <account>.dkr.ecr.<region>.<suffix>; FIPS and dual-stack hosts too.
 ECR_HOST = re.compile(
@@ -36,10 +33,6 @@ LOOPBACK_HOST = re.compile(r"(127(\.\d+){3}|localhost|\[::1\]):(?P<port>\d+)")
 
 #: Keys that UploadModelDataOperator makes: the object's content is in its name, so it need not be asked for.
 CONTENT_KEY = re.compile(r"(?:^|/)[0-9a-f]{64}\.tar\.gz$")
-
-#: Amazon S3 user guide, "Methods for accessing a bucket": path style and virtual-hosted style.
-S3_PATH_STYLE = re.compile(r"s3([.-][a-z0-9-]+)*\." + DNS_SUFFIX)
-S3_HOST_STYLE = re.compile(r"(?P<bucket>.+)\.s3([.-][a-z0-9-]+)*\." + DNS_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -161,15 +154,15 @@ class ReferenceResolver:
 
     def _content(self, url: str) -> dict[str, Any]:
         """Return the version of what lies at a URL: an object's, or the digest of a prefix's listing."""
-        place = s3_place(url)
-        if place is None:
+        location = S3Location.parse(url)
+        if location is None:
             log.warning(
                 "Model data %s is not an S3 URL that can be read; an overwrite of it goes unnoticed.", url
             )
             return {}
         if url.endswith("/"):
-            return {"Listing": self._s3().listing_digest(*place)}
-        return {} if CONTENT_KEY.search(place[1]) else self._s3().object_version(*place)
+            return {"Listing": self._s3().listing_digest(*location)}
+        return {} if CONTENT_KEY.search(location.key) else self._s3().object_version(*location)
 
     def _ecr_image(self, image: dict[str, Any]) -> str:
         hook = self._ecr(image.get("RegionName"))
@@ -232,23 +225,3 @@ class ReferenceResolver:
             )
         log.info("Image %s:%s is %s", uri, tag, digest)
         return f"{uri}@{digest}"
-
-
-def s3_url(url: str) -> str:
-    """Return the ``s3://`` URL of what any URL of S3 names, so that equal content has equal names; another URL as it is."""
-    place = None if url.startswith("s3://") else s3_place(url)
-    return f"s3://{place[0]}/{place[1]}" if place else url
-
-
-def s3_place(url: str) -> tuple[str, str] | None:
-    """Return bucket and key of an ``s3://`` or ``https://`` URL of S3; None for another URL."""
-    parts = urlsplit(url)
-    if parts.scheme == "s3":
-        return parts.netloc, url.partition("://")[2].partition("/")[2]
-    path = unquote(parts.path).lstrip("/")
-    host = parts.hostname or ""
-    if S3_PATH_STYLE.fullmatch(host):
-        bucket, _, key = path.partition("/")
-        return bucket, key
-    virtual = S3_HOST_STYLE.fullmatch(host)
-    return (virtual["bucket"], path) if virtual else None

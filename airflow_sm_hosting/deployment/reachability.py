@@ -18,6 +18,7 @@ from airflow_sm_hosting.deployment.steps import (
     DeleteModel,
     DeleteObject,
 )
+from airflow_sm_hosting.spec.s3_location import S3Location
 
 #: BatchDeleteImage takes 100 images at most.
 _IMAGES_A_CALL = 100
@@ -144,6 +145,7 @@ def deleting_steps(found: Unneeded) -> list[Call]:
             request = {"repositoryName": repository, "imageIds": [{"imageTag": tag} for tag in some]}
             steps.append(BatchDeleteImage(request, f"{len(some)} image tags of {repository}"))
     for artifact in found.artifacts:
-        bucket, _, key = artifact.removeprefix("s3://").partition("/")
-        steps.append(DeleteObject({"Bucket": bucket, "Key": key}, artifact))
+        if location := S3Location.parse(artifact):
+            request = {"Bucket": location.bucket, "Key": location.key}
+            steps.append(DeleteObject(request, artifact))
     return steps

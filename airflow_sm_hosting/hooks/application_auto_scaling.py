@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 from botocore.exceptions import ClientError
@@ -12,6 +12,14 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code
+
+if TYPE_CHECKING:
+    from types_boto3_application_autoscaling.client import ApplicationAutoScalingClient
+    from types_boto3_application_autoscaling.type_defs import (
+        ScalableTargetTypeDef,
+        ScalingPolicyTypeDef,
+        ScheduledActionTypeDef,
+    )
 
 NAMESPACE = "sagemaker"
 #: Another call is changing the same target, or the service has a fault: both pass (common errors of the operations that change something).
@@ -27,12 +35,14 @@ class ApplicationAutoScalingHook(SharedClients):
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
 
+    conn: ApplicationAutoScalingClient
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "application-autoscaling"})
 
     def scalable_targets(
         self, resource_ids: list[str], scalable_dimension: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[ScalableTargetTypeDef]:
         """Return the scalable targets among resources (``application-autoscaling:DescribeScalableTargets``)."""
         return self._all(
             "describe_scalable_targets",
@@ -43,7 +53,7 @@ class ApplicationAutoScalingHook(SharedClients):
 
     def scaling_policies(
         self, resource_id: str, scalable_dimension: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[ScalingPolicyTypeDef]:
         """Return a resource's policies (``application-autoscaling:DescribeScalingPolicies``)."""
         return self._all(
             "describe_scaling_policies", "ScalingPolicies", scalable_dimension, ResourceId=resource_id
@@ -51,7 +61,7 @@ class ApplicationAutoScalingHook(SharedClients):
 
     def scheduled_actions(
         self, resource_id: str, scalable_dimension: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[ScheduledActionTypeDef]:
         """Return a resource's scheduled actions (``application-autoscaling:DescribeScheduledActions``)."""
         return self._all(
             "describe_scheduled_actions", "ScheduledActions", scalable_dimension, ResourceId=resource_id
@@ -108,10 +118,10 @@ class ApplicationAutoScalingHook(SharedClients):
         )
         return retrying(call)
 
-    def _all(
-        self, operation: str, member: str, scalable_dimension: str | None, **request: Any
-    ) -> list[dict[str, Any]]:
+    def _all(self, operation: str, member: str, scalable_dimension: str | None, **request: Any) -> list[Any]:
         if scalable_dimension:
             request["ScalableDimension"] = scalable_dimension
-        pages = self.conn.get_paginator(operation).paginate(ServiceNamespace=NAMESPACE, **request)
+        # The operation's name is known only here, and the types are by name.
+        client: Any = self.conn
+        pages = client.get_paginator(operation).paginate(ServiceNamespace=NAMESPACE, **request)
         return [found for page in pages for found in page[member]]

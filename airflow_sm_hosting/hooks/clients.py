@@ -6,7 +6,7 @@ import gc
 import hashlib
 import os
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -89,8 +89,10 @@ class SharedClients(AwsBaseHook):
         key = (self._connection_key(), self.region_name, service)
         with _LOCK:
             if key not in _CLIENTS:
+                # The name is known only here, and the types of boto3 are by name.
+                make: Callable[..., Any] = self.get_session(region_name=self.region_name).client
                 with garbage_collection_paused():
-                    _CLIENTS[key] = self.get_session(region_name=self.region_name).client(
+                    _CLIENTS[key] = make(
                         service_name=service,
                         endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),
                         config=self._get_config(None),
@@ -100,7 +102,7 @@ class SharedClients(AwsBaseHook):
 
     @cached_property
     def conn(self) -> Any:
-        """Return the client of this hook's own service."""
+        """Return the client of this hook's own service; each hook says of which type it is."""
         return self.client(self.service_name)
 
     @property
@@ -124,5 +126,6 @@ class SharedClients(AwsBaseHook):
     def _connection_key(self) -> Hashable:
         wrapper = self.conn_config
         config = wrapper.botocore_config
-        options = repr(sorted(config._user_provided_options.items(), key=str)) if config else ""
+        given = config._user_provided_options if config else {}  # type: ignore[attr-defined]
+        options = repr(sorted(given.items(), key=str)) if config else ""
         return (os.getpid(), self._connection_fingerprint, str(wrapper.verify), options)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_sm_hosting.exceptions import SageMakerHostingError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.metric import completed_metric, metric_queries
 from airflow_sm_hosting.spec.metric_window import metric_window
-from airflow_sm_hosting.spec.tags import tag_list
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch.client import CloudWatchClient
+    from types_boto3_cloudwatch.type_defs import (
+        CompositeAlarmTypeDef,
+        DescribeAlarmsOutputTypeDef,
+        MetricAlarmTypeDef,
+    )
+
+    Alarm: TypeAlias = MetricAlarmTypeDef | CompositeAlarmTypeDef
 
 #: Names in one DescribeAlarms (botocore, AlarmNames).
 MAX_NAMES = 100
@@ -25,26 +34,27 @@ class CloudWatchHook(SharedClients):
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
 
+    conn: CloudWatchClient
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "cloudwatch"})
 
-    def describe_metric_alarm(self, name: str) -> dict[str, Any] | None:
+    def describe_metric_alarm(self, name: str) -> MetricAlarmTypeDef | None:
         """Return the metric alarm of that name (``cloudwatch:DescribeAlarms``), or None."""
         found = self.conn.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])["MetricAlarms"]
         return found[0] if found else None
 
-    def describe_alarms(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def describe_alarms(self, names: Sequence[str]) -> dict[str, Alarm]:
         """Return the alarms of these names, of both types, by name (``cloudwatch:DescribeAlarms`` on ``*``)."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, Alarm] = {}
         for start in range(0, len(names), MAX_NAMES):
             pages = self.conn.get_paginator("describe_alarms").paginate(
                 AlarmNames=list(names[start : start + MAX_NAMES]),
                 AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-                MaxRecords=MAX_NAMES,
+                PaginationConfig={"PageSize": MAX_NAMES},
             )
             for page in pages:
-                for alarm in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
-                    found[alarm["AlarmName"]] = alarm
+                found |= {alarm["AlarmName"]: alarm for alarm in _both(page)}
         return found
 
     def tags(self, arn: str) -> dict[str, str]:
@@ -56,20 +66,20 @@ class CloudWatchHook(SharedClients):
         """Return the names of the alarms that begin so."""
         return [alarm["AlarmName"] for alarm in self._alarms(AlarmNamePrefix=prefix)]
 
-    def alarms_with_action(self, arn: str) -> list[dict[str, Any]]:
+    def alarms_with_action(self, arn: str) -> list[Alarm]:
         """Return the alarms that have an action of this ARN."""
-        actions = ("AlarmActions", "OKActions", "InsufficientDataActions")
-        return [
-            alarm
-            for alarm in self._alarms(ActionPrefix=arn)
-            if any(arn in alarm.get(member, []) for member in actions)
-        ]
 
-    def alarms_on_endpoint(self, endpoint_name: str) -> list[dict[str, Any]]:
+        def actions(alarm: Mapping[str, Any]) -> list[str]:
+            members = ("AlarmActions", "OKActions", "InsufficientDataActions")
+            return [action for member in members for action in alarm.get(member) or []]
+
+        return [alarm for alarm in self._alarms(ActionPrefix=arn) if arn in actions(alarm)]
+
+    def alarms_on_endpoint(self, endpoint_name: str) -> list[Alarm]:
         """Return the metric alarms that have the endpoint among their dimensions; all alarms are looked through for it."""
         wanted = {"Name": "EndpointName", "Value": endpoint_name}
 
-        def dimensions(alarm: dict[str, Any]) -> list[Any]:
+        def dimensions(alarm: Mapping[str, Any]) -> list[Any]:
             metrics = [
                 query["MetricStat"]["Metric"] for query in alarm.get("Metrics") or [] if "MetricStat" in query
             ]
@@ -77,33 +87,11 @@ class CloudWatchHook(SharedClients):
 
         return [alarm for alarm in self._alarms() if "AlarmRule" not in alarm and wanted in dimensions(alarm)]
 
-    def put_alarm_again(self, alarm: dict[str, Any]) -> None:
-        """Put an alarm as it is described, changed: PutMetricAlarm and PutCompositeAlarm overwrite the whole of it."""
-        from airflow_sm_hosting.service_model.shapes import input_shape
-
-        composite = "AlarmRule" in alarm
-        operation = "PutCompositeAlarm" if composite else "PutMetricAlarm"
-        put = self.conn.put_composite_alarm if composite else self.conn.put_metric_alarm
-        members = input_shape("cloudwatch", operation).members
-        # An alarm on metric maths is described with empty members of the other form.
-        put(
-            **{
-                name: value
-                for name, value in alarm.items()
-                if name in members and value not in (None, [], "")
-            }
-        )
-
-    def _alarms(self, **request: Any) -> list[dict[str, Any]]:
+    def _alarms(self, **request: Any) -> list[Alarm]:
         pages = self.conn.get_paginator("describe_alarms").paginate(
             AlarmTypes=["MetricAlarm", "CompositeAlarm"], **request
         )
-        return [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]
-
-    def add_tags(self, arn: str, tags: Mapping[str, str]) -> None:
-        """Set tags of an alarm (``cloudwatch:TagResource``), and leave all others alone."""
-        self.conn.tag_resource(ResourceARN=arn, Tags=tag_list(tags))
-        self.log.info("Tagged %s: %s", arn, ", ".join(sorted(tags)))
+        return [alarm for page in pages for alarm in _both(page)]
 
     def get_metric(
         self,
@@ -155,3 +143,8 @@ class CloudWatchHook(SharedClients):
                     f"CloudWatch did not give the values of the metric: {status}{f' ({told})' if told else ''}."
                 )
         return points
+
+
+def _both(page: DescribeAlarmsOutputTypeDef) -> list[Alarm]:
+    """Return the alarms of both types of a page."""
+    return [*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())]

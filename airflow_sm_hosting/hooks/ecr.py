@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.ecr import EcrHook
 from botocore.exceptions import ClientError
@@ -11,6 +11,10 @@ from botocore.exceptions import ClientError
 from airflow_sm_hosting.exceptions import AccessError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message
+
+if TYPE_CHECKING:
+    from types_boto3_ecr.client import ECRClient
+    from types_boto3_ecr.type_defs import ImageTypeDef, PutImageRequestTypeDef, TagTypeDef
 
 #: What ECR would otherwise convert for old clients (BatchGetImage, acceptedMediaTypes).
 MANIFEST_MEDIA_TYPES = (
@@ -26,6 +30,8 @@ class EcrRepositoryHook(SharedClients, EcrHook):
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
+
+    conn: ECRClient
 
     def repository_uri(self, repository_name: str, *, registry_id: str | None = None) -> str:
         """Return a repository's URI (``ecr:DescribeRepositories``).
@@ -44,9 +50,7 @@ class EcrRepositoryHook(SharedClients, EcrHook):
                 f"ECR has no repository {repository_name!r} in {self.region_name} of registry {registry_id or 'of this account'}."
             ) from None
 
-    def image(
-        self, repository_name: str, tag: str, *, registry_id: str | None = None
-    ) -> dict[str, Any] | None:
+    def image(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> ImageTypeDef | None:
         """Return the image that a tag names now (``ecr:BatchGetImage``, which the right to pull includes), or None.
 
         A repository that does not exist has no image.
@@ -55,13 +59,13 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         """
         return self._image(repository_name, {"imageTag": tag}, registry_id)
 
-    def image_of_digest(self, repository_name: str, digest: str) -> dict[str, Any] | None:
+    def image_of_digest(self, repository_name: str, digest: str) -> ImageTypeDef | None:
         """Return the image of a digest (``ecr:BatchGetImage``), or None."""
         return self._image(repository_name, {"imageDigest": digest}, None)
 
     def _image(
         self, repository_name: str, image_id: dict[str, str], registry_id: str | None
-    ) -> dict[str, Any] | None:
+    ) -> ImageTypeDef | None:
         request: dict[str, Any] = {
             "repositoryName": repository_name,
             "imageIds": [image_id],
@@ -70,7 +74,7 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         if registry_id:
             request["registryId"] = registry_id
         try:
-            found: list[dict[str, Any]] = self.conn.batch_get_image(**request)["images"]
+            found = self.conn.batch_get_image(**request)["images"]
         except ClientError as error:
             if (
                 error_code(error) == "AccessDeniedException"
@@ -97,7 +101,7 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         try:
             return self.repository_uri(repository_name)
         except NotFoundError:
-            tag_list = [{"Key": key, "Value": value} for key, value in tags.items()]
+            tag_list: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in tags.items()]
         try:
             made = self.conn.create_repository(repositoryName=repository_name, tags=tag_list)
         except ClientError as error:
@@ -109,11 +113,14 @@ class EcrRepositoryHook(SharedClients, EcrHook):
 
     def tag_image(self, repository_name: str, image: Mapping[str, Any], tag: str) -> None:
         """Give an image another tag (``ecr:PutImage``); nothing is pushed."""
-        self.conn.put_image(
-            repositoryName=repository_name,
-            imageManifest=image["imageManifest"],
-            imageManifestMediaType=image.get("imageManifestMediaType"),
-            imageTag=tag,
-            imageDigest=image["imageId"]["imageDigest"],
-        )
+        request: PutImageRequestTypeDef = {
+            "repositoryName": repository_name,
+            "imageManifest": image["imageManifest"],
+            "imageTag": tag,
+            "imageDigest": image["imageId"]["imageDigest"],
+        }
+        # A manifest may say its type by itself (PutImage, imageManifestMediaType).
+        if image.get("imageManifestMediaType"):
+            request["imageManifestMediaType"] = image["imageManifestMediaType"]
+        self.conn.put_image(**request)
         self.log.info("Tagged %s@%s as %s", repository_name, image["imageId"]["imageDigest"], tag)

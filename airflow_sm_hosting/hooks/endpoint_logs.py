@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.hooks.clients import SharedClients
+
+if TYPE_CHECKING:
+    from types_boto3_logs.client import CloudWatchLogsClient
+
 
 #: Where SageMaker writes what containers print (developer guide, "logging-cloudwatch").
 LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
@@ -27,6 +31,8 @@ class EndpointLogsHook(SharedClients):
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
+
+    conn: CloudWatchLogsClient
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "logs"})

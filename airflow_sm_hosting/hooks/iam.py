@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 from tenacity import (
@@ -19,7 +19,13 @@ from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, is_role_refused
 from airflow_sm_hosting.policies.role import Role
 
+if TYPE_CHECKING:
+    from types_boto3_iam.client import IAMClient
+    from types_boto3_iam.type_defs import PolicyDocumentDictTypeDef, RoleTypeDef
+
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 #: What passes by itself: a role that was made just before and is not seen yet, and somebody else's change at the same moment
 #: (https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html and the other operations' errors).
@@ -58,20 +64,22 @@ class IamHook(SharedClients):
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
 
+    conn: IAMClient
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "iam"})
 
-    def role(self, name: str) -> dict[str, Any] | None:
+    def role(self, name: str) -> RoleTypeDef | None:
         """Return a role (``iam:GetRole``), or None when there is none of that name."""
-        found: dict[str, Any] | None = self._or_none(lambda: self.conn.get_role(RoleName=name)["Role"])
-        return found
+        return self._or_none(lambda: self.conn.get_role(RoleName=name)["Role"])
 
-    def inline_policy(self, role_name: str, policy_name: str) -> dict[str, Any] | None:
+    def inline_policy(self, role_name: str, policy_name: str) -> PolicyDocumentDictTypeDef | None:
         """Return an inline policy of a role (``iam:GetRolePolicy``), or None."""
-        found: dict[str, Any] | None = self._or_none(
+        found = self._or_none(
             lambda: self.conn.get_role_policy(RoleName=role_name, PolicyName=policy_name)["PolicyDocument"]
         )
-        return found
+        # botocore decodes documents.
+        return cast("PolicyDocumentDictTypeDef | None", found)
 
     def policy_names(self, role_name: str) -> list[str]:
         """Return the names of a role's inline policies (``iam:ListRolePolicies``)."""
@@ -105,7 +113,7 @@ class IamHook(SharedClients):
         return retrying(call)
 
     @staticmethod
-    def _or_none(call: Callable[[], Any]) -> Any:
+    def _or_none(call: Callable[[], Answer]) -> Answer | None:
         try:
             return call()
         except ClientError as error:

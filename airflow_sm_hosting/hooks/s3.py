@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import ClientError
@@ -12,12 +12,17 @@ from airflow_sm_hosting.exceptions import NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code
 
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
 
 class ModelDataHook(SharedClients, S3Hook):
     """Interact with the S3 objects that model data lies in: the Amazon provider's S3Hook with shared clients.
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
+
+    conn: S3Client
 
     def object_version(self, bucket: str, key: str) -> dict[str, str]:
         """Return what tells this content of an object from another: its version in a versioned bucket, else its ETag.
@@ -39,7 +44,7 @@ class ModelDataHook(SharedClients, S3Hook):
         :raises NotFoundError: When nothing lies there.
         """
         pages = self.conn.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        found: list[dict[str, Any]] = [item for page in pages for item in page.get("Contents", [])]
+        found = [item for page in pages for item in page.get("Contents", [])]
         if not found:
             raise NotFoundError(f"There is no model data below s3://{bucket}/{prefix}.")
         lines = sorted(f"{item['Key']}\n{item['ETag']}\n{item['Size']}" for item in found)

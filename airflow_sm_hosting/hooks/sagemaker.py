@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_exponential_jitter
@@ -13,6 +13,18 @@ from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message, is_absent
 from airflow_sm_hosting.spec.arn import arn_parts, is_arn
 from airflow_sm_hosting.spec.tags import tag_list
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker.client import SageMakerClient
+    from types_boto3_sagemaker.type_defs import (
+        DescribeEndpointConfigOutputTypeDef,
+        DescribeEndpointOutputTypeDef,
+        DescribeModelOutputTypeDef,
+        ProductionVariantSummaryTypeDef,
+    )
+    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
+
+Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
 #: Seconds after which what SageMaker does not see is taken as absent.
 CONSISTENT_AFTER = 20
@@ -27,22 +39,26 @@ class SageMakerHostingHook(SharedClients):
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
 
+    conn: SageMakerClient
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "sagemaker"})
 
-    def describe_model(self, name: str) -> dict[str, Any] | None:
+    def describe_model(self, name: str) -> DescribeModelOutputTypeDef | None:
         """Return DescribeModel's answer, or None when there is none of that name."""
         return self._described(self.conn.describe_model, ModelName=name)
 
-    def describe_endpoint_config(self, name: str) -> dict[str, Any] | None:
+    def describe_endpoint_config(self, name: str) -> DescribeEndpointConfigOutputTypeDef | None:
         """Return DescribeEndpointConfig's answer, or None when there is none of that name."""
         return self._described(self.conn.describe_endpoint_config, EndpointConfigName=name)
 
-    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
+    def describe_endpoint(self, name: str) -> DescribeEndpointOutputTypeDef | None:
         """Return DescribeEndpoint's answer, or None when there is none of that name."""
         return self._described(self.conn.describe_endpoint, EndpointName=name)
 
-    def find_production_variant(self, endpoint_name: str, variant_name: str) -> dict[str, Any]:
+    def find_production_variant(
+        self, endpoint_name: str, variant_name: str
+    ) -> ProductionVariantSummaryTypeDef:
         """Return a variant of an endpoint as DescribeEndpoint describes it.
 
         :raises NotFoundError: When there is no such endpoint, or no such variant; it names those that there are.
@@ -50,7 +66,7 @@ class SageMakerHostingHook(SharedClients):
         described = self.describe_endpoint(endpoint_name)
         if described is None:
             raise NotFoundError(f"There is no endpoint {endpoint_name!r} in {self.conn_region_name}.")
-        variants: list[dict[str, Any]] = described.get("ProductionVariants") or []
+        variants = described.get("ProductionVariants") or []
         for variant in variants:
             if variant["VariantName"] == variant_name:
                 return variant
@@ -110,7 +126,7 @@ class SageMakerHostingHook(SharedClients):
 
     def models_of_config(self, name: str) -> list[str]:
         """Return the names of the models that an endpoint config's variants have, sorted; none for a config that does not exist."""
-        config = self.describe_endpoint_config(name) or {}
+        config: Mapping[str, Any] = self.describe_endpoint_config(name) or {}
         variants = [*config.get("ProductionVariants", []), *config.get("ShadowProductionVariants", [])]
         return sorted({variant["ModelName"] for variant in variants if variant.get("ModelName")})
 
@@ -122,7 +138,7 @@ class SageMakerHostingHook(SharedClients):
         configs: set[str] = set()
         for page in self.conn.get_paginator("list_endpoints").paginate():
             for row in page["Endpoints"]:
-                described = self.describe_endpoint(row["EndpointName"]) or {}
+                described: Mapping[str, Any] = self.describe_endpoint(row["EndpointName"]) or {}
                 pending = described.get("PendingDeploymentSummary") or {}
                 configs |= {described.get("EndpointConfigName", ""), pending.get("EndpointConfigName", "")}
         return {config: self.models_of_config(config) for config in configs if config}
@@ -165,14 +181,15 @@ class SageMakerHostingHook(SharedClients):
         """Begin to delete an endpoint; return False when there was none."""
         return self._deleted(self.conn.delete_endpoint, EndpointName=name)
 
-    def _described(self, describe: Callable[..., dict[str, Any]], **name: str) -> dict[str, Any] | None:
+    def _described(self, describe: Callable[..., Answer], **name: str) -> Answer | None:
         try:
             answer = describe(**name)
         except ClientError as error:
             if is_absent(error):
                 return None
             raise
-        return {member: value for member, value in answer.items() if member != "ResponseMetadata"}
+        members = {member: value for member, value in answer.items() if member != "ResponseMetadata"}
+        return cast("Answer", members)
 
     def _deleted(self, delete: Callable[..., Any], **name: str) -> bool:
         try:
@@ -192,6 +209,8 @@ class SageMakerRuntimeHook(SharedClients):
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
+
+    conn: SageMakerRuntimeClient
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "sagemaker-runtime"})

@@ -9,7 +9,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -264,11 +264,13 @@ class Control:
             import boto3
             from botocore.config import Config
 
-            self._clients[service] = boto3.Session(
+            # The name is known only here, and the types of boto3 are by name.
+            make: Callable[..., Any] = boto3.Session(
                 aws_access_key_id=self.access_key,
                 aws_secret_access_key=self.secret_key,
                 region_name=self.region_name,
-            ).client(service, endpoint_url=self.endpoint_url, config=Config(proxies={}))
+            ).client
+            self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=Config(proxies={}))
         return self._clients[service]
 
     def _own(self, method: str, what: str, body: Any = None, *, timeout: float = 60) -> Any:

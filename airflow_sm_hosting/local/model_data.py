@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.archives import ArchiveError, unpack_model_archive
+from airflow_sm_hosting.spec.s3_location import S3Location
 
 
 class ModelDataError(Exception):
@@ -30,23 +30,14 @@ class ModelSource:
     kind: str
 
     @property
-    def place(self) -> tuple[str, str]:
+    def location(self) -> S3Location:
         """Bucket and key."""
-        return place_of(self.uri)
+        return location_of(self.uri)
 
 
-def place_of(uri: str) -> tuple[str, str]:
-    """Return bucket and key of an S3 URI, or of an ``https`` one."""
-    if uri.startswith("s3://"):
-        # A key may have "?" and "#".
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        return bucket, key
-    parts = urlsplit(uri)
-    # https://bucket.s3.region.amazonaws.com/key, or https://s3.region.amazonaws.com/bucket/key
-    if parts.netloc.startswith(("s3.", "s3-", "127.", "localhost")):
-        bucket, _, key = parts.path.lstrip("/").partition("/")
-        return bucket, key
-    return parts.netloc.partition(".s3")[0], parts.path.lstrip("/")
+def location_of(uri: str) -> S3Location:
+    """Return bucket and key of a URL of S3; of another URL a place where there is nothing."""
+    return S3Location.parse(uri) or S3Location("", "")
 
 
 def model_source(container: Mapping[str, Any]) -> ModelSource | None:
@@ -68,12 +59,15 @@ def below(prefix: ModelSource, target: str) -> ModelSource:
     "SageMaker constructs the absolute path of the model by combining the prefix … with the relative path":
     https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
     """
-    return ModelSource(f"{prefix.uri.rstrip('/')}/{target.lstrip('/')}", "archive")
+    # Only the prefix may be a URL in which characters are encoded.
+    bucket, key = prefix.location
+    parts = (key.rstrip("/"), target.lstrip("/"))
+    return ModelSource(S3Location(bucket, "/".join(filter(None, parts))).url, "archive")
 
 
 def exists(source: ModelSource) -> bool:
     """Tell whether there is anything at the source."""
-    bucket, key = source.place
+    bucket, key = source.location
     if source.kind in ("prefix", "on_demand"):
         return bool(moto_backends.s3_keys(bucket, key))
     return moto_backends.s3_object_exists(bucket, key)
@@ -84,7 +78,7 @@ def fetch(source: ModelSource, folder: Path) -> None:
 
     :raises ModelDataError: With the reason, for the endpoint's ``FailureReason``.
     """
-    bucket, key = source.place
+    bucket, key = source.location
     match source.kind:
         case "archive":
             data = _object(bucket, key)

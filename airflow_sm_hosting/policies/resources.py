@@ -9,33 +9,18 @@ from typing import Any, NamedTuple
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.container import REPOSITORY_PATTERN
 from airflow_sm_hosting.spec.dlc import dlc_account
+from airflow_sm_hosting.spec.partitions import PARTITIONS, REGION, partition_of
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rules import as_list, invalid
+from airflow_sm_hosting.spec.s3_location import S3Location
 
 ANY = "*"
-#: Partitions other than ``aws``, by how their Regions begin (botocore, partitions.json).
-PARTITIONS = {
-    "cn-": "aws-cn",
-    "us-gov-": "aws-us-gov",
-    "us-iso-": "aws-iso",
-    "us-isob-": "aws-iso-b",
-    "us-isof-": "aws-iso-f",
-    "eu-isoe-": "aws-iso-e",
-    "eusc-": "aws-eusc",
-}
-REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
 ACCOUNT = r"\d{12}"
 ARN = r"arn:(?P<partition>aws[a-z-]*|\*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9*-]*):(?P<account>\d{12}|aws|\*|):(?P<resource>.+)"
 #: Amazon ECR user guide, "Private registry"; FIPS hosts too.
 ECR_IMAGE = r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/(?P<name>.+)"
 #: The registry of a local AWS.
 LOOPBACK_IMAGE = r"(127(\.\d+){3}|localhost)(:\d+)?/(?P<name>.+)"
-#: Amazon S3 user guide, "Methods for accessing a bucket": path style, then virtual-hosted style.
-S3_URLS = (
-    r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)",
-    r"https://s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?/(?P<bucket>[^/]+)/?(?P<key>.*)",
-    r"https://(?P<bucket>[^/]+?)\.s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?/?(?P<key>.*)",
-)
 BUCKET = r"[a-zA-Z0-9.\-_*?]{3,255}"
 #: Names of SageMaker resources; ``*`` and ``?`` are IAM's wildcards.
 NAME = r"[a-zA-Z0-9*?]([a-zA-Z0-9*?-]{0,61}[a-zA-Z0-9*?])?"
@@ -73,11 +58,6 @@ def place(region_name: str = ANY, account_id: str = ANY, partition: str | None =
     if partition not in (None, of_region):
         raise InvalidSpecError(f"partition is {partition!r}, but {region_name} is in {of_region!r}.")
     return Place(of_region, region_name, account_id)
-
-
-def partition_of(region_name: str) -> str:
-    """Return the partition of a Region."""
-    return next((name for start, name in PARTITIONS.items() if region_name.startswith(start)), "aws")
 
 
 def sagemaker_arns(where: str, kind: str, names: Iterable[Any], at: Place) -> list[str]:
@@ -230,10 +210,13 @@ def _s3_place(where: str, url: Any, is_prefix: bool) -> tuple[str, str]:
         case "S3Prefix":
             bucket, key = url["Bucket"], f"{str(url['Prefix'] or '').strip('/')}/"
         case None if isinstance(url, str):
-            found = next((match for pattern in S3_URLS if (match := re.fullmatch(pattern, url))), None)
-            if found is None:
+            if url.startswith("https://") and "?" in url:
+                # It may be the signature of a presigned URL.
+                raise invalid(where, f"{url.partition('?')[0]}?***", f"{allowed}, without a query")
+            location = S3Location.parse(url)
+            if location is None:
                 raise invalid(where, url, allowed)
-            bucket, key = found["bucket"], found["key"]
+            bucket, key = location
         case _:
             raise invalid(where, url, allowed)
     if not re.fullmatch(BUCKET, bucket):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.model import Shape
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 
 def typed(shape: Shape, value: Any, path: str = "") -> Any:
@@ -16,18 +16,18 @@ def typed(shape: Shape, value: Any, path: str = "") -> Any:
     becomes ``False``. What stands for nothing of the member's type is left as it is, for :func:`~airflow_sm_hosting.service_model.validation.violations` to name.
     Members whose value is None are left out, as absent.
     """
-    match shape.type_name:
-        case "structure" if isinstance(value, Mapping):
+    match shape:
+        case StructureShape() if isinstance(value, Mapping):
             return {
                 key: typed(shape.members[key], item, f"{path}.{key}") if key in shape.members else item
                 for key, item in value.items()
                 if item is not None
             }
-        case "list" if isinstance(value, list | tuple):
+        case ListShape() if isinstance(value, list | tuple):
             return [typed(shape.member, item, path) for item in value]
-        case "map" if isinstance(value, Mapping):
+        case MapShape() if isinstance(value, Mapping):
             return {str(key): typed(shape.value, item, path) for key, item in value.items()}
-        case "string" if isinstance(value, bool | int | float):
+        case StringShape() if isinstance(value, bool | int | float):
             # ENV={"WORKERS": 2} and Jinja's native rendering: AWS has strings only.
             return str(value)
         case _:

@@ -15,7 +15,7 @@ from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
 
-class PlainJson(JSONFileLoader):  # type: ignore[misc]
+class PlainJson(JSONFileLoader):
     """Reads models into dicts, which keep their order, too, and are parsed three times as fast as botocore's OrderedDict."""
 
     def load_file(self, file_path: str) -> Any:
@@ -27,7 +27,7 @@ class PlainJson(JSONFileLoader):  # type: ignore[misc]
         return None
 
 
-class ServiceLoader(Loader):  # type: ignore[misc]
+class ServiceLoader(Loader):
     """Loads a service without looking for each version of each other one first (more than 400 folders, for every kind of model)."""
 
     def list_available_services(self, type_name: str) -> list[str]:

@@ -6,7 +6,7 @@ import gc
 import os
 from functools import lru_cache
 
-from botocore.model import ServiceModel, Shape
+from botocore.model import ServiceModel, StructureShape
 
 from airflow_sm_hosting.service_model.loader import service_loader
 
@@ -25,6 +25,12 @@ def service_model(service: str) -> ServiceModel:
             gc.enable()
 
 
-def input_shape(service: str, operation: str) -> Shape:
-    """Return the shape of an operation's request, e.g. ``input_shape("sagemaker", "CreateModel")``."""
-    return service_model(service).operation_model(operation).input_shape
+def input_shape(service: str, operation: str) -> StructureShape:
+    """Return the shape of an operation's request, e.g. ``input_shape("sagemaker", "CreateModel")``.
+
+    :raises ValueError: When the operation takes no request.
+    """
+    shape = service_model(service).operation_model(operation).input_shape
+    if shape is None:
+        raise ValueError(f"{operation} of {service} takes no request")
+    return shape

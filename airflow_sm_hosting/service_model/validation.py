@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from botocore.model import Shape
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.utils import parse_to_aware_datetime
 
 Kind = Literal["required", "unknown", "type", "length", "range", "pattern", "enum"]
@@ -47,23 +47,23 @@ def violations(shape: Shape, value: Any, path: str = "") -> Iterator[Violation]:
     if problem:
         yield Violation(path, value, "type", problem)
         return
-    match shape.type_name:
-        case "structure":
+    match shape:
+        case StructureShape():
             yield from _structure_violations(shape, value, path)
-        case "list":
+        case ListShape():
             yield from _size_violations(shape, value, path)
             for index, item in enumerate(value):
                 yield from violations(shape.member, item, f"{path}[{index}]")
-        case "map":
+        case MapShape():
             yield from _size_violations(shape, value, path)
             for key, item in value.items():
                 yield from violations(shape.key, key, f"{path}.{key} (key)")
                 yield from violations(shape.value, item, f"{path}.{key}")
-        case "string":
+        case StringShape():
             yield from _string_violations(shape, value, path)
-        case "blob":
+        case Shape(type_name="blob"):
             yield from _size_violations(shape, value, path)
-        case "integer" | "long" | "float" | "double":
+        case Shape(type_name="integer" | "long" | "float" | "double"):
             low, high = shape.metadata.get("min"), shape.metadata.get("max")
             if low is not None and value < low:
                 yield Violation(
@@ -75,9 +75,9 @@ def violations(shape: Shape, value: Any, path: str = "") -> Iterator[Violation]:
                 )
 
 
-def _structure_violations(shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[Violation]:
+def _structure_violations(shape: StructureShape, value: Mapping[str, Any], path: str) -> Iterator[Violation]:
     dot = f"{path}." if path else ""
-    if getattr(shape, "is_tagged_union", False) and sum(item is not None for item in value.values()) != 1:
+    if shape.is_tagged_union and sum(item is not None for item in value.values()) != 1:
         allowed = ", ".join(shape.members)
         yield Violation(path, value, "required", f"Member must have exactly one of: {allowed}")
     for name in shape.required_members:
@@ -99,7 +99,7 @@ def _size_violations(shape: Shape, value: Any, path: str) -> Iterator[Violation]
         yield Violation(path, value, "length", f"Member must have length less than or equal to {high}")
 
 
-def _string_violations(shape: Shape, value: str, path: str) -> Iterator[Violation]:
+def _string_violations(shape: StringShape, value: str, path: str) -> Iterator[Violation]:
     yield from _size_violations(shape, value, path)
     pattern = shape.metadata.get("pattern")
     if pattern and not _compiled(pattern).fullmatch(value):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.metric import (
@@ -33,6 +33,9 @@ from airflow_sm_hosting.spec.rules import (
     nearest,
 )
 
+ComparisonOperator: TypeAlias = Literal[
+    "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"
+]
 COMPARISON_OPERATORS = (
     "GreaterThanOrEqualToThreshold",
     "GreaterThanThreshold",

@@ -6,13 +6,16 @@ Source of the rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIRefe
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.alarm import check_alarm_name
 from airflow_sm_hosting.spec.reference import Reference, kind_of
 from airflow_sm_hosting.spec.rules import as_string, check_one_of, invalid, is_rendered_later
+from airflow_sm_hosting.spec.templated import TemplatedStr
 
+Operator: TypeAlias = Literal["AND", "OR", "NOT", "ALARM", "OK", "INSUFFICIENT_DATA"]
 STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 MAX_LENGTH = 10_240
 MAX_ALARMS = 100
@@ -33,7 +36,7 @@ class AlarmRule(Reference):
     :raises InvalidSpecError: When a literal part can never work.
     """
 
-    def __init__(self, *, operator: str, operands: list[Any]) -> None:
+    def __init__(self, *, operator: Operator, operands: Sequence[AlarmRule | TemplatedStr]) -> None:
         check_one_of("AlarmRule: operator", operator, ("AND", "OR", "NOT", *STATES))
         if not operands or (operator not in ("AND", "OR") and len(operands) != 1):
             raise invalid(
@@ -45,32 +48,32 @@ class AlarmRule(Reference):
         _check_operands(self)
 
     @classmethod
-    def any_of(cls, *operands: Any) -> AlarmRule:
+    def any_of(cls, *operands: AlarmRule | TemplatedStr) -> AlarmRule:
         """Return the rule that one of the operands is true."""
         return cls(operator="OR", operands=list(operands))
 
     @classmethod
-    def all_of(cls, *operands: Any) -> AlarmRule:
+    def all_of(cls, *operands: AlarmRule | TemplatedStr) -> AlarmRule:
         """Return the rule that all operands are true."""
         return cls(operator="AND", operands=list(operands))
 
     @classmethod
-    def not_(cls, operand: Any) -> AlarmRule:
+    def not_(cls, operand: AlarmRule | TemplatedStr) -> AlarmRule:
         """Return the rule that the operand is not true."""
         return cls(operator="NOT", operands=[operand])
 
     @classmethod
-    def alarm(cls, alarm_name: Any) -> AlarmRule:
+    def alarm(cls, alarm_name: TemplatedStr) -> AlarmRule:
         """Return the rule that an alarm, by name or ARN, is in ALARM."""
         return cls(operator="ALARM", operands=[alarm_name])
 
     @classmethod
-    def ok(cls, alarm_name: Any) -> AlarmRule:
+    def ok(cls, alarm_name: TemplatedStr) -> AlarmRule:
         """Return the rule that an alarm, by name or ARN, is in OK."""
         return cls(operator="OK", operands=[alarm_name])
 
     @classmethod
-    def insufficient_data(cls, alarm_name: Any) -> AlarmRule:
+    def insufficient_data(cls, alarm_name: TemplatedStr) -> AlarmRule:
         """Return the rule that an alarm, by name or ARN, is in INSUFFICIENT_DATA."""
         return cls(operator="INSUFFICIENT_DATA", operands=[alarm_name])
 

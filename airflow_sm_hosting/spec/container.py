@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.reference import Reference, kind_of
@@ -16,6 +18,7 @@ from airflow_sm_hosting.spec.rules import (
     is_rendered_later,
     present,
 )
+from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedDict, TemplatedStr
 
 #: botocore, ecr RepositoryName.
 REPOSITORY_PATTERN = r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -23,7 +26,9 @@ TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
 BUCKET_PATTERN = r"[a-zA-Z0-9.\-_]{3,255}|arn:aws[a-z\-]*:s3[a-z\-]*:.+"
 REGION_PATTERN = r"[a-z]{2,}(-[a-z]+)+-\d+"
+Platform: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 PLATFORMS = ("linux/amd64", "linux/arm64")
+Mode: TypeAlias = Literal["SingleModel", "MultiModel"]
 MODES = ("SingleModel", "MultiModel")  # ContainerDefinition, Mode
 MAX_ADDITIONAL_DATA_SOURCES = 5  # ContainerDefinition, AdditionalModelDataSources
 
@@ -33,12 +38,12 @@ class ContainerImage:
 
     @staticmethod
     def from_asset(
-        directory: Any,
+        directory: TemplatedStr | PathLike[str],
         *,
         dockerfile: str = "Dockerfile",
         build_args: dict[str, str] | None = None,
         target: str | None = None,
-        platform: str = "linux/amd64",
+        platform: Platform = "linux/amd64",
         labels: dict[str, str] | None = None,
         cache_from: list[str] | None = None,
         repository_name: str | None = None,
@@ -74,12 +79,12 @@ class ContainerImage:
 
     @staticmethod
     def from_ecr_repository(
-        repository_name: Any,
-        tag: Any = "latest",
+        repository_name: TemplatedStr,
+        tag: TemplatedStr = "latest",
         *,
-        digest: Any = None,
-        registry_id: Any = None,
-        region_name: Any = None,
+        digest: TemplatedStr | None = None,
+        registry_id: TemplatedStr | None = None,
+        region_name: TemplatedStr | None = None,
     ) -> Reference:
         """Return an image of an ECR repository; a tag is resolved to its digest when the model is made.
 
@@ -139,7 +144,9 @@ class ContainerImage:
         )
 
     @staticmethod
-    def from_dlc(repository_name: Any, tag: Any, *, account_id: Any = None) -> Reference:
+    def from_dlc(
+        repository_name: TemplatedStr, tag: TemplatedStr, *, account_id: TemplatedStr | None = None
+    ) -> Reference:
         """Return an AWS Deep Learning Container of the model's Region.
 
         :param repository_name: The repository in AWS's account, e.g. ``pytorch-inference``. (templated)
@@ -176,7 +183,7 @@ class ModelData:
     """Where a model's artifact comes from: a local file or folder, an S3 object, or an S3 prefix."""
 
     @staticmethod
-    def from_asset(path: Any) -> Reference:
+    def from_asset(path: TemplatedStr | PathLike[str]) -> Reference:
         """Return an artifact that is to be uploaded: a ``.tar.gz`` file, or a folder to pack.
 
         ``ModelHostingTaskGroup`` lays out the ``UploadModelDataOperator``; ``CreateModelOperator`` by itself refuses it.
@@ -188,7 +195,7 @@ class ModelData:
         return Reference("ModelDataAsset", Path=path if is_rendered_later(path) else str(path))
 
     @staticmethod
-    def from_bucket(bucket_name: Any, object_key: Any) -> Reference:
+    def from_bucket(bucket_name: TemplatedStr, object_key: TemplatedStr) -> Reference:
         """Return the artifact ``s3://bucket/key``, a gzipped tar archive.
 
         :param bucket_name: The bucket. (templated)
@@ -212,7 +219,7 @@ class ModelData:
         return Reference("S3Object", Bucket=bucket_name, Key=object_key)
 
     @staticmethod
-    def from_prefix(bucket_name: Any, prefix: Any) -> Reference:
+    def from_prefix(bucket_name: TemplatedStr, prefix: TemplatedStr) -> Reference:
         """Return the uncompressed artifact below ``s3://bucket/prefix/``.
 
         :param bucket_name: The bucket. (templated)
@@ -253,11 +260,11 @@ class ContainerDefinition(dict[str, Any]):
     def __init__(
         self,
         *,
-        image: Any = None,
-        model_data: Any = None,
-        environment: Any = None,
-        container_hostname: Any = None,
-        mode: Any = None,
+        image: Reference | TemplatedStr | None = None,
+        model_data: TemplatedStr | TemplatedDict | None = None,
+        environment: Mapping[str, TemplatedStr | int | float | bool] | RenderedLater | None = None,
+        container_hostname: TemplatedStr | None = None,
+        mode: Mode | None = None,
         **members: Any,
     ) -> None:
         where = "ContainerDefinition"

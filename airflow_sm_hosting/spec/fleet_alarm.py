@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow_sm_hosting.spec.alarm import alarm_request, check_alarm
-from airflow_sm_hosting.spec.metric import completed_metric
+from airflow_sm_hosting.spec.alarm import ComparisonOperator, alarm_request, check_alarm
+from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath, completed_metric
 from airflow_sm_hosting.spec.reference import Reference
 from airflow_sm_hosting.spec.rules import as_integer, check_name, present
+from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedFloat, TemplatedInt, TemplatedStr
 
 #: There are no data before the new fleet has traffic (developer guide, "deployment-guardrails-configuration").
 MISSING_DATA = "notBreaching"
@@ -38,12 +39,12 @@ class NewFleetAlarm(Reference):
     def __init__(
         self,
         *,
-        variant_name: Any,
-        metric: Any,
-        threshold: float | timedelta | Any,
-        evaluation_periods: Any = 1,
-        datapoints_to_alarm: Any = None,
-        comparison_operator: Any = "GreaterThanOrEqualToThreshold",
+        variant_name: TemplatedStr,
+        metric: EndpointMetric | MetricMath | RenderedLater,
+        threshold: timedelta | TemplatedFloat,
+        evaluation_periods: TemplatedInt = 1,
+        datapoints_to_alarm: TemplatedInt | None = None,
+        comparison_operator: ComparisonOperator | TemplatedStr = "GreaterThanOrEqualToThreshold",
     ) -> None:
         check_name("NewFleetAlarm: variant_name", variant_name)
         check_alarm(

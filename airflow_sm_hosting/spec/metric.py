@@ -8,13 +8,14 @@ endpoints" (serverless-endpoints-monitoring) and "… from asynchronous endpoint
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.reference import Reference, kind_of
 from airflow_sm_hosting.spec.rules import check_one_of, check_text, invalid, is_rendered_later, seconds
+from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedSeconds, TemplatedStr
 
 INVOCATION_METRICS = "AWS/SageMaker"
 UTILIZATION_METRICS = "/aws/sagemaker/Endpoints"
@@ -131,6 +132,25 @@ MAX_EXPRESSIONS = 10
 MAX_EXPRESSION_LENGTH = 2048  # botocore, MetricExpression
 
 
+Dimensions: TypeAlias = Mapping[str, TemplatedStr] | RenderedLater
+
+
+class CommonOptions(TypedDict, total=False):
+    """The options that all metrics of an expression may share."""
+
+    period: TemplatedSeconds
+    dimensions: Dimensions | None
+    account_id: TemplatedStr | None
+
+
+class MetricOptions(CommonOptions, total=False):
+    """The keyword parameters of :class:`EndpointMetric`, which its makers take."""
+
+    statistic: TemplatedStr
+    unit: TemplatedStr | None
+    label: TemplatedStr | None
+
+
 class EndpointMetric(Reference):
     """A metric of a production variant; the dimensions EndpointName and VariantName are filled in by the task.
 
@@ -156,15 +176,15 @@ class EndpointMetric(Reference):
 
     def __init__(
         self,
-        namespace: Any,
-        metric_name: Any,
+        namespace: TemplatedStr,
+        metric_name: TemplatedStr,
         *,
-        period: Any = 300,
-        statistic: Any = "Sum",
-        dimensions: Any = None,
-        unit: Any = None,
-        label: Any = None,
-        account_id: Any = None,
+        period: TemplatedSeconds = 300,
+        statistic: TemplatedStr = "Sum",
+        dimensions: Dimensions | None = None,
+        unit: TemplatedStr | None = None,
+        label: TemplatedStr | None = None,
+        account_id: TemplatedStr | None = None,
     ) -> None:
         # Before it is whole seconds: a fraction must not be cut off.
         check_period("EndpointMetric: period", period)
@@ -182,64 +202,66 @@ class EndpointMetric(Reference):
         check_metric(self)
 
     @classmethod
-    def custom(cls, namespace: Any, metric_name: Any, **options: Any) -> EndpointMetric:
+    def custom(
+        cls, namespace: TemplatedStr, metric_name: TemplatedStr, **options: Unpack[MetricOptions]
+    ) -> EndpointMetric:
         """Return any metric by its namespace and name (default statistic: Sum)."""
         return cls(namespace, metric_name, **options)
 
     @classmethod
-    def invocations(cls, **options: Any) -> EndpointMetric:
+    def invocations(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the number of InvokeEndpoint requests (Sum)."""
         return cls(INVOCATION_METRICS, "Invocations", **options)
 
     @classmethod
-    def invocations_per_instance(cls, **options: Any) -> EndpointMetric:
+    def invocations_per_instance(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the number of requests divided by the number of instances (Sum)."""
         return cls(INVOCATION_METRICS, "InvocationsPerInstance", **options)
 
     @classmethod
-    def model_latency(cls, **options: Any) -> EndpointMetric:
+    def model_latency(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the time that the model takes to answer, in microseconds (Average)."""
-        return cls(INVOCATION_METRICS, "ModelLatency", **{"statistic": "Average", **options})
+        return cls(INVOCATION_METRICS, "ModelLatency", **_averaged(options))
 
     @classmethod
-    def overhead_latency(cls, **options: Any) -> EndpointMetric:
+    def overhead_latency(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the time that SageMaker adds to the model's, in microseconds (Average)."""
-        return cls(INVOCATION_METRICS, "OverheadLatency", **{"statistic": "Average", **options})
+        return cls(INVOCATION_METRICS, "OverheadLatency", **_averaged(options))
 
     @classmethod
-    def invocation_4xx_errors(cls, **options: Any) -> EndpointMetric:
+    def invocation_4xx_errors(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the number of requests answered with a 4xx status (Sum; Average is their rate, 0 to 1)."""
         return cls(INVOCATION_METRICS, "Invocation4XXErrors", **options)
 
     @classmethod
-    def invocation_5xx_errors(cls, **options: Any) -> EndpointMetric:
+    def invocation_5xx_errors(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the number of requests answered with a 5xx status (Sum; Average is their rate, 0 to 1)."""
         return cls(INVOCATION_METRICS, "Invocation5XXErrors", **options)
 
     @classmethod
-    def cpu_utilization(cls, **options: Any) -> EndpointMetric:
+    def cpu_utilization(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the CPU utilisation in percent of one core: 0 to 100 times the number of cores (Average)."""
-        return cls(UTILIZATION_METRICS, "CPUUtilization", **{"statistic": "Average", **options})
+        return cls(UTILIZATION_METRICS, "CPUUtilization", **_averaged(options))
 
     @classmethod
-    def memory_utilization(cls, **options: Any) -> EndpointMetric:
+    def memory_utilization(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the memory utilisation in percent (Average)."""
-        return cls(UTILIZATION_METRICS, "MemoryUtilization", **{"statistic": "Average", **options})
+        return cls(UTILIZATION_METRICS, "MemoryUtilization", **_averaged(options))
 
     @classmethod
-    def disk_utilization(cls, **options: Any) -> EndpointMetric:
+    def disk_utilization(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the disk utilisation in percent (Average)."""
-        return cls(UTILIZATION_METRICS, "DiskUtilization", **{"statistic": "Average", **options})
+        return cls(UTILIZATION_METRICS, "DiskUtilization", **_averaged(options))
 
     @classmethod
-    def gpu_utilization(cls, **options: Any) -> EndpointMetric:
+    def gpu_utilization(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the GPU utilisation in percent of one GPU: 0 to 100 times the number of GPUs (Average)."""
-        return cls(UTILIZATION_METRICS, "GPUUtilization", **{"statistic": "Average", **options})
+        return cls(UTILIZATION_METRICS, "GPUUtilization", **_averaged(options))
 
     @classmethod
-    def gpu_memory_utilization(cls, **options: Any) -> EndpointMetric:
+    def gpu_memory_utilization(cls, **options: Unpack[MetricOptions]) -> EndpointMetric:
         """Return the GPU memory utilisation in percent of one GPU: 0 to 100 times the number of GPUs (Average)."""
-        return cls(UTILIZATION_METRICS, "GPUMemoryUtilization", **{"statistic": "Average", **options})
+        return cls(UTILIZATION_METRICS, "GPUMemoryUtilization", **_averaged(options))
 
     @classmethod
     def error_rate(
@@ -247,8 +269,8 @@ class EndpointMetric(Reference):
         *,
         server_errors: bool = True,
         client_errors: bool = False,
-        label: Any = "ErrorRate",
-        **options: Any,
+        label: TemplatedStr = "ErrorRate",
+        **options: Unpack[CommonOptions],
     ) -> MetricMath:
         """Return the percentage of requests that were answered with an error: 0 to 100.
 
@@ -272,6 +294,10 @@ class EndpointMetric(Reference):
         )
 
 
+def _averaged(options: MetricOptions) -> MetricOptions:
+    return {"statistic": "Average", **options}
+
+
 class MetricMath(Reference):
     """An expression over metrics, e.g. a rate of errors; usable wherever an :class:`EndpointMetric` is.
 
@@ -287,7 +313,12 @@ class MetricMath(Reference):
     """
 
     def __init__(
-        self, *, expression: Any, metrics: dict[str, Any], label: Any = None, period: Any = None
+        self,
+        *,
+        expression: TemplatedStr,
+        metrics: Mapping[str, EndpointMetric | MetricMath | RenderedLater],
+        label: TemplatedStr | None = None,
+        period: TemplatedSeconds | None = None,
     ) -> None:
         if period is not None:
             check_period("MetricMath: period", period)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.rules import (
@@ -18,14 +19,19 @@ from airflow_sm_hosting.spec.rules import (
     seconds,
     whole_number,
 )
+from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedInt, TemplatedSeconds, TemplatedStr
 
 MAX_ALARMS = 10
+
+#: A share of the capacity as ``"25%"``, a number of instances, or a ``CapacitySize`` of the AWS shape.
+Size: TypeAlias = TemplatedInt | Mapping[str, Any]
+AlarmNames: TypeAlias = Sequence[TemplatedStr] | RenderedLater
 
 
 class _Rollout(dict[str, Any]):
     """A ``DeploymentConfig``: its policy, and the alarms that roll back."""
 
-    def __init__(self, policy: dict[str, Any], auto_rollback_alarms: Any) -> None:
+    def __init__(self, policy: dict[str, Any], auto_rollback_alarms: AlarmNames | None) -> None:
         super().__init__({**policy, **auto_rollback(type(self).__name__, auto_rollback_alarms)})
 
 
@@ -41,9 +47,9 @@ class AllAtOnce(_Rollout):
     def __init__(
         self,
         *,
-        termination_wait: Any = None,
-        maximum_execution_timeout: Any = None,
-        auto_rollback_alarms: Any = None,
+        termination_wait: TemplatedSeconds | None = None,
+        maximum_execution_timeout: TemplatedSeconds | None = None,
+        auto_rollback_alarms: AlarmNames | None = None,
     ) -> None:
         super().__init__(
             _blue_green(
@@ -70,11 +76,11 @@ class Canary(_Rollout):
     def __init__(
         self,
         *,
-        size: Any,
-        wait_interval: Any,
-        termination_wait: Any = None,
-        maximum_execution_timeout: Any = None,
-        auto_rollback_alarms: Any = None,
+        size: Size,
+        wait_interval: TemplatedSeconds,
+        termination_wait: TemplatedSeconds | None = None,
+        maximum_execution_timeout: TemplatedSeconds | None = None,
+        auto_rollback_alarms: AlarmNames | None = None,
     ) -> None:
         check_seconds("Canary: wait_interval", wait_interval, 0, 3600)
         routing = {
@@ -101,11 +107,11 @@ class Linear(_Rollout):
     def __init__(
         self,
         *,
-        step_size: Any,
-        wait_interval: Any,
-        termination_wait: Any = None,
-        maximum_execution_timeout: Any = None,
-        auto_rollback_alarms: Any = None,
+        step_size: Size,
+        wait_interval: TemplatedSeconds,
+        termination_wait: TemplatedSeconds | None = None,
+        maximum_execution_timeout: TemplatedSeconds | None = None,
+        auto_rollback_alarms: AlarmNames | None = None,
     ) -> None:
         check_seconds("Linear: wait_interval", wait_interval, 0, 3600)
         routing = {
@@ -132,11 +138,11 @@ class Rolling(_Rollout):
     def __init__(
         self,
         *,
-        maximum_batch_size: Any,
-        wait_interval: Any,
-        rollback_maximum_batch_size: Any = None,
-        maximum_execution_timeout: Any = None,
-        auto_rollback_alarms: Any = None,
+        maximum_batch_size: Size,
+        wait_interval: TemplatedSeconds,
+        rollback_maximum_batch_size: Size | None = None,
+        maximum_execution_timeout: TemplatedSeconds | None = None,
+        auto_rollback_alarms: AlarmNames | None = None,
     ) -> None:
         check_seconds("Rolling: wait_interval", wait_interval, 0, 3600)
         policy = present(

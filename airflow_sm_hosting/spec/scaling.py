@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.spec.reference import Reference, kind_of
 from airflow_sm_hosting.spec.rules import (
@@ -34,8 +34,21 @@ from airflow_sm_hosting.spec.scaling_rules import (
     tracked_metric,
 )
 from airflow_sm_hosting.spec.schedule import moment
+from airflow_sm_hosting.spec.templated import (
+    RenderedLater,
+    TemplatedBool,
+    TemplatedDict,
+    TemplatedFloat,
+    TemplatedInt,
+    TemplatedSeconds,
+    TemplatedStr,
+)
 
 MAX_POLICY_NAME_LENGTH = 256
+
+# A string beside them may be Jinja; the choices are for editors.
+AdjustmentType: TypeAlias = Literal["ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity"]
+AggregationType: TypeAlias = Literal["Average", "Minimum", "Maximum"]
 
 
 class InvocationsScaling(Reference):
@@ -57,12 +70,12 @@ class InvocationsScaling(Reference):
     def __init__(
         self,
         *,
-        max_requests_per_second: Any,
-        safety_factor: Any = 0.5,
-        policy_name: Any = None,
-        scale_in_cooldown: Any = None,
-        scale_out_cooldown: Any = None,
-        disable_scale_in: Any = None,
+        max_requests_per_second: TemplatedFloat,
+        safety_factor: TemplatedFloat = 0.5,
+        policy_name: TemplatedStr | None = None,
+        scale_in_cooldown: TemplatedSeconds | None = None,
+        scale_out_cooldown: TemplatedSeconds | None = None,
+        disable_scale_in: TemplatedBool | None = None,
     ) -> None:
         check_number("InvocationsScaling: max_requests_per_second", max_requests_per_second, above=0)
         check_number("InvocationsScaling: safety_factor", safety_factor, above=0, high=1)
@@ -101,13 +114,13 @@ class TargetTrackingScaling(dict[str, Any]):
     def __init__(
         self,
         *,
-        target_value: Any,
-        predefined_metric: Any = None,
-        customized_metric: Any = None,
-        policy_name: Any = None,
-        scale_in_cooldown: Any = None,
-        scale_out_cooldown: Any = None,
-        disable_scale_in: Any = None,
+        target_value: TemplatedFloat,
+        predefined_metric: TemplatedStr | None = None,
+        customized_metric: TemplatedDict | None = None,
+        policy_name: TemplatedStr | None = None,
+        scale_in_cooldown: TemplatedSeconds | None = None,
+        scale_out_cooldown: TemplatedSeconds | None = None,
+        disable_scale_in: TemplatedBool | None = None,
     ) -> None:
         check_target_value("TargetTrackingScaling: target_value", target_value)
         if (predefined_metric is None) == (customized_metric is None):
@@ -162,12 +175,12 @@ class StepScaling(dict[str, Any]):
     def __init__(
         self,
         *,
-        step_adjustments: Any,
-        adjustment_type: Any = "ChangeInCapacity",
-        cooldown: Any = None,
-        metric_aggregation_type: Any = None,
-        min_adjustment_magnitude: Any = None,
-        policy_name: Any = None,
+        step_adjustments: Sequence[TemplatedDict] | RenderedLater,
+        adjustment_type: AdjustmentType | TemplatedStr = "ChangeInCapacity",
+        cooldown: TemplatedSeconds | None = None,
+        metric_aggregation_type: AggregationType | TemplatedStr | None = None,
+        min_adjustment_magnitude: TemplatedInt | None = None,
+        policy_name: TemplatedStr | None = None,
     ) -> None:
         configuration = present(
             AdjustmentType=adjustment_type,
@@ -207,13 +220,13 @@ class ScheduledScaling(dict[str, Any]):
     def __init__(
         self,
         *,
-        scheduled_action_name: Any,
-        schedule: Any,
-        min_capacity: Any = None,
-        max_capacity: Any = None,
-        timezone: Any = None,
-        start_time: datetime | Any = None,
-        end_time: datetime | Any = None,
+        scheduled_action_name: TemplatedStr,
+        schedule: TemplatedStr,
+        min_capacity: TemplatedInt | None = None,
+        max_capacity: TemplatedInt | None = None,
+        timezone: TemplatedStr | None = None,
+        start_time: datetime | TemplatedStr | None = None,
+        end_time: datetime | TemplatedStr | None = None,
     ) -> None:
         action = present(
             ScheduledActionName=scheduled_action_name,

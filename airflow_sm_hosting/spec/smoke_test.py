@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_sm_hosting.spec.reference import Reference
 from airflow_sm_hosting.spec.rules import check_name, invalid
+from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedStr
+
+#: What becomes JSON; a string may be Jinja.
+Json: TypeAlias = dict[str, Any] | list[Any] | tuple[Any, ...] | str | int | float | bool
 
 
 class SmokeTest(Reference):
@@ -25,11 +29,11 @@ class SmokeTest(Reference):
     def __init__(
         self,
         *,
-        body: Any,
-        content_type: Any = "application/json",
-        accept: Any = None,
-        target_variant: Any = None,
-        expect: Any = None,
+        body: Json | RenderedLater,
+        content_type: TemplatedStr | None = "application/json",
+        accept: TemplatedStr | None = None,
+        target_variant: TemplatedStr | None = None,
+        expect: Json | RenderedLater | None = None,
     ) -> None:
         if body is None or isinstance(body, bytes):
             raise invalid("SmokeTest: body", body, "a string, or a value that becomes JSON")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker.type_defs import TagTypeDef
 
 #: On everything that we make: whose it is. Its presence with this value is what "ours" means.
 MANAGED_BY = "sm-hosting:managed-by"
@@ -65,7 +69,7 @@ def is_ours(tags: dict[str, str]) -> bool:
     return tags.get(MANAGED_BY) == PACKAGE
 
 
-def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+def tag_list(tags: Mapping[str, str]) -> list[TagTypeDef]:
     """Return tags as SageMaker and CloudWatch take them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 

@@ -23,6 +23,7 @@ from airflow_sm_hosting.spec.rules import (
     seconds,
     whole_number,
 )
+from airflow_sm_hosting.spec.templated import TemplatedFloat, TemplatedInt, TemplatedSeconds, TemplatedStr
 
 ACCELERATORS_ARE_GONE = (
     "AWS ended Elastic Inference in April 2024; allowed: an instance type with the accelerator."
@@ -59,14 +60,14 @@ class InstanceProductionVariant(dict[str, Any]):
     def __init__(
         self,
         *,
-        model_name: Any,
-        variant_name: Any,
-        instance_type: Any = "ml.t2.medium",
-        initial_instance_count: Any = 1,
-        initial_variant_weight: Any = 1.0,
-        container_startup_health_check_timeout: Any = None,
-        model_data_download_timeout: Any = None,
-        volume_size_in_gb: Any = None,
+        model_name: TemplatedStr,
+        variant_name: TemplatedStr,
+        instance_type: TemplatedStr | None = "ml.t2.medium",
+        initial_instance_count: TemplatedInt = 1,
+        initial_variant_weight: TemplatedFloat = 1.0,
+        container_startup_health_check_timeout: TemplatedSeconds | None = None,
+        model_data_download_timeout: TemplatedSeconds | None = None,
+        volume_size_in_gb: TemplatedInt | None = None,
         **members: Any,
     ) -> None:
         where = type(self).__name__
@@ -127,12 +128,12 @@ class ServerlessProductionVariant(dict[str, Any]):
     def __init__(
         self,
         *,
-        model_name: Any,
-        variant_name: Any,
-        max_concurrency: Any,
-        memory_size_in_mb: Any,
-        provisioned_concurrency: Any = None,
-        initial_variant_weight: Any = 1.0,
+        model_name: TemplatedStr,
+        variant_name: TemplatedStr,
+        max_concurrency: TemplatedInt,
+        memory_size_in_mb: TemplatedInt,
+        provisioned_concurrency: TemplatedInt | None = None,
+        initial_variant_weight: TemplatedFloat = 1.0,
     ) -> None:
         where = type(self).__name__
         check_resource(f"{where}: model_name", model_name, MODEL)
@@ -141,12 +142,11 @@ class ServerlessProductionVariant(dict[str, Any]):
         check_one_of(f"{where}: memory_size_in_mb", memory_size_in_mb, SERVERLESS_MEMORY_SIZES)
         check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
         if provisioned_concurrency is not None:
-            literal = isinstance(max_concurrency, int) and not is_rendered_later(max_concurrency)
             check_integer(
                 f"{where}: provisioned_concurrency (at most max_concurrency)",
                 provisioned_concurrency,
                 1,
-                max_concurrency if literal else 200,
+                max_concurrency if isinstance(max_concurrency, int) else 200,
             )
         super().__init__(
             VariantName=variant_name,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting import ContainerImage, ModelData
-from airflow_sm_hosting.deployer.references import ECR_HOST, ImageName, ReferenceResolver, s3_place, s3_url
+from airflow_sm_hosting.deployer.references import ECR_HOST, ImageName, ReferenceResolver
 from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks import EcrRepositoryHook, ModelDataHook
 from airflow_sm_hosting.local import LocalAws
@@ -46,25 +46,6 @@ def resolver(aws: LocalAws) -> ReferenceResolver:
 def test_image_uris(uri: str, parts: tuple[Any, ...]) -> None:
     name = ImageName.parse(uri)
     assert (name.host, name.repository, name.tag, name.digest) == parts
-
-
-@pytest.mark.parametrize(
-    ("url", "place"),
-    [
-        ("s3://bucket/key", ("bucket", "key")),
-        ("s3://bucket/a/b c%20d.tar.gz", ("bucket", "a/b c%20d.tar.gz")),
-        ("s3://bucket/a#b?c", ("bucket", "a#b?c")),
-        ("s3://bucket/", ("bucket", "")),
-        ("https://bucket.s3.amazonaws.com/a/b", ("bucket", "a/b")),
-        ("https://bucket.with.dots.s3.eu-west-1.amazonaws.com/a%20b", ("bucket.with.dots", "a b")),
-        ("https://s3.eu-west-1.amazonaws.com/bucket/a/b", ("bucket", "a/b")),
-        ("https://s3-eu-west-1.amazonaws.com/bucket/a", ("bucket", "a")),
-        ("https://bucket.s3.cn-north-1.amazonaws.com.cn/a", ("bucket", "a")),
-        ("https://example.com/model.tar.gz", None),
-    ],
-)
-def test_s3_urls(url: str, place: tuple[str, str] | None) -> None:
-    assert s3_place(url) == place
 
 
 @pytest.mark.parametrize("uri", [f"host.example/a/b@{DIGEST}", "docker.io/library/nginx:1"])
@@ -269,17 +250,6 @@ def test_each_way_to_write_a_place_is_the_same_request(
     members, content = resolver.model_data(form)
     assert members == {"ModelDataUrl": "s3://models/a/m.tar.gz"}
     assert set(content) == {"ETag"}
-
-
-def test_other_urls_are_left_alone() -> None:
-    for url in (
-        "https://example.com/m.tar.gz",
-        "s3://bucket",
-        "s3://bucket/a//b%20c",
-        "s3://b.s3.amazonaws.com/x",
-    ):
-        assert s3_url(url) == url
-    assert s3_url("https://s3.us-east-1.amazonaws.com/models/a%20b/") == "s3://models/a b/"
 
 
 def test_a_model_data_source_is_completed_in_its_place(aws: LocalAws, resolver: ReferenceResolver) -> None:

@@ -166,9 +166,9 @@ def operations(aws: LocalAws, *, mutating: bool | None = None) -> list[str]:
     return [request["operation"] for request in aws.requests() if mutating in (None, request["mutating"])]
 
 
-def make_model(aws: LocalAws, name: str = "model") -> str:
+def make_model(aws: LocalAws, name: str = "model", **container: str) -> str:
     aws.client("sagemaker").create_model(
-        ModelName=name, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE
+        ModelName=name, PrimaryContainer={"Image": IMAGE, **container}, ExecutionRoleArn=ROLE
     )
     return name
 

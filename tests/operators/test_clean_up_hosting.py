@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from airflow.sdk import DAG
@@ -126,6 +127,31 @@ def test_what_is_young_and_what_is_not_ours_stays(aws: LocalAws, dag: DAG) -> No
 
 def test_what_was_made_today_stays(aws: LocalAws, dag: DAG, versions: list[dict[str, str]]) -> None:
     assert outcome(clean_up(**PLACES, older_than=24 * 3600)).ran.details["configs"] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://models.s3.us-east-1.amazonaws.com/{}", "https://s3.amazonaws.com/models/{}"],
+    ids=["virtual-hosted", "path"],
+)
+@pytest.mark.parametrize("encode", [quote, quote_plus])
+def test_an_artifact_that_a_model_names_by_an_encoded_url_is_needed(
+    aws: LocalAws, dag: DAG, tmp_path: Path, url: str, encode: Any
+) -> None:
+    aws.client("s3").create_bucket(Bucket="models")
+    (tmp_path / "weights").write_text("1")
+    data = run_task(
+        UploadModelDataOperator(
+            task_id=task_id(), path=str(tmp_path), bucket_name="models", key_prefix="my churn+1"
+        )
+    ).value
+    places = {"model_data_prefixes": ["s3://models/my churn+1/"]}
+    assert outcome(clean_up(**places)).ran.details["artifacts"] == [data]
+    key = data.removeprefix("s3://models/")
+
+    make_model(aws, "foreign", ModelDataUrl=url.format(encode(key, safe="/")))
+
+    assert outcome(clean_up(**places)).ran.details["artifacts"] == []
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response
 from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.endpoint import Endpoint
 from airflow_sm_hosting.local.fleet import VariantFleet
-from airflow_sm_hosting.local.model_data import place_of
+from airflow_sm_hosting.local.model_data import location_of
 from airflow_sm_hosting.local.protocol import AwsError, json_response
 from airflow_sm_hosting.local.runtime.container import ModelError
 from airflow_sm_hosting.local.runtime.request import refusal
@@ -312,7 +312,7 @@ class AsyncInference:
             return bytes(request.asked["Body"])
         began = time.perf_counter()
         uri = request.asked["InputLocation"]
-        body = moto_backends.s3_object(*place_of(uri))
+        body = moto_backends.s3_object(*location_of(uri))
         if body is None:
             raise Failure(f"The input {uri} cannot be downloaded.", "RequestDownloadFailures")
         if len(body) > _MAX_INPUT:
@@ -324,7 +324,7 @@ class AsyncInference:
         if request.output is None:
             return
         began = time.perf_counter()
-        if not moto_backends.put_s3_object(*place_of(request.output), data):
+        if not moto_backends.put_s3_object(*location_of(request.output), data):
             raise Failure(f"The output cannot be uploaded to {request.output}.", "ResponseUploadFailures")
         values.append(("ResponseUploadLatency", (time.perf_counter() - began) * 1e6, "Microseconds"))
 
@@ -345,7 +345,7 @@ class AsyncInference:
             self._publish(endpoint, variant, request, [*(values or ()), *counted])
         if request.failure:
             data = str(error).encode() if error.body is None else error.body
-            moto_backends.put_s3_object(*place_of(request.failure), data)
+            moto_backends.put_s3_object(*location_of(request.failure), data)
         if variant:
             self._notify(endpoint, request, variant, error)
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.model_data import place_of
+from airflow_sm_hosting.local.model_data import location_of
 
 LOG = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Capture:
         for folder, those in lines.items():
             # Minute, second, millisecond: the name's form is assumed.
             name = f"{now:%M-%S}-{now.microsecond // 1000:03}-{uuid4()}.jsonl"
-            bucket, key = place_of(f"{folder}/{name}")
+            bucket, key = location_of(f"{folder}/{name}")
             if not moto_backends.put_s3_object(bucket, key, "".join(f"{line}\n" for line in those).encode()):
                 LOG.warning("captured data is lost: there is no bucket %s", bucket)
 

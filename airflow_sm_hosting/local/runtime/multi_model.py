@@ -201,7 +201,7 @@ def _fetch(container: ServingContainer, name: str, target: str) -> str:
         model_data.fetch(source, folder)
     except model_data.ModelDataError as error:
         shutil.rmtree(folder.parent)
-        bucket, key = source.place
+        bucket, key = source.location
         if not model_data.exists(source):
             # The sentence is assumed.
             raise refusal(

@@ -1,0 +1,63 @@
+"""Bucket and key of a URL of S3, however it is written."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+from airflow_sm_hosting.spec.partitions import DNS_SUFFIX, REGION
+
+#: The hosts of S3's API: https://docs.aws.amazon.com/general/latest/gr/s3.html, with the older ``s3-<region>``
+#: (AmazonS3/latest/userguide/VirtualHosting.html, "Legacy endpoints"). Not the hosts of websites and access points: what stands before
+#: those is no bucket's name, or no API answers there.
+_HOST = (
+    r"s3(?:-accelerate(?:\.dualstack)?|-external-1|(?:-fips)?(?:\.dualstack)?(?:[.-]" + REGION + r")?)\."
+) + DNS_SUFFIX
+_PATH_STYLE = re.compile(_HOST)
+_VIRTUAL_HOSTED_STYLE = re.compile(r"(?P<bucket>.+)\." + _HOST)
+
+
+class S3Location(NamedTuple):
+    """Where an object, or what a prefix holds, lies.
+
+    :param bucket: The bucket's name.
+    :param key: The key or prefix, as S3 stores it: nothing in it is encoded.
+    """
+
+    bucket: str
+    key: str
+
+    @property
+    def url(self) -> str:
+        """The ``s3://`` URL, the one spelling that the package compares and sends."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @classmethod
+    def parse(cls, url: str) -> S3Location | None:
+        """Return what an ``s3://`` or ``https://`` URL names; None for what is no URL of S3.
+
+        An ``s3://`` URL is taken as it is. In an ``https://`` URL the key is percent-encoded, and S3 reads ``+`` as a space,
+        as the console writes one in "Object URL" (aws/aws-sdk-net#1894, aws/aws-sdk-ruby#654). Query and fragment do not belong to the key.
+        """
+        scheme, _, rest = url.partition("://")
+        if scheme == "https":
+            host, _, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+            return cls._of_https(host.lower().removesuffix(":443"), path)
+        bucket, _, key = rest.partition("/")
+        return cls(bucket, key) if scheme == "s3" and bucket else None
+
+    @classmethod
+    def _of_https(cls, host: str, path: str) -> S3Location | None:
+        if _PATH_STYLE.fullmatch(host):
+            # The bucket ends at the first "/" that is not encoded.
+            bucket, _, path = path.partition("/")
+            return cls(unquote_plus(bucket), unquote_plus(path)) if bucket else None
+        virtual = _VIRTUAL_HOSTED_STYLE.fullmatch(host)
+        return cls(virtual["bucket"], unquote_plus(path)) if virtual else None
+
+
+def s3_url(url: str) -> str:
+    """Return the ``s3://`` URL of what any URL of S3 names, so that one place has one spelling; another URL as it is."""
+    location = None if url.startswith("s3://") else S3Location.parse(url)
+    return location.url if location else url

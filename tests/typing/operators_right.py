@@ -1,0 +1,154 @@
+"""Operators as they are meant to be written: no type checker has anything against a line of these."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, task
+
+from airflow_sm_hosting import (
+    AlarmRule,
+    BuildImageOperator,
+    Canary,
+    CleanUpHostingOperator,
+    ConfigureAutoscalingOperator,
+    ContainerDefinition,
+    CreateCompositeAlarmOperator,
+    CreateEndpointAlarmOperator,
+    CreateEndpointConfigOperator,
+    CreateLatencyAlarmOperator,
+    CreateModelOperator,
+    DeleteEndpointOperator,
+    DeployEndpointOperator,
+    EndpointInServiceSensor,
+    EndpointMetric,
+    EnsureExecutionRoleOperator,
+    InstanceProductionVariant,
+    InvocationsScaling,
+    InvokeEndpointOperator,
+    ModelData,
+    NewFleetAlarm,
+    ScheduledScaling,
+    SmokeTest,
+    UploadModelDataOperator,
+)
+
+
+@task
+def endpoint() -> str:
+    return "churn"
+
+
+with DAG("operators_right", schedule=None):
+    name = endpoint()
+    image = BuildImageOperator(
+        task_id="image",
+        directory=Path("serving"),
+        repository_name="{{ params.repository }}",
+        build_args={"VERSION": "1.10"},
+        platform="linux/arm64",
+        builder="assembler",
+    )
+    artifact = UploadModelDataOperator(
+        task_id="artifact", path="{{ params.folder }}", bucket_name="models", key_prefix="churn"
+    )
+    role = EnsureExecutionRoleOperator(
+        task_id="role",
+        role_name="churn",
+        model_data=["s3://models/churn/", ModelData.from_prefix("models", "shared")],
+        propagation_timeout=timedelta(minutes=5),
+    )
+    model = CreateModelOperator(
+        task_id="model",
+        model_name="churn",
+        containers=[ContainerDefinition(image=image.output, model_data=artifact.output)],
+        execution_role=role.output,
+        subnets=("subnet-1", "subnet-2"),
+        security_group_ids=["sg-1"],
+        enable_network_isolation=True,
+        tags={"team": "growth"},
+    )
+    direct = CreateModelOperator(
+        task_id="direct",
+        model_name="{{ params.model }}",
+        containers=[{"Image": "{{ params.image }}", "ContainerHostname": "a"}],
+        enable_network_isolation="{{ params.isolated }}",
+        inference_execution_mode="Direct",
+    )
+    config = CreateEndpointConfigOperator(
+        task_id="config",
+        endpoint_config_name="churn",
+        production_variants=[InstanceProductionVariant(model_name=model.output, variant_name="main")],
+        data_capture_config={"InitialSamplingPercentage": 10},
+    )
+    deploy = DeployEndpointOperator(
+        task_id="deploy",
+        endpoint_name=name,
+        endpoint_config_name=config.output,
+        rollout=Canary(size="10%", wait_interval=600),
+        auto_rollback_alarms=["slow"],
+        new_fleet_alarms=[
+            NewFleetAlarm(variant_name="main", metric=EndpointMetric.model_latency(), threshold=1e5)
+        ],
+        retain_variant_properties=False,
+        adopt="{{ params.adopt }}",
+        smoke_test=SmokeTest(body="1,2"),
+        on_smoke_failure="rollback",
+        poll_interval=timedelta(seconds=30),
+        timeout=3600,
+    )
+    again = DeployEndpointOperator(
+        task_id="again",
+        endpoint_name="churn",
+        endpoint_config_name="{{ params.config }}",
+        rollout={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE"}}},
+        retain_variant_properties="auto",
+        timeout="{{ params.timeout }}",
+    )
+    scaling = ConfigureAutoscalingOperator(
+        task_id="scaling",
+        endpoint_name=deploy.output,
+        variant_name="main",
+        min_capacity=1,
+        max_capacity="{{ params.most }}",
+        policies=[InvocationsScaling(max_requests_per_second=20)],
+        scheduled_actions=[
+            ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", min_capacity=1)
+        ],
+        scalable_dimension="sagemaker:variant:DesiredInstanceCount",
+    )
+    latency = CreateLatencyAlarmOperator(
+        task_id="latency",
+        endpoint_name=name,
+        variant_name="main",
+        threshold=timedelta(milliseconds=200),
+        evaluation_periods=3,
+        period=60,
+    )
+    errors = CreateEndpointAlarmOperator(
+        task_id="errors",
+        endpoint_name=name,
+        variant_name="main",
+        metric=EndpointMetric.error_rate(),
+        threshold=1.5,
+        evaluation_periods="{{ params.periods }}",
+        treat_missing_data="notBreaching",
+        alarm_actions=["arn:aws:sns:eu-west-1:123456789012:oncall"],
+    )
+    both = CreateCompositeAlarmOperator(
+        task_id="both",
+        alarm_name="churn",
+        alarm_rule=AlarmRule.any_of(latency.output, errors.output),
+        actions_suppressor="deploying",
+        actions_suppressor_wait_period=timedelta(minutes=1),
+        actions_suppressor_extension_period=60,
+    )
+    wait = EndpointInServiceSensor(task_id="wait", endpoint_name=name, timeout=timedelta(hours=1))
+    ask = InvokeEndpointOperator(task_id="ask", endpoint_name=name, body={"rows": [[1, 2]]}, expect="score")
+    clean = CleanUpHostingOperator(
+        task_id="clean", keep=2, older_than=timedelta(days=7), dry_run="{{ params.dry_run }}"
+    )
+    delete = DeleteEndpointOperator(
+        task_id="delete", endpoint_name="{{ params.endpoint }}", delete_models=True, timeout=600
+    )

@@ -1,0 +1,62 @@
+"""Spec objects with a mistake in each line that is marked: every type checker finds it, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from airflow_sm_hosting import (
+    AlarmRule,
+    AllAtOnce,
+    Canary,
+    ContainerDefinition,
+    ContainerImage,
+    EndpointMetric,
+    InstanceProductionVariant,
+    InvocationsScaling,
+    Linear,
+    MetricMath,
+    ModelData,
+    NewFleetAlarm,
+    Rolling,
+    ScheduledScaling,
+    ServerlessProductionVariant,
+    SmokeTest,
+    StepScaling,
+    TargetTrackingScaling,
+)
+
+latency = EndpointMetric.model_latency()
+
+Canary(size=3.5, wait_interval=600)  # wrong
+Canary(size=1, wait_interval=[1])  # wrong
+Canary(size=1)  # wrong
+Canary(size=1, wait_interval=600, wait=5)  # wrong
+Canary(size=1, wait_interval=0.5)  # wrong
+Linear(step_size=timedelta(minutes=5), wait_interval=300)  # wrong
+Linear(step_size="25%", wait_interval=300, auto_rollback_alarms={"slow"})  # wrong
+Rolling(maximum_batch_size="25%", wait_interval=b"60")  # wrong
+AllAtOnce(termination_wait={"seconds": 60})  # wrong
+AllAtOnce(auto_rollback_alarms=[1, 2])  # wrong
+ContainerDefinition(image=5)  # wrong
+ContainerDefinition(image="nginx", mode="MultiModels")  # wrong
+ContainerDefinition(image="nginx", environment=["A=1"])  # wrong
+ContainerDefinition(image="nginx", model_data=["s3://models/m.tar.gz"])  # wrong
+ContainerImage.from_asset("serving", platform="linux/arm")  # wrong
+ContainerImage.from_ecr_repository("churn", tag=1.10)  # wrong
+ModelData.from_bucket("models")  # wrong
+InstanceProductionVariant(model_name="churn", variant_name="main", initial_instance_count=1.5)  # wrong
+InstanceProductionVariant(model_name="churn", variant_name=None)  # wrong
+ServerlessProductionVariant(model_name="c", variant_name="m", max_concurrency="5")  # wrong
+InvocationsScaling(max_requests_per_second=None)  # wrong
+InvocationsScaling(max_requests_per_second=20, scale_in_cooldown=2.5)  # wrong
+TargetTrackingScaling(target_value=60, customized_metric="CPUUtilization")  # wrong
+StepScaling(step_adjustments={"ScalingAdjustment": 1})  # wrong
+ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", start_time=date(2026, 1, 1))  # wrong
+EndpointMetric.invocations(perod=60)  # wrong
+EndpointMetric.invocations(dimensions=["EndpointName"])  # wrong
+MetricMath(expression="a", metrics=[latency])  # wrong
+NewFleetAlarm(variant_name="main", metric="ModelLatency", threshold=1)  # wrong
+NewFleetAlarm(variant_name="main", metric=latency, threshold=None)  # wrong
+SmokeTest(body=b"1,2")  # wrong
+AlarmRule(operator="XOR", operands=["a", "b"])  # wrong
+AlarmRule.any_of("slow", 5)  # wrong
