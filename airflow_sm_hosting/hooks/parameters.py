@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.spec.arn import is_arn, resource_name
-from airflow_sm_hosting.spec.rules import as_boolean
+from airflow_sm_hosting.spec.rendered import as_boolean
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.service_model import Violation, input_shape, typed, violations
-from airflow_sm_hosting.spec.rules import nearest
+from airflow_sm_hosting.spec.checks import nearest
 
 log = logging.getLogger(__name__)
 

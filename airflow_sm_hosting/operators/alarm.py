@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.links import AlarmLink
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.alarm import check_actions, check_alarm_name, check_description
-from airflow_sm_hosting.spec.rules import as_boolean, as_list, as_tags, check_boolean, check_tags, present
+from airflow_sm_hosting.spec.checks import check_boolean, check_tags
+from airflow_sm_hosting.spec.reference import present
+from airflow_sm_hosting.spec.rendered import as_boolean, as_list, as_tags
 from airflow_sm_hosting.spec.tags import OURS, TASK
 
 if TYPE_CHECKING:

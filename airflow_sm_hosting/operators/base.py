@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.retries import RETRIES
-from airflow_sm_hosting.spec.rules import MAX_TAGS
+from airflow_sm_hosting.spec.patterns import MAX_TAGS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

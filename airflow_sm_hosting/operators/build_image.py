@@ -10,15 +10,9 @@ from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_one_of, check_text, is_rendered_later
 from airflow_sm_hosting.spec.container import PLATFORMS, REPOSITORY_PATTERN, TAG_PATTERN
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_string,
-    check_one_of,
-    check_text,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.rendered import as_boolean, as_list, as_string
 from airflow_sm_hosting.spec.tags import OURS
 
 if TYPE_CHECKING:

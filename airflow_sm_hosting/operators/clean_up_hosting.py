@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_integer,
-    as_list,
-    as_seconds,
-    check_integer,
-    check_text,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.checks import check_integer, check_text, is_rendered_later
+from airflow_sm_hosting.spec.rendered import as_boolean, as_integer, as_list, as_seconds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

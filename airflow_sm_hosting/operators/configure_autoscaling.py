@@ -10,11 +10,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_integer,
-    as_list,
-    as_string,
+from airflow_sm_hosting.spec.checks import (
     check_boolean,
     check_integer,
     check_name,
@@ -22,6 +18,7 @@ from airflow_sm_hosting.spec.rules import (
     invalid,
     is_rendered_later,
 )
+from airflow_sm_hosting.spec.rendered import as_boolean, as_integer, as_list, as_string
 from airflow_sm_hosting.spec.scaling import action_request, policy_request
 from airflow_sm_hosting.spec.scaling_rules import (
     INSTANCE_COUNT,

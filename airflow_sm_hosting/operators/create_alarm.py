@@ -16,15 +16,10 @@ from airflow_sm_hosting.spec.alarm import (
     doubts,
 )
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
+from airflow_sm_hosting.spec.checks import check_boolean, check_name
 from airflow_sm_hosting.spec.metric import EndpointMetric, completed_metric, endpoint_metrics
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_integer,
-    as_string,
-    check_boolean,
-    check_name,
-    present,
-)
+from airflow_sm_hosting.spec.reference import present
+from airflow_sm_hosting.spec.rendered import as_boolean, as_integer, as_string
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

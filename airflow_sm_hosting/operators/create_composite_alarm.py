@@ -10,15 +10,9 @@ from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFo
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.alarm import AlarmOperator
 from airflow_sm_hosting.spec.alarm_rule import alarms_of_rule, check_rule, is_alarm_arn, rule_text
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_seconds,
-    as_string,
-    check_seconds,
-    check_text,
-    is_rendered_later,
-    present,
-)
+from airflow_sm_hosting.spec.checks import check_seconds, check_text, is_rendered_later
+from airflow_sm_hosting.spec.reference import present
+from airflow_sm_hosting.spec.rendered import as_boolean, as_seconds, as_string
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_boolean, check_name, check_tags
 from airflow_sm_hosting.spec.endpoint_config import (
     check_endpoint_config,
     endpoint_config_request,
     models_of_variants,
     with_model_names,
 )
-from airflow_sm_hosting.spec.rules import as_list, as_string, as_tags, check_boolean, check_name, check_tags
+from airflow_sm_hosting.spec.rendered import as_list, as_string, as_tags
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

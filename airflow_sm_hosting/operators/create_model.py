@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_boolean, check_model_name, check_role, check_tags
 from airflow_sm_hosting.spec.container import ContainerDefinition
 from airflow_sm_hosting.spec.model import check_model, model_request
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_string,
-    as_tags,
-    check_boolean,
-    check_model_name,
-    check_role,
-    check_tags,
-)
+from airflow_sm_hosting.spec.rendered import as_boolean, as_list, as_string, as_tags
 from airflow_sm_hosting.spec.secret import HidesEnvironments, hide_environments, reveal_environments
 
 if TYPE_CHECKING:

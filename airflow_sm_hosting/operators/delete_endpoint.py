@@ -12,7 +12,8 @@ from airflow_sm_hosting.exceptions import ConflictError, DeploymentFailedError, 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import as_boolean, as_seconds, check_number, is_rendered_later
+from airflow_sm_hosting.spec.checks import check_number, is_rendered_later
+from airflow_sm_hosting.spec.rendered import as_boolean, as_seconds
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:

@@ -22,19 +22,10 @@ from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource, resource_name
+from airflow_sm_hosting.spec.checks import check_number, check_one_of, check_tags, invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.rendered import as_boolean, as_list, as_seconds, as_tags
 from airflow_sm_hosting.spec.rollout import auto_rollback, completed, longest_seconds
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_seconds,
-    as_tags,
-    check_number,
-    check_one_of,
-    check_tags,
-    invalid,
-    is_rendered_later,
-)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_seconds,
-    as_string,
-    as_tags,
-    check_number,
-    check_tags,
-    check_text,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.checks import check_number, check_tags, check_text, is_rendered_later
+from airflow_sm_hosting.spec.rendered import as_boolean, as_list, as_seconds, as_string, as_tags
 from airflow_sm_hosting.spec.tags import OURS, is_ours
 
 if TYPE_CHECKING:

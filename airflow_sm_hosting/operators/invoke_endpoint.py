@@ -10,7 +10,8 @@ from airflow_sm_hosting.exceptions import InvocationError
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import as_boolean, check_name
+from airflow_sm_hosting.spec.checks import check_name
+from airflow_sm_hosting.spec.rendered import as_boolean
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

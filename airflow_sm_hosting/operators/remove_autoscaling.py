@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import as_boolean, as_string, check_boolean, check_name, check_one_of
+from airflow_sm_hosting.spec.checks import check_boolean, check_name, check_one_of
+from airflow_sm_hosting.spec.rendered import as_boolean, as_string
 from airflow_sm_hosting.spec.scaling_rules import SCALABLE_DIMENSIONS
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_text, invalid, is_rendered_later
 from airflow_sm_hosting.spec.container import BUCKET_PATTERN
-from airflow_sm_hosting.spec.rules import as_string, check_text, invalid, is_rendered_later
+from airflow_sm_hosting.spec.rendered import as_string
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.reference import Reference, kind_of
-from airflow_sm_hosting.spec.rules import (
+from airflow_sm_hosting.spec.checks import (
     check_environment,
     check_name,
     check_one_of,
@@ -14,8 +13,8 @@ from airflow_sm_hosting.spec.rules import (
     check_text,
     invalid,
     is_rendered_later,
-    present,
 )
+from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 
 #: botocore, ecr RepositoryName.
 REPOSITORY_PATTERN = r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

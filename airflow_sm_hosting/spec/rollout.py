@@ -8,16 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.rules import (
-    check_number,
-    check_seconds,
-    check_text,
-    invalid,
-    is_rendered_later,
-    present,
-    seconds,
-    whole_number,
-)
+from airflow_sm_hosting.spec.checks import check_number, check_seconds, check_text, invalid, is_rendered_later
+from airflow_sm_hosting.spec.reference import present
+from airflow_sm_hosting.spec.rendered import seconds, whole_number
 
 MAX_ALARMS = 10
 

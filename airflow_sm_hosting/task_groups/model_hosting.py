@@ -20,9 +20,9 @@ from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
 from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
 from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resource_name
+from airflow_sm_hosting.spec.checks import is_rendered_later
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import is_rendered_later
 from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.requests import prepared
-from airflow_sm_hosting.spec.rules import check_environment
+from airflow_sm_hosting.spec.checks import check_environment
 from airflow_sm_hosting.spec.secret import (
     SHOWN,
     Hidden,
