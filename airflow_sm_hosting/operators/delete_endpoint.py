@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.status import is_transitional
 from airflow_sm_hosting.exceptions import ConflictError, DeploymentFailedError, DeploymentTimeoutError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, Resource, Seconds
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.checks import check_number, is_rendered_later
-from airflow_sm_hosting.spec.rendered import as_boolean, as_seconds
+from airflow_sm_hosting.spec.arn import ENDPOINT
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployment.awaited import Until
+    from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
 #: Under which a try writes down what is to be deleted after the endpoint.
@@ -32,6 +32,17 @@ MAX_ALARMS_A_CALL = 100
 def is_of_scaling(alarm: dict[str, Any]) -> bool:
     """Tell whether Application Auto Scaling made an alarm (user guide, "target-tracking-scaling-policy-overview": their names)."""
     return str(alarm["AlarmName"]).startswith("TargetTracking-")
+
+
+class DeleteEndpointFields(AwsFields):
+    """What :class:`DeleteEndpointOperator` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    delete_endpoint_config = Boolean(default=False)
+    delete_models = Boolean(default=False)
+    adopt = Boolean(default=False)
+    poll_interval = Seconds(low=0.1, default=10, templated=False)
+    timeout = Seconds(low=1, default=3600)
 
 
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
@@ -51,37 +62,28 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     :param delete_endpoint_config: Whether the config that it is on is deleted too (default: False). (templated)
     :param delete_models: Whether that config's models are deleted too (default: False). (templated)
     :param adopt: Whether an endpoint that our tags do not mark as ours may be deleted (default: False). (templated)
-    :param poll_interval: Seconds between two looks, 0.1 or more (default: 10).
+    :param poll_interval: Seconds, or a timedelta, between two looks, 0.1 or more (default: 10).
     :param timeout: Time budget in seconds, or as a timedelta, 1 or more (default: 3600). (templated)
     :raises ConflictError: When the endpoint is not ours.
     :raises DeploymentTimeoutError: When the time budget ended first.
     :raises DeploymentFailedError: When the endpoint cannot be described, e.g. for want of a permission.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_name",
-        "delete_endpoint_config",
-        "delete_models",
-        "adopt",
-        "timeout",
-    )
+    fields = DeleteEndpointFields
+    template_fields: Sequence[str] = DeleteEndpointFields.template_fields
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        delete_endpoint_config: bool | str = False,
-        delete_models: bool | str = False,
-        adopt: bool | str = False,
-        poll_interval: float = 10,
-        timeout: float | timedelta | str = 3600,
+        endpoint_name: Late,
+        delete_endpoint_config: bool | Late | None = None,
+        delete_models: bool | Late | None = None,
+        adopt: bool | Late | None = None,
+        poll_interval: float | timedelta = 10,
+        timeout: float | timedelta | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        check_resource("DeleteEndpointOperator: endpoint_name", endpoint_name, ENDPOINT)
-        check_number("DeleteEndpointOperator: poll_interval", poll_interval, low=0.1)
-        if not is_rendered_later(timeout):
-            as_seconds("DeleteEndpointOperator: timeout", timeout, 1)
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.delete_endpoint_config = delete_endpoint_config
@@ -94,12 +96,11 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         """Find out what it is made of, delete it, wait for its end, then delete the rest."""
         from airflow_sm_hosting.deployment.awaited import Until
 
-        name = self.resource_name("endpoint_name", ENDPOINT)
-        with_config = as_boolean("delete_endpoint_config", self.delete_endpoint_config)
-        with_models = as_boolean("delete_models", self.delete_models)
-        adopt = as_boolean("adopt", self.adopt)
+        given = DeleteEndpointFields.of(self)
+        name, adopt = given.endpoint_name, given.adopt
+        with_config, with_models = given.delete_endpoint_config, given.delete_models
         started = time.time()
-        deadline = started + as_seconds("timeout", self.timeout, 1)
+        deadline = started + given.timeout
         self.check_arns("endpoint_name")
         hook = self.sagemaker_hook
 
@@ -188,7 +189,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
             hook, Awaited(until, name), deadline=deadline, started_at=started, tell=self.log.info
         )
         while (sighting := watch.look()) is None:
-            time.sleep(watch.pause(self.poll_interval))
+            time.sleep(watch.pause(DeleteEndpointFields.of(self).poll_interval))
         if sighting.outcome == "timed_out":
             raise DeploymentTimeoutError(sighting.message)
         if sighting.outcome != "deployed":

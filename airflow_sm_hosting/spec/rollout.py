@@ -206,21 +206,24 @@ def auto_rollback(where: str, alarm_names: Any) -> dict[str, Any]:
         return {"AutoRollbackConfiguration": {"Alarms": alarm_names}}
     if not alarm_names:
         return {}
+    check_alarm_names(f"{where}: auto_rollback_alarms", alarm_names)
+    return {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]}}
+
+
+def check_alarm_names(where: str, alarm_names: Any) -> None:
+    """Check the names of the alarms that roll back a deployment (botocore, AutoRollbackConfig)."""
     if isinstance(alarm_names, str) or not isinstance(alarm_names, list | tuple):
-        raise invalid(f"{where}: auto_rollback_alarms", alarm_names, "a list of alarm names")
+        raise invalid(where, alarm_names, "a list of alarm names")
     if len(alarm_names) > MAX_ALARMS:
-        raise InvalidSpecError(
-            f"{where}: auto_rollback_alarms has {len(alarm_names)} names; allowed: 1 to {MAX_ALARMS}."
-        )
+        raise InvalidSpecError(f"{where} has {len(alarm_names)} names; allowed: 1 to {MAX_ALARMS}.")
     for index, name in enumerate(alarm_names):
         check_text(
-            f"{where}: auto_rollback_alarms[{index}]",
+            f"{where}[{index}]",
             name,
             pattern=r"(?s).+",
             max_length=255,
             allowed="an alarm's name of 1 to 255 characters",
         )
-    return {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]}}
 
 
 def longest_seconds(deployment_config: dict[str, Any] | None) -> int | None:

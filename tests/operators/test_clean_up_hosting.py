@@ -130,7 +130,15 @@ def test_what_was_made_today_stays(aws: LocalAws, dag: DAG, versions: list[dict[
 
 @pytest.mark.parametrize(
     "bad",
-    [{"keep": 5}, {"keep": -1}, {"repository_names": "churn"}, {"model_data_prefixes": "s3://models/"}],
+    [
+        {"keep": 5},
+        {"keep": -1},
+        {"repository_names": "churn"},
+        {"model_data_prefixes": "s3://models/"},
+        {"model_data_prefixes": ["models/"]},
+        {"older_than": -1},
+        {"dry_run": "maybe"},
+    ],
     ids=repr,
 )
 def test_bad_literals_break_the_dag_file(dag: DAG, bad: dict[str, Any]) -> None:
@@ -139,7 +147,9 @@ def test_bad_literals_break_the_dag_file(dag: DAG, bad: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"keep": "{{ 9 }}"}, {"dry_run": "{{ 'maybe' }}"}, {"model_data_prefixes": ["models/"]}], ids=repr
+    "bad",
+    [{"keep": "{{ 9 }}"}, {"dry_run": "{{ 'maybe' }}"}, {"model_data_prefixes": ["{{ 'models/' }}"]}],
+    ids=repr,
 )
 def test_bad_rendered_values_are_errors_before_the_first_call(
     aws: LocalAws, dag: DAG, bad: dict[str, Any]
