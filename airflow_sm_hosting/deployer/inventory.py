@@ -22,7 +22,7 @@ from airflow_sm_hosting.deployment.reachability import (
     unneeded,
 )
 from airflow_sm_hosting.hooks.errors import error_code
-from airflow_sm_hosting.spec.rules import invalid
+from airflow_sm_hosting.spec.checks import invalid
 from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 from airflow_sm_hosting.spec.tags import is_ours
 

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
 from airflow_sm_hosting.hooks.errors import error_code, error_message
-from airflow_sm_hosting.spec.rules import present
+from airflow_sm_hosting.spec.reference import present
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook

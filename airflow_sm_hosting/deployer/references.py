@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
+from airflow_sm_hosting.spec.checks import invalid
 from airflow_sm_hosting.spec.dlc import dlc_account
 from airflow_sm_hosting.spec.model import ASSET_OPERATORS
 from airflow_sm_hosting.spec.partitions import DNS_SUFFIX
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import as_string, invalid
+from airflow_sm_hosting.spec.rendered import as_string
 from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from airflow_sm_hosting.spec.metric import (
     SERVERLESS,
     endpoint_metrics,
 )
-from airflow_sm_hosting.spec.rules import INSTANCE_FAMILIES
+from airflow_sm_hosting.spec.patterns import INSTANCE_FAMILIES
 from airflow_sm_hosting.spec.tags import OURS, TASK, is_ours, tag_list
 
 GPU_METRICS = ("GPUUtilization", "GPUMemoryUtilization")

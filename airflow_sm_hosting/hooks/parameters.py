@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.fields import Fields, PathAsText, Text, Value, optional
 from airflow_sm_hosting.spec.arn import is_arn, resource_name
-from airflow_sm_hosting.spec.rules import as_boolean
+from airflow_sm_hosting.spec.rendered import as_boolean, is_absent
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
@@ -17,16 +20,23 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
 
 DEFAULT_CONNECTION = "aws_default"
-AWS_FIELDS = ("aws_conn_id", "region_name", "verify")
+
+
+class AwsFields(Fields):
+    """Those of the four that Airflow renders; :class:`AwsParameters` makes hooks of them."""
+
+    aws_conn_id = optional(Text())
+    region_name = optional(Text())
+    verify = optional(Value())
 
 
 class AwsParameters:
     """What holds ``aws_conn_id``, ``region_name``, ``verify`` and ``botocore_config``; hooks are made when they are used."""
 
-    aws_conn_id: str | None
-    region_name: str | None
-    verify: bool | str | None
-    botocore_config: dict[str, Any] | None
+    aws_conn_id: Late | None
+    region_name: Late | None
+    verify = PathAsText()
+    botocore_config: Mapping[str, Any] | None
 
     @property
     def aws_parameters(self) -> dict[str, Any]:
@@ -115,13 +125,12 @@ class AwsParameters:
         )
 
     def _hook_parameters(self) -> dict[str, Any]:
-        verify = self.verify
+        verify = None if is_absent(self.verify) else self.verify
         if isinstance(verify, str) and verify.lower() in ("true", "false"):
             verify = as_boolean("verify", verify)
         return {
-            # What Jinja makes of None.
-            "aws_conn_id": None if self.aws_conn_id in ("None", "") else self.aws_conn_id,
-            "region_name": None if self.region_name in ("None", "") else self.region_name,
+            "aws_conn_id": None if is_absent(self.aws_conn_id) else self.aws_conn_id,
+            "region_name": None if is_absent(self.region_name) else self.region_name,
             "verify": verify,
             "config": self.botocore_config,
         }

@@ -4,63 +4,79 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_sm_hosting.fields import Boolean, ListOf, Tags, Text, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import AlarmLink
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.alarm import check_actions, check_alarm_name, check_description
-from airflow_sm_hosting.spec.rules import as_boolean, as_list, as_tags, check_boolean, check_tags, present
+from airflow_sm_hosting.spec.reference import present
+from airflow_sm_hosting.spec.rendered import as_list
 from airflow_sm_hosting.spec.tags import OURS, TASK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployment.alarm import AlarmPlan
+    from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
+
+
+class Actions(ListOf):
+    """ARNs of what is done when the alarm changes its state.
+
+    :param composite: Whether the alarm is a composite one, which takes fewer kinds of actions.
+    """
+
+    def __init__(self, *, composite: bool = False) -> None:
+        super().__init__()
+        self._composite = composite
+
+    def check(self, where: str, value: Any) -> None:
+        """Check literal actions."""
+        check_actions(where, value, composite=self._composite)
+
+    def value(self, where: str, given: Any) -> list[Any]:
+        """Return the actions."""
+        actions = as_list(where, given)
+        check_actions(where, actions, composite=self._composite)
+        return actions
+
+
+class AlarmFields(AwsFields):
+    """What all operators that make an alarm take."""
+
+    alarm_actions = Actions()
+    ok_actions = Actions()
+    insufficient_data_actions = Actions()
+    actions_enabled = optional(Boolean())
+    # Blank is no name, but not the default one either, which another alarm may have.
+    alarm_name = optional(Text(check_alarm_name, blank=False))
+    alarm_description = optional(Text(check_description))
+    tags = Tags(most=MOST_TAGS)
+    adopt = Boolean(default=False)
 
 
 class AlarmOperator(SageMakerHostingBaseOperator):
     """Base of the operators that make an alarm; their docstrings say what the parameters are."""
 
-    #: The template fields that all alarms have.
-    alarm_fields: ClassVar[tuple[str, ...]] = (
-        "alarm_actions",
-        "ok_actions",
-        "insufficient_data_actions",
-        "actions_enabled",
-        "alarm_name",
-        "alarm_description",
-        "tags",
-        "adopt",
-    )
+    fields: ClassVar[type[AlarmFields]] = AlarmFields
     operator_extra_links = (AlarmLink(),)
-    #: Whether it is a composite alarm, which takes fewer kinds of actions.
-    composite: ClassVar[bool] = False
 
     def __init__(
         self,
         *,
-        alarm_actions: Any,
-        ok_actions: Any,
-        insufficient_data_actions: Any,
-        actions_enabled: bool | str | None,
-        alarm_name: str | None,
-        alarm_description: str | None,
-        tags: Any,
-        adopt: bool | str,
+        alarm_actions: Sequence[Late] | Late | None,
+        ok_actions: Sequence[Late] | Late | None,
+        insufficient_data_actions: Sequence[Late] | Late | None,
+        actions_enabled: bool | Late | None,
+        alarm_name: Late | None,
+        alarm_description: Late | None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None,
+        adopt: bool | Late | None,
         **kwargs: Any,
     ) -> None:
-        where = type(self).__name__
-        check_actions(f"{where}: alarm_actions", alarm_actions, composite=self.composite)
-        check_actions(f"{where}: ok_actions", ok_actions, composite=self.composite)
-        check_actions(
-            f"{where}: insufficient_data_actions", insufficient_data_actions, composite=self.composite
-        )
-        if actions_enabled is not None:
-            check_boolean(f"{where}: actions_enabled", actions_enabled)
-        if alarm_name is not None:
-            check_alarm_name(f"{where}: alarm_name", alarm_name)
-        check_description(f"{where}: alarm_description", alarm_description)
-        check_tags(f"{where}: tags", tags, most=MOST_TAGS)
-        check_boolean(f"{where}: adopt", adopt)
         super().__init__(**kwargs)
         self.alarm_actions = alarm_actions
         self.ok_actions = ok_actions
@@ -71,27 +87,17 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         self.tags = tags
         self.adopt = adopt
 
-    def _shared_request(self, alarm_name: str) -> dict[str, Any]:
+    @staticmethod
+    def _shared_request(given: AlarmFields, alarm_name: str) -> dict[str, Any]:
         """Return the members that PutMetricAlarm and PutCompositeAlarm have in common."""
-        check_alarm_name("alarm_name", alarm_name)
-        check_description("alarm_description", self.alarm_description)
-        enabled = self.actions_enabled
         return present(
             AlarmName=alarm_name,
-            AlarmDescription=self.alarm_description,
-            ActionsEnabled=None if enabled is None else as_boolean("actions_enabled", enabled),
-            AlarmActions=self._actions("alarm_actions"),
-            OKActions=self._actions("ok_actions"),
-            InsufficientDataActions=self._actions("insufficient_data_actions"),
+            AlarmDescription=given.alarm_description,
+            ActionsEnabled=given.actions_enabled,
+            AlarmActions=given.alarm_actions or None,
+            OKActions=given.ok_actions or None,
+            InsufficientDataActions=given.insufficient_data_actions or None,
         )
-
-    def _actions(self, field: str) -> list[Any] | None:
-        actions = as_list(field, getattr(self, field))
-        check_actions(field, actions, composite=self.composite)
-        return actions or None
-
-    def _user_tags(self) -> dict[str, str]:
-        return as_tags("tags", self.tags, most=MOST_TAGS)
 
     def _persist_link(self, context: Context, hook: CloudWatchHook, alarm_name: str) -> None:
         for link in self.operator_extra_links:
@@ -126,7 +132,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
             hook.tags(found["AlarmArn"]) if found else None,
             wanted_tags=tags,
             task=self._task(context),
-            named=self.alarm_name is not None,
+            named=self.fields.of(self).alarm_name is not None,
             adopt=adopt,
         )
         if plan.taken_from:
@@ -151,10 +157,10 @@ class AlarmOperator(SageMakerHostingBaseOperator):
 
         steps = alarm_steps(
             plan,
-            PutCompositeAlarm if self.composite else PutMetricAlarm,
+            PutCompositeAlarm if "AlarmRule" in request else PutMetricAlarm,
             request,
             arn=found["AlarmArn"] if found else None,
-            new_tags={**self._user_tags(), **OURS, TASK: self._task(context)},
+            new_tags={**self.fields.of(self).tags, **OURS, TASK: self._task(context)},
         )
         runner = StepRunner(self)
         for step in runner.validated(tuple(steps)):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
+from airflow_sm_hosting.fields import HasFields
+from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsFields, AwsParameters
 from airflow_sm_hosting.retries import RETRIES
-from airflow_sm_hosting.spec.rules import MAX_TAGS
+from airflow_sm_hosting.spec.patterns import MAX_TAGS
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
 
 #: Key of the second XCom, beside ``return_value``.
 DETAILS = "details"
@@ -23,7 +28,7 @@ DETAILS = "details"
 MOST_TAGS = MAX_TAGS - 2
 
 
-class SageMakerHostingBaseOperator(AwsParameters, BaseOperator):
+class SageMakerHostingBaseOperator(AwsParameters, HasFields, BaseOperator):
     """Base of the operators.
 
     Their ``retry_policy`` fails at once what another try would meet again (Airflow 3.3 and newer; one of your own takes its place).
@@ -35,16 +40,17 @@ class SageMakerHostingBaseOperator(AwsParameters, BaseOperator):
     :param botocore_config: Configuration of the botocore clients as a dict (default: the connection's ``config_kwargs``).
     """
 
-    template_fields: Sequence[str] = AWS_FIELDS
+    fields = AwsFields
+    template_fields: Sequence[str] = AwsFields.template_fields
     ui_color = "#e8f0fb"
 
     def __init__(
         self,
         *,
-        aws_conn_id: str | None = DEFAULT_CONNECTION,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
+        aws_conn_id: Late | None = DEFAULT_CONNECTION,
+        region_name: Late | None = None,
+        verify: bool | PathLike[str] | Late | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

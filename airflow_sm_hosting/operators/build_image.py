@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
 
-from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.exceptions import ImageBuildError
+from airflow_sm_hosting.fields import Boolean, Choice, FilePath, ListOf, PathAsText, Structure, Text, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_text
 from airflow_sm_hosting.spec.container import PLATFORMS, REPOSITORY_PATTERN, TAG_PATTERN
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_string,
-    check_one_of,
-    check_text,
-    is_rendered_later,
-)
 from airflow_sm_hosting.spec.tags import OURS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.images.builders import Destination, PushedImage
     from airflow_sm_hosting.images.recipe import BuildRecipe
@@ -31,6 +29,36 @@ if TYPE_CHECKING:
 BUILDERS = ("auto", "docker", "assembler")
 #: The tag under which what was built is found again: it says what the image was built from.
 FINGERPRINT_TAG = "sm-hosting-{fingerprint:.32}"
+
+
+def _check_repository(where: str, value: Any) -> None:
+    check_text(
+        where,
+        value,
+        pattern=REPOSITORY_PATTERN,
+        max_length=256,
+        allowed="an ECR repository's name, lower case, without host and tag",
+    )
+
+
+def _check_tag(where: str, value: Any) -> None:
+    check_text(where, value, pattern=TAG_PATTERN, allowed="1 to 128 letters, digits, '.', '_' and '-'")
+
+
+class BuildImageFields(AwsFields):
+    """What :class:`BuildImageOperator` takes."""
+
+    directory = FilePath()
+    repository_name = Text(_check_repository)
+    dockerfile = FilePath(default="Dockerfile")
+    build_args = Structure(words="a dict of strings", default={})
+    target = optional(Text())
+    platform = Choice(PLATFORMS, default="linux/amd64")
+    labels = Structure(words="a dict of strings", default={})
+    cache_from = ListOf()
+    image_tag = optional(Text(_check_tag))
+    create_repository = Boolean(default=True, templated=False)
+    builder = Choice(BUILDERS, default="auto", templated=False)
 
 
 class BuildImageOperator(SageMakerHostingBaseOperator):
@@ -63,38 +91,32 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     :return: The image's URI, pinned by digest: ``…/repository@sha256:…``.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "directory",
-        "repository_name",
-        "dockerfile",
-        "build_args",
-        "target",
-        "platform",
-        "labels",
-        "cache_from",
-        "image_tag",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"build_args": "json", "labels": "json"}
+    fields = BuildImageFields
+    template_fields: Sequence[str] = BuildImageFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = BuildImageFields.template_fields_renderers
+
+    directory = PathAsText()
+    dockerfile = PathAsText()
 
     def __init__(
         self,
         *,
-        directory: str,
-        repository_name: str,
-        dockerfile: str = "Dockerfile",
-        build_args: Any = None,
-        target: str | None = None,
-        platform: str = "linux/amd64",
-        labels: Any = None,
-        cache_from: Any = None,
-        image_tag: str | None = None,
+        directory: str | PathLike[str] | Late,
+        repository_name: Late,
+        dockerfile: str | PathLike[str] | Late | None = None,
+        build_args: Mapping[str, Any] | Late | None = None,
+        target: Late | None = None,
+        platform: Literal["linux/amd64", "linux/arm64"] | Late | None = None,
+        labels: Mapping[str, Any] | Late | None = None,
+        cache_from: Sequence[Any] | Late | None = None,
+        image_tag: Late | None = None,
         create_repository: bool = True,
-        builder: str = conf.get("sm_hosting", "image_builder", fallback="auto"),
+        builder: Literal["auto", "docker", "assembler"] | str = conf.get(
+            "sm_hosting", "image_builder", fallback="auto"
+        ),
         **kwargs: Any,
     ) -> None:
-        where = "BuildImageOperator"
-        self._check(where, repository_name, image_tag, platform, builder, build_args, labels)
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.directory = directory
         self.repository_name = repository_name
@@ -110,29 +132,20 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Look for the image of this content; build and push it if it is not there."""
-        wanted_tag = self.image_tag if self.image_tag not in (None, "", "None") else None
-        self._check(
-            "BuildImageOperator",
-            as_string("repository_name", self.repository_name),
-            wanted_tag,
-            self.platform,
-            self.builder,
-            self.build_args,
-            self.labels,
-        )
-        recipe = self._recipe()
+        given = BuildImageFields.of(self)
+        recipe = self._recipe(given)
         tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
-        repository = as_string("repository_name", self.repository_name)
+        repository, wanted_tag = given.repository_name, given.image_tag
 
         hook = self.ecr_hook()
-        if as_boolean("create_repository", self.create_repository):
+        if given.create_repository:
             uri = hook.ensure_repository(repository, OURS)
         else:
             uri = hook.repository_uri(repository)
         found = hook.image(repository, tag)
         built = found is None
         if found is None:
-            digest = self._build(hook, recipe, uri, tag).digest
+            digest = self._build(hook, recipe, uri, tag, builder=given.builder).digest
         else:
             self.log.info("%s has an image of this content already; nothing to build", uri)
             digest = self._settled(hook, recipe, uri, tag, found)
@@ -145,51 +158,17 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
         return f"{uri}@{digest}"
 
-    @staticmethod
-    def _check(
-        where: str,
-        repository_name: str,
-        image_tag: str | None,
-        platform: str,
-        builder: str,
-        build_args: Any,
-        labels: Any,
-    ) -> None:
-        check_text(
-            f"{where}: repository_name",
-            repository_name,
-            pattern=REPOSITORY_PATTERN,
-            max_length=256,
-            allowed="an ECR repository's name, lower case, without host and tag",
-        )
-        if image_tag is not None:
-            check_text(
-                f"{where}: image_tag",
-                image_tag,
-                pattern=TAG_PATTERN,
-                allowed="1 to 128 letters, digits, '.', '_' and '-'",
-            )
-        check_one_of(f"{where}: platform", platform, PLATFORMS)
-        check_one_of(f"{where}: builder", builder, BUILDERS)
-        for name, value in (("build_args", build_args), ("labels", labels)):
-            if value is not None and not is_rendered_later(value) and not isinstance(value, dict):
-                raise InvalidSpecError(
-                    f"{where}: {name} is a {type(value).__name__}; allowed: a dict of strings."
-                )
-
-    def _recipe(self) -> BuildRecipe:
+    def _recipe(self, given: BuildImageFields) -> BuildRecipe:
         from airflow_sm_hosting.images.context import BuildContext
         from airflow_sm_hosting.images.recipe import BuildRecipe
 
-        directory = self.path_beside_dag(as_string("directory", self.directory))
-        target = self.target if self.target not in ("", "None") else None
         return BuildRecipe(
-            context=BuildContext(directory, dockerfile=self.dockerfile),
-            build_args={str(key): str(value) for key, value in (self.build_args or {}).items()},
-            target=target,
-            platform=self.platform,
-            labels={str(key): str(value) for key, value in (self.labels or {}).items()},
-            cache_from=tuple(as_list("cache_from", self.cache_from)),
+            context=BuildContext(self.path_beside_dag(given.directory), dockerfile=given.dockerfile),
+            build_args={str(key): str(value) for key, value in given.build_args.items()},
+            target=given.target,
+            platform=given.platform,
+            labels={str(key): str(value) for key, value in given.labels.items()},
+            cache_from=tuple(given.cache_from),
         )
 
     def _settled(
@@ -220,8 +199,10 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             repository_uri=uri, tag=tag, username=credentials.username, password=credentials.password
         )
 
-    def _build(self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str) -> PushedImage:
+    def _build(
+        self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, *, builder: str
+    ) -> PushedImage:
         from airflow_sm_hosting.images.builders import select_builder
 
         destination = self._destination(hook, uri, tag)
-        return select_builder(self.builder, log=self.log).build_and_push(recipe, destination, self.log)
+        return select_builder(builder, log=self.log).build_and_push(recipe, destination, self.log)

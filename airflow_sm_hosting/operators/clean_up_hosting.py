@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, Integer, ListOf, Seconds
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_integer,
-    as_list,
-    as_seconds,
-    check_integer,
-    check_text,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.checks import check_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.fields import Late
+
 DAY = 24 * 3600
+
+
+def _check_prefixes(where: str, prefixes: list[Any]) -> None:
+    for prefix in prefixes:
+        check_text(where, prefix, pattern=r"s3://[^/]+(/.*)?", allowed="s3://bucket/prefix")
+
+
+class CleanUpHostingFields(AwsFields):
+    """What :class:`CleanUpHostingOperator` takes."""
+
+    keep = Integer(low=0, high=4, default=3)
+    older_than = Seconds(low=0, default=DAY)
+    repository_names = ListOf()
+    model_data_prefixes = ListOf(check=_check_prefixes)
+    dry_run = Boolean(default=True, attribute="is_dry_run")
 
 
 class CleanUpHostingOperator(SageMakerHostingBaseOperator):
@@ -46,34 +55,20 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
     :return: The report as Markdown; ``details`` (XCom): dry_run, configs, models, images, artifacts.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "keep",
-        "older_than",
-        "repository_names",
-        "model_data_prefixes",
-        "is_dry_run",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {}
+    fields = CleanUpHostingFields
+    template_fields: Sequence[str] = CleanUpHostingFields.template_fields
 
     def __init__(
         self,
         *,
-        keep: int | str = 3,
-        older_than: float | timedelta | str = DAY,
-        repository_names: Any = (),
-        model_data_prefixes: Any = (),
-        dry_run: bool | str = True,
+        keep: int | Late | None = None,
+        older_than: float | timedelta | Late | None = None,
+        repository_names: Sequence[Late] | Late | None = None,
+        model_data_prefixes: Sequence[Late] | Late | None = None,
+        dry_run: bool | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        where = type(self).__name__
-        check_integer(f"{where}: keep", keep, 0, 4)
-        for name, value in (
-            ("repository_names", repository_names),
-            ("model_data_prefixes", model_data_prefixes),
-        ):
-            if not is_rendered_later(value) and not isinstance(value, list | tuple):
-                raise InvalidSpecError(f"{where}: {name} is a {type(value).__name__}; allowed: a list.")
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.keep = keep
         self.older_than = older_than
@@ -85,20 +80,14 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
         """Find what no endpoint needs, and delete it if that is wanted."""
         from airflow_sm_hosting.deployer.inventory import HostingInventory
 
-        keep = as_integer("keep", self.keep, 0, 4)
-        age = as_seconds("older_than", self.older_than, 0)
-        dry_run = as_boolean("dry_run", self.is_dry_run)
-        prefixes = as_list("model_data_prefixes", self.model_data_prefixes)
-        for prefix in prefixes:
-            check_text(
-                "model_data_prefixes", prefix, pattern=r"s3://[^/]+(/.*)?", allowed="s3://bucket/prefix"
-            )
+        given = CleanUpHostingFields.of(self)
+        dry_run = given.dry_run
         inventory = HostingInventory(self)
         found = inventory.unneeded(
-            keep=keep,
-            before=datetime.now(UTC) - timedelta(seconds=age),
-            repository_names=as_list("repository_names", self.repository_names),
-            model_data_prefixes=prefixes,
+            keep=given.keep,
+            before=datetime.now(UTC) - timedelta(seconds=given.older_than),
+            repository_names=given.repository_names,
+            model_data_prefixes=given.model_data_prefixes,
         )
         kinds = {
             "configs": found.configs,

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, Choice, Field, Integer, ListOf, Resource, Text, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_integer,
-    as_list,
-    as_string,
-    check_boolean,
-    check_integer,
-    check_name,
-    check_one_of,
-    invalid,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.arn import ENDPOINT
+from airflow_sm_hosting.spec.checks import check_name, invalid
+from airflow_sm_hosting.spec.rendered import as_boolean
 from airflow_sm_hosting.spec.scaling import action_request, policy_request
 from airflow_sm_hosting.spec.scaling_rules import (
     INSTANCE_COUNT,
@@ -41,7 +32,52 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployment.scaling import ObservedScaling, ScalingPlan
+    from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
+    from airflow_sm_hosting.spec.scaling import (
+        InvocationsScaling,
+        ScheduledScaling,
+        StepScaling,
+        TargetTrackingScaling,
+    )
+
+    ScalableDimension = Literal[
+        "sagemaker:variant:DesiredInstanceCount", "sagemaker:variant:DesiredProvisionedConcurrency"
+    ]
+    Policy = InvocationsScaling | TargetTrackingScaling | StepScaling | Mapping[str, Any]
+
+
+class SuspendedState(Field[dict[str, bool]]):
+    """Which activities are suspended; what is not named is not."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal state."""
+        check_suspended_state(where, value)
+
+    def value(self, where: str, given: Any) -> dict[str, bool]:
+        """Return the state of every activity."""
+        if isinstance(given, Mapping):
+            given = {name: as_boolean(f"{where}[{name!r}]", value) for name, value in given.items()}
+        check_suspended_state(where, given)
+        return {name: given.get(name, False) for name in SUSPENDED_STATE}
+
+
+class ConfigureAutoscalingFields(AwsFields):
+    """What :class:`ConfigureAutoscalingOperator` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    variant_name = Text(check_name)
+    max_capacity = Integer(low=1)
+    min_capacity = optional(Integer(low=0))
+    policies = ListOf(literal_check=check_policies, json=True)
+    scheduled_actions = ListOf(literal_check=check_actions, json=True)
+    scalable_dimension = optional(Choice(SCALABLE_DIMENSIONS))
+    suspended_state = optional(SuspendedState(json=True))
+    adopt = Boolean(default=False)
+
+    def check_together(self, where: str) -> None:
+        """Check the capacities."""
+        check_capacities(f"{where}min_capacity", self.min_capacity, f"{where}max_capacity", self.max_capacity)
 
 
 class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
@@ -80,52 +116,25 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_name",
-        "variant_name",
-        "max_capacity",
-        "min_capacity",
-        "policies",
-        "scheduled_actions",
-        "scalable_dimension",
-        "suspended_state",
-        "adopt",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "policies": "json",
-        "scheduled_actions": "json",
-        "suspended_state": "json",
-    }
+    fields = ConfigureAutoscalingFields
+    template_fields: Sequence[str] = ConfigureAutoscalingFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = ConfigureAutoscalingFields.template_fields_renderers
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        variant_name: str,
-        max_capacity: int | str,
-        min_capacity: int | str | None = None,
-        policies: Any = (),
-        scheduled_actions: Any = (),
-        scalable_dimension: str | None = None,
-        suspended_state: Any = None,
-        adopt: bool | str = False,
+        endpoint_name: Late,
+        variant_name: Late,
+        max_capacity: int | Late,
+        min_capacity: int | Late | None = None,
+        policies: Sequence[Policy | Late] | Late | None = None,
+        scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late | None = None,
+        scalable_dimension: ScalableDimension | Late | None = None,
+        suspended_state: Mapping[str, Any] | Late | None = None,
+        adopt: bool | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        where = "ConfigureAutoscalingOperator"
-        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
-        check_name(f"{where}: variant_name", variant_name)
-        check_integer(f"{where}: max_capacity", max_capacity, 1)
-        check_capacities(f"{where}: min_capacity", min_capacity, f"{where}: max_capacity", max_capacity)
-        if not is_rendered_later(policies):
-            check_policies(f"{where}: policies", as_list(f"{where}: policies", policies))
-        if not is_rendered_later(scheduled_actions):
-            name = f"{where}: scheduled_actions"
-            check_actions(name, as_list(name, scheduled_actions))
-        if scalable_dimension is not None:
-            check_one_of(f"{where}: scalable_dimension", scalable_dimension, SCALABLE_DIMENSIONS)
-        check_suspended_state(f"{where}: suspended_state", suspended_state)
-        check_boolean(f"{where}: adopt", adopt)
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.variant_name = variant_name
@@ -142,35 +151,33 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.scaling import WantedScaling, plan_scaling, tags_matter
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
 
-        endpoint = self.resource_name("endpoint_name", ENDPOINT)
-        variant = as_string("variant_name", self.variant_name)
-        check_name("variant_name", variant)
-        minimum, maximum = self._capacities()
-        suspended_state = self._suspended_state()
-        given_dimension = self._given_dimension()
-        adopt = as_boolean("adopt", self.adopt)
-        policies, actions = self._requests(endpoint, variant)
+        given = ConfigureAutoscalingFields.of(self)
+        endpoint, variant = given.endpoint_name, given.variant_name
+        minimum, maximum = given.min_capacity, given.max_capacity
+        policies, actions = self._requests(given)
         self.check_arns("endpoint_name")
 
         described = self._endpoint(endpoint)
         production_variant = cache(partial(self._production_variant, described, variant))
         dimension = self._dimension(described, variant, production_variant)
-        if given_dimension not in (None, dimension):
-            raise invalid("scalable_dimension", given_dimension, f"{dimension} for variant {variant}")
+        if given.scalable_dimension not in (None, dimension):
+            raise invalid(
+                "scalable_dimension", given.scalable_dimension, f"{dimension} for variant {variant}"
+            )
         check_metric_dimension("policies", policies, dimension)
         place = _place(variant_resource_id(endpoint, variant), dimension)
         wanted = WantedScaling(
             place=place,
             minimum=initial_capacity(production_variant()) if minimum is None else minimum,
             maximum=maximum,
-            suspended_state=suspended_state,
+            suspended_state=given.suspended_state,
             policies=policies,
             actions=actions,
         )
         hook = self.auto_scaling_hook
         found = self._found(hook, place)
         tags = hook.target_tags(found.target) if found.target and tags_matter(wanted, found) else {}
-        planned = plan_scaling(wanted, found, tags, adopt=adopt)
+        planned = plan_scaling(wanted, found, tags, adopt=given.adopt)
         if planned.steps:
             scheduled = [action.get("ScalableTargetAction") or {} for action in actions]
             check_scaled_variant(
@@ -197,34 +204,15 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         )
         return place["ResourceId"]
 
-    def _capacities(self) -> tuple[int | None, int]:
-        maximum = as_integer("max_capacity", self.max_capacity, 1)
-        if self.min_capacity in (None, "", "None"):
-            return None, maximum
-        minimum = as_integer("min_capacity", self.min_capacity, 0)
-        check_capacities("min_capacity", minimum, "max_capacity", maximum)
-        return minimum, maximum
-
-    def _given_dimension(self) -> str | None:
-        if self.scalable_dimension in (None, "", "None"):
-            return None
-        check_one_of("scalable_dimension", self.scalable_dimension, SCALABLE_DIMENSIONS)
-        return self.scalable_dimension
-
-    def _suspended_state(self) -> dict[str, bool] | None:
-        state = self.suspended_state
-        if state in (None, "", "None"):
-            return None
-        if isinstance(state, Mapping):
-            state = {name: as_boolean(f"suspended_state[{name!r}]", value) for name, value in state.items()}
-        check_suspended_state("suspended_state", state)
-        return {name: state.get(name, False) for name in SUSPENDED_STATE}
-
-    def _requests(self, endpoint: str, variant: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    @staticmethod
+    def _requests(
+        given: ConfigureAutoscalingFields,
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the requests of policies and scheduled actions, checked, without the place that they are for."""
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
         from airflow_sm_hosting.service_model.request import validated_request
 
+        endpoint, variant = given.endpoint_name, given.variant_name
         # The dimension is not known yet, and is no part of what is checked here.
         place = _place(variant_resource_id(endpoint, variant), INSTANCE_COUNT)
 
@@ -232,16 +220,14 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             request = validated_request("application-autoscaling", operation, {**members, **place})
             return {name: value for name, value in request.items() if name not in place}
 
-        given = as_list("policies", self.policies)
-        _check_dicts("policies", given)
+        _check_dicts("policies", given.policies)
         policies = [
             typed("PutScalingPolicy", policy_request(policy, endpoint_name=endpoint, variant_name=variant))
-            for policy in given
+            for policy in given.policies
         ]
         check_policies("policies", policies)
-        given = as_list("scheduled_actions", self.scheduled_actions)
-        _check_dicts("scheduled_actions", given)
-        actions = [typed("PutScheduledAction", action_request(action)) for action in given]
+        _check_dicts("scheduled_actions", given.scheduled_actions)
+        actions = [typed("PutScheduledAction", action_request(action)) for action in given.scheduled_actions]
         check_actions("scheduled_actions", actions)
         return policies, actions
 

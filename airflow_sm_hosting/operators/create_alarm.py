@@ -4,30 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
-from airflow_sm_hosting.operators.alarm import AlarmOperator
+from airflow_sm_hosting.fields import Boolean, Choice, Integer, Resource, Text, Value, optional
+from airflow_sm_hosting.operators.alarm import AlarmFields, AlarmOperator
 from airflow_sm_hosting.spec.alarm import (
+    COMPARISON_OPERATORS,
+    LOW_SAMPLE_TREATMENTS,
+    MISSING_DATA_TREATMENTS,
     alarm_request,
     check_alarm,
+    check_alarm_name,
     check_named,
     default_alarm_name,
     doubts,
 )
-from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
+from airflow_sm_hosting.spec.arn import ENDPOINT
+from airflow_sm_hosting.spec.checks import check_name
 from airflow_sm_hosting.spec.metric import EndpointMetric, completed_metric, endpoint_metrics
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_integer,
-    as_string,
-    check_boolean,
-    check_name,
-    present,
-)
+from airflow_sm_hosting.spec.reference import present
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+    from airflow_sm_hosting.spec.metric import MetricMath
+
+    ComparisonOperator = Literal[
+        "GreaterThanOrEqualToThreshold",
+        "GreaterThanThreshold",
+        "LessThanThreshold",
+        "LessThanOrEqualToThreshold",
+    ]
+
+
+class CreateEndpointAlarmFields(AlarmFields):
+    """What :class:`CreateEndpointAlarmOperator` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    variant_name = Text(check_name)
+    metric = Value(json=True)
+    threshold = Value()
+    evaluation_periods = Integer(low=1)
+    comparison_operator = Choice(COMPARISON_OPERATORS, default="GreaterThanOrEqualToThreshold")
+    datapoints_to_alarm = optional(Integer(low=1))
+    treat_missing_data = optional(Choice(MISSING_DATA_TREATMENTS))
+    evaluate_low_sample_count_percentile = optional(Choice(LOW_SAMPLE_TREATMENTS))
+    check_endpoint = Boolean(default=True)
+
+    @property
+    def watched(self) -> Any:
+        """The metric, completed with endpoint and variant once these are known."""
+        if not self.rendered:
+            return self.metric
+        return completed_metric(self.metric, self.endpoint_name, self.variant_name)
+
+    def check_together(self, where: str) -> None:
+        """Check that CloudWatch takes the alarm, and that it can fire."""
+        check_alarm(
+            self.operator,
+            metric=self.watched,
+            threshold=self.threshold,
+            evaluation_periods=self.evaluation_periods,
+            comparison_operator=self.comparison_operator,
+            datapoints_to_alarm=self.datapoints_to_alarm,
+            treat_missing_data=self.treat_missing_data,
+            evaluate_low_sample_count_percentile=self.evaluate_low_sample_count_percentile,
+        )
+        check_named(self.operator, self.watched, self.alarm_name)
 
 
 class CreateEndpointAlarmOperator(AlarmOperator):
@@ -68,60 +114,34 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     :return: The alarm's name.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_name",
-        "variant_name",
-        "metric",
-        "threshold",
-        "evaluation_periods",
-        "comparison_operator",
-        "datapoints_to_alarm",
-        "treat_missing_data",
-        "evaluate_low_sample_count_percentile",
-        *AlarmOperator.alarm_fields,
-        "check_endpoint",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"metric": "json", "tags": "json"}
+    fields: ClassVar[type[CreateEndpointAlarmFields]] = CreateEndpointAlarmFields
+    template_fields: Sequence[str] = CreateEndpointAlarmFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = CreateEndpointAlarmFields.template_fields_renderers
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        variant_name: str,
-        metric: Any,
-        threshold: float | timedelta | str,
-        evaluation_periods: int | str,
-        comparison_operator: str = "GreaterThanOrEqualToThreshold",
-        datapoints_to_alarm: int | str | None = None,
-        treat_missing_data: str | None = None,
-        evaluate_low_sample_count_percentile: str | None = None,
-        alarm_actions: Any = (),
-        ok_actions: Any = (),
-        insufficient_data_actions: Any = (),
-        actions_enabled: bool | str | None = None,
-        alarm_name: str | None = None,
-        alarm_description: str | None = None,
-        tags: Any = None,
-        check_endpoint: bool | str = True,
-        adopt: bool | str = False,
+        endpoint_name: Late,
+        variant_name: Late,
+        metric: EndpointMetric | MetricMath | Mapping[str, Any] | Late,
+        threshold: float | timedelta | Late,
+        evaluation_periods: int | Late,
+        comparison_operator: ComparisonOperator | Late | None = None,
+        datapoints_to_alarm: int | Late | None = None,
+        treat_missing_data: Literal["breaching", "notBreaching", "ignore", "missing"] | Late | None = None,
+        evaluate_low_sample_count_percentile: Literal["evaluate", "ignore"] | Late | None = None,
+        alarm_actions: Sequence[Late] | Late | None = None,
+        ok_actions: Sequence[Late] | Late | None = None,
+        insufficient_data_actions: Sequence[Late] | Late | None = None,
+        actions_enabled: bool | Late | None = None,
+        alarm_name: Late | None = None,
+        alarm_description: Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
+        check_endpoint: bool | Late | None = None,
+        adopt: bool | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        where = type(self).__name__
-        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
-        check_name(f"{where}: variant_name", variant_name)
-        check_alarm(
-            where,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=evaluation_periods,
-            comparison_operator=comparison_operator,
-            datapoints_to_alarm=datapoints_to_alarm,
-            treat_missing_data=treat_missing_data,
-            evaluate_low_sample_count_percentile=evaluate_low_sample_count_percentile,
-        )
-        check_named(where, metric, alarm_name)
-        check_boolean(f"{where}: check_endpoint", check_endpoint)
+        self.check_literals(locals())
         super().__init__(
             alarm_actions=alarm_actions,
             ok_actions=ok_actions,
@@ -148,12 +168,10 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         """Compare the alarm with what is there, and put it if it differs."""
         from airflow_sm_hosting.service_model.request import validated_request
 
+        given = self.fields.of(self)
         request = validated_request("cloudwatch", "PutMetricAlarm", self._request())
-        endpoint, variant = self._names()
-        metric = completed_metric(self.metric, endpoint, variant)
-        checked = as_boolean("check_endpoint", self.check_endpoint)
-        tags = self._user_tags()
-        adopt = as_boolean("adopt", self.adopt)
+        endpoint, variant = given.endpoint_name, given.variant_name
+        metric, checked, tags, adopt = given.watched, given.check_endpoint, given.tags, given.adopt
         self.check_arns("endpoint_name")
         for doubt in doubts(metric):
             self.log.warning(doubt)
@@ -171,44 +189,21 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.tell_details(context, {"written": plan.put, "threshold": request["Threshold"]})
         return str(request["AlarmName"])
 
-    def _names(self) -> tuple[str, str]:
-        """Return the names of endpoint and variant."""
-        variant = as_string("variant_name", self.variant_name)
-        check_name("variant_name", variant)
-        return self.resource_name("endpoint_name", ENDPOINT), variant
-
     def _request(self) -> dict[str, Any]:
-        endpoint, variant = self._names()
-        metric = completed_metric(self.metric, endpoint, variant)
-        periods = as_integer("evaluation_periods", self.evaluation_periods, 1)
-        datapoints = self.datapoints_to_alarm
-        if datapoints is not None:
-            datapoints = as_integer("datapoints_to_alarm", datapoints, 1)
-        check_alarm(
-            type(self).__name__,
-            metric=metric,
-            threshold=self.threshold,
-            evaluation_periods=periods,
-            comparison_operator=self.comparison_operator,
-            datapoints_to_alarm=datapoints,
-            treat_missing_data=self.treat_missing_data,
-            evaluate_low_sample_count_percentile=self.evaluate_low_sample_count_percentile,
-        )
-        check_named(type(self).__name__, metric, self.alarm_name)
-        name = (
-            default_alarm_name(metric, endpoint, variant)
-            if self.alarm_name is None
-            else as_string("alarm_name", self.alarm_name)
-        )
+        given = self.fields.of(self)
+        name = given.alarm_name
+        if name is None:
+            name = default_alarm_name(given.watched, given.endpoint_name, given.variant_name)
+            check_alarm_name("alarm_name", name)
         return {
-            **self._shared_request(name),
-            **alarm_request(metric, threshold=self.threshold),
+            **self._shared_request(given, name),
+            **alarm_request(given.watched, threshold=given.threshold),
             **present(
-                EvaluationPeriods=periods,
-                DatapointsToAlarm=datapoints,
-                ComparisonOperator=self.comparison_operator,
-                TreatMissingData=self.treat_missing_data,
-                EvaluateLowSampleCountPercentile=self.evaluate_low_sample_count_percentile,
+                EvaluationPeriods=given.evaluation_periods,
+                DatapointsToAlarm=given.datapoints_to_alarm,
+                ComparisonOperator=given.comparison_operator,
+                TreatMissingData=given.treat_missing_data,
+                EvaluateLowSampleCountPercentile=given.evaluate_low_sample_count_percentile,
             ),
         }
 
@@ -260,10 +255,10 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        variant_name: str,
-        threshold: float | timedelta | str,
-        evaluation_periods: int | str,
+        endpoint_name: Late,
+        variant_name: Late,
+        threshold: float | timedelta | Late,
+        evaluation_periods: int | Late,
         statistic: str = "Average",
         period: int | timedelta = 300,
         **kwargs: Any,

@@ -7,24 +7,57 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
-from airflow_sm_hosting.operators.alarm import AlarmOperator
+from airflow_sm_hosting.fields import Text, Value, WholeSeconds, optional
+from airflow_sm_hosting.operators.alarm import Actions, AlarmFields, AlarmOperator
+from airflow_sm_hosting.spec.alarm import check_alarm_name
 from airflow_sm_hosting.spec.alarm_rule import alarms_of_rule, check_rule, is_alarm_arn, rule_text
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_seconds,
-    as_string,
-    check_seconds,
-    check_text,
-    is_rendered_later,
-    present,
-)
+from airflow_sm_hosting.spec.checks import check_text, is_rendered_later
+from airflow_sm_hosting.spec.reference import present
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+    from airflow_sm_hosting.spec.reference import Reference
 
 #: No range is documented; this is a day, beyond which nobody waits for a suppressor.
 MAX_WAIT = 86_400
+
+
+def _check_suppressor(where: str, value: Any) -> None:
+    check_text(
+        where,
+        value,
+        pattern=r"[^\x00-\x1f]*\S[^\x00-\x1f]*",
+        max_length=1600,
+        allowed="the name or ARN of an alarm, 1 to 1600 characters",
+    )
+
+
+class CreateCompositeAlarmFields(AlarmFields):
+    """What :class:`CreateCompositeAlarmOperator` takes."""
+
+    alarm_name = Text(check_alarm_name)
+    alarm_rule = Value(json=True)
+    alarm_actions = Actions(composite=True)
+    ok_actions = Actions(composite=True)
+    insufficient_data_actions = Actions(composite=True)
+    actions_suppressor = optional(Text(_check_suppressor))
+    actions_suppressor_wait_period = optional(WholeSeconds(low=0, high=MAX_WAIT))
+    actions_suppressor_extension_period = optional(WholeSeconds(low=0, high=MAX_WAIT))
+
+    def check_together(self, where: str) -> None:
+        """Check the rule, and that the suppressor and its two waits go together (PutCompositeAlarm)."""
+        check_rule(f"{where}alarm_rule", self.alarm_rule, own_name=self.alarm_name)
+        suppressor = self.actions_suppressor
+        for field in ("actions_suppressor_wait_period", "actions_suppressor_extension_period"):
+            value = self.values[field]
+            if (value is None) != (suppressor is None) and not is_rendered_later(suppressor):
+                raise InvalidSpecError(
+                    f"{where}{field} is {value!r} with actions_suppressor {suppressor!r}; allowed: both, or neither."
+                )
 
 
 class CreateCompositeAlarmOperator(AlarmOperator):
@@ -56,42 +89,28 @@ class CreateCompositeAlarmOperator(AlarmOperator):
     :return: The alarm's name.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "alarm_rule",
-        "actions_suppressor",
-        "actions_suppressor_wait_period",
-        "actions_suppressor_extension_period",
-        *AlarmOperator.alarm_fields,
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"alarm_rule": "json", "tags": "json"}
-    composite = True
+    fields = CreateCompositeAlarmFields
+    template_fields: Sequence[str] = CreateCompositeAlarmFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = CreateCompositeAlarmFields.template_fields_renderers
 
     def __init__(
         self,
         *,
-        alarm_name: str,
-        alarm_rule: Any,
-        alarm_actions: Any = (),
-        ok_actions: Any = (),
-        insufficient_data_actions: Any = (),
-        actions_enabled: bool | str | None = None,
-        actions_suppressor: str | None = None,
-        actions_suppressor_wait_period: float | timedelta | str | None = None,
-        actions_suppressor_extension_period: float | timedelta | str | None = None,
-        alarm_description: str | None = None,
-        tags: Any = None,
-        adopt: bool | str = False,
+        alarm_name: Late,
+        alarm_rule: Reference | Mapping[str, Any] | Late,
+        alarm_actions: Sequence[Late] | Late | None = None,
+        ok_actions: Sequence[Late] | Late | None = None,
+        insufficient_data_actions: Sequence[Late] | Late | None = None,
+        actions_enabled: bool | Late | None = None,
+        actions_suppressor: Late | None = None,
+        actions_suppressor_wait_period: int | timedelta | Late | None = None,
+        actions_suppressor_extension_period: int | timedelta | Late | None = None,
+        alarm_description: Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
+        adopt: bool | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        where = type(self).__name__
-        check_rule(f"{where}: alarm_rule", alarm_rule, own_name=alarm_name)
-        _check_suppressor(
-            f"{where}: ",
-            actions_suppressor,
-            actions_suppressor_wait_period,
-            actions_suppressor_extension_period,
-        )
+        self.check_literals(locals())
         super().__init__(
             alarm_actions=alarm_actions,
             ok_actions=ok_actions,
@@ -112,10 +131,9 @@ class CreateCompositeAlarmOperator(AlarmOperator):
         """Compare the alarm with what is there, and put it if it differs."""
         from airflow_sm_hosting.service_model.request import validated_request
 
+        given = CreateCompositeAlarmFields.of(self)
         request = validated_request("cloudwatch", "PutCompositeAlarm", self._request())
-        name = request["AlarmName"]
-        tags = self._user_tags()
-        adopt = as_boolean("adopt", self.adopt)
+        name, tags, adopt = given.alarm_name, given.tags, given.adopt
         needed = [
             alarm
             for alarm in (
@@ -143,46 +161,13 @@ class CreateCompositeAlarmOperator(AlarmOperator):
         return str(name)
 
     def _request(self) -> dict[str, Any]:
-        name = as_string("alarm_name", self.alarm_name)
-        check_rule("alarm_rule", self.alarm_rule, own_name=name)
-        suppressor = None if self.actions_suppressor in ("", "None") else self.actions_suppressor
-        waits = {
-            field: _rendered_wait(field, getattr(self, field))
-            for field in ("actions_suppressor_wait_period", "actions_suppressor_extension_period")
-        }
-        _check_suppressor("", suppressor, *waits.values())
+        given = CreateCompositeAlarmFields.of(self)
         return {
-            **self._shared_request(name),
+            **self._shared_request(given, given.alarm_name),
             **present(
-                AlarmRule=rule_text(self.alarm_rule),
-                ActionsSuppressor=suppressor,
-                ActionsSuppressorWaitPeriod=waits["actions_suppressor_wait_period"],
-                ActionsSuppressorExtensionPeriod=waits["actions_suppressor_extension_period"],
+                AlarmRule=rule_text(given.alarm_rule),
+                ActionsSuppressor=given.actions_suppressor,
+                ActionsSuppressorWaitPeriod=given.actions_suppressor_wait_period,
+                ActionsSuppressorExtensionPeriod=given.actions_suppressor_extension_period,
             ),
         }
-
-
-def _rendered_wait(field: str, value: Any) -> Any:
-    if value is None:
-        return None
-    number = as_seconds(field, value, 0, MAX_WAIT)
-    return int(number) if number.is_integer() else number
-
-
-def _check_suppressor(where: str, suppressor: Any, wait_period: Any, extension_period: Any) -> None:
-    """Check the suppressor and its two waits, which go together (PutCompositeAlarm)."""
-    if suppressor is not None:
-        check_text(
-            f"{where}actions_suppressor", suppressor, pattern=r"[^\x00-\x1f]*\S[^\x00-\x1f]*", max_length=1600,
-            allowed="the name or ARN of an alarm, 1 to 1600 characters",
-        )  # fmt: skip
-    for field, value in (
-        ("actions_suppressor_wait_period", wait_period),
-        ("actions_suppressor_extension_period", extension_period),
-    ):
-        if value is not None:
-            check_seconds(f"{where}{field}", value, 0, MAX_WAIT)
-        if (value is None) != (suppressor is None) and not is_rendered_later(suppressor):
-            raise InvalidSpecError(
-                f"{where}{field} is {value!r} with actions_suppressor {suppressor!r}; allowed: both, or neither."
-            )

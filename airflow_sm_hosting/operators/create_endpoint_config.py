@@ -5,18 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, ListOf, Structure, Tags, Text, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_kms_key, check_name
 from airflow_sm_hosting.spec.endpoint_config import (
     check_endpoint_config,
     endpoint_config_request,
     models_of_variants,
     with_model_names,
 )
-from airflow_sm_hosting.spec.rules import as_list, as_string, as_tags, check_boolean, check_name, check_tags
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+    from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
+
+
+class CreateEndpointConfigFields(AwsFields):
+    """What :class:`CreateEndpointConfigOperator` takes."""
+
+    endpoint_config_name = Text(check_name)
+    production_variants = ListOf(default=None, json=True)
+    shadow_production_variants = optional(ListOf(default=None, json=True))
+    # Blank is no key, but not none either: volumes that should be encrypted with a key would not be.
+    kms_key_id = optional(Text(check_kms_key, blank=False))
+    data_capture_config = optional(Structure())
+    async_inference_config = optional(Structure())
+    explainer_config = optional(Structure())
+    tags = Tags(most=MOST_TAGS)
+    extra_members = optional(Structure())
+    unique_name = Boolean(default=True, templated=False)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The members beside the variants that have parameters of their own."""
+        return {
+            "kms_key_id": self.kms_key_id,
+            "data_capture_config": self.data_capture_config,
+            "async_inference_config": self.async_inference_config,
+            "explainer_config": self.explainer_config,
+        }
+
+    def check_together(self, where: str) -> None:
+        """Check the variants, and what goes with them."""
+        check_endpoint_config(
+            production_variants=self.production_variants,
+            shadow_production_variants=self.shadow_production_variants,
+            extra_members=self.extra_members,
+            **self.options,
+        )
 
 
 class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
@@ -46,56 +87,31 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
     :return: The endpoint config's name.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_config_name",
-        "production_variants",
-        "shadow_production_variants",
-        "kms_key_id",
-        "data_capture_config",
-        "async_inference_config",
-        "explainer_config",
-        "tags",
-        "extra_members",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "production_variants": "json",
-        "shadow_production_variants": "json",
-        "data_capture_config": "json",
-        "async_inference_config": "json",
-        "explainer_config": "json",
-        "tags": "json",
-        "extra_members": "json",
-    }
+    fields = CreateEndpointConfigFields
+    template_fields: Sequence[str] = CreateEndpointConfigFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = CreateEndpointConfigFields.template_fields_renderers
 
     def __init__(
         self,
         *,
-        endpoint_config_name: str,
-        production_variants: Any,
-        shadow_production_variants: Any = None,
-        kms_key_id: str | None = None,
-        data_capture_config: Any = None,
-        async_inference_config: Any = None,
-        explainer_config: Any = None,
-        tags: Any = None,
-        extra_members: Any = None,
+        endpoint_config_name: Late,
+        production_variants: Sequence[
+            InstanceProductionVariant | ServerlessProductionVariant | Mapping[str, Any] | Late
+        ]
+        | Late,
+        shadow_production_variants: Sequence[InstanceProductionVariant | Mapping[str, Any] | Late]
+        | Late
+        | None = None,
+        kms_key_id: Late | None = None,
+        data_capture_config: Mapping[str, Any] | Late | None = None,
+        async_inference_config: Mapping[str, Any] | Late | None = None,
+        explainer_config: Mapping[str, Any] | Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
+        extra_members: Mapping[str, Any] | Late | None = None,
         unique_name: bool = True,
         **kwargs: Any,
     ) -> None:
-        where = "CreateEndpointConfigOperator"
-        check_name(f"{where}: endpoint_config_name", endpoint_config_name)
-        check_boolean(f"{where}: unique_name", unique_name)
-        check_tags(f"{where}: tags", tags, most=MOST_TAGS)
-        check_endpoint_config(
-            production_variants=production_variants,
-            shadow_production_variants=shadow_production_variants,
-            kms_key_id=kms_key_id,
-            data_capture_config=data_capture_config,
-            async_inference_config=async_inference_config,
-            explainer_config=explainer_config,
-            extra_members=extra_members,
-        )
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.endpoint_config_name = endpoint_config_name
         self.production_variants = production_variants
@@ -113,35 +129,21 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.operators.immutable import ENDPOINT_CONFIG, make_once
         from airflow_sm_hosting.service_model.request import validated_request
 
-        variants = as_list("production_variants", self.production_variants)
-        shadows = self.shadow_production_variants
-        if shadows is not None:
-            shadows = as_list("shadow_production_variants", shadows)
-        options = {
-            "kms_key_id": self.kms_key_id,
-            "data_capture_config": self.data_capture_config,
-            "async_inference_config": self.async_inference_config,
-            "explainer_config": self.explainer_config,
-        }
-        check_name("endpoint_config_name", as_string("endpoint_config_name", self.endpoint_config_name))
-        check_endpoint_config(
-            production_variants=variants,
-            shadow_production_variants=shadows,
-            extra_members=self.extra_members,
-            **options,
+        given = CreateEndpointConfigFields.of(self)
+        name, variants, shadows = (
+            given.endpoint_config_name,
+            given.production_variants,
+            given.shadow_production_variants,
         )
-        tags = as_tags("tags", self.tags, most=MOST_TAGS)
         request = endpoint_config_request(
             production_variants=with_model_names("production_variants", variants),
             shadow_production_variants=None
             if shadows is None
             else with_model_names("shadow_production_variants", shadows),
-            **options,
-            **(self.extra_members or {}),
+            **given.options,
+            **(given.extra_members or {}),
         )
-        validated_request(
-            "sagemaker", "CreateEndpointConfig", {"EndpointConfigName": self.endpoint_config_name, **request}
-        )
+        validated_request("sagemaker", "CreateEndpointConfig", {"EndpointConfigName": name, **request})
         hook = self.sagemaker_hook
         hook.check_arns(
             {
@@ -149,13 +151,6 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
                 **models_of_variants("shadow_production_variants", shadows or []),
             }
         )
-        made = make_once(
-            hook,
-            ENDPOINT_CONFIG,
-            self.endpoint_config_name,
-            request,
-            tags=tags,
-            unique_name=self.unique_name,
-        )
+        made = make_once(hook, ENDPOINT_CONFIG, name, request, tags=given.tags, unique_name=given.unique_name)
         self.tell_details(context, {"endpoint_config_arn": made.arn, "created": made.created})
         return made.name

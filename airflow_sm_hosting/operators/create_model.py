@@ -3,27 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, Choice, ListOf, Tags, Text, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_model_name, check_role
 from airflow_sm_hosting.spec.container import ContainerDefinition
 from airflow_sm_hosting.spec.model import check_model, model_request
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_string,
-    as_tags,
-    check_boolean,
-    check_model_name,
-    check_role,
-    check_tags,
-)
 from airflow_sm_hosting.spec.secret import HidesEnvironments, hide_environments, reveal_environments
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+
+
+class Containers(ListOf):
+    """The containers of a model; the values of their environments are hidden until here."""
+
+    def value(self, where: str, given: Any) -> list[Any]:
+        """Return the containers with their environments."""
+        containers: list[Any] = reveal_environments(super().value(where, given))
+        return containers
+
+
+class CreateModelFields(AwsFields):
+    """What :class:`CreateModelOperator` takes."""
+
+    model_name = Text(check_model_name)
+    containers = Containers(default=None, json=True)
+    execution_role = optional(Text(check_role))
+    subnets = optional(ListOf(default=None))
+    security_group_ids = optional(ListOf(default=None))
+    enable_network_isolation = optional(Boolean())
+    inference_execution_mode = optional(Choice(("Serial", "Direct")))
+    tags = Tags(most=MOST_TAGS)
+    unique_name = Boolean(default=True, templated=False)
+
+    def check_together(self, where: str) -> None:
+        """Check the containers, and the VPC."""
+        check_model(
+            containers=self.containers,
+            subnets=self.subnets,
+            security_group_ids=self.security_group_ids,
+            inference_execution_mode=self.inference_execution_mode,
+        )
 
 
 class CreateModelOperator(SageMakerHostingBaseOperator):
@@ -55,47 +83,27 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     :return: The model's name.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "model_name",
-        "containers",
-        "execution_role",
-        "subnets",
-        "security_group_ids",
-        "enable_network_isolation",
-        "inference_execution_mode",
-        "tags",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"containers": "json", "tags": "json"}
+    fields = CreateModelFields
+    template_fields: Sequence[str] = CreateModelFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = CreateModelFields.template_fields_renderers
 
     containers = HidesEnvironments()
 
     def __init__(
         self,
         *,
-        model_name: str,
-        containers: Any,
-        execution_role: str | None = None,
-        subnets: Any = None,
-        security_group_ids: Any = None,
-        enable_network_isolation: bool | None = None,
-        inference_execution_mode: str | None = None,
-        tags: Any = None,
+        model_name: Late,
+        containers: Sequence[ContainerDefinition | Mapping[str, Any] | Late] | Late,
+        execution_role: Late | None = None,
+        subnets: Sequence[Late] | Late | None = None,
+        security_group_ids: Sequence[Late] | Late | None = None,
+        enable_network_isolation: bool | Late | None = None,
+        inference_execution_mode: Literal["Serial", "Direct"] | Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         unique_name: bool = True,
         **kwargs: Any,
     ) -> None:
-        check_model_name("CreateModelOperator: model_name", model_name)
-        check_boolean("CreateModelOperator: unique_name", unique_name)
-        check_role("CreateModelOperator: execution_role", execution_role)
-        check_tags("CreateModelOperator: tags", tags, most=MOST_TAGS)
-        if enable_network_isolation is not None:
-            check_boolean("CreateModelOperator: enable_network_isolation", enable_network_isolation)
-        check_model(
-            containers=containers,
-            subnets=subnets,
-            security_group_ids=security_group_ids,
-            inference_execution_mode=inference_execution_mode,
-        )
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.model_name = model_name
         # What is no spec object may have come from upstream to a mapped task, and is left as it is: see HidesEnvironments.
@@ -116,48 +124,32 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployer.references import ReferenceResolver
         from airflow_sm_hosting.operators.immutable import MODEL, make_once
 
-        containers = reveal_environments(as_list("containers", self.containers))
-        subnets, security_group_ids = (
-            None if ids is None else as_list(field, ids)
-            for field, ids in (("subnets", self.subnets), ("security_group_ids", self.security_group_ids))
-        )
-        check_model_name("model_name", as_string("model_name", self.model_name))
-        check_model(
-            containers=containers,
-            subnets=subnets,
-            security_group_ids=security_group_ids,
-            inference_execution_mode=self.inference_execution_mode,
-        )
-        isolation = self.enable_network_isolation
+        given = CreateModelFields.of(self)
         options: dict[str, Any] = {
-            "subnets": subnets,
-            "security_group_ids": security_group_ids,
-            "enable_network_isolation": None
-            if isolation is None
-            else as_boolean("enable_network_isolation", isolation),
-            "inference_execution_mode": self.inference_execution_mode,
+            "subnets": given.subnets,
+            "security_group_ids": given.security_group_ids,
+            "enable_network_isolation": given.enable_network_isolation,
+            "inference_execution_mode": given.inference_execution_mode,
         }
-        role = None if self.execution_role in (None, "") else as_string("execution_role", self.execution_role)
-        tags = as_tags("tags", self.tags, most=MOST_TAGS)
-        self._check_before_asking(containers, role, tags, options)
+        self._check_before_asking(given, options)
 
         hook = self.sagemaker_hook
         resolver = ReferenceResolver(
             ecr=self.ecr_hook, s3=lambda: self.model_data_hook, region=lambda: hook.conn_region_name
         )
-        completed = [resolver.container(container) for container in containers]
+        completed = [resolver.container(container) for container in given.containers]
         made = make_once(
             hook,
             MODEL,
-            self.model_name,
+            given.model_name,
             model_request(
                 containers=[container for container, _ in completed],
-                execution_role_arn=hook.role_arn(role),
+                execution_role_arn=hook.role_arn(given.execution_role),
                 **options,
             ),
             resolved={"ModelData": [resolved for _, resolved in completed]},
-            tags=tags,
-            unique_name=self.unique_name,
+            tags=given.tags,
+            unique_name=given.unique_name,
         )
         self.tell_details(
             context,
@@ -169,28 +161,23 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         )
         return made.name
 
-    def _check_before_asking(
-        self,
-        containers: list[dict[str, Any]],
-        role: str | None,
-        tags: dict[str, str],
-        options: dict[str, Any],
-    ) -> None:
+    @staticmethod
+    def _check_before_asking(given: CreateModelFields, options: dict[str, Any]) -> None:
         """Hold what is known already against the service's model: all but what references resolve to."""
         from airflow_sm_hosting.service_model.request import validated_request
         from airflow_sm_hosting.spec.tags import tag_list
 
-        check_role("execution_role", role)
+        role = given.execution_role
         known = [
             {name: value for name, value in container.items() if kind_of(value) is None}
-            for container in containers
+            for container in given.containers
         ]
         validated_request(
             "sagemaker",
             "CreateModel",
             {
-                "ModelName": self.model_name,
-                "Tags": tag_list(tags),
+                "ModelName": given.model_name,
+                "Tags": tag_list(given.tags),
                 **model_request(
                     containers=known,
                     execution_role_arn=role if role and role.startswith("arn:") else None,

@@ -6,18 +6,30 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, Resource, Seconds
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import as_boolean, as_seconds, check_number, is_rendered_later
+from airflow_sm_hosting.spec.arn import ENDPOINT
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployment.deletion import MadeOf
+    from airflow_sm_hosting.fields import Late
 
 #: Under which a try writes down what is to be deleted after the endpoint.
 STATE_KEY = "sm_hosting_made_of"
+
+
+class DeleteEndpointFields(AwsFields):
+    """What :class:`DeleteEndpointOperator` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    delete_endpoint_config = Boolean(default=False)
+    delete_models = Boolean(default=False)
+    adopt = Boolean(default=False)
+    poll_interval = Seconds(low=0.1, default=10, templated=False)
+    timeout = Seconds(low=1, default=3600)
 
 
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
@@ -37,37 +49,28 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     :param delete_endpoint_config: Whether the config that it is on is deleted too (default: False). (templated)
     :param delete_models: Whether that config's models are deleted too (default: False). (templated)
     :param adopt: Whether an endpoint that our tags do not mark as ours may be deleted (default: False). (templated)
-    :param poll_interval: Seconds between two looks, 0.1 or more (default: 10).
+    :param poll_interval: Seconds, or a timedelta, between two looks, 0.1 or more (default: 10).
     :param timeout: Time budget in seconds, or as a timedelta, 1 or more (default: 3600). (templated)
     :raises ConflictError: When the endpoint is not ours.
     :raises DeploymentTimeoutError: When the time budget ended first.
     :raises DeploymentFailedError: When the endpoint cannot be described, e.g. for want of a permission.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_name",
-        "delete_endpoint_config",
-        "delete_models",
-        "adopt",
-        "timeout",
-    )
+    fields = DeleteEndpointFields
+    template_fields: Sequence[str] = DeleteEndpointFields.template_fields
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        delete_endpoint_config: bool | str = False,
-        delete_models: bool | str = False,
-        adopt: bool | str = False,
-        poll_interval: float = 10,
-        timeout: float | timedelta | str = 3600,
+        endpoint_name: Late,
+        delete_endpoint_config: bool | Late | None = None,
+        delete_models: bool | Late | None = None,
+        adopt: bool | Late | None = None,
+        poll_interval: float | timedelta = 10,
+        timeout: float | timedelta | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        check_resource("DeleteEndpointOperator: endpoint_name", endpoint_name, ENDPOINT)
-        check_number("DeleteEndpointOperator: poll_interval", poll_interval, low=0.1)
-        if not is_rendered_later(timeout):
-            as_seconds("DeleteEndpointOperator: timeout", timeout, 1)
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.delete_endpoint_config = delete_endpoint_config
@@ -81,19 +84,19 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployer.deletion import EndpointDeleter
         from airflow_sm_hosting.deployment.deletion import Deletion
 
+        given = DeleteEndpointFields.of(self)
         deletion = Deletion(
-            self.resource_name("endpoint_name", ENDPOINT),
-            with_config=as_boolean("delete_endpoint_config", self.delete_endpoint_config),
-            with_models=as_boolean("delete_models", self.delete_models),
-            adopt=as_boolean("adopt", self.adopt),
+            given.endpoint_name,
+            with_config=given.delete_endpoint_config,
+            with_models=given.delete_models,
+            adopt=given.adopt,
         )
-        timeout = as_seconds("timeout", self.timeout, 1)
         self.check_arns("endpoint_name")
         deleter = EndpointDeleter(
             deletion,
             self,
-            poll_interval=self.poll_interval,
-            timeout=timeout,
+            poll_interval=given.poll_interval,
+            timeout=given.timeout,
             remember=lambda made_of: self._remember(context, made_of),
         )
         deleter.delete(self._remembered(context))

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import (
+    Boolean,
+    Choice,
+    Field,
+    ListOf,
+    Resource,
+    Seconds,
+    Structure,
+    Tags,
+    optional,
+)
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource, resource_name
+from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rollout import auto_rollback, completed, longest_seconds
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_seconds,
-    as_tags,
-    check_number,
-    check_one_of,
-    check_tags,
-    invalid,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.rollout import auto_rollback, check_alarm_names, completed, longest_seconds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +37,11 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.progress import Progress
     from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
     from airflow_sm_hosting.deployment.wanted import Wanted
+    from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+    from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
+    from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
+    from airflow_sm_hosting.spec.smoke_test import SmokeTest
 
 DEFAULT_POLL_INTERVAL = 30
 SHORTEST_POLL_INTERVAL = 0.1
@@ -47,7 +52,67 @@ MAX_TIMEOUT = 14 * 24 * 3600
 #: where the rollout says nothing.
 DOWNLOAD_SECONDS, STARTUP_SECONDS, PROVISION_SECONDS, SHIFT_SECONDS = 3600, 3600, 1800, 3600
 
-ON_SMOKE_FAILURE = ("fail", "rollback")
+ON_SMOKE_FAILURE: tuple[Literal["fail", "rollback"], ...] = ("fail", "rollback")
+RETAIN: tuple[bool | Literal["auto"], ...] = ("auto", True, False)
+
+
+class EndpointConfigNames(ListOf):
+    """Endpoint configs by name or ARN; the value is their names."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check literal names and ARNs."""
+        super().check(where, value)
+        for name in () if is_rendered_later(value) else value:
+            check_resource(where, name, ENDPOINT_CONFIG)
+
+    def value(self, where: str, given: Any) -> list[Any]:
+        """Return the names."""
+        return [resource_name(where, name, ENDPOINT_CONFIG) for name in super().value(where, given)]
+
+
+class OneSmokeTest(Field[dict[str, Any]]):
+    """A :class:`~airflow_sm_hosting.SmokeTest`."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check the kind of a literal value."""
+        if not is_rendered_later(value) and kind_of(value) != "SmokeTest":
+            raise invalid(where, type(value).__name__, "a SmokeTest")
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the test."""
+        self.check(where, given)
+        return dict(given)
+
+
+class DeployEndpointFields(AwsFields):
+    """What :class:`DeployEndpointOperator` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    endpoint_config_name: Field[str] | Field[str | None] = Resource(ENDPOINT_CONFIG)
+    rollout = optional(
+        Structure(words="AllAtOnce, Canary, Linear, Rolling, or a dict in the shape of DeploymentConfig")
+    )
+    auto_rollback_alarms = ListOf(check=check_alarm_names)
+    new_fleet_alarms = ListOf(json=True)
+    retain_variant_properties = Choice(RETAIN, default="auto")
+    replace_failed_endpoint = Boolean(default=True)
+    adopt = Boolean(default=False)
+    allow_older = Boolean(default=False)
+    fallback_endpoint_config_names = EndpointConfigNames()
+    smoke_test = optional(OneSmokeTest(json=True))
+    on_smoke_failure = Choice(ON_SMOKE_FAILURE, default="fail")
+    tags = Tags()
+    wait_for_completion = Boolean(default=True, templated=False)
+    deferrable = Boolean(default=False, templated=False)
+    poll_interval = Seconds(low=SHORTEST_POLL_INTERVAL, default=DEFAULT_POLL_INTERVAL)
+    timeout = optional(Seconds(low=1, high=MAX_TIMEOUT))
+
+    def check_together(self, where: str) -> None:
+        """Check that a rollback after a smoke test has a smoke test, while the DAG file is parsed."""
+        if not self.rendered and self.on_smoke_failure == "rollback" and self.smoke_test is None:
+            raise InvalidSpecError(
+                f"{where}on_smoke_failure is 'rollback', and there is no smoke_test that could fail; allowed: with smoke_test=."
+            )
 
 
 class DeployEndpointOperator(SageMakerHostingBaseOperator):
@@ -99,30 +164,9 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     :return: The endpoint's name; ``details`` (XCom): action, endpoint_config_name, previous_endpoint_config_name, endpoint_arn, seconds.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_name",
-        "endpoint_config_name",
-        "rollout",
-        "auto_rollback_alarms",
-        "new_fleet_alarms",
-        "retain_variant_properties",
-        "replace_failed_endpoint",
-        "adopt",
-        "allow_older",
-        "fallback_endpoint_config_names",
-        "smoke_test",
-        "on_smoke_failure",
-        "tags",
-        "poll_interval",
-        "timeout",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "rollout": "json",
-        "new_fleet_alarms": "json",
-        "smoke_test": "json",
-        "tags": "json",
-    }
+    fields: ClassVar[type[DeployEndpointFields]] = DeployEndpointFields
+    template_fields: Sequence[str] = DeployEndpointFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = DeployEndpointFields.template_fields_renderers
     operator_extra_links = (EndpointLink(), EndpointLogsLink())
 
     #: Whether the target is a config that served before.
@@ -131,59 +175,26 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        endpoint_config_name: str,
-        rollout: Any = None,
-        auto_rollback_alarms: Any = None,
-        new_fleet_alarms: Any = None,
-        retain_variant_properties: bool | Literal["auto"] | str = "auto",
-        replace_failed_endpoint: bool | str = True,
-        adopt: bool | str = False,
-        allow_older: bool | str = False,
-        fallback_endpoint_config_names: Any = None,
-        smoke_test: Any = None,
-        on_smoke_failure: str = "fail",
-        tags: Any = None,
+        endpoint_name: Late,
+        endpoint_config_name: Late,
+        rollout: AllAtOnce | Canary | Linear | Rolling | Mapping[str, Any] | Late | None = None,
+        auto_rollback_alarms: Sequence[Late] | Late | None = None,
+        new_fleet_alarms: Sequence[NewFleetAlarm | Late] | Late | None = None,
+        retain_variant_properties: bool | Literal["auto"] | Late | None = None,
+        replace_failed_endpoint: bool | Late | None = None,
+        adopt: bool | Late | None = None,
+        allow_older: bool | Late | None = None,
+        fallback_endpoint_config_names: Sequence[Late] | Late | None = None,
+        smoke_test: SmokeTest | Late | None = None,
+        on_smoke_failure: Literal["fail", "rollback"] | Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float | timedelta | str = DEFAULT_POLL_INTERVAL,
-        timeout: float | timedelta | str | None = None,
+        poll_interval: float | timedelta | Late | None = None,
+        timeout: float | timedelta | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        where = type(self).__name__
-        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
-        if endpoint_config_name is not None or not self.rolls_back:
-            check_resource(f"{where}: endpoint_config_name", endpoint_config_name, ENDPOINT_CONFIG)
-        auto_rollback(where, auto_rollback_alarms)
-        check_tags(f"{where}: tags", tags)
-        check_one_of(f"{where}: retain_variant_properties", retain_variant_properties, ("auto", True, False))
-        if rollout is not None and not is_rendered_later(rollout) and not isinstance(rollout, dict):
-            raise InvalidSpecError(
-                f"{where}: rollout is a {type(rollout).__name__}; allowed: AllAtOnce, Canary, Linear, Rolling, or a dict in the "
-                "shape of DeploymentConfig."
-            )
-        check_one_of(f"{where}: on_smoke_failure", on_smoke_failure, ON_SMOKE_FAILURE)
-        if (
-            smoke_test is not None
-            and not is_rendered_later(smoke_test)
-            and kind_of(smoke_test) != "SmokeTest"
-        ):
-            raise invalid(f"{where}: smoke_test", type(smoke_test).__name__, "a SmokeTest")
-        for name, value, noun in (
-            ("new_fleet_alarms", new_fleet_alarms, "NewFleetAlarms"),
-            ("fallback_endpoint_config_names", fallback_endpoint_config_names, "endpoint config names"),
-        ):
-            if value is not None and not is_rendered_later(value) and not isinstance(value, list | tuple):
-                raise InvalidSpecError(
-                    f"{where}: {name} is a {type(value).__name__}; allowed: a list of {noun}."
-                )
-        for name in fallback_endpoint_config_names or ():
-            if not is_rendered_later(fallback_endpoint_config_names):
-                check_resource(f"{where}: fallback_endpoint_config_names", name, ENDPOINT_CONFIG)
-        if isinstance(poll_interval, int | float):
-            check_number(f"{where}: poll_interval", poll_interval, low=SHORTEST_POLL_INTERVAL)
-        if isinstance(timeout, int | float | timedelta):
-            as_seconds(f"{where}: timeout", timeout, 1, MAX_TIMEOUT)
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.endpoint_config_name = endpoint_config_name
@@ -251,7 +262,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         """Wait in this process, or give the wait to the triggerer and never return."""
         from airflow_sm_hosting.deployer.waiting import PollingWait
 
-        interval = as_seconds("poll_interval", self.poll_interval, SHORTEST_POLL_INTERVAL)
+        interval = self.fields.of(self).poll_interval
         if self.deferrable:
             from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
 
@@ -282,7 +293,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         """Return what is wrong with the endpoint's answer; None when nothing is."""
         from airflow_sm_hosting.deployer.invocation import compare, invoke
 
-        test, name = self.smoke_test, self.resource_name("endpoint_name", ENDPOINT)
+        given = self.fields.of(self)
+        test, name = given.smoke_test or {}, given.endpoint_name
         try:
             answer = invoke(
                 self.runtime_hook,
@@ -302,7 +314,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         """Push the details; return the endpoint's name, or raise what the deployment ended with."""
         from airflow_sm_hosting.deployer.report import details_of, error_of
 
-        name = self.resource_name("endpoint_name", ENDPOINT)
+        name = self.fields.of(self).endpoint_name
         details = details_of(progress, end.serving, end.endpoint_arn)
         self.tell_details(context, details)
         if end.ending == "succeeded":
@@ -320,32 +332,28 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
         return EndpointDeployer(wanted, self, progress, self._answer_failure)
 
-    def _fallbacks(self) -> list[str]:
-        field = "fallback_endpoint_config_names"
-        return [resource_name(field, name, ENDPOINT_CONFIG) for name in as_list(field, getattr(self, field))]
-
     def _wanted(self, context: Context) -> Wanted:
         from airflow_sm_hosting.deployment.wanted import Wanted
 
-        retain = self.retain_variant_properties
+        given = self.fields.of(self)
         # A run that an asset event started has no logical date; when it was due is there in every kind of run.
         due = getattr(context.get("dag_run"), "run_after", None)
         return Wanted(
-            endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
-            endpoint_config_name=self._wanted_config(),
-            fallbacks=self._fallbacks(),
+            endpoint_name=given.endpoint_name,
+            endpoint_config_name=given.endpoint_config_name,
+            fallbacks=given.fallback_endpoint_config_names,
             deployment_config=self._deployment_config(),
-            fleet_alarms=as_list("new_fleet_alarms", self.new_fleet_alarms),
-            retain="auto" if retain == "auto" else as_boolean("retain_variant_properties", retain),
-            replace_failed_endpoint=as_boolean("replace_failed_endpoint", self.replace_failed_endpoint),
-            adopt=as_boolean("adopt", self.adopt),
-            allow_older=as_boolean("allow_older", self.allow_older),
-            tags=as_tags("tags", self.tags),
+            fleet_alarms=given.new_fleet_alarms,
+            retain=given.retain_variant_properties,
+            replace_failed_endpoint=given.replace_failed_endpoint,
+            adopt=given.adopt,
+            allow_older=given.allow_older,
+            tags=given.tags,
             run_after=due.astimezone(UTC).isoformat(timespec="milliseconds") if due else None,
             retried=getattr(context["ti"], "try_number", 1) > 1,
             task=self._task(context),
-            smoke_test=self.smoke_test not in (None, "", "None"),
-            rolls_back_wrong_answers=self.on_smoke_failure == "rollback",
+            smoke_test=given.smoke_test is not None,
+            rolls_back_wrong_answers=given.on_smoke_failure == "rollback",
         )
 
     def _task(self, context: Context) -> str:
@@ -358,17 +366,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         )
         return digest(f"{self.dag_id}/{self.task_id}/{run}/{instance}")
 
-    def _wanted_config(self) -> str | None:
-        return self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)
-
     def _check_before_asking(self, wanted: Wanted) -> None:
         """Validate the requests that may come, before the first call."""
         from airflow_sm_hosting.service_model.request import validated_request
         from airflow_sm_hosting.spec.fleet_alarm import fleet_alarm_request
         from airflow_sm_hosting.spec.tags import tag_list
 
-        as_seconds("poll_interval", self.poll_interval, SHORTEST_POLL_INTERVAL)
-        check_one_of("on_smoke_failure", self.on_smoke_failure, ON_SMOKE_FAILURE)
         for index, alarm in enumerate(wanted.fleet_alarms):
             fleet_alarm_request(alarm, index, endpoint_name="endpoint", endpoint_config_name="config")
         names = {
@@ -381,8 +384,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         )
 
     def _deployment_config(self) -> dict[str, Any] | None:
-        config = completed(self.rollout or {})
-        alarms = as_list("auto_rollback_alarms", self.auto_rollback_alarms)
+        given = self.fields.of(self)
+        config, alarms = completed(given.rollout or {}), given.auto_rollback_alarms
         if alarms:
             named = config.get("AutoRollbackConfiguration", {}).get("Alarms", [])
             names = [*(alarm["AlarmName"] for alarm in named), *alarms]
@@ -394,12 +397,14 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return config or None
 
     def _budget(self) -> float:
-        if self.timeout not in (None, "", "None"):
-            return as_seconds("timeout", self.timeout, 1, MAX_TIMEOUT)
+        given = self.fields.of(self)
+        if given.timeout is not None:
+            return given.timeout
         shift = longest_seconds(self._deployment_config())
         one = (shift or SHIFT_SECONDS) + DOWNLOAD_SECONDS + STARTUP_SECONDS + PROVISION_SECONDS
         # A fallback is a deployment of its own, and so is a rollback after the smoke test.
-        return one * (1 + len(self._fallbacks()) + (self.on_smoke_failure == "rollback"))
+        fallbacks = given.fallback_endpoint_config_names
+        return one * (1 + len(fallbacks) + (given.on_smoke_failure == "rollback"))
 
     def _persist_links(self, context: Context, hook: SageMakerHostingHook) -> None:
         for link in self.operator_extra_links:

@@ -8,26 +8,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, ListOf, Seconds, Tags, Text, Value, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.rules import (
-    as_boolean,
-    as_list,
-    as_seconds,
-    as_string,
-    as_tags,
-    check_number,
-    check_tags,
-    check_text,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.checks import check_text, is_rendered_later
 from airflow_sm_hosting.spec.tags import OURS, is_ours
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.iam import IamHook
     from airflow_sm_hosting.policies.role import Lacking, Role
+    from airflow_sm_hosting.spec.reference import Reference
 
 #: IAM, CreateRole and PutRolePolicy (botocore, iam): names of roles and of inline policies, paths, ARNs of boundaries.
 ROLE_NAME = r"[\w+=,.@-]{1,64}"
@@ -54,6 +49,95 @@ PIECES = (
     "security_group_ids",
     "statements",
 )
+
+
+#: The Region of a policy while its own is not known; it matters for AWS Deep Learning Containers only.
+ANY_REGION = "us-east-1"
+
+_LETTERS = "letters, digits and _ + = , . @ -"
+
+
+def _check_role_name(where: str, value: Any) -> None:
+    check_text(where, value, pattern=ROLE_NAME, allowed=f"1 to 64 {_LETTERS}, without a path")
+
+
+def _check_policy_name(where: str, value: Any) -> None:
+    check_text(where, value, pattern=POLICY_NAME, allowed=f"1 to 128 {_LETTERS}")
+
+
+def _check_path(where: str, value: Any) -> None:
+    check_text(where, value, pattern=PATH, allowed="'/', or a path that begins and ends with '/'")
+
+
+def _check_boundary(where: str, value: Any) -> None:
+    check_text(where, value, pattern=POLICY_ARN, allowed="the ARN of a managed policy")
+
+
+class EnsureExecutionRoleFields(AwsFields):
+    """What :class:`EnsureExecutionRoleOperator` takes."""
+
+    role_name = Text(_check_role_name)
+    policy = optional(Value(json=True))
+    model_data = ListOf(json=True)
+    repositories = ListOf(json=True)
+    kms_key_ids = ListOf()
+    output_data = ListOf()
+    output_kms_key_ids = ListOf()
+    volume_kms_key_ids = ListOf()
+    topics = ListOf()
+    alarms = ListOf()
+    secrets = ListOf()
+    subnets = ListOf()
+    security_group_ids = ListOf()
+    statements = ListOf(json=True)
+    policy_name = Text(_check_policy_name, default="sm-hosting")
+    path = optional(Text(_check_path))
+    # Blank is no boundary, but not none either: the role would be unbounded by accident.
+    permissions_boundary = optional(Text(_check_boundary, blank=False))
+    tags = Tags(most=MOST_TAGS)
+    adopt = Boolean(default=False)
+    propagation_timeout = Seconds(low=1, default=120)
+
+    def check_together(self, where: str) -> None:
+        """Check the policy, as far as it is known."""
+        pieces = {piece: self.values[piece] for piece in PIECES}
+        if self.policy is not None:
+            if not _is_open(self.policy):
+                self._check_policy(f"{where}policy", [piece for piece, value in pieces.items() if value])
+            return
+        region = self.region_name
+        known = isinstance(region, str) and not is_rendered_later(region)
+        try:
+            self._made_policy(
+                {piece: _literals(value) for piece, value in pieces.items()},
+                region_name=str(region) if known else ANY_REGION,
+                account_id=ANY_ACCOUNT,
+            )
+        except InvalidSpecError as error:
+            raise InvalidSpecError(f"{where}{error}") from None
+
+    def policy_of(self, region_name: str, account_id: str) -> dict[str, Any]:
+        """Return the policy of an account's role in a Region."""
+        if self.policy is not None:
+            return dict(self.policy)
+        pieces = {piece: self.values[piece] for piece in PIECES}
+        return self._made_policy(pieces, region_name=region_name, account_id=account_id)
+
+    def _made_policy(self, pieces: Mapping[str, Any], *, region_name: str, account_id: str) -> dict[str, Any]:
+        from airflow_sm_hosting import policies
+
+        policy = policies.execution_role(**pieces, region_name=region_name, account_id=account_id)
+        policies.check_size(f"The policy of role {self.role_name}", policy)
+        return policy
+
+    def _check_policy(self, where: str, pieces: list[str]) -> None:
+        from airflow_sm_hosting import policies
+
+        if pieces:
+            raise InvalidSpecError(
+                f"{where} is given with {', '.join(pieces)}; allowed: the policy, or its pieces."
+            )
+        policies.check_document(where, self.policy)
 
 
 class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
@@ -93,51 +177,36 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     :return: The role's ARN; ``details`` (XCom): role_name, created, written, other_policies.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "role_name",
-        "policy",
-        *PIECES,
-        "policy_name",
-        "path",
-        "permissions_boundary",
-        "tags",
-        "adopt",
-        "propagation_timeout",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "policy": "json",
-        "repositories": "json",
-        "model_data": "json",
-        "statements": "json",
-        "tags": "json",
-    }
+    fields = EnsureExecutionRoleFields
+    template_fields: Sequence[str] = EnsureExecutionRoleFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = EnsureExecutionRoleFields.template_fields_renderers
 
     def __init__(
         self,
         *,
-        role_name: str,
-        policy: Any = None,
-        model_data: Any = (),
-        repositories: Any = (),
-        kms_key_ids: Any = (),
-        output_data: Any = (),
-        output_kms_key_ids: Any = (),
-        volume_kms_key_ids: Any = (),
-        topics: Any = (),
-        alarms: Any = (),
-        secrets: Any = (),
-        subnets: Any = (),
-        security_group_ids: Any = (),
-        statements: Any = (),
-        policy_name: str = "sm-hosting",
-        path: str | None = None,
-        permissions_boundary: str | None = None,
-        tags: Any = None,
-        adopt: bool | str = False,
-        propagation_timeout: float | timedelta | str = 120,
+        role_name: Late,
+        policy: Mapping[str, Any] | Late | None = None,
+        model_data: Sequence[Reference | Late] | Late | None = None,
+        repositories: Sequence[Reference | Late] | Late | None = None,
+        kms_key_ids: Sequence[Late] | Late | None = None,
+        output_data: Sequence[Late] | Late | None = None,
+        output_kms_key_ids: Sequence[Late] | Late | None = None,
+        volume_kms_key_ids: Sequence[Late] | Late | None = None,
+        topics: Sequence[Late] | Late | None = None,
+        alarms: Sequence[Late] | Late | None = None,
+        secrets: Sequence[Late] | Late | None = None,
+        subnets: Sequence[Late] | Late | None = None,
+        security_group_ids: Sequence[Late] | Late | None = None,
+        statements: Sequence[Mapping[str, Any] | Late] | Late | None = None,
+        policy_name: Late | None = None,
+        path: Late | None = None,
+        permissions_boundary: Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
+        adopt: bool | Late | None = None,
+        propagation_timeout: float | timedelta | Late | None = None,
         **kwargs: Any,
     ) -> None:
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.role_name = role_name
         self.policy = policy
@@ -159,43 +228,43 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         self.tags = tags
         self.adopt = adopt
         self.propagation_timeout = propagation_timeout
-        self._check_literals()
 
     def execute(self, context: Context) -> str:
         """Read what is there, write what it lacks, and wait until IAM shows it."""
-        from airflow_sm_hosting.policies.role import lacking
+        from airflow_sm_hosting.policies.role import Role, lacking
 
-        name = as_string("role_name", self.role_name)
-        self._check_names("")
-        adopt = as_boolean("adopt", self.adopt)
-        timeout = as_seconds("propagation_timeout", self.propagation_timeout, 1)
-        tags = {**as_tags("tags", self.tags, most=MOST_TAGS), **OURS}
-        self._policy_of(ANY_ACCOUNT)  # checked before the first call
+        given = EnsureExecutionRoleFields.of(self)
+        name, tags = given.role_name, {**given.tags, **OURS}
+        # Checked before the first call, with the Region that the connection names.
+        given.policy_of(self.iam_hook.conn_region_name, ANY_ACCOUNT)
 
         hook = self.iam_hook
         role = hook.role(name)
-        created = self._create(hook, name, tags) if role is None else None
+        created = self._create(hook, given, tags) if role is None else None
         # Where it could neither be found nor created, another run was quicker.
         role = role or created or hook.until_seen(partial(hook.conn.get_role, RoleName=name))["Role"]
         if created is None:
-            self._check_ownership(role, adopt)
+            self._check_ownership(role, given)
         arn = str(role["Arn"])
-        wanted = self._wanted(arn.split(":")[4], tags)
-        lacks = lacking(hook.described(role, self.policy_name), wanted)
-        self._write(hook, name, lacks)
+        policy = given.policy_of(hook.conn_region_name, arn.split(":")[4])
+        wanted = Role(policy, tags, given.permissions_boundary)
+        lacks = lacking(hook.described(role, given.policy_name), wanted)
+        self._write(hook, given, lacks)
         written = [*(["role"] if created else []), *lacks.names]
         if written:
-            self._wait(hook, name, wanted, timeout)
+            self._wait(hook, given, wanted)
         else:
             self.log.info("The role %s is as asked; nothing to do", arn)
-        others = self._other_policies(hook, name)
+        others = self._other_policies(hook, given)
         self.tell_details(
             context,
             {"role_name": name, "created": created is not None, "written": written, "other_policies": others},
         )
         return arn
 
-    def _create(self, hook: IamHook, name: str, tags: dict[str, str]) -> dict[str, Any] | None:
+    def _create(
+        self, hook: IamHook, given: EnsureExecutionRoleFields, tags: dict[str, str]
+    ) -> dict[str, Any] | None:
         """Create the role and return it; None when it exists meanwhile."""
         from botocore.exceptions import ClientError
 
@@ -204,11 +273,12 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.policies.document import compact
         from airflow_sm_hosting.spec.tags import tag_list
 
-        boundary = {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
+        arn = given.permissions_boundary
+        boundary = {"PermissionsBoundary": arn} if arn else {}
         try:
             made = hook.conn.create_role(
-                RoleName=name,
-                Path=self.path or "/",
+                RoleName=given.role_name,
+                Path=given.path or "/",
                 AssumeRolePolicyDocument=compact(trust()),
                 Description="Execution role of SageMaker models",
                 Tags=tag_list(tags),
@@ -222,19 +292,20 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         # The answer of CreateRole has neither tags nor boundary in every version of the API.
         return {"Tags": tag_list(tags), **made["Role"]}
 
-    def _check_ownership(self, role: dict[str, Any], adopt: bool) -> None:
-        if self.path and role["Path"] != self.path:
+    @staticmethod
+    def _check_ownership(role: dict[str, Any], given: EnsureExecutionRoleFields) -> None:
+        if given.path and role["Path"] != given.path:
             raise ConflictError(
-                f"The role {role['RoleName']} exists and has the path {role['Path']!r}, not {self.path!r}; IAM never changes a "
+                f"The role {role['RoleName']} exists and has the path {role['Path']!r}, not {given.path!r}; IAM never changes a "
                 "role's path: use another name, or no path."
             )
-        if not adopt and not is_ours({tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}):
+        if not given.adopt and not is_ours({tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}):
             raise ConflictError(
                 f"The role {role['Arn']} is not marked as ours by its tags, so something else made it; adopt=True puts our policy "
                 "into it all the same and leaves its other policies alone."
             )
 
-    def _write(self, hook: IamHook, name: str, lacks: Lacking) -> None:
+    def _write(self, hook: IamHook, given: EnsureExecutionRoleFields, lacks: Lacking) -> None:
         """Write what is lacking; each write by itself is right, so a task that is killed between two goes on where it was."""
         from botocore.exceptions import ClientError
 
@@ -242,6 +313,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.policies.document import compact
         from airflow_sm_hosting.spec.tags import tag_list
 
+        name = given.role_name
         put: list[tuple[Any, dict[str, Any]]] = []
         if lacks.tags:
             put.append((hook.conn.tag_role, {"Tags": tag_list(lacks.tags)}))
@@ -253,7 +325,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
                 )
             )
         if lacks.policy:
-            document = {"PolicyName": self.policy_name, "PolicyDocument": compact(lacks.policy)}
+            document = {"PolicyName": given.policy_name, "PolicyDocument": compact(lacks.policy)}
             put.append((hook.conn.put_role_policy, document))
         if lacks.trust_policy:
             put.append((hook.conn.update_assume_role_policy, {"PolicyDocument": compact(lacks.trust_policy)}))
@@ -270,7 +342,8 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         if lacks.names:
             self.log.info("Wrote to role %s: %s", name, ", ".join(lacks.names))
 
-    def _wait(self, hook: IamHook, name: str, wanted: Role, timeout: float) -> None:
+    @staticmethod
+    def _wait(hook: IamHook, given: EnsureExecutionRoleFields, wanted: Role) -> None:
         """Wait until IAM shows what was written.
 
         What is written may not be seen for seconds, and by services of other Regions later still
@@ -280,9 +353,11 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
 
         from airflow_sm_hosting.policies.role import lacking
 
+        name, timeout = given.role_name, given.propagation_timeout
+
         def unseen() -> list[str]:
             role = hook.role(name)
-            return lacking(hook.described(role, self.policy_name), wanted).names if role else ["role"]
+            return lacking(hook.described(role, given.policy_name), wanted).names if role else ["role"]
 
         retrying = Retrying(
             retry=retry_if_result(bool),
@@ -297,10 +372,11 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
                 f"({', '.join(error.last_attempt.result())}); does something else write to it, too?"
             ) from None
 
-    def _other_policies(self, hook: IamHook, name: str) -> list[str]:
+    def _other_policies(self, hook: IamHook, given: EnsureExecutionRoleFields) -> list[str]:
         """Return names and ARNs of the policies that are not ours."""
+        name = given.role_name
         inline = [
-            other for other in hook.until_seen(partial(hook.policy_names, name)) if other != self.policy_name
+            other for other in hook.until_seen(partial(hook.policy_names, name)) if other != given.policy_name
         ]
         others = [*inline, *hook.attached_policies(name)]
         if others:
@@ -308,79 +384,6 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
                 "The role %s has other policies, which were left alone: %s", name, ", ".join(others)
             )
         return others
-
-    def _wanted(self, account_id: str, tags: dict[str, str]) -> Role:
-        from airflow_sm_hosting.policies.role import Role
-
-        return Role(self._policy_of(account_id), tags, self.permissions_boundary or None)
-
-    # The policy, and the checks
-
-    def _policy_of(self, account_id: str) -> dict[str, Any]:
-        """Return the policy of an account's role, checked."""
-        from airflow_sm_hosting import policies
-
-        if self.policy is not None:
-            self._check_policy("policy", self.policy, [piece for piece in PIECES if getattr(self, piece)])
-            return dict(self.policy)
-        pieces: dict[str, Any] = {piece: as_list(piece, getattr(self, piece)) for piece in PIECES}
-        found = policies.execution_role(
-            **pieces,
-            region_name=self.iam_hook.conn_region_name,
-            account_id=account_id,
-        )
-        policies.check_size(f"The policy of role {self.role_name}", found)
-        return found
-
-    @staticmethod
-    def _check_policy(where: str, policy: Any, pieces: list[str]) -> None:
-        from airflow_sm_hosting import policies
-
-        if pieces:
-            raise InvalidSpecError(
-                f"{where} is given with {', '.join(pieces)}; allowed: the policy, or its pieces."
-            )
-        policies.check_document(where, policy)
-
-    def _check_literals(self) -> None:
-        """Check what is known while the DAG file is parsed."""
-        from airflow_sm_hosting import policies
-
-        where = type(self).__name__
-        self._check_names(f"{where}: ")
-        check_tags(f"{where}: tags", self.tags, most=MOST_TAGS)
-        if isinstance(self.propagation_timeout, int | float):
-            check_number(f"{where}: propagation_timeout", self.propagation_timeout, low=1)
-        pieces: dict[str, Any] = {piece: _literals(getattr(self, piece)) for piece in PIECES}
-        if self.policy is not None:
-            if not _is_open(self.policy):
-                self._check_policy(
-                    f"{where}: policy", self.policy, [name for name in PIECES if getattr(self, name)]
-                )
-            return
-        # A Region is needed for AWS Deep Learning Containers only; which one does not matter here.
-        known = isinstance(self.region_name, str) and not is_rendered_later(self.region_name)
-        try:
-            policy = policies.execution_role(
-                **pieces,
-                region_name=str(self.region_name) if known else "us-east-1",
-                account_id=ANY_ACCOUNT,
-            )
-            policies.check_size("the policy", policy)
-        except InvalidSpecError as error:
-            raise InvalidSpecError(f"{where}: {error}") from None
-
-    def _check_names(self, where: str) -> None:
-        allowed = "letters, digits and _ + = , . @ -"
-        for field, pattern, words in (
-            ("role_name", ROLE_NAME, f"1 to 64 {allowed}, without a path"),
-            ("policy_name", POLICY_NAME, f"1 to 128 {allowed}"),
-            ("path", PATH, "'/', or a path that begins and ends with '/'"),
-            ("permissions_boundary", POLICY_ARN, "the ARN of a managed policy"),
-        ):
-            value = getattr(self, field)
-            if value is not None or field in ("role_name", "policy_name"):
-                check_text(f"{where}{field}", value, pattern=pattern, allowed=words)
 
 
 def _literals(value: Any) -> Any:

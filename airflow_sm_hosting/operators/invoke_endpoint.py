@@ -7,13 +7,29 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.exceptions import InvocationError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, Resource, Text, Value, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import as_boolean, check_name
+from airflow_sm_hosting.spec.arn import ENDPOINT
+from airflow_sm_hosting.spec.checks import check_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+
+
+class InvokeEndpointFields(AwsFields):
+    """What :class:`InvokeEndpointOperator` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    body = Value(json=True)
+    content_type = Text(default="application/json")
+    accept = optional(Text())
+    target_variant = optional(Text(check_name))
+    expect = optional(Value(json=True))
+    push_response = Boolean(default=False, templated=False)
+
 
 #: What of an answer goes into ``details``.
 MAX_PUSHED_BYTES = 16_384
@@ -40,32 +56,23 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
     :return: The endpoint's name; ``details`` (XCom): variant, content_type, bytes, and the answer if asked for.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_name",
-        "body",
-        "content_type",
-        "accept",
-        "target_variant",
-        "expect",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"body": "json", "expect": "json"}
+    fields = InvokeEndpointFields
+    template_fields: Sequence[str] = InvokeEndpointFields.template_fields
+    template_fields_renderers: ClassVar[dict[str, str]] = InvokeEndpointFields.template_fields_renderers
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
+        endpoint_name: Late,
         body: Any,
-        content_type: str = "application/json",
-        accept: str | None = None,
-        target_variant: str | None = None,
+        content_type: Late | None = None,
+        accept: Late | None = None,
+        target_variant: Late | None = None,
         expect: Any = None,
         push_response: bool = False,
         **kwargs: Any,
     ) -> None:
-        check_resource("InvokeEndpointOperator: endpoint_name", endpoint_name, ENDPOINT)
-        if target_variant is not None:
-            check_name("InvokeEndpointOperator: target_variant", target_variant)
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.body = body
@@ -79,27 +86,24 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         """Ask once, and compare."""
         from airflow_sm_hosting.deployer.invocation import compare, encoded, invoke
 
-        name = self.resource_name("endpoint_name", ENDPOINT)
-        variant = None if self.target_variant in ("", "None") else self.target_variant
-        if variant is not None:
-            check_name("target_variant", variant)
-        push = as_boolean("push_response", self.push_response)
-        body = encoded(self.body)
+        given = InvokeEndpointFields.of(self)
+        name, variant = given.endpoint_name, given.target_variant
+        body = encoded(given.body)
         self.check_arns("endpoint_name")
         try:
             answer = invoke(
                 self.runtime_hook,
                 name,
                 body,
-                content_type=self.content_type,
-                accept=self.accept,
+                content_type=given.content_type,
+                accept=given.accept,
                 target_variant=variant,
             )
         except InvocationError as error:
             if variant is not None and error.code == "ValidationError":
                 self._check_variant(name, variant)
             raise
-        compare(name, answer.content, self.expect)
+        compare(name, answer.content, given.expect)
         self.log.info(
             "Endpoint %s answered %d bytes of %s from variant %s",
             name,
@@ -112,7 +116,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
             "content_type": answer.content_type,
             "bytes": len(answer.content),
         }
-        if push:
+        if given.push_response:
             details["response"] = answer.content[:MAX_PUSHED_BYTES].decode(errors="replace")
         self.tell_details(context, details)
         return name

@@ -10,6 +10,8 @@ from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.fields import Late
+
 
 class PlanDeploymentOperator(DeployEndpointOperator):
     """Decide as :class:`~airflow_sm_hosting.DeployEndpointOperator` does, and say what it would do; nothing is changed.
@@ -30,7 +32,7 @@ class PlanDeploymentOperator(DeployEndpointOperator):
         target, changes, calls, two_fleets.
     """
 
-    def __init__(self, *, endpoint_name: str, endpoint_config_name: str, **kwargs: Any) -> None:
+    def __init__(self, *, endpoint_name: Late, endpoint_config_name: Late, **kwargs: Any) -> None:
         super().__init__(endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name, **kwargs)
 
     def execute(self, context: Context) -> str:

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import Boolean, Choice, Resource, Text, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource
-from airflow_sm_hosting.spec.rules import as_boolean, as_string, check_boolean, check_name, check_one_of
+from airflow_sm_hosting.spec.arn import ENDPOINT
+from airflow_sm_hosting.spec.checks import check_name
 from airflow_sm_hosting.spec.scaling_rules import SCALABLE_DIMENSIONS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+    from airflow_sm_hosting.operators.configure_autoscaling import ScalableDimension
+
+
+class RemoveAutoscalingFields(AwsFields):
+    """What :class:`RemoveAutoscalingOperator` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    variant_name = Text(check_name)
+    scalable_dimension = optional(Choice(SCALABLE_DIMENSIONS))
+    adopt = Boolean(default=False)
 
 
 class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
@@ -37,29 +50,19 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
     """
 
-    template_fields: Sequence[str] = (
-        *AWS_FIELDS,
-        "endpoint_name",
-        "variant_name",
-        "scalable_dimension",
-        "adopt",
-    )
+    fields = RemoveAutoscalingFields
+    template_fields: Sequence[str] = RemoveAutoscalingFields.template_fields
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        variant_name: str,
-        scalable_dimension: str | None = None,
-        adopt: bool | str = False,
+        endpoint_name: Late,
+        variant_name: Late,
+        scalable_dimension: ScalableDimension | Late | None = None,
+        adopt: bool | Late | None = None,
         **kwargs: Any,
     ) -> None:
-        where = "RemoveAutoscalingOperator"
-        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
-        check_name(f"{where}: variant_name", variant_name)
-        if scalable_dimension is not None:
-            check_one_of(f"{where}: scalable_dimension", scalable_dimension, SCALABLE_DIMENSIONS)
-        check_boolean(f"{where}: adopt", adopt)
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.variant_name = variant_name
@@ -72,14 +75,9 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.scaling import ObservedScaling, plan_removal
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
 
-        endpoint = self.resource_name("endpoint_name", ENDPOINT)
-        variant = as_string("variant_name", self.variant_name)
-        check_name("variant_name", variant)
-        dimension = None if self.scalable_dimension in (None, "", "None") else self.scalable_dimension
-        if dimension is not None:
-            check_one_of("scalable_dimension", dimension, SCALABLE_DIMENSIONS)
-        adopt = as_boolean("adopt", self.adopt)
-        resource_id = variant_resource_id(endpoint, variant)
+        given = RemoveAutoscalingFields.of(self)
+        dimension, adopt = given.scalable_dimension, given.adopt
+        resource_id = variant_resource_id(given.endpoint_name, given.variant_name)
         self.check_arns("endpoint_name")
 
         hook = self.auto_scaling_hook

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.exceptions import NotFoundError
-from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
-from airflow_sm_hosting.spec.arn import ENDPOINT
+from airflow_sm_hosting.fields import Resource, optional
+from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointFields, DeployEndpointOperator
+from airflow_sm_hosting.spec.arn import ENDPOINT_CONFIG
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+
+
+class RollbackEndpointFields(DeployEndpointFields):
+    """What :class:`RollbackEndpointOperator` takes."""
+
+    endpoint_config_name = optional(Resource(ENDPOINT_CONFIG))
 
 
 class RollbackEndpointOperator(DeployEndpointOperator):
@@ -36,9 +45,12 @@ class RollbackEndpointOperator(DeployEndpointOperator):
     :return: The endpoint's name; ``details`` as of DeployEndpointOperator, with the action ``rollback``.
     """
 
+    fields = RollbackEndpointFields
     rolls_back = True
 
-    def __init__(self, *, endpoint_name: str, endpoint_config_name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, endpoint_name: Late, endpoint_config_name: Late | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(
             endpoint_name=endpoint_name,
             endpoint_config_name=endpoint_config_name,  # type: ignore[arg-type]  # none: the one before
@@ -47,13 +59,9 @@ class RollbackEndpointOperator(DeployEndpointOperator):
 
     def execute(self, context: Context) -> str:
         """Roll back; what does not exist cannot be rolled back, to a named config neither."""
-        self._check_before_asking(self._wanted(context))
-        name = self.resource_name("endpoint_name", ENDPOINT)
-        if self._wanted_config() and self.sagemaker_hook.describe_endpoint(name) is None:
+        wanted = self._wanted(context)
+        self._check_before_asking(wanted)
+        name = wanted.endpoint_name
+        if wanted.endpoint_config_name and self.sagemaker_hook.describe_endpoint(name) is None:
             raise NotFoundError(f"There is no endpoint {name!r}.")
         return super().execute(context)
-
-    def _wanted_config(self) -> str | None:
-        if self.endpoint_config_name in (None, "", "None"):
-            return None
-        return super()._wanted_config()

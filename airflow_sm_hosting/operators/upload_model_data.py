@@ -6,13 +6,33 @@ import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS
+from airflow_sm_hosting.fields import FilePath, PathAsText, Text, optional
+from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import check_kms_key, check_text
 from airflow_sm_hosting.spec.container import BUCKET_PATTERN
-from airflow_sm_hosting.spec.rules import as_string, check_text, invalid, is_rendered_later
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from airflow.sdk import Context
+
+    from airflow_sm_hosting.fields import Late
+
+
+def _check_bucket(where: str, value: Any) -> None:
+    check_text(where, value, pattern=BUCKET_PATTERN, allowed="a bucket's name")
+
+
+class UploadModelDataFields(AwsFields):
+    """What :class:`UploadModelDataOperator` takes."""
+
+    path = FilePath(
+        instead="What is in S3 already needs no upload: give it to ContainerDefinition(model_data=…)."
+    )
+    bucket_name = Text(_check_bucket)
+    key_prefix = Text(default="")
+    kms_key_id = optional(Text(check_kms_key))
 
 
 class UploadModelDataOperator(SageMakerHostingBaseOperator):
@@ -35,25 +55,21 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     :return: The artifact's ``s3://`` URI: ``s3://<bucket>/<prefix>/<SHA-256 of the content>.tar.gz``.
     """
 
-    template_fields: Sequence[str] = (*AWS_FIELDS, "path", "bucket_name", "key_prefix", "kms_key_id")
+    fields = UploadModelDataFields
+    template_fields: Sequence[str] = UploadModelDataFields.template_fields
+
+    path = PathAsText()
 
     def __init__(
         self,
         *,
-        path: str,
-        bucket_name: str,
-        key_prefix: str = "",
-        kms_key_id: str | None = None,
+        path: str | PathLike[str] | Late,
+        bucket_name: Late,
+        key_prefix: Late | None = None,
+        kms_key_id: Late | None = None,
         **kwargs: Any,
     ) -> None:
-        check_text(
-            "UploadModelDataOperator: bucket_name",
-            bucket_name,
-            pattern=BUCKET_PATTERN,
-            allowed="a bucket's name",
-        )
-        if not is_rendered_later(key_prefix) and not isinstance(key_prefix, str):
-            raise invalid("UploadModelDataOperator: key_prefix", key_prefix, "a string")
+        self.check_literals(locals())
         super().__init__(**kwargs)
         self.path = path
         self.bucket_name = bucket_name
@@ -65,19 +81,17 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.artifacts.packing import pack
         from airflow_sm_hosting.artifacts.upload import content_key, upload_if_absent
 
-        path = self.path_beside_dag(as_string("path", self.path))
-        bucket = as_string("bucket_name", self.bucket_name)
-        check_text("bucket_name", bucket, pattern=BUCKET_PATTERN, allowed="a bucket's name")
-        key_id = self.kms_key_id if self.kms_key_id not in ("", "None") else None
+        given = UploadModelDataFields.of(self)
+        path = self.path_beside_dag(given.path)
         with tempfile.TemporaryDirectory(prefix="sm-hosting-") as workdir:
             artifact = pack(path, workdir=workdir)
-            key = content_key(self.key_prefix or "", "", artifact.sha256)
+            key = content_key(given.key_prefix, "", artifact.sha256)
             result = upload_if_absent(
                 self.model_data_hook.conn,
                 artifact,
-                bucket=bucket,
+                bucket=given.bucket_name,
                 key=key,
-                kms_key_id=key_id,
+                kms_key_id=given.kms_key_id,
                 log=self.log,
             )
         self.tell_details(

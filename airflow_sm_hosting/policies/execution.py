@@ -18,7 +18,8 @@ from airflow_sm_hosting.policies.resources import (
     s3_places,
     sagemaker_arns,
 )
-from airflow_sm_hosting.spec.rules import as_list, check_boolean, check_text
+from airflow_sm_hosting.spec.checks import check_boolean, check_text
+from airflow_sm_hosting.spec.rendered import as_list
 
 #: The service that assumes the role; the same in all partitions.
 SAGEMAKER = "sagemaker.amazonaws.com"

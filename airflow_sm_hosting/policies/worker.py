@@ -21,8 +21,9 @@ from airflow_sm_hosting.policies.resources import (
     sagemaker_arns,
     sagemaker_names,
 )
+from airflow_sm_hosting.spec.checks import nearest
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
-from airflow_sm_hosting.spec.rules import as_list, nearest
+from airflow_sm_hosting.spec.rendered import as_list
 
 SCALING_ROLE = (
     f"role/aws-service-role/{SCALING_SERVICE}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"

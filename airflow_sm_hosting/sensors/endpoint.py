@@ -12,19 +12,32 @@ from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
 from airflow.sdk import BaseSensorOperator
 
 from airflow_sm_hosting.exceptions import DeploymentFailedError
-from airflow_sm_hosting.hooks.parameters import AWS_FIELDS, DEFAULT_CONNECTION, AwsParameters
+from airflow_sm_hosting.fields import Boolean, HasFields, Resource, optional
+from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsFields, AwsParameters
 from airflow_sm_hosting.links import EndpointLink
 from airflow_sm_hosting.retries import RETRIES
-from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource
+from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployer.waiting import PollingWait
     from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
+    from airflow_sm_hosting.fields import Late
 
 
-class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
+class EndpointInServiceFields(AwsFields):
+    """What :class:`EndpointInServiceSensor` takes."""
+
+    endpoint_name = Resource(ENDPOINT)
+    endpoint_config_name = optional(Resource(ENDPOINT_CONFIG))
+    deferrable = Boolean(default=False, templated=False)
+
+
+class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
     """Wait until an endpoint is ``InService``, on a certain endpoint config if one is named, with no deployment pending.
 
     An endpoint that does not exist yet is waited for. One that is Failed, OutOfService or UpdateRollbackFailed is an error, with
@@ -48,27 +61,25 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
     :raises AirflowSensorTimeout: When the time budget ended first, as with every sensor.
     """
 
-    template_fields: Sequence[str] = (*AWS_FIELDS, "endpoint_name", "endpoint_config_name")
+    fields = EndpointInServiceFields
+    template_fields: Sequence[str] = EndpointInServiceFields.template_fields
     operator_extra_links = (EndpointLink(),)
     ui_color = "#e8f0fb"
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
-        endpoint_config_name: str | None = None,
+        endpoint_name: Late,
+        endpoint_config_name: Late | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: float | timedelta = 30,
-        aws_conn_id: str | None = DEFAULT_CONNECTION,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
+        aws_conn_id: Late | None = DEFAULT_CONNECTION,
+        region_name: Late | None = None,
+        verify: bool | PathLike[str] | Late | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        where = type(self).__name__
-        check_resource(f"{where}: endpoint_name", endpoint_name, ENDPOINT)
-        if endpoint_config_name is not None:
-            check_resource(f"{where}: endpoint_config_name", endpoint_config_name, ENDPOINT_CONFIG)
+        self.check_literals(locals())
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.endpoint_name = endpoint_name
         self.endpoint_config_name = endpoint_config_name
@@ -137,10 +148,8 @@ class EndpointInServiceSensor(AwsParameters, BaseSensorOperator):
     def _condition(self) -> WaitCondition:
         from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
 
-        config = None
-        if self.endpoint_config_name not in (None, "", "None"):
-            config = self.resource_name("endpoint_config_name", ENDPOINT_CONFIG)
-        return WaitCondition(WaitFor.IN_SERVICE, self.resource_name("endpoint_name", ENDPOINT), config)
+        given = EndpointInServiceFields.of(self)
+        return WaitCondition(WaitFor.IN_SERVICE, given.endpoint_name, given.endpoint_config_name)
 
     def _conclude(self, result: WaitResult) -> None:
         if result.outcome == "timed_out":

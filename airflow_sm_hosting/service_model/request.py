@@ -11,7 +11,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.service_model.coercion import typed
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.service_model.validation import Violation, violations
-from airflow_sm_hosting.spec.rules import nearest
+from airflow_sm_hosting.spec.checks import nearest
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,14 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.checks import (
+    check_integer,
+    check_one_of,
+    check_text,
+    invalid,
+    is_rendered_later,
+    nearest,
+)
 from airflow_sm_hosting.spec.metric import (
     DURATION_UNITS,
     INVOCATION_METRICS,
@@ -24,14 +32,6 @@ from airflow_sm_hosting.spec.metric import (
     single_metric,
 )
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import (
-    check_integer,
-    check_one_of,
-    check_text,
-    invalid,
-    is_rendered_later,
-    nearest,
-)
 
 ComparisonOperator: TypeAlias = Literal[
     "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"

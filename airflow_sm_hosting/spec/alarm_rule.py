@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.alarm import check_alarm_name
+from airflow_sm_hosting.spec.checks import check_one_of, invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import Reference, kind_of
-from airflow_sm_hosting.spec.rules import as_string, check_one_of, invalid, is_rendered_later
+from airflow_sm_hosting.spec.rendered import as_string
 from airflow_sm_hosting.spec.templated import TemplatedStr
 
 Operator: TypeAlias = Literal["AND", "OR", "NOT", "ALARM", "OK", "INSUFFICIENT_DATA"]

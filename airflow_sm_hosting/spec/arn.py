@@ -5,13 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_sm_hosting.spec.rules import (
-    as_string,
-    check_model_name,
-    check_name,
-    invalid,
-    is_rendered_later,
-)
+from airflow_sm_hosting.spec.checks import check_model_name, check_name, invalid, is_rendered_later
+from airflow_sm_hosting.spec.rendered import as_string
 
 #: What stands before the name in an ARN of each kind (SageMaker, "Actions, resources, and condition keys": resource types).
 MODEL = "model"

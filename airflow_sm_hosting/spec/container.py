@@ -7,8 +7,7 @@ from os import PathLike
 from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.reference import Reference, kind_of
-from airflow_sm_hosting.spec.rules import (
+from airflow_sm_hosting.spec.checks import (
     check_environment,
     check_name,
     check_one_of,
@@ -16,8 +15,8 @@ from airflow_sm_hosting.spec.rules import (
     check_text,
     invalid,
     is_rendered_later,
-    present,
 )
+from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedDict, TemplatedStr
 
 #: botocore, ecr RepositoryName.

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_hosting.spec.alarm import ComparisonOperator, alarm_request, check_alarm
+from airflow_sm_hosting.spec.checks import check_name
 from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath, completed_metric
-from airflow_sm_hosting.spec.reference import Reference
-from airflow_sm_hosting.spec.rules import as_integer, check_name, present
+from airflow_sm_hosting.spec.reference import Reference, present
+from airflow_sm_hosting.spec.rendered import as_integer
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedFloat, TemplatedInt, TemplatedStr
 
 #: There are no data before the new fleet has traffic (developer guide, "deployment-guardrails-configuration").

@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.checks import check_one_of, check_text, invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import Reference, kind_of
-from airflow_sm_hosting.spec.rules import check_one_of, check_text, invalid, is_rendered_later, seconds
+from airflow_sm_hosting.spec.rendered import seconds
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedSeconds, TemplatedStr
 
 INVOCATION_METRICS = "AWS/SageMaker"

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.checks import invalid
 from airflow_sm_hosting.spec.metric import endpoint_metrics
-from airflow_sm_hosting.spec.rules import as_seconds, invalid
+from airflow_sm_hosting.spec.rendered import as_seconds
 
 DEFAULT_LOOKBACK = 3600
 

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.container import check_container_members, check_model_data
-from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import (
+from airflow_sm_hosting.spec.checks import (
     check_environment,
     check_ids,
     check_one_of,
     check_unique,
     is_rendered_later,
-    present,
 )
+from airflow_sm_hosting.spec.container import check_container_members, check_model_data
+from airflow_sm_hosting.spec.reference import kind_of, present
 
 MAX_CONTAINERS = 15  # CreateModel, Containers
 MAX_SUBNETS = 16  # VpcConfig, Subnets

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_sm_hosting.spec.rules import MAX_NAME_LENGTH
+from airflow_sm_hosting.spec.patterns import MAX_NAME_LENGTH
 
 CANONICAL_VERSION = 1
 DIGEST_LENGTH = 10

@@ -16,11 +16,14 @@ class Reference(dict[str, Any]):
     """A dict that stands for a value to be completed at run time."""
 
     def __init__(self, kind: str, **members: Any) -> None:
-        super().__init__(
-            {MARK: kind, **{name: value for name, value in members.items() if value is not None}}
-        )
+        super().__init__({MARK: kind, **present(**members)})
 
 
 def kind_of(value: Any) -> str | None:
     """Return the kind of a reference, also of one that rendering has made a plain dict; None for anything else."""
     return value.get(MARK) if isinstance(value, dict) else None
+
+
+def present(**members: Any) -> dict[str, Any]:
+    """Return the members that were given: what is None is absent from the AWS request."""
+    return {name: value for name, value in members.items() if value is not None}

@@ -9,16 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.rules import (
-    check_number,
-    check_seconds,
-    check_text,
-    invalid,
-    is_rendered_later,
-    present,
-    seconds,
-    whole_number,
-)
+from airflow_sm_hosting.spec.checks import check_number, check_seconds, check_text, invalid, is_rendered_later
+from airflow_sm_hosting.spec.reference import present
+from airflow_sm_hosting.spec.rendered import seconds, whole_number
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedInt, TemplatedSeconds, TemplatedStr
 
 MAX_ALARMS = 10
@@ -219,21 +212,24 @@ def auto_rollback(where: str, alarm_names: Any) -> dict[str, Any]:
         return {"AutoRollbackConfiguration": {"Alarms": alarm_names}}
     if not alarm_names:
         return {}
+    check_alarm_names(f"{where}: auto_rollback_alarms", alarm_names)
+    return {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]}}
+
+
+def check_alarm_names(where: str, alarm_names: Any) -> None:
+    """Check the names of the alarms that roll back a deployment (botocore, AutoRollbackConfig)."""
     if isinstance(alarm_names, str) or not isinstance(alarm_names, list | tuple):
-        raise invalid(f"{where}: auto_rollback_alarms", alarm_names, "a list of alarm names")
+        raise invalid(where, alarm_names, "a list of alarm names")
     if len(alarm_names) > MAX_ALARMS:
-        raise InvalidSpecError(
-            f"{where}: auto_rollback_alarms has {len(alarm_names)} names; allowed: 1 to {MAX_ALARMS}."
-        )
+        raise InvalidSpecError(f"{where} has {len(alarm_names)} names; allowed: 1 to {MAX_ALARMS}.")
     for index, name in enumerate(alarm_names):
         check_text(
-            f"{where}: auto_rollback_alarms[{index}]",
+            f"{where}[{index}]",
             name,
             pattern=r"(?s).+",
             max_length=255,
             allowed="an alarm's name of 1 to 255 characters",
         )
-    return {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]}}
 
 
 def longest_seconds(deployment_config: dict[str, Any] | None) -> int | None:

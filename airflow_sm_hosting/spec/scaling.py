@@ -9,17 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from airflow_sm_hosting.spec.reference import Reference, kind_of
-from airflow_sm_hosting.spec.rules import (
-    as_number,
-    check_boolean,
-    check_number,
-    invalid,
-    is_rendered_later,
-    nearest,
-    present,
-    seconds,
-)
+from airflow_sm_hosting.spec.checks import check_boolean, check_number, invalid, is_rendered_later, nearest
+from airflow_sm_hosting.spec.reference import Reference, kind_of, present
+from airflow_sm_hosting.spec.rendered import as_number, seconds
 from airflow_sm_hosting.spec.scaling_rules import (
     INVOCATIONS_PER_INSTANCE,
     PREDEFINED_METRICS,

@@ -9,8 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import (
+from airflow_sm_hosting.spec.checks import (
     check_boolean,
     check_integer,
     check_number,
@@ -21,6 +20,7 @@ from airflow_sm_hosting.spec.rules import (
     invalid,
     is_rendered_later,
 )
+from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.schedule import check_schedule, check_span, check_timezone
 
 INSTANCE_COUNT = "sagemaker:variant:DesiredInstanceCount"

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_sm_hosting.spec.rules import check_text, invalid, is_rendered_later
+from airflow_sm_hosting.spec.checks import check_text, invalid, is_rendered_later
 
 _FORMS = "at(yyyy-mm-ddThh:mm:ss), rate(value unit) or cron(six fields)"
 _UNITS = ("minute", "minutes", "hour", "hours", "day", "days")

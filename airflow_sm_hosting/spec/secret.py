@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_sm_hosting.spec.rules import is_rendered_later
+from airflow_sm_hosting.spec.checks import is_rendered_later
 
 SHOWN = "***"
 

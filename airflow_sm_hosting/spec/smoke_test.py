@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from airflow_sm_hosting.spec.checks import check_name, invalid
 from airflow_sm_hosting.spec.reference import Reference
-from airflow_sm_hosting.spec.rules import check_name, invalid
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedStr
 
 #: What becomes JSON; a string may be Jinja.

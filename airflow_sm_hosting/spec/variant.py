@@ -6,9 +6,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, check_resource
-from airflow_sm_hosting.spec.container import check_member_names
-from airflow_sm_hosting.spec.rules import (
-    as_number,
+from airflow_sm_hosting.spec.checks import (
     check_instance_type,
     check_instance_type_form,
     check_integer,
@@ -19,10 +17,10 @@ from airflow_sm_hosting.spec.rules import (
     check_structure,
     invalid,
     is_rendered_later,
-    present,
-    seconds,
-    whole_number,
 )
+from airflow_sm_hosting.spec.container import check_member_names
+from airflow_sm_hosting.spec.reference import present
+from airflow_sm_hosting.spec.rendered import as_number, seconds, whole_number
 from airflow_sm_hosting.spec.templated import TemplatedFloat, TemplatedInt, TemplatedSeconds, TemplatedStr
 
 ACCELERATORS_ARE_GONE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
@@ -20,10 +20,15 @@ from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
 from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
 from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resource_name
+from airflow_sm_hosting.spec.checks import is_rendered_later
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rules import is_rendered_later
 from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from airflow_sm_hosting.fields import Late
 
 
 class ModelHostingTaskGroup(TaskGroup):
@@ -66,26 +71,26 @@ class ModelHostingTaskGroup(TaskGroup):
     def __init__(
         self,
         *,
-        endpoint_name: str,
+        endpoint_name: Late,
         models: Mapping[str, Sequence[dict[str, Any]]],
         production_variants: Sequence[dict[str, Any]],
         group_id: str = "model_hosting",
-        repository_name: str | None = None,
-        bucket_name: str | None = None,
-        key_prefix: str = "",
-        execution_role: str | None = None,
-        endpoint_config_name: str | None = None,
+        repository_name: Late | None = None,
+        bucket_name: Late | None = None,
+        key_prefix: Late | None = None,
+        execution_role: Late | None = None,
+        endpoint_config_name: Late | None = None,
         scaling: Mapping[str, Mapping[str, Any]] | None = None,
         alarms: Sequence[Mapping[str, Any]] = (),
         smoke_test: Mapping[str, Any] | None = None,
         model_options: Mapping[str, Any] | None = None,
         endpoint_config_options: Mapping[str, Any] | None = None,
         deploy_options: Mapping[str, Any] | None = None,
-        tags: Any = None,
-        aws_conn_id: str | None = DEFAULT_CONNECTION,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
+        aws_conn_id: Late | None = DEFAULT_CONNECTION,
+        region_name: Late | None = None,
+        verify: bool | PathLike[str] | Late | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(group_id=group_id, **kwargs)
@@ -168,8 +173,8 @@ class ModelHostingTaskGroup(TaskGroup):
         name: str,
         containers: Sequence[dict[str, Any]],
         number: int,
-        execution_role: str | None,
-        tags: Any,
+        execution_role: Late | None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None,
         options: Mapping[str, Any],
     ) -> Any:
         made = CreateModelOperator(

@@ -156,7 +156,15 @@ def test_an_artifact_that_a_model_names_by_an_encoded_url_is_needed(
 
 @pytest.mark.parametrize(
     "bad",
-    [{"keep": 5}, {"keep": -1}, {"repository_names": "churn"}, {"model_data_prefixes": "s3://models/"}],
+    [
+        {"keep": 5},
+        {"keep": -1},
+        {"repository_names": "churn"},
+        {"model_data_prefixes": "s3://models/"},
+        {"model_data_prefixes": ["models/"]},
+        {"older_than": -1},
+        {"dry_run": "maybe"},
+    ],
     ids=repr,
 )
 def test_bad_literals_break_the_dag_file(dag: DAG, bad: dict[str, Any]) -> None:
@@ -165,7 +173,9 @@ def test_bad_literals_break_the_dag_file(dag: DAG, bad: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"keep": "{{ 9 }}"}, {"dry_run": "{{ 'maybe' }}"}, {"model_data_prefixes": ["models/"]}], ids=repr
+    "bad",
+    [{"keep": "{{ 9 }}"}, {"dry_run": "{{ 'maybe' }}"}, {"model_data_prefixes": ["{{ 'models/' }}"]}],
+    ids=repr,
 )
 def test_bad_rendered_values_are_errors_before_the_first_call(
     aws: LocalAws, dag: DAG, bad: dict[str, Any]

@@ -61,7 +61,7 @@ def left(aws: LocalAws) -> list[int]:
         ({}, [0, 1, 1]),
         ({"delete_endpoint_config": True}, [0, 0, 1]),
         ({"delete_endpoint_config": "{{ true }}", "delete_models": "{{ 'True' }}"}, [0, 0, 0]),
-        ({"delete_endpoint_config": "{{ false }}", "delete_models": "False"}, [0, 1, 1]),
+        ({"delete_endpoint_config": "{{ false }}", "delete_models": "{{ 'False' }}"}, [0, 1, 1]),
     ],
 )
 def test_what_is_deleted(endpoint: LocalAws, dag: DAG, options: dict[str, Any], expected: list[int]) -> None:

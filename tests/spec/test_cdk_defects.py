@@ -26,7 +26,7 @@ from airflow_sm_hosting import (
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.service_model.shapes import input_shape
-from airflow_sm_hosting.spec.rules import check_instance_type
+from airflow_sm_hosting.spec.checks import check_instance_type
 from tests.local.conftest import Deployer
 from tests.operators.conftest import ROLE, aws, dag, make_model, run_task, task_id
 

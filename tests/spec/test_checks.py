@@ -151,7 +151,7 @@ def arn(kind: str, name: str = "churn") -> str:
 
 
 def names(make: Callable[[Any], Any], field: str) -> list[Rule]:
-    """Names of 63 letters, digits and hyphens; more of them are tried in ``test_rules``."""
+    """Names of 63 letters, digits and hyphens; more of them are tried in ``test_literal_and_rendered_values``."""
     bad = ["", "a" * 64, "a_b"]
     return [Rule(make, value, field) for value in bad]
 

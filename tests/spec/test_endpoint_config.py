@@ -18,7 +18,7 @@ from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config, endpoint_config_request
 from airflow_sm_hosting.spec.naming import content_digest, content_name
-from airflow_sm_hosting.spec.rules import INSTANCE_FAMILIES
+from airflow_sm_hosting.spec.patterns import INSTANCE_FAMILIES
 from airflow_sm_hosting.spec.variant import SERVERLESS_MEMORY_SIZES
 
 

@@ -18,7 +18,7 @@ from airflow_sm_hosting.spec.naming import (
     content_digest,
     content_name,
 )
-from airflow_sm_hosting.spec.rules import MODEL_NAME_PATTERN, NAME_PATTERN
+from airflow_sm_hosting.spec.patterns import MODEL_NAME_PATTERN, NAME_PATTERN
 
 # Written down by hand and hashed with sha256sum: what exists in users' accounts is called so. Never edit these.
 MODEL_TEXT = (

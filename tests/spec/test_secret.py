@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.service_model.request import validated_request
-from airflow_sm_hosting.spec.rules import check_environment
+from airflow_sm_hosting.spec.checks import check_environment
 from airflow_sm_hosting.spec.secret import (
     SHOWN,
     Hidden,

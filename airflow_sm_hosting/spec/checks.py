@@ -1,12 +1,11 @@
 """The checks of literal values, and what counts as literal.
 
-Every check passes what Airflow fills in later (Jinja, XComArgs) untouched: those values are checked after rendering.
-A check never alters a value.
+Every check passes what Airflow fills in later (Jinja, XComArgs) untouched: those values are checked after rendering, see
+:mod:`airflow_sm_hosting.spec.rendered`. A check never alters a value.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 import warnings
@@ -15,37 +14,23 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-
-#: Patterns and lengths of botocore's SageMaker model (service-2.json, 2017-07-24).
-NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
-MODEL_NAME_PATTERN = r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?"
-ENVIRONMENT_KEY_PATTERN = r"[a-zA-Z_][a-zA-Z0-9_]*"
-ROLE_ARN_PATTERN = r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
-
-#: A role's name (IAM, CreateRole), with or without its path.
-ROLE_NAME_PATTERN = r"/?([!-.0-~]+/)*[\w+=,.@-]{1,64}"
-
-#: CreateEndpointConfig, KmsKeyId: key id, key ARN, alias name or alias ARN. Ids of multi-Region keys begin with ``mrk-`` (KMS, key identifiers).
-KMS_KEY_PATTERN = (
-    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|mrk-[0-9a-f]{32}|arn:aws[a-z\-]*:kms:[a-z0-9\-]+:\d{12}:key/[a-zA-Z0-9-]+"
-    r"|(arn:aws[a-z\-]*:kms:[a-z0-9\-]+:\d{12}:)?alias/[a-zA-Z0-9/_-]{1,250}"
+from airflow_sm_hosting.spec.patterns import (
+    ENVIRONMENT_KEY_PATTERN,
+    INSTANCE_FAMILIES,
+    INSTANCE_TYPE_PATTERN,
+    KMS_KEY_PATTERN,
+    MAX_NAME_LENGTH,
+    MAX_TAGS,
+    MODEL_NAME_PATTERN,
+    NAME_IN_WORDS,
+    NAME_PATTERN,
+    RESERVED_TAG_PREFIXES,
+    ROLE_ARN_PATTERN,
+    ROLE_NAME_PATTERN,
+    VPC_ID_PATTERN,
 )
 
-#: botocore, SubnetId and SecurityGroupId.
-VPC_ID_PATTERN = r"[-0-9a-zA-Z]{1,32}"
-
-MAX_TAGS = 50  # CreateModel, CreateEndpointConfig, CreateEndpoint: Tags
-#: Keys that AWS reserves ("Tagging AWS resources", naming limits), and those of this package.
-RESERVED_TAG_PREFIXES = ("aws:", "sm-hosting:")
-MAX_NAME_LENGTH = 63
-NAME_IN_WORDS = "1 to 63 letters, digits and hyphens, beginning and ending with a letter or a digit"
-
-#: Families of hosting instances, to name the nearest ones of a misspelt type (botocore 1.44.5, ProductionVariantInstanceType).
-INSTANCE_FAMILIES = (
-    "c4 c5 c5d c6g c6gd c6gn c6i c6in c7g c7i c8g dl1 g4dn g5 g6 g6e g7 g7e inf1 inf2 m4 m5 m5d m6g m6gd m6i m7i m8g "
-    "p2 p3 p4d p4de p5 p5e p5en p6-b200 p6-b300 p6e-gb200 r5 r5d r6g r6gd r6i r7gd r7i r8g t2 trn1 trn1n trn2"
-).split()
-INSTANCE_TYPE_PATTERN = r"ml\.[a-z][a-z0-9]*(-[a-z0-9]+)*\.([0-9]*x?large|medium|small|metal)"
+_TAG_CHARACTERS = "letters, digits, spaces and _ . : / = + - @"
 
 
 def is_rendered_later(value: Any) -> bool:
@@ -186,11 +171,6 @@ def check_seconds(where: str, value: Any, low: int, high: int) -> None:
     check_integer(where, value, low, high)
 
 
-def seconds(value: Any) -> Any:
-    """Return a checked duration as AWS takes it: whole seconds; what is rendered later as it is."""
-    return int(value.total_seconds()) if isinstance(value, timedelta) else value
-
-
 def check_environment(where: str, environment: Any) -> None:
     """Check a container's environment; values never appear in a message.
 
@@ -234,79 +214,41 @@ def check_unique(where: str, names: Iterable[Any]) -> None:
         seen.add(name)
 
 
-def present(**members: Any) -> dict[str, Any]:
-    """Return the members that were given: what is None is absent from the AWS request."""
-    return {name: value for name, value in members.items() if value is not None}
+def check_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> None:
+    """Check tags as far as they are literal; see :func:`check_tag_pairs`."""
+    if value is None or is_rendered_later(value):
+        return
+    pairs = tag_pairs(where, value)
+    literal = [pair for pair in pairs if not any(is_rendered_later(part) for part in pair)]
+    check_tag_pairs(where, literal, most=most, count=len(pairs))
 
 
-def as_boolean(where: str, value: Any) -> bool:
-    """Return a rendered boolean: ``"False"`` is False."""
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    check_boolean(where, value)
-    return bool(value)
+def tag_pairs(where: str, value: Any) -> list[tuple[Any, Any]]:
+    """Return the keys and values of tags, which are a dict, or AWS's list of Key and Value."""
+    allowed = "a dict of strings to strings, or a list of {'Key': …, 'Value': …}"
+    if isinstance(value, list | tuple):
+        if not all(isinstance(tag, dict) and set(tag) == {"Key", "Value"} for tag in value):
+            raise invalid(where, value, allowed)
+        return [(tag["Key"], tag["Value"]) for tag in value]
+    if not isinstance(value, dict):
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: {allowed}.")
+    return list(value.items())
 
 
-def whole_number(value: Any) -> Any:
-    """Return the whole number that a string stands for, as Jinja makes strings of numbers; another value as it is."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value) else value
-
-
-def as_integer(where: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return a rendered whole number."""
-    value = whole_number(value)
-    check_integer(where, value, low, high)
-    return int(value)
-
-
-def as_number(where: str, value: Any, *, low: float | None = None, above: float | None = None) -> float:
-    """Return a rendered number."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):  # the check names what is no number
-            value = float(value)
-    check_number(where, value, low=low, above=above)
-    return float(value)
-
-
-def as_seconds(where: str, value: Any, low: float, high: float | None = None) -> float:
-    """Return a rendered duration in seconds: a number, or a timedelta."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    number = as_number(where, value, low=low)
-    check_number(where, number, low=low, high=high)
-    return number
-
-
-def as_list(where: str, value: Any) -> list[Any]:
-    """Return a rendered list; None is an empty one, and a string is an error: its letters would be taken as entries."""
-    if value is None:
-        return []
-    if isinstance(value, str | dict) or not isinstance(value, Iterable):
-        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a list.")
-    return list(value)
-
-
-def as_string(where: str, value: Any) -> str:
-    """Return a rendered string; an upstream task that returned nothing gives None or ``"None"``, which is an error."""
-    if not isinstance(value, str) or value.strip() in ("", "None"):
-        raise invalid(where, value, "a string (did the task that it comes from return nothing?)")
-    return value
-
-
-def as_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> dict[str, str]:
-    """Return rendered tags as a dict; AWS's list of Key and Value is taken too.
+def check_tag_pairs(
+    where: str, pairs: list[tuple[Any, Any]], *, most: int = MAX_TAGS, count: int | None = None
+) -> None:
+    """Check the keys and values of tags (botocore, Tag; "Tagging AWS resources", naming limits).
 
     :param where: The field.
-    :param value: The tags.
-    :param most: How many there may be, e.g. what AWS allows less those that this package adds.
-    :raises InvalidSpecError: For what AWS would refuse (botocore, Tag; "Tagging AWS resources", naming limits).
+    :param pairs: Keys and values.
+    :param most: How many tags there may be.
+    :param count: How many there are (default: as many as pairs).
     """
-    if value is None:
-        return {}
-    pairs = _tag_pairs(where, value)
     check_unique(f"{where}: keys", [key for key, _ in pairs])
-    if len(pairs) > most:
-        raise InvalidSpecError(f"{where} has {len(pairs)} tags; allowed: {most} at most.")
+    count = len(pairs) if count is None else count
+    if count > most:
+        raise InvalidSpecError(f"{where} has {count} tags; allowed: {most} at most.")
     for key, item in pairs:
         if not isinstance(key, str) or not 1 <= len(key) <= 128 or not _is_tag_text(key):
             raise invalid(f"a key of {where}", key, f"a string of 1 to 128 {_TAG_CHARACTERS}")
@@ -317,32 +259,6 @@ def as_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> dict[str, str]:
             raise InvalidSpecError(f"{where}[{key!r}] is a {type(item).__name__}; allowed: a string.")
         if len(str(item)) > 256 or not _is_tag_text(str(item)):
             raise invalid(f"{where}[{key!r}]", str(item)[:80], f"a string of 256 {_TAG_CHARACTERS} at most")
-    return {key: str(item) for key, item in pairs}
-
-
-def check_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> None:
-    """Check tags as far as they are literal; see :func:`as_tags`."""
-    if value is None or is_rendered_later(value):
-        return
-    pairs = _tag_pairs(where, value)
-    if len(pairs) > most:
-        raise InvalidSpecError(f"{where} has {len(pairs)} tags; allowed: {most} at most.")
-    literal = [pair for pair in pairs if not any(is_rendered_later(part) for part in pair)]
-    as_tags(where, [{"Key": key, "Value": item} for key, item in literal])
-
-
-_TAG_CHARACTERS = "letters, digits, spaces and _ . : / = + - @"
-
-
-def _tag_pairs(where: str, value: Any) -> list[tuple[Any, Any]]:
-    allowed = "a dict of strings to strings, or a list of {'Key': …, 'Value': …}"
-    if isinstance(value, list | tuple):
-        if not all(isinstance(tag, dict) and set(tag) == {"Key", "Value"} for tag in value):
-            raise invalid(where, value, allowed)
-        return [(tag["Key"], tag["Value"]) for tag in value]
-    if not isinstance(value, dict):
-        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: {allowed}.")
-    return list(value.items())
 
 
 def _is_tag_text(text: str) -> bool:

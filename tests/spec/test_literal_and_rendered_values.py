@@ -1,4 +1,4 @@
-"""The checks of literal values: both edges of every range, messages, and what is left alone."""
+"""The checks of literal values, and what rendered ones stand for: both edges of every range, messages, and what is left alone."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.service_model.shapes import input_shape
-from airflow_sm_hosting.spec import rules
+from airflow_sm_hosting.spec import checks, patterns, reference, rendered
 
 JINJA = ["{{ params.x }}", "a{% if x %}b{% endif %}", "{# nothing #}"]
 CHECKS = {
-    "name": lambda value: rules.check_name("Thing: field", value),
-    "model name": lambda value: rules.check_model_name("Thing: field", value),
-    "integer": lambda value: rules.check_integer("Thing: field", value, 1, 10),
-    "number": lambda value: rules.check_number("Thing: field", value, low=0, high=1),
-    "boolean": lambda value: rules.check_boolean("Thing: field", value),
-    "one of": lambda value: rules.check_one_of("Thing: field", value, ("Serial", "Direct")),
-    "instance type": lambda value: rules.check_instance_type("Thing: field", value),
-    "seconds": lambda value: rules.check_seconds("Thing: field", value, 60, 3600),
-    "environment": lambda value: rules.check_environment("Thing: field", value),
-    "text": lambda value: rules.check_text("Thing: field", value, pattern="[a-z]+", allowed="letters"),
+    "name": lambda value: checks.check_name("Thing: field", value),
+    "model name": lambda value: checks.check_model_name("Thing: field", value),
+    "integer": lambda value: checks.check_integer("Thing: field", value, 1, 10),
+    "number": lambda value: checks.check_number("Thing: field", value, low=0, high=1),
+    "boolean": lambda value: checks.check_boolean("Thing: field", value),
+    "one of": lambda value: checks.check_one_of("Thing: field", value, ("Serial", "Direct")),
+    "instance type": lambda value: checks.check_instance_type("Thing: field", value),
+    "seconds": lambda value: checks.check_seconds("Thing: field", value, 60, 3600),
+    "environment": lambda value: checks.check_environment("Thing: field", value),
+    "text": lambda value: checks.check_text("Thing: field", value, pattern="[a-z]+", allowed="letters"),
 }
 
 
@@ -53,22 +53,22 @@ def test_every_message_names_the_field_and_what_is_allowed(check: Any) -> None:
 
 @pytest.mark.parametrize("value", ["a", "Z", "9", "a-b", "a--b", "a" * 63, "0" + "-" * 61 + "0"])
 def test_names_within_the_rules_are_taken(value: str) -> None:
-    rules.check_name("endpoint_name", value)
-    rules.check_model_name("model_name", value)
+    checks.check_name("endpoint_name", value)
+    checks.check_model_name("model_name", value)
 
 
 @pytest.mark.parametrize(
     "value", ["", "-a", "a-", "a_b", "a.b", "a b", "a\n", "ä", "a" * 64, None, 5, True, b"a", ["a"]], ids=repr
 )
 def test_names_outside_the_rules_are_refused(value: Any) -> None:
-    for check in (rules.check_name, rules.check_model_name):
+    for check in (checks.check_name, checks.check_model_name):
         with pytest.raises(InvalidSpecError, match=r"^the name is .*1 to 63 letters, digits and hyphens"):
             check("the name", value)
 
 
 def test_a_long_value_is_cut_in_the_message_with_its_length() -> None:
     with pytest.raises(InvalidSpecError, match=r"x{77}… \(5000 characters\)") as caught:
-        rules.check_name("the name", "x" * 5000)
+        checks.check_name("the name", "x" * 5000)
     assert len(str(caught.value)) < 400
 
 
@@ -77,7 +77,7 @@ def test_a_name_is_taken_exactly_when_the_service_model_takes_it(value: str) -> 
     metadata = input_shape("sagemaker", "CreateEndpoint").members["EndpointName"].metadata
     right = len(value) <= metadata["max"] and re.fullmatch(metadata["pattern"], value) is not None
     try:
-        rules.check_name("n", value)
+        checks.check_name("n", value)
     except InvalidSpecError:
         assert not right
     else:
@@ -87,10 +87,10 @@ def test_a_name_is_taken_exactly_when_the_service_model_takes_it(value: str) -> 
 @pytest.mark.parametrize(
     ("service", "operation", "path", "ours"),
     [
-        ("sagemaker", "CreateEndpoint", ["EndpointName"], rules.NAME_PATTERN),
-        ("sagemaker", "CreateEndpointConfig", ["EndpointConfigName"], rules.NAME_PATTERN),
-        ("sagemaker", "CreateModel", ["ModelName"], rules.MODEL_NAME_PATTERN),
-        ("sagemaker", "CreateModel", ["PrimaryContainer", "ContainerHostname"], rules.NAME_PATTERN),
+        ("sagemaker", "CreateEndpoint", ["EndpointName"], patterns.NAME_PATTERN),
+        ("sagemaker", "CreateEndpointConfig", ["EndpointConfigName"], patterns.NAME_PATTERN),
+        ("sagemaker", "CreateModel", ["ModelName"], patterns.MODEL_NAME_PATTERN),
+        ("sagemaker", "CreateModel", ["PrimaryContainer", "ContainerHostname"], patterns.NAME_PATTERN),
     ],
     ids=lambda value: "/".join(value) if isinstance(value, list) else None,
 )
@@ -101,12 +101,12 @@ def test_our_patterns_are_the_service_models(
     for member in path:
         shape = shape.members[member]
     assert shape.metadata["pattern"] == ours
-    assert shape.metadata["max"] == rules.MAX_NAME_LENGTH
+    assert shape.metadata["max"] == patterns.MAX_NAME_LENGTH
 
 
 @pytest.mark.parametrize("value", [1, 5, 10])
 def test_whole_numbers_within_the_range_are_taken(value: int) -> None:
-    rules.check_integer("n", value, 1, 10)
+    checks.check_integer("n", value, 1, 10)
 
 
 @pytest.mark.parametrize("value", [0, 11, -1, 1.0, 1.5, "5", True, None, float("nan"), [5]], ids=repr)
@@ -114,18 +114,18 @@ def test_what_is_no_whole_number_in_the_range_is_refused(value: Any) -> None:
     with pytest.raises(
         InvalidSpecError, match=re.escape(f"n is {value!r}; allowed: a whole number from 1 to 10.")
     ):
-        rules.check_integer("n", value, 1, 10)
+        checks.check_integer("n", value, 1, 10)
 
 
 def test_a_range_without_an_upper_end_says_so() -> None:
-    rules.check_integer("n", 10**9, 1)
+    checks.check_integer("n", 10**9, 1)
     with pytest.raises(InvalidSpecError, match=r"n is 0; allowed: a whole number, 1 or more"):
-        rules.check_integer("n", 0, 1)
+        checks.check_integer("n", 0, 1)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 1, 1.0, 0.5])
 def test_numbers_within_the_range_are_taken(value: float) -> None:
-    rules.check_number("n", value, low=0, high=1)
+    checks.check_number("n", value, low=0, high=1)
 
 
 @pytest.mark.parametrize(
@@ -133,24 +133,24 @@ def test_numbers_within_the_range_are_taken(value: float) -> None:
 )
 def test_what_is_no_finite_number_in_the_range_is_refused(value: Any) -> None:
     with pytest.raises(InvalidSpecError, match=r"allowed: a number, 0 or more, 1 at most"):
-        rules.check_number("n", value, low=0, high=1)
+        checks.check_number("n", value, low=0, high=1)
 
 
 def test_an_open_end_is_not_allowed_itself() -> None:
-    rules.check_number("n", 5e-324, above=0)
+    checks.check_number("n", 5e-324, above=0)
     with pytest.raises(InvalidSpecError, match=r"n is 0; allowed: a number, more than 0"):
-        rules.check_number("n", 0, above=0)
+        checks.check_number("n", 0, above=0)
 
 
 @pytest.mark.parametrize("value", ["True", "False", "false", 0, 1, None, ""], ids=repr)
 def test_only_booleans_are_booleans(value: Any) -> None:
     with pytest.raises(InvalidSpecError, match=r"allowed: True or False"):
-        rules.check_boolean("b", value)
+        checks.check_boolean("b", value)
 
 
 def test_a_near_miss_is_answered_with_a_suggestion() -> None:
     with pytest.raises(InvalidSpecError, match=r"'Serial', 'Direct'. Did you mean 'Serial'?"):
-        rules.check_one_of("mode", "Serail", ("Serial", "Direct"))
+        checks.check_one_of("mode", "Serail", ("Serial", "Direct"))
 
 
 # Instance types
@@ -167,12 +167,12 @@ def test_every_instance_type_that_botocore_knows_is_taken_without_a_warning() ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in known:
-            rules.check_instance_type("t", name)
+            checks.check_instance_type("t", name)
 
 
 def test_a_well_formed_type_of_an_unknown_family_is_a_warning_with_the_nearest() -> None:
     with pytest.warns(UserWarning, match=r"'ml.g55.xlarge'.*nearest: .*ml\.g5") as caught:
-        rules.check_instance_type("Variant: instance_type", "ml.g55.xlarge")
+        checks.check_instance_type("Variant: instance_type", "ml.g55.xlarge")
     assert "Variant: instance_type" in str(caught[0].message)
 
 
@@ -183,7 +183,7 @@ def test_a_well_formed_type_of_an_unknown_family_is_a_warning_with_the_nearest()
 )  # fmt: skip
 def test_a_malformed_instance_type_is_an_error(value: Any) -> None:
     with pytest.raises(InvalidSpecError, match=r"t is .*; allowed: an instance type such as 'ml.m5.large'"):
-        rules.check_instance_type("t", value)
+        checks.check_instance_type("t", value)
 
 
 # Durations
@@ -191,9 +191,9 @@ def test_a_malformed_instance_type_is_an_error(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [60, 3600, timedelta(minutes=1), timedelta(hours=1)], ids=str)
 def test_durations_at_both_edges_are_taken(value: Any) -> None:
-    rules.check_seconds("d", value, 60, 3600)
-    assert rules.seconds(value) in (60, 3600)
-    assert type(rules.seconds(value)) is int
+    checks.check_seconds("d", value, 60, 3600)
+    assert rendered.seconds(value) in (60, 3600)
+    assert type(rendered.seconds(value)) is int
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_durations_at_both_edges_are_taken(value: Any) -> None:
 )  # fmt: skip
 def test_durations_outside_or_not_in_whole_seconds_are_refused(value: Any) -> None:
     with pytest.raises(InvalidSpecError, match=r"^d is .*60 to 3600"):
-        rules.check_seconds("d", value, 60, 3600)
+        checks.check_seconds("d", value, 60, 3600)
 
 
 # Environments
@@ -212,7 +212,7 @@ SECRET = "hunter2-and-more"
 
 
 def test_an_environment_of_a_hundred_entries_of_1024_characters_is_taken() -> None:
-    rules.check_environment("e", {"K" * 1020 + f"_{number:03}": "v" * 1024 for number in range(100)})
+    checks.check_environment("e", {"K" * 1020 + f"_{number:03}": "v" * 1024 for number in range(100)})
 
 
 @pytest.mark.parametrize(
@@ -236,13 +236,13 @@ def test_an_environment_of_a_hundred_entries_of_1024_characters_is_taken() -> No
 )
 def test_a_bad_environment_is_refused_and_its_values_are_not_told(environment: Any, message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message) as caught:
-        rules.check_environment("e", environment)
+        checks.check_environment("e", environment)
     assert SECRET not in str(caught.value)
 
 
 def test_no_environment_is_no_error() -> None:
-    rules.check_environment("e", None)
-    rules.check_environment("e", {})
+    checks.check_environment("e", None)
+    checks.check_environment("e", {})
 
 
 # What rendering leaves behind
@@ -253,72 +253,72 @@ def test_no_environment_is_no_error() -> None:
     [("True", True), ("true", True), (" FALSE ", False), ("False", False), (True, True), (False, False)],
 )
 def test_a_rendered_boolean_is_what_it_says(value: Any, meaning: bool) -> None:
-    assert rules.as_boolean("b", value) is meaning
+    assert rendered.as_boolean("b", value) is meaning
 
 
 @pytest.mark.parametrize("value", ["", "None", "0", "1", "no", None, 0], ids=repr)
 def test_what_says_neither_true_nor_false_is_an_error(value: Any) -> None:
     with pytest.raises(InvalidSpecError, match=re.escape(f"b is {value!r}")):
-        rules.as_boolean("b", value)
+        rendered.as_boolean("b", value)
 
 
 @pytest.mark.parametrize(("value", "meaning"), [("2", 2), (" 2 ", 2), ("+2", 2), ("0", 0), (2, 2)])
 def test_a_rendered_whole_number_is_one(value: Any, meaning: int) -> None:
-    assert rules.as_integer("n", value, 0) == meaning
+    assert rendered.as_integer("n", value, 0) == meaning
 
 
 @pytest.mark.parametrize("value", ["2.5", "", "two", "None", None, True, "1e3"], ids=repr)
 def test_what_cannot_be_a_whole_number_is_an_error(value: Any) -> None:
     with pytest.raises(InvalidSpecError):
-        rules.as_integer("n", value, 0)
+        rendered.as_integer("n", value, 0)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "", "None", None, True], ids=repr)
 def test_what_cannot_be_a_number_is_an_error(value: Any) -> None:
     with pytest.raises(InvalidSpecError):
-        rules.as_number("n", value, low=0)
+        rendered.as_number("n", value, low=0)
 
 
 def test_rendered_durations_are_seconds() -> None:
-    assert rules.as_seconds("d", "90", 60, 3600) == 90
-    assert rules.as_seconds("d", timedelta(minutes=2), 60, 3600) == 120
+    assert rendered.as_seconds("d", "90", 60, 3600) == 90
+    assert rendered.as_seconds("d", timedelta(minutes=2), 60, 3600) == 120
     for value in ("59.9", 3601, timedelta(seconds=1), "soon"):
         with pytest.raises(InvalidSpecError, match=r"^d is"):
-            rules.as_seconds("d", value, 60, 3600)
+            rendered.as_seconds("d", value, 60, 3600)
 
 
 def test_a_rendered_list_is_no_string() -> None:
-    assert rules.as_list("l", None) == []
-    assert rules.as_list("l", ("a", "b")) == ["a", "b"]
+    assert rendered.as_list("l", None) == []
+    assert rendered.as_list("l", ("a", "b")) == ["a", "b"]
     for value in ("['a']", {"a": 1}, 5):
         with pytest.raises(InvalidSpecError, match=r"^l is a .*; allowed: a list"):
-            rules.as_list("l", value)
+            rendered.as_list("l", value)
 
 
 @pytest.mark.parametrize("value", [None, "None", "", " ", 5], ids=repr)
 def test_a_task_that_returned_nothing_is_told_as_such(value: Any) -> None:
     with pytest.raises(InvalidSpecError, match=r"did the task that it comes from return nothing"):
-        rules.as_string("s", value)
+        rendered.as_string("s", value)
 
 
 def test_tags_are_taken_in_both_shapes() -> None:
-    assert rules.as_tags("t", None) == {}
-    assert rules.as_tags("t", {"team": 5}) == {"team": "5"}
-    assert rules.as_tags("t", [{"Key": "team", "Value": "ml"}]) == {"team": "ml"}
+    assert rendered.as_tags("t", None) == {}
+    assert rendered.as_tags("t", {"team": 5}) == {"team": "5"}
+    assert rendered.as_tags("t", [{"Key": "team", "Value": "ml"}]) == {"team": "ml"}
     with pytest.raises(InvalidSpecError, match=r"t is a str; allowed: a dict"):
-        rules.as_tags("t", "team=ml")
+        rendered.as_tags("t", "team=ml")
 
 
 def test_malformed_tags_are_refused_in_our_words() -> None:
     with pytest.raises(InvalidSpecError, match=r"^t "):
-        rules.as_tags("t", [{"Name": "team", "Value": "ml"}])
+        rendered.as_tags("t", [{"Name": "team", "Value": "ml"}])
 
 
 def test_a_name_that_stands_twice_is_named() -> None:
-    rules.check_unique("names", ["a", "b", None, "{{ x }}", "{{ x }}"])
+    checks.check_unique("names", ["a", "b", None, "{{ x }}", "{{ x }}"])
     with pytest.raises(InvalidSpecError, match=r"names has 'a' twice; allowed: each name once"):
-        rules.check_unique("names", ["a", "b", "a"])
+        checks.check_unique("names", ["a", "b", "a"])
 
 
 def test_absent_is_none_alone() -> None:
-    assert rules.present(a=None, b=0, c="", d=False, e={}) == {"b": 0, "c": "", "d": False, "e": {}}
+    assert reference.present(a=None, b=0, c="", d=False, e={}) == {"b": 0, "c": "", "d": False, "e": {}}

@@ -1,0 +1,556 @@
+"""The parameters of operators and sensors, each declared once.
+
+A subclass of :class:`Fields` declares what each parameter takes. Three things follow from that one declaration: the check of literals while
+the DAG file is parsed, the typed values after rendering, and which attributes Airflow renders::
+
+    class ExampleFields(AwsFields):
+        endpoint_name = Resource(ENDPOINT)
+        timeout = Seconds(low=1, default=3600)
+
+
+    class ExampleOperator(SageMakerHostingBaseOperator):
+        fields = ExampleFields
+        template_fields: Sequence[str] = ExampleFields.template_fields
+
+        def __init__(self, *, endpoint_name: str | Late, timeout: float | str | Late | None = None, **kwargs: Any) -> None:
+            self.check_literals(locals())
+            super().__init__(**kwargs)
+            self.endpoint_name = endpoint_name
+            self.timeout = timeout
+
+        def execute(self, context: Context) -> None:
+            given = ExampleFields.of(self)  # checks everything, before the first AWS call
+            wait(given.endpoint_name, seconds=given.timeout)
+
+An attribute that holds None was not given: its default is filled in when the value is read, so that the serialised DAG does not carry it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, cast, overload
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.arn import check_resource, resource_name
+from airflow_sm_hosting.spec.checks import (
+    check_boolean,
+    check_integer,
+    check_number,
+    check_one_of,
+    check_seconds,
+    check_tags,
+    invalid,
+    is_rendered_later,
+)
+from airflow_sm_hosting.spec.patterns import MAX_TAGS
+from airflow_sm_hosting.spec.rendered import (
+    as_boolean,
+    as_integer,
+    as_list,
+    as_number,
+    as_seconds,
+    as_string,
+    as_tags,
+    is_absent,
+)
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from airflow.sdk import XComArg
+
+    class Resolved(Protocol):
+        """A value that Airflow resolves when the task runs, such as a DAG param or ``literal(…)``."""
+
+        def iter_references(self) -> Any:
+            """Return the tasks that it comes from."""
+
+        def resolve(self, context: Any) -> Any:
+            """Return the value."""
+
+    #: What Airflow fills in when the task runs: a string with Jinja, the output of another task, a DAG param, or a callable that takes
+    #: ``context`` and ``jinja_env``.
+    Late: TypeAlias = str | XComArg | Resolved | Callable[..., Any]
+
+T = TypeVar("T")
+
+#: A check of a value: it raises an error that begins with its first argument.
+Check = Callable[[str, Any], object]
+
+
+class Field(Generic[T]):
+    """A parameter that takes anything.
+
+    :param default: The value when nothing is given; without a default the parameter is required, unless it is :func:`optional`.
+    :param templated: Whether Airflow renders it.
+    :param json: Whether the UI shows it as JSON.
+    :param attribute: Name of the operator's attribute (default: the parameter's).
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        *,
+        default: T | None = None,
+        templated: bool = True,
+        json: bool = False,
+        attribute: str | None = None,
+    ) -> None:
+        self.default = default
+        self.required = default is None
+        self.templated = templated
+        self.json = json
+        self.attribute = attribute
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        self.attribute = self.attribute or name
+
+    @overload
+    def __get__(self, fields: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, fields: Fields, owner: type) -> T: ...
+
+    def __get__(self, fields: Fields | None, owner: type) -> Self | T:
+        if fields is None:
+            return self
+        return cast("T", fields.values[self.name])
+
+    def is_absent(self, value: Any) -> bool:
+        """Tell whether a rendered value means that nothing was given."""
+        return is_absent(value)
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal value.
+
+        :param where: What the message begins with.
+        :param value: The value; None only where the parameter is required.
+        :raises InvalidSpecError: When it can never work.
+        """
+
+    def value(self, where: str, given: Any) -> T:
+        """Return what a rendered value stands for.
+
+        :raises InvalidSpecError: When it stands for nothing that is allowed.
+        """
+        return cast("T", given)
+
+    def rendered(self, given: Any) -> T:
+        """Return the value of a rendered attribute, or the default."""
+        if not self.required and self.is_absent(given):
+            return cast("T", self.default.copy() if isinstance(self.default, list | dict) else self.default)
+        return self.value(self.name, given)
+
+
+def optional(field: Field[T]) -> Field[T | None]:
+    """Return a field that may be left out, and then is None."""
+    field.required = False
+    return cast("Field[T | None]", field)
+
+
+class Value(Field[Any]):
+    """A value of any kind, of which only None is nothing: ``""`` and ``"None"`` may be meant."""
+
+    def is_absent(self, value: Any) -> bool:
+        """Tell whether the value is None."""
+        return value is None
+
+
+class Text(Field[str]):
+    """A string.
+
+    :param check: Check of the string, literal or rendered (default: none).
+    :param blank: Whether ``""`` and ``"None"``, which Jinja makes of nothing, stand for nothing. False where to leave the parameter out by
+        accident would do harm: then they are errors.
+    """
+
+    def __init__(self, check: Check | None = None, *, blank: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self._check = check
+        self._blank = blank
+
+    def is_absent(self, value: Any) -> bool:
+        """Tell whether there is no string."""
+        return super().is_absent(value) if self._blank else value is None
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal string."""
+        if self._check is not None:
+            self._check(where, value)
+        elif not isinstance(value, str) and not is_rendered_later(value):
+            raise invalid(where, value, "a string")
+
+    def value(self, where: str, given: Any) -> str:
+        """Return the string, checked."""
+        text = as_string(where, given)
+        if self._check is not None:
+            self._check(where, text)
+        return text
+
+
+class Resource(Field[str]):
+    """A model, endpoint config or endpoint, by name or ARN; the value is its name.
+
+    :param kind: ``MODEL``, ``ENDPOINT_CONFIG`` or ``ENDPOINT`` of :mod:`airflow_sm_hosting.spec.arn`.
+    """
+
+    def __init__(self, kind: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._kind = kind
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal name or ARN."""
+        check_resource(where, value, self._kind)
+
+    def value(self, where: str, given: Any) -> str:
+        """Return the name."""
+        return resource_name(where, given, self._kind)
+
+
+class FilePath(Field[str]):
+    """A path of the worker's file system, as a string or a ``pathlib.Path``; see :class:`PathAsText`.
+
+    :param instead: What to do with a URL, for the message.
+    """
+
+    def __init__(self, *, instead: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self._instead = instead
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal path."""
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if is_rendered_later(text):
+            return
+        if not isinstance(text, str) or not text:
+            raise invalid(where, value, "a path, as a string or a pathlib.Path")
+        if "://" in text:
+            raise invalid(where, text, "a path of the worker's file system, and no URL", hint=self._instead)
+
+    def value(self, where: str, given: Any) -> str:
+        """Return the path as a string."""
+        text = as_string(where, os.fspath(given) if isinstance(given, os.PathLike) else given)
+        self.check(where, text)
+        return text
+
+
+class PathAsText:
+    """An attribute that keeps a ``pathlib.Path`` as a string: Airflow renders strings only, and some of its versions resolve a path."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            return instance.__dict__[self._name]
+        except KeyError:
+            raise AttributeError(self._name) from None
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self._name] = os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+class Boolean(Field[bool]):
+    """True or False; ``"False"`` after rendering is False."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal boolean; a string is none."""
+        check_boolean(where, value)
+
+    def value(self, where: str, given: Any) -> bool:
+        """Return the boolean."""
+        return as_boolean(where, given)
+
+
+class Integer(Field[int]):
+    """A whole number.
+
+    :param low: The least that is allowed.
+    :param high: The greatest that is allowed (default: none).
+    """
+
+    def __init__(self, *, low: int, high: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._low = low
+        self._high = high
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal number."""
+        check_integer(where, value, self._low, self._high)
+
+    def value(self, where: str, given: Any) -> int:
+        """Return the number."""
+        return as_integer(where, given, self._low, self._high)
+
+
+class Number(Field[float]):
+    """A number.
+
+    :param low: The least that is allowed.
+    """
+
+    def __init__(self, *, low: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._low = low
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal number."""
+        check_number(where, value, low=self._low)
+
+    def value(self, where: str, given: Any) -> float:
+        """Return the number."""
+        return as_number(where, given, low=self._low)
+
+
+class Seconds(Field[float]):
+    """A duration in seconds, as a number or a timedelta.
+
+    :param low: The least that is allowed.
+    :param high: The greatest that is allowed (default: none).
+    """
+
+    def __init__(self, *, low: float, high: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._low = low
+        self._high = high
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal duration."""
+        if not is_rendered_later(value):
+            as_seconds(where, value, self._low, self._high)
+
+    def value(self, where: str, given: Any) -> float:
+        """Return the seconds."""
+        return as_seconds(where, given, self._low, self._high)
+
+
+class WholeSeconds(Field[int]):
+    """A duration in whole seconds, as a number or a timedelta.
+
+    :param low: The least that is allowed.
+    :param high: The greatest that is allowed.
+    """
+
+    def __init__(self, *, low: int, high: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._low = low
+        self._high = high
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal duration."""
+        check_seconds(where, value, self._low, self._high)
+
+    def value(self, where: str, given: Any) -> int:
+        """Return the seconds."""
+        number = as_seconds(where, given, self._low, self._high)
+        return as_integer(where, int(number) if number.is_integer() else number, self._low, self._high)
+
+
+class Choice(Field[T]):
+    """One of a closed set of values; rendered strings stand for the booleans among them.
+
+    :param choices: The values.
+    """
+
+    def __init__(self, choices: Collection[T], **options: Any) -> None:
+        super().__init__(**options)
+        self._choices = choices
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal value."""
+        check_one_of(where, value, self._choices)
+
+    def value(self, where: str, given: Any) -> T:
+        """Return the value."""
+        if isinstance(given, str) and any(isinstance(one, bool) for one in self._choices):
+            given = {"true": True, "false": False}.get(given.strip().lower(), given)
+        check_one_of(where, given, self._choices)
+        return cast("T", given)
+
+
+class Tags(Field[dict[str, str]]):
+    """Tags, as a dict or as AWS's list of Key and Value.
+
+    :param most: How many there may be (default: what AWS allows a resource).
+    """
+
+    def __init__(self, *, most: int = MAX_TAGS, **options: Any) -> None:
+        super().__init__(default={}, json=True, **options)
+        self._most = most
+
+    def check(self, where: str, value: Any) -> None:
+        """Check literal tags."""
+        check_tags(where, value, most=self._most)
+
+    def value(self, where: str, given: Any) -> dict[str, str]:
+        """Return the tags as a dict."""
+        return as_tags(where, given, most=self._most)
+
+
+class ListOf(Field[list[Any]]):
+    """A list.
+
+    :param check: Check of the list, literal or rendered (default: none).
+    :param literal_check: Check of a literal list alone, where rendered ones are made to requests first, and checked then.
+    """
+
+    def __init__(
+        self, *, check: Check | None = None, literal_check: Check | None = None, **options: Any
+    ) -> None:
+        super().__init__(**{"default": [], **options})
+        self._check = check
+        self._literal_check = literal_check or check
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a literal list."""
+        if is_rendered_later(value):
+            return
+        entries = as_list(where, value)
+        if self._literal_check is not None:
+            self._literal_check(where, entries)
+
+    def value(self, where: str, given: Any) -> list[Any]:
+        """Return the list."""
+        entries = as_list(where, given)
+        if self._check is not None:
+            self._check(where, entries)
+        return entries
+
+
+class Structure(Field[dict[str, Any]]):
+    """A dict in the AWS shape.
+
+    :param words: What is allowed, for the message.
+    """
+
+    def __init__(self, *, words: str = "a dict in the AWS shape", **options: Any) -> None:
+        super().__init__(json=True, **options)
+        self._words = words
+
+    def check(self, where: str, value: Any) -> None:
+        """Check that a literal value is a dict."""
+        if not is_rendered_later(value) and not isinstance(value, dict):
+            raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: {self._words}.")
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the dict."""
+        self.check(where, given)
+        return cast("dict[str, Any]", given)
+
+
+class _LaterValue:
+    """Stands for the value of a callable until it is called."""
+
+    def iter_references(self) -> tuple[Any, ...]:
+        """Return the tasks that it comes from: none."""
+        return ()
+
+    def resolve(self, context: Any) -> None:
+        """Return nothing; it is never asked."""
+
+    def __repr__(self) -> str:
+        return "what a callable returns"
+
+
+class Fields:
+    """The parameters of an operator or a sensor, and their values.
+
+    :param values: The values by parameter.
+    :param operator: Name of the operator, for messages.
+    :param rendered: Whether they are those of a rendered task; otherwise they are as they were written, and may be filled in later.
+    """
+
+    declared: ClassVar[Mapping[str, Field[Any]]] = {}
+    #: For the operator's class attributes of these names.
+    template_fields: ClassVar[Sequence[str]] = ()
+    template_fields_renderers: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls) -> None:
+        own = {name: field for name, field in vars(cls).items() if isinstance(field, Field)}
+        cls.declared = {**cls.declared, **own}
+        rendered = [field for field in cls.declared.values() if field.templated]
+        cls.template_fields = tuple(str(field.attribute) for field in rendered)
+        cls.template_fields_renderers = {str(field.attribute): "json" for field in rendered if field.json}
+
+    def __init__(self, values: Mapping[str, Any], operator: str, *, rendered: bool) -> None:
+        self.values = values
+        self.operator = operator
+        self.rendered = rendered
+
+    @classmethod
+    def of(cls, task: Any) -> Self:
+        """Return the values of a rendered task, typed and checked.
+
+        :raises InvalidSpecError: For a value that can never work.
+        """
+        values = {
+            name: field.rendered(getattr(task, str(field.attribute))) for name, field in cls.declared.items()
+        }
+        fields = cls(values, type(task).__name__, rendered=True)
+        fields.check_together("")
+        return fields
+
+    @classmethod
+    def check_literals(cls, operator: str, given: Mapping[str, Any]) -> None:
+        """Check what is literal of an operator's arguments; nothing is altered.
+
+        :param operator: Name of the operator.
+        :param given: The arguments; what is not among them has its default.
+        :raises InvalidSpecError: For a value that can never work.
+        """
+        values = dict(given)
+        for name, field in cls.declared.items():
+            value = given.get(name)
+            if name not in given or (value is None and not field.required):
+                values[name] = field.default
+            elif field.templated and callable(value):
+                values[name] = LATER
+            else:
+                field.check(f"{operator}: {name}", value)
+                if not field.templated and is_rendered_later(value):
+                    raise invalid(f"{operator}: {name}", value, "a literal value; Airflow does not render it")
+        cls(values, operator, rendered=False).check_together(f"{operator}: ")
+
+    def check_together(self, where: str) -> None:
+        """Check what parameters must be to each other, as far as it is known: literal values, or all after rendering.
+
+        :param where: What a field's name is preceded by in a message.
+        :raises InvalidSpecError: For values that can never work together.
+        """
+
+
+LATER = _LaterValue()
+
+
+class HasFields:
+    """An operator or sensor whose parameters are declared by its ``fields``."""
+
+    fields: ClassVar[type[Fields]] = Fields
+
+    def check_literals(self, given: Mapping[str, Any]) -> None:
+        """Check the literal ones of a constructor's arguments, its ``locals()``."""
+        self.fields.check_literals(type(self).__name__, {**given.get("kwargs", {}), **given})
+
+    def render_template(self, content: Any, context: Any, jinja_env: Any = None, *others: Any) -> Any:
+        """Return a string without Jinja as it was written: with native rendering, Airflow makes the number 1.1 of ``"1.10"``."""
+        if isinstance(content, str) and jinja_env is not None and not self._has_jinja(content, jinja_env):
+            return content
+        return super().render_template(content, context, jinja_env, *others)  # type: ignore[misc]
+
+    def _has_jinja(self, text: str, jinja_env: Any) -> bool:
+        """Tell whether a string is a template in an environment, which may have delimiters of its own, or the path of one."""
+        starts = (
+            jinja_env.variable_start_string,
+            jinja_env.block_start_string,
+            jinja_env.comment_start_string,
+        )
+        return (
+            any(start in text for start in starts)
+            or bool(jinja_env.line_statement_prefix or jinja_env.line_comment_prefix)
+            or text.endswith(tuple(getattr(self, "template_ext", ())))
+        )

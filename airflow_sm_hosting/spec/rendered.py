@@ -1,0 +1,99 @@
+"""Values that Airflow has rendered, turned into what they stand for: Jinja makes strings of everything."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.checks import (
+    check_boolean,
+    check_integer,
+    check_number,
+    check_tag_pairs,
+    invalid,
+    tag_pairs,
+)
+from airflow_sm_hosting.spec.patterns import MAX_TAGS
+
+
+def is_absent(value: Any) -> bool:
+    """Tell whether nothing was given: None, and what Jinja makes of None and of nothing, ``"None"`` and ``""``."""
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def as_boolean(where: str, value: Any) -> bool:
+    """Return a rendered boolean: ``"False"`` is False."""
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    check_boolean(where, value)
+    return bool(value)
+
+
+def whole_number(value: Any) -> Any:
+    """Return the whole number that a string stands for, as Jinja makes strings of numbers; another value as it is."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value) else value
+
+
+def as_integer(where: str, value: Any, low: int, high: int | None = None) -> int:
+    """Return a rendered whole number."""
+    value = whole_number(value)
+    check_integer(where, value, low, high)
+    return int(value)
+
+
+def as_number(where: str, value: Any, *, low: float | None = None, above: float | None = None) -> float:
+    """Return a rendered number."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):  # the check names what is no number
+            value = float(value)
+    check_number(where, value, low=low, above=above)
+    return float(value)
+
+
+def as_seconds(where: str, value: Any, low: float, high: float | None = None) -> float:
+    """Return a rendered duration in seconds: a number, or a timedelta."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    number = as_number(where, value, low=low)
+    check_number(where, number, low=low, high=high)
+    return number
+
+
+def as_list(where: str, value: Any) -> list[Any]:
+    """Return a rendered list; None is an empty one, and a string is an error: its letters would be taken as entries."""
+    if value is None:
+        return []
+    if isinstance(value, str | dict) or not isinstance(value, Iterable):
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a list.")
+    return list(value)
+
+
+def as_string(where: str, value: Any) -> str:
+    """Return a rendered string; an upstream task that returned nothing gives None or ``"None"``, which is an error."""
+    if not isinstance(value, str) or is_absent(value):
+        raise invalid(where, value, "a string (did the task that it comes from return nothing?)")
+    return value
+
+
+def as_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> dict[str, str]:
+    """Return rendered tags as a dict; AWS's list of Key and Value is taken too.
+
+    :param where: The field.
+    :param value: The tags.
+    :param most: How many there may be, e.g. what AWS allows less those that this package adds.
+    :raises InvalidSpecError: For what AWS would refuse.
+    """
+    if value is None:
+        return {}
+    pairs = tag_pairs(where, value)
+    check_tag_pairs(where, pairs, most=most)
+    return {key: str(item) for key, item in pairs}
+
+
+def seconds(value: Any) -> Any:
+    """Return a checked duration as AWS takes it: whole seconds; what is rendered later as it is."""
+    return int(value.total_seconds()) if isinstance(value, timedelta) else value
