@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.fields import Boolean, ListOf, Tags, Text, optional
@@ -14,7 +15,7 @@ from airflow_sm_hosting.spec.rendered import as_list
 from airflow_sm_hosting.spec.tags import OURS, TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
@@ -111,7 +112,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         hook: CloudWatchHook,
         operation: str,
         request: dict[str, Any],
-        found: dict[str, Any] | None,
+        found: Mapping[str, Any] | None,
         *,
         tags: dict[str, str],
         adopt: bool,
@@ -147,7 +148,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         self,
         context: Context,
         request: dict[str, Any],
-        found: dict[str, Any] | None,
+        found: Mapping[str, Any] | None,
         plan: AlarmPlan,
     ) -> None:
         """Write what is planned. Putting replaces the whole alarm and keeps its state; it takes tags on creation only."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
@@ -16,7 +16,6 @@ from airflow_sm_hosting.spec.container import PLATFORMS, REPOSITORY_PATTERN, TAG
 from airflow_sm_hosting.spec.tags import OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from os import PathLike
 
     from airflow.sdk import Context
@@ -172,7 +171,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         )
 
     def _settled(
-        self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, found: dict[str, Any]
+        self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, found: Mapping[str, Any]
     ) -> str:
         """Return the digest of the image that was found, with a manifest that SageMaker takes.
 

@@ -231,7 +231,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         check_actions("scheduled_actions", actions)
         return policies, actions
 
-    def _endpoint(self, endpoint: str) -> dict[str, Any]:
+    def _endpoint(self, endpoint: str) -> Mapping[str, Any]:
         described = self.sagemaker_hook.describe_endpoint(endpoint)
         if described is None:
             raise NotFoundError(f"There is no endpoint {endpoint!r}.")
@@ -239,7 +239,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
     def _production_variant(self, described: Mapping[str, Any], variant: str) -> dict[str, Any]:
         """Return the variant as the endpoint's config has it."""
-        config = self.sagemaker_hook.describe_endpoint_config(described["EndpointConfigName"]) or {}
+        name = described["EndpointConfigName"]
+        config: Mapping[str, Any] = self.sagemaker_hook.describe_endpoint_config(name) or {}
         return _named(variant, config.get("ProductionVariants") or [], described["EndpointName"])
 
     def _dimension(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -25,8 +25,6 @@ from airflow_sm_hosting.spec.metric import EndpointMetric, completed_metric, end
 from airflow_sm_hosting.spec.reference import present
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.sdk import Context
 
     from airflow_sm_hosting.fields import Late
@@ -209,7 +207,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
 
     def _published_endpoint(
         self, metric: dict[str, Any], endpoint_name: str, variant_name: str
-    ) -> dict[str, Any] | None:
+    ) -> Mapping[str, Any] | None:
         """Return the endpoint that publishes the metric."""
         from airflow_sm_hosting.deployment.alarm import check_published
 
@@ -217,7 +215,9 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         check_published(metric, described, endpoint_name, variant_name)
         return described
 
-    def _warn_without_gpu(self, metric: dict[str, Any], endpoint: dict[str, Any], variant_name: str) -> None:
+    def _warn_without_gpu(
+        self, metric: dict[str, Any], endpoint: Mapping[str, Any], variant_name: str
+    ) -> None:
         from airflow_sm_hosting.deployment.alarm import needs_instance_type, without_gpu
 
         if not needs_instance_type(metric) or not endpoint.get("EndpointConfigName"):

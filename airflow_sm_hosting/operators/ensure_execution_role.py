@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,8 +15,6 @@ from airflow_sm_hosting.spec.checks import check_text, is_rendered_later
 from airflow_sm_hosting.spec.tags import OURS, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.sdk import Context
 
     from airflow_sm_hosting.fields import Late
@@ -239,16 +237,18 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         given.policy_of(self.iam_hook.conn_region_name, ANY_ACCOUNT)
 
         hook = self.iam_hook
-        role = hook.role(name)
+        role: Mapping[str, Any] | None = hook.role(name)
         created = self._create(hook, given, tags) if role is None else None
         # Where it could neither be found nor created, another run was quicker.
-        role = role or created or hook.until_seen(partial(hook.conn.get_role, RoleName=name))["Role"]
+        present: Mapping[str, Any] = (
+            role or created or hook.until_seen(partial(hook.conn.get_role, RoleName=name))["Role"]
+        )
         if created is None:
-            self._check_ownership(role, given)
-        arn = str(role["Arn"])
+            self._check_ownership(present, given)
+        arn = str(present["Arn"])
         policy = given.policy_of(hook.conn_region_name, arn.split(":")[4])
         wanted = Role(policy, tags, given.permissions_boundary)
-        lacks = lacking(hook.described(role, given.policy_name), wanted)
+        lacks = lacking(hook.described(present, given.policy_name), wanted)
         self._write(hook, given, lacks)
         written = [*(["role"] if created else []), *lacks.names]
         if written:
@@ -274,7 +274,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.spec.tags import tag_list
 
         arn = given.permissions_boundary
-        boundary = {"PermissionsBoundary": arn} if arn else {}
+        boundary: dict[str, Any] = {"PermissionsBoundary": arn} if arn else {}
         try:
             made = hook.conn.create_role(
                 RoleName=given.role_name,
@@ -293,7 +293,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         return {"Tags": tag_list(tags), **made["Role"]}
 
     @staticmethod
-    def _check_ownership(role: dict[str, Any], given: EnsureExecutionRoleFields) -> None:
+    def _check_ownership(role: Mapping[str, Any], given: EnsureExecutionRoleFields) -> None:
         if given.path and role["Path"] != given.path:
             raise ConflictError(
                 f"The role {role['RoleName']} exists and has the path {role['Path']!r}, not {given.path!r}; IAM never changes a "
@@ -356,7 +356,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         name, timeout = given.role_name, given.propagation_timeout
 
         def unseen() -> list[str]:
-            role = hook.role(name)
+            role: Mapping[str, Any] | None = hook.role(name)
             return lacking(hook.described(role, given.policy_name), wanted).names if role else ["role"]
 
         retrying = Retrying(

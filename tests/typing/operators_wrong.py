@@ -29,7 +29,7 @@ v: Any = {"endpoint_name": "churn", "variant_name": "main", "task_id": "t"}
 latency = EndpointMetric.model_latency()
 
 BuildImageOperator(directory="serving", **t, repository_name="churn", build_args=["A=1"])  # wrong
-BuildImageOperator(directory="serving", **t, repository_name="churn", builder="podman")  # wrong
+BuildImageOperator(directory="serving", **t, repository_name="churn", builder=True)  # wrong
 BuildImageOperator(directory=5, **t, repository_name="churn")  # wrong
 UploadModelDataOperator(path=["model"], **t, bucket_name="models")  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name=None)  # wrong
@@ -42,14 +42,14 @@ CreateModelOperator(model_name="churn", **t, containers=[], tags=5)  # wrong
 CreateEndpointConfigOperator(endpoint_config_name="churn", **t, production_variants=5)  # wrong
 CreateEndpointConfigOperator(endpoint_config_name=["churn"], **t, production_variants=[])  # wrong
 DeployEndpointOperator(endpoint_config_name="c", **e, rollout=0.1)  # wrong
-DeployEndpointOperator(endpoint_config_name="c", **e, adopt=None)  # wrong
+DeployEndpointOperator(endpoint_config_name="c", **e, adopt=1)  # wrong
 DeployEndpointOperator(endpoint_config_name="c", **e, timeout=[3600])  # wrong
 DeployEndpointOperator(endpoint_config_name="c", **e, auto_rollback_alarms=5)  # wrong
 DeployEndpointOperator(endpoint_config_name="c", **e, wait_for_completion="yes")  # wrong
 DeployEndpointOperator(endpoint_config_name="c", **e, smoke_test=5)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2.5, **v)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2, **v, policies=5)  # wrong
-CreateEndpointAlarmOperator(metric="ModelLatency", **v, threshold=1, evaluation_periods=1)  # wrong
+CreateEndpointAlarmOperator(metric=5, **v, threshold=1, evaluation_periods=1)  # wrong
 CreateEndpointAlarmOperator(metric=latency, **v, threshold=[1], evaluation_periods=1)  # wrong
 CreateLatencyAlarmOperator(threshold=1, **v, evaluation_periods=timedelta(minutes=1))  # wrong
 CreateCompositeAlarmOperator(alarm_name="churn", **t, alarm_rule=["slow"])  # wrong
