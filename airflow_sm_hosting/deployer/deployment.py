@@ -29,7 +29,7 @@ from airflow_sm_hosting.deployment.planning import (
     plan,
 )
 from airflow_sm_hosting.deployment.progress import Progress, Stage
-from airflow_sm_hosting.deployment.simulation import DeploymentPlan, deployment_plan, simulate
+from airflow_sm_hosting.deployment.simulation import DeploymentPlan, Simulation, deployment_plan, simulate
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, Wait
 from airflow_sm_hosting.deployment.wait import WaitCondition
 from airflow_sm_hosting.deployment.wanted import Wanted
@@ -87,11 +87,19 @@ class EndpointDeployer:
 
     def preview(self) -> DeploymentPlan:
         """Return what the deployment would do; nothing is changed."""
+        observed = self._observe_endpoint()
+        serving = (observed.endpoint or {}).get("EndpointConfigName")
+        simulated = simulate(observed, self._wanted, self.progress, self._observer.fetch)
+        return deployment_plan(simulated, serving, self._observer.fetch)
+
+    def simulate(self) -> Simulation:
+        """Simulate the deployment until its end; nothing is changed."""
+        return simulate(self._observe_endpoint(), self._wanted, self.progress, self._observer.fetch)
+
+    def _observe_endpoint(self) -> Observation:
         observed = self._observer.observation(self._wanted.endpoint_name)
         endpoint = self._observer.fetch(observed.endpoint_fact, observed)
-        known = observed.learned(observed.endpoint_fact, endpoint)
-        simulated = simulate(known, self._wanted, self.progress, self._observer.fetch)
-        return deployment_plan(simulated, (endpoint or {}).get("EndpointConfigName"), self._observer.fetch)
+        return observed.learned(observed.endpoint_fact, endpoint)
 
     def _advance(self) -> WaitCondition | End:
         observed = self._observer.observation(self._wanted.endpoint_name)

@@ -84,7 +84,13 @@ class Observer:
 
     def _scaling(self, observed: Observation, endpoint_name: str, variant: str) -> Mapping[str, Any] | None:
         """Return the scaling of a variant as a snapshot has it; None when it is no scalable target."""
-        target = observed.get(observed.targets_fact).get(variant)
+        known = [
+            found
+            for fact, found in observed.facts.items()
+            if fact.kind is FactKind.SCALABLE_TARGETS and variant in fact.of[1:]
+        ]
+        targets = known[0] if known else self._scalable_targets(endpoint_name, (variant,))
+        target = targets.get(variant)
         if target is None:
             return None
         hook, resource, dimension = (

@@ -134,6 +134,7 @@ class DeleteEndpoint(Call):
             # Its scalable targets go with it (DeleteEndpoint).
             for variant, target in dict(observed.get(observed.targets_fact)).items():
                 observed = observed.learned(policy_arns_fact(observed, variant, target), {})
+                observed = observed.learned(observed.scaling_fact(variant), None)
             observed = observed.learned(observed.targets_fact, {})
         deleting = observed.changed(
             observed.endpoint_fact, lambda described: {**described, "EndpointStatus": DELETING}

@@ -1,13 +1,19 @@
-"""What a plan says happens: for random endpoints and random deployments, its action and its calls are what the deployment then does."""
+"""What a plan says happens, for random endpoints and random deployments.
+
+Its action and its calls are what the deployment then does, and the state that it simulates for the end is what AWS then describes.
+"""
 
 from __future__ import annotations
 
 import random
+import re
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,11 +29,15 @@ from airflow_sm_hosting import (
     PlanDeploymentOperator,
     Rolling,
 )
+from airflow_sm_hosting.deployer.observer import Observer
+from airflow_sm_hosting.deployment.observation import FactNeededError, Observation
+from airflow_sm_hosting.deployment.progress import Progress
 from airflow_sm_hosting.deployment.scaling_snapshot import as_tags
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS, PENDING_COUNT, PREVIOUS_ENDPOINT_CONFIGS, RUN_AFTER
 from tests.local_servers import local_server
 from tests.operators.conftest import (
+    Ran,
     _emptied,
     event_hook,
     make_model,
@@ -35,8 +45,11 @@ from tests.operators.conftest import (
     outcome,
     sagemaker_client,
     settled,
+    tags_of,
     task_id,
 )
+
+CONFIGS = ("old", "third", "wanted")
 
 DUE = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TYPES = ("ml.m5.large", "ml.c5.large")
@@ -349,9 +362,12 @@ def check(aws: LocalAws, case: Case) -> str:
     assert operations(aws, mutating=True) == []
     plan = planned.ran.details
 
+    task = DeployEndpointOperator(task_id=task_id(), **given)
+    predicted = simulated(task)
+    assert operations(aws, mutating=True) == []
     aws.clear_requests()
     with time_passes(aws):
-        done = outcome(DeployEndpointOperator(task_id=task_id(), **given), run_after=DUE)
+        done = outcome(task, run_after=DUE)
 
     action, calls = plan["action"], operations(aws, mutating=True)
     if action == "wait":
@@ -366,7 +382,92 @@ def check(aws: LocalAws, case: Case) -> str:
     assert calls == plan["calls"]
     found = settled(aws)
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", plan["target"])
+    assert predicted == described(aws, list(predicted["scaling"]))
     return action
+
+
+# The state at the end, as it is simulated and as AWS describes it.
+
+
+def simulated(task: DeployEndpointOperator) -> dict[str, Any]:
+    """Simulate a deployment, without anything being changed; return the state at its end."""
+    context: Any = {
+        "ti": Ran(),
+        "dag_run": SimpleNamespace(run_after=DUE, run_id="manual", dag_id="test"),
+        "params": {},
+    }
+    now = time.time()
+    wanted = task._wanted(context)
+    deployer = task._deployer(wanted, Progress(started_at=now, deadline=now + 60))
+    end = deployer.simulate().observed
+    observer = Observer(task)
+
+    def read(find: Callable[[Observation], Any]) -> Any:
+        # What the deployment did not need to know, it does not change: it is what it is now.
+        nonlocal end
+        while True:
+            try:
+                return find(end)
+            except FactNeededError as lacking:
+                end = end.learned(lacking.fact, observer.fetch(lacking.fact, end))
+
+    endpoint = end.endpoint or {}
+    variants = {variant["VariantName"] for variant in endpoint.get("ProductionVariants") or []}
+    scaling = {variant: read(lambda known: known.scaling([variant])) for variant in sorted(variants)}  # noqa: B023
+    return state(
+        endpoint,
+        read(lambda known: known.tags),
+        {variant: found.get(variant) for variant, found in scaling.items()},
+        read(lambda known: [name for config in CONFIGS for name in known.rollout_alarms(config)]),
+    )
+
+
+def described(aws: LocalAws, variants: list[str]) -> dict[str, Any]:
+    """Return the state that AWS describes."""
+    endpoint = aws.client("sagemaker").describe_endpoint(EndpointName="churn")
+    scaling, found = aws.client("application-autoscaling"), {}
+    for variant in variants:
+        at = {"ServiceNamespace": "sagemaker", "ResourceId": place(variant)["ResourceId"]}
+        targets = scaling.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[at["ResourceId"]]
+        )["ScalableTargets"]
+        found[variant] = targets and {
+            "target": targets[0],
+            "policies": scaling.describe_scaling_policies(**at)["ScalingPolicies"],
+            "actions": scaling.describe_scheduled_actions(**at)["ScheduledActions"],
+        }
+    alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="rollout/")["MetricAlarms"]
+    return state(
+        endpoint, tags_of(aws, endpoint["EndpointArn"]), found, [alarm["AlarmName"] for alarm in alarms]
+    )
+
+
+def state(
+    endpoint: Any, tags: dict[str, str], scaling: dict[str, Any], rollout_alarms: list[str]
+) -> dict[str, Any]:
+    return {
+        "status": endpoint.get("EndpointStatus"),
+        "config": endpoint.get("EndpointConfigName"),
+        "variants": {
+            variant["VariantName"]: (variant.get("DesiredInstanceCount"), variant.get("DesiredWeight"))
+            for variant in endpoint.get("ProductionVariants") or []
+        },
+        # When AWS took the update is not known before.
+        "tags": {key: re.sub(r" deployed \d+ ", " deployed … ", value) for key, value in tags.items()},
+        "scaling": {
+            variant: (
+                found
+                and {
+                    "capacities": (found["target"]["MinCapacity"], found["target"]["MaxCapacity"]),
+                    "policies": sorted(policy["PolicyName"] for policy in found["policies"]),
+                    "actions": sorted(action["ScheduledActionName"] for action in found["actions"]),
+                }
+            )
+            or None
+            for variant, found in scaling.items()
+        },
+        "rollout alarms": sorted(rollout_alarms),
+    }
 
 
 def run(aws: LocalAws, seeds: range) -> Counter[str]:
@@ -382,7 +483,7 @@ def run(aws: LocalAws, seeds: range) -> Counter[str]:
 
 
 def test_some_plans_come_true(aws: LocalAws, dag: DAG) -> None:
-    run(aws, range(6))
+    run(aws, range(12))
 
 
 @pytest.mark.slow
