@@ -75,7 +75,7 @@ _DEPLOYMENT = (
     _need(
         "sagemaker:DeleteTags",
         "endpoint",
-        "instance counts were set, scaling was put back, or new_fleet_alarms were deleted",
+        "instance counts were set, scaling was put back, new_fleet_alarms were deleted, or old runs have tags",
     ),
     _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
     _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
@@ -172,7 +172,11 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "PlanDeploymentOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
         _need("sagemaker:ListTags", "endpoint", "it exists"),
-        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it is on another config"),
+        _need(
+            "sagemaker:DescribeEndpointConfig",
+            "endpoint-config",
+            "it does not exist, or is on another config",
+        ),
         _need("sagemaker:DescribeModel", "model", "a variant has another model"),
         _need("application-autoscaling:DescribeScalableTargets", "any", "it would be updated or replaced"),
         _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
