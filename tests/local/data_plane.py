@@ -14,10 +14,10 @@ import boto3
 from botocore.config import Config
 from moto.cloudwatch import urls
 
-from airflow_sm_hosting.local.app import LocalAwsApp
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.engines import ContainerPlan, Engine, RunningContainer
-from airflow_sm_hosting.local.http_server import make_http_server
+from airflow_sm_hosting.local.engines.engine import ContainerPlan, Engine, RunningContainer
+from airflow_sm_hosting.local.server.application import LocalAwsApp
+from airflow_sm_hosting.local.server.http_server import make_http_server
 from tests.local.conftest import Deployer, wait_until
 from tests.local.region import REGION, START
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.cloudwatch import CloudWatch
+from airflow_sm_hosting.local.cloudwatch.service import CloudWatch
+from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.none import NoEngine
-from airflow_sm_hosting.local.hosting import Hosting
-from airflow_sm_hosting.local.protocol import AwsError
-from airflow_sm_hosting.local.registry import Registry
+from airflow_sm_hosting.local.sagemaker.hosting import Hosting
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

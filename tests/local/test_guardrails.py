@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.local.protocol import AwsError
-from airflow_sm_hosting.local.rollout import instances, plan, rollback_steps
+from airflow_sm_hosting.local.sagemaker.endpoints.rollout import instances, plan, rollback_steps
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.conftest import ROLE, Deployer, wait_until
 from tests.local.region import Region
 

@@ -10,9 +10,9 @@ import pytest
 from moto import mock_aws
 from moto.core.request import Request
 
-from airflow_sm_hosting.local import moto_backends, moto_state
-from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.moto_bridge import backends as moto_backends, pickles as moto_state
+from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.wire.protocol import AwsError
 
 REGION = "eu-west-1"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_sm_hosting.local.engines import ContainerPlan, Engine, RunningContainer
-from airflow_sm_hosting.local.faults import Faults
+from airflow_sm_hosting.local.engines.engine import ContainerPlan, Engine, RunningContainer
+from airflow_sm_hosting.local.server.faults import Faults
 
 
 class CrashingEngine(Engine):

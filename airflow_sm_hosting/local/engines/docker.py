@@ -18,7 +18,8 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from airflow_sm_hosting.local.engines import (
+from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.engines.engine import (
     STOP_GRACE_SECONDS,
     ContainerError,
     ContainerPlan,
@@ -26,8 +27,7 @@ from airflow_sm_hosting.local.engines import (
     RunningContainer,
     Usage,
 )
-from airflow_sm_hosting.local.registry import Registry
-from airflow_sm_hosting.local.workplace import is_free
+from airflow_sm_hosting.local.work_dir import is_free
 
 LOG = logging.getLogger(__name__)
 

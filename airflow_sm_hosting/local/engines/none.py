@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_sm_hosting.local.engines import STOP_GRACE_SECONDS, ContainerPlan, Engine, RunningContainer
+from airflow_sm_hosting.local.engines.engine import (
+    STOP_GRACE_SECONDS,
+    ContainerPlan,
+    Engine,
+    RunningContainer,
+)
 
 
 class NoContainer(RunningContainer):

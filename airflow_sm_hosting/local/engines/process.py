@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from airflow_sm_hosting.local.archives import ArchiveError, Budget, apply_layer
-from airflow_sm_hosting.local.engines import (
+from airflow_sm_hosting.local.ecr.registry import Registry, StoredImage
+from airflow_sm_hosting.local.engines import reaper
+from airflow_sm_hosting.local.engines.engine import (
     STOP_GRACE_SECONDS,
     ContainerError,
     ContainerPlan,
     Engine,
     RunningContainer,
     Usage,
-    reaper,
 )
-from airflow_sm_hosting.local.registry import Registry, StoredImage
-from airflow_sm_hosting.local.workplace import Workplace
+from airflow_sm_hosting.local.work_dir import Workplace
 
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?")
 # Options of the interpreter that take the next argument.

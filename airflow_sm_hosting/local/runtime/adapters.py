@@ -18,12 +18,12 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
-from airflow_sm_hosting.local import model_data
-from airflow_sm_hosting.local.engines import RunningContainer
-from airflow_sm_hosting.local.fleet import ServingContainer
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.engines.engine import RunningContainer
 from airflow_sm_hosting.local.runtime.container import Caller, ask, good, is_good
 from airflow_sm_hosting.local.runtime.request import refusal
+from airflow_sm_hosting.local.sagemaker import model_data
+from airflow_sm_hosting.local.sagemaker.endpoints.fleet import ServingContainer
+from airflow_sm_hosting.local.wire.protocol import AwsError
 
 LOG = logging.getLogger(__name__)
 

@@ -20,16 +20,16 @@ from weakref import WeakKeyDictionary
 
 from werkzeug.wrappers import Response
 
-from airflow_sm_hosting.local import moto_backends
-from airflow_sm_hosting.local.endpoint import Endpoint
-from airflow_sm_hosting.local.fleet import VariantFleet
-from airflow_sm_hosting.local.model_data import location_of
-from airflow_sm_hosting.local.protocol import AwsError, json_response
+from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
 from airflow_sm_hosting.local.runtime.container import ModelError
 from airflow_sm_hosting.local.runtime.request import refusal
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import Endpoint
+from airflow_sm_hosting.local.sagemaker.endpoints.fleet import VariantFleet
+from airflow_sm_hosting.local.sagemaker.model_data import location_of
+from airflow_sm_hosting.local.wire.protocol import AwsError, json_response
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.local.hosting import Hosting
+    from airflow_sm_hosting.local.sagemaker.hosting import Hosting
 
 LOG = logging.getLogger(__name__)
 

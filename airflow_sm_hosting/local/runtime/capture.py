@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.model_data import location_of
+from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
+from airflow_sm_hosting.local.sagemaker.model_data import location_of
 
 LOG = logging.getLogger(__name__)
 

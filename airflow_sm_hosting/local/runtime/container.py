@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import urllib3
 
-from airflow_sm_hosting.local.fleet import ServingContainer
-from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime.request import refusal
+from airflow_sm_hosting.local.sagemaker.endpoints.fleet import ServingContainer
+from airflow_sm_hosting.local.wire.protocol import AwsError
 
 # What of a container's error is quoted: botocore's model has at most 2048 characters for a message.
 _MAX_QUOTED = 1024

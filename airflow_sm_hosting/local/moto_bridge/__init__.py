@@ -1,0 +1,1 @@
+"""Every use of moto that does not go through its HTTP interface."""
