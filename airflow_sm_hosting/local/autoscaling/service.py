@@ -38,7 +38,7 @@ from airflow_sm_hosting.local.autoscaling.policies import (
 from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
 from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.cloudwatch.alarms import Alarms, Breach
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.wire.protocol import AwsError
 from airflow_sm_hosting.local.wire.validation import check_request
 

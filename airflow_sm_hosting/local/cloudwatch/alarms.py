@@ -16,6 +16,8 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from botocore.loaders import Loader
+
 from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.cloudwatch import composite_alarms, metric_math
 from airflow_sm_hosting.local.cloudwatch.alarm_checks import check_metric_alarm
@@ -29,7 +31,8 @@ from airflow_sm_hosting.local.cloudwatch.alarm_state import (
     zulu,
 )
 from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, Metrics, metric_of
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
+from airflow_sm_hosting.local.moto_bridge import topics
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.wire.protocol import AwsError
 
 LOG = logging.getLogger(__name__)
@@ -473,7 +476,7 @@ class Alarms:
                     raise AwsError("ValidationException", f"There is no scaling policy {action}.")
                 self._scale(action, what)
             else:
-                moto_backends.publish(action, *what)
+                topics.publish(action, *what)
         except Exception as failure:
             # "CloudWatch doesn't test or validate the actions": what fails stands in the history.
             error = getattr(failure, "message", None) or str(failure)
@@ -552,7 +555,7 @@ class Alarms:
         with self._lock:
             before = self._alarms.get(name)
             if before is None:
-                arn = f"arn:aws:cloudwatch:{self._region}:{moto_backends.ACCOUNT_ID}:alarm:{name}"
+                arn = f"arn:aws:cloudwatch:{self._region}:{ACCOUNT_ID}:alarm:{name}"
                 alarm = self._alarms[name] = Alarm(kept, arn, now, now, now)
             else:
                 # "An update overwrites the previous configuration and keeps the state": API_PutMetricAlarm.html
@@ -621,11 +624,11 @@ def math_data(
 
 def _message(alarm: Alarm, region: str, before: str) -> tuple[str, str]:
     """Return subject and message of an alarm's notification, in the shape that subscribers of CloudWatch parse."""
-    place = moto_backends.region_description(region)
+    place = region_description(region)
     message: dict[str, Any] = {
         "AlarmName": alarm.name,
         "AlarmDescription": alarm.request.get("AlarmDescription"),
-        "AWSAccountId": moto_backends.ACCOUNT_ID,
+        "AWSAccountId": ACCOUNT_ID,
         "AlarmConfigurationUpdatedTimestamp": zulu(alarm.configured),
         "NewStateValue": alarm.state,
         "NewStateReason": alarm.reason,
@@ -668,3 +671,12 @@ def _message(alarm: Alarm, region: str, before: str) -> tuple[str, str]:
             }
         message["Trigger"] = trigger
     return f'{alarm.state}: "{alarm.name}" in {place}'[:99], json.dumps(message)
+
+
+@cache
+def region_description(region: str) -> str:
+    """Return ``US East (N. Virginia)`` for ``us-east-1``, as messages of CloudWatch name Regions."""
+    for partition in Loader().load_data("endpoints")["partitions"]:
+        if region in partition["regions"]:
+            return str(partition["regions"][region]["description"])
+    return region

@@ -15,15 +15,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from moto.ecr.models import Image
 from werkzeug.wrappers import Request, Response
 
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
-
-if TYPE_CHECKING:
-    from moto.ecr.models import Repository
+from airflow_sm_hosting.local.moto_bridge import repositories
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.repositories import Image, Repository
 
 _CHUNK_BYTES = 1024 * 1024
 # Amazon ECR's own limit: https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
@@ -140,7 +138,7 @@ class Registry:
 
     def repository(self, name: str, region: str | None = None) -> Repository | None:
         """Return moto's ECR repository of that name."""
-        return moto_backends.find_repository(name, [region] if region else list(self._regions))
+        return repositories.find_repository(name, [region] if region else list(self._regions))
 
     def is_ours(self, reference: str) -> bool:
         """Tell whether an image reference names this registry, by its port or by the account's ECR host."""
@@ -150,7 +148,7 @@ class Registry:
         if match["host"] in (self.host, f"localhost:{self.port}", *self._hosts):
             return True
         ecr_host = _ECR_HOST.fullmatch(match["host"])
-        return ecr_host is not None and ecr_host["account"] == moto_backends.ACCOUNT_ID
+        return ecr_host is not None and ecr_host["account"] == ACCOUNT_ID
 
     def find(self, reference: str) -> StoredImage | None:
         """Return the image that a reference to this registry names, or None where it does not exist."""
@@ -213,15 +211,7 @@ class Registry:
                     "overwritten because the tag is immutable.",
                 )
             if not image:
-                image = Image(
-                    repository.account_id,
-                    None,  # type: ignore[arg-type]
-                    body.decode(),
-                    repository.name,
-                    media_type,
-                    digest,
-                )
-                repository.images.append(image)
+                image = repositories.add_image(repository, body.decode(), media_type, digest)
             if tag and tagged is not image:
                 if tagged:
                     # The image before stays, untagged, and can still be pulled by its digest.
@@ -301,7 +291,7 @@ class Registry:
             raise RegistryError(
                 404,
                 "NAME_UNKNOWN",
-                f"The repository with name '{name}' does not exist in the registry with id '{moto_backends.ACCOUNT_ID}'",
+                f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'",
             )
         return repository
 

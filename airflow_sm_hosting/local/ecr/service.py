@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry, RegistryError
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.wire.protocol import AwsError, json_response, now
 
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html

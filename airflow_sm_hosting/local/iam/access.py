@@ -22,7 +22,7 @@ from airflow_sm_hosting.local.iam.permissions import (
     validated_permissions,
 )
 from airflow_sm_hosting.local.iam.policy_evaluation import Effect, NotEvaluatedError, evaluate
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends, identities as moto_iam
+from airflow_sm_hosting.local.moto_bridge import identities
 from airflow_sm_hosting.local.moto_bridge.identities import Identity
 from airflow_sm_hosting.local.wire.protocol import AwsError, error_response, json_response
 
@@ -57,8 +57,8 @@ class Access:
         """Tell whether an access key is the root's, or was issued by this server's IAM or STS."""
         return (
             access_key == self._root_key
-            or moto_backends.is_issued_key(access_key)
-            or moto_iam.is_users_key(access_key)
+            or identities.is_issued_key(access_key)
+            or identities.is_users_key(access_key)
         )
 
     def refusal(self, access_key: str, call: Call) -> Response | None:
@@ -68,7 +68,7 @@ class Access:
         """
         if not self.enforced or access_key == self._root_key:
             return None
-        identity = moto_iam.identity(access_key)
+        identity = identities.identity(access_key)
         if identity is None:
             return None
         try:
@@ -83,7 +83,7 @@ class Access:
         if missing:
             return _not_validated(identity, missing)
         if any(one.action == "iam:CreateServiceLinkedRole" for one in validated):
-            moto_iam.make_service_linked_role(SCALING_SERVICE, SCALING_ROLE)
+            identities.make_service_linked_role(SCALING_SERVICE, SCALING_ROLE)
         return None
 
     def _decide(self, identity: Identity, needed: Needed) -> Effect:

@@ -18,8 +18,8 @@ from urllib.parse import parse_qs
 
 from werkzeug.wrappers import Request
 
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends, identities as moto_iam
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge import identities, s3
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.local.sagemaker.hosting import Hosting
@@ -160,7 +160,7 @@ def validated_permissions(call: Call) -> list[Needed]:
             for action in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")
         ),
     ]
-    if moto_iam.role(SCALING_ROLE) is None:
+    if identities.role(SCALING_ROLE) is None:
         needed.append(
             Needed("iam:CreateServiceLinkedRole", SCALING_ROLE_ARN, {"iam:AWSServiceName": SCALING_SERVICE})
         )
@@ -306,7 +306,7 @@ def _s3(call: Call) -> Iterator[Needed]:
         yield Needed(action, f"{bucket_arn}/*" if operation == "DeleteObjects" else bucket_arn, context)
         return
     yield Needed(action, object_arn)
-    if action == "s3:GetObject" and not moto_backends.s3_object_exists(bucket, key):
+    if action == "s3:GetObject" and not s3.exists(bucket, key):
         # API_HeadObject.html: without s3:ListBucket a missing object is a 403. It comes without s3:prefix.
         yield Needed("s3:ListBucket", bucket_arn)
     encrypted_with = request.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
@@ -334,7 +334,7 @@ def _iam(call: Call) -> Iterator[Needed]:
         yield Needed(action, ANY)
         return
     name = members["RoleName"]
-    known = moto_iam.role(name)
+    known = identities.role(name)
     path = str(members.get("Path", "/")).strip("/")
     arn = known.arn if known else f"arn:aws:iam::{ACCOUNT_ID}:role/{path}/{name}".replace("//", "/")
     boundary = members.get("PermissionsBoundary") or (known and known.permissions_boundary_arn)

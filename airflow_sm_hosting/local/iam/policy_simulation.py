@@ -16,7 +16,7 @@ from airflow_sm_hosting.local.iam.policy_evaluation import (
     NotEvaluatedError,
     evaluate,
 )
-from airflow_sm_hosting.local.moto_bridge import identities as moto_iam
+from airflow_sm_hosting.local.moto_bridge import identities
 from airflow_sm_hosting.local.wire.protocol import AwsError
 
 OPERATIONS = ("SimulatePrincipalPolicy",)
@@ -43,7 +43,7 @@ def answer(_operation: str, request: Mapping[str, Any], _region: str) -> dict[st
 
 def _results(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     arn = request["PolicySourceArn"]
-    identity = moto_iam.identity_of_arn(arn)
+    identity = identities.identity_of_arn(arn)
     if identity is None:
         # The code is the API reference's, the sentence is assumed.
         raise AwsError("NoSuchEntity", f"The entity {arn} cannot be found.")

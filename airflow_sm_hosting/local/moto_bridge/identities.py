@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from moto.iam.models import IAMBackend, Role, User
@@ -113,3 +113,8 @@ def _documents(held: Any) -> list[Mapping[str, Any]]:
 def _managed(arns: Iterable[str]) -> list[Mapping[str, Any]]:
     versions = (version for arn in arns for version in _iam().get_policy(arn).versions)
     return [json.loads(version.document) for version in versions if version.is_default]
+
+
+def is_issued_key(access_key: str) -> bool:
+    """Tell whether an access key comes from this server's own STS: sessions of assumed roles."""
+    return sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key) is not None

@@ -1,4 +1,4 @@
-"""What moto's services hold, as bytes and back again. Held by ``test_moto_contract.py``, as ``moto_backends``.
+"""What moto's services hold, as bytes and back again.
 
 moto has no state of its own on disk. Its objects are pickled; what cannot be (keys of KMS, parameters of SSM, functions of
 Lambda) is named by :func:`dump`, and is lost.

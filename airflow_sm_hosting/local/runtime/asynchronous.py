@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from werkzeug.wrappers import Response
 
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
+from airflow_sm_hosting.local.moto_bridge import s3, topics
 from airflow_sm_hosting.local.runtime.container import ModelError
 from airflow_sm_hosting.local.runtime.request import refusal
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import Endpoint
@@ -312,7 +312,7 @@ class AsyncInference:
             return bytes(request.asked["Body"])
         began = time.perf_counter()
         uri = request.asked["InputLocation"]
-        body = moto_backends.s3_object(*location_of(uri))
+        body = s3.read(*location_of(uri))
         if body is None:
             raise Failure(f"The input {uri} cannot be downloaded.", "RequestDownloadFailures")
         if len(body) > _MAX_INPUT:
@@ -324,7 +324,7 @@ class AsyncInference:
         if request.output is None:
             return
         began = time.perf_counter()
-        if not moto_backends.put_s3_object(*location_of(request.output), data):
+        if not s3.write(*location_of(request.output), data):
             raise Failure(f"The output cannot be uploaded to {request.output}.", "ResponseUploadFailures")
         values.append(("ResponseUploadLatency", (time.perf_counter() - began) * 1e6, "Microseconds"))
 
@@ -345,7 +345,7 @@ class AsyncInference:
             self._publish(endpoint, variant, request, [*(values or ()), *counted])
         if request.failure:
             data = str(error).encode() if error.body is None else error.body
-            moto_backends.put_s3_object(*location_of(request.failure), data)
+            s3.write(*location_of(request.failure), data)
         if variant:
             self._notify(endpoint, request, variant, error)
 
@@ -378,7 +378,7 @@ class AsyncInference:
             self._hosting.region, endpoint.name, request, outcome, self._clock.now(), included
         )
         try:
-            moto_backends.publish(topic, "", json.dumps(message))
+            topics.publish(topic, "", json.dumps(message))
         except Exception:
             LOG.exception("endpoint %s: nothing can be published to %s", endpoint.name, topic)
             where = {"EndpointName": endpoint.name, "VariantName": variant.name}

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime.request import refusal
 from airflow_sm_hosting.local.sagemaker.endpoints.fleet import ServingContainer
 from airflow_sm_hosting.local.wire.protocol import AwsError

@@ -13,7 +13,7 @@ from uuid import uuid4
 import urllib3
 from werkzeug.wrappers import Request, Response
 
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime import adapters, multi_model, streaming
 from airflow_sm_hosting.local.runtime.adapters import Adapters
 from airflow_sm_hosting.local.runtime.asynchronous import AsyncInference

@@ -15,7 +15,7 @@ from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch.service import RegionalCloudWatch
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.engine import Engine
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime.backlog import Backlog
 from airflow_sm_hosting.local.runtime.service import Runtime
 from airflow_sm_hosting.local.sagemaker import rules

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from airflow_sm_hosting.local.archives import ArchiveError, unpack_model_archive
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
+from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.spec.s3_location import S3Location
 
 
@@ -69,8 +69,8 @@ def exists(source: ModelSource) -> bool:
     """Tell whether there is anything at the source."""
     bucket, key = source.location
     if source.kind in ("prefix", "on_demand"):
-        return bool(moto_backends.s3_keys(bucket, key))
-    return moto_backends.s3_object_exists(bucket, key)
+        return bool(s3.keys(bucket, key))
+    return s3.exists(bucket, key)
 
 
 def fetch(source: ModelSource, folder: Path) -> None:
@@ -92,13 +92,13 @@ def fetch(source: ModelSource, folder: Path) -> None:
         case "object":
             (folder / PurePosixPath(key).name).write_bytes(_object(bucket, key))
         case "prefix":
-            for name in moto_backends.s3_keys(bucket, key):
+            for name in s3.keys(bucket, key):
                 if not name.endswith("/"):
                     _write_below(folder, name.removeprefix(key).lstrip("/"), _object(bucket, name))
 
 
 def _object(bucket: str, key: str) -> bytes:
-    data = moto_backends.s3_object(bucket, key)
+    data = s3.read(bucket, key)
     if data is None:
         raise ModelDataError(
             f"Failed to download model data from URL 's3://{bucket}/{key}'. Please ensure that the object exists."

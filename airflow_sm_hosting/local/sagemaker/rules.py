@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from airflow_sm_hosting.local.ecr.registry import Registry
-from airflow_sm_hosting.local.moto_bridge.backends import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.sagemaker import model_data
 from airflow_sm_hosting.local.sagemaker.endpoints import rollout
 from airflow_sm_hosting.local.wire.protocol import AwsError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting import __version__
@@ -27,7 +25,9 @@ from airflow_sm_hosting.local.engines.engine import Engine
 from airflow_sm_hosting.local.iam import policy_simulation
 from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.iam.permissions import Call
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
+from airflow_sm_hosting.local.moto_bridge import operations
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.sagemaker.hosting import Hosting
 from airflow_sm_hosting.local.server.faults import Faults, Hit, fault_of
 from airflow_sm_hosting.local.server.request_log import RequestLog
@@ -97,10 +97,10 @@ class LocalAwsApp:
         self._state = state
         self._consistency_seconds = consistency_seconds
         self.clock = clock or RealClock()
-        self._moto_app = DomainDispatcherApplication(create_backend_app)
+        self._moto = MotoApplication()
         self._cloudwatch = CloudWatch(self.clock)
-        moto_backends.replace_operations("cloudwatch", self._cloudwatch.operations, self._cloudwatch.answer)
-        moto_backends.replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.answer)
+        operations.replace_operations("cloudwatch", self._cloudwatch.operations, self._cloudwatch.answer)
+        operations.replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.answer)
         self._access_key = access_key
         self._access = Access(access_key)
         self._region = region
@@ -109,7 +109,7 @@ class LocalAwsApp:
         self._workplace = Workplace()
         self._folder = self._workplace.folder
         self._registry = Registry(state.registry_folder if state else self._folder, region)
-        self._ecr = Ecr(self._registry, self._moto)
+        self._ecr = Ecr(self._registry, self._moto.answer)
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
         self._hostings: dict[str, Hosting] = {}
@@ -272,11 +272,11 @@ class LocalAwsApp:
                 lambda: (
                     json_response(hosting.scaling.answer(operation, body))
                     if hosting.scaling.answers(body)
-                    else self._moto(request)
+                    else self._moto.answer(request)
                 ),
             )
         resource = request.path.strip("/") or None if service == "s3" else None
-        return service, operation, resource, lambda: self._moto(request)
+        return service, operation, resource, lambda: self._moto.answer(request)
 
     def _sagemaker(
         self, request: Request, operation: str, region: str
@@ -293,13 +293,7 @@ class LocalAwsApp:
                 _resource(body),
                 lambda: json_response(hosting.answer(operation, body)),
             )
-        return "sagemaker", operation, _resource(body), lambda: self._moto(request)
-
-    def _moto(self, request: Request) -> Response:
-        environ = request.environ
-        if data := request.__dict__.get("_cached_data"):
-            environ = {**environ, "wsgi.input": _bytes_stream(data)}
-        return Response.from_app(self._moto_app, environ)
+        return "sagemaker", operation, _resource(body), lambda: self._moto.answer(request)
 
     def _hosting(self, region: str) -> Hosting:
         with self._hostings_lock:
@@ -359,7 +353,7 @@ class LocalAwsApp:
                     "engine": self.engine.name,
                     "pid": os.getpid(),
                     "region": self._region,
-                    "account_id": moto_backends.ACCOUNT_ID,
+                    "account_id": ACCOUNT_ID,
                 }
             )
         if request.headers.get("X-Access-Key") != self._access_key:
@@ -452,15 +446,7 @@ class LocalAwsApp:
             self._hostings.clear()
         for hosting in hostings:
             hosting.stop_all(grace=0)
-        environ = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": "/moto-api/reset",
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": "0",
-            "wsgi.url_scheme": "http",
-            "wsgi.input": _bytes_stream(b""),
-        }
-        Response.from_app(self._moto_app, environ).close()
+        self._moto.reset()
         self._registry.clear()
         self._requests.clear()
         self._access.enforce(False)
@@ -485,7 +471,3 @@ def _json_body(request: Request) -> dict[str, Any]:
 def _resource(body: dict[str, Any]) -> str | None:
     found = next((body[member] for member in _RESOURCE_MEMBERS if member in body), None)
     return found if isinstance(found, str) else None
-
-
-def _bytes_stream(data: bytes) -> Any:
-    return io.BytesIO(data)

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wsgi import LimitedStream
+
+from airflow_sm_hosting.local.moto_bridge.application import RequestHandler
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -22,7 +23,7 @@ LOG = logging.getLogger(__name__)
 _DRAIN_BYTES = 64 * 1024**2
 
 
-class KeepAliveRequestHandler(MotoRequestHandler):
+class KeepAliveRequestHandler(RequestHandler):
     """Werkzeug's handler closes every connection, since it cannot know where a body ends; this one does know.
 
     boto3, docker and Airflow make hundreds of small calls: a new connection and thread for each costs more

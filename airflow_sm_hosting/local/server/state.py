@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from airflow_sm_hosting.local.cloudwatch.metrics import Metrics
 from airflow_sm_hosting.local.cloudwatch.metrics_file import MetricsFile, VersionError
-from airflow_sm_hosting.local.moto_bridge import pickles as moto_state
+from airflow_sm_hosting.local.moto_bridge import pickles
 from airflow_sm_hosting.local.runtime.backlog import Backlog, BacklogError
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class State:
         #: The asynchronous requests that are not finished.
         self.backlog = Backlog(self._subfolder("async"), self.changed)
         self._moto_folder = self._subfolder("moto")
-        self._blobs = moto_state.Blobs(self._subfolder("objects"))
+        self._blobs = pickles.Blobs(self._subfolder("objects"))
         self._written: dict[Path, bytes] = {}
         self._lost: set[str] = set()
         self._dirty = threading.Event()
@@ -87,7 +87,7 @@ class State:
             raise StateError(f"{file} has the version {kept.get('version')}, not {_VERSION}.")
         for path in sorted(self._moto_folder.glob("*.pickle")):
             try:
-                moto_state.load(path.stem, path.read_bytes(), self._blobs)
+                pickles.load(path.stem, path.read_bytes(), self._blobs)
             except Exception as error:
                 raise StateError(
                     f"{path} cannot be read by moto {version('moto')} (written by {kept.get('moto')}): {error!r}"
@@ -167,7 +167,7 @@ class State:
             return
         # What came of these is in what is read below.
         finished = self.backlog.finished()
-        services, lost, names = moto_state.dump(self._blobs, without=_NOT_MOTO)
+        services, lost, names = pickles.dump(self._blobs, without=_NOT_MOTO)
         for service in sorted(set(lost) - self._lost):
             LOG.warning(
                 "NOT KEPT: what is in %s is lost when this server ends (moto's objects cannot be written: %s)",

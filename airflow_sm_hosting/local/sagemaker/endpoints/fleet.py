@@ -32,7 +32,7 @@ from airflow_sm_hosting.local.engines.engine import (
     Engine,
     RunningContainer,
 )
-from airflow_sm_hosting.local.moto_bridge import backends as moto_backends
+from airflow_sm_hosting.local.moto_bridge import logs
 from airflow_sm_hosting.local.sagemaker import model_data
 
 LOG = logging.getLogger(__name__)
@@ -356,7 +356,7 @@ class Fleet:
             environment={**definition.get("Environment", {}), **_contract(definition, port, of)},
             model_folder=folder,
             network_isolation=bool(variant.model.get("EnableNetworkIsolation")),
-            on_line=lambda line: moto_backends.put_log_lines(self._plan.region, group, stream, [line]),
+            on_line=lambda line: logs.put_lines(self._plan.region, group, stream, [line]),
             port=port,
             memory_mb=variant.config.get("ServerlessConfig", {}).get("MemorySizeInMB"),
         )
