@@ -650,7 +650,7 @@ def test_containers_that_are_new_load_the_adapters_again(plane):
     assert adapted.invoke("one") == b"1"
     assert other.asked == ["POST one"]
     # Its container ends and is started anew.
-    fleet = plane.hosting.components.find(adapted.base).fleet
+    fleet = plane.hosting.components.find(adapted.base).serving.fleet
     fleet.variants[0].containers[0].running.kill()
     other.adapters.clear()
     with pytest.raises(ClientError, match="ModelError"):

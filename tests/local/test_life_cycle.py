@@ -307,7 +307,7 @@ def test_what_each_status_lets_one_do(make_region, status, allowed, operation):
     region.serving()
     endpoint = region.hosting.endpoints.find("e")
     # However it came there: the ways to each status have their own tests.
-    endpoint.status = status
+    endpoint.lifecycle.status = status
     if operation in allowed:
         region.ask(operation, EndpointName="e", **CHANGES[operation])
         assert region.status == ("Deleting" if operation == "DeleteEndpoint" else "Updating")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from airflow_sm_hosting.local.sagemaker.components.component import KIND, Component
+from airflow_sm_hosting.local.sagemaker.components.service import Components
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
+from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
+from airflow_sm_hosting.local.sagemaker.store import Store
 from airflow_sm_hosting.local.wire.protocol import AwsError
-
-if TYPE_CHECKING:
-    from airflow_sm_hosting.local.sagemaker.hosting import Hosting
 
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
 CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"
 COPIES = "sagemaker:inference-component:DesiredCopyCount"
 VARIANT = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
+_COMPONENT = re.compile(rf"{KIND}/([^/]+)")
 # "t2.medium … cannot be registered": aws-controllers-k8s/community#1633
 _BURSTABLE = re.compile(r"ml\.t\d")
 
@@ -46,35 +50,30 @@ class Dimension(Protocol):
 class _Variants:
     """What variants of endpoints have in common."""
 
-    def __init__(self, hosting: Hosting) -> None:
-        self._hosting = hosting
+    def __init__(self, store: Store, endpoints: Endpoints) -> None:
+        self._store = store
+        self._endpoints = endpoints
 
     def is_active(self, resource_id: str) -> bool:
         endpoint = self._endpoint(resource_id)
-        return bool(endpoint) and endpoint["EndpointStatus"] == "InService"
+        return endpoint is not None and endpoint.status == "InService"
 
-    def _endpoint(self, resource_id: str) -> dict[str, Any]:
-        name = names(resource_id)[0]
-        try:
-            return self._hosting.answer("DescribeEndpoint", {"EndpointName": name})
-        except AwsError:
-            return {}
+    def _endpoint(self, resource_id: str) -> HostedEndpoint | None:
+        return self._endpoints.visible(names(resource_id)[0])
 
-    def _variant(self, resource_id: str) -> dict[str, Any]:
+    def _variant(self, resource_id: str) -> VariantFleet | None:
         endpoint = self._endpoint(resource_id)
-        wanted = names(resource_id)[1]
-        return next(
-            (one for one in endpoint.get("ProductionVariants", ()) if one["VariantName"] == wanted), {}
-        )
+        fleet = endpoint.serving.fleet if endpoint else None
+        return fleet.variants_by_name.get(names(resource_id)[1]) if fleet else None
 
     def _config(self, resource_id: str) -> Mapping[str, Any]:
         endpoint, variant = names(resource_id)
-        config = self._hosting.endpoints.variant_config(endpoint, variant)
+        config = self._endpoints.variant_config(endpoint, variant)
         if config is None:
             # The resource must exist; the sentence is assumed.
             raise AwsError(
                 "ValidationException",
-                f'Could not find variant "{variant}" of endpoint "{self._hosting.arn("endpoint", endpoint)}".',
+                f'Could not find variant "{variant}" of endpoint "{self._store.arn("endpoint", endpoint)}".',
             )
         return config
 
@@ -100,11 +99,8 @@ class VariantInstances(_Variants):
                 f"You cannot register a variant with {instance_type} instance type as a scalable target. Burstable instance "
                 "types are not supported for automatic scaling.",
             )
-        if (
-            minimum == 0
-            and "ModelName" in config
-            and "AsyncInferenceConfig" not in self._endpoint(resource_id)
-        ):
+        endpoint = self._endpoint(resource_id)
+        if minimum == 0 and "ModelName" in config and not (endpoint and endpoint.is_asynchronous):
             # "Minimum instance count is required to be 1 or higher" (endpoint-auto-scaling-edit.html), but for asynchronous
             # endpoints (async-inference-autoscale.html) and those of inference components
             # (endpoint-auto-scaling-zero-instances.html); the sentence is assumed.
@@ -116,11 +112,12 @@ class VariantInstances(_Variants):
 
     def capacity(self, resource_id: str) -> int | None:
         """Return the instances now."""
-        return self._variant(resource_id).get("CurrentInstanceCount")
+        variant = self._variant(resource_id)
+        return variant.instance_count or 0 if variant else None
 
     def change(self, resource_id: str, capacity: int) -> None:
         """Begin to start or stop instances."""
-        self._hosting.endpoints.set_desired(*names(resource_id), instance_count=capacity)
+        self._endpoints.set_desired(*names(resource_id), instance_count=capacity)
 
 
 class VariantConcurrency(_Variants):
@@ -142,12 +139,49 @@ class VariantConcurrency(_Variants):
 
     def capacity(self, resource_id: str) -> int | None:
         """Return the provisioned concurrency now."""
-        now: dict[str, int] = self._variant(resource_id).get("CurrentServerlessConfig", {})
-        return now.get("ProvisionedConcurrency")
+        variant = self._variant(resource_id)
+        return variant.serverless_config.get("ProvisionedConcurrency") if variant else None
 
     def change(self, resource_id: str, capacity: int) -> None:
         """Begin to change the provisioned concurrency."""
-        self._hosting.endpoints.set_desired(*names(resource_id), provisioned_concurrency=capacity)
+        self._endpoints.set_desired(*names(resource_id), provisioned_concurrency=capacity)
+
+
+class ComponentCopies:
+    """The copies of an inference component, for Application Auto Scaling.
+
+    :param components: The components.
+    """
+
+    noun = "desired copy count"
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+
+    def check(self, resource_id: str, minimum: int) -> None:
+        """Refuse components that are not there; none at all is a minimum, too."""
+        if self._find(resource_id) is None:
+            # The resource must exist; the sentence is assumed.
+            raise AwsError("ValidationException", f"Could not find the scalable resource {resource_id}.")
+
+    def capacity(self, resource_id: str) -> int | None:
+        """Return the copies now."""
+        component = self._find(resource_id)
+        return component.copies.instance_count if component and component.copies else None
+
+    def is_active(self, resource_id: str) -> bool:
+        """Tell whether the copies can be changed now."""
+        component = self._find(resource_id)
+        return component is not None and component.status == "InService"
+
+    def change(self, resource_id: str, capacity: int) -> None:
+        """Begin to start or stop copies."""
+        self._components.set_copies(resource_id.partition("/")[2], capacity)
+
+    def _find(self, resource_id: str) -> Component | None:
+        # The copies of an adapter are its base's, so an adapter is not found.
+        match = _COMPONENT.fullmatch(resource_id)
+        return self._components.find(match[1]) if match else None
 
 
 def names(resource_id: str) -> tuple[str, str]:

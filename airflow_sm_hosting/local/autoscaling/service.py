@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from airflow_sm_hosting.local.autoscaling import arithmetic as scaling
@@ -22,8 +22,6 @@ from airflow_sm_hosting.local.autoscaling.dimensions import (
     INSTANCES,
     VARIANT,
     Dimension,
-    VariantConcurrency,
-    VariantInstances,
     names,
 )
 from airflow_sm_hosting.local.autoscaling.policies import (
@@ -39,12 +37,9 @@ from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleErr
 from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.cloudwatch.alarms import Alarms, Breach
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics
 from airflow_sm_hosting.local.wire.protocol import AwsError
 from airflow_sm_hosting.local.wire.validation import check_request
-
-if TYPE_CHECKING:
-    from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics
-    from airflow_sm_hosting.local.sagemaker.hosting import Hosting
 
 LOG = logging.getLogger(__name__)
 
@@ -128,14 +123,22 @@ _Key = tuple[str, str]
 class AutoScaling:
     """Application Auto Scaling of one Region, for the namespace ``sagemaker``.
 
-    :param hosting: What is scaled.
+    :param region: The Region's name.
     :param lock: Guards all state of the Region.
-    :param alarms: What triggers policies, and where target tracking makes its own.
-    :param clock: What tells the time.
+    :param alarms: The alarms that trigger policies; target tracking makes its own among them.
+    :param clock: The clock.
+    :param dimensions: What can be scaled, by the name of the scalable dimension.
     """
 
-    def __init__(self, hosting: Hosting, lock: threading.RLock, alarms: Alarms, clock: Clock) -> None:
-        self._region = hosting.region
+    def __init__(
+        self,
+        region: str,
+        lock: threading.RLock,
+        alarms: Alarms,
+        clock: Clock,
+        dimensions: Mapping[str, Dimension],
+    ) -> None:
+        self._region = region
         self._alarms = alarms
         self._clock = clock
         self._lock = lock
@@ -143,10 +146,7 @@ class AutoScaling:
         self._policies: dict[_Key, dict[str, Policy]] = {}
         self._scheduled: dict[_Key, dict[str, ScheduledAction]] = {}
         self._activities: deque[Activity] = deque(maxlen=_ACTIVITIES)
-        self._dimensions: dict[str, Dimension] = {
-            INSTANCES: VariantInstances(hosting),
-            CONCURRENCY: VariantConcurrency(hosting),
-        }
+        self._dimensions = dimensions
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "RegisterScalableTarget": self._register,
             "DeregisterScalableTarget": self._deregister,
@@ -165,10 +165,6 @@ class AutoScaling:
         alarms.on_scaling_action(self._on_alarm)
 
     # For others
-
-    def add_dimension(self, name: str, dimension: Dimension) -> None:
-        """Have something else scaled, too."""
-        self._dimensions[name] = dimension
 
     def publish_idle(self, metrics: EndpointMetrics) -> None:
         """Publish which scaled variants had no invocation in the last minute."""

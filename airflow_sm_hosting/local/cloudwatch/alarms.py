@@ -172,14 +172,9 @@ class Alarms:
         self._timers: dict[str, Timer] = {}
         # What follows from a change is done when the lock is free again: it may look at alarms, and change endpoints.
         self._following: deque[Callable[[], object]] = deque()
-        self._listeners: list[Callable[[str, str], None]] = []
         self._scale: Callable[[str, Breach], None] | None = None
 
     # For others
-
-    def on_change(self, listener: Callable[[str, str], None]) -> None:
-        """Call a function with name and state of an alarm whenever that changes."""
-        self._listeners.append(listener)
 
     def on_scaling_action(self, scale: Callable[[str, Breach], None]) -> None:
         """Call a function with the ARN of a scaling policy whenever an alarm triggers it.
@@ -193,12 +188,6 @@ class Alarms:
         with self._lock:
             found = self._find(name)
             return found.state if found else None
-
-    def values(self, name: str) -> tuple[float, ...]:
-        """Return the data points that were evaluated last, the newest last."""
-        with self._lock:
-            found = self._find(name)
-            return found.values if found else ()
 
     def all(self) -> list[Alarm]:
         """Return all alarms, by name."""
@@ -435,7 +424,6 @@ class Alarms:
             f"Alarm updated from {before} to {state}",
             {"version": "1.0", "oldState": old, "newState": new},
         )
-        self._following.extend(partial(listener, alarm.name, state) for listener in self._listeners)
         if alarm.kind == "CompositeAlarm" and alarm.request.get("ActionsSuppressor"):
             self._act_unless_suppressed(alarm, before)
         else:

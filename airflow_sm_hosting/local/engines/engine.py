@@ -19,7 +19,7 @@ class ContainerError(Exception):
 
 
 @dataclass(frozen=True)
-class ContainerPlan:
+class ContainerSpec:
     """One container to run, as ``docker run image serve``.
 
     :param name: What people know it by: ``<endpoint>/<variant>/<container>``.
@@ -102,7 +102,7 @@ class Engine(ABC):
     name: str
 
     @abstractmethod
-    def start(self, plan: ContainerPlan) -> RunningContainer:
+    def start(self, spec: ContainerSpec) -> RunningContainer:
         """Start a container.
 
         :raises ContainerError: It cannot be started.

@@ -11,18 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from werkzeug.wrappers import Request
 
 from airflow_sm_hosting.local.moto_bridge import identities, s3
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
-
-if TYPE_CHECKING:
-    from airflow_sm_hosting.local.sagemaker.hosting import Hosting
 
 ANY = "*"
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -92,6 +89,19 @@ class Needed:
     context: dict[str, str | list[str]] = field(default_factory=dict)
 
 
+class Resources(Protocol):
+    """The resources of a Region that permissions depend on. The Region answers for them."""
+
+    def endpoint_config_name(self, endpoint_name: str) -> str | None:
+        """Return the name of the endpoint config in service, None where there is no such endpoint."""
+
+    def endpoint_config(self, name: str) -> Mapping[str, Any] | None:
+        """Return an endpoint config, None where there is none."""
+
+    def is_scaled(self, endpoint_name: str) -> bool:
+        """Tell whether a variant of an endpoint is a scalable target."""
+
+
 @dataclass(frozen=True)
 class Call:
     """An AWS request, as far as permissions depend on it.
@@ -100,16 +110,14 @@ class Call:
     :param operation: The operation.
     :param region: The Region.
     :param request: The request itself.
-    :param hosting: SageMaker hosting of that Region: some permissions depend on what is there.
-    :param is_scaled: Tells whether a variant of an endpoint is a scalable target.
+    :param resources: The resources that some permissions depend on.
     """
 
     service: str
     operation: str
     region: str
     request: Request
-    hosting: Hosting
-    is_scaled: Callable[[str], bool]
+    resources: Resources
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of the request's Region."""
@@ -148,9 +156,9 @@ def validated_permissions(call: Call) -> list[Needed]:
     if call.members.get("ServiceNamespace") != "sagemaker" or not place:
         return []
     endpoint = call.arn("sagemaker", f"endpoint/{place[1].lower()}")
-    described = call.hosting.endpoints.find(place[1])
     # Which config it is asked for is assumed: the one that the endpoint is on.
-    config = f"endpoint-config/{described.config_name.lower() if described else ANY}"
+    config_name = call.resources.endpoint_config_name(place[1])
+    config = f"endpoint-config/{config_name.lower() if config_name else ANY}"
     needed = [
         Needed("sagemaker:DescribeEndpoint", endpoint),
         Needed("sagemaker:DescribeEndpointConfig", call.arn("sagemaker", config)),
@@ -201,14 +209,14 @@ def _sagemaker(call: Call) -> Iterator[Needed]:
 def _volume_key(call: Call, members: dict[str, Any]) -> Iterator[Needed]:
     # https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html, CreateEndpoint; UpdateEndpoint is assumed.
     if call.operation in ("CreateEndpoint", "UpdateEndpoint"):
-        config = call.hosting.configs.get(str(members.get("EndpointConfigName"))) or {}
+        config = call.resources.endpoint_config(str(members.get("EndpointConfigName"))) or {}
         if key := config.get("KmsKeyId"):
             yield Needed("kms:CreateGrant", _key_arn(call, key))
 
 
 def _deregistered(call: Call, members: dict[str, Any]) -> Iterator[Needed]:
     """DeleteEndpoint deregisters what is scaled with its caller's permission (awslabs/stable-diffusion-aws-extension#161)."""
-    if call.operation == "DeleteEndpoint" and call.is_scaled(str(members.get("EndpointName"))):
+    if call.operation == "DeleteEndpoint" and call.resources.is_scaled(str(members.get("EndpointName"))):
         yield Needed(
             "application-autoscaling:DeregisterScalableTarget",
             call.arn("application-autoscaling", "scalable-target/*"),

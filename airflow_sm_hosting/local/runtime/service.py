@@ -7,30 +7,31 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import urllib3
 from werkzeug.wrappers import Request, Response
 
+from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime import adapters, multi_model, streaming
 from airflow_sm_hosting.local.runtime.adapters import Adapters
 from airflow_sm_hosting.local.runtime.asynchronous import AsyncInference
+from airflow_sm_hosting.local.runtime.backlog import Backlog
 from airflow_sm_hosting.local.runtime.capture import Capture
-from airflow_sm_hosting.local.runtime.container import Caller, ModelError, ask, good
+from airflow_sm_hosting.local.runtime.container import Caller, ModelAnswer, ModelError, ask, good
 from airflow_sm_hosting.local.runtime.multi_model import MultiModel
 from airflow_sm_hosting.local.runtime.request import container_headers, read, refusal
 from airflow_sm_hosting.local.sagemaker.components.adapter import Adapter
-from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import Endpoint
-from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, ServingContainer, VariantFleet
-from airflow_sm_hosting.local.sagemaker.endpoints.service import SERVING
+from airflow_sm_hosting.local.sagemaker.components.component import Component
+from airflow_sm_hosting.local.sagemaker.components.service import Components, InvokedComponent
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics, Invocation
+from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet
+from airflow_sm_hosting.local.sagemaker.endpoints.service import SERVING, Endpoints
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer, VariantFleet
 from airflow_sm_hosting.local.wire.protocol import AwsError
-
-if TYPE_CHECKING:
-    from airflow_sm_hosting.local.sagemaker.components.component import Component
-    from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import Invocation
-    from airflow_sm_hosting.local.sagemaker.hosting import Hosting
 
 # "A customer's model containers must respond to requests within 60 seconds": API_runtime_InvokeEndpoint.html. A stream has as
 # long for each piece, and this for all of them (assumed).
@@ -53,45 +54,54 @@ class Route:
     :param component: The inference component whose containers they are.
     """
 
-    endpoint: Endpoint
+    endpoint: HostedEndpoint
     fleet: Fleet
     variant: VariantFleet
     containers: Sequence[ServingContainer]
-    component: Component | None = None
+    component: InvokedComponent | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The endpoint config of the fleet."""
-        deployments = (self.endpoint.pending, self.endpoint.stranded)
-        configs = [self.endpoint.config, *(deployment.config for deployment in deployments if deployment)]
+        configs = self.endpoint.serving.configs()
         name = self.variant.config_name
-        return next((one for one in configs if one["EndpointConfigName"] == name), self.endpoint.config)
-
-
-@dataclass(frozen=True)
-class ModelAnswer:
-    """What a model answered."""
-
-    data: bytes
-    content_type: str
+        return next((one for one in configs if one.get("EndpointConfigName") == name), self.endpoint.config)
 
 
 class Runtime:
     """The runtime of one Region.
 
-    :param hosting: The endpoints.
+    :param region: The Region's name.
+    :param clock: The clock.
+    :param endpoints: The endpoints.
+    :param components: The inference components.
+    :param metrics: Takes the metrics of invocations.
+    :param backlog: Saves asynchronous requests over a restart. Default: nothing does.
     :param timeout_seconds: How long a container may take to answer.
     """
 
-    def __init__(self, hosting: Hosting, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._hosting = hosting
+    def __init__(
+        self,
+        region: str,
+        clock: Clock,
+        endpoints: Endpoints,
+        components: Components,
+        metrics: EndpointMetrics,
+        backlog: Backlog | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._region = region
+        self._clock = clock
+        self._endpoints = endpoints
+        self._components = components
+        self._metrics = metrics
         self._timeout = timeout_seconds
         self._random = random.SystemRandom()
-        self._capture = Capture(hosting.clock)
+        self._capture = Capture(clock)
         self._models = MultiModel()
         self._adapters = Adapters()
-        self._async = AsyncInference(hosting, self._answer_async)
-        self._operations: dict[str, Callable[[Endpoint, dict[str, Any], float], Response]] = {
+        self._async = AsyncInference(region, clock, endpoints, metrics, self._answer_async, backlog)
+        self._operations: dict[str, Callable[[HostedEndpoint, dict[str, Any], float], Response]] = {
             "InvokeEndpoint": self._invoke,
             "InvokeEndpointAsync": self._invoke_async,
             "InvokeEndpointWithResponseStream": self._invoke_with_response_stream,
@@ -105,63 +115,61 @@ class Runtime:
         """
         began = time.perf_counter()
         asked = read(request, operation, endpoint_name)
-        endpoint = self._hosting.endpoints.find(endpoint_name)
+        endpoint = self._endpoints.find(endpoint_name)
         if endpoint is None:
             raise refusal(f"Endpoint {endpoint_name} of account {ACCOUNT_ID} not found.")
         if endpoint.status not in SERVING:
             raise refusal(
                 f"Endpoint {endpoint_name} of account {ACCOUNT_ID} is not in service (status {endpoint.status})."
             )
-        is_async = "AsyncInferenceConfig" in endpoint.config
+        is_async = endpoint.is_asynchronous
         if is_async != (operation == "InvokeEndpointAsync"):
             # The sentences are assumed.
             kind = "an asynchronous" if is_async else "not an asynchronous"
             raise refusal(f"Endpoint {endpoint_name} is {kind} endpoint and does not support {operation}.")
         return self._operations[operation](endpoint, asked, began)
 
-    def load_adapter(self, adapter: Adapter, config: Mapping[str, Any]) -> None:
+    def load_adapter(self, adapter: Adapter, specification: Mapping[str, Any]) -> None:
         """Have the containers of an adapter's base load it; without containers there is nothing to do.
 
-        :param config: What it is created or updated with.
-        :raises AwsError: They do not.
+        :param specification: What it is created or updated with.
+        :raises AwsError: They do not load it.
         """
-        caller = self._caller(adapter.host, adapter, self._timeout)
-        for container in _containers_of(adapter):
-            self._adapters.load(container, caller, adapter.name, config)
+        caller = self._caller(adapter.host, adapter.base, self._timeout)
+        for container in _containers_of(adapter.base):
+            self._adapters.load(container, caller, adapter.name, specification)
 
     def unload_adapter(self, adapter: Adapter) -> None:
-        """Have the containers of an adapter's base hold it no more."""
-        caller = self._caller(adapter.host, adapter, self._timeout)
-        for container in _containers_of(adapter):
+        """Have the containers of an adapter's base unload it."""
+        caller = self._caller(adapter.host, adapter.base, self._timeout)
+        for container in _containers_of(adapter.base):
             self._adapters.unload(container, caller, adapter.name)
 
-    def take_again(self, name: str, request: Mapping[str, Any], body: bytes | None) -> None:
-        """Take an asynchronous request up again that was accepted before a restart."""
-        self._async.take_again(name, request, body)
+    def requeue(self, name: str, request: Mapping[str, Any], body: bytes | None) -> None:
+        """Requeue an accepted asynchronous request after a restart."""
+        self._async.requeue(name, request, body)
 
     def close(self) -> None:
-        """Note nothing of asynchronous requests any more: their containers end."""
+        """Record no more results of asynchronous requests: their containers end."""
         self._async.close()
 
     def each_minute(self) -> None:
         """Publish what no invocation publishes, and write what was captured."""
-        endpoints = self._hosting.endpoints.all()
-        self._async.publish(
-            [one for one in endpoints if one.status in SERVING and "AsyncInferenceConfig" in one.config]
-        )
+        endpoints = self._endpoints.all()
+        self._async.publish([one for one in endpoints if one.status in SERVING and one.is_asynchronous])
         for endpoint in endpoints:
-            for variant in (v for fleet in endpoint.fleets() for v in fleet.variants):
+            for variant in (v for fleet in endpoint.serving.fleets() for v in fleet.variants):
                 loaded = [self._models.loaded_count(c) for c in variant.containers if multi_model.has_many(c)]
                 if loaded:
                     # https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html, multi-model endpoints
                     where = {"EndpointName": endpoint.name, "VariantName": variant.name}
                     values = [("LoadedModelCount", float(sum(loaded)), "None")]
-                    self._hosting.endpoint_metrics.publish(where, values, namespace=_LOGS_ENDPOINT)
+                    self._metrics.publish(where, values, namespace=_LOGS_ENDPOINT)
         self._capture.flush()
 
     # Operations
 
-    def _invoke(self, endpoint: Endpoint, asked: dict[str, Any], began: float) -> Response:
+    def _invoke(self, endpoint: HostedEndpoint, asked: dict[str, Any], began: float) -> Response:
         with self._route(endpoint, asked) as route:
             self._mirror(route, asked)
             with self._measured(route, began):
@@ -169,11 +177,11 @@ class Runtime:
             self._note(route, asked, answer)
         return Response(answer.data, headers=_headers_back(answer, route))
 
-    def _invoke_async(self, endpoint: Endpoint, asked: dict[str, Any], _began: float) -> Response:
+    def _invoke_async(self, endpoint: HostedEndpoint, asked: dict[str, Any], _began: float) -> Response:
         return self._async.take(endpoint, asked)
 
     def _invoke_with_response_stream(
-        self, endpoint: Endpoint, asked: dict[str, Any], began: float
+        self, endpoint: HostedEndpoint, asked: dict[str, Any], began: float
     ) -> Response:
         with ExitStack() as stack:
             route = stack.enter_context(self._route(endpoint, asked))
@@ -198,7 +206,7 @@ class Runtime:
 
     def _answer_async(
         self,
-        endpoint: Endpoint,
+        endpoint: HostedEndpoint,
         asked: Mapping[str, Any],
         timeout: float,
         chosen: Callable[[VariantFleet], None],
@@ -213,14 +221,15 @@ class Runtime:
     # Who answers
 
     @contextmanager
-    def _route(self, endpoint: Endpoint, asked: Mapping[str, Any]) -> Iterator[Route]:
+    def _route(self, endpoint: HostedEndpoint, asked: Mapping[str, Any]) -> Iterator[Route]:
         """Choose what answers; it is there until this is left.
 
         :raises AwsError: Nothing does.
         """
         component = self._component(endpoint, asked)
         target = asked.get("TargetVariant")
-        with self._hosting.endpoints.route(component or endpoint, target) as chosen:
+        serving = component.holder.serving if component else endpoint.serving
+        with self._endpoints.route(serving, target) as chosen:
             if chosen is None:
                 raise refusal(f"Variant {target} of endpoint {endpoint.name} not found.")
             fleet, variant = chosen
@@ -228,7 +237,7 @@ class Runtime:
             self._check(endpoint, variant, containers, asked)
             yield Route(endpoint, fleet, variant, containers, component)
 
-    def _component(self, endpoint: Endpoint, asked: Mapping[str, Any]) -> Component | None:
+    def _component(self, endpoint: HostedEndpoint, asked: Mapping[str, Any]) -> InvokedComponent | None:
         name = asked.get("InferenceComponentName")
         hosts_components = all("ModelName" not in v for v in endpoint.config.get("ProductionVariants", ()))
         if name is None and hosts_components:
@@ -245,11 +254,11 @@ class Runtime:
                 "Inference Component Name header is not allowed for endpoints to which you do not plan to deploy inference "
                 "components. Please remove the header."
             )
-        return self._hosting.components.invoked(name, endpoint)
+        return self._components.invoked(name, endpoint)
 
     def _check(
         self,
-        endpoint: Endpoint,
+        endpoint: HostedEndpoint,
         variant: VariantFleet,
         containers: Sequence[ServingContainer],
         asked: Mapping[str, Any],
@@ -274,7 +283,7 @@ class Runtime:
             # The sentence is assumed.
             raise refusal(f"The payload of a serverless endpoint is at most {_MAX_SERVERLESS} bytes.")
         concurrency = variant.serverless_config.get("MaxConcurrency", serverless["MaxConcurrency"])
-        if self._hosting.endpoint_metrics.in_flight(endpoint.name, variant) >= concurrency:
+        if self._metrics.in_flight(endpoint.name, variant) >= concurrency:
             # "If your endpoint is invoked beyond the max concurrency, requests are throttled": serverless-endpoints.html
             raise AwsError("ThrottlingException", "Rate exceeded", status=429)
 
@@ -282,21 +291,21 @@ class Runtime:
 
     @contextmanager
     def _measured(self, route: Route, began: float) -> Iterator[Invocation]:
-        """Publish the metrics of what is asked within, and look after a container that does not answer."""
+        """Publish the metrics of an invocation, and replace a container that does not answer."""
         component = route.component
-        with self._hosting.endpoint_metrics.invocation(
+        with self._metrics.invocation(
             route.endpoint.name,
             route.variant,
             began,
             component=component.name if component else None,
-            asynchronous="AsyncInferenceConfig" in route.endpoint.config,
+            asynchronous=route.endpoint.is_asynchronous,
         ) as invocation:
             try:
                 yield invocation
             except ModelError as error:
                 invocation.status = error.original_status
                 if error.was_silent:
-                    self._hosting.endpoints.look_after(route.fleet)
+                    self._endpoints.replace_dead(route.fleet)
                 raise
             if invocation.status is None:
                 invocation.status = 200
@@ -309,22 +318,23 @@ class Runtime:
         :param whole: Whether the last answer is read at once.
         """
         component = route.component
-        caller = self._caller(route.endpoint, component, timeout)
+        adapter = component.adapter if component else None
+        caller = self._caller(route.endpoint, component.holder if component else None, timeout)
         where = {"EndpointName": route.endpoint.name, "VariantName": route.variant.name}
         headers = container_headers(asked)
-        if isinstance(component, Adapter):
-            headers[adapters.HEADER] = component.name
+        if adapter:
+            headers[adapters.HEADER] = adapter.name
         body: bytes = asked["Body"]
         several = len(route.variant.containers) > 1
 
         def publish(values: list[tuple[str, float, str]]) -> None:
-            self._hosting.endpoint_metrics.publish(where, values)
+            self._metrics.publish(where, values)
 
         answer: urllib3.BaseHTTPResponse | None = None
         for container in route.containers:
             is_last = container is route.containers[-1]
-            if isinstance(component, Adapter):
-                self._adapters.load(container, caller, component.name, component.config)
+            if adapter and adapter.specification:
+                self._adapters.load(container, caller, adapter.name, adapter.specification)
             began = time.perf_counter()
             if multi_model.has_many(container):
                 target = asked["TargetModel"]
@@ -340,7 +350,7 @@ class Runtime:
                 )
             if several:
                 # https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-metrics.html
-                self._hosting.endpoint_metrics.publish_container(where, container.name, began, answer.status)
+                self._metrics.publish_container(where, container.name, began, answer.status)
             good(answer, container, caller)
             if not is_last:
                 body = answer.data
@@ -348,11 +358,9 @@ class Runtime:
         assert answer is not None  # noqa: S101 - a route has containers
         return answer
 
-    def _caller(self, endpoint: Endpoint, component: Component | None, timeout: float) -> Caller:
-        group = (
-            f"{_LOGS_COMPONENT}/{component.holder.name}" if component else f"{_LOGS_ENDPOINT}/{endpoint.name}"
-        )
-        return Caller(endpoint.name, self._hosting.region, group, timeout)
+    def _caller(self, endpoint: HostedEndpoint, holder: Component | None, timeout: float) -> Caller:
+        group = f"{_LOGS_COMPONENT}/{holder.name}" if holder else f"{_LOGS_ENDPOINT}/{endpoint.name}"
+        return Caller(endpoint.name, self._region, group, timeout)
 
     def _mirror(self, route: Route, asked: Mapping[str, Any]) -> None:
         """Send copies to shadow variants: their answers are dropped, their metrics are kept.
@@ -366,7 +374,7 @@ class Runtime:
                 continue
             route.fleet.enter()
             copy = Route(route.endpoint, route.fleet, shadow, shadow.containers)
-            self._hosting.clock.run(lambda copy=copy: self._ask_shadow(copy, asked))  # type: ignore[misc]
+            self._clock.run(lambda copy=copy: self._ask_shadow(copy, asked))  # type: ignore[misc]
 
     def _ask_shadow(self, route: Route, asked: Mapping[str, Any]) -> None:
         try:
@@ -387,7 +395,7 @@ class Runtime:
 
 
 def _containers(
-    endpoint: Endpoint, variant: VariantFleet, asked: Mapping[str, Any]
+    endpoint: HostedEndpoint, variant: VariantFleet, asked: Mapping[str, Any]
 ) -> Sequence[ServingContainer]:
     """Return the containers of a variant that are asked: all, or the one that is named in Direct mode.
 
@@ -413,10 +421,10 @@ def _containers(
     return found
 
 
-def _containers_of(adapter: Adapter) -> list[ServingContainer]:
+def _containers_of(component: Component) -> list[ServingContainer]:
     return [
         container
-        for fleet in adapter.base.fleets()
+        for fleet in component.serving.fleets()
         for variant in fleet.variants
         for container in list(variant.containers)
         if container.running.url is not None

@@ -6,10 +6,8 @@ import json
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
@@ -28,8 +26,9 @@ from airflow_sm_hosting.local.iam.permissions import Call
 from airflow_sm_hosting.local.moto_bridge import operations
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
-from airflow_sm_hosting.local.sagemaker.hosting import Hosting
 from airflow_sm_hosting.local.server.faults import Faults, Hit, fault_of
+from airflow_sm_hosting.local.server.region import Region
+from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.server.request_log import RequestLog
 from airflow_sm_hosting.local.server.state import State
 from airflow_sm_hosting.local.wire.protocol import (
@@ -76,7 +75,7 @@ class LocalAwsApp:
 
     :param access_key: The key that every AWS request must be signed with.
     :param region: The default Region.
-    :param engine: ``auto``, ``docker``, ``process`` or ``none``.
+    :param engine: ``auto``, ``docker``, ``process`` or ``none``, or an engine.
     :param transition_seconds: How long a transition of an endpoint takes at least.
     :param clock: What tells the time. Default: the computer's.
     :param consistency_seconds: How long what was created cannot be found yet.
@@ -88,7 +87,7 @@ class LocalAwsApp:
         *,
         access_key: str,
         region: str,
-        engine: str,
+        engine: str | Engine,
         transition_seconds: float,
         clock: Clock | None = None,
         consistency_seconds: float = 0.0,
@@ -112,12 +111,11 @@ class LocalAwsApp:
         self._ecr = Ecr(self._registry, self._moto.answer)
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
-        self._hostings: dict[str, Hosting] = {}
-        self._hostings_lock = threading.Lock()
+        self._regions = Regions(self._make_region, self.clock)
         try:
-            self.engine: Engine = CrashingEngine(
-                make_engine(engine, self._registry, self._workplace), self._faults
-            )
+            if isinstance(engine, str):
+                engine = make_engine(engine, self._registry, self._workplace)
+            self.engine: Engine = CrashingEngine(engine, self._faults)
         except BaseException:
             self._workplace.close()
             raise
@@ -130,20 +128,19 @@ class LocalAwsApp:
             self._state.load_metrics(lambda region: self._cloudwatch.region(region).metrics)
             self._load(kept)
             self._state.load_requests(
-                lambda name, request, body: self._hosting(request["region"]).runtime.take_again(
+                lambda name, request, body: self.region(request["region"]).runtime.requeue(
                     name, request, body
                 )
             )
             self._state.begin(self._dump, self._cloudwatch.metrics)
-        self._cloudwatch.each_minute(self._publish)
+        self._cloudwatch.each_minute(self._regions.publish_metrics)
         self._cloudwatch.start()
 
     def close(self) -> None:
         """Stop all containers and remove all files, but the state."""
         if self._state:
             self._state.close()
-        for hosting in self._hostings.values():
-            hosting.stop_all(grace=_STOP_SECONDS)
+        self._regions.stop_all(grace=_STOP_SECONDS)
         self.clock.close()
         self.engine.close()
         self._workplace.close()
@@ -190,7 +187,7 @@ class LocalAwsApp:
             "now": self.clock.now(),
             "registry": self._registry.dump(),
             "cloudwatch": self._cloudwatch.dump(),
-            "regions": {region: hosting.dump() for region, hosting in list(self._hostings.items())},
+            "regions": self._regions.dump(),
         }
 
     def _load(self, kept: dict[str, Any] | None) -> None:
@@ -200,8 +197,7 @@ class LocalAwsApp:
             self.clock.go_on_from(kept["now"])
         self._registry.load(kept["registry"])
         self._cloudwatch.load(kept["cloudwatch"])
-        for region, hosting in kept["regions"].items():
-            self._hosting(region).load(hosting)
+        self._regions.load(kept["regions"])
 
     def _hit(self, hit: Hit, request: Request, service: str, answer: Callable[[], Response]) -> Response:
         """Answer a request, or do what faults do to it."""
@@ -264,14 +260,14 @@ class LocalAwsApp:
                     resource,
                     lambda: self._ecr.answer(request, operation, body, region, who.access_key),
                 )
-            hosting = self._hosting(region)
+            scaling = self.region(region).scaling
             return (
                 service,
                 operation,
                 resource,
                 lambda: (
-                    json_response(hosting.scaling.answer(operation, body))
-                    if hosting.scaling.answers(body)
+                    json_response(scaling.answer(operation, body))
+                    if scaling.answers(body)
                     else self._moto.answer(request)
                 ),
             )
@@ -281,47 +277,38 @@ class LocalAwsApp:
     def _sagemaker(
         self, request: Request, operation: str, region: str
     ) -> tuple[str, str, str | None, Callable[[], Response]]:
-        hosting = self._hosting(region)
+        asked = self.region(region)
         if (match := _RUNTIME.fullmatch(request.path)) and match["path"] in _RUNTIME_OPERATIONS:
-            name, asked = match["endpoint"], _RUNTIME_OPERATIONS[match["path"]]
-            return "sagemaker-runtime", asked, name, lambda: hosting.runtime.answer(asked, request, name)
+            name, invoke = match["endpoint"], _RUNTIME_OPERATIONS[match["path"]]
+            return "sagemaker-runtime", invoke, name, lambda: asked.runtime.answer(invoke, request, name)
         body = _json_body(request)
-        if hosting.answers(operation, body):
+        if asked.sagemaker.answers(operation, body):
             return (
                 "sagemaker",
                 operation,
                 _resource(body),
-                lambda: json_response(hosting.answer(operation, body)),
+                lambda: json_response(asked.sagemaker.answer(operation, body)),
             )
         return "sagemaker", operation, _resource(body), lambda: self._moto.answer(request)
 
-    def _hosting(self, region: str) -> Hosting:
-        with self._hostings_lock:
-            if region not in self._hostings:
-                self._registry.know_region(region)
-                self._hostings[region] = Hosting(
-                    region,
-                    self.engine,
-                    self._registry,
-                    self._folder,
-                    self._transition_seconds,
-                    self.clock,
-                    self._consistency_seconds,
-                    self._cloudwatch.region(region),
-                    shortages=self._faults,
-                    backlog=self._state.backlog if self._state else None,
-                )
-            return self._hostings[region]
+    def region(self, name: str) -> Region:
+        """Return a Region."""
+        return self._regions.of(name)
 
-    def _publish(self) -> None:
-        """Publish the metrics of endpoints that no invocation publishes."""
-        for hosting in list(self._hostings.values()):
-            hosting.scaling.publish_idle(hosting.endpoint_metrics)
-            hosting.runtime.each_minute()
-            if serving := hosting.endpoints.serving():
-                self.clock.run(partial(hosting.endpoint_metrics.publish_usage, serving))
-            if components := hosting.components.serving():
-                self.clock.run(partial(hosting.endpoint_metrics.publish_component_usage, components))
+    def _make_region(self, name: str) -> Region:
+        self._registry.know_region(name)
+        return Region(
+            name,
+            self.engine,
+            self._registry,
+            self._folder,
+            self._transition_seconds,
+            self.clock,
+            self._consistency_seconds,
+            self._cloudwatch.region(name),
+            shortages=self._faults,
+            backlog=self._state.backlog if self._state else None,
+        )
 
     def _knows(self, access_key: str) -> bool:
         return self._access.knows(access_key)
@@ -337,8 +324,7 @@ class LocalAwsApp:
         # The runtime is signed for as SageMaker; the registry is not signed for.
         signed_for = (who.service or "s3") if who else service
         region = (who and who.region) or self._region
-        hosting = self._hosting(region)
-        call = Call(signed_for, operation, region, request, hosting, hosting.scaling.is_scaled)
+        call = Call(signed_for, operation, region, request, self.region(region))
         return self._access.refusal(access_key, call)
 
     # Our own interface
@@ -387,7 +373,7 @@ class LocalAwsApp:
                 self._access.enforce(method == "PUT")
                 return Response(status=204)
             case ("POST", "/_sm_hosting/reset"):
-                self._reset()
+                self.reset()
                 return Response(status=204)
             case ("POST", "/_sm_hosting/endpoint-status"):
                 return self._refusable(lambda: self._set_endpoint_status(_json_body(request)))
@@ -410,21 +396,18 @@ class LocalAwsApp:
 
     def _set_endpoint_status(self, body: dict[str, Any]) -> dict[str, Any]:
         name, status, seconds = (body.get(member) for member in ("EndpointName", "Status", "Seconds"))
-        hosting = self._hosting(body.get("Region") or self._region)
-        hosting.endpoints.set_status(str(name), str(status), None if seconds is None else float(seconds))
+        region = self.region(body.get("Region") or self._region)
+        region.endpoints.set_status(str(name), str(status), None if seconds is None else float(seconds))
         return {}
 
     def _begin_fault(self, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("kind") != "crash" or body.get("when", "now") != "now":
             return self._faults.add(body)
         fault = fault_of(body, id="crash", now=self.clock.now())
-        hits = sum(
-            hosting.endpoints.crash(
-                lambda endpoint, variant, container: fault.is_about(
-                    endpoint=endpoint, variant=variant, container=container
-                )
+        hits = self._regions.crash(
+            lambda endpoint, variant, container: fault.is_about(
+                endpoint=endpoint, variant=variant, container=container
             )
-            for hosting in list(self._hostings.values())
         )
         if not hits:
             raise AwsError("ResourceNotFoundException", "No container that runs is meant.", status=404)
@@ -439,13 +422,9 @@ class LocalAwsApp:
         self.clock.advance(seconds)
         return self._time()
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
         """Forget everything, as after a start."""
-        with self._hostings_lock:
-            hostings = list(self._hostings.values())
-            self._hostings.clear()
-        for hosting in hostings:
-            hosting.stop_all(grace=0)
+        self._regions.stop_all(grace=0)
         self._moto.reset()
         self._registry.clear()
         self._requests.clear()

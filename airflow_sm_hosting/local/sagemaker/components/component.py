@@ -1,4 +1,4 @@
-"""One inference component: its state, and what DescribeInferenceComponent tells of it."""
+"""One inference component with copies of its own, and what DescribeInferenceComponent tells of it."""
 
 from __future__ import annotations
 
@@ -6,80 +6,83 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import Endpoint
-from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, VariantFleet
+from airflow_sm_hosting.local.sagemaker.components.description import description, summary
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
+from airflow_sm_hosting.local.sagemaker.endpoints.lifecycle import Lifecycle
+from airflow_sm_hosting.local.sagemaker.endpoints.serving import Serving
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
 
+KIND = "inference-component"
 # It has fewer statuses than an endpoint has.
-_STATUS = {"RollingBack": "Updating", "UpdateRollbackFailed": "Failed"}
+_STATUSES = {"RollingBack": "Updating", "UpdateRollbackFailed": "Failed"}
 
 
-class Component(Endpoint):
-    """One inference component: lives as an endpoint with one variant does, whose instances are the copies.
+class Component:
+    """One inference component. It has a fleet of one variant, whose instances are the copies.
 
     :param name: Its name.
     :param arn: Its ARN.
     :param config: What it is created with, in the form of an endpoint config.
-    :param clock: What tells the time.
-    :param host: The endpoint whose instances it is on.
+    :param clock: The clock.
+    :param host: The endpoint that has its instances.
     """
 
-    def __init__(self, name: str, arn: str, config: Mapping[str, Any], clock: Clock, host: Endpoint) -> None:
-        super().__init__(name, arn, config, clock)
+    def __init__(
+        self, name: str, arn: str, config: Mapping[str, Any], clock: Clock, host: HostedEndpoint
+    ) -> None:
+        self.name = name
+        self.arn = arn
         self.host = host
         self.variant_name: str = config["ProductionVariants"][0]["VariantName"]
+        self.lifecycle = component_lifecycle(name, clock)
+        self.serving = Serving(self.lifecycle, config)
+        #: What is being deployed, or was deployed last.
+        self.desired_config = config
 
     @property
-    def holder(self) -> Component:
-        """Whose containers answer: its own, or those of an adapter's base."""
-        return self
+    def status(self) -> str:
+        """The ``InferenceComponentStatus``."""
+        return self.lifecycle.status
 
     @property
     def copies(self) -> VariantFleet | None:
-        """What serves, counted in copies."""
-        return self.fleet.variants[0] if self.fleet else None
+        """The variant in service, whose instance counts are the copies."""
+        return self.serving.fleet.variants[0] if self.serving.fleet else None
 
-    def move_to(self, status: str) -> None:
-        """Change the status."""
-        super().move_to(_STATUS.get(status, status))
+    def dump(self) -> dict[str, Any]:
+        """Return what is saved."""
+        return {
+            "name": self.name,
+            "host": self.host.name,
+            "variant": self.variant_name,
+            **self.serving.dump(),
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return DescribeInferenceComponent's answer."""
-        fleet = self.fleet or (self.pending.fleet if self.pending else None)
-        # Of one that could not be created, what was wanted.
-        config = self.config or self._wanted
-        description: dict[str, Any] = {**self.summary()}
-        if self.failure_reason:
-            description["FailureReason"] = self.failure_reason
-        for member in ("Specification", "Specifications"):
-            if member in config:
-                described = [_described(one, fleet) for one in specifications(config)]
-                description[member] = described if member == "Specifications" else described[0]
-        new = self.pending.fleet.variants[0] if self.pending else None
-        now = [variant for variant in (self.copies, new) if variant]
-        description["RuntimeConfig"] = {
-            "DesiredCopyCount": now[-1].desired_instance_count if now else 0,
-            "CurrentCopyCount": sum(variant.instance_count or 0 for variant in now),
+        pending = self.serving.pending
+        fleet = self.serving.fleet or (pending.fleet if pending else None)
+        # Of one that could not be created: what was asked for.
+        config = self.serving.config or self.desired_config
+        described = description(self, config, fleet)
+        new = pending.fleet.variants[0] if pending else None
+        variants = [variant for variant in (self.copies, new) if variant]
+        described["RuntimeConfig"] = {
+            "DesiredCopyCount": variants[-1].desired_instance_count if variants else 0,
+            "CurrentCopyCount": sum(variant.instance_count or 0 for variant in variants),
         }
-        if self.last_deployment_config:
-            description["LastDeploymentConfig"] = self.last_deployment_config
-        return description
+        if self.serving.last_deployment_config:
+            described["LastDeploymentConfig"] = self.serving.last_deployment_config
+        return described
 
     def summary(self) -> dict[str, Any]:
         """Return the row of ListInferenceComponents."""
-        return {
-            "InferenceComponentName": self.name,
-            "InferenceComponentArn": self.arn,
-            "EndpointName": self.host.name,
-            "EndpointArn": self.host.arn,
-            "VariantName": self.variant_name,
-            "CreationTime": self.created,
-            "LastModifiedTime": self.modified,
-            "InferenceComponentStatus": self.status,
-        }
+        return summary(self)
 
-    def wants(self, config: Mapping[str, Any]) -> None:
-        """Take note of what is being deployed."""
-        self._wanted = config
+
+def component_lifecycle(name: str, clock: Clock) -> Lifecycle:
+    """Return the lifecycle of a new inference component."""
+    return Lifecycle("inference component", name, clock, _STATUSES)
 
 
 def specifications(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -87,16 +90,3 @@ def specifications(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if "Specifications" in request:
         return list(request["Specifications"])
     return [request["Specification"]]
-
-
-def _described(specification: Mapping[str, Any], fleet: Fleet | None) -> dict[str, Any]:
-    """Return what DescribeInferenceComponent tells of a specification."""
-    described = dict(specification)
-    if "Container" in specification:
-        container = dict(specification["Container"])
-        image = container.pop("Image", None)
-        deployed = fleet.variants[0].deployed_images if fleet else []
-        if image:
-            container["DeployedImage"] = deployed[0] if deployed else {"SpecifiedImage": image}
-        described["Container"] = container
-    return described

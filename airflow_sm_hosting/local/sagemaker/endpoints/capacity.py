@@ -1,4 +1,4 @@
-"""The instances that AWS has to give: as many as one wants, unless it is said that there are no more."""
+"""The instances that AWS has: any number, unless the capacity is limited."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class InsufficientCapacity(Exception):
 
 
 class Shortages(Protocol):
-    """What says that instances are short: :class:`airflow_sm_hosting.local.server.faults.Faults`."""
+    """Source of simulated capacity shortages: :class:`airflow_sm_hosting.local.server.faults.Faults`."""
 
     def most_instances(self, instance_type: str) -> int | None:
-        """Return how many instances of a type are given at once, None where there is no shortage."""
+        """Return how many instances of a type one request can take, None where there is no shortage."""
 
     def refused(self, instance_type: str) -> None:
-        """Take note that a shortage of a type was felt."""
+        """Record that a request was refused for a shortage of a type."""
 
 
 class Capacity:
-    """How many instances can still be had, by instance type. Every instance of an endpoint comes from here.
+    """The remaining capacity, by instance type. Every instance of an endpoint is taken from it.
 
-    What an endpoint gives back does not come back: a shortage is over when :meth:`restore` says so.
+    Capacity that an endpoint releases is not available again.
 
-    :param shortages: Who else says that instances are short.
-    :param failure: The sentence for what cannot be had.
+    :param shortages: Source of more shortages.
+    :param failure: The ``FailureReason`` of a shortage.
     """
 
     def __init__(self, shortages: Shortages | None = None, failure: str = _INSUFFICIENT) -> None:
@@ -41,17 +41,13 @@ class Capacity:
         self._left: dict[str, int] = {}
 
     def limit(self, instance_type: str, instances: int) -> None:
-        """Let only so many more instances of a type be had."""
+        """Limit the remaining capacity of an instance type."""
         self._left[instance_type] = instances
-
-    def restore(self) -> None:
-        """Let as many be had as one wants."""
-        self._left.clear()
 
     def take(self, instance_types: Sequence[str], instances: int) -> str | None:
         """Take instances of the first type that has enough of them, and return that type.
 
-        :param instance_types: In the order of preference; none for a serverless variant.
+        :param instance_types: In order of preference; none for a serverless variant.
         :param instances: How many.
         :raises InsufficientCapacity: No type has enough.
         """

@@ -1,62 +1,72 @@
-"""A deployment acted out: a new fleet is started, takes traffic step by step, and stays or is taken back."""
+"""A deployment: a new fleet is started, takes traffic step by step, and goes into service or is rolled back."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
 from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.sagemaker.endpoints.capacity import Capacity, InsufficientCapacity
-from airflow_sm_hosting.local.sagemaker.endpoints.fleet import (
-    Abandoned,
-    Fleet,
-    FleetError,
-    VariantFleet,
-    variant_summary,
-)
-from airflow_sm_hosting.local.sagemaker.endpoints.rollout import Rollout, Step, rollback_steps
+from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Abandoned, Fleet, FleetError
+from airflow_sm_hosting.local.sagemaker.endpoints.rollout import Rollout, TrafficStep, rollback_steps
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet, variant_summary
 
 LOG = logging.getLogger(__name__)
 
-# How often a deployment looks at its alarms.
-_WATCH_SECONDS = 1.0
+# How often a deployment polls its alarms.
+_ALARM_SECONDS = 1.0
 #: Seconds between two tries to get instances that are short.
 _CAPACITY_SECONDS = 30.0
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What all deployments of a Region depend on.
+
+    :param clock: The clock.
+    :param lock: Guards the state of the Region.
+    :param capacity: Has the instances.
+    :param alarm_state: Returns the state of an alarm, None where there is no such alarm.
+    :param transition_seconds: How long capacity takes to come and go, and traffic to be turned on.
+    """
+
+    clock: Clock
+    lock: threading.RLock
+    capacity: Capacity
+    alarm_state: Callable[[str], str | None]
+    transition_seconds: float
+
+
 class Owner(Protocol):
-    """Whom a deployment tells how it goes; called with the lock held."""
+    """What a deployment reports to; called with the lock held."""
 
-    def rolling_back(self, deployment: Deployment) -> None:
-        """Take note that the new fleet is taken back."""
+    def rolling_back(self, deployment: FleetDeployment) -> None:
+        """Show that the new fleet is rolled back."""
 
-    def deployed(self, deployment: Deployment) -> None:
-        """Take over the new fleet."""
+    def deployed(self, deployment: FleetDeployment) -> None:
+        """Put the new fleet into service."""
 
-    def rolled_back(self, deployment: Deployment) -> None:
-        """Go on with what was before; the new fleet is not used any more."""
+    def rolled_back(self, deployment: FleetDeployment) -> None:
+        """Go on with the old fleet; the new one is not used any more."""
 
-    def rollback_failed(self, deployment: Deployment) -> None:
+    def rollback_failed(self, deployment: FleetDeployment) -> None:
         """Go on with both fleets as the traffic is split between them now."""
 
 
-class Deployment:
+class FleetDeployment:
     """A new fleet on its way into service, or out of it again.
 
     :param config: The endpoint config that is deployed.
     :param fleet: Its fleet.
     :param old: The fleet that serves; None for a new endpoint.
     :param rollout: The steps.
-    :param owner: Who is told how it goes.
-    :param clock: What tells the time.
-    :param lock: Guards the state of the endpoint.
-    :param capacity: Where instances come from.
-    :param alarm_state: Returns the state of an alarm, None where there is no such alarm.
-    :param transition_seconds: How long capacity takes to come and go, and traffic to be turned on.
+    :param owner: Is told how it goes.
+    :param conditions: What it depends on.
     """
 
     def __init__(
@@ -67,30 +77,26 @@ class Deployment:
         rollout: Rollout,
         *,
         owner: Owner,
-        clock: Clock,
-        lock: threading.RLock,
-        capacity: Capacity,
-        alarm_state: Callable[[str], str | None],
-        transition_seconds: float,
+        conditions: Conditions,
     ) -> None:
         self.config = config
         self.fleet = fleet
-        self.started = clock.now()
-        #: Why it is taken back, once it is.
+        self.started = conditions.clock.now()
+        #: Why it is rolled back, once it is.
         self.failure: str | None = None
-        #: Whether there is too little for the new fleet: it waits for more, or will be taken back.
+        #: Whether capacity is short: the new fleet waits for more, or will be rolled back.
         self.is_short = False
-        #: What the traffic is split by now; None as long as the new fleet has none.
-        self.step: Step | None = None
+        #: The step that splits the traffic now; None as long as the new fleet has none.
+        self.step: TrafficStep | None = None
         self._old = old
         self._old_instances = {v.name: v.instance_count for v in old.variants} if old else {}
         self._rollout = rollout
         self._owner = owner
-        self._clock = clock
-        self._lock = lock
-        self._capacity = capacity
-        self._alarm_state = alarm_state
-        self._transition_seconds = transition_seconds
+        self._clock = conditions.clock
+        self._lock = conditions.lock
+        self._capacity = conditions.capacity
+        self._alarm_state = conditions.alarm_state
+        self._transition_seconds = conditions.transition_seconds
         self._timers: list[Timer] = []
         self._ended = False
         self._stage = ("Creating", self.started)
@@ -102,21 +108,21 @@ class Deployment:
         if limit := self._rollout.limit_seconds:
             self._later(limit, lambda: self.roll_back(_timed_out(limit)))
         first = self._rollout.steps[0].new if self._rollout.rolling else self.fleet.instances
-        wanted = [
+        desired = [
             (variant, first.get(variant.name, variant.desired_instance_count) or 0)
             for variant in self.fleet.all_variants
         ]
-        self._get_instances(wanted, self.started, self._start)
+        self._get_instances(desired, self.started, self._start)
 
     def abandon(self) -> None:
-        """Let nothing of it happen any more; the fleet is the caller's to stop."""
+        """Stop the deployment; the caller stops the fleet."""
         self._ended = True
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
 
     def roll_back(self, failure: str) -> None:
-        """Take the new fleet back.
+        """Roll the new fleet back.
 
         :param failure: Why.
         """
@@ -139,10 +145,10 @@ class Deployment:
         status, since = self._stage
         rows = {}
         for variant in self.fleet.all_variants:
-            told: dict[str, Any] = {"Status": status, "StartTime": since}
+            shown: dict[str, Any] = {"Status": status, "StartTime": since}
             if status == "Baking" and self.step:
-                told["StatusMessage"] = self.step.message(variant.name)
-            rows[variant.name] = variant_summary(variant, pending=True, status=told)
+                shown["StatusMessage"] = self.step.message(variant.name)
+            rows[variant.name] = variant_summary(variant, pending=True, status=shown)
         summary: dict[str, Any] = {
             "EndpointConfigName": self.config["EndpointConfigName"],
             "ProductionVariants": [rows[variant.name] for variant in self.fleet.variants],
@@ -155,7 +161,7 @@ class Deployment:
     # Into service
 
     def _get_instances(
-        self, wanted: Sequence[tuple[VariantFleet, int]], since: datetime, then: Callable[[], None]
+        self, desired: Sequence[tuple[VariantFleet, int]], since: datetime, then: Callable[[], None]
     ) -> None:
         """Take instances for variants; while there are too few, try again as long as a variant waits for them.
 
@@ -165,7 +171,7 @@ class Deployment:
         """
         missing = []
         waited = (self._clock.now() - since).total_seconds()
-        for variant, instances in wanted:
+        for variant, instances in desired:
             try:
                 given = self._capacity.take(variant.instance_types, instances)
             except InsufficientCapacity as shortage:
@@ -206,7 +212,7 @@ class Deployment:
             self._later((due - self._clock.now()).total_seconds(), then)
 
     def _turn_on(self, number: int) -> None:
-        """Turn traffic on for a step, and bake it."""
+        """Give the new fleet the traffic of a step, and bake it."""
         self._enter("ActivatingTraffic")
         if self._rollout.guarded:
             self._later(self._transition_seconds, lambda: self._bake(number))
@@ -227,14 +233,14 @@ class Deployment:
         self._enter("Baking")
         self._later(step.bake_seconds, lambda: self._next(number))
         if number == 0 and self._rollout.alarm_names:
-            self._later(_WATCH_SECONDS, self._watch)
+            self._later(_ALARM_SECONDS, self._poll_alarms)
 
-    def _watch(self) -> None:
-        """Look at the alarms while it bakes: "the alarms are active during the baking period"."""
+    def _poll_alarms(self) -> None:
+        """Poll the alarms while it bakes: "the alarms are active during the baking period"."""
         if self._stage[0] == "Baking" and (firing := self._firing()):
             self.roll_back(_alarmed(firing))
         else:
-            self._later(_WATCH_SECONDS, self._watch)
+            self._later(_ALARM_SECONDS, self._poll_alarms)
 
     def _next(self, number: int) -> None:
         if firing := self._firing():
@@ -244,7 +250,7 @@ class Deployment:
         if following == len(self._rollout.steps):
             self._ended = True
             self._cancel_timers()
-            self.fleet.become_what_is_wanted()
+            self.fleet.apply_desired()
             self._owner.deployed(self)
         elif self._rollout.rolling:
             self._next_batch(following)
@@ -252,7 +258,7 @@ class Deployment:
             self._turn_on(following)
 
     def _next_batch(self, number: int) -> None:
-        """Let a batch of old instances go, and get a batch of new ones in their place."""
+        """Release a batch of old instances, and take a batch of new ones in their place."""
         step, before = self._rollout.steps[number], self._rollout.steps[number - 1]
         _set_instances(self._old, step.old)
         self._enter("Creating")
@@ -265,7 +271,7 @@ class Deployment:
 
     # Out of service
 
-    def _go_back(self, steps: Sequence[Step]) -> None:
+    def _go_back(self, steps: Sequence[TrafficStep]) -> None:
         step = steps[0]
         try:
             self._take_old(step)
@@ -281,15 +287,15 @@ class Deployment:
         self._ended = True
         self._owner.rolled_back(self)
 
-    def _take_old(self, step: Step) -> None:
+    def _take_old(self, step: TrafficStep) -> None:
         for variant in self._old.variants if self._old else ():
             more = (step.old.get(variant.name) or 0) - (variant.instance_count or 0)
             self._capacity.take(variant.instance_types, more)
 
     # Both
 
-    def _split(self, step: Step) -> None:
-        """Split traffic and capacity between the fleets as a step says."""
+    def _split(self, step: TrafficStep) -> None:
+        """Split traffic and capacity between the fleets as the step says."""
         self.step = step
         for variant in self.fleet.all_variants:
             share = step.share(variant.name)
@@ -331,7 +337,7 @@ def _set_instances(fleet: Fleet | None, instances: Mapping[str, int | None]) -> 
             variant.instance_count = instances.get(variant.name)
 
 
-# What AWS says then is not known; the sentences are assumed.
+# The sentences are assumed; no source has AWS's own.
 
 
 def _alarmed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Fleets: the containers that serve one endpoint config, from their start to their end."""
+"""Fleets: the containers that serve one endpoint config, from start to stop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,12 +28,12 @@ from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.engine import (
     STOP_GRACE_SECONDS,
     ContainerError,
-    ContainerPlan,
+    ContainerSpec,
     Engine,
-    RunningContainer,
 )
 from airflow_sm_hosting.local.moto_bridge import logs
 from airflow_sm_hosting.local.sagemaker import model_data
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer, VariantFleet
 
 LOG = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ LOG = logging.getLogger(__name__)
 _PING_TIMEOUT = urllib3.Timeout(connect=0.25, read=2.0)
 # The budget where the variant names none (same page, 2023 guide: 4 minutes).
 _STARTUP_SECONDS = 240
-# What is in flight when a fleet has lost its traffic may end: an invocation takes 60 seconds at most.
+# Invocations in flight may end when a fleet has lost its traffic: one takes 60 seconds at most.
 _DRAIN_SECONDS = 65.0
 
-# Where a container listens, and where those of a model of several do: each has its port and some more to itself. Which
-# ports AWS takes is not told.
+# The port of a single container, and the first port and number of ports of each of several. Which ports AWS takes is not
+# documented.
 _PORT, _FIRST_PORT, _PORTS = 8080, 14_000, 100
 
 _PING_FAILED = (
@@ -60,95 +60,12 @@ class FleetError(Exception):
 
 
 class Abandoned(Exception):
-    """A fleet is not wanted any more while it starts."""
-
-
-@dataclass
-class ServingContainer:
-    """A container of a variant.
-
-    :param name: ``primary``, its ``ContainerHostname``, or its place in the pipeline.
-    :param running: What the engine started.
-    :param log_stream: Where its lines are in CloudWatch Logs.
-    :param start: Starts another one like it.
-    :param definition: The ``ContainerDefinition`` that it is started from.
-    :param models_folder: Where the models of a container of many are put together, before it takes them.
-    """
-
-    name: str
-    running: RunningContainer
-    log_stream: str
-    start: Callable[[], RunningContainer]
-    definition: Mapping[str, Any]
-    models_folder: Path
-
-
-@dataclass
-class VariantFleet:
-    """The containers of one production variant, and what DescribeEndpoint tells of it.
-
-    One set of containers stands for all of a variant's instances: the counts are told and divided by, a developer's
-    computer does not run them.
-
-    :param config: The variant of the endpoint config.
-    :param config_name: The name of the endpoint config.
-    :param desired_weight: The weight that it is to have.
-    :param desired_instance_count: The instances that it is to have; None for a serverless variant.
-    :param model: The model that it serves, as CreateModel was called; empty for a variant of inference components.
-    :param weight: Its weight now: none before its fleet has traffic.
-    :param instance_count: Its instances that take traffic now; None for a serverless variant.
-    """
-
-    config: Mapping[str, Any]
-    config_name: str
-    desired_weight: float
-    desired_instance_count: int | None
-    model: Mapping[str, Any] = field(default_factory=dict)
-    weight: float = 0.0
-    instance_count: int | None = None
-    containers: list[ServingContainer] = field(default_factory=list)
-    deployed_images: list[dict[str, Any]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.instance_count = None if self.desired_instance_count is None else 0
-        self.serverless_config: dict[str, Any] = dict(self.config.get("ServerlessConfig", {}))
-        self.desired_serverless_config = dict(self.serverless_config)
-        #: Of the instance types that the config allows, the one that it has.
-        self.instance_type: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The variant's name."""
-        return str(self.config["VariantName"])
-
-    @property
-    def instance_types(self) -> list[str]:
-        """The instance types that it may run on, in the order of preference."""
-        if pools := self.config.get("InstancePools"):
-            return [pool["InstanceType"] for pool in sorted(pools, key=lambda pool: pool["Priority"])]
-        return [self.config["InstanceType"]] if "InstanceType" in self.config else []
-
-    def want(self, change: Mapping[str, Any]) -> None:
-        """Take a ``DesiredWeightAndCapacity``, to be done later."""
-        self.desired_weight = float(change.get("DesiredWeight", self.desired_weight))
-        if self.instance_count is not None:
-            self.desired_instance_count = change.get("DesiredInstanceCount", self.desired_instance_count)
-        self.desired_serverless_config |= change.get("ServerlessUpdateConfig", {})
-
-    def become_what_is_wanted(self) -> None:
-        """Do what was wanted last."""
-        self.weight, self.instance_count = self.desired_weight, self.desired_instance_count
-        self.serverless_config = dict(self.desired_serverless_config)
-
-    def stay_what_it_is(self) -> None:
-        """Forget what was wanted last."""
-        self.desired_weight, self.desired_instance_count = self.weight, self.instance_count
-        self.desired_serverless_config = dict(self.serverless_config)
+    """The fleet was stopped while it started."""
 
 
 @dataclass(frozen=True)
-class FleetPlan:
-    """What a fleet is made from.
+class FleetSpec:
+    """The description of a fleet.
 
     :param endpoint_name: The endpoint's name.
     :param region: Its Region.
@@ -175,17 +92,17 @@ class FleetPlan:
 class Fleet:
     """All variants of one endpoint config, started together.
 
-    :param plan: What it is made from.
-    :param engine: What runs its containers.
-    :param registry: Where its images are.
+    :param spec: Its description.
+    :param engine: Runs its containers.
+    :param registry: Has its images.
     :param folder: An existing folder for model data.
-    :param clock: What tells the time.
+    :param clock: The clock.
     """
 
     def __init__(
-        self, plan: FleetPlan, engine: Engine, registry: Registry, folder: Path, clock: Clock
+        self, spec: FleetSpec, engine: Engine, registry: Registry, folder: Path, clock: Clock
     ) -> None:
-        self._plan = plan
+        self._spec = spec
         self._clock = clock
         self._engine = engine
         self._registry = registry
@@ -196,12 +113,12 @@ class Fleet:
         self._restarting = threading.Lock()
         # Pings only; invocations have their own connections.
         self._http = urllib3.PoolManager(retries=False, timeout=_PING_TIMEOUT)
-        self.config_name = plan.config_name
-        every = [_new_variant(config, plan) for config in plan.variants]
+        self.config_name = spec.config_name
+        every = [_new_variant(config, spec) for config in spec.variants]
         #: The production variants.
-        self.variants = [variant for variant in every if variant.name not in plan.shadows]
+        self.variants = [variant for variant in every if variant.name not in spec.shadows]
         #: The shadow variants, which are sent copies and whose answers nobody gets.
-        self.shadow_variants = [variant for variant in every if variant.name in plan.shadows]
+        self.shadow_variants = [variant for variant in every if variant.name in spec.shadows]
 
     def start(self) -> None:
         """Start all containers, and return when every one of them answers its ping.
@@ -231,7 +148,7 @@ class Fleet:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def retire(self) -> None:
-        """Stop all containers when what is in flight has ended; nobody waits for it."""
+        """Stop all containers when the invocations in flight have ended; return at once."""
         threading.Thread(target=self._retire, name="retire-fleet", daemon=True).start()
 
     def _retire(self) -> None:
@@ -251,9 +168,9 @@ class Fleet:
             self._idle.notify_all()
 
     def replace_dead(self) -> None:
-        """Start anew what has ended by itself, as the service does; return when it answers again.
+        """Replace containers that have ended by themselves, as the service does; return when the new ones answer.
 
-        Meanwhile, what is sent to it fails.
+        Meanwhile, requests to them fail.
         """
         if not self._restarting.acquire(blocking=False):
             return
@@ -263,15 +180,15 @@ class Fleet:
                     if container.running.exit_code() is not None and not self._abandoned.is_set():
                         self._replace(variant, container)
         except (Abandoned, FleetError, ContainerError, model_data.ModelDataError):
-            # It is tried again with the next look.
-            LOG.exception("endpoint %s: a dead container cannot be replaced", self._plan.endpoint_name)
+            # The next poll tries again.
+            LOG.exception("endpoint %s: a dead container cannot be replaced", self._spec.endpoint_name)
         finally:
             self._restarting.release()
 
     def _replace(self, variant: VariantFleet, dead: ServingContainer) -> None:
         LOG.warning(
-            "endpoint %s: the container %s of variant %s ended (exit code %s) and is started anew",
-            *(self._plan.endpoint_name, dead.name, variant.name, dead.running.exit_code()),
+            "endpoint %s: the container %s of variant %s ended (exit code %s) and is replaced",
+            *(self._spec.endpoint_name, dead.name, variant.name, dead.running.exit_code()),
         )
         fresh = replace(dead, running=dead.start())
         try:
@@ -290,7 +207,7 @@ class Fleet:
     @property
     def models(self) -> Mapping[str, Mapping[str, Any]]:
         """The models that it serves, by name."""
-        return self._plan.models
+        return self._spec.models
 
     @property
     def all_variants(self) -> list[VariantFleet]:
@@ -299,13 +216,13 @@ class Fleet:
 
     @property
     def instances(self) -> dict[str, int | None]:
-        """The instances that each production variant is to have."""
+        """The desired instance count of each production variant."""
         return {variant.name: variant.desired_instance_count for variant in self.variants}
 
-    def become_what_is_wanted(self) -> None:
-        """Let all variants have their weights and instances."""
+    def apply_desired(self) -> None:
+        """Give all variants their desired weights and capacities."""
         for variant in self.all_variants:
-            variant.become_what_is_wanted()
+            variant.apply_desired()
 
     @property
     def variants_by_name(self) -> dict[str, VariantFleet]:
@@ -337,7 +254,7 @@ class Fleet:
         name = definition.get("ContainerHostname") or ("primary" if of == 1 else f"container-{index + 1}")
         # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
         stream = f"{variant.name}/{instance}" + ("" if of == 1 else f"/{name}")
-        group = self._plan.log_group or f"/aws/sagemaker/Endpoints/{self._plan.endpoint_name}"
+        group = self._spec.log_group or f"/aws/sagemaker/Endpoints/{self._spec.endpoint_name}"
         folder = Path(tempfile.mkdtemp(prefix="model-", dir=self._folder)) / "model"
         folder.mkdir()
         source = model_data.model_source(definition)
@@ -349,24 +266,24 @@ class Fleet:
             # Deleting an image that a model names is accepted, and bites here.
             raise FleetError(f"Requested image {image} not found.")
         port = _PORT if of == 1 else _FIRST_PORT + index * _PORTS
-        plan = ContainerPlan(
-            name=f"{self._plan.endpoint_name}/{variant.name}/{name}",
+        container = ContainerSpec(
+            name=f"{self._spec.endpoint_name}/{variant.name}/{name}",
             image=image,
             stored=stored,
             environment={**definition.get("Environment", {}), **_contract(definition, port, of)},
             model_folder=folder,
             network_isolation=bool(variant.model.get("EnableNetworkIsolation")),
-            on_line=lambda line: logs.put_lines(self._plan.region, group, stream, [line]),
+            on_line=lambda line: logs.put_lines(self._spec.region, group, stream, [line]),
             port=port,
             memory_mb=variant.config.get("ServerlessConfig", {}).get("MemorySizeInMB"),
         )
-        running = self._engine.start(plan)
+        running = self._engine.start(container)
         resolved = running.resolved_image
         variant.deployed_images.append(
             {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._clock.now()}
         )
         return ServingContainer(
-            name, running, stream, lambda: self._engine.start(plan), definition, folder.parent / "models"
+            name, running, lambda: self._engine.start(container), definition, folder.parent / "models"
         )
 
     def _wait_for_ping(self, variant: VariantFleet, container: ServingContainer) -> None:
@@ -410,56 +327,37 @@ def _contract(definition: Mapping[str, Any], port: int, of: int) -> dict[str, st
     return environment
 
 
-def _new_variant(config: Mapping[str, Any], plan: FleetPlan) -> VariantFleet:
+def _new_variant(config: Mapping[str, Any], spec: FleetSpec) -> VariantFleet:
     name = config["VariantName"]
     count = (
         None
         if "ServerlessConfig" in config
-        else plan.instance_counts.get(name, config.get("InitialInstanceCount", 1))
+        else spec.instance_counts.get(name, config.get("InitialInstanceCount", 1))
     )
     # Unset, the weight is 1.0: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
-    weight = plan.weights.get(name, config.get("InitialVariantWeight", 1.0))
+    weight = spec.weights.get(name, config.get("InitialVariantWeight", 1.0))
     return VariantFleet(
-        config, plan.config_name, weight, count, plan.models.get(config.get("ModelName", ""), {})
+        config, spec.config_name, weight, count, spec.models.get(config.get("ModelName", ""), {})
     )
 
 
-def variant_summary(
-    variant: VariantFleet, *, pending: bool, status: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Return what DescribeEndpoint tells of a variant.
+class FleetFactory:
+    """Makes the fleets of one Region.
 
-    :param variant: The variant.
-    :param pending: Whether it is one of a deployment in progress.
-    :param status: Its ``VariantStatus`` while the endpoint is in transition.
+    :param engine: Runs their containers.
+    :param registry: Has their images.
+    :param folder: An existing folder for model data.
+    :param clock: The clock.
     """
-    summary: dict[str, Any] = {"VariantName": variant.name}
-    if variant.deployed_images:
-        summary["DeployedImages"] = list(variant.deployed_images)
-    summary["CurrentWeight"] = variant.weight
-    summary["DesiredWeight"] = variant.desired_weight
-    if variant.instance_count is None:
-        summary["DesiredServerlessConfig"] = variant.desired_serverless_config
-        if not pending:
-            summary["CurrentServerlessConfig"] = variant.serverless_config
-        summary["CurrentInstanceCount"] = 0
-    else:
-        summary["CurrentInstanceCount"] = variant.instance_count
-        summary["DesiredInstanceCount"] = variant.desired_instance_count
-    if "InstancePools" in variant.config:
-        summary["InstancePools"] = [
-            {
-                "InstanceType": instance_type,
-                "CurrentInstanceCount": (variant.instance_count or 0)
-                if instance_type == variant.instance_type
-                else 0,
-            }
-            for instance_type in variant.instance_types
-        ]
-    told = ("InstanceType", "AcceleratorType") if pending else ()
-    for name in (*told, "ManagedInstanceScaling", "RoutingConfig"):
-        if name in variant.config:
-            summary[name] = variant.config[name]
-    if status:
-        summary["VariantStatus"] = [dict(status)]
-    return summary
+
+    def __init__(self, engine: Engine, registry: Registry, folder: Path, clock: Clock) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._folder = folder
+        self._clock = clock
+        #: Whether containers run, and so can end.
+        self.has_containers = engine.name != "none"
+
+    def make(self, spec: FleetSpec) -> Fleet:
+        """Return a fleet that is not started."""
+        return Fleet(spec, self._engine, self._registry, self._folder, self._clock)

@@ -1,6 +1,6 @@
 """(DeploymentConfig, instances before, instances after) -> the steps in which traffic moves to the new fleet.
 
-Pure: what acts the steps out is :mod:`airflow_sm_hosting.local.sagemaker.endpoints.deployment`.
+Pure: :mod:`airflow_sm_hosting.local.sagemaker.endpoints.deployment` takes the steps.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 """
@@ -20,7 +20,7 @@ SIZE_LIMITS = {"CanarySize": (0, 50), "LinearStepSize": (10, 50), "MaximumBatchS
 
 
 @dataclass(frozen=True)
-class Step:
+class TrafficStep:
     """One shift of traffic, and the wait after it.
 
     :param new: Instances of the new fleet that take traffic then, by variant.
@@ -62,7 +62,7 @@ class Rollout:
     :param guarded: Whether the caller has given a policy that is followed.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[TrafficStep, ...]
     alarm_names: tuple[str, ...] = ()
     limit_seconds: int | None = None
     rolling: bool = False
@@ -70,7 +70,7 @@ class Rollout:
     guarded: bool = False
 
 
-def plan(deployment: Mapping[str, Any] | None, old: Instances, new: Instances) -> Rollout:
+def rollout_of(deployment: Mapping[str, Any] | None, old: Instances, new: Instances) -> Rollout:
     """Return how a new fleet comes into service.
 
     :param deployment: ``DeploymentConfig``, held against the rules before; None for the default: all traffic at once.
@@ -110,7 +110,9 @@ def instances(size: Mapping[str, Any], total: int) -> int:
     return max(1, total * int(size["Value"]) // 100)
 
 
-def rollback_steps(rollout: Rollout, at: Step | None, old: Instances, new: Instances) -> Sequence[Step]:
+def rollback_steps(
+    rollout: Rollout, at: TrafficStep | None, old: Instances, new: Instances
+) -> Sequence[TrafficStep]:
     """Return the steps back to the old fleet.
 
     Blue/green: all traffic returns at once, as the old fleet stands yet. Rolling: in batches of
@@ -120,11 +122,11 @@ def rollback_steps(rollout: Rollout, at: Step | None, old: Instances, new: Insta
     :param old: Instances of the old fleet before the deployment.
     :param new: Instances that the new fleet was to have.
     """
-    end = Step(dict.fromkeys(new, 0), old, dict.fromkeys({*old, *new}, 0.0))
+    end = TrafficStep(dict.fromkeys(new, 0), old, dict.fromkeys({*old, *new}, 0.0))
     if not rollout.rolling or rollout.rollback_size is None or at is None:
         return [end]
     size = rollout.rollback_size
-    steps: list[Step] = []
+    steps: list[TrafficStep] = []
     there = {name: count or 0 for name, count in at.old.items()}
     while True:
         there = {
@@ -139,16 +141,16 @@ def rollback_steps(rollout: Rollout, at: Step | None, old: Instances, new: Insta
             )
             for name, total in new.items()
         }
-        steps.append(Step(left, there, {name: left[name] / (new[name] or 1) for name in new}))
+        steps.append(TrafficStep(left, there, {name: left[name] / (new[name] or 1) for name in new}))
 
 
-def _blue_green(policy: Mapping[str, Any], old: Instances, new: Instances) -> tuple[Step, ...]:
+def _blue_green(policy: Mapping[str, Any], old: Instances, new: Instances) -> tuple[TrafficStep, ...]:
     # WaitIntervalInSeconds is "between incremental steps" (API_TrafficRoutingConfig.html), the final baking period is
     # TerminationWaitInSeconds: so it is in the all-at-once example of the guide, which has no other wait, and so the waits
     # of its canary example fit into its MaximumExecutionTimeoutInSeconds.
     routing = policy.get("TrafficRoutingConfiguration", {})
     wait, final = int(routing.get("WaitIntervalInSeconds", 0)), int(policy.get("TerminationWaitInSeconds", 0))
-    last = Step(new, old, dict.fromkeys(new, 1.0), final, "TerminationWaitInSeconds")
+    last = TrafficStep(new, old, dict.fromkeys(new, 1.0), final, "TerminationWaitInSeconds")
     match routing.get("Type"):
         case "CANARY":
             return (_part(routing["CanarySize"], 1, old, new, wait, "canary"), last)
@@ -159,7 +161,7 @@ def _blue_green(policy: Mapping[str, Any], old: Instances, new: Instances) -> tu
     return (last,)
 
 
-def _rolling(policy: Mapping[str, Any], old: Instances, new: Instances) -> tuple[Step, ...]:
+def _rolling(policy: Mapping[str, Any], old: Instances, new: Instances) -> tuple[TrafficStep, ...]:
     size, wait = policy["MaximumBatchSize"], int(policy["WaitIntervalInSeconds"])
     steps = []
     done: Instances = dict.fromkeys(new, 0)
@@ -175,14 +177,16 @@ def _rolling(policy: Mapping[str, Any], old: Instances, new: Instances) -> tuple
     return tuple(steps)
 
 
-def _part(size: Mapping[str, Any], times: int, old: Instances, new: Instances, wait: int, phase: str) -> Step:
+def _part(
+    size: Mapping[str, Any], times: int, old: Instances, new: Instances, wait: int, phase: str
+) -> TrafficStep:
     active = {
         name: None if total is None else min(total, times * instances(size, total))
         for name, total in new.items()
     }
     # Traffic is spread over instances: so many of them, so much of it.
     shares = {name: (active[name] or 0) / total if total else 1.0 for name, total in new.items()}
-    return Step(active, old, shares, wait, phase=phase)
+    return TrafficStep(active, old, shares, wait, phase=phase)
 
 
 def _count(size: Mapping[str, Any], new: Instances) -> int:

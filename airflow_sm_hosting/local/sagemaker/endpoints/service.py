@@ -1,97 +1,118 @@
-"""The endpoints of a Region: the operations on them."""
+"""The endpoints of a Region, and the operations on them."""
 
 from __future__ import annotations
 
 import builtins
 import logging
 import random
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.ecr.registry import Registry
-from airflow_sm_hosting.local.engines.engine import Engine
-from airflow_sm_hosting.local.sagemaker import rules
-from airflow_sm_hosting.local.sagemaker.endpoints.capacity import Capacity, InsufficientCapacity, Shortages
-from airflow_sm_hosting.local.sagemaker.endpoints.deployment import Deployment
-from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import Endpoint
-from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetPlan, VariantFleet
-from airflow_sm_hosting.local.sagemaker.endpoints.rollout import Rollout, plan
-from airflow_sm_hosting.local.sagemaker.listing import page
-
-if TYPE_CHECKING:
-    from airflow_sm_hosting.local.sagemaker.hosting import Hosting
+from airflow_sm_hosting.local.sagemaker.endpoints.capacity import InsufficientCapacity
+from airflow_sm_hosting.local.sagemaker.endpoints.deployment import Conditions, FleetDeployment
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
+from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetFactory, FleetSpec
+from airflow_sm_hosting.local.sagemaker.endpoints.rollout import Rollout, rollout_of
+from airflow_sm_hosting.local.sagemaker.endpoints.serving import Serving
+from airflow_sm_hosting.local.sagemaker.endpoints.update_rules import (
+    check_deployment_config,
+    check_desired,
+    has_no_guardrails,
+)
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
+from airflow_sm_hosting.local.sagemaker.listing import listed
+from airflow_sm_hosting.local.sagemaker.operations import Operations
+from airflow_sm_hosting.local.sagemaker.refusal import refuse
+from airflow_sm_hosting.local.sagemaker.store import Store
+from airflow_sm_hosting.local.wire.tagging import tag_dict
 
 LOG = logging.getLogger(__name__)
 
-# A container of that endpoint status answers: the old fleet goes on through an update.
+# Containers answer at these statuses of an endpoint: the old fleet serves through an update.
 SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
-# Statuses that an endpoint can be given from outside, for tests of what happens then.
-GIVEN = ("SystemUpdating", "OutOfService", "InService", "Failed", "UpdateRollbackFailed")
-# How often it is looked whether a container has ended by itself.
-_LOOK_SECONDS = 10.0
+# Statuses that a test can set, as AWS would.
+SETTABLE = ("SystemUpdating", "OutOfService", "InService", "Failed", "UpdateRollbackFailed")
+# How often containers are checked for having ended by themselves.
+_POLL_SECONDS = 10.0
+
+
+class EndpointUsers(Protocol):
+    """What uses endpoints: inference components and scalable targets. The Region answers for them."""
+
+    def check_endpoint_change(self, endpoint: HostedEndpoint, new_config: Mapping[str, Any] | None) -> None:
+        """Refuse a change that inference components on the endpoint do not allow.
+
+        :param new_config: The endpoint config of an update; None for a deletion.
+        :raises AwsError: The refusal.
+        """
+
+    def component_fleets(self) -> builtins.list[Fleet]:
+        """Return the fleets of all inference components."""
+
+    def is_scalable_target(self, resource_id: str) -> bool:
+        """Tell whether a resource is a scalable target, of any dimension."""
+
+    def deregister(self, resource_id: str) -> None:
+        """Deregister the scalable targets of a deleted resource."""
 
 
 class Endpoints:
     """The endpoints of one Region.
 
-    :param hosting: Models and configs.
-    :param lock: Guards all state of the Region.
-    :param engine: What runs containers.
-    :param registry: Where images are.
-    :param folder: An existing folder for model data.
-    :param transition_seconds: How long a transition takes at least.
-    :param clock: What tells the time.
-    :param shortages: What says that instances are short.
+    :param store: Has models, endpoint configs and the lock.
+    :param fleets: Makes fleets.
+    :param conditions: What deployments depend on.
+    :param users: What uses endpoints.
     """
 
     def __init__(
-        self,
-        hosting: Hosting,
-        lock: threading.RLock,
-        engine: Engine,
-        registry: Registry,
-        folder: Path,
-        transition_seconds: float,
-        clock: Clock,
-        shortages: Shortages | None = None,
+        self, store: Store, fleets: FleetFactory, conditions: Conditions, users: EndpointUsers
     ) -> None:
-        self._clock = clock
-        self._hosting = hosting
-        self._lock = lock
-        self._engine = engine
-        self._registry = registry
-        self._folder = folder
-        self._transition_seconds = transition_seconds
-        #: Where the instances of all endpoints come from.
-        self.capacity = Capacity(shortages)
+        self._store = store
+        self._fleets = fleets
+        self._conditions = conditions
+        self._users = users
+        self._clock = store.clock
+        self._lock = store.lock
+        #: Has the instances of all endpoints.
+        self.capacity = conditions.capacity
         # By name in lower case: "The name is case-insensitive in CreateEndpoint" (API_CreateEndpoint.html), and that the
         # other operations find it as well is assumed from its ARN, which is in lower case.
-        self._endpoints: dict[str, Endpoint] = {}
+        self._endpoints: dict[str, HostedEndpoint] = {}
         self._random = random.SystemRandom()
-        self._looking = False
+        self._polling = False
+
+    @property
+    def operations(self) -> Operations:
+        """The operations by name, called with the lock held."""
+        return {
+            "CreateEndpoint": self.create,
+            "DescribeEndpoint": self.describe,
+            "ListEndpoints": self.list,
+            "UpdateEndpoint": self.update,
+            "UpdateEndpointWeightsAndCapacities": self.update_weights_and_capacities,
+            "DeleteEndpoint": self.delete,
+        }
 
     # Operations, called with the lock held
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateEndpoint."""
         name = request["EndpointName"]
-        arn = self._hosting.arn("endpoint", name)
+        arn = self._store.arn("endpoint", name)
         if name.lower() in self._endpoints:
-            rules.refuse(f'Cannot create already existing endpoint "{arn}".')
-        config = self._hosting.config(request["EndpointConfigName"])
+            refuse(f'Cannot create already existing endpoint "{arn}".')
+        config = self._store.config(request["EndpointConfigName"])
         fleet = self._new_fleet(name, config)
-        endpoint = Endpoint(name, arn, config, self._clock)
+        endpoint = HostedEndpoint(name, arn, config, self._clock)
         # CreateEndpoint stores it, and UpdateEndpoint can use it again with RetainDeploymentConfig:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
-        endpoint.last_deployment_config = request.get("DeploymentConfig")
+        endpoint.serving.last_deployment_config = request.get("DeploymentConfig")
         self._endpoints[name.lower()] = endpoint
-        self._hosting.set_tags(arn, request.get("Tags", []))
-        self._deploy(endpoint, config, fleet, plan(None, {}, fleet.instances))
+        self._store.tags.add(arn, tag_dict(request.get("Tags")))
+        self._deploy(endpoint, config, fleet, rollout_of(None, {}, fleet.instances))
         return {"EndpointArn": arn}
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -104,15 +125,14 @@ class Endpoints:
             {
                 "EndpointName": endpoint.name,
                 "EndpointArn": endpoint.arn,
-                "CreationTime": endpoint.created,
-                "LastModifiedTime": endpoint.modified,
+                "CreationTime": endpoint.lifecycle.created,
+                "LastModifiedTime": endpoint.lifecycle.modified,
                 "EndpointStatus": endpoint.status,
             }
             for endpoint in self._endpoints.values()
-            if self._hosting.is_visible(endpoint.created)
+            if self._store.is_visible(endpoint.lifecycle.created)
         )
-        found, token = page(rows, request, name="EndpointName", status="EndpointStatus")
-        return {"Endpoints": found, **({"NextToken": token} if token else {})}
+        return listed("Endpoints", rows, request, name="EndpointName", status="EndpointStatus")
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateEndpoint."""
@@ -120,58 +140,58 @@ class Endpoints:
         # What is left after a failed rollback is remedied by another update (deployment-guardrails-rolling.html).
         self._check_settled(endpoint, "UpdateRollbackFailed", "OutOfService")
         # hashicorp/terraform-provider-aws#40048: the old config is read again.
-        old = self._hosting.config(endpoint.config_name)
-        new = self._hosting.config(request["EndpointConfigName"])
+        old = self._store.config(endpoint.serving.config_name)
+        new = self._store.config(request["EndpointConfigName"])
         self._check_scaled_variants(endpoint, old, new)
-        self._hosting.components.check_host(endpoint, new)
+        self._users.check_endpoint_change(endpoint, new)
         if any("ServerlessConfig" in v for v in new["ProductionVariants"]) and not any(
             "ServerlessConfig" in v for v in old["ProductionVariants"]
         ):
             # https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-update.html
-            rules.refuse(
-                "An endpoint with instance-backed variants cannot be updated to a serverless variant."
-            )
+            refuse("An endpoint with instance-backed variants cannot be updated to a serverless variant.")
         deployment_config = request.get("DeploymentConfig")
         if deployment_config is None and request.get("RetainDeploymentConfig"):
-            deployment_config = endpoint.last_deployment_config
+            deployment_config = endpoint.serving.last_deployment_config
         fleet = self._new_fleet(endpoint.name, new, retained=self._retained(endpoint, request))
-        rules.check_deployment_config(deployment_config, old, new, fleet.instances)
-        excluded = rules.has_no_guardrails(old, self._models(old)) or rules.has_no_guardrails(
-            new, self._models(new)
-        )
+        check_deployment_config(deployment_config, old, new, fleet.instances)
+        excluded = has_no_guardrails(old, self._models(old)) or has_no_guardrails(new, self._models(new))
         # "your endpoint will fall back to … all at once traffic shifting and no final baking period":
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
-        before = {v.name: v.instance_count for v in endpoint.fleet.variants} if endpoint.fleet else {}
-        rollout = plan(None if excluded else deployment_config, before, fleet.instances)
-        endpoint.failure_reason = None
-        endpoint.last_deployment_config = deployment_config
-        endpoint.move_to("Updating")
+        before = (
+            {v.name: v.instance_count for v in endpoint.serving.fleet.variants}
+            if endpoint.serving.fleet
+            else {}
+        )
+        rollout = rollout_of(None if excluded else deployment_config, before, fleet.instances)
+        endpoint.lifecycle.failure_reason = None
+        endpoint.serving.last_deployment_config = deployment_config
+        endpoint.lifecycle.move_to("Updating")
         self._deploy(endpoint, new, fleet, rollout)
         return {"EndpointArn": endpoint.arn}
 
     def update_weights_and_capacities(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateEndpointWeightsAndCapacities."""
         endpoint = self._endpoint(request["EndpointName"])
-        self._want(endpoint, request["DesiredWeightsAndCapacities"])
+        self._set_desired(endpoint, request["DesiredWeightsAndCapacities"])
         return {"EndpointArn": endpoint.arn}
 
-    def _want(self, endpoint: Endpoint, wanted: Sequence[Mapping[str, Any]]) -> None:
+    def _set_desired(self, endpoint: HostedEndpoint, desired: Sequence[Mapping[str, Any]]) -> None:
         self._check_settled(endpoint)
-        assert endpoint.fleet is not None  # noqa: S101 - what is InService has a fleet
-        fleet = endpoint.fleet
+        assert endpoint.serving.fleet is not None  # noqa: S101 - what is InService has a fleet
+        fleet = endpoint.serving.fleet
         changed: dict[str, VariantFleet] = {}
-        for change in wanted:
+        for change in desired:
             name = change["VariantName"]
             if name in changed:
-                rules.refuse("Each variant can be named only once in DesiredWeightsAndCapacities.")
+                refuse("Each variant can be named only once in DesiredWeightsAndCapacities.")
             variant = next((v for v in fleet.all_variants if v.name == name), None)
             if variant is None:
-                rules.refuse(f'Could not find variant "{name}" of endpoint "{endpoint.arn}".')
-            rules.check_desired(change, variant.config, endpoint.config)
+                refuse(f'Could not find variant "{name}" of endpoint "{endpoint.arn}".')
+            check_desired(change, variant.config, endpoint.config)
             changed[name] = variant
-        for change in wanted:
-            changed[change["VariantName"]].want(change)
-        endpoint.move_to("Updating")
+        for change in desired:
+            changed[change["VariantName"]].set_desired(change)
+        endpoint.lifecycle.move_to("Updating")
         failure: str | None = None
         try:
             for variant in changed.values():
@@ -179,39 +199,45 @@ class Endpoints:
                 self.capacity.take(variant.instance_types, more)
         except InsufficientCapacity as shortage:
             failure = str(shortage)
-        self._after_transition(endpoint, "Updating", lambda: self._end_wanting(endpoint, fleet, failure))
+        self._after_transition(endpoint, "Updating", lambda: self._apply_desired(endpoint, fleet, failure))
 
-    def _end_wanting(self, endpoint: Endpoint, fleet: Fleet, failure: str | None) -> None:
+    def _apply_desired(self, endpoint: HostedEndpoint, fleet: Fleet, failure: str | None) -> None:
         if failure is None:
-            fleet.become_what_is_wanted()
-            endpoint.move_to("InService")
+            fleet.apply_desired()
+            endpoint.lifecycle.move_to("InService")
             return
         # "fails to scale up or down or change its variant weight and is in the process of rolling back to its previous
         # configuration": API_DescribeEndpoint.html
-        endpoint.fail(failure)
+        endpoint.lifecycle.fail(failure)
         for variant in fleet.all_variants:
-            variant.stay_what_it_is()
-        endpoint.move_to("RollingBack")
-        self._after_transition(endpoint, "RollingBack", lambda: endpoint.move_to("InService"))
+            variant.discard_desired()
+        endpoint.lifecycle.move_to("RollingBack")
+        self._after_transition(endpoint, "RollingBack", lambda: endpoint.lifecycle.move_to("InService"))
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteEndpoint."""
         endpoint = self._endpoint(request["EndpointName"])
         # "DeleteEndpoint is the only operation that can be performed on a failed endpoint": API_DescribeEndpoint.html
         self._check_settled(endpoint, "Failed", "UpdateRollbackFailed", "OutOfService")
-        self._hosting.components.check_host(endpoint, None)
-        endpoint.move_to("Deleting")
+        self._users.check_endpoint_change(endpoint, None)
+        endpoint.lifecycle.move_to("Deleting")
         self._after_transition(endpoint, "Deleting", lambda: self._delete(endpoint))
         return {}
 
-    # For the runtime and the scaling
+    # For the runtime, components and scaling
 
-    def find(self, name: str) -> Endpoint | None:
+    def find(self, name: str) -> HostedEndpoint | None:
         """Return the endpoint of exactly that name: "the case … must be matched in InvokeEndpoint" (API_CreateEndpoint.html)."""
         endpoint = self._endpoints.get(name.lower())
         return endpoint if endpoint and endpoint.name == name else None
 
-    def existing(self, name: str) -> Endpoint:
+    def visible(self, name: str) -> HostedEndpoint | None:
+        """Return the endpoint of a name, in whichever case, or None where it cannot be found (yet)."""
+        with self._lock:
+            endpoint = self._endpoints.get(name.lower())
+            return endpoint if endpoint and self._store.is_visible(endpoint.lifecycle.created) else None
+
+    def existing(self, name: str) -> HostedEndpoint:
         """Return the endpoint of a name, in whichever case.
 
         :raises AwsError: There is none.
@@ -219,22 +245,23 @@ class Endpoints:
         with self._lock:
             return self._endpoint(name)
 
-    def all(self) -> builtins.list[Endpoint]:
+    def all(self) -> builtins.list[HostedEndpoint]:
         """Return all endpoints."""
         with self._lock:
             return builtins.list(self._endpoints.values())
 
     @contextmanager
     def route(
-        self, endpoint: Endpoint, variant_name: str | None = None
+        self, serving: Serving, variant_name: str | None = None
     ) -> Iterator[tuple[Fleet, VariantFleet] | None]:
-        """Choose what answers an invocation, by weights and shares; its containers are there until this is left.
+        """Choose what answers an invocation, by weights and shares; its containers run until this is left.
 
+        :param serving: What serves the endpoint or the inference component.
         :param variant_name: The ``TargetVariant``.
         :returns: None where there is no such variant.
         """
         with self._lock:
-            split = endpoint.traffic_to(variant_name) if variant_name else endpoint.traffic()
+            split = serving.traffic_to(variant_name) if variant_name else serving.traffic()
             chosen = self._random.choices(split, [share for _, _, share in split])[0] if split else None
             if chosen:
                 chosen[0].enter()
@@ -244,8 +271,8 @@ class Endpoints:
             if chosen:
                 chosen[0].leave()
 
-    def look_after(self, fleet: Fleet) -> None:
-        """Start anew what has ended by itself in a fleet, in the background."""
+    def replace_dead(self, fleet: Fleet) -> None:
+        """Replace containers of a fleet that have ended by themselves, in the background."""
         self._clock.run(fleet.replace_dead)
 
     def set_desired(
@@ -266,10 +293,10 @@ class Endpoints:
         if provisioned_concurrency is not None:
             change["ServerlessUpdateConfig"] = {"ProvisionedConcurrency": provisioned_concurrency}
         with self._lock:
-            self._want(self._endpoint(endpoint_name), [change])
+            self._set_desired(self._endpoint(endpoint_name), [change])
 
     def set_status(self, name: str, status: str, seconds: float | None = None) -> None:
-        """Give an endpoint a status that AWS gives by itself, for tests of what happens then.
+        """Set a status that AWS sets by itself, for tests of what happens then.
 
         ``SystemUpdating`` is AWS's own maintenance. It reads config and models again; where they were deleted, the endpoint
         goes on as it is with a ``FailureReason`` (ministryofjustice/analytical-platform#10195).
@@ -279,28 +306,30 @@ class Endpoints:
         :param seconds: After so long it is InService again; None for never.
         :raises AwsError: There is no such endpoint, it is in transition, or a rollback of it did fail.
         """
-        if status not in GIVEN:
-            rules.refuse(f"The status of an endpoint can be set to {', '.join(GIVEN)}, not to {status}.")
+        if status not in SETTABLE:
+            refuse(f"The status of an endpoint can be set to {', '.join(SETTABLE)}, not to {status}.")
         with self._lock:
             endpoint = self._endpoint(name)
             # Two fleets serve where a rollback did fail; an update or a deletion ends that.
-            if endpoint.status not in GIVEN or endpoint.stranded:
-                rules.refuse(f"The endpoint {endpoint.name} is {endpoint.status}.")
-            endpoint.move_to(status)
+            if endpoint.status not in SETTABLE or endpoint.serving.stranded:
+                refuse(f"The endpoint {endpoint.name} is {endpoint.status}.")
+            endpoint.lifecycle.move_to(status)
             if seconds is not None:
-                self._after_transition(endpoint, status, lambda: self._end_given(endpoint, status), seconds)
+                self._after_transition(
+                    endpoint, status, lambda: self._end_set_status(endpoint, status), seconds
+                )
 
-    def _end_given(self, endpoint: Endpoint, status: str) -> None:
-        if status == "SystemUpdating" and (lost := self._lost(endpoint)):
-            endpoint.fail(lost)
-        endpoint.move_to("InService")
+    def _end_set_status(self, endpoint: HostedEndpoint, status: str) -> None:
+        if status == "SystemUpdating" and (missing := self._missing(endpoint)):
+            endpoint.lifecycle.fail(missing)
+        endpoint.lifecycle.move_to("InService")
 
-    def _lost(self, endpoint: Endpoint) -> str | None:
-        """Return what AWS would miss if it had to make the endpoint's fleet again."""
-        if endpoint.config_name not in self._hosting.configs:
-            return f'Could not find endpoint configuration "{self._hosting.arn("endpoint-config", endpoint.config_name)}".'
-        missing = [name for name in _model_names(endpoint.config) if name not in self._hosting.models]
-        return f'Could not find model "{self._hosting.arn("model", missing[0])}".' if missing else None
+    def _missing(self, endpoint: HostedEndpoint) -> str | None:
+        """Return what is missing to make the endpoint's fleet again, or None."""
+        if endpoint.serving.config_name not in self._store.configs:
+            return f'Could not find endpoint configuration "{self._store.arn("endpoint-config", endpoint.serving.config_name)}".'
+        missing = [name for name in _model_names(endpoint.config) if name not in self._store.models]
+        return f'Could not find model "{self._store.arn("model", missing[0])}".' if missing else None
 
     def variant_config(self, endpoint_name: str, variant_name: str) -> Mapping[str, Any] | None:
         """Return the config of a variant that serves or is about to, or None where there is none."""
@@ -308,7 +337,7 @@ class Endpoints:
             endpoint = self._endpoints.get(endpoint_name.lower())
             if endpoint is None:
                 return None
-            config = endpoint.config or (endpoint.pending.config if endpoint.pending else {})
+            config = endpoint.config or (endpoint.serving.pending.config if endpoint.serving.pending else {})
             return next(
                 (v for v in config.get("ProductionVariants", ()) if v["VariantName"] == variant_name), None
             )
@@ -319,7 +348,7 @@ class Endpoints:
             return [
                 (endpoint.name, variant)
                 for endpoint in self._endpoints.values()
-                for fleet in endpoint.fleets()
+                for fleet in endpoint.serving.fleets()
                 for variant in fleet.all_variants
                 if variant.containers
             ]
@@ -327,7 +356,7 @@ class Endpoints:
     def crash(self, is_meant: Callable[[str, str, str], bool]) -> int:
         """End containers as a crash does, and return how many.
 
-        :param is_meant: Tells by endpoint, variant and container which.
+        :param is_meant: Tells by endpoint, variant and container name whether to end one.
         """
         meant = [
             container
@@ -344,72 +373,71 @@ class Endpoints:
         with self._lock:
             endpoints = builtins.list(self._endpoints.values())
             self._endpoints.clear()
-            for endpoint in endpoints:
-                if endpoint.pending:
-                    endpoint.pending.abandon()
-        fleets = [fleet for endpoint in endpoints for fleet in endpoint.fleets()]
+            fleets = [fleet for endpoint in endpoints for fleet in endpoint.serving.stop()]
         with ThreadPoolExecutor(max_workers=16) as threads:
             builtins.list(threads.map(lambda fleet: fleet.stop(grace), fleets))
 
-    # What is kept over a restart, with the lock held
+    # Saved state, with the lock held
 
     def dump(self) -> builtins.list[dict[str, Any]]:
-        """Return what is kept of all endpoints; what is being deleted is not."""
+        """Return what is saved of all endpoints but those that are being deleted."""
         return [endpoint.dump() for endpoint in self._endpoints.values() if endpoint.status != "Deleting"]
 
-    def load(self, kept: Sequence[Mapping[str, Any]]) -> None:
-        """Have again what was kept: containers are started, and until they answer an endpoint is Creating."""
-        for one in kept:
+    def load(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Restore saved endpoints: containers are started, and until they answer an endpoint is Creating."""
+        for one in saved:
             config = one["config"] or {"EndpointConfigName": one["config_name"]}
-            endpoint = Endpoint(one["name"], self._hosting.arn("endpoint", one["name"]), config, self._clock)
-            endpoint.created = one["created"]
-            endpoint.failure_reason = one["failure_reason"]
-            endpoint.last_deployment_config = one["last_deployment_config"]
+            endpoint = HostedEndpoint(
+                one["name"], self._store.arn("endpoint", one["name"]), config, self._clock
+            )
+            endpoint.lifecycle.created = one["created"]
+            endpoint.lifecycle.failure_reason = one["failure_reason"]
+            endpoint.serving.last_deployment_config = one["last_deployment_config"]
             self._endpoints[endpoint.name.lower()] = endpoint
             if one["failed"]:
-                endpoint.move_to("Failed")
+                endpoint.lifecycle.move_to("Failed")
                 continue
-            endpoint.config = config
+            endpoint.serving.config = config
             retained = {"weights": one["weights"], "instance_counts": one["instance_counts"]}
             fleet = self._fleet(endpoint.name, config, one["models"], retained)
             for variant in fleet.all_variants:
                 variant.desired_serverless_config |= one["serverless_configs"].get(variant.name, {})
-            self._deploy(endpoint, config, fleet, plan(None, {}, fleet.instances))
+            self._deploy(endpoint, config, fleet, rollout_of(None, {}, fleet.instances))
 
     # Checks
 
-    def _endpoint(self, name: str) -> Endpoint:
-        endpoint = self._endpoints.get(name.lower())
-        if endpoint is None or not self._hosting.is_visible(endpoint.created):
+    def _endpoint(self, name: str) -> HostedEndpoint:
+        endpoint = self.visible(name)
+        if endpoint is None:
             # aws/amazon-sagemaker-operator-for-k8s looks for this text.
-            rules.refuse(f'Could not find endpoint "{self._hosting.arn("endpoint", name)}".')
+            refuse(f'Could not find endpoint "{self._store.arn("endpoint", name)}".')
         return endpoint
 
-    def _check_settled(self, endpoint: Endpoint, *allowed: str) -> None:
+    def _check_settled(self, endpoint: HostedEndpoint, *allowed: str) -> None:
         if endpoint.status in ("InService", *allowed):
             return
         if endpoint.status == "Failed":
             # The sentence is assumed.
-            rules.refuse(f'Cannot update endpoint "{endpoint.arn}" in status Failed. Delete it.')
+            refuse(f'Cannot update endpoint "{endpoint.arn}" in status Failed. Delete it.')
         # The same text for updates and deletes (amazon-sagemaker-operator-for-k8s).
-        rules.refuse(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        refuse(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
     def _check_scaled_variants(
-        self, endpoint: Endpoint, old: Mapping[str, Any], new: Mapping[str, Any]
+        self, endpoint: HostedEndpoint, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> None:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling.html; the sentences are assumed.
-        wanted = {variant["VariantName"]: variant for variant in new["ProductionVariants"]}
+        new_variants = {variant["VariantName"]: variant for variant in new["ProductionVariants"]}
         for variant in old["ProductionVariants"]:
             name = variant["VariantName"]
-            if not self._hosting.scaling.is_registered(f"endpoint/{endpoint.name}/variant/{name}"):
+            if not self._users.is_scalable_target(f"endpoint/{endpoint.name}/variant/{name}"):
                 continue
-            if name not in wanted:
-                rules.refuse(
+            if name not in new_variants:
+                refuse(
                     f"The variant {name} cannot be removed from the endpoint while it is registered as a scalable "
                     "target. Deregister it first."
                 )
-            if variant.get("InstanceType") != wanted[name].get("InstanceType"):
-                rules.refuse(
+            if variant.get("InstanceType") != new_variants[name].get("InstanceType"):
+                refuse(
                     f"The instance type of variant {name} cannot be changed while it is registered as a scalable "
                     "target. Deregister it first."
                 )
@@ -417,9 +445,7 @@ class Endpoints:
     # Transitions
 
     def _models(self, config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-        return {
-            name: self._hosting.models[name] for name in _model_names(config) if name in self._hosting.models
-        }
+        return {name: self._store.models[name] for name in _model_names(config) if name in self._store.models}
 
     def _new_fleet(
         self, endpoint_name: str, config: Mapping[str, Any], retained: Mapping[str, Any] | None = None
@@ -428,7 +454,7 @@ class Endpoints:
         for name in _model_names(config):
             if name not in models:
                 # Deleting a model that a config names is accepted, and bites here.
-                rules.refuse(f'Could not find model "{self._hosting.arn("model", name)}".')
+                refuse(f'Could not find model "{self._store.arn("model", name)}".')
         return self._fleet(endpoint_name, config, models, retained or {})
 
     def _fleet(
@@ -439,90 +465,92 @@ class Endpoints:
         retained: Mapping[str, Any],
     ) -> Fleet:
         shadows = config.get("ShadowProductionVariants", ())
-        fleet_plan = FleetPlan(
+        spec = FleetSpec(
             endpoint_name=endpoint_name,
-            region=self._hosting.region,
+            region=self._store.region,
             config_name=config["EndpointConfigName"],
             variants=[*config["ProductionVariants"], *shadows],
             shadows=frozenset(variant["VariantName"] for variant in shadows),
             models=models,
             **retained,
         )
-        return Fleet(fleet_plan, self._engine, self._registry, self._folder, self._clock)
+        return self._fleets.make(spec)
 
-    def _retained(self, endpoint: Endpoint, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _retained(self, endpoint: HostedEndpoint, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return weights and counts that the new fleet takes over: API_UpdateEndpoint.html, RetainAllVariantProperties."""
-        if not request.get("RetainAllVariantProperties") or endpoint.fleet is None:
+        if not request.get("RetainAllVariantProperties") or endpoint.serving.fleet is None:
             return {}
         excluded = {
             item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", ())
         }
         retained: dict[str, Any] = {}
         if "DesiredWeight" not in excluded:
-            retained["weights"] = {variant.name: variant.weight for variant in endpoint.fleet.variants}
+            retained["weights"] = {
+                variant.name: variant.weight for variant in endpoint.serving.fleet.variants
+            }
         if "DesiredInstanceCount" not in excluded:
             retained["instance_counts"] = {
                 variant.name: variant.instance_count
-                for variant in endpoint.fleet.variants
+                for variant in endpoint.serving.fleet.variants
                 if variant.instance_count is not None
             }
         return retained
 
-    def _deploy(self, endpoint: Endpoint, config: Mapping[str, Any], fleet: Fleet, rollout: Rollout) -> None:
-        endpoint.pending = Deployment(
-            config,
-            fleet,
-            endpoint.fleet,
-            rollout,
-            owner=endpoint,
-            clock=self._clock,
-            lock=self._lock,
-            capacity=self.capacity,
-            alarm_state=self._hosting.alarm_state,
-            transition_seconds=self._transition_seconds,
+    def _deploy(
+        self, endpoint: HostedEndpoint, config: Mapping[str, Any], fleet: Fleet, rollout: Rollout
+    ) -> None:
+        serving = endpoint.serving
+        serving.pending = FleetDeployment(
+            config, fleet, serving.fleet, rollout, owner=serving, conditions=self._conditions
         )
-        endpoint.pending.begin()
-        self._look()
+        serving.pending.begin()
+        self._poll()
 
-    def _look(self) -> None:
-        """Look every few seconds whether a container has ended by itself, as long as there are endpoints."""
-        if self._looking or self._engine.name == "none":
+    def _poll(self) -> None:
+        """Check every few seconds whether a container has ended by itself, as long as there are endpoints."""
+        if self._polling or not self._fleets.has_containers:
             return
-        self._looking = True
+        self._polling = True
 
-        def look() -> None:
+        def poll() -> None:
             with self._lock:
-                self._looking = False
-                fleets = [endpoint.fleet for endpoint in self._endpoints.values() if endpoint.fleet]
-                fleets += self._hosting.components.fleets()
+                self._polling = False
+                fleets = [
+                    endpoint.serving.fleet for endpoint in self._endpoints.values() if endpoint.serving.fleet
+                ]
+                fleets += self._users.component_fleets()
                 if self._endpoints:
-                    self._look()
+                    self._poll()
             for fleet in fleets:
                 fleet.replace_dead()
 
-        self._clock.call_later(_LOOK_SECONDS, look)
+        self._clock.call_later(_POLL_SECONDS, poll)
 
-    def _delete(self, endpoint: Endpoint) -> None:
+    def _delete(self, endpoint: HostedEndpoint) -> None:
         del self._endpoints[endpoint.name.lower()]
-        self._hosting.forget_tags(endpoint.arn)
+        self._store.tags.forget(endpoint.arn)
         # The service deregisters what is scaled (awslabs/stable-diffusion-aws-extension 161 quotes its permission error).
-        self._hosting.scaling.forget(f"endpoint/{endpoint.name}/variant/")
-        for fleet in endpoint.fleets():
+        self._users.deregister(f"endpoint/{endpoint.name}/variant/")
+        for fleet in endpoint.serving.fleets():
             fleet.retire()
 
     def _after_transition(
-        self, endpoint: Endpoint, status: str, function: Callable[[], None], seconds: float | None = None
+        self,
+        endpoint: HostedEndpoint,
+        status: str,
+        function: Callable[[], None],
+        seconds: float | None = None,
     ) -> None:
-        """Go on with an endpoint after a while, if it has that status still."""
-        since = endpoint.modified
+        """Call a function after a while, if the endpoint still has the status."""
+        since = endpoint.lifecycle.modified
 
-        def go_on() -> None:
+        def end() -> None:
             with self._lock:
                 current = self._endpoints.get(endpoint.name.lower()) is endpoint
-                if current and (endpoint.status, endpoint.modified) == (status, since):
+                if current and (endpoint.status, endpoint.lifecycle.modified) == (status, since):
                     function()
 
-        self._clock.call_later(self._transition_seconds if seconds is None else seconds, go_on)
+        self._clock.call_later(self._conditions.transition_seconds if seconds is None else seconds, end)
 
 
 def _model_names(config: Mapping[str, Any]) -> builtins.list[str]:
