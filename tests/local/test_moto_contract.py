@@ -21,7 +21,7 @@ from airflow_sm_hosting.local.moto_bridge import (
     topics,
 )
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 REGION = "eu-west-1"
 

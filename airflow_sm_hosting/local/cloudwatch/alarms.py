@@ -33,7 +33,7 @@ from airflow_sm_hosting.local.cloudwatch.alarm_state import (
 from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, Metrics, metric_of
 from airflow_sm_hosting.local.moto_bridge import topics
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 LOG = logging.getLogger(__name__)
 

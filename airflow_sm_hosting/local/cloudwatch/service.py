@@ -5,7 +5,6 @@ Dashboards, insight rules and the protocols themselves stay moto's.
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import math
@@ -24,7 +23,9 @@ from airflow_sm_hosting.local.cloudwatch.metrics import (
     is_statistic,
     metric_of,
 )
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.paging import page
+from airflow_sm_hosting.local.wire.tagging import TagStore, tag_dict, tag_list
 from airflow_sm_hosting.local.wire.validation import check_request
 
 LOG = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ _MAX_DATAPOINTS = 1_440
 _METRICS_A_PAGE = 500
 _LISTED_FOR = timedelta(days=14)
 _SHORT_PERIODS = (1, 5, 10, 20, 30)
+_INVALID_TOKEN = AwsError("InvalidNextToken", "The NextToken is not valid.")
 
 
 class RegionalCloudWatch:
@@ -48,7 +50,7 @@ class RegionalCloudWatch:
         self.clock = clock
         self.metrics = Metrics()
         self.alarms = Alarms(region, clock, self.metrics)
-        self.tags: dict[str, dict[str, str]] = {}
+        self.tags = TagStore()
 
 
 class CloudWatch:
@@ -122,7 +124,7 @@ class CloudWatch:
         """Return what is kept over a restart: alarms and tags; :meth:`metrics` are kept elsewhere."""
         with self._lock:
             regions = dict(self._regions)
-        return {name: {"alarms": one.alarms.dump(), "tags": one.tags} for name, one in regions.items()}
+        return {name: {"alarms": one.alarms.dump(), "tags": one.tags.dump()} for name, one in regions.items()}
 
     def metrics(self) -> dict[str, Metrics]:
         """Return the metrics of each Region."""
@@ -134,7 +136,7 @@ class CloudWatch:
         for name, one in kept.items():
             region = self.region(name)
             region.alarms.load(one["alarms"])
-            region.tags.update(one["tags"])
+            region.tags.load(one["tags"])
 
     def reset(self) -> None:
         """Forget all metrics and alarms, and begin again."""
@@ -366,14 +368,14 @@ def _list_metrics(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[s
         and request.get("MetricName") in (None, metric.name)
         and _has_dimensions(metric, request.get("Dimensions") or ())
     ]
-    page, token = _page(found, request.get("NextToken"), _METRICS_A_PAGE)
+    shown, token = _page(found, request.get("NextToken"), _METRICS_A_PAGE)
     metrics = [
         {
             "Namespace": metric.namespace,
             "MetricName": metric.name,
             "Dimensions": [{"Name": name, "Value": value} for name, value in metric.dimensions],
         }
-        for metric in page
+        for metric in shown
     ]
     return {"Metrics": metrics, **token}
 
@@ -393,7 +395,8 @@ def _put_composite_alarm(region: RegionalCloudWatch, request: dict[str, Any]) ->
 
 def _keep_tags(region: RegionalCloudWatch, alarm: Alarm, request: Mapping[str, Any]) -> None:
     # "If you are using this operation to update an existing alarm, any tags you specify … are ignored"
-    region.tags.setdefault(alarm.arn, {tag["Key"]: tag["Value"] for tag in request.get("Tags") or ()})
+    if alarm.arn not in region.tags:
+        region.tags.add(alarm.arn, tag_dict(request.get("Tags")))
 
 
 def _describe_alarms(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
@@ -415,11 +418,11 @@ def _describe_alarms(region: RegionalCloudWatch, request: dict[str, Any]) -> dic
             or any(one.startswith(action) for state in ("OK", "ALARM", "") for one in alarm.actions(state))
         )
     ]
-    page, token = _page(
+    shown, token = _page(
         found, request.get("NextToken"), int(request.get("MaxRecords") or 50 if not names else 100)
     )
     return {
-        f"{kind}s": [alarm.description() for alarm in page if alarm.kind == kind]
+        f"{kind}s": [alarm.description() for alarm in shown if alarm.kind == kind]
         for kind in ("MetricAlarm", "CompositeAlarm")
     } | token
 
@@ -460,15 +463,15 @@ def _describe_alarm_history(region: RegionalCloudWatch, request: dict[str, Any])
     items.sort(key=lambda item: item["Timestamp"])
     if request.get("ScanBy", "TimestampDescending") == "TimestampDescending":
         items.reverse()
-    page, token = _page(items, request.get("NextToken"), int(request.get("MaxRecords") or 100))
-    return {"AlarmHistoryItems": page, **token}
+    shown, token = _page(items, request.get("NextToken"), int(request.get("MaxRecords") or 100))
+    return {"AlarmHistoryItems": shown, **token}
 
 
 def _delete_alarms(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
     arns = {alarm.arn for alarm in region.alarms.all() if alarm.name in request["AlarmNames"]}
     region.alarms.delete(request["AlarmNames"])
     for arn in arns:
-        region.tags.pop(arn, None)
+        region.tags.forget(arn)
     return {}
 
 
@@ -495,27 +498,25 @@ def _disable_alarm_actions(region: RegionalCloudWatch, request: dict[str, Any]) 
 # Tags
 
 
-def _tags_of(region: RegionalCloudWatch, arn: str) -> dict[str, str]:
+def _tagged(region: RegionalCloudWatch, request: Mapping[str, Any]) -> str:
+    arn = str(request["ResourceARN"])
     if region.alarms.state(arn) is None or ":alarm:" not in arn:
         raise AwsError("ResourceNotFoundException", f"The resource {arn} does not exist.", status=404)
-    return region.tags.setdefault(arn, {})
+    return arn
 
 
 def _tag_resource(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
-    _tags_of(region, request["ResourceARN"]).update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
+    region.tags.add(_tagged(region, request), tag_dict(request["Tags"]))
     return {}
 
 
 def _untag_resource(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
-    tags = _tags_of(region, request["ResourceARN"])
-    for key in request["TagKeys"]:
-        tags.pop(key, None)
+    region.tags.remove(_tagged(region, request), request["TagKeys"])
     return {}
 
 
 def _list_tags_for_resource(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
-    tags = _tags_of(region, request["ResourceARN"])
-    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    return {"Tags": tag_list(region.tags.of(_tagged(region, request)))}
 
 
 def _aware(at: datetime) -> datetime:
@@ -523,10 +524,4 @@ def _aware(at: datetime) -> datetime:
 
 
 def _page(rows: Sequence[Any], token: str | None, size: int) -> tuple[list[Any], dict[str, str]]:
-    try:
-        start = int(base64.urlsafe_b64decode(token)) if token else 0
-    except ValueError as error:
-        raise AwsError("InvalidNextToken", "The NextToken is not valid.") from error
-    end = start + size
-    more = {"NextToken": base64.urlsafe_b64encode(str(end).encode()).decode()} if end < len(rows) else {}
-    return list(rows[start:end]), more
+    return page(rows, token, size, invalid=_INVALID_TOKEN)
