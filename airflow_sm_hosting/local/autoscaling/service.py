@@ -34,7 +34,8 @@ from airflow_sm_hosting.local.autoscaling.policies import (
 )
 from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
 from airflow_sm_hosting.local.clock import Clock, Timer
-from airflow_sm_hosting.local.cloudwatch.alarms import Alarms, Breach
+from airflow_sm_hosting.local.cloudwatch.alarm import Breach
+from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics
 from airflow_sm_hosting.local.wire.errors import AwsError
