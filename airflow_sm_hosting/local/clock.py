@@ -1,7 +1,6 @@
-"""Time: the computer's own, or one that stands still until it is told to go on.
+"""Clocks: the computer's, and a virtual one that stands still until it is advanced.
 
-Whatever in the local AWS tells the time or waits for it asks a clock, and never waits for it while it holds a thread:
-it leaves a function to be called later.
+The local AWS takes the time from a clock. It never blocks a thread to wait for a time: it has the clock call a function then.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Timer:
 
 
 class _Timers:
-    """Timers by the time when they are due; of the same time, the older first."""
+    """Timers by due time; of the same time, the older first."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
@@ -66,7 +65,7 @@ class _Timers:
 
 
 class Clock(ABC):
-    """What tells the time and calls functions when it has come.
+    """Clock: tells the time, and calls functions at a time.
 
     :cvar name: ``real`` or ``virtual``.
     """
@@ -83,7 +82,7 @@ class Clock(ABC):
 
     @abstractmethod
     def run(self, function: Callable[[], object]) -> None:
-        """Do work in the background that takes as long as it takes, such as starting a container.
+        """Run work of unknown length in the background, such as starting a container.
 
         It must not wait for the clock: a virtual one waits for it.
         """
@@ -94,7 +93,7 @@ class Clock(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Call nothing any more."""
+        """Stop calling functions."""
 
 
 class RealClock(Clock):
@@ -188,7 +187,7 @@ class VirtualClock(Clock):
         threading.Thread(target=self._work, args=(Timer(function),), name="work", daemon=True).start()
 
     def advance(self, seconds: float) -> None:
-        """Move the time on, and call what comes due on the way, in the order of time.
+        """Advance the time, and call what comes due on the way, in order of time.
 
         Before each call, and at the end, it waits until the work in the background has ended. 0 waits for that work only.
         """
@@ -198,20 +197,20 @@ class VirtualClock(Clock):
                 timer.call()
 
     def clear(self) -> None:
-        """Forget all timers, and go on to the next full hour."""
+        """Forget all timers, and advance to the next full hour."""
         with self._advancing, self._changed:
             self._timers.clear()
             now = self._start + timedelta(microseconds=self._passed)
             past_the_hour = timedelta(minutes=now.minute, seconds=now.second, microseconds=now.microsecond)
             self._passed += -past_the_hour % timedelta(hours=1) // timedelta(microseconds=1)
 
-    def go_on_from(self, now: datetime) -> None:
-        """Have a time that is not before another, with no timer called on the way."""
+    def resume_from(self, now: datetime) -> None:
+        """Set the time of a restored state, unless it is past; no timer is called."""
         with self._advancing, self._changed:
             self._passed = max(self._passed, (now - self._start) // timedelta(microseconds=1))
 
     def close(self) -> None:
-        """Call nothing any more."""
+        """Stop calling functions."""
         with self._changed:
             self._closed = True
             self._timers.clear()

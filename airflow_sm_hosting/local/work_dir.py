@@ -1,4 +1,4 @@
-"""The folder that a server works in, and the lock that says whether the server is still there."""
+"""The folder of a server's temporary files, and the lock that shows whether the server lives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG = logging.getLogger(__name__)
 _PREFIX = "sm-hosting-"
 
 
-class Workplace:
+class WorkDir:
     """A folder for temporary files, and a lock beside it that is held for as long as the server lives.
 
     A server that was killed leaves both behind; the next one that starts sweeps them away.

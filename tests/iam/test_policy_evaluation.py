@@ -9,7 +9,7 @@ import pytest
 from airflow_sm_hosting.local.iam.policy_evaluation import (
     Effect,
     NotEvaluatedError,
-    evaluate,
+    evaluate_policies,
     trusts,
 )
 
@@ -24,7 +24,7 @@ def policy(*statements: dict[str, Any]) -> dict[str, Any]:
 def said(
     statement: dict[str, Any], action: str = "sagemaker:CreateModel", resource: str = MODEL, **context: Any
 ) -> Effect:
-    return evaluate(
+    return evaluate_policies(
         [policy(statement)], action, resource, {k.replace("__", ":"): v for k, v in context.items()}
     )
 
@@ -153,22 +153,22 @@ def test_a_denial_wins_wherever_it_stands() -> None:
     )
     deny["Statement"][0]["Effect"] = "Deny"
     for documents in ([allow, deny], [deny, allow]):
-        assert evaluate(documents, "sagemaker:CreateModel", MODEL, {}) is Effect.DENIED
-        assert evaluate(documents, "s3:GetObject", OBJECT, {}) is Effect.ALLOWED
-    assert evaluate([], "s3:GetObject", OBJECT, {}) is Effect.NOT_ALLOWED
+        assert evaluate_policies(documents, "sagemaker:CreateModel", MODEL, {}) is Effect.DENIED
+        assert evaluate_policies(documents, "s3:GetObject", OBJECT, {}) is Effect.ALLOWED
+    assert evaluate_policies([], "s3:GetObject", OBJECT, {}) is Effect.NOT_ALLOWED
 
 
 def test_a_single_statement_need_not_be_in_a_list() -> None:
     document = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-    assert evaluate([document], "s3:GetObject", OBJECT, {}) is Effect.ALLOWED
+    assert evaluate_policies([document], "s3:GetObject", OBJECT, {}) is Effect.ALLOWED
 
 
 def test_a_boundary_must_allow_it_too() -> None:
     everything, little = policy({"Action": "*", "Resource": "*"}), policy({"Action": "s3:*", "Resource": "*"})
-    assert evaluate([everything], "s3:GetObject", OBJECT, {}, boundary=[little]) is Effect.ALLOWED
-    assert evaluate([everything], "iam:CreateRole", "*", {}, boundary=[little]) is Effect.NOT_ALLOWED
-    assert evaluate([little], "iam:CreateRole", "*", {}, boundary=[everything]) is Effect.NOT_ALLOWED
-    assert evaluate([everything], "s3:GetObject", OBJECT, {}, boundary=[]) is Effect.NOT_ALLOWED
+    assert evaluate_policies([everything], "s3:GetObject", OBJECT, {}, boundary=[little]) is Effect.ALLOWED
+    assert evaluate_policies([everything], "iam:CreateRole", "*", {}, boundary=[little]) is Effect.NOT_ALLOWED
+    assert evaluate_policies([little], "iam:CreateRole", "*", {}, boundary=[everything]) is Effect.NOT_ALLOWED
+    assert evaluate_policies([everything], "s3:GetObject", OBJECT, {}, boundary=[]) is Effect.NOT_ALLOWED
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_sm_hosting.local import LocalAws, work_dir as workplace
+from airflow_sm_hosting.local import LocalAws, work_dir
 from tests.local.conftest import Deployer, wait_until
 
 
@@ -93,8 +93,8 @@ def test_only_what_a_server_left_is_swept(tmp_path):
     elsewhere.mkdir()
     (tmp_path / "sm-hosting-link").symlink_to(elsewhere)
     (tmp_path / "sm-hosting-file").write_text("x")
-    mine = workplace.Workplace()
-    workplace.sweep()
+    mine = work_dir.WorkDir()
+    work_dir.sweep()
     kept = {"sm-hosting-link", "sm-hosting-file", "sm-hosting-notes"}
     assert folders(tmp_path) == kept | {mine.folder.name, mine.lock_file.name}
     assert elsewhere.exists()
@@ -104,4 +104,4 @@ def test_only_what_a_server_left_is_swept(tmp_path):
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "sm-hosting-x.lock", "/tmp/../etc/sm-hosting-x.lock", ""])
 def test_what_cannot_be_a_lock_of_ours_is_not_opened(path):
-    assert not workplace.is_free(Path(path))
+    assert not work_dir.is_free(Path(path))

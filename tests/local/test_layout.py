@@ -120,3 +120,19 @@ def test_no_folder_has_too_many_modules() -> None:
     for name in FLOORS:
         inside = [module for module in MODULES if folder(module) == name and module != PACKAGE]
         assert len(inside) <= MOST_MODULES, name
+
+
+def test_no_two_things_share_a_name() -> None:
+    """Neither within the local AWS, nor with another part of the package."""
+    homes: dict[str, list[str]] = {}
+    package = ROOT.parent
+    for path in package.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(path.relative_to(package).as_posix())
+    shared = {
+        name: found
+        for name, found in homes.items()
+        if len(found) > 1 and any(home.startswith("local/") for home in found) and name != "main"
+    }
+    assert not shared

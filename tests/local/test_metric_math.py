@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_sm_hosting.local.cloudwatch.metric_math import (
     Data,
     ExpressionError,
-    evaluate,
     evaluate_id,
 )
 
@@ -28,6 +29,10 @@ DATA = Data(
     },
     expressions={"e1": "m1 * 2", "e2": "e1 + 1", "loop": "loop + 1", "a": "b", "b": "a"},
 )
+
+
+def evaluate_expression(expression, data):
+    return evaluate_id("asked", replace(data, expressions={**data.expressions, "asked": expression}))
 
 
 @pytest.mark.parametrize(
@@ -80,14 +85,14 @@ DATA = Data(
     ],
 )
 def test_expressions(expression, values):
-    found = evaluate(expression, DATA)
+    found = evaluate_expression(expression, DATA)
     assert found == pytest.approx(series(*values))
 
 
 def test_several_series():
-    assert evaluate("METRICS('m') / 10", DATA) == [series(3, 2, 0, 0), series(2, None, 2, None)]
-    assert evaluate("REMOVE_EMPTY([m1, nothing])", DATA) == [series(30, 20, 0, 0)]
-    assert evaluate("SLICE([m1, m2, errors], 1, 2)", DATA) == [series(20, None, 20, None)]
+    assert evaluate_expression("METRICS('m') / 10", DATA) == [series(3, 2, 0, 0), series(2, None, 2, None)]
+    assert evaluate_expression("REMOVE_EMPTY([m1, nothing])", DATA) == [series(30, 20, 0, 0)]
+    assert evaluate_expression("SLICE([m1, m2, errors], 1, 2)", DATA) == [series(20, None, 20, None)]
     assert evaluate_id("m1", DATA) == series(30, 20, 0, 0)
 
 
@@ -122,4 +127,4 @@ def test_several_series():
 )
 def test_what_is_no_expression(expression, told):
     with pytest.raises(ExpressionError, match=told.replace("(", r"\(")):
-        evaluate(expression, DATA)
+        evaluate_expression(expression, DATA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_sm_hosting.local.sagemaker.model_data import ModelSource, below, exists
+from airflow_sm_hosting.local.sagemaker.model_data import ModelSource, below, data_exists
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_a_target_model_lies_below_its_prefix(prefix: str, target: str, location
 
 @pytest.mark.parametrize("kind", ["archive", "object", "prefix", "on_demand"])
 def test_there_is_nothing_at_a_url_of_something_else(kind: str) -> None:
-    assert not exists(ModelSource("https://example.com/models/m.tar.gz", kind))
+    assert not data_exists(ModelSource("https://example.com/models/m.tar.gz", kind))

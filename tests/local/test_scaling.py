@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_sm_hosting.local.autoscaling import arithmetic as scaling
-from airflow_sm_hosting.local.autoscaling.arithmetic import Wish
+from airflow_sm_hosting.local.autoscaling.arithmetic import DesiredCapacity
 from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
 
 # Target tracking
@@ -30,20 +30,22 @@ def test_target_tracking_is_proportional(current, value, target, capacity):
 
 
 def test_the_largest_capacity_wins_out_and_in():
-    assert scaling.chosen(2, [Wish("a", 3), Wish("b", 5)]) == Wish("b", 5)
-    assert scaling.chosen(2, [Wish("a", 1), Wish("b", 3)]) == Wish("b", 3)
-    assert scaling.chosen(5, [Wish("a", 1), Wish("b", 3)]) == Wish("b", 3)
-    assert scaling.chosen(5, [Wish("a", 5)]) is None
+    assert scaling.chosen(2, [DesiredCapacity("a", 3), DesiredCapacity("b", 5)]) == DesiredCapacity("b", 5)
+    assert scaling.chosen(2, [DesiredCapacity("a", 1), DesiredCapacity("b", 3)]) == DesiredCapacity("b", 3)
+    assert scaling.chosen(5, [DesiredCapacity("a", 1), DesiredCapacity("b", 3)]) == DesiredCapacity("b", 3)
+    assert scaling.chosen(5, [DesiredCapacity("a", 5)]) is None
     assert scaling.chosen(5, []) is None
 
 
 def test_target_tracking_scales_in_only_when_all_such_policies_would():
-    ready, staying = Wish("a", 1, tracks=True), Wish("b", 3, tracks=True)
+    ready, staying = DesiredCapacity("a", 1, tracks=True), DesiredCapacity("b", 3, tracks=True)
     assert scaling.chosen(3, [ready, staying]) is None
-    assert scaling.chosen(3, [ready, Wish("b", 2, tracks=True)]) == Wish("b", 2, tracks=True)
+    assert scaling.chosen(3, [ready, DesiredCapacity("b", 2, tracks=True)]) == DesiredCapacity(
+        "b", 2, tracks=True
+    )
     # "if the step scaling policy initiates a scale-in activity before the target tracking policy is ready … it will not
     # be blocked": API_PutScalingPolicy.html
-    assert scaling.chosen(3, [Wish("step", 2), staying]) == Wish("step", 2)
+    assert scaling.chosen(3, [DesiredCapacity("step", 2), staying]) == DesiredCapacity("step", 2)
 
 
 # Steps

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -193,7 +195,9 @@ def test_what_was_created_outlives_a_kill(tmp_path):
         before.rest["tags"][0]["Tags"].append({"Key": "written-last", "Value": "1"})
         wait_until(lambda: "written-last" in (folder / "state.json").read_text())
         kill(aws)
-    assert "NOT KEPT: what is in ssm is lost" in log.read_text()
+    assert "NOT SAVED: the contents of ssm are lost" in log.read_text()
+    # What is pickled is moto's: the modules of this package may move.
+    assert not [path for path in folder.rglob("*.pickle") if b"airflow_sm_hosting" in path.read_bytes()]
     for path in folder.rglob("*"):
         if path.is_file() and path.parent.name != "registry":
             assert path.stat().st_mode & 0o022 == 0, path
@@ -230,6 +234,50 @@ def test_what_was_created_outlives_a_kill(tmp_path):
         assert aws.client("s3").list_buckets()["Buckets"] == []
     assert list((folder / "objects").iterdir()) == []
     assert list((folder / "registry" / "blobs").iterdir()) == []
+
+
+def test_a_state_that_0_1_wrote_is_restored(tmp_path):
+    """``state_of_0_1.json`` was written by the server before its modules lay in folders; it must be read for ever."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    shutil.copy(Path(__file__).with_name("state_of_0_1.json"), folder / "state.json")
+    with LocalAws(engine="none", clock="virtual", transition_seconds=1, state=folder) as aws:
+        aws.advance(5)
+        sagemaker = aws.client("sagemaker")
+        model = sagemaker.describe_model(ModelName="model")
+        assert model["PrimaryContainer"] == {"Image": "elsewhere/image:1"}
+        assert sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"] == [{"Key": "k", "Value": "v"}]
+        endpoint = sagemaker.describe_endpoint(EndpointName="Endpoint")
+        (variant,) = endpoint["ProductionVariants"]
+        assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "config")
+        assert (variant["CurrentWeight"], variant["CurrentInstanceCount"]) == (2.0, 3)
+        base, adapter = (
+            sagemaker.describe_inference_component(InferenceComponentName=name)
+            for name in ("base", "adapter")
+        )
+        assert (base["InferenceComponentStatus"], base["RuntimeConfig"]["CurrentCopyCount"]) == (
+            "InService",
+            2,
+        )
+        assert adapter["InferenceComponentStatus"] == "InService"
+        assert adapter["Specification"] == {
+            "BaseInferenceComponentName": "base",
+            "Container": {"ArtifactUrl": "s3://bucket/a.tar.gz"},
+        }
+        scaling, one = aws.client("application-autoscaling"), {"ServiceNamespace": "sagemaker"}
+        (target,) = scaling.describe_scalable_targets(**one)["ScalableTargets"]
+        assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
+        arn = target["ScalableTargetARN"]
+        assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"team": "x"}
+        (policy,) = scaling.describe_scaling_policies(**one)["ScalingPolicies"]
+        (action,) = scaling.describe_scheduled_actions(**one)["ScheduledActions"]
+        assert (policy["PolicyName"], action["ScheduledActionName"]) == ("track", "night")
+        cloudwatch = aws.client("cloudwatch")
+        (mine,) = cloudwatch.describe_alarms(AlarmNames=["mine"])["MetricAlarms"]
+        (both,) = cloudwatch.describe_alarms(AlarmNames=["both"])["CompositeAlarms"]
+        assert (mine["StateValue"], mine["StateReason"], both["StateValue"]) == ("ALARM", "told", "ALARM")
+        tags = cloudwatch.list_tags_for_resource(ResourceARN=mine["AlarmArn"])["Tags"]
+        assert tags == [{"Key": "a", "Value": "b"}]
 
 
 def test_containers_are_started_again(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_sm_hosting import ContainerImage, ModelData, policies
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate, trusts
+from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate_policies, trusts
 
 HERE = {"region_name": "eu-west-1", "account_id": "111122223333"}
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -19,7 +19,7 @@ PULL = {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownload
 
 def allowed(document: dict[str, Any], action: str, resource: str, **context: str) -> bool:
     keys = {key.replace("__", ":"): value for key, value in context.items()}
-    return evaluate([document], action, resource, keys) is Effect.ALLOWED
+    return evaluate_policies([document], action, resource, keys) is Effect.ALLOWED
 
 
 def resources(document: dict[str, Any], action: str) -> list[str]:

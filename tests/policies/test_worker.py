@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 
 from airflow_sm_hosting import DeployEndpointOperator, InvokeEndpointOperator, policies
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate
+from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate_policies
 from airflow_sm_hosting.policies.document import MAX_ROLE_POLICY, compact
 from airflow_sm_hosting.policies.permissions import PERMISSIONS, Permission
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
@@ -28,7 +28,7 @@ FRONT = "arn:aws:sagemaker:eu-west-1:111122223333"
 
 def allowed(document: dict[str, Any], action: str, resource: str, **context: str) -> bool:
     keys = {key.replace("__", ":"): value for key, value in context.items()}
-    return evaluate([document], action, resource, keys) is Effect.ALLOWED
+    return evaluate_policies([document], action, resource, keys) is Effect.ALLOWED
 
 
 def actions(document: dict[str, Any]) -> set[str]:

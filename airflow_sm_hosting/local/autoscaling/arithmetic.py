@@ -1,4 +1,4 @@
-"""Application Auto Scaling's arithmetic: what capacity a policy asks for, and which of several policies wins.
+"""Application Auto Scaling's arithmetic: the capacity that a policy desires, and which of several policies wins.
 
 https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html and
 https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-step-scaling-policies.html
@@ -18,11 +18,11 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What one policy asks for.
+class DesiredCapacity:
+    """The capacity that one policy desires.
 
-    :param policy: Its name.
-    :param capacity: The capacity that it wants; the current one where it would leave things as they are.
+    :param policy: The policy's name.
+    :param capacity: The desired capacity; the current one where nothing is to change.
     :param tracks: Whether it is a target-tracking policy that may scale in.
     :param alarm: The alarm that triggered it; None where none did.
     """
@@ -33,19 +33,19 @@ class Wish:
     alarm: str | None = None
 
 
-def chosen(current: int, wishes: Iterable[Wish]) -> Wish | None:
-    """Return the wish that is done, or None.
+def chosen(current: int, desired: Iterable[DesiredCapacity]) -> DesiredCapacity | None:
+    """Return the desired capacity that is applied, or None.
 
     "Application Auto Scaling gives precedence to the policy that provides the largest capacity for both scale out and
     scale in"; target-tracking policies scale in only when all of them are ready to.
     """
-    wishes = list(wishes)
-    largest = max(wishes, key=lambda wish: wish.capacity, default=None)
+    desired = list(desired)
+    largest = max(desired, key=lambda one: one.capacity, default=None)
     if largest and largest.capacity > current:
         return largest
-    blocked = any(wish.tracks and wish.capacity >= current for wish in wishes)
-    smaller = [wish for wish in wishes if wish.capacity < current and not (wish.tracks and blocked)]
-    return max(smaller, key=lambda wish: wish.capacity, default=None)
+    blocked = any(one.tracks and one.capacity >= current for one in desired)
+    smaller = [one for one in desired if one.capacity < current and not (one.tracks and blocked)]
+    return max(smaller, key=lambda one: one.capacity, default=None)
 
 
 def tracked_capacity(current: int, value: float, target: float) -> int:
@@ -56,7 +56,7 @@ def tracked_capacity(current: int, value: float, target: float) -> int:
 def step_capacity(
     current: int, difference: float, above: bool, configuration: Mapping[str, Any]
 ) -> int | None:
-    """Return the capacity that a step policy asks for, None where no step is for such a breach.
+    """Return the capacity that a step policy desires, None where no step covers the breach.
 
     :param current: The capacity now.
     :param difference: The metric less the alarm's threshold.
@@ -88,7 +88,7 @@ def _adjusted(current: int, adjustment: int, configuration: Mapping[str, Any]) -
 
 
 def aggregated(values: Sequence[float], how: str | None) -> float:
-    """Return the metric that a step policy looks at, from the data points of the alarm (``MetricAggregationType``)."""
+    """Return the value that a step policy compares, from the data points of the alarm (``MetricAggregationType``)."""
     match how:
         case "Minimum":
             return min(values)

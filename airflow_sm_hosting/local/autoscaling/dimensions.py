@@ -59,15 +59,15 @@ class _Variants:
         return endpoint is not None and endpoint.status == "InService"
 
     def _endpoint(self, resource_id: str) -> HostedEndpoint | None:
-        return self._endpoints.visible(names(resource_id)[0])
+        return self._endpoints.visible(endpoint_and_variant(resource_id)[0])
 
     def _variant(self, resource_id: str) -> VariantFleet | None:
         endpoint = self._endpoint(resource_id)
         fleet = endpoint.serving.fleet if endpoint else None
-        return fleet.variants_by_name.get(names(resource_id)[1]) if fleet else None
+        return fleet.variants_by_name.get(endpoint_and_variant(resource_id)[1]) if fleet else None
 
     def _config(self, resource_id: str) -> Mapping[str, Any]:
-        endpoint, variant = names(resource_id)
+        endpoint, variant = endpoint_and_variant(resource_id)
         config = self._endpoints.variant_config(endpoint, variant)
         if config is None:
             # The resource must exist; the sentence is assumed.
@@ -117,7 +117,7 @@ class VariantInstances(_Variants):
 
     def change(self, resource_id: str, capacity: int) -> None:
         """Begin to start or stop instances."""
-        self._endpoints.set_desired(*names(resource_id), instance_count=capacity)
+        self._endpoints.set_desired(*endpoint_and_variant(resource_id), instance_count=capacity)
 
 
 class VariantConcurrency(_Variants):
@@ -144,7 +144,7 @@ class VariantConcurrency(_Variants):
 
     def change(self, resource_id: str, capacity: int) -> None:
         """Begin to change the provisioned concurrency."""
-        self._endpoints.set_desired(*names(resource_id), provisioned_concurrency=capacity)
+        self._endpoints.set_desired(*endpoint_and_variant(resource_id), provisioned_concurrency=capacity)
 
 
 class ComponentCopies:
@@ -184,7 +184,7 @@ class ComponentCopies:
         return self._components.find(match[1]) if match else None
 
 
-def names(resource_id: str) -> tuple[str, str]:
+def endpoint_and_variant(resource_id: str) -> tuple[str, str]:
     """Return endpoint and variant of ``endpoint/<name>/variant/<name>``."""
     match = VARIANT.fullmatch(resource_id)
     assert match  # noqa: S101 - what is registered has this form

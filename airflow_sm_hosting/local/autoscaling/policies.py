@@ -1,4 +1,4 @@
-"""Scaling policies: what they may be, which alarms target tracking makes, and what capacity each policy asks for."""
+"""Scaling policies: their checks, the alarms of target tracking, and the capacity that each policy desires."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from airflow_sm_hosting.local.autoscaling import arithmetic as scaling
+from airflow_sm_hosting.local.autoscaling import arithmetic
+from airflow_sm_hosting.local.autoscaling.arithmetic import DesiredCapacity
 from airflow_sm_hosting.local.autoscaling.dimensions import (
     CONCURRENCY,
     COPIES,
@@ -78,12 +79,12 @@ class Policy:
 
     @property
     def may_scale_in(self) -> bool:
-        """Whether it takes capacity away."""
+        """Whether it scales in."""
         return not self.configuration.get("DisableScaleIn")
 
 
 def check_policy(kind: str, configuration: Mapping[str, Any] | None, dimension: str) -> None:
-    """Refuse a policy that cannot be.
+    """Refuse an invalid policy.
 
     :param kind: ``StepScaling`` or ``TargetTrackingScaling``.
     :param configuration: Its ``…PolicyConfiguration``.
@@ -95,7 +96,7 @@ def check_policy(kind: str, configuration: Mapping[str, Any] | None, dimension: 
     if configuration is None:
         raise AwsError("ValidationException", f"{kind}PolicyConfiguration is required for {kind}.")
     if kind == "StepScaling":
-        if problem := scaling.step_problem(configuration):
+        if problem := arithmetic.step_problem(configuration):
             raise AwsError("ValidationException", problem)
         return
     predefined = configuration.get("PredefinedMetricSpecification")
@@ -129,11 +130,11 @@ def tracking_alarms(policy: Policy, resource_id: str) -> list[dict[str, Any]]:
     Three minutes above the target scale out, fifteen below 90 % of it scale in, as on AWS.
     """
     configuration = policy.configuration
-    wanted = float(configuration["TargetValue"])
+    target = float(configuration["TargetValue"])
     watched, periods = _watched(configuration, resource_id)
-    sides = [("AlarmHigh", "GreaterThanThreshold", periods[0], wanted)]
+    sides = [("AlarmHigh", "GreaterThanThreshold", periods[0], target)]
     if policy.may_scale_in:
-        sides.append(("AlarmLow", "LessThanThreshold", periods[1], wanted * 0.9))
+        sides.append(("AlarmLow", "LessThanThreshold", periods[1], target * 0.9))
     return [
         {
             # One pair a policy, whose names stay when the policy is put again.
@@ -151,7 +152,7 @@ def tracking_alarms(policy: Policy, resource_id: str) -> list[dict[str, Any]]:
 
 
 def _watched(configuration: Mapping[str, Any], resource_id: str) -> tuple[dict[str, Any], tuple[int, int]]:
-    """Return what the alarms look at, and how many periods each takes."""
+    """Return the metric of the alarms, and how many periods each alarm takes."""
     predefined = configuration.get("PredefinedMetricSpecification")
     if predefined:
         metric = _PREDEFINED[predefined["PredefinedMetricType"]]
@@ -196,37 +197,41 @@ def is_triggered(alarm: Alarm, policy: Policy) -> bool:
     )
 
 
-def tracking_wish(policy: Policy, alarms: Sequence[Alarm], current: int, counted: int) -> scaling.Wish:
-    """Return what a target-tracking policy wants: to stay, where neither of its alarms is in ALARM."""
+def capacity_by_tracking(
+    policy: Policy, alarms: Sequence[Alarm], current: int, counted: int
+) -> DesiredCapacity:
+    """Return the capacity that a target-tracking policy desires: the current one, where neither of its alarms is in ALARM."""
     target = float(policy.configuration["TargetValue"])
     for alarm in alarms:
         if not alarm.values:
             continue
         above = alarm.request["ComparisonOperator"] == "GreaterThanThreshold"
-        capacity = scaling.tracked_capacity(counted if above else current, alarm.values[-1], target)
+        capacity = arithmetic.tracked_capacity(counted if above else current, alarm.values[-1], target)
         # The alarm of one side never does what is the other's.
         capacity = max(capacity, current) if above else min(capacity, current)
-        return scaling.Wish(policy.name, capacity, policy.may_scale_in, alarm.name)
-    return scaling.Wish(policy.name, current, policy.may_scale_in)
+        return DesiredCapacity(policy.name, capacity, policy.may_scale_in, alarm.name)
+    return DesiredCapacity(policy.name, current, policy.may_scale_in)
 
 
-def step_wish(policy: Policy, alarms: Sequence[Alarm], current: int, counted: int) -> scaling.Wish | None:
-    """Return what a step policy wants, None where nothing triggers it."""
-    wishes = []
+def capacity_by_steps(
+    policy: Policy, alarms: Sequence[Alarm], current: int, counted: int
+) -> DesiredCapacity | None:
+    """Return the capacity that a step policy desires, None where nothing triggers it."""
+    desired = []
     for alarm in alarms:
         if not alarm.values or "Threshold" not in alarm.request:
             continue
-        value = scaling.aggregated(alarm.values, policy.configuration.get("MetricAggregationType"))
+        value = arithmetic.aggregated(alarm.values, policy.configuration.get("MetricAggregationType"))
         above = alarm.request["ComparisonOperator"].startswith("Greater")
         difference = value - float(alarm.request["Threshold"])
-        capacity = scaling.step_capacity(counted, difference, above, policy.configuration)
+        capacity = arithmetic.step_capacity(counted, difference, above, policy.configuration)
         if capacity is not None and capacity <= counted:
-            capacity = scaling.step_capacity(current, difference, above, policy.configuration)
+            capacity = arithmetic.step_capacity(current, difference, above, policy.configuration)
         elif capacity is not None:
             capacity = max(capacity, current)
         if capacity is not None:
-            wishes.append(scaling.Wish(policy.name, capacity, alarm=alarm.name))
-    return max(wishes, key=lambda wish: wish.capacity, default=None)
+            desired.append(DesiredCapacity(policy.name, capacity, alarm=alarm.name))
+    return max(desired, key=lambda one: one.capacity, default=None)
 
 
 def cooldown_seconds(policy: Policy, dimension: str, direction: str) -> int:

@@ -1,4 +1,4 @@
-"""Application Auto Scaling of SageMaker: targets, policies, scheduled actions, and what they do to endpoints.
+"""Application Auto Scaling of SageMaker: targets, policies, scheduled actions, and the scaling of endpoints.
 
 Rules, unless said otherwise: https://docs.aws.amazon.com/autoscaling/application/APIReference/ and botocore's model of it.
 """
@@ -14,23 +14,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from airflow_sm_hosting.local.autoscaling import arithmetic as scaling
+from airflow_sm_hosting.local.autoscaling import arithmetic
+from airflow_sm_hosting.local.autoscaling.arithmetic import DesiredCapacity
 from airflow_sm_hosting.local.autoscaling.dimensions import (
     CONCURRENCY,
     COPIES,
     INSTANCES,
     VARIANT,
     Dimension,
-    names,
+    endpoint_and_variant,
 )
 from airflow_sm_hosting.local.autoscaling.policies import (
     Policy,
+    capacity_by_steps,
+    capacity_by_tracking,
     check_policy,
     cooldown_seconds,
     is_triggered,
-    step_wish,
     tracking_alarms,
-    tracking_wish,
 )
 from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
 from airflow_sm_hosting.local.clock import Clock, Timer
@@ -53,15 +54,15 @@ _MAX_TAGS = 50
 _ACTIVITIES = 1_000
 _PAGE = 50
 _INVALID_TOKEN = AwsError("InvalidNextTokenException", "The NextToken is not valid.")
-# A change is looked at so often until it has happened.
-_LOOK_SECONDS = 1.0
-# A scheduled change that finds the endpoint in transition is tried again.
+# How often a change is polled until it has happened.
+_POLL_SECONDS = 1.0
+# A scheduled change of an endpoint in transition is tried again after this.
 _RETRY_SECONDS = 60.0
 
 
 @dataclass
 class Activity:
-    """A scaling activity, as DescribeScalingActivities tells it."""
+    """A scaling activity, as DescribeScalingActivities shows it."""
 
     members: dict[str, Any]
     not_scaled: bool = False
@@ -69,9 +70,9 @@ class Activity:
 
 @dataclass
 class Cooldown:
-    """What happened last in one direction.
+    """The last scaling in one direction.
 
-    :param until: Until when it is waited for; None while it is still going on.
+    :param until: The end of its cooldown; None while the scaling is in progress.
     :param before: The capacity before it.
     """
 
@@ -95,7 +96,7 @@ class Target:
     into: Cooldown | None = None
 
     def description(self) -> dict[str, Any]:
-        """Return what DescribeScalableTargets tells of it."""
+        """Return the target as DescribeScalableTargets shows it."""
         return {
             "ServiceNamespace": "sagemaker",
             "ResourceId": self.resource_id,
@@ -173,7 +174,7 @@ class AutoScaling:
         """Publish which scaled variants had no invocation in the last minute."""
         with self._lock:
             idle = [
-                names(target.resource_id)
+                endpoint_and_variant(target.resource_id)
                 for target in self._targets.values()
                 if target.dimension == INSTANCES and self._dimensions[INSTANCES].is_active(target.resource_id)
             ]
@@ -220,10 +221,10 @@ class AutoScaling:
             raise AwsError("ValidationException", f"The local AWS does not do {operation}.")
         return self._operations[operation](request)
 
-    # What is kept over a restart
+    # Saved state
 
     def dump(self) -> dict[str, Any]:
-        """Return all that is kept."""
+        """Return what is saved."""
         with self._lock:
             return {
                 "targets": [
@@ -243,21 +244,21 @@ class AutoScaling:
                 "activities": [dict(vars(activity)) for activity in self._activities],
             }
 
-    def load(self, kept: Mapping[str, Any]) -> None:
-        """Have again what was kept; cooldowns are over, and schedules go on from now."""
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Restore saved state; cooldowns are over, and schedules continue from now."""
         with self._lock:
-            for one in kept["targets"]:
+            for one in saved["targets"]:
                 target = Target(**_without(one, "tags"))
                 self._targets[target.resource_id, target.dimension] = target
                 self._tags.add(target.arn, one["tags"])
-            for resource_id, dimension, one in kept["policies"]:
+            for resource_id, dimension, one in saved["policies"]:
                 policy = Policy(**one)
                 self._policies.setdefault((resource_id, dimension), {})[policy.name] = policy
-            for resource_id, dimension, one in kept["scheduled"]:
+            for resource_id, dimension, one in saved["scheduled"]:
                 action, key = ScheduledAction(**one), (resource_id, dimension)
                 self._scheduled.setdefault(key, {})[action.request["ScheduledActionName"]] = action
                 self._schedule(key, action, self._clock.now())
-            for one in kept["activities"]:
+            for one in saved["activities"]:
                 if one["members"]["StatusCode"] == "InProgress":
                     one["members"] |= {"StatusCode": "Unfulfilled", "EndTime": self._clock.now()}
                 self._activities.append(Activity(**one))
@@ -558,7 +559,7 @@ class AutoScaling:
     # Scaling
 
     def _on_alarm(self, policy_arn: str, breach: Breach) -> None:
-        """Do what an alarm triggers; called on every change to a state, and every minute that it lasts."""
+        """Scale as an alarm triggers it; called on every change of its state, and every minute that the state lasts."""
         with self._lock:
             found = next(
                 (
@@ -580,51 +581,53 @@ class AutoScaling:
                 # A deployment has left it there.
                 self._pull(target, again=False)
                 return
-            wishes = self._wishes(target, current)
-            wish = scaling.chosen(current, wishes)
+            desired = self._desired_capacities(target, current)
+            applied = arithmetic.chosen(current, desired)
             cause = (
                 f"monitor alarm {breach.alarm_name} in state {breach.state} triggered policy {triggered.name}"
             )
-            if wish is None:
-                asked = [one for one in wishes if one.alarm == breach.alarm_name]
+            if applied is None:
+                asked = [one for one in desired if one.alarm == breach.alarm_name]
                 if asked:
                     self._note_not_scaled(target, _standing(target, current), current, cause)
                 return
             if not dimension.is_active(target.resource_id):
                 self._note_not_scaled(target, "TargetServicePutResourceAsUnscalable", current, cause)
                 return
-            if wish.alarm != breach.alarm_name:
-                cause = f"monitor alarm {wish.alarm} in state ALARM triggered policy {wish.policy}"
-            direction = "Out" if wish.capacity > current else "In"
+            if applied.alarm != breach.alarm_name:
+                cause = f"monitor alarm {applied.alarm} in state ALARM triggered policy {applied.policy}"
+            direction = "Out" if applied.capacity > current else "In"
             if target.suspended[f"DynamicScaling{direction}Suspended"]:
                 return
             now = self._clock.now()
             if direction == "In" and target.into and _is_cooling(target.into, now):
                 return
-            policy = self._policies[(target.resource_id, target.dimension)][wish.policy]
+            policy = self._policies[(target.resource_id, target.dimension)][applied.policy]
             seconds = cooldown_seconds(policy, target.dimension, direction)
-            self._scale(target, wish.capacity, current, cause, seconds)
+            self._scale(target, applied.capacity, current, cause, seconds)
 
-    def _wishes(self, target: Target, current: int) -> list[scaling.Wish]:
-        """Return what each policy of a target asks for now, within its bounds."""
+    def _desired_capacities(self, target: Target, current: int) -> list[DesiredCapacity]:
+        """Return the capacity that each policy of a target desires now, within the target's bounds."""
         now = self._clock.now()
         # "While the cooldown period is in effect, the capacity added by the initiating scale-out activity is calculated
         # as part of the desired capacity for the next scale-out activity."
         counted = target.out.before if target.out and _is_cooling(target.out, now) else current
-        wishes = []
+        desired = []
         alarms = self._alarms.all()
         for policy in self._policies.get((target.resource_id, target.dimension), {}).values():
             mine = [alarm for alarm in alarms if is_triggered(alarm, policy)]
-            wish = (tracking_wish if policy.tracks else step_wish)(policy, mine, current, counted)
-            if wish is not None:
-                bounded = min(max(wish.capacity, target.minimum), target.maximum)
-                wishes.append(scaling.Wish(wish.policy, bounded, wish.tracks, wish.alarm))
-        return wishes
+            one = (capacity_by_tracking if policy.tracks else capacity_by_steps)(
+                policy, mine, current, counted
+            )
+            if one is not None:
+                bounded = min(max(one.capacity, target.minimum), target.maximum)
+                desired.append(DesiredCapacity(one.policy, bounded, one.tracks, one.alarm))
+        return desired
 
     def _pull(self, target: Target, *, again: bool) -> None:
-        """Bring the capacity into the bounds.
+        """Scale to within the bounds.
 
-        :param again: Whether to try again where that cannot be done now.
+        :param again: Whether to try again later where that is not possible now.
         """
         with self._lock:
             if self._targets.get((target.resource_id, target.dimension)) is not target:
@@ -637,12 +640,12 @@ class AutoScaling:
                 if again:
                     self._clock.call_later(_RETRY_SECONDS, lambda: self._pull(target, again=True))
                 return
-            bound, wanted = (
+            bound, desired = (
                 ("minimum", target.minimum) if current < target.minimum else ("maximum", target.maximum)
             )
-            self._scale(target, wanted, current, f"{bound} capacity was set to {wanted}", None)
+            self._scale(target, desired, current, f"{bound} capacity was set to {desired}", None)
 
-    def _scale(self, target: Target, wanted: int, current: int, cause: str, cooldown: int | None) -> None:
+    def _scale(self, target: Target, desired: int, current: int, cause: str, cooldown: int | None) -> None:
         dimension = self._dimensions[target.dimension]
         now = self._clock.now()
         activity = Activity(
@@ -651,55 +654,57 @@ class AutoScaling:
                 "ServiceNamespace": "sagemaker",
                 "ResourceId": target.resource_id,
                 "ScalableDimension": target.dimension,
-                "Description": f"Setting {dimension.noun} to {wanted}.",
+                "Description": f"Setting {dimension.noun} to {desired}.",
                 "Cause": cause,
                 "StartTime": now,
                 "StatusCode": "InProgress",
-                "StatusMessage": f"Successfully set {dimension.noun} to {wanted}. Waiting for change to be fulfilled by "
+                "StatusMessage": f"Successfully set {dimension.noun} to {desired}. Waiting for change to be fulfilled by "
                 "sagemaker.",
             }
         )
         self._activities.append(activity)
         try:
-            dimension.change(target.resource_id, wanted)
+            dimension.change(target.resource_id, desired)
         except AwsError as error:
             activity.members |= {
                 "StatusCode": "Failed",
                 "EndTime": now,
-                "StatusMessage": f"Failed to set {dimension.noun} to {wanted}. Reason: {error.message}",
+                "StatusMessage": f"Failed to set {dimension.noun} to {desired}. Reason: {error.message}",
             }
             return
-        LOG.info("%s: %d -> %d (%s)", target.resource_id, current, wanted, cause)
+        LOG.info("%s: %d -> %d (%s)", target.resource_id, current, desired, cause)
         if cooldown is not None:
-            if wanted > current:
+            if desired > current:
                 # A scale-out within the cooldown of another is counted from before both. It ends that of a scale-in.
                 before = target.out.before if target.out and _is_cooling(target.out, now) else current
                 target.out, target.into = Cooldown(None, before), None
             else:
                 target.into = Cooldown(None, current)
         self._clock.call_later(
-            _LOOK_SECONDS, lambda: self._look(target, activity, wanted, cooldown, wanted > current)
+            _POLL_SECONDS, lambda: self._poll(target, activity, desired, cooldown, desired > current)
         )
 
-    def _look(self, target: Target, activity: Activity, wanted: int, cooldown: int | None, out: bool) -> None:
+    def _poll(
+        self, target: Target, activity: Activity, desired: int, cooldown: int | None, out: bool
+    ) -> None:
         """End an activity as soon as the change has happened; the cooldown begins then."""
         with self._lock:
             dimension = self._dimensions[target.dimension]
             capacity = dimension.capacity(target.resource_id)
             if capacity is not None and not dimension.is_active(target.resource_id):
                 self._clock.call_later(
-                    _LOOK_SECONDS, lambda: self._look(target, activity, wanted, cooldown, out)
+                    _POLL_SECONDS, lambda: self._poll(target, activity, desired, cooldown, out)
                 )
                 return
             now = self._clock.now()
-            fulfilled = capacity == wanted
+            fulfilled = capacity == desired
             activity.members |= {
                 "EndTime": now,
                 "StatusCode": "Successful" if fulfilled else "Unfulfilled",
                 "StatusMessage": (
-                    f"Successfully set {dimension.noun} to {wanted}. Change successfully fulfilled by sagemaker."
+                    f"Successfully set {dimension.noun} to {desired}. Change successfully fulfilled by sagemaker."
                     if fulfilled
-                    else f"Successfully set {dimension.noun} to {wanted}. Change was not fulfilled by sagemaker."
+                    else f"Successfully set {dimension.noun} to {desired}. Change was not fulfilled by sagemaker."
                 ),
             }
             running = target.out if out else target.into

@@ -1,4 +1,4 @@
-"""What the containers of an endpoint wrote, out of CloudWatch Logs."""
+"""The log lines of an endpoint's containers, from CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def container_logs(
     :param control: The local AWS.
     :param endpoint: The endpoint's name.
     :param variant: Only of this variant.
-    :param follow: Whether to go on for as long as the caller does; an endpoint that is not there yet is waited for.
+    :param follow: Whether to wait for more lines, and for an endpoint that does not exist yet.
     :raises LocalAwsError: No container of such an endpoint has written anything.
     """
     logs = control.client("logs")
     group = f"/aws/sagemaker/Endpoints/{endpoint}"
     tokens: dict[str, str] = {}
     while True:
-        # Containers that are started anew have streams of their own.
+        # Replaced containers have streams of their own.
         streams = _streams(logs, group, variant)
         if not streams and not follow:
             of = f"variant {variant} of endpoint {endpoint}" if variant else f"endpoint {endpoint}"

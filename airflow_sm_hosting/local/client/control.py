@@ -1,4 +1,4 @@
-"""Our own interface to a running local AWS: what AWS itself does not offer."""
+"""The control of a running server, through its admin API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_sm_hosting.exceptions import SageMakerHostingError
 # Containers that start on the way take real time.
 _ADVANCE_SECONDS = 900
 
-#: Real seconds between two moves of a clock that goes on by itself.
+#: Real seconds between two advances of a clock that advances by itself.
 TICK = 0.05
 
 
@@ -31,7 +31,7 @@ class LocalAwsError(SageMakerHostingError):
 def secret_key_of(access_key: str) -> str:
     """Return the secret key that goes with an access key.
 
-    The server cannot tell it from another, and does not look: the access key is what it asks for. It is not a word,
+    The server does not check it; it checks the access key. It is not a word,
     since Airflow masks every occurrence of a connection's password in its logs.
     """
     return hashlib.sha256(f"sm-hosting {access_key}".encode()).hexdigest()[:40]
@@ -66,18 +66,18 @@ class StandingFault:
     """A fault that was begun; as a context manager it ends with the block.
 
     :param control: Where it was begun.
-    :param told: What is told of it.
+    :param description: The fault as the server describes it.
     """
 
-    def __init__(self, control: Control, told: Mapping[str, Any]) -> None:
+    def __init__(self, control: Control, description: Mapping[str, Any]) -> None:
         self._control = control
         #: What it is called.
-        self.id = str(told["id"])
+        self.id = str(description["id"])
 
     @property
     def hits(self) -> int:
         """How often it has hit."""
-        return next((int(told["hits"]) for told in self._control.faults() if told["id"] == self.id), 0)
+        return next((int(one["hits"]) for one in self._control.faults() if one["id"] == self.id), 0)
 
     def end(self) -> None:
         """End it."""
@@ -122,12 +122,12 @@ class Control:
 
     def health(self) -> dict[str, Any]:
         """Return ``version, engine, pid, region, account_id``."""
-        health: dict[str, Any] = self._own("GET", "health")
+        health: dict[str, Any] = self._ask_admin_api("GET", "health")
         return health
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the request log: ``number, time, service, operation, mutating, status, error, resource, faults`` of each."""
-        entries: list[dict[str, Any]] = self._own("GET", "requests")
+        entries: list[dict[str, Any]] = self._ask_admin_api("GET", "requests")
         return entries
 
     def request_counts(self, *, mutating: bool | None = None) -> dict[str, int]:
@@ -135,33 +135,33 @@ class Control:
 
         :param mutating: Only those that create, change or delete something, or only those that do not.
         """
-        counts: dict[str, dict[str, int]] = self._own("GET", "requests/counts")
+        counts: dict[str, dict[str, int]] = self._ask_admin_api("GET", "requests/counts")
         members = ("mutating", "reading") if mutating is None else ("mutating" if mutating else "reading",)
         return {operation: n for member in members for operation, n in counts[member].items()}
 
     def clear_requests(self) -> None:
         """Empty the request log."""
-        self._own("DELETE", "requests")
+        self._ask_admin_api("DELETE", "requests")
 
     def enforce_iam(self, enforced: bool = True) -> None:
         """Allow requests of IAM users and assumed roles only what their policies allow, or (False) everything again.
 
         Off at the start and after a reset. This server's own access key is the root user's and always allowed.
         """
-        self._own("PUT" if enforced else "DELETE", "iam-enforcement")
+        self._ask_admin_api("PUT" if enforced else "DELETE", "iam-enforcement")
 
     def iam_decisions(self) -> list[dict[str, Any]]:
         """Return which permissions were looked for since IAM is enforced: ``identity, action, resource, allowed`` of each."""
-        decisions: list[dict[str, Any]] = self._own("GET", "iam-enforcement")["decisions"]
+        decisions: list[dict[str, Any]] = self._ask_admin_api("GET", "iam-enforcement")["decisions"]
         return decisions
 
     def reset(self) -> None:
         """Forget everything that was created, stop all containers, and end all faults."""
-        self._own("POST", "reset")
+        self._ask_admin_api("POST", "reset")
 
     def now(self) -> datetime:
         """Return the time of the server's clock."""
-        return datetime.fromisoformat(self._own("GET", "clock")["now"])
+        return datetime.fromisoformat(self._ask_admin_api("GET", "clock")["now"])
 
     def advance(self, seconds: float | timedelta) -> datetime:
         """Move a virtual clock on; all that comes due on the way has happened when this returns.
@@ -172,12 +172,12 @@ class Control:
         """
         if isinstance(seconds, timedelta):
             seconds = seconds.total_seconds()
-        told = self._own("POST", "clock/advance", {"seconds": seconds}, timeout=_ADVANCE_SECONDS)
-        return datetime.fromisoformat(told["now"])
+        answer = self._ask_admin_api("POST", "clock/advance", {"seconds": seconds}, timeout=_ADVANCE_SECONDS)
+        return datetime.fromisoformat(answer["now"])
 
     @contextmanager
     def passing_time(self, speed: float = 60.0) -> Iterator[None]:
-        """Let a virtual clock go on by itself while the block runs, so that what waits in it, such as a DAG, sees the time pass.
+        """Have a virtual clock advance by itself while the block runs, so that what waits in it, such as a DAG, sees the time pass.
 
         :param speed: How much faster than real time it goes, more than 0 (default: a minute a second).
         :raises LocalAwsError: The clock is real.
@@ -213,10 +213,10 @@ class Control:
         :raises LocalAwsError: There is no such endpoint, it is in transition, or a rollback of it did fail.
         """
         body = {"EndpointName": name, "Status": status, "Seconds": seconds, "Region": self.region_name}
-        self._own("POST", "endpoint-status", body)
+        self._ask_admin_api("POST", "endpoint-status", body)
 
     def fault(self, kind: str, **members: Any) -> StandingFault:
-        """Let something go wrong from now on.
+        """Begin a fault.
 
         .. code-block:: python
 
@@ -239,13 +239,13 @@ class Control:
         return StandingFault(self, self.begin_fault(kind, **members))
 
     def begin_fault(self, kind: str, **members: Any) -> dict[str, Any]:
-        """Begin a fault as :meth:`fault` does, and return what is told of it: what was asked for, ``id``, ``hits``, ``over``."""
-        told: dict[str, Any] = self._own("POST", "faults", {"kind": kind, **members})
-        return told
+        """Begin a fault as :meth:`fault` does, and return its description: what was asked for, ``id``, ``hits``, ``over``."""
+        answer: dict[str, Any] = self._ask_admin_api("POST", "faults", {"kind": kind, **members})
+        return answer
 
     def faults(self) -> list[dict[str, Any]]:
         """Return all faults: what was asked for, and ``id``, ``hits``, ``over``."""
-        found: list[dict[str, Any]] = self._own("GET", "faults")
+        found: list[dict[str, Any]] = self._ask_admin_api("GET", "faults")
         return found
 
     def end_faults(self, id: str | None = None) -> None:
@@ -253,7 +253,7 @@ class Control:
 
         :raises LocalAwsError: There is none of that id.
         """
-        self._own("DELETE", "faults" if id is None else f"faults/{urllib.parse.quote(id, safe='')}")
+        self._ask_admin_api("DELETE", "faults" if id is None else f"faults/{urllib.parse.quote(id, safe='')}")
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service, made once.
@@ -273,7 +273,7 @@ class Control:
             self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=Config(proxies={}))
         return self._clients[service]
 
-    def _own(self, method: str, what: str, body: Any = None, *, timeout: float = 60) -> Any:
+    def _ask_admin_api(self, method: str, what: str, body: Any = None, *, timeout: float = 60) -> Any:
         request = urllib.request.Request(  # noqa: S310 - http to 127.0.0.1
             f"{self.endpoint_url}/_sm_hosting/{what}",
             method=method,

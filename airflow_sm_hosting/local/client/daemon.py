@@ -1,4 +1,4 @@
-"""The server that stays: one a port, started and stopped from the command line."""
+"""A server that outlives the command that started it: one a port."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Daemon:
     :param port: Its TCP port.
     :param pid: Its process.
     :param access_key: The access key that it asks for.
-    :param engine: What runs its containers.
+    :param engine: The name of its engine.
     :param region_name: Its default Region.
     """
 
@@ -46,7 +46,7 @@ class Daemon:
         return f"http://127.0.0.1:{self.port}"
 
     def control(self) -> Control:
-        """Return what drives it."""
+        """Return its control."""
         return Control(self.endpoint_url, self.access_key, self.region_name)
 
     def save(self) -> None:

@@ -1,4 +1,4 @@
-"""The local AWS as an object: started, asked, stopped."""
+"""A server as an object: started, used, stopped."""
 
 from __future__ import annotations
 
@@ -86,17 +86,17 @@ class LocalAws(Control):
     It runs in a process of its own, which ends with this one.
 
     :param port: TCP port, 0 for a free one.
-    :param engine: What runs the containers of endpoints: ``docker``; ``process`` (Python entry points as plain
+    :param engine: The engine for the containers of endpoints: ``docker``; ``process`` (Python entry points as plain
         processes, no isolation); ``none`` (endpoints cannot be invoked); ``auto`` (docker where it answers, else
         process).
     :param access_key: The access key that requests must be signed with. Default: a random one.
     :param region_name: The Region that clients use by default. The server answers for all.
     :param transition_seconds: How long an endpoint is at least Creating, Updating or Deleting.
-    :param clock: What tells the time: ``real``, or ``virtual``, which stands still but for :meth:`advance`: then an 8-hour
+    :param clock: The clock: ``real``, or ``virtual``, which stands still between calls of :meth:`advance`: then an 8-hour
         rollout takes a moment.
     :param consistency_seconds: How long a model, an endpoint config or an endpoint that was just created cannot be found,
         as reads of AWS are eventually consistent.
-    :param state: A folder that keeps what was created; the next server that is given it goes on with it. Default: none.
+    :param state: A folder for the saved state, which the next server with that folder restores. Default: none.
     :param log_file: Where the server logs to. Default: a temporary file, kept while it runs.
     """
 

@@ -1,4 +1,4 @@
-"""One alarm, and what DescribeAlarms tells of it."""
+"""One alarm, and its description in DescribeAlarms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HISTORY_ITEMS = 1_000
 
 @dataclass(frozen=True)
 class Breach:
-    """What the action of an alarm is told.
+    """A breach of an alarm, for its actions.
 
     :param alarm_name: The alarm.
     :param state: Its state.
@@ -93,8 +93,8 @@ class Alarm:
         return bool(self.request.get("ActionsEnabled", True))
 
     def description(self) -> dict[str, Any]:
-        """Return what DescribeAlarms tells of it."""
-        told = {
+        """Return the alarm as DescribeAlarms shows it."""
+        shown = {
             **self.request,
             "AlarmArn": self.arn,
             "ActionsEnabled": self.actions_enabled,
@@ -107,14 +107,14 @@ class Alarm:
             "StateTransitionedTimestamp": self.transitioned,
         }
         if self.reason_data is not None:
-            told["StateReasonData"] = json.dumps(self.reason_data)
+            shown["StateReasonData"] = json.dumps(self.reason_data)
         if self.evaluation_state:
-            told["EvaluationState"] = self.evaluation_state
+            shown["EvaluationState"] = self.evaluation_state
         if self.suppressed_by:
-            told["ActionsSuppressedBy"] = self.suppressed_by
+            shown["ActionsSuppressedBy"] = self.suppressed_by
         if self.kind == "MetricAlarm" and "MetricName" in self.request:
-            told.setdefault("Dimensions", [])
-        return told
+            shown.setdefault("Dimensions", [])
+        return shown
 
 
 @cache

@@ -15,7 +15,7 @@ from airflow_sm_hosting.local.cloudwatch.region import (
     cloudwatch_page,
 )
 from airflow_sm_hosting.local.wire.errors import AwsError
-from airflow_sm_hosting.local.wire.tagging import tag_dict, tag_list
+from airflow_sm_hosting.local.wire.tagging import tags_as_dict, tags_as_list
 
 
 def _put_metric_alarm(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def _put_composite_alarm(region: RegionalCloudWatch, request: dict[str, Any]) ->
 def _keep_tags(region: RegionalCloudWatch, alarm: Alarm, request: Mapping[str, Any]) -> None:
     # "If you are using this operation to update an existing alarm, any tags you specify … are ignored"
     if alarm.arn not in region.tags:
-        region.tags.add(alarm.arn, tag_dict(request.get("Tags")))
+        region.tags.add(alarm.arn, tags_as_dict(request.get("Tags")))
 
 
 def _describe_alarms(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _tagged(region: RegionalCloudWatch, request: Mapping[str, Any]) -> str:
 
 
 def _tag_resource(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
-    region.tags.add(_tagged(region, request), tag_dict(request["Tags"]))
+    region.tags.add(_tagged(region, request), tags_as_dict(request["Tags"]))
     return {}
 
 
@@ -151,7 +151,7 @@ def _untag_resource(region: RegionalCloudWatch, request: dict[str, Any]) -> dict
 
 
 def _list_tags_for_resource(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
-    return {"Tags": tag_list(region.tags.of(_tagged(region, request)))}
+    return {"Tags": tags_as_list(region.tags.of(_tagged(region, request)))}
 
 
 ALARM_OPERATIONS: RegionalOperations = {

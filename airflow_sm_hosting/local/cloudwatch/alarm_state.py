@@ -1,4 +1,4 @@
-"""What data points say of an alarm, and the sentences in which CloudWatch tells it.
+"""The state of an alarm by its data points, and CloudWatch's sentences about it.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 """
@@ -38,7 +38,7 @@ class Point:
 def alarm_state(
     points: Sequence[bool | None], *, periods: int, to_alarm: int, missing: str, before: str
 ) -> str:
-    """Return the state that data points say.
+    """Return the state of an alarm by its data points.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 
@@ -85,7 +85,7 @@ def reason(
     to_alarm: int,
     threshold: float,
 ) -> str:
-    """Return ``StateReason`` of a state that data points say.
+    """Return the ``StateReason`` of a state.
 
     :param request: The alarm, as PutMetricAlarm takes it.
     :param state: The new state.
@@ -103,13 +103,15 @@ def reason(
             f"{missing} {'was' if periods == 1 else 'were'} treated as [{treated}]."
         )
     compare, words = COMPARISONS[request["ComparisonOperator"]]
-    told = [point for point in real if compare(point.value, threshold) == (state == "ALARM")] or list(real)
-    shown = ", ".join(f"{point.value} ({_day(point.time)})" for point in told)
+    decisive = [point for point in real if compare(point.value, threshold) == (state == "ALARM")] or list(
+        real
+    )
+    shown = ", ".join(f"{point.value} ({_day(point.time)})" for point in decisive)
     other = "ALARM" if state == "OK" else "OK"
     needed = to_alarm if state == "ALARM" else periods - to_alarm + 1
     return (
-        f"Threshold Crossed: {len(told)} out of the last {periods} datapoints [{shown}] "
-        f"{'was' if len(told) == 1 else 'were'} {'' if state == 'ALARM' else 'not '}{words} the threshold ({threshold}) "
+        f"Threshold Crossed: {len(decisive)} out of the last {periods} datapoints [{shown}] "
+        f"{'was' if len(decisive) == 1 else 'were'} {'' if state == 'ALARM' else 'not '}{words} the threshold ({threshold}) "
         f"(minimum {_datapoints(needed)} for {other} -> {state} transition)."
     )
 
@@ -117,7 +119,7 @@ def reason(
 def reason_data(
     request: Mapping[str, Any], period: int, real: Sequence[Point], at: datetime, threshold: float
 ) -> dict[str, Any]:
-    """Return ``StateReasonData`` of a state that data points say."""
+    """Return the ``StateReasonData`` of a state."""
     data: dict[str, Any] = {
         "version": "1.0",
         "queryDate": zulu(at),

@@ -1,4 +1,4 @@
-"""CloudWatch alarms: checked when they are put, evaluated on the clock, and what they do when their state changes.
+"""CloudWatch alarms: checked when they are put, evaluated on the clock, and their actions when their state changes.
 
 The rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html.
@@ -38,7 +38,7 @@ from airflow_sm_hosting.local.wire.errors import AwsError
 LOG = logging.getLogger(__name__)
 
 _STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
-# More data points than the evaluation periods are looked at, "the exact number depends on the length of the period": with
+# More data points than the evaluation periods are evaluated, "the exact number depends on the length of the period": with
 # 3 of them it is 5 in AWS's examples; that it is always two more is assumed.
 _MORE_POINTS = 2
 # Which actions are done again every minute for as long as the state lasts (same page, "Alarm actions").
@@ -50,8 +50,8 @@ class Alarms:
     """The alarms of one Region.
 
     :param region: The Region.
-    :param clock: What tells the time.
-    :param metrics: What alarms look at.
+    :param clock: The clock.
+    :param metrics: The metrics that alarms watch.
     """
 
     def __init__(self, region: str, clock: Clock, metrics: Metrics) -> None:
@@ -61,7 +61,7 @@ class Alarms:
         self._lock = threading.RLock()
         self._alarms: dict[str, Alarm] = {}
         self._timers: dict[str, Timer] = {}
-        # What follows from a change is done when the lock is free again: it may look at alarms, and change endpoints.
+        # Actions of a change run when the lock is free again: they may read alarms, and change endpoints.
         self._following: deque[Callable[[], object]] = deque()
         self._scale: Callable[[str, Breach], None] | None = None
 
@@ -90,17 +90,17 @@ class Alarms:
         with self._lock:
             return any(alarm.kind == "MetricAlarm" and alarm.period < 60 for alarm in self._alarms.values())
 
-    # What is kept over a restart
+    # Saved state
 
     def dump(self) -> list[dict[str, Any]]:
-        """Return all that is kept."""
+        """Return what is saved."""
         with self._lock:
             return [{**vars(alarm), "history": list(alarm.history)} for alarm in self._alarms.values()]
 
-    def load(self, kept: Iterable[Mapping[str, Any]]) -> None:
-        """Have again what was kept."""
+    def load(self, saved: Iterable[Mapping[str, Any]]) -> None:
+        """Restore saved alarms."""
         with self._lock:
-            for one in kept:
+            for one in saved:
                 history = deque(one["history"], maxlen=HISTORY_ITEMS)
                 alarm = Alarm(**{**one, "history": history, "values": tuple(one["values"])})
                 self._alarms[alarm.name] = alarm
@@ -137,7 +137,7 @@ class Alarms:
         return alarm
 
     def delete(self, names: Iterable[str]) -> None:
-        """DeleteAlarms: all of them or, where one is still looked at by a composite alarm, none."""
+        """DeleteAlarms: all of them or, where a composite alarm still refers to one, none."""
         with self._lock:
             going = set(names)
             for alarm in self._alarms.values():

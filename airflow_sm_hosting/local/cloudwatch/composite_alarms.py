@@ -24,14 +24,14 @@ _MAX_CHILDREN = 100
 
 
 class RuleError(ValueError):
-    """What is no rule, in a sentence that says why."""
+    """The text is no rule; the message says why."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that was understood.
+    """A parsed rule.
 
-    :param children: The names (or ARNs) of the alarms that it looks at, in its order.
+    :param children: The names (or ARNs) of its alarms, in its order.
     :param _holds: Tells whether it holds, from the states of alarms.
     """
 
@@ -47,9 +47,9 @@ class Rule:
 
 
 def parse(text: str) -> Rule:
-    """Understand a rule.
+    """Parse a rule.
 
-    :raises RuleError: It is none.
+    :raises RuleError: The text is no rule.
     """
     tokens = _tokens(text)
     children = tuple(dict.fromkeys(token[1] for token in tokens if len(token) == 2))

@@ -61,18 +61,10 @@ class Data:
     expressions: Mapping[str, str]
 
 
-def evaluate(expression: str, data: Data) -> Series | list[Series]:
-    """Return the time series that an expression comes to, or several of them.
-
-    :raises ExpressionError: It is not one, or one that the local AWS does not do.
-    """
-    return _series_of(_Evaluation(expression, data, ()).value())
-
-
 def evaluate_id(query: str, data: Data) -> Series | list[Series]:
     """Return the time series of the metric or expression of that id.
 
-    :raises ExpressionError: As :func:`evaluate`.
+    :raises ExpressionError: The expression is invalid, or the local AWS does not evaluate it.
     """
     return _series_of(_named(query, data, ()))
 

@@ -150,7 +150,7 @@ class Distribution:
         return self._computed[name]
 
 
-def merged(parts: Sequence[Distribution], *, with_values: bool = True) -> Distribution | None:
+def merged_distribution(parts: Sequence[Distribution], *, with_values: bool = True) -> Distribution | None:
     """Return what several distributions have together, None for none of them.
 
     :param with_values: Whether extended statistics will be asked for.
@@ -272,16 +272,16 @@ def _between_ranks(
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed of one metric in one unit.
+    """The changes of one metric in one unit.
 
-    :param anew: Whether this is all that there is, and what was written of it before is not so any more.
+    :param is_complete: Whether these are all data, which replace those that were written before.
     :param oldest: What is older is forgotten, in seconds since the epoch.
     :param distributions: By the second, each as :meth:`Distribution.packed`.
     """
 
     metric: Metric
     unit: str
-    anew: bool
+    is_complete: bool
     oldest: int
     distributions: dict[int, tuple[float, float, float, float, bytes | None]]
 
@@ -425,7 +425,7 @@ class Metrics:
                 last = bisect_left(stream.times, start + period * number)
                 for place in range(first, last):
                     parts[int((stream.times[place] - start) // period)].append(stream.distributions[place])
-            whole = [merged(part, with_values=with_values) for part in parts]
+            whole = [merged_distribution(part, with_values=with_values) for part in parts]
             return [None if one is None else {name: one.statistic(name) for name in names} for one in whole]
 
     def unit(self, metric: Metric) -> str:
@@ -441,7 +441,7 @@ class Metrics:
                 for metric, streams in self._streams.items()
             ]
 
-    # What is kept over a restart
+    # Saved state
 
     def changes(self, *, everything: bool = False) -> Iterator[Changes]:
         """Return what changed since this was called last; at first it is all.
@@ -460,10 +460,10 @@ class Metrics:
             if changes:
                 yield changes
 
-    def load(self, metric: Metric, unit: str, kept: Iterable[tuple[int, Distribution]]) -> None:
-        """Have again what was kept of a metric, in the order of time."""
+    def load(self, metric: Metric, unit: str, saved: Iterable[tuple[int, Distribution]]) -> None:
+        """Restore saved data of a metric, in order of time."""
         times, distributions = [], []
-        for time, distribution in kept:
+        for time, distribution in saved:
             times.append(time)
             distributions.append(distribution)
         with self._lock:

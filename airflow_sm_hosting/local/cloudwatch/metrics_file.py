@@ -1,4 +1,4 @@
-"""Data of metrics on disk: only what changed is written, as years of minutes are too much to be written again and again."""
+"""Data of metrics on disk: only changes are written, as years of minutes are too much to be written each time."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class MetricsFile:
             raise VersionError(f"{path} has the version {version}, not {VERSION}.")
 
     def load(self, of_region: Callable[[str], Metrics]) -> None:
-        """Let metrics have again what was kept.
+        """Restore the saved data of metrics.
 
         :param of_region: Returns the metrics of a Region.
         """
@@ -119,7 +119,7 @@ class MetricsFile:
             "SELECT id FROM series WHERE region = ? AND namespace = ? AND name = ? AND dimensions = ? AND unit = ?",
             key,
         ).fetchone()
-        if changes.anew:
+        if changes.is_complete:
             self._database.execute("DELETE FROM data WHERE series = ?", (series,))
         else:
             self._database.execute("DELETE FROM data WHERE series = ? AND time < ?", (series, changes.oldest))

@@ -22,7 +22,7 @@ class RegionalCloudWatch:
     """Metrics and alarms of one Region.
 
     :param region: The Region.
-    :param clock: What tells the time.
+    :param clock: The clock.
     """
 
     def __init__(self, region: str, clock: Clock) -> None:

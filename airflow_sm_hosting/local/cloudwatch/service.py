@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 class CloudWatch:
     """CloudWatch of all Regions.
 
-    :param clock: What tells the time; alarms are evaluated on its full minutes and ten seconds.
+    :param clock: The clock; alarms are evaluated on its full minutes and ten seconds.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -79,7 +79,7 @@ class CloudWatch:
         self._each_minute.append(function)
 
     def dump(self) -> dict[str, Any]:
-        """Return what is kept over a restart: alarms and tags; :meth:`metrics` are kept elsewhere."""
+        """Return what is saved over a restart: alarms and tags. :meth:`metrics` are saved apart."""
         with self._lock:
             regions = dict(self._regions)
         return {name: {"alarms": one.alarms.dump(), "tags": one.tags.dump()} for name, one in regions.items()}
@@ -89,9 +89,9 @@ class CloudWatch:
         with self._lock:
             return {name: one.metrics for name, one in self._regions.items()}
 
-    def load(self, kept: Mapping[str, Any]) -> None:
-        """Have again what was kept."""
-        for name, one in kept.items():
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Restore saved state."""
+        for name, one in saved.items():
             region = self.region(name)
             region.alarms.load(one["alarms"])
             region.tags.load(one["tags"])

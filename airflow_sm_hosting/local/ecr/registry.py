@@ -67,7 +67,7 @@ class Registry:
     """Blobs on disk, manifests in ECR, and the HTTP interface over both.
 
     :param folder: An existing folder that the blobs are kept in.
-    :param region: The Region whose repositories are looked at first; then come the other Regions that were used.
+    :param region: The Region whose repositories are searched first; then the other Regions that were used.
     """
 
     def __init__(self, folder: Path, region: str) -> None:
@@ -93,25 +93,25 @@ class Registry:
         return f"127.0.0.1:{self.port}"
 
     def know_region(self, region: str) -> None:
-        """Look for repositories in this Region, too."""
+        """Search repositories in this Region, too."""
         self._regions.setdefault(region, None)
 
-    # What is kept over a restart, beside the blobs
+    # Saved state, beside the blobs
 
     def dump(self) -> dict[str, Any]:
-        """Return all that is kept."""
+        """Return what is saved."""
         return {
             "regions": list(self._regions),
             "hosts": sorted({*self._hosts, self.host}),
             "password": self.password,
         }
 
-    def load(self, kept: dict[str, Any]) -> None:
-        """Have again what was kept; images are also known by the names of ports before."""
-        for region in kept["regions"]:
+    def load(self, saved: dict[str, Any]) -> None:
+        """Restore saved state; images are also known by the names with former ports."""
+        for region in saved["regions"]:
             self.know_region(region)
-        self._hosts.update(kept["hosts"])
-        self.password = kept["password"]
+        self._hosts.update(saved["hosts"])
+        self.password = saved["password"]
 
     def clear(self) -> None:
         """Forget all blobs and unfinished uploads."""
@@ -174,7 +174,7 @@ class Registry:
         return json.loads(self.blob_path(digest).read_bytes())
 
     def labels(self, image: StoredImage) -> Mapping[str, str] | None:
-        """Return an image's labels, or None where they cannot be told: of an image of several platforms."""
+        """Return an image's labels, or None where they are unknown: of an image of several platforms."""
         described = image.manifest.get("config", {}).get("digest", "")
         if not self.has_blob(described):
             return None

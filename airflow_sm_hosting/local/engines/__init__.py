@@ -1,1 +1,1 @@
-"""What runs the containers of endpoints."""
+"""Engines: they run the containers of endpoints."""

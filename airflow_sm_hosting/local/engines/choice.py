@@ -6,7 +6,7 @@ import logging
 
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.engine import Engine
-from airflow_sm_hosting.local.work_dir import Workplace
+from airflow_sm_hosting.local.work_dir import WorkDir
 
 LOG = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ NO_ISOLATION = (
 )
 
 
-def make_engine(name: str, registry: Registry, workplace: Workplace) -> Engine:
+def make_engine(name: str, registry: Registry, work_dir: WorkDir) -> Engine:
     """Return an engine by its name; ``auto`` takes docker where it answers, and the process engine where not.
 
     :raises RuntimeError: Docker was asked for and does not answer.
@@ -31,7 +31,7 @@ def make_engine(name: str, registry: Registry, workplace: Workplace) -> Engine:
         from airflow_sm_hosting.local.engines.docker import DockerEngine, docker_client
 
         try:
-            return DockerEngine(registry, docker_client(), workplace.lock_file)
+            return DockerEngine(registry, docker_client(), work_dir.lock_file)
         except DockerException as error:
             if name == "docker":
                 raise RuntimeError(f"No Docker engine answers: {error}") from error
@@ -43,4 +43,4 @@ def make_engine(name: str, registry: Registry, workplace: Workplace) -> Engine:
     from airflow_sm_hosting.local.engines.process import ProcessEngine
 
     LOG.warning(NO_ISOLATION)
-    return ProcessEngine(registry, workplace)
+    return ProcessEngine(registry, work_dir)

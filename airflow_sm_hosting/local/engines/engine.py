@@ -1,4 +1,4 @@
-"""What runs the containers of endpoints."""
+"""The interface of an engine, which runs the containers of endpoints."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class ContainerError(Exception):
 class ContainerSpec:
     """One container to run, as ``docker run image serve``.
 
-    :param name: What people know it by: ``<endpoint>/<variant>/<container>``.
+    :param name: Its name for people: ``<endpoint>/<variant>/<container>``.
     :param image: The image reference of the request.
     :param stored: The image in this server's registry, None for one that is elsewhere.
     :param environment: The container's environment; never logged.
     :param model_folder: Its ``/opt/ml/model``.
-    :param network_isolation: Whether it is without a network of its own: it is asked, but reaches nothing.
+    :param network_isolation: Whether it has no network: it can be invoked, but reaches nothing.
     :param on_line: Takes each line that it writes.
     :param port: Where it listens.
     :param memory_mb: The memory that it may use, in MB; None for as much as there is.
@@ -50,7 +50,7 @@ class Usage:
 
     :param cpu: Percent of one CPU: 200 for two of them.
     :param memory: Percent of the memory that it may use.
-    :param disk: Percent of the disk that is used, by whom ever; None where that cannot be told.
+    :param disk: Percent of the disk that is used, by all; None where that is unknown.
     :param memory_mb: The memory in MB.
     """
 
@@ -61,7 +61,7 @@ class Usage:
 
 
 class RunningContainer(ABC):
-    """A container that was started."""
+    """A started container."""
 
     #: Where it listens, ``http://127.0.0.1:port``; None if nothing can be asked of it.
     url: str | None
@@ -73,24 +73,24 @@ class RunningContainer(ABC):
         """Return the exit code of a container that ended, or None while it runs."""
 
     def usage(self) -> Usage | None:
-        """Return what it has used since this was asked last, None where that cannot be told."""
+        """Return what it used since the last call, None where that is unknown."""
         return None
 
     def take_model(self, name: str, folder: Path) -> str:
-        """Put one more model into a container of many while it runs, and return the path at which it sees it.
+        """Copy one more model into a running multi-model container, and return the path at which the container sees it.
 
-        :param name: The model's name, one that is good for a folder.
-        :param folder: What the model is made of.
+        :param name: The model's name, valid as the name of a folder.
+        :param folder: The model's files.
         """
         return str(folder)
 
     @abstractmethod
     def kill(self) -> None:
-        """End it as a crash does: at once, and what it held stays."""
+        """End it as a crash does: at once, and its resources stay."""
 
     @abstractmethod
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
-        """End it: SIGTERM, after ``grace`` seconds SIGKILL; what it held is freed."""
+        """End it: SIGTERM, after ``grace`` seconds SIGKILL; its resources are freed."""
 
 
 class Engine(ABC):

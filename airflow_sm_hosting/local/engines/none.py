@@ -11,7 +11,7 @@ from airflow_sm_hosting.local.engines.engine import (
 
 
 class NoContainer(RunningContainer):
-    """A container that is only said to run."""
+    """A container that does not exist."""
 
     url = None
 
@@ -24,7 +24,7 @@ class NoContainer(RunningContainer):
         return self._exit_code
 
     def kill(self) -> None:
-        """Say that it was killed."""
+        """Have it ended."""
         self._exit_code = 137
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
@@ -32,12 +32,12 @@ class NoContainer(RunningContainer):
 
 
 class NoEngine(Engine):
-    """Says of every container that it runs."""
+    """Runs nothing."""
 
     name = "none"
 
     def start(self, spec: ContainerSpec) -> RunningContainer:
-        """Return a container that is only said to run."""
+        """Return a container that does not exist."""
         if spec.stored:
             return NoContainer(
                 f"{spec.image.partition('@')[0].partition('/')[0]}/{spec.stored.repository}@{spec.stored.digest}"

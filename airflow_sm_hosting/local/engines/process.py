@@ -32,7 +32,7 @@ from airflow_sm_hosting.local.engines.engine import (
     RunningContainer,
     Usage,
 )
-from airflow_sm_hosting.local.work_dir import Workplace
+from airflow_sm_hosting.local.work_dir import WorkDir
 
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?")
 # Options of the interpreter that take the next argument.
@@ -112,22 +112,22 @@ class ProcessEngine(Engine):
     """Runs Python entry points as processes.
 
     :param registry: Where the images are.
-    :param workplace: Has the folder for the images' files, which goes with the server.
+    :param work_dir: Has the folder for the images' files.
     """
 
     name = "process"
 
-    def __init__(self, registry: Registry, workplace: Workplace) -> None:
+    def __init__(self, registry: Registry, work_dir: WorkDir) -> None:
         self._registry = registry
-        self._workplace = workplace
-        self._folder = workplace.folder
+        self._work_dir = work_dir
+        self._folder = work_dir.folder
         self._reaper: subprocess.Popen[str] | None = None
         self._running: set[PythonProcess] = set()
         self._closed = False
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Kill what still runs, such as what has been told to end and has not done so."""
+        """Kill the processes that still run, such as those that did not end when they were stopped."""
         with self._lock:
             self._closed = True
             running, self._running = self._running, set()
@@ -138,11 +138,11 @@ class ProcessEngine(Engine):
             self._reaper.wait()
 
     def _tell_reaper(self, message: str) -> None:
-        """Tell what kills processes when this one is killed, which is begun with the first of them."""
+        """Tell the reaper, which kills processes when this one is killed; it starts with the first of them."""
         with self._lock:
             if self._reaper is None:
                 script = Path(reaper.__file__)
-                place = (str(self._workplace.folder), str(self._workplace.lock_file))
+                place = (str(self._work_dir.folder), str(self._work_dir.lock_file))
                 self._reaper = subprocess.Popen(
                     [sys.executable, "-I", "-S", str(script), *place],
                     stdin=subprocess.PIPE,

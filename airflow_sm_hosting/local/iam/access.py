@@ -18,7 +18,7 @@ from airflow_sm_hosting.local.iam.permissions import (
     required_permissions,
     validated_permissions,
 )
-from airflow_sm_hosting.local.iam.policy_evaluation import Effect, NotEvaluatedError, evaluate
+from airflow_sm_hosting.local.iam.policy_evaluation import Effect, NotEvaluatedError, evaluate_policies
 from airflow_sm_hosting.local.moto_bridge import identities
 from airflow_sm_hosting.local.moto_bridge.identities import Identity
 from airflow_sm_hosting.local.wire.errors import AwsError
@@ -85,7 +85,7 @@ class Access:
         return None
 
     def _decide(self, identity: Identity, needed: RequiredPermission) -> Effect:
-        effect = evaluate(
+        effect = evaluate_policies(
             identity.policies, needed.action, needed.resource, needed.context, boundary=identity.boundary
         )
         with self._lock:

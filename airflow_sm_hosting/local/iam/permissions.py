@@ -311,7 +311,7 @@ def _s3(asked: RequestContext) -> Iterator[RequiredPermission]:
         context: dict[str, str | list[str]] = {}
         if action == "s3:ListBucket" and "prefix" in request.args:
             context = {"s3:prefix": request.args["prefix"]}
-        # DeleteObjects names its keys in the body; they are not looked at.
+        # DeleteObjects names its keys in the body; they are not checked.
         yield RequiredPermission(
             action, f"{bucket_arn}/*" if operation == "DeleteObjects" else bucket_arn, context
         )

@@ -28,7 +28,7 @@ class Effect(StrEnum):
     DENIED = "denied"
 
 
-def evaluate(
+def evaluate_policies(
     policies: Iterable[Mapping[str, Any]],
     action: str,
     resource: str,

@@ -1,7 +1,7 @@
 """IAM's SimulatePrincipalPolicy, which moto does not have: the SageMaker Python SDK asks it about an execution role before it makes a model.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html. Which statements matched and which context keys are
-missing is not told. What would change the answer and is not simulated here (resource policies) is an error.
+missing is not in the answer. What would change the answer and is not simulated here (resource policies) is an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from airflow_sm_hosting.local.iam.policy_evaluation import (
     Context,
     Effect,
     NotEvaluatedError,
-    evaluate,
+    evaluate_policies,
 )
 from airflow_sm_hosting.local.moto_bridge import identities
 from airflow_sm_hosting.local.wire.errors import AwsError
@@ -28,7 +28,7 @@ _DECISIONS = {
 }
 
 
-def answer(_operation: str, request: Mapping[str, Any], _region: str) -> dict[str, Any]:
+def simulate_principal_policy(_operation: str, request: Mapping[str, Any], _region: str) -> dict[str, Any]:
     """Return what a user, a group or a role may do.
 
     :raises AwsError: There is no such user, group or role, or its policies cannot be evaluated.
@@ -57,7 +57,7 @@ def _results(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for action in request["ActionNames"]:
         # "If this parameter is not provided, then the value defaults to * (all resources)."
         for resource in request.get("ResourceArns") or ("*",):
-            effect = evaluate(policies, action, resource, context, boundary=boundary)
+            effect = evaluate_policies(policies, action, resource, context, boundary=boundary)
             result = {
                 "EvalActionName": action,
                 "EvalResourceName": resource,
@@ -66,6 +66,6 @@ def _results(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "MissingContextValues": [],
             }
             if boundary is not None:
-                within = evaluate(boundary, action, resource, context) is Effect.ALLOWED
+                within = evaluate_policies(boundary, action, resource, context) is Effect.ALLOWED
                 result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": within}
             yield result

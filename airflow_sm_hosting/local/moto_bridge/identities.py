@@ -1,4 +1,4 @@
-"""moto's IAM and STS objects, as far as they are touched beside its HTTP interface; held by ``tests/iam/test_enforcement.py``."""
+"""moto's IAM and STS objects, beside its HTTP interface; held by ``tests/iam/test_enforcement.py``, too."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Identity:
 
 
 def identity_of_key(access_key: str) -> Identity | None:
-    """Return whom an access key of this server's own IAM or STS belongs to; None for an unknown key."""
+    """Return the owner of an access key that this server's IAM or STS issued; None for an unknown key."""
     for user in _iam().list_users("/", None, None):
         if _has_key(user, access_key):
             return _identity_of_user(user)

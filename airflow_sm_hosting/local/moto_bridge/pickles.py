@@ -1,4 +1,4 @@
-"""What moto's services hold, as bytes and back again.
+"""The state of moto's services as bytes, and its restoration.
 
 moto has no state of its own on disk. Its objects are pickled; what cannot be (keys of KMS, parameters of SSM, functions of
 Lambda) is named by :func:`dump`, and is lost.
@@ -56,7 +56,7 @@ class Blobs:
         return name
 
     def get(self, name: str) -> bytes:
-        """Return what was kept under a name."""
+        """Return the content of a name."""
         return (self._folder / name).read_bytes()
 
     def keep_only(self, names: set[str]) -> None:
@@ -104,7 +104,7 @@ class _Unpickler(pickle.Unpickler):  # noqa: S301 - of files that only this user
 def dump(
     blobs: Blobs, *, without: frozenset[str] = frozenset()
 ) -> tuple[dict[str, bytes], dict[str, str], set[str]]:
-    """Return what moto's services hold: bytes by service, why others cannot be kept, and the blobs that are used.
+    """Return the state of moto's services: bytes by service, why others cannot be saved, and the blobs that are used.
 
     :param blobs: Where contents of S3 objects go.
     :param without: The services that are not asked.
@@ -132,7 +132,7 @@ def dump(
 
 
 def load(service: str, data: bytes, blobs: Blobs) -> None:
-    """Let one of moto's services hold again what it held.
+    """Restore one of moto's services.
 
     :raises Exception: It cannot be read.
     """

@@ -1,6 +1,6 @@
 """Adapters in the containers that load them: each is fetched and registered where it is not, and taken out when it is deleted.
 
-How containers are told is the contract of AWS's own serving images, https://github.com/aws/model-hosting-container-standards
+The requests to containers follow the contract of AWS's own serving images, https://github.com/aws/model-hosting-container-standards
 (python/model_hosting_container_standards/sagemaker/lora): ``POST /adapters`` with ``name`` and ``src``, ``DELETE
 /adapters/<name>``, and the header ``X-Amzn-SageMaker-Adapter-Identifier`` of invocations. Assumed are that the name is that of the
 inference component, that ``src`` is the folder of the unpacked archive, and where that lies.
@@ -102,7 +102,7 @@ def _fetch(container: ServingContainer, name: str, specification: Mapping[str, A
     folder.mkdir(parents=True)
     try:
         model_data.fetch(source, folder)
-    except model_data.ModelDataError as error:
+    except model_data.ModelFetchError as error:
         shutil.rmtree(folder.parent)
         raise refusal(str(error)) from error
     return container.running.take_model(place, folder)

@@ -145,7 +145,7 @@ class AsyncInference:
             request.saved_as = self._backlog.put(self._dumped(endpoint, request), asked.get("Body"))
         with self._lock:
             self._queues.setdefault(endpoint, _Queue()).waiting.append(request)
-        self._go_on(endpoint)
+        self._process(endpoint)
         response = json_response({"InferenceId": inference_id}, status=202)
         if request.output:
             response.headers["X-Amzn-SageMaker-OutputLocation"] = request.output
@@ -188,7 +188,7 @@ class AsyncInference:
         with self._lock:
             queue = self._queues.setdefault(endpoint, _Queue())
             queue.waiting = deque(sorted([*queue.waiting, request], key=lambda one: one.received))
-        self._go_on(endpoint)
+        self._process(endpoint)
 
     def close(self) -> None:
         """Drop the results of requests in progress: their containers end, and the next server asks again."""
@@ -229,7 +229,7 @@ class AsyncInference:
 
     # The queue
 
-    def _go_on(self, endpoint: HostedEndpoint) -> None:
+    def _process(self, endpoint: HostedEndpoint) -> None:
         """Start as many requests as there is capacity for, and fail those that are expired."""
         ready, expired = [], []
         now = self._clock.now()
@@ -272,7 +272,7 @@ class AsyncInference:
             if queue is None:
                 return
             queue.polls = False
-        self._go_on(endpoint)
+        self._process(endpoint)
 
     def _work(self, endpoint: HostedEndpoint, request: _Request) -> None:
         asked_variant: list[VariantFleet] = []
@@ -308,7 +308,7 @@ class AsyncInference:
                 if queue := self._queues.get(endpoint):
                     queue.in_progress.discard(request.inference_id)
                     queue.since.pop(request.inference_id, None)
-            self._go_on(endpoint)
+            self._process(endpoint)
 
     def _input(self, request: _Request, values: list[tuple[str, float, str]]) -> bytes:
         if "Body" in request.asked:

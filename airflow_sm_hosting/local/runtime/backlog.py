@@ -1,7 +1,7 @@
-"""Asynchronous requests on disk: what was accepted is answered, also by the next server.
+"""Accepted asynchronous requests on disk, so that the next server answers them.
 
-Each is a file of its own, written before it is accepted and removed when what came of it is kept: a queue is long, and is not
-written again with each change of the rest.
+Each is a file of its own, written before the request is accepted and removed when its result is saved: a queue can be long, and is not
+written again with each change of other state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class BacklogError(ValueError):
 
 
 class Backlog:
-    """A folder with the requests that were accepted and are not finished.
+    """A folder with the accepted requests that are not finished.
 
     :param folder: An existing folder.
     :param changed: Called when one is finished.
@@ -35,32 +35,32 @@ class Backlog:
         self._finished: set[str] = set()
 
     def put(self, request: Mapping[str, Any], body: bytes | None) -> str:
-        """Keep a request.
+        """Save a request.
 
         :param request: All but its body, of what JSON can have.
         :param body: Its body, where that is not in S3.
-        :returns: What to call it by.
+        :returns: Its name.
         """
         name = str(uuid4())
-        kept = {"version": VERSION, **request}
+        saved = {"version": VERSION, **request}
         if body is not None:
-            kept["body"] = base64.b64encode(body).decode()
+            saved["body"] = base64.b64encode(body).decode()
         path = self._folder / f"{name}.json"
         new = path.with_suffix(".new")
         new.touch(mode=0o600)
-        # It is there after a crash of this process. It is not flushed, as the whole computer goes down less often.
-        new.write_text(json.dumps(kept), encoding="utf-8")
+        # The file survives a crash of this process. It is not flushed to the disk, as a crash of the computer is rare.
+        new.write_text(json.dumps(saved), encoding="utf-8")
         new.replace(path)
         return name
 
     def finish(self, name: str) -> None:
-        """Let one go, once what came of it is kept."""
+        """Have a request removed once its result is saved."""
         with self._lock:
             self._finished.add(name)
         self._changed()
 
     def clear(self) -> None:
-        """Let all go."""
+        """Have all requests removed."""
         with self._lock:
             self._finished |= {path.stem for path in self._folder.glob("*.json")}
         self._changed()
@@ -75,23 +75,23 @@ class Backlog:
             new.unlink()
         for path in sorted(self._folder.glob("*.json")):
             try:
-                kept = json.loads(path.read_text(encoding="utf-8"))
-                body = base64.b64decode(kept.pop("body")) if "body" in kept else None
+                saved = json.loads(path.read_text(encoding="utf-8"))
+                body = base64.b64decode(saved.pop("body")) if "body" in saved else None
             except (OSError, ValueError) as error:
                 raise BacklogError(f"{path} cannot be read: {error}") from error
-            if kept.pop("version", None) != VERSION:
+            if saved.pop("version", None) != VERSION:
                 raise BacklogError(f"{path} is of another version than {VERSION}.")
-            yield path.stem, kept, body
+            yield path.stem, saved, body
 
     # For the state
 
     def finished(self) -> set[str]:
-        """Return which are finished."""
+        """Return the names of the finished requests."""
         with self._lock:
             return set(self._finished)
 
     def remove(self, names: set[str]) -> None:
-        """Remove what is finished, as what came of it is kept now."""
+        """Remove finished requests, whose results are saved."""
         for name in names:
             (self._folder / f"{name}.json").unlink(missing_ok=True)
         with self._lock:

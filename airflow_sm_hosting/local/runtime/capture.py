@@ -1,4 +1,4 @@
-"""Data capture: what endpoints were asked and what they answered, as JSON lines in S3.
+"""Data capture: requests to endpoints and their answers, as JSON lines in S3.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html
 """
@@ -24,9 +24,9 @@ LOG = logging.getLogger(__name__)
 
 
 class Capture:
-    """Keeps what is captured until the next :meth:`flush`.
+    """Collects captured invocations until the next :meth:`flush`.
 
-    :param clock: What tells the time.
+    :param clock: The clock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -45,7 +45,7 @@ class Capture:
         content_type: str,
         answer: bytes,
     ) -> None:
-        """Keep an invocation, if the endpoint config says so and it is in the sample.
+        """Capture an invocation, if the endpoint config says so and it is in the sample.
 
         :param config: The endpoint config.
         :param asked: What was asked: ``Body``, ``ContentType``, ``InferenceId``, …
@@ -65,7 +65,7 @@ class Capture:
             self._lines[folder].append(line)
 
     def flush(self) -> None:
-        """Write what was kept, one object for each variant and hour."""
+        """Write what was captured, one object for each variant and hour."""
         with self._lock:
             lines, self._lines = self._lines, defaultdict(list)
         now = self._clock.now()
@@ -80,7 +80,7 @@ class Capture:
 def record(
     capture: Mapping[str, Any], asked: Mapping[str, Any], content_type: str, answer: bytes, at: datetime
 ) -> dict[str, Any]:
-    """Return what is written of one invocation.
+    """Return the captured record of one invocation.
 
     :param capture: The ``DataCaptureConfig``.
     :param at: When it was.

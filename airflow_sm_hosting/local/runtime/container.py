@@ -1,4 +1,4 @@
-"""How a container is asked, and how it is told what went wrong there."""
+"""Requests to a container, and the error of a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_QUOTED = 1024
 
 @dataclass(frozen=True)
 class Caller:
-    """On whose behalf a container is asked.
+    """The invocation on whose behalf a container is asked.
 
     :param endpoint_name: The endpoint.
     :param region: Its Region.

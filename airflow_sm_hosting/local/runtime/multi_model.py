@@ -199,10 +199,10 @@ def _fetch(container: ServingContainer, name: str, target: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         model_data.fetch(source, folder)
-    except model_data.ModelDataError as error:
+    except model_data.ModelFetchError as error:
         shutil.rmtree(folder.parent)
         bucket, key = source.location
-        if not model_data.exists(source):
+        if not model_data.data_exists(source):
             # The sentence is assumed.
             raise refusal(
                 f"Failed to download model data(bucket: {bucket}, key: {key}). Please ensure that there is an object located "

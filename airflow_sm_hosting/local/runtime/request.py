@@ -33,7 +33,7 @@ def refusal(message: str) -> AwsError:
     return AwsError("ValidationError", message)
 
 
-def read(request: Request, operation: str, endpoint_name: str) -> dict[str, Any]:
+def read_invocation(request: Request, operation: str, endpoint_name: str) -> dict[str, Any]:
     """Return the members of a request, ``Body`` among them unless it is empty and need not be there.
 
     :raises AwsError: It breaks the model.

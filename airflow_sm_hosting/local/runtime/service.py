@@ -22,7 +22,7 @@ from airflow_sm_hosting.local.runtime.backlog import Backlog
 from airflow_sm_hosting.local.runtime.capture import Capture
 from airflow_sm_hosting.local.runtime.container import Caller, ModelAnswer, ModelError, ask, good
 from airflow_sm_hosting.local.runtime.multi_model import MultiModel
-from airflow_sm_hosting.local.runtime.request import container_headers, read, refusal
+from airflow_sm_hosting.local.runtime.request import container_headers, read_invocation, refusal
 from airflow_sm_hosting.local.sagemaker.components.adapter import Adapter
 from airflow_sm_hosting.local.sagemaker.components.component import Component
 from airflow_sm_hosting.local.sagemaker.components.service import Components, InvokedComponent
@@ -45,7 +45,7 @@ _LOGS_ENDPOINT, _LOGS_COMPONENT = "/aws/sagemaker/Endpoints", "/aws/sagemaker/In
 
 @dataclass(frozen=True)
 class Route:
-    """What answers an invocation.
+    """The containers that answer an invocation.
 
     :param endpoint: The endpoint.
     :param fleet: The fleet of the containers.
@@ -114,7 +114,7 @@ class Runtime:
         :raises AwsError: The refusal, or :class:`ModelError` for what went wrong in the container.
         """
         began = time.perf_counter()
-        asked = read(request, operation, endpoint_name)
+        asked = read_invocation(request, operation, endpoint_name)
         endpoint = self._endpoints.find(endpoint_name)
         if endpoint is None:
             raise refusal(f"Endpoint {endpoint_name} of account {ACCOUNT_ID} not found.")

@@ -9,7 +9,7 @@ from airflow_sm_hosting.local.sagemaker.listing import listed
 from airflow_sm_hosting.local.sagemaker.operations import Operations
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
-from airflow_sm_hosting.local.wire.tagging import tag_dict
+from airflow_sm_hosting.local.wire.tagging import tags_as_dict
 
 
 class EndpointConfigs:
@@ -45,7 +45,7 @@ class EndpointConfigs:
             if variant.get("ModelName"):
                 # DescribeEndpointConfig shows the default (API_ProductionVariant.html).
                 variant.setdefault("InitialVariantWeight", 1.0)
-        store.tags.add(arn, tag_dict(request.pop("Tags", [])))
+        store.tags.add(arn, tags_as_dict(request.pop("Tags", [])))
         store.configs[name] = {**request, "CreationTime": store.clock.now(), "EndpointConfigArn": arn}
         return {"EndpointConfigArn": arn}
 

@@ -13,7 +13,7 @@ from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.spec.s3_location import S3Location
 
 
-class ModelDataError(Exception):
+class ModelFetchError(Exception):
     """The model data is absent, broken or hostile."""
 
 
@@ -65,7 +65,7 @@ def below(prefix: ModelSource, target: str) -> ModelSource:
     return ModelSource(S3Location(bucket, "/".join(filter(None, parts))).url, "archive")
 
 
-def exists(source: ModelSource) -> bool:
+def data_exists(source: ModelSource) -> bool:
     """Tell whether there is anything at the source."""
     bucket, key = source.location
     if source.kind in ("prefix", "on_demand"):
@@ -76,7 +76,7 @@ def exists(source: ModelSource) -> bool:
 def fetch(source: ModelSource, folder: Path) -> None:
     """Put the model data into a folder, unpacked.
 
-    :raises ModelDataError: With the reason, for the endpoint's ``FailureReason``.
+    :raises ModelFetchError: With the reason, for the endpoint's ``FailureReason``.
     """
     bucket, key = source.location
     match source.kind:
@@ -85,7 +85,7 @@ def fetch(source: ModelSource, folder: Path) -> None:
             try:
                 unpack_model_archive(io.BytesIO(data), folder)
             except ArchiveError as error:
-                raise ModelDataError(
+                raise ModelFetchError(
                     f"Failed to extract model data archive from URL {source.uri!r}: {error}. Please ensure that the "
                     "object located at the URL is a valid tar.gz archive."
                 ) from error
@@ -100,7 +100,7 @@ def fetch(source: ModelSource, folder: Path) -> None:
 def _object(bucket: str, key: str) -> bytes:
     data = s3.read(bucket, key)
     if data is None:
-        raise ModelDataError(
+        raise ModelFetchError(
             f"Failed to download model data from URL 's3://{bucket}/{key}'. Please ensure that the object exists."
         )
     return data
@@ -110,11 +110,11 @@ def _write_below(folder: Path, name: str, data: bytes) -> None:
     # S3 keys are arbitrary strings: "../x" is one.
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise ModelDataError(f"The model data has an object outside of its prefix: {name!r}")
+        raise ModelFetchError(f"The model data has an object outside of its prefix: {name!r}")
     try:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
     except OSError as error:
         # A file and a folder of one name: documented as not supported for uncompressed model data.
-        raise ModelDataError(f"The model data cannot be laid out as files at {name!r}: {error}") from error
+        raise ModelFetchError(f"The model data cannot be laid out as files at {name!r}: {error}") from error

@@ -69,7 +69,7 @@ def _check_container(definition: Mapping[str, Any], registry: Registry) -> None:
     if source and source.kind == "prefix" and not source.uri.endswith("/"):
         # _API/API_S3ModelDataSource.html: a prefix "must end with a forward slash".
         refuse(f"The S3Uri {source.uri} must end with a forward slash when S3DataType is S3Prefix.")
-    if source and not model_data.exists(source):
+    if source and not model_data.data_exists(source):
         # astronomer/airflow-guides#404
         refuse(f"Could not find model data at {source.uri}.")
 

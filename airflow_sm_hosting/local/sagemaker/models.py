@@ -10,7 +10,7 @@ from airflow_sm_hosting.local.sagemaker.model_rules import check_create_model
 from airflow_sm_hosting.local.sagemaker.operations import Operations
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
-from airflow_sm_hosting.local.wire.tagging import tag_dict
+from airflow_sm_hosting.local.wire.tagging import tags_as_dict
 
 
 class Models:
@@ -41,7 +41,7 @@ class Models:
             # astronomer-providers#1055
             refuse(f'Cannot create already existing model "{arn}".')
         check_create_model(request, self._registry)
-        store.tags.add(arn, tag_dict(request.pop("Tags", [])))
+        store.tags.add(arn, tags_as_dict(request.pop("Tags", [])))
         store.models[name] = {
             "EnableNetworkIsolation": False,
             **request,

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import MAX_TAGS, Store
 from airflow_sm_hosting.local.wire.paging import page
-from airflow_sm_hosting.local.wire.tagging import tag_dict, tag_list
+from airflow_sm_hosting.local.wire.tagging import tags_as_dict, tags_as_list
 from airflow_sm_hosting.local.wire.validation import check_request
 
 #: Operations by name: each takes the members of a request and returns those of the answer.
@@ -56,11 +56,11 @@ class SageMaker:
 
     def _add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
         arn = self._tagged(request["ResourceArn"])
-        self._store.tags.add(arn, tag_dict(request["Tags"]))
-        return {"Tags": tag_list(self._store.tags.of(arn))}
+        self._store.tags.add(arn, tags_as_dict(request["Tags"]))
+        return {"Tags": tags_as_list(self._store.tags.of(arn))}
 
     def _list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        tags = tag_list(self._store.tags.of(self._tagged(request["ResourceArn"])))
+        tags = tags_as_list(self._store.tags.of(self._tagged(request["ResourceArn"])))
         found, token = page(tags, request.get("NextToken"), request.get("MaxResults", MAX_TAGS))
         return {"Tags": found, **token}
 

@@ -1,4 +1,4 @@
-"""The access key that a server asks for, and how the server is told it."""
+"""The access key of a server, and the environment variable that hands it over."""
 
 from __future__ import annotations
 

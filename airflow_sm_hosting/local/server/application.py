@@ -27,7 +27,7 @@ from airflow_sm_hosting.local.server.handlers import (
     LogRequests,
     SaveState,
     WriteRefusals,
-    answer,
+    run_handlers,
 )
 from airflow_sm_hosting.local.server.incoming import IncomingRequest
 from airflow_sm_hosting.local.server.region import Region
@@ -35,7 +35,7 @@ from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.server.request_log import RequestLog
 from airflow_sm_hosting.local.server.services import AnswerServices
 from airflow_sm_hosting.local.server.state import State
-from airflow_sm_hosting.local.work_dir import Workplace, sweep
+from airflow_sm_hosting.local.work_dir import WorkDir, sweep
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -75,20 +75,20 @@ class LocalAwsApp:
         self._moto = MotoApplication()
         self._cloudwatch = CloudWatch(self.clock)
         replace_operations("cloudwatch", self._cloudwatch.operations, self._cloudwatch.answer)
-        replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.answer)
+        replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.simulate_principal_policy)
         self._access = Access(access_key)
         sweep()
-        self._workplace = Workplace()
-        self._folder = self._workplace.folder
+        self._work_dir = WorkDir()
+        self._folder = self._work_dir.folder
         self._registry = Registry(state.registry_folder if state else self._folder, region)
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
         self._regions = Regions(self._make_region, self.clock)
         try:
             if isinstance(engine, str):
-                engine = make_engine(engine, self._registry, self._workplace)
+                engine = make_engine(engine, self._registry, self._work_dir)
         except BaseException:
-            self._workplace.close()
+            self._work_dir.close()
             raise
         self.engine: Engine = CrashingEngine(engine, self._faults)
         self._handlers: tuple[Handler, ...] = (
@@ -135,7 +135,7 @@ class LocalAwsApp:
         self._regions.stop_all(grace=_STOP_SECONDS)
         self.clock.close()
         self.engine.close()
-        self._workplace.close()
+        self._work_dir.close()
 
     def reset(self) -> None:
         """Forget everything, as after a start."""
@@ -158,7 +158,7 @@ class LocalAwsApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         asked = IncomingRequest(Request(environ, populate_request=False), self._region)
-        return answer(self._handlers, asked)(environ, start_response)
+        return run_handlers(self._handlers, asked)(environ, start_response)
 
     def _make_region(self, name: str) -> Region:
         self._registry.know_region(name)
@@ -189,7 +189,7 @@ class LocalAwsApp:
         if saved is None:
             return
         if isinstance(self.clock, VirtualClock):
-            self.clock.go_on_from(saved["now"])
+            self.clock.resume_from(saved["now"])
         self._registry.load(saved["registry"])
         self._cloudwatch.load(saved["cloudwatch"])
         self._regions.load(saved["regions"])

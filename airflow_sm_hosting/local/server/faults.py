@@ -1,7 +1,7 @@
-"""Faults: what goes wrong on purpose, so that one sees what one's own code does then.
+"""Faults: simulated failures, for tests of how callers handle them.
 
-Which requests and containers a fault hits is decided here, from the time of the clock and from what was hit before;
-:mod:`airflow_sm_hosting.local.server.application` does it.
+This module decides which requests and containers a fault hits, from the time and from former hits. :class:`.handlers.InjectFaults` and
+:class:`airflow_sm_hosting.local.engines.crashing.CrashingEngine` carry it out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NUMBERS = {
     "instances": (0, 1_000_000, int),
 }
 
-# What each service calls it. The others: https://docs.aws.amazon.com/awssupport/latest/APIReference/CommonErrors.html
+# Each service has its own word for throttling. The others: https://docs.aws.amazon.com/awssupport/latest/APIReference/CommonErrors.html
 _THROTTLED = {
     # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     "s3": AwsError("SlowDown", "Please reduce your request rate.", status=503),
@@ -55,13 +55,13 @@ _THROTTLING = AwsError("ThrottlingException", "Rate exceeded")
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong. Names may have the wildcards ``*``, ``?`` and ``[…]``; None matches all.
+    """One fault. Names may have the wildcards ``*``, ``?`` and ``[…]``; None matches all.
 
-    :param id: What it is called.
+    :param id: Its id.
     :param kind: One of :data:`KINDS`.
-    :param begins: From when on.
-    :param seconds: How long; None for until it is taken away.
-    :param count: How often it hits; None for always.
+    :param begins: Its first time.
+    :param seconds: How long it lasts; None: until it is removed.
+    :param count: How often it hits; None: always.
     :param service: The service that a request is signed for: ``sagemaker``, ``s3``, ``monitoring`` (CloudWatch), …
     :param operation: The operation: ``CreateEndpoint``.
     :param resource: What a request is about, as the request log names it.
@@ -100,33 +100,33 @@ class Fault:
     container: str | None = None
 
     def is_over(self, now: datetime, hits: int) -> bool:
-        """Tell whether it hits nothing any more."""
+        """Tell whether it is over."""
         if self.count is not None and hits >= self.count:
             return True
         return self.seconds is not None and now >= self.begins + timedelta(seconds=self.seconds)
 
     def is_about(self, **names: str | None) -> bool:
-        """Tell whether it is about what has these names."""
+        """Tell whether it concerns what has these names."""
         return all(_matches(getattr(self, member), name) for member, name in names.items())
 
     def described(self, hits: int) -> dict[str, Any]:
-        """Return what is told of it.
+        """Return the fault as the admin API shows it.
 
         :param hits: How often it has hit.
         """
         members = ("kind", *_ALL, *KINDS[self.kind])
-        told = {member: getattr(self, member) for member in members}
+        shown = {member: getattr(self, member) for member in members}
         return {
             "id": self.id,
             "hits": hits,
-            **{name: value for name, value in told.items() if value is not None},
+            **{name: value for name, value in shown.items() if value is not None},
         }
 
 
 def fault_of(request: Mapping[str, Any], *, id: str, now: datetime) -> Fault:
-    """Return the fault that a request asks for.
+    """Return the fault that a request describes.
 
-    :raises AwsError: It is none, with the reason.
+    :raises AwsError: It describes none, with the reason.
     """
     kind = request.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -186,7 +186,7 @@ class Hit:
 
 
 @dataclass
-class _Standing:
+class _ActiveFault:
     fault: Fault
     hits: int = 0
     # Of a throttle with a rate: what is left in each operation's bucket, and since when.
@@ -194,30 +194,30 @@ class _Standing:
 
 
 class Faults:
-    """All faults that there are.
+    """All faults.
 
-    :param clock: What tells the time.
+    :param clock: The clock.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._standing: dict[str, _Standing] = {}
+        self._standing: dict[str, _ActiveFault] = {}
         self._numbers = itertools.count(1)
 
     def add(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin a fault, and return what is told of it.
+        """Begin a fault, and return its description.
 
-        :raises AwsError: It is none.
+        :raises AwsError: The request describes no fault.
         """
         with self._lock:
             fault = fault_of(request, id=f"fault-{next(self._numbers)}", now=self._clock.now())
-            self._standing[fault.id] = _Standing(fault)
-        return self._told(fault.id)
+            self._standing[fault.id] = _ActiveFault(fault)
+        return self._description(fault.id)
 
     def described(self) -> list[dict[str, Any]]:
-        """Return what is told of all faults, also of those that are over, the oldest first."""
-        return [self._told(id) for id in list(self._standing)]
+        """Return the descriptions of all faults, also of those that are over, the oldest first."""
+        return [self._description(id) for id in list(self._standing)]
 
     def remove(self, id: str) -> None:
         """End a fault.
@@ -236,7 +236,7 @@ class Faults:
     # What is hit
 
     def hit(self, service: str, operation: str, resource: str | None) -> Hit:
-        """Return what happens to a request; of several refusals and cuts the oldest fault's counts."""
+        """Return what happens to a request; of several refusals and drops, that of the oldest fault counts."""
         kinds: list[str] = []
         delay, error, drop = 0.0, None, None
         with self._lock:
@@ -266,13 +266,13 @@ class Faults:
         return Hit(tuple(kinds), delay, error, drop)
 
     def most_instances(self, instance_type: str) -> int | None:
-        """Return how many instances of a type are given at once, None where there is no shortage."""
+        """Return how many instances of a type one request can take, None where there is no shortage."""
         with self._lock:
             found = [one for one in self._of("capacity") if one.fault.is_about(instance_type=instance_type)]
             return min((one.fault.instances for one in found), default=None)
 
     def refused(self, instance_type: str) -> None:
-        """Take note that a shortage of a type was felt."""
+        """Record that a request was refused for a shortage of a type."""
         with self._lock:
             for one in self._of("capacity"):
                 if one.fault.is_about(instance_type=instance_type):
@@ -287,11 +287,11 @@ class Faults:
                     return True
         return False
 
-    def _told(self, id: str) -> dict[str, Any]:
+    def _description(self, id: str) -> dict[str, Any]:
         one = self._standing[id]
         return {**one.fault.described(one.hits), "over": one.fault.is_over(self._clock.now(), one.hits)}
 
-    def _of(self, *kinds: str) -> list[_Standing]:
+    def _of(self, *kinds: str) -> list[_ActiveFault]:
         now = self._clock.now()
         return [
             one
@@ -299,7 +299,7 @@ class Faults:
             if one.fault.kind in kinds and not one.fault.is_over(now, one.hits)
         ]
 
-    def _goes_through(self, one: _Standing, operation: str, rate: float) -> bool:
+    def _goes_through(self, one: _ActiveFault, operation: str, rate: float) -> bool:
         """Take a request out of its operation's bucket, which holds a second's worth, and at least one."""
         now, size = self._clock.now(), max(1.0, rate)
         left, since = one.buckets.get(operation, (size, now))

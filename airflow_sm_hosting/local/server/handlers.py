@@ -31,10 +31,10 @@ class Handler(Protocol):
         """Answer a request, or return the answer of the handlers that follow."""
 
 
-def answer(handlers: Sequence[Handler], asked: IncomingRequest) -> Response:
+def run_handlers(handlers: Sequence[Handler], asked: IncomingRequest) -> Response:
     """Return the answer of handlers, the first of them outermost."""
     first, *others = handlers
-    return first(asked, lambda: answer(others, asked))
+    return first(asked, lambda: run_handlers(others, asked))
 
 
 class LogRequests:

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import registry_operation
 from airflow_sm_hosting.local.wire.errors import AwsError
-from airflow_sm_hosting.local.wire.operations import invocation, operation_name, resource_name
+from airflow_sm_hosting.local.wire.operations import invocation, named_resource, operation_name
 from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response
 from airflow_sm_hosting.local.wire.requests import Credential, credential, json_body
 
@@ -86,7 +86,7 @@ class IncomingRequest:
             self.resource = request.path.strip("/") or None
         elif self.service in _WITH_RESOURCE:
             try:
-                self.resource = resource_name(json_body(request))
+                self.resource = named_resource(json_body(request))
             except AwsError:
                 # The service refuses it.
                 self.resource = None

@@ -1,4 +1,4 @@
-"""What was asked of the server: who did what, never with which content."""
+"""The request log: service, operation and result of each request, never its content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RequestLog:
 
     Bodies, environments and query strings are never kept.
 
-    :param clock: What tells their times.
+    :param clock: The clock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class RequestLog:
         resource: str | None,
         faults: Sequence[str] = (),
     ) -> None:
-        """Note one answered request.
+        """Add one answered request.
 
         :param faults: The kinds of the faults that hit it.
         """
@@ -73,6 +73,6 @@ class RequestLog:
         }
 
     def clear(self) -> None:
-        """Forget the entries; numbers go on."""
+        """Forget the entries; the numbers continue."""
         with self._lock:
             self._entries.clear()

@@ -1,8 +1,8 @@
-"""The state on disk: what was created outlives the server.
+"""The saved state on disk, which outlives the server.
 
-What is ours is one JSON file, what is moto's a pickle for each of its services, contents of S3 objects, layers of images and
-asynchronous requests a file each. Every such file is replaced at once, so that none is ever half written. Data of metrics are in
-an SQLite database, as only what changed of them is written.
+The state of this package is one JSON file; each service of moto is a pickle; S3 objects, layers of images and asynchronous requests are
+a file each. Every such file is replaced at once, so that none is ever half written. Data of metrics are in an SQLite database, as only
+changes of them are written.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from airflow_sm_hosting.local.runtime.backlog import Backlog, BacklogError
 LOG = logging.getLogger(__name__)
 
 _VERSION = 1
-# What follows within so long is written with it.
+# Changes within so long are written together.
 _GATHER_SECONDS = 0.2
-# What happens by itself (scaling, deployments), and what invocations leave (metrics, lines), is written so often.
-_LOOK_SECONDS = 5.0
+# Changes without a request (scaling, deployments) and those of invocations (metrics, log lines) are written so often.
+_POLL_SECONDS = 5.0
 # Answered by this package, so that nothing of moto's is in them.
 _NOT_MOTO = frozenset({"cloudwatch", "applicationautoscaling"})
 
@@ -41,10 +41,10 @@ class StateError(RuntimeError):
 
 
 class State:
-    """A folder that keeps the state, held by one server at a time.
+    """A folder with the saved state, used by one server at a time.
 
     :param folder: The folder; made where it is absent.
-    :raises StateError: Another server holds it, or others could write into it.
+    :raises StateError: Another server uses it, or other users could write into it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class State:
         self._metrics_file: MetricsFile | None = None
 
     def load(self) -> Any:
-        """Let moto hold what it held, and return what :meth:`begin` was given to dump; None where nothing was kept.
+        """Restore moto's state, and return the state of this package; None where nothing was saved.
 
         :raises StateError: It cannot be read.
         """
@@ -80,22 +80,22 @@ class State:
         if not file.exists():
             return None
         try:
-            kept = json.loads(file.read_text(encoding="utf-8"), object_hook=_decoded)
+            saved = json.loads(file.read_text(encoding="utf-8"), object_hook=_decoded)
         except (OSError, ValueError) as error:
             raise StateError(f"{file} cannot be read: {error}") from error
-        if kept.get("version") != _VERSION:
-            raise StateError(f"{file} has the version {kept.get('version')}, not {_VERSION}.")
+        if saved.get("version") != _VERSION:
+            raise StateError(f"{file} has the version {saved.get('version')}, not {_VERSION}.")
         for path in sorted(self._moto_folder.glob("*.pickle")):
             try:
                 pickles.load(path.stem, path.read_bytes(), self._blobs)
             except Exception as error:
                 raise StateError(
-                    f"{path} cannot be read by moto {version('moto')} (written by {kept.get('moto')}): {error!r}"
+                    f"{path} cannot be read by moto {version('moto')} (written by {saved.get('moto')}): {error!r}"
                 ) from error
-        return kept["state"]
+        return saved["state"]
 
     def load_metrics(self, of_region: Callable[[str], Metrics]) -> None:
-        """Let metrics have the data that they had.
+        """Restore the data of metrics.
 
         :param of_region: Returns the metrics of a Region.
         :raises StateError: The data cannot be read.
@@ -109,34 +109,34 @@ class State:
         except sqlite3.Error as error:
             raise StateError(f"{path} cannot be read: {error}") from error
 
-    def load_requests(self, take: Callable[[str, Mapping[str, Any], bytes | None], object]) -> None:
-        """Take up again the asynchronous requests that were not finished.
+    def load_requests(self, requeue: Callable[[str, Mapping[str, Any], bytes | None], object]) -> None:
+        """Requeue the asynchronous requests that were not finished.
 
-        :param take: Takes name, request and body of each.
+        :param requeue: Takes name, request and body of each.
         :raises StateError: One cannot be read.
         """
         try:
             for name, request, body in self.backlog.all():
-                take(name, request, body)
+                requeue(name, request, body)
         except BacklogError as error:
             raise StateError(str(error)) from error
 
     def begin(self, dump: Callable[[], Any], metrics: Callable[[], Mapping[str, Metrics]]) -> None:
-        """Begin to write.
+        """Begin to save.
 
-        :param dump: Returns all that is ours, of what JSON can have, and datetimes.
+        :param dump: Returns the state of this package, of what JSON can have, and datetimes.
         :param metrics: Returns the metrics of each Region.
         """
         self._dump, self._metrics = dump, metrics
-        self._thread = threading.Thread(target=self._write_again_and_again, name="state", daemon=True)
+        self._thread = threading.Thread(target=self._keep_writing, name="state", daemon=True)
         self._thread.start()
 
     def changed(self) -> None:
-        """Have what changed written soon."""
+        """Save soon: something changed."""
         self._dirty.set()
 
     def close(self) -> None:
-        """Write what is not written yet, and let the folder go."""
+        """Save the last changes, and release the folder."""
         self._closing.set()
         self._dirty.set()
         if self._thread:
@@ -149,9 +149,9 @@ class State:
             self._metrics_file.close()
         self._lock.release()
 
-    def _write_again_and_again(self) -> None:
+    def _keep_writing(self) -> None:
         while not self._closing.is_set():
-            self._dirty.wait(_LOOK_SECONDS)
+            self._dirty.wait(_POLL_SECONDS)
             self._closing.wait(_GATHER_SECONDS)
             self._dirty.clear()
             try:
@@ -165,12 +165,12 @@ class State:
     def _write(self) -> None:
         if self._dump is None:
             return
-        # What came of these is in what is read below.
+        # Read first: what is dumped below has their results.
         finished = self.backlog.finished()
         services, lost, names = pickles.dump(self._blobs, without=_NOT_MOTO)
         for service in sorted(set(lost) - self._lost):
             LOG.warning(
-                "NOT KEPT: what is in %s is lost when this server ends (moto's objects cannot be written: %s)",
+                "NOT SAVED: the contents of %s are lost when this server ends (moto's objects cannot be pickled: %s)",
                 *(service, lost[service]),
             )
         self._lost |= set(lost)
@@ -180,8 +180,8 @@ class State:
             if path.stem not in services:
                 path.unlink()
                 self._written.pop(path, None)
-        kept = {"version": _VERSION, "moto": version("moto"), "state": self._dump()}
-        self._replace(self.folder / "state.json", json.dumps(kept, default=_encoded).encode())
+        saved = {"version": _VERSION, "moto": version("moto"), "state": self._dump()}
+        self._replace(self.folder / "state.json", json.dumps(saved, default=_encoded).encode())
         if self._metrics_file and self._metrics:
             self._metrics_file.write(self._metrics())
         self._blobs.keep_only(names)
@@ -216,7 +216,7 @@ def _check_owner(folder: Path) -> None:
 def _encoded(value: Any) -> Any:
     if isinstance(value, datetime):
         return {"$time": value.isoformat()}
-    raise TypeError(f"{type(value).__name__} cannot be kept")
+    raise TypeError(f"{type(value).__name__} cannot be saved")
 
 
 def _decoded(value: dict[str, Any]) -> Any:

@@ -77,7 +77,7 @@ def invocation(request: Request) -> tuple[str, str] | None:
     return RUNTIME_OPERATIONS[match["kind"]], match["endpoint"]
 
 
-def resource_name(members: Mapping[str, Any]) -> str | None:
+def named_resource(members: Mapping[str, Any]) -> str | None:
     """Return the name of the resource of a request, None where it names none."""
     found = next((members[member] for member in _RESOURCE_MEMBERS if member in members), None)
     return found if isinstance(found, str) else None

@@ -57,11 +57,11 @@ class TagStore:
         self._tags.update({arn: dict(tags) for arn, tags in saved.items()})
 
 
-def tag_dict(tags: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+def tags_as_dict(tags: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     """Return ``[{"Key": …, "Value": …}]`` as a dict."""
     return {tag["Key"]: tag["Value"] for tag in tags or ()}
 
 
-def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+def tags_as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Return a dict of tags as ``[{"Key": …, "Value": …}]``."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]

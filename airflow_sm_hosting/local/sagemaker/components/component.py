@@ -1,4 +1,4 @@
-"""One inference component with copies of its own, and what DescribeInferenceComponent tells of it."""
+"""One inference component with copies of its own, and its description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SageMaker tells of every inference component, with copies of its own or not."""
+"""The descriptions of inference components, with copies of their own or not."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ from airflow_sm_hosting.local.sagemaker.operations import Operations
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
 from airflow_sm_hosting.local.wire.errors import AwsError
-from airflow_sm_hosting.local.wire.tagging import tag_dict
+from airflow_sm_hosting.local.wire.tagging import tags_as_dict
 
-# A component that is updated goes on to serve.
+# A component that is updated continues to serve.
 _SERVING = ("InService", "Updating")
 #: The ``FailureReason`` of copies that do not fit: quoted by Hugging Face's skill hf-cloud-sagemaker-production-defaults. That AWS
 #: says the same where it has no more instances is assumed.
@@ -132,7 +132,7 @@ class Components:
         config, fleet = self._new(host, variant, name, request, request["RuntimeConfig"]["CopyCount"])
         component = Component(name, arn, config, self._clock, host)
         self._components[name] = component
-        self._store.tags.add(arn, tag_dict(request.get("Tags")))
+        self._store.tags.add(arn, tags_as_dict(request.get("Tags")))
         self._deploy(component, config, fleet, None)
         return {"InferenceComponentArn": arn}
 
@@ -383,7 +383,7 @@ class Components:
         check_adapter(self._components[base_name], host, request)
         adapter = Adapter(name, arn, specification, self._clock, self._components[base_name])
         self._adapters[name] = adapter
-        self._store.tags.add(arn, tag_dict(request.get("Tags")))
+        self._store.tags.add(arn, tags_as_dict(request.get("Tags")))
         self._load_artifact(adapter, specification)
         return {"InferenceComponentArn": arn}
 
@@ -519,7 +519,7 @@ class Components:
             if failure is None:
                 fleet.apply_desired()
             else:
-                # As with the instances of a variant (assumed): it goes on with the copies that it has.
+                # As with the instances of a variant (assumed): it keeps the copies that it has.
                 component.lifecycle.fail(failure)
                 fleet.variants[0].discard_desired()
             component.lifecycle.move_to("InService")

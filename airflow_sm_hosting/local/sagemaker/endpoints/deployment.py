@@ -65,7 +65,7 @@ class FleetDeployment:
     :param fleet: Its fleet.
     :param old: The fleet that serves; None for a new endpoint.
     :param rollout: The steps.
-    :param owner: Is told how it goes.
+    :param owner: What the deployment reports to.
     :param conditions: What it depends on.
     """
 
@@ -104,7 +104,7 @@ class FleetDeployment:
     # From the outside, with the lock held
 
     def begin(self) -> None:
-        """Start the new fleet, and go on from there."""
+        """Start the new fleet; the rollout follows."""
         if limit := self._rollout.limit_seconds:
             self._later(limit, lambda: self.roll_back(_timed_out(limit)))
         first = self._rollout.steps[0].new if self._rollout.rolling else self.fleet.instances

@@ -1,4 +1,4 @@
-"""One endpoint, and what DescribeEndpoint tells of it."""
+"""One endpoint, and its description in DescribeEndpoint."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ _MEASURED_FOR = 1.0
 _Values = Iterable[tuple[str, float, str]]
 
 
-class Variant(Protocol):
-    """What is known of a variant that is invoked."""
+class MeasuredVariant(Protocol):
+    """An invoked variant."""
 
     config: Mapping[str, Any]
     config_name: str
@@ -42,23 +42,23 @@ class Variant(Protocol):
         """Its name."""
 
 
-class ServingContainer(Protocol):
+class MeasuredContainer(Protocol):
     """A container of a variant."""
 
     running: RunningContainer
 
 
-class ServingVariant(Variant, Protocol):
+class MeasuredFleet(MeasuredVariant, Protocol):
     """A variant that has containers."""
 
     @property
-    def containers(self) -> Sequence[ServingContainer]:
+    def containers(self) -> Sequence[MeasuredContainer]:
         """Its containers."""
 
 
 @dataclass
 class Invocation:
-    """An invocation that a model is being asked.
+    """An invocation in progress.
 
     :param began: When the request arrived, by ``time.perf_counter``.
     :param component: The inference component that is invoked.
@@ -76,8 +76,8 @@ class Invocation:
 class EndpointMetrics:
     """Publishes metrics of the endpoints of one Region.
 
-    :param metrics: Where to.
-    :param clock: What tells the time.
+    :param metrics: Takes the metrics.
+    :param clock: The clock.
     """
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
@@ -91,7 +91,7 @@ class EndpointMetrics:
     def invocation(
         self,
         endpoint_name: str,
-        variant: Variant,
+        variant: MeasuredVariant,
         began: float,
         *,
         component: str | None = None,
@@ -118,7 +118,7 @@ class EndpointMetrics:
             if invocation.status is not None:
                 self._publish(endpoint_name, variant, invocation, at_once)
 
-    def in_flight(self, endpoint_name: str, variant: Variant) -> int:
+    def in_flight(self, endpoint_name: str, variant: MeasuredVariant) -> int:
         """Return how many invocations a variant is being asked."""
         with self._lock:
             return self._in_flight[_key(endpoint_name, variant, None)]
@@ -168,7 +168,7 @@ class EndpointMetrics:
         if self._metrics.statistics(metric, ["Sum"], minute, 60, 1) == [None]:
             self._metrics.put_at(metric, 0.0, minute)
 
-    def publish_usage(self, serving: Iterable[tuple[str, ServingVariant]]) -> None:
+    def publish_usage(self, serving: Iterable[tuple[str, MeasuredFleet]]) -> None:
         """Publish what the containers used in the last minute: CPU (100 is one), memory and disk, all in percent.
 
         One set of containers stands for all instances of a variant, so its share is that of each of them.
@@ -193,7 +193,7 @@ class EndpointMetrics:
                 metric = metric_of(UTILIZATION_NAMESPACE, name, where)
                 self._metrics.put_at(metric, value, minute, unit="Percent")
 
-    def publish_component_usage(self, serving: Iterable[tuple[str, ServingVariant]]) -> None:
+    def publish_component_usage(self, serving: Iterable[tuple[str, MeasuredFleet]]) -> None:
         """Publish what the copies of inference components used in the last minute, in percent of what they asked for.
 
         "If you set the NumberOfCpuCoresRequired parameter … the metric presents the utilization over the reservation. Otherwise
@@ -221,7 +221,7 @@ class EndpointMetrics:
                 self._metrics.put_at(metric, value, minute, unit="Percent")
 
     def _usage(self, container: RunningContainer) -> Usage | None:
-        """Measure a container, or tell what it used a moment ago: hours of virtual time pass in seconds."""
+        """Measure a container, or return its last measurement if it is recent: hours of virtual time pass in seconds."""
         with self._lock:
             at, usage = self._usages.get(container, (0.0, None))
         if time.monotonic() - at < _MEASURED_FOR:
@@ -231,7 +231,9 @@ class EndpointMetrics:
             self._usages[container] = (time.monotonic(), usage)
         return usage
 
-    def _publish(self, endpoint_name: str, variant: Variant, invocation: Invocation, at_once: int) -> None:
+    def _publish(
+        self, endpoint_name: str, variant: MeasuredVariant, invocation: Invocation, at_once: int
+    ) -> None:
         latency = (time.perf_counter() - invocation.model_began) * 1e6
         errors = error_values(invocation.status or 0)
         where = {"EndpointName": endpoint_name, "VariantName": variant.name}
@@ -267,7 +269,7 @@ class EndpointMetrics:
         self.publish(of_component, [("ConcurrentRequestsPerCopy", most, "None")], resolution=1)
 
     def _publish_of_fleet(
-        self, where: Mapping[str, str], variant: Variant, values: _Values, fine: _Values
+        self, where: Mapping[str, str], variant: MeasuredVariant, values: _Values, fine: _Values
     ) -> None:
         """Publish values of a variant, and of the one fleet of it."""
         for dimensions in (where, {**where, "EndpointConfigName": variant.config_name}):
@@ -275,7 +277,7 @@ class EndpointMetrics:
             self.publish(dimensions, fine, resolution=1)
 
 
-def _key(endpoint_name: str, variant: Variant, component: str | None) -> tuple[str, str, str]:
+def _key(endpoint_name: str, variant: MeasuredVariant, component: str | None) -> tuple[str, str, str]:
     """Return by what those that are in flight are counted."""
     return (endpoint_name, variant.config_name, component or variant.name)
 

@@ -131,7 +131,7 @@ class Fleet:
             starts = [threads.submit(self._start_variant, variant) for variant in variants]
             errors = [start.exception() for start in starts]
         for error in errors:
-            if isinstance(error, ContainerError | model_data.ModelDataError):
+            if isinstance(error, ContainerError | model_data.ModelFetchError):
                 raise FleetError(str(error)) from error
             if error:
                 raise error
@@ -179,7 +179,7 @@ class Fleet:
                 for container in variant.containers:
                     if container.running.exit_code() is not None and not self._abandoned.is_set():
                         self._replace(variant, container)
-        except (Abandoned, FleetError, ContainerError, model_data.ModelDataError):
+        except (Abandoned, FleetError, ContainerError, model_data.ModelFetchError):
             # The next poll tries again.
             LOG.exception("endpoint %s: a dead container cannot be replaced", self._spec.endpoint_name)
         finally:

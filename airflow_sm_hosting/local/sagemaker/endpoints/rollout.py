@@ -52,12 +52,12 @@ class TrafficStep:
 
 @dataclass(frozen=True)
 class Rollout:
-    """All of a deployment.
+    """The whole course of a deployment.
 
     :param steps: From no traffic to all traffic.
-    :param alarm_names: CloudWatch alarms that take it back.
-    :param limit_seconds: After so long it is taken back; None for no limit.
-    :param rolling: Whether instances are replaced batch by batch, so that taking it back needs old ones anew.
+    :param alarm_names: CloudWatch alarms that roll it back.
+    :param limit_seconds: After so long it is rolled back; None for no limit.
+    :param rolling: Whether instances are replaced batch by batch, so that a rollback needs new old ones.
     :param rollback_size: The batches in which they come back; None for all at once.
     :param guarded: Whether the caller has given a policy that is followed.
     """

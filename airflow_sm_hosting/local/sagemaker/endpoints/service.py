@@ -26,7 +26,7 @@ from airflow_sm_hosting.local.sagemaker.listing import listed
 from airflow_sm_hosting.local.sagemaker.operations import Operations
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
-from airflow_sm_hosting.local.wire.tagging import tag_dict
+from airflow_sm_hosting.local.wire.tagging import tags_as_dict
 
 LOG = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Endpoints:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
         endpoint.serving.last_deployment_config = request.get("DeploymentConfig")
         self._endpoints[name.lower()] = endpoint
-        self._store.tags.add(arn, tag_dict(request.get("Tags")))
+        self._store.tags.add(arn, tags_as_dict(request.get("Tags")))
         self._deploy(endpoint, config, fleet, rollout_of(None, {}, fleet.instances))
         return {"EndpointArn": arn}
 

@@ -1,4 +1,4 @@
-"""One production variant of a fleet: its containers, and what DescribeEndpoint tells of it."""
+"""One production variant of a fleet: its containers, and its description in DescribeEndpoint."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class VariantFleet:
 def variant_summary(
     variant: VariantFleet, *, pending: bool, status: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return what DescribeEndpoint tells of a variant.
+    """Return a variant as DescribeEndpoint shows it.
 
     :param variant: The variant.
     :param pending: Whether it is one of a deployment in progress.
