@@ -1,4 +1,4 @@
-"""Who builds images, and where they are pushed."""
+"""What builders of images have in common: where they push, and the manifest that SageMaker takes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.images import manifests
 from airflow_sm_hosting.images.recipe import BuildRecipe
 from airflow_sm_hosting.images.registry import RegistryClient, RegistryError, is_loopback
-
-BUILDERS = ("auto", "docker", "assembler")
 
 
 class Log(Protocol):
@@ -93,31 +91,6 @@ class ImageBuilder(Protocol):
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """
-
-
-def select_builder(name: str, *, log: Log) -> ImageBuilder:
-    """Return a builder.
-
-    :param name: ``docker``: the Docker Engine. ``assembler``: no engine, for Dockerfiles without RUN.
-        ``auto``: the engine if one answers, else the assembler.
-    :param log: logger of the task
-    :raises InvalidSpecError: there is no such builder
-    :raises ImageBuildError: the Docker Engine was asked for, and does not answer
-    """
-    from airflow_sm_hosting.images.assembler import ImageAssembler
-    from airflow_sm_hosting.images.docker_builder import DockerBuilder
-
-    if name not in BUILDERS:
-        raise InvalidSpecError(f"There is no image builder {name!r}; there are: {', '.join(BUILDERS)}")
-    if name == "assembler":
-        return ImageAssembler()
-    try:
-        return DockerBuilder.connect()
-    except ImageBuildError as error:
-        if name == "docker":
-            raise
-        log.warning("%s; assembling the image without an engine, which can do everything but RUN", error)
-        return ImageAssembler()
 
 
 def settle_manifest(

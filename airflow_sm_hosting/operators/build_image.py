@@ -201,7 +201,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     def _build(
         self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, *, builder: str
     ) -> PushedImage:
-        from airflow_sm_hosting.images.builders import select_builder
+        from airflow_sm_hosting.images.builder_selection import select_builder
 
         destination = self._destination(hook, uri, tag)
         return select_builder(builder, log=self.log).build_and_push(recipe, destination, self.log)

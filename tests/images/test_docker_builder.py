@@ -10,7 +10,8 @@ import pytest
 
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.images.assembler import ImageAssembler
-from airflow_sm_hosting.images.builders import Destination, select_builder
+from airflow_sm_hosting.images.builder_selection import select_builder
+from airflow_sm_hosting.images.builders import Destination
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.docker_builder import DockerBuilder
 from airflow_sm_hosting.images.recipe import BuildRecipe
