@@ -13,7 +13,7 @@ PORT ?= 4566
 # The virtual environment is made anew when what it is made of changes.
 STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
-.PHONY: help setup demo demo-down ui test test-quick test-slow lint types wheel docker-engine clean
+.PHONY: help setup demo demo-down ui test test-quick test-slow lint types spelling lint-workflows wheel test-wheel docker-engine clean
 
 help:
 	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
@@ -23,7 +23,10 @@ help:
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute"
 	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files"
 	@echo "make lint types     ruff, mypy"
+	@echo "make spelling       codespell"
+	@echo "make lint-workflows the workflows of .github: their schema and their safety"
 	@echo "make wheel          build and check the distributions"
+	@echo "make test-wheel     install the wheel into an environment of its own, and use it"
 	@echo "make docker-engine  install and start a Docker engine (Debian and Ubuntu, root)"
 
 setup: $(STAMP)
@@ -58,11 +61,21 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+spelling: setup
+	$(BIN)/codespell
+
+lint-workflows: setup
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress .github
+
 wheel: setup
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+
+test-wheel:
+	PYTHON="$(PYTHON)" VENV="$(VENV)-wheel" AIRFLOW="$(AIRFLOW)" UV="$(VENV)-tools/bin/uv" sh scripts/test-wheel
 
 docker-engine:
 	sh scripts/docker-engine
@@ -70,4 +83,4 @@ docker-engine:
 # The local AWS of the demo is stopped first: without its state nothing could stop it.
 clean:
 	@if [ -x $(BIN)/sm-hosting ] && [ -d .demo ]; then $(MAKE) --no-print-directory demo-down; fi
-	rm -rf $(VENV) $(VENV)-tools .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-tools $(VENV)-wheel .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
