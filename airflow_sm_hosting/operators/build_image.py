@@ -91,8 +91,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     """
 
     fields = BuildImageFields
-    template_fields: Sequence[str] = BuildImageFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = BuildImageFields.template_fields_renderers
+    template_fields: Sequence[str] = BuildImageFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = BuildImageFields.template_fields_renderers()
 
     directory = PathAsText()
     dockerfile = PathAsText()
@@ -102,10 +102,10 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         *,
         directory: str | PathLike[str] | Late,
         repository_name: Late,
-        dockerfile: str | PathLike[str] | Late | None = None,
+        dockerfile: str | PathLike[str] | Late = "Dockerfile",
         build_args: Mapping[str, Any] | Late | None = None,
         target: Late | None = None,
-        platform: Literal["linux/amd64", "linux/arm64"] | Late | None = None,
+        platform: Literal["linux/amd64", "linux/arm64"] | Late = "linux/amd64",
         labels: Mapping[str, Any] | Late | None = None,
         cache_from: Sequence[Any] | Late | None = None,
         image_tag: Late | None = None,

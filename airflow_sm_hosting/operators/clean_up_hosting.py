@@ -56,16 +56,16 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
     """
 
     fields = CleanUpHostingFields
-    template_fields: Sequence[str] = CleanUpHostingFields.template_fields
+    template_fields: Sequence[str] = CleanUpHostingFields.template_fields()
 
     def __init__(
         self,
         *,
-        keep: int | Late | None = None,
-        older_than: float | timedelta | Late | None = None,
-        repository_names: Sequence[Late] | Late | None = None,
-        model_data_prefixes: Sequence[Late] | Late | None = None,
-        dry_run: bool | Late | None = None,
+        keep: int | Late = 3,
+        older_than: float | timedelta | Late = DAY,
+        repository_names: Sequence[Late] | Late = (),
+        model_data_prefixes: Sequence[Late] | Late = (),
+        dry_run: bool | Late = True,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

@@ -117,8 +117,10 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     """
 
     fields = ConfigureAutoscalingFields
-    template_fields: Sequence[str] = ConfigureAutoscalingFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = ConfigureAutoscalingFields.template_fields_renderers
+    template_fields: Sequence[str] = ConfigureAutoscalingFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        ConfigureAutoscalingFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
@@ -127,11 +129,11 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         variant_name: Late,
         max_capacity: int | Late,
         min_capacity: int | Late | None = None,
-        policies: Sequence[Policy | Late] | Late | None = None,
-        scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late | None = None,
+        policies: Sequence[Policy | Late] | Late = (),
+        scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late = (),
         scalable_dimension: ScalableDimension | Late | None = None,
         suspended_state: Mapping[str, Any] | Late | None = None,
-        adopt: bool | Late | None = None,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

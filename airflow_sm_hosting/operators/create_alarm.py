@@ -113,8 +113,10 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     """
 
     fields: ClassVar[type[CreateEndpointAlarmFields]] = CreateEndpointAlarmFields
-    template_fields: Sequence[str] = CreateEndpointAlarmFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateEndpointAlarmFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateEndpointAlarmFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        CreateEndpointAlarmFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
@@ -124,19 +126,19 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         metric: EndpointMetric | MetricMath | Mapping[str, Any] | Late,
         threshold: float | timedelta | Late,
         evaluation_periods: int | Late,
-        comparison_operator: ComparisonOperator | Late | None = None,
+        comparison_operator: ComparisonOperator | Late = "GreaterThanOrEqualToThreshold",
         datapoints_to_alarm: int | Late | None = None,
         treat_missing_data: Literal["breaching", "notBreaching", "ignore", "missing"] | Late | None = None,
         evaluate_low_sample_count_percentile: Literal["evaluate", "ignore"] | Late | None = None,
-        alarm_actions: Sequence[Late] | Late | None = None,
-        ok_actions: Sequence[Late] | Late | None = None,
-        insufficient_data_actions: Sequence[Late] | Late | None = None,
+        alarm_actions: Sequence[Late] | Late = (),
+        ok_actions: Sequence[Late] | Late = (),
+        insufficient_data_actions: Sequence[Late] | Late = (),
         actions_enabled: bool | Late | None = None,
         alarm_name: Late | None = None,
         alarm_description: Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
-        check_endpoint: bool | Late | None = None,
-        adopt: bool | Late | None = None,
+        check_endpoint: bool | Late = True,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

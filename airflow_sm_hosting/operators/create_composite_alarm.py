@@ -90,24 +90,26 @@ class CreateCompositeAlarmOperator(AlarmOperator):
     """
 
     fields = CreateCompositeAlarmFields
-    template_fields: Sequence[str] = CreateCompositeAlarmFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateCompositeAlarmFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateCompositeAlarmFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        CreateCompositeAlarmFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
         *,
         alarm_name: Late,
         alarm_rule: Reference | Mapping[str, Any] | Late,
-        alarm_actions: Sequence[Late] | Late | None = None,
-        ok_actions: Sequence[Late] | Late | None = None,
-        insufficient_data_actions: Sequence[Late] | Late | None = None,
+        alarm_actions: Sequence[Late] | Late = (),
+        ok_actions: Sequence[Late] | Late = (),
+        insufficient_data_actions: Sequence[Late] | Late = (),
         actions_enabled: bool | Late | None = None,
         actions_suppressor: Late | None = None,
         actions_suppressor_wait_period: int | timedelta | Late | None = None,
         actions_suppressor_extension_period: int | timedelta | Late | None = None,
         alarm_description: Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
-        adopt: bool | Late | None = None,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

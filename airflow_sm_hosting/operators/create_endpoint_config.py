@@ -88,8 +88,10 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
     """
 
     fields = CreateEndpointConfigFields
-    template_fields: Sequence[str] = CreateEndpointConfigFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateEndpointConfigFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateEndpointConfigFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        CreateEndpointConfigFields.template_fields_renderers()
+    )
 
     def __init__(
         self,

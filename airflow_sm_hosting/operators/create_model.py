@@ -84,8 +84,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     """
 
     fields = CreateModelFields
-    template_fields: Sequence[str] = CreateModelFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateModelFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateModelFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = CreateModelFields.template_fields_renderers()
 
     containers = HidesEnvironments()
 

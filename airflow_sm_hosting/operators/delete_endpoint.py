@@ -57,17 +57,17 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     """
 
     fields = DeleteEndpointFields
-    template_fields: Sequence[str] = DeleteEndpointFields.template_fields
+    template_fields: Sequence[str] = DeleteEndpointFields.template_fields()
 
     def __init__(
         self,
         *,
         endpoint_name: Late,
-        delete_endpoint_config: bool | Late | None = None,
-        delete_models: bool | Late | None = None,
-        adopt: bool | Late | None = None,
+        delete_endpoint_config: bool | Late = False,
+        delete_models: bool | Late = False,
+        adopt: bool | Late = False,
         poll_interval: float | timedelta = 10,
-        timeout: float | timedelta | Late | None = None,
+        timeout: float | timedelta | Late = 3600,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

@@ -165,8 +165,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     """
 
     fields: ClassVar[type[DeployEndpointFields]] = DeployEndpointFields
-    template_fields: Sequence[str] = DeployEndpointFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = DeployEndpointFields.template_fields_renderers
+    template_fields: Sequence[str] = DeployEndpointFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = DeployEndpointFields.template_fields_renderers()
     operator_extra_links = (EndpointLink(), EndpointLogsLink())
 
     #: Whether the target is a config that served before.
@@ -180,17 +180,17 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         rollout: AllAtOnce | Canary | Linear | Rolling | Mapping[str, Any] | Late | None = None,
         auto_rollback_alarms: Sequence[Late] | Late | None = None,
         new_fleet_alarms: Sequence[NewFleetAlarm | Late] | Late | None = None,
-        retain_variant_properties: bool | Literal["auto"] | Late | None = None,
-        replace_failed_endpoint: bool | Late | None = None,
-        adopt: bool | Late | None = None,
-        allow_older: bool | Late | None = None,
+        retain_variant_properties: bool | Literal["auto"] | Late = "auto",
+        replace_failed_endpoint: bool | Late = True,
+        adopt: bool | Late = False,
+        allow_older: bool | Late = False,
         fallback_endpoint_config_names: Sequence[Late] | Late | None = None,
         smoke_test: SmokeTest | Late | None = None,
-        on_smoke_failure: Literal["fail", "rollback"] | Late | None = None,
+        on_smoke_failure: Literal["fail", "rollback"] | Late = "fail",
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float | timedelta | Late | None = None,
+        poll_interval: float | timedelta | Late = DEFAULT_POLL_INTERVAL,
         timeout: float | timedelta | Late | None = None,
         **kwargs: Any,
     ) -> None:

@@ -176,32 +176,34 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     """
 
     fields = EnsureExecutionRoleFields
-    template_fields: Sequence[str] = EnsureExecutionRoleFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = EnsureExecutionRoleFields.template_fields_renderers
+    template_fields: Sequence[str] = EnsureExecutionRoleFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        EnsureExecutionRoleFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
         *,
         role_name: Late,
         policy: Mapping[str, Any] | Late | None = None,
-        model_data: Sequence[Reference | Late] | Late | None = None,
-        repositories: Sequence[Reference | Late] | Late | None = None,
-        kms_key_ids: Sequence[Late] | Late | None = None,
-        output_data: Sequence[Late] | Late | None = None,
-        output_kms_key_ids: Sequence[Late] | Late | None = None,
-        volume_kms_key_ids: Sequence[Late] | Late | None = None,
-        topics: Sequence[Late] | Late | None = None,
-        alarms: Sequence[Late] | Late | None = None,
-        secrets: Sequence[Late] | Late | None = None,
-        subnets: Sequence[Late] | Late | None = None,
-        security_group_ids: Sequence[Late] | Late | None = None,
-        statements: Sequence[Mapping[str, Any] | Late] | Late | None = None,
-        policy_name: Late | None = None,
+        model_data: Sequence[Reference | Late] | Late = (),
+        repositories: Sequence[Reference | Late] | Late = (),
+        kms_key_ids: Sequence[Late] | Late = (),
+        output_data: Sequence[Late] | Late = (),
+        output_kms_key_ids: Sequence[Late] | Late = (),
+        volume_kms_key_ids: Sequence[Late] | Late = (),
+        topics: Sequence[Late] | Late = (),
+        alarms: Sequence[Late] | Late = (),
+        secrets: Sequence[Late] | Late = (),
+        subnets: Sequence[Late] | Late = (),
+        security_group_ids: Sequence[Late] | Late = (),
+        statements: Sequence[Mapping[str, Any] | Late] | Late = (),
+        policy_name: Late = "sm-hosting",
         path: Late | None = None,
         permissions_boundary: Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
-        adopt: bool | Late | None = None,
-        propagation_timeout: float | timedelta | Late | None = None,
+        adopt: bool | Late = False,
+        propagation_timeout: float | timedelta | Late = 120,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

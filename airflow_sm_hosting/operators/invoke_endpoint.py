@@ -57,15 +57,15 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
     """
 
     fields = InvokeEndpointFields
-    template_fields: Sequence[str] = InvokeEndpointFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = InvokeEndpointFields.template_fields_renderers
+    template_fields: Sequence[str] = InvokeEndpointFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = InvokeEndpointFields.template_fields_renderers()
 
     def __init__(
         self,
         *,
         endpoint_name: Late,
         body: Any,
-        content_type: Late | None = None,
+        content_type: Late = "application/json",
         accept: Late | None = None,
         target_variant: Late | None = None,
         expect: Any = None,

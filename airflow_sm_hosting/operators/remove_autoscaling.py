@@ -51,7 +51,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     """
 
     fields = RemoveAutoscalingFields
-    template_fields: Sequence[str] = RemoveAutoscalingFields.template_fields
+    template_fields: Sequence[str] = RemoveAutoscalingFields.template_fields()
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         endpoint_name: Late,
         variant_name: Late,
         scalable_dimension: ScalableDimension | Late | None = None,
-        adopt: bool | Late | None = None,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

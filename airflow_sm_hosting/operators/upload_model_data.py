@@ -56,7 +56,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     """
 
     fields = UploadModelDataFields
-    template_fields: Sequence[str] = UploadModelDataFields.template_fields
+    template_fields: Sequence[str] = UploadModelDataFields.template_fields()
 
     path = PathAsText()
 
@@ -65,7 +65,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         *,
         path: str | PathLike[str] | Late,
         bucket_name: Late,
-        key_prefix: Late | None = None,
+        key_prefix: Late = "",
         kms_key_id: Late | None = None,
         **kwargs: Any,
     ) -> None:

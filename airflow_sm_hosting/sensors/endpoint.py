@@ -62,7 +62,7 @@ class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
     """
 
     fields = EndpointInServiceFields
-    template_fields: Sequence[str] = EndpointInServiceFields.template_fields
+    template_fields: Sequence[str] = EndpointInServiceFields.template_fields()
     operator_extra_links = (EndpointLink(),)
     ui_color = "#e8f0fb"
 

@@ -77,7 +77,7 @@ class ModelHostingTaskGroup(TaskGroup):
         group_id: str = "model_hosting",
         repository_name: Late | None = None,
         bucket_name: Late | None = None,
-        key_prefix: Late | None = None,
+        key_prefix: Late = "",
         execution_role: Late | None = None,
         endpoint_config_name: Late | None = None,
         scaling: Mapping[str, Mapping[str, Any]] | None = None,
