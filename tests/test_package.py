@@ -501,3 +501,20 @@ def test_every_error_of_ours_has_one_root() -> None:
 
 def test_the_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_the_guide_that_a_docstring_names_is_there() -> None:
+    headings = {
+        heading.strip().lower().replace(" ", "-")
+        for heading in re.findall(
+            r"^## (.*)$", (PACKAGE.parent / "docs/operators.md").read_text(), re.MULTILINE
+        )
+    }
+    named = {
+        anchor
+        for path in PACKAGE.rglob("*.py")
+        for anchor in re.findall(r"docs/operators\.md#([\w-]+)", path.read_text())
+    }
+    assert len(named) > 15
+    assert named <= headings
+    assert not [path for path in PACKAGE.rglob("*.py") if ":ref:`" in path.read_text()]

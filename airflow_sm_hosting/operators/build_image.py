@@ -68,9 +68,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     it by digest in the Dockerfile. SageMaker refuses OCI manifests; an image pushed with one is pushed again with Docker's.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:BuildImageOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#buildimageoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 
     :param directory: The folder; a relative path is taken from the folder of the DAG file. (templated)
     :param repository_name: The ECR repository, without the registry's host. (templated)

@@ -91,9 +91,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     ``DeleteScheduledAction``, ``TagResource`` and ``UntagResource``.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:ConfigureAutoscalingOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#configureautoscalingoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant; burstable instance types (``ml.t2.…``) cannot be scaled. (templated)

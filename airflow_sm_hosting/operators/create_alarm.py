@@ -78,9 +78,8 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     """Create or update a CloudWatch alarm on a metric of a production variant; write only what differs (``cloudwatch:PutMetricAlarm``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateEndpointAlarmOperator`, and the API:
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createendpointalarmoperator
+        API: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant. (templated)
@@ -238,9 +237,8 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
     """Create or update a CloudWatch alarm on the model's latency (``cloudwatch:PutMetricAlarm``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateLatencyAlarmOperator`, and the API:
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createlatencyalarmoperator
+        API: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant. (templated)

@@ -64,9 +64,8 @@ class CreateCompositeAlarmOperator(AlarmOperator):
     """Create or update an alarm over the states of other alarms; write only what differs (``cloudwatch:PutCompositeAlarm``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateCompositeAlarmOperator`, and the API:
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createcompositealarmoperator
+        API: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
 
     :param alarm_name: Name of the alarm, 1 to 255 characters. (templated)
     :param alarm_rule: An :class:`~airflow_sm_hosting.AlarmRule`, or a text such as ``ALARM("a") AND NOT ALARM("b")``; 10240 characters,

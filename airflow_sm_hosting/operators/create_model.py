@@ -62,9 +62,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     a retrain that overwrites the artifact is a new one.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateModelOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createmodeloperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
 
     :param model_name: Name of the model; ``-<10 hex digits of the content>`` is added. (templated)
     :param containers: One :class:`~airflow_sm_hosting.ContainerDefinition`, or 2 to 15 for an inference pipeline; dicts in the AWS

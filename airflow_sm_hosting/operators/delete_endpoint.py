@@ -41,9 +41,8 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     kept, with a warning.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:DeleteEndpointOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#deleteendpointoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param delete_endpoint_config: Whether the config that it is on is deleted too (default: False). (templated)

@@ -124,9 +124,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     AWS, and its next try joins it.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:DeployEndpointOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#deployendpointoperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 
     :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
     :param endpoint_config_name: The endpoint config that is to serve, by name or ARN. (templated)

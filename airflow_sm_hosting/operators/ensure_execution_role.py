@@ -145,9 +145,8 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     Other policies of the role are left alone and told in ``details``. After a write it waits until IAM shows what was written.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:EnsureExecutionRoleOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#ensureexecutionroleoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
     :param role_name: Name of the role, without its path: 1 to 64 letters, digits and ``_ + = , . @ -``. (templated)
     :param policy: The policy document, as a dict, in place of the pieces below (default: made of them). (templated)

@@ -39,9 +39,8 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
     """Invoke an endpoint once, and hold the answer against what is expected (``sagemaker-runtime:InvokeEndpoint``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:InvokeEndpointOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#invokeendpointoperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param body: The request: a string or bytes as they are, anything else as JSON; 6291456 bytes at most. (templated)

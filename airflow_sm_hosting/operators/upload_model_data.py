@@ -42,8 +42,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     and not sent again, and nothing that a live endpoint uses is ever overwritten.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:UploadModelDataOperator`
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#uploadmodeldataoperator
 
     :param path: The file or folder; a relative path is taken from the folder of the DAG file. (templated)
     :param bucket_name: The bucket, in the Region of the model. (templated)

@@ -44,9 +44,8 @@ class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
     its reason.
 
     .. seealso::
-        For more information on how to use this sensor, take a look at the guide:
-        :ref:`howto/sensor:EndpointInServiceSensor`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#endpointinservicesensor
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param endpoint_config_name: The config that must serve, by name or ARN (default: whichever). (templated)

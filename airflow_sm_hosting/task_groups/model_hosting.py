@@ -39,8 +39,7 @@ class ModelHostingTaskGroup(TaskGroup):
     config, the deployment, a smoke test if one is asked for, and scaling and alarms.
 
     .. seealso::
-        For more information on how to use this task group, take a look at the guide:
-        :ref:`howto/task_group:ModelHostingTaskGroup`
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#modelhostingtaskgroup
 
     :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
     :param models: The containers of each model, by the model's name: ``{"churn": [ContainerDefinition(…)]}``.
