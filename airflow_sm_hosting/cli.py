@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.local.server import ACCESS_KEY_VARIABLE
+from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.local.daemon import Daemon
+    from airflow_sm_hosting.local.client.daemon import Daemon
 
 _DEFAULT_PORT = 4566
 # What the extra "local" brings.
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    from airflow_sm_hosting.local.control import LocalAwsError
+    from airflow_sm_hosting.local.client.control import LocalAwsError
 
     try:
         code: int = options.run(options)
@@ -236,8 +236,8 @@ def _add_port(parser: argparse.ArgumentParser) -> None:
 
 
 def _up(options: argparse.Namespace) -> int:
-    from airflow_sm_hosting.local import daemon
-    from airflow_sm_hosting.local.server import new_access_key
+    from airflow_sm_hosting.local.client import daemon
+    from airflow_sm_hosting.local.server.access_key import new_access_key
 
     key = _access_key(options.access_key) or new_access_key()
     with daemon.exclusive(options.port):
@@ -254,7 +254,7 @@ def _up(options: argparse.Namespace) -> int:
 
 def _access_key(given: str | None) -> str | None:
     """Return the access key that was asked for: an argument is shown to every user of the computer, the others are not."""
-    from airflow_sm_hosting.local.control import LocalAwsError
+    from airflow_sm_hosting.local.client.control import LocalAwsError
 
     if given is None:
         return os.environ.get(ACCESS_KEY_VARIABLE)
@@ -275,8 +275,8 @@ def _access_key(given: str | None) -> str | None:
 
 
 def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
-    from airflow_sm_hosting.local import daemon
-    from airflow_sm_hosting.local.instance import start_server
+    from airflow_sm_hosting.local.client import daemon
+    from airflow_sm_hosting.local.client.local_aws import start_server
 
     log = daemon.log_file(options.port)
     log.unlink(missing_ok=True)
@@ -301,9 +301,9 @@ def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
 def _serve_here(options: argparse.Namespace, access_key: str) -> int:
     import logging
 
-    from airflow_sm_hosting.local import daemon
-    from airflow_sm_hosting.local.control import LocalAwsError
-    from airflow_sm_hosting.local.server import serve
+    from airflow_sm_hosting.local.client import daemon
+    from airflow_sm_hosting.local.client.control import LocalAwsError
+    from airflow_sm_hosting.local.server.main import serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -337,7 +337,7 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
 
 
 def _noted(ready: dict[str, Any], access_key: str, region: str) -> Daemon:
-    from airflow_sm_hosting.local.daemon import Daemon
+    from airflow_sm_hosting.local.client.daemon import Daemon
 
     started = Daemon(
         port=ready["port"],
@@ -371,7 +371,7 @@ def _print_exports(running: Daemon, indent: str = "") -> None:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from airflow_sm_hosting.local import daemon
+    from airflow_sm_hosting.local.client import daemon
 
     with daemon.exclusive(options.port):
         running = daemon.Daemon.find(options.port)
@@ -388,7 +388,7 @@ def _running(options: argparse.Namespace) -> Daemon:
 
     :raises _NotRunningError: None runs.
     """
-    from airflow_sm_hosting.local.daemon import Daemon
+    from airflow_sm_hosting.local.client.daemon import Daemon
 
     running = Daemon.find(options.port)
     if running is None:
@@ -403,7 +403,7 @@ def _reset(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    from airflow_sm_hosting.local.container_logs import container_logs
+    from airflow_sm_hosting.local.client.container_logs import container_logs
 
     control = _running(options).control()
     control.region_name = options.region or control.region_name
@@ -439,7 +439,7 @@ def _clear_faults(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from airflow_sm_hosting.local.daemon import Daemon
+    from airflow_sm_hosting.local.client.daemon import Daemon
 
     running = Daemon.find(options.port)
     if options.json:

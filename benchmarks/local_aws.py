@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.base_image import ensure_debian_python_base
+from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 FOREIGN_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.6.0-cpu-py312"

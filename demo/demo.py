@@ -115,7 +115,7 @@ def base_image(client: Any) -> str | None:
     from docker.errors import APIError, ImageNotFound
 
     from airflow_sm_hosting.exceptions import ImageBuildError
-    from airflow_sm_hosting.local.base_image import ensure_debian_python_base
+    from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
 
     try:
         client.images.get(DEFAULT_BASE)

@@ -92,6 +92,6 @@ def docker_client() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def debian_base_image(docker_client: docker.DockerClient) -> str:
     """A base image with Python, made from Debian's packages."""
-    from airflow_sm_hosting.local.base_image import ensure_debian_python_base
+    from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
 
     return ensure_debian_python_base(docker_client)

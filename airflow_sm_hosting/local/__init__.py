@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.local.instance import LocalAws as LocalAws
+    from airflow_sm_hosting.local.client.local_aws import LocalAws as LocalAws
 
 __all__ = ["LocalAws"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "LocalAws":
-        from airflow_sm_hosting.local.instance import LocalAws
+        from airflow_sm_hosting.local.client.local_aws import LocalAws
 
         return LocalAws
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

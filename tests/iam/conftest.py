@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.control import connection_of
+from airflow_sm_hosting.local.client.control import connection_of
 from tests.operators.conftest import aws, dag
 
 __all__ = ["aws", "dag"]

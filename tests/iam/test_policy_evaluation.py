@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.local.policy_evaluation import Effect, NotEvaluatedError, evaluate, trusts
+from airflow_sm_hosting.local.iam.policy_evaluation import (
+    Effect,
+    NotEvaluatedError,
+    evaluate,
+    trusts,
+)
 
 MODEL = "arn:aws:sagemaker:us-east-1:123456789012:model/churn-1"
 OBJECT = "arn:aws:s3:::models/churn/a/b.tar.gz"

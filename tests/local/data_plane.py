@@ -14,10 +14,10 @@ import boto3
 from botocore.config import Config
 from moto.cloudwatch import urls
 
-from airflow_sm_hosting.local.app import LocalAwsApp
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.engines import ContainerPlan, Engine, RunningContainer
-from airflow_sm_hosting.local.http_server import make_http_server
+from airflow_sm_hosting.local.engines.engine import ContainerSpec, Engine, RunningContainer
+from airflow_sm_hosting.local.server.application import LocalAwsApp
+from airflow_sm_hosting.local.server.http_server import make_http_server
 from tests.local.conftest import Deployer, wait_until
 from tests.local.region import REGION, START
 
@@ -30,7 +30,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: bytes
-    plan: ContainerPlan
+    plan: ContainerSpec
 
 
 @dataclass
@@ -49,7 +49,7 @@ Model = Callable[[Asked], Answer]
 class Function(RunningContainer):
     """A container that is a function."""
 
-    def __init__(self, plan: ContainerPlan, model: Model) -> None:
+    def __init__(self, plan: ContainerSpec, model: Model) -> None:
         self.resolved_image = plan.image
         self._ended: int | None = None
 
@@ -115,9 +115,9 @@ class Functions(Engine):
 
     def __init__(self) -> None:
         self.models: dict[str, Model] = {}
-        self.plans: list[ContainerPlan] = []
+        self.plans: list[ContainerSpec] = []
 
-    def start(self, plan: ContainerPlan) -> RunningContainer:
+    def start(self, plan: ContainerSpec) -> RunningContainer:
         self.plans.append(plan)
         return Function(plan, self.models[plan.environment["MODEL"]])
 
@@ -129,11 +129,14 @@ class DataPlane:
 
     def __init__(self) -> None:
         self.clock = VirtualClock(START)
-        self.app = LocalAwsApp(
-            access_key=self.access_key, region=REGION, engine="none", transition_seconds=0, clock=self.clock
-        )
         self.engine = Functions()
-        self.app.engine = self.engine
+        self.app = LocalAwsApp(
+            access_key=self.access_key,
+            region=REGION,
+            engine=self.engine,
+            transition_seconds=0,
+            clock=self.clock,
+        )
         self._server = make_http_server(0, self.app)
         self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
         self.app.start(self._server.server_port)
@@ -157,13 +160,13 @@ class DataPlane:
         self.app.close()
 
     def reset(self) -> None:
-        self.app._reset()
+        self.app.reset()
         self.engine.models.clear()
         self.engine.plans.clear()
 
     @property
     def hosting(self) -> Any:
-        return self.app._hosting(REGION)
+        return self.app.region(REGION)
 
     # Short words
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.cloudwatch import CloudWatch
+from airflow_sm_hosting.local.cloudwatch.service import CloudWatch
+from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.none import NoEngine
-from airflow_sm_hosting.local.hosting import Hosting
-from airflow_sm_hosting.local.protocol import AwsError
-from airflow_sm_hosting.local.registry import Registry
+from airflow_sm_hosting.local.server.region import Region as LocalRegion
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ class Region:
         self.clock = VirtualClock(START)
         self.alarms: dict[str, str] = {}
         self.cloudwatch = CloudWatch(self.clock)
-        self.hosting = Hosting(
+        self.hosting = LocalRegion(
             *(REGION, NoEngine(), Registry(folder, REGION), folder, transition_seconds, self.clock),
             cloudwatch=self.cloudwatch.region(REGION),
             alarm_state=self.alarms.get,
@@ -38,7 +38,7 @@ class Region:
         )
 
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
-        return self.hosting.answer(operation, request)
+        return self.hosting.sagemaker.answer(operation, request)
 
     def config(self, name: str, *variants: dict[str, Any], **more: Any) -> None:
         self.ask(
@@ -104,7 +104,7 @@ class Region:
         """The share of the traffic that goes to the config ``new``."""
         endpoint = self.hosting.endpoints.find("e")
         assert endpoint
-        split = endpoint.traffic()
+        split = endpoint.serving.traffic()
         assert sum(share for *_, share in split) == pytest.approx(1)
         return round(sum(share for fleet, _, share in split if fleet.config_name == "new"), 6)
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_sm_hosting.local import composite_alarms
-from airflow_sm_hosting.local.alarm_state import alarm_state, is_low_sample
-from airflow_sm_hosting.local.alarms import Alarms, Breach
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.cloudwatch import CloudWatch
-from airflow_sm_hosting.local.metrics import metric_of
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.cloudwatch import composite_alarms
+from airflow_sm_hosting.local.cloudwatch.alarm_state import alarm_state, is_low_sample
+from airflow_sm_hosting.local.cloudwatch.alarms import Alarms, Breach
+from airflow_sm_hosting.local.cloudwatch.metrics import metric_of
+from airflow_sm_hosting.local.cloudwatch.service import CloudWatch
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.test_control_plane import refusal_of
 
 NAMESPACE = "AWS/SageMaker"
@@ -442,12 +442,13 @@ def test_an_action_that_fails_stands_in_the_history(watch):
     ]
 
 
-def test_listeners_hear_of_every_change(watch):
-    heard = []
-    watch.alarms.on_change(lambda name, state: heard.append((name, state)))
+def test_the_history_has_every_change(watch):
     watch.alarm()
     watch.minutes(11, 11, 1)
-    assert heard == [("slow", "ALARM"), ("slow", "OK")]
+    assert watch.history("StateUpdate") == [
+        "Alarm updated from ALARM to OK",
+        "Alarm updated from INSUFFICIENT_DATA to ALARM",
+    ]
 
 
 # Composite alarms

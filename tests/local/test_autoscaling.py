@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_sm_hosting.local.metrics import metric_of
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.cloudwatch.metrics import metric_of
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.region import REGION, START, Region
 from tests.local.test_control_plane import refusal_of
 

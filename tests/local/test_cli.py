@@ -13,7 +13,7 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from airflow_sm_hosting.local.daemon import Daemon
+from airflow_sm_hosting.local.client.daemon import Daemon
 from tests.local.conftest import wait_until
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.instance import LocalAwsError
+from airflow_sm_hosting.local.client.local_aws import LocalAwsError
 from tests.local.conftest import wait_until
 
 

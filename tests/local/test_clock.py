@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.local.client.local_aws import LocalAwsError
 from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock, make_clock
-from airflow_sm_hosting.local.instance import LocalAwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, wait_until
 from tests.local.test_control_plane import refusal_of
 

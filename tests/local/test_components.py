@@ -1,7 +1,7 @@
 """Inference components: their life, their copies, their scaling, how they are invoked.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-deploy-models.html, botocore's model, and the issues named.
-What no source tells is assumed, as :mod:`airflow_sm_hosting.local.components` says.
+What no source tells is assumed, as :mod:`airflow_sm_hosting.local.sagemaker.components.service` says.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting.local.engines import Usage
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.engines.engine import Usage
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, tar_bytes
 from tests.local.data_plane import Answer, DataPlane, Function, data_plane, echo
 from tests.local.region import Region
@@ -650,7 +650,7 @@ def test_containers_that_are_new_load_the_adapters_again(plane):
     assert adapted.invoke("one") == b"1"
     assert other.asked == ["POST one"]
     # Its container ends and is started anew.
-    fleet = plane.hosting.components.find(adapted.base).fleet
+    fleet = plane.hosting.components.find(adapted.base).serving.fleet
     fleet.variants[0].containers[0].running.kill()
     other.adapters.clear()
     with pytest.raises(ClientError, match="ModelError"):

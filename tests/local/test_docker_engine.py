@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.base_image import ensure_debian_python_base
+from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
 from tests.local.conftest import ROLE, SERVING, Deployer, login_of, tar_bytes, wait_until
 
 pytestmark = pytest.mark.engine

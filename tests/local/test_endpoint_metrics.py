@@ -14,11 +14,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.base_image import ensure_debian_python_base
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.endpoint_metrics import EndpointMetrics, serverless_values
-from airflow_sm_hosting.local.engines import RunningContainer, Usage
-from airflow_sm_hosting.local.metrics import STATISTICS, Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, Metrics, metric_of
+from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
+from airflow_sm_hosting.local.engines.engine import RunningContainer, Usage
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics, serverless_values
 from tests.local.conftest import Deployer
 from tests.local.test_docker_engine import build_and_push
 

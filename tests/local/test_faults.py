@@ -9,10 +9,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from airflow_sm_hosting.local.client.control import LocalAwsError
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.control import LocalAwsError
-from airflow_sm_hosting.local.faults import KINDS, Faults, Hit
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.server.faults import KINDS, Faults, Hit
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, wait_until
 
 MODEL = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": FOREIGN_IMAGE}}

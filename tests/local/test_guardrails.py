@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.local.protocol import AwsError
-from airflow_sm_hosting.local.rollout import instances, plan, rollback_steps
+from airflow_sm_hosting.local.sagemaker.endpoints.rollout import instances, rollback_steps, rollout_of
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.conftest import ROLE, Deployer, wait_until
 from tests.local.region import Region
 
@@ -93,7 +93,7 @@ def test_a_capacity_size_in_instances(size: dict[str, Any], total: int, expected
     ],
 )
 def test_the_steps_of_a_policy(deployment: Any, total: int, expected: list[Any]) -> None:
-    steps = plan(deployment, {"main": total}, {"main": total}).steps
+    steps = rollout_of(deployment, {"main": total}, {"main": total}).steps
     assert [(s.new["main"], s.old["main"], s.shares["main"], s.bake_seconds) for s in steps] == expected
 
 
@@ -106,7 +106,7 @@ def test_every_policy_ends_with_all_traffic_and_never_takes_any_back() -> None:
     for policy in policies:
         for total in range(2, 30):
             for before in (total, 1, 40):
-                steps = plan(policy, {"main": before}, {"main": total}).steps
+                steps = rollout_of(policy, {"main": before}, {"main": total}).steps
                 shares = [step.shares["main"] for step in steps]
                 assert shares == sorted(shares)
                 assert (shares[-1], steps[-1].new["main"]) == (1.0, total)
@@ -118,7 +118,7 @@ def test_every_policy_ends_with_all_traffic_and_never_takes_any_back() -> None:
 
 
 def test_each_variant_has_its_own_share_and_the_larger_ones_more_steps() -> None:
-    steps = plan(blue_green("LINEAR", LinearStepSize=count(1)), {}, {"a": 2, "b": 3}).steps
+    steps = rollout_of(blue_green("LINEAR", LinearStepSize=count(1)), {}, {"a": 2, "b": 3}).steps
     assert [dict(step.new) for step in steps] == [{"a": 1, "b": 1}, {"a": 2, "b": 2}, {"a": 2, "b": 3}]
     assert steps[1].shares == {"a": 1.0, "b": 2 / 3}
 
@@ -138,7 +138,7 @@ def test_each_variant_has_its_own_share_and_the_larger_ones_more_steps() -> None
     ],
 )
 def test_the_steps_back(policy: Any, reached: int | None, expected: list[Any]) -> None:
-    rollout = plan(policy, {"main": 4}, {"main": 4})
+    rollout = rollout_of(policy, {"main": 4}, {"main": 4})
     at = None if reached is None else rollout.steps[reached]
     steps = rollback_steps(rollout, at, {"main": 4}, {"main": 4})
     assert [(step.new["main"], step.old["main"]) for step in steps] == expected
@@ -451,7 +451,7 @@ def test_a_rolling_rollback_without_capacity_leaves_a_mix_that_another_update_me
     assert (region.status, region.share) == ("UpdateRollbackFailed", 0.5)
     assert region.counts == (3, 0)
     # … and one that does not, mends it.
-    region.hosting.endpoints.capacity.restore()
+    region.hosting.endpoints.capacity.limit("ml.m5.large", 1000)
     region.update(config="new")
     assert (region.status, region.share, region.described["EndpointConfigName"]) == ("InService", 1, "new")
 
@@ -598,16 +598,16 @@ def test_several_variants_are_shifted_together(region: Region) -> None:
     region.update(blue_green("CANARY", 60, CanarySize=count(1)))
     endpoint = region.hosting.endpoints.find("e")
     assert endpoint
-    split = {(fleet.config_name, v.name): share for fleet, v, share in endpoint.traffic()}
+    split = {(fleet.config_name, v.name): share for fleet, v, share in endpoint.serving.traffic()}
     assert split == {
         ("old", "a"): pytest.approx(0.75 * 0.5),
         ("new", "a"): pytest.approx(0.75 * 0.5),
         ("old", "b"): pytest.approx(0.25 * 0.75),
         ("new", "b"): pytest.approx(0.25 * 0.25),
     }
-    to_b = {fleet.config_name: share for fleet, _, share in endpoint.traffic_to("b")}
+    to_b = {fleet.config_name: share for fleet, _, share in endpoint.serving.traffic_to("b")}
     assert to_b == {"old": 0.75, "new": 0.25}
-    assert endpoint.traffic_to("c") == []
+    assert endpoint.serving.traffic_to("c") == []
 
 
 def test_the_last_deployment_config_is_used_again(region: Region) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_sm_hosting.local import LocalAws, workplace
+from airflow_sm_hosting.local import LocalAws, work_dir as workplace
 from tests.local.conftest import Deployer, wait_until
 
 

@@ -10,8 +10,8 @@ import botocore.exceptions
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.instance import LocalAwsError
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.client.local_aws import LocalAwsError
+from airflow_sm_hosting.local.wire.protocol import AwsError
 from tests.local.conftest import Deployer, wait_until
 from tests.local.test_control_plane import refusal_of
 
@@ -307,7 +307,7 @@ def test_what_each_status_lets_one_do(make_region, status, allowed, operation):
     region.serving()
     endpoint = region.hosting.endpoints.find("e")
     # However it came there: the ways to each status have their own tests.
-    endpoint.status = status
+    endpoint.lifecycle.status = status
     if operation in allowed:
         region.ask(operation, EndpointName="e", **CHANGES[operation])
         assert region.status == ("Deleting" if operation == "DeleteEndpoint" else "Updating")

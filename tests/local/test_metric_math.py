@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_sm_hosting.local.metric_math import Data, ExpressionError, evaluate, evaluate_id
+from airflow_sm_hosting.local.cloudwatch.metric_math import (
+    Data,
+    ExpressionError,
+    evaluate,
+    evaluate_id,
+)
 
 TIMES = [0, 60, 120, 180]
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_sm_hosting.local import metrics
-from airflow_sm_hosting.local.metrics import Distribution, Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch import metrics
+from airflow_sm_hosting.local.cloudwatch.metrics import Distribution, Metrics, metric_of
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATENCY = metric_of("AWS/SageMaker", "ModelLatency", {"EndpointName": "e", "VariantName": "v"})

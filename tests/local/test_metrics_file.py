@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_sm_hosting.local.metrics import Metrics, metric_of
-from airflow_sm_hosting.local.metrics_file import MetricsFile, VersionError
+from airflow_sm_hosting.local.cloudwatch.metrics import Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics_file import MetricsFile, VersionError
 from tests.local.region import START
 
 METRIC = metric_of("N", "M", {"b": "2", "a": "1"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_sm_hosting.local.model_data import ModelSource, below, exists
+from airflow_sm_hosting.local.sagemaker.model_data import ModelSource, below, exists
 
 
 @pytest.mark.parametrize(

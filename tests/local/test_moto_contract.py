@@ -10,9 +10,18 @@ import pytest
 from moto import mock_aws
 from moto.core.request import Request
 
-from airflow_sm_hosting.local import moto_backends, moto_state
-from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.cloudwatch.alarms import region_description
+from airflow_sm_hosting.local.moto_bridge import (
+    identities,
+    logs,
+    operations,
+    pickles,
+    repositories,
+    s3 as objects,
+    topics,
+)
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.wire.protocol import AwsError
 
 REGION = "eu-west-1"
 
@@ -34,25 +43,25 @@ def test_s3_objects_are_read():
     s3.create_bucket(Bucket="bucket")
     for key in ("a/2", "a/1", "b"):
         s3.put_object(Bucket="bucket", Key=key, Body=key.encode())
-    assert moto_backends.s3_object("bucket", "a/1") == b"a/1"
-    assert moto_backends.s3_object("bucket", "absent") is None
-    assert moto_backends.s3_object("absent", "absent") is None
-    assert moto_backends.s3_object_exists("bucket", "b")
-    assert moto_backends.s3_keys("bucket", "a/") == ["a/1", "a/2"]
-    assert moto_backends.s3_keys("absent", "") == []
+    assert objects.read("bucket", "a/1") == b"a/1"
+    assert objects.read("bucket", "absent") is None
+    assert objects.read("absent", "absent") is None
+    assert objects.exists("bucket", "b")
+    assert objects.keys("bucket", "a/") == ["a/1", "a/2"]
+    assert objects.keys("absent", "") == []
 
 
 def test_s3_objects_are_written():
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="bucket")
-    assert moto_backends.put_s3_object("bucket", "a?b", b"data")
+    assert objects.write("bucket", "a?b", b"data")
     assert s3.get_object(Bucket="bucket", Key="a?b")["Body"].read() == b"data"
-    assert not moto_backends.put_s3_object("absent", "a", b"")
+    assert not objects.write("absent", "a", b"")
 
 
 def test_log_lines_are_written():
     for _ in range(2):
-        moto_backends.put_log_lines(REGION, "/group", "stream", ["one", "two"])
+        logs.put_lines(REGION, "/group", "stream", ["one", "two"])
     events = client("logs").get_log_events(logGroupName="/group", logStreamName="stream")["events"]
     assert [event["message"] for event in events] == ["one", "two"] * 2
 
@@ -78,7 +87,7 @@ def test_operations_of_cloudwatch_are_answered_by_a_function():
         }
 
     try:
-        moto_backends.replace_operations("cloudwatch", ["DescribeAlarms", "DeleteAlarms"], answer)
+        operations.replace_operations("cloudwatch", ["DescribeAlarms", "DeleteAlarms"], answer)
         (dispatch,) = urls.url_paths.values()
         own = dispatch.__self__
         assert own is not before["{0}/$"].__self__
@@ -107,25 +116,25 @@ def test_topics_are_published_to():
     queue = sqs.create_queue(QueueName="q")["QueueUrl"]
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:q"
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    moto_backends.publish(topic, "subject", "message")
+    topics.publish(topic, "subject", "message")
     (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
     body = json.loads(message["Body"])
     assert (body["Subject"], body["Message"]) == ("subject", "message")
     with pytest.raises(Exception, match="not exist"):
-        moto_backends.publish(f"{topic}-absent", "subject", "message")
+        topics.publish(f"{topic}-absent", "subject", "message")
 
 
 def test_regions_have_names():
     """Of botocore, whose endpoints are no part of its interface."""
-    assert moto_backends.region_description("us-east-1") == "US East (N. Virginia)"
-    assert moto_backends.region_description("mars-1") == "mars-1"
+    assert region_description("us-east-1") == "US East (N. Virginia)"
+    assert region_description("mars-1") == "mars-1"
 
 
 def test_ecr_repositories_keep_images_that_we_make():
     from moto.ecr.models import Image
 
     client("ecr").create_repository(repositoryName="repo")
-    repository = moto_backends.find_repository("repo", ["us-east-1", REGION])
+    repository = repositories.find_repository("repo", ["us-east-1", REGION])
     assert repository is not None
     assert (repository.name, repository.account_id, repository.is_tag_immutable()) == (
         "repo",
@@ -139,14 +148,14 @@ def test_ecr_repositories_keep_images_that_we_make():
     image.remove_tag("v1")
     (found,) = client("ecr").describe_images(repositoryName="repo")["imageDetails"]
     assert (found["imageTags"], found["imageDigest"]) == (["v2"], "sha256:" + "0" * 64)
-    assert moto_backends.find_repository("absent", [REGION]) is None
+    assert repositories.find_repository("absent", [REGION]) is None
 
 
 def test_keys_of_assumed_roles_are_known():
     role = client("iam").create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     session = client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
-    assert moto_backends.is_issued_key(session["AccessKeyId"])
-    assert not moto_backends.is_issued_key("OTHER")
+    assert identities.is_issued_key(session["AccessKeyId"])
+    assert not identities.is_issued_key("OTHER")
 
 
 def test_the_server_application_and_its_request_handler_are_where_we_take_them_from():
@@ -163,7 +172,7 @@ def test_the_server_application_and_its_request_handler_are_where_we_take_them_f
 def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path):
     from moto.core.base_backend import BackendDict
 
-    blobs = moto_state.Blobs(tmp_path)
+    blobs = pickles.Blobs(tmp_path)
     s3, sqs = client("s3"), client("sqs")
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="bucket", Key="key", Body=b"weights")
@@ -174,7 +183,7 @@ def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path):
     # This one cannot be pickled.
     client("ssm").put_parameter(Name="name", Value="value", Type="String")
 
-    kept, lost, names = moto_state.dump(blobs)
+    kept, lost, names = pickles.dump(blobs)
     assert {"s3", "ecr", "sqs"} <= set(kept)
     assert set(lost) == {"ssm"}
     assert {path.name for path in tmp_path.iterdir()} == names
@@ -183,12 +192,12 @@ def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path):
     BackendDict.reset()
     assert s3.list_buckets()["Buckets"] == []
     for service, data in kept.items():
-        moto_state.load(service, data, blobs)
-    assert moto_backends.s3_object("bucket", "key") == b"weights"
-    assert "team/repo" in moto_backends.ecr(REGION).repositories
+        pickles.load(service, data, blobs)
+    assert objects.read("bucket", "key") == b"weights"
+    assert "team/repo" in repositories.ecr(REGION).repositories
     assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "message"
 
     s3.put_object(Bucket="bucket", Key="key", Body=b"other")
-    _, _, names = moto_state.dump(blobs)
+    _, _, names = pickles.dump(blobs)
     blobs.keep_only(names)
     assert [blobs.get(path.name) for path in tmp_path.iterdir()] == [b"other"]

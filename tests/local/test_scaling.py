@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_sm_hosting.local import scaling
-from airflow_sm_hosting.local.scaling import Wish
-from airflow_sm_hosting.local.schedules import Schedule, ScheduleError
+from airflow_sm_hosting.local.autoscaling import arithmetic as scaling
+from airflow_sm_hosting.local.autoscaling.arithmetic import Wish
+from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
 
 # Target tracking
 

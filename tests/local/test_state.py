@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.control import LocalAwsError
-from airflow_sm_hosting.local.state import State, StateError
+from airflow_sm_hosting.local.client.control import LocalAwsError
+from airflow_sm_hosting.local.server.state import State, StateError
 from tests.local.conftest import ROLE, Deployer, tar_bytes, wait_until
 
 ARCHIVE = tar_bytes({"weights": b"1"})

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_sm_hosting import ContainerImage, ModelData, policies
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.local.policy_evaluation import Effect, evaluate, trusts
+from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate, trusts
 
 HERE = {"region_name": "eu-west-1", "account_id": "111122223333"}
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 
 from airflow_sm_hosting import DeployEndpointOperator, InvokeEndpointOperator, policies
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.local.policy_evaluation import Effect, evaluate
+from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate
 from airflow_sm_hosting.policies.document import MAX_ROLE_POLICY, compact
 from airflow_sm_hosting.policies.permissions import PERMISSIONS, Permission
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix

@@ -31,7 +31,7 @@ def test_a_suite_of_somebody_else_finds_the_fixture(pytester: pytest.Pytester) -
 
 CANARY = """
 import boto3, datetime, pytest
-from airflow_sm_hosting.local.control import LocalAwsError
+from airflow_sm_hosting.local.client.control import LocalAwsError
 
 def test_a_day_passes_meanwhile(sm_hosting_aws):
     before = sm_hosting_aws.now()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from airflow_sm_hosting.local.engines import Engine
-from airflow_sm_hosting.local.registry import Registry
-from airflow_sm_hosting.local.workplace import Workplace
+from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.engines.engine import Engine
+from airflow_sm_hosting.local.work_dir import Workplace
 
 LOG = logging.getLogger(__name__)
 

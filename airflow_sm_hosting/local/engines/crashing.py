@@ -1,28 +1,36 @@
-"""An engine whose containers crash as soon as they are started, where a fault says so."""
+"""An engine that kills containers as soon as they are started, where a fault says so."""
 
 from __future__ import annotations
 
-from airflow_sm_hosting.local.engines import ContainerPlan, Engine, RunningContainer
-from airflow_sm_hosting.local.faults import Faults
+from typing import Protocol
+
+from airflow_sm_hosting.local.engines.engine import ContainerSpec, Engine, RunningContainer
+
+
+class Crashes(Protocol):
+    """Says which containers crash: :class:`airflow_sm_hosting.local.server.faults.Faults`."""
+
+    def crashes(self, endpoint: str, variant: str, container: str) -> bool:
+        """Tell whether a container ends as soon as it is started."""
 
 
 class CrashingEngine(Engine):
-    """Runs containers with another engine, and kills those that a fault is about.
+    """Runs containers with another engine, and kills those that a fault names.
 
     :param engine: The engine.
-    :param faults: What goes wrong.
+    :param faults: Says which containers crash.
     """
 
-    def __init__(self, engine: Engine, faults: Faults) -> None:
+    def __init__(self, engine: Engine, faults: Crashes) -> None:
         self.name = engine.name
         self._engine = engine
         self._faults = faults
 
-    def start(self, plan: ContainerPlan) -> RunningContainer:
+    def start(self, spec: ContainerSpec) -> RunningContainer:
         """Start a container."""
-        running = self._engine.start(plan)
+        running = self._engine.start(spec)
         # <endpoint>/<variant>/<container>
-        endpoint, variant, container = plan.name.split("/", 2)
+        endpoint, variant, container = spec.name.split("/", 2)
         if self._faults.crashes(endpoint, variant, container):
             running.kill()
         return running

@@ -18,16 +18,16 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from airflow_sm_hosting.local.engines import (
+from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.engines.engine import (
     STOP_GRACE_SECONDS,
     ContainerError,
-    ContainerPlan,
+    ContainerSpec,
     Engine,
     RunningContainer,
     Usage,
 )
-from airflow_sm_hosting.local.registry import Registry
-from airflow_sm_hosting.local.workplace import is_free
+from airflow_sm_hosting.local.work_dir import is_free
 
 LOG = logging.getLogger(__name__)
 
@@ -173,34 +173,34 @@ class DockerEngine(Engine):
         self._isolating = threading.Lock()
         self._sweep()
 
-    def start(self, plan: ContainerPlan) -> RunningContainer:
+    def start(self, spec: ContainerSpec) -> RunningContainer:
         """Create a container, put the model in, and start it."""
-        reference, resolved = self._pull(plan)
-        network = self._isolated_network(plan) if plan.network_isolation else None
+        reference, resolved = self._pull(spec)
+        network = self._isolated_network(spec) if spec.network_isolation else None
         try:
             container = self._client.containers.create(
                 reference,
                 command=["serve"],
-                environment=dict(plan.environment),
-                labels={**self._labels, "sm-hosting.local.name": plan.name},
+                environment=dict(spec.environment),
+                labels={**self._labels, "sm-hosting.local.name": spec.name},
                 # An empty port is a free one; the type stubs have only numbers.
-                ports={f"{plan.port}/tcp": ("127.0.0.1", None)},  # type: ignore[dict-item]
-                mem_limit=f"{plan.memory_mb}m" if plan.memory_mb else None,
+                ports={f"{spec.port}/tcp": ("127.0.0.1", None)},  # type: ignore[dict-item]
+                mem_limit=f"{spec.memory_mb}m" if spec.memory_mb else None,
                 network=network,
             )
         except APIError as error:
             raise ContainerError(
-                f"The container of {plan.image} cannot be created: {error.explanation}"
+                f"The container of {spec.image} cannot be created: {error.explanation}"
             ) from error
         try:
-            _copy_in(container, plan.model_folder, "/opt/ml/model")
+            _copy_in(container, spec.model_folder, "/opt/ml/model")
             container.start()
         except (DockerException, OSError) as error:
             with suppress(DockerException):
                 container.remove(force=True, v=True)
             reason = error.explanation if isinstance(error, APIError) else error
-            raise ContainerError(f"The container of {plan.image} cannot be started: {reason}") from error
-        return DockerContainer(container, resolved, plan.on_line, plan.port, network)
+            raise ContainerError(f"The container of {spec.image} cannot be started: {reason}") from error
+        return DockerContainer(container, resolved, spec.on_line, spec.port, network)
 
     def close(self) -> None:
         """Remove all containers of this server, and the names of the images that it pulled."""
@@ -213,29 +213,29 @@ class DockerEngine(Engine):
                 self._client.images.remove(reference)
         self._client.close()
 
-    def _pull(self, plan: ContainerPlan) -> tuple[str, str]:
+    def _pull(self, spec: ContainerSpec) -> tuple[str, str]:
         """Return the reference to run, and the one by digest to show."""
-        if plan.stored:
-            reference = f"{self._registry.host}/{plan.stored.repository}@{plan.stored.digest}"
+        if spec.stored:
+            reference = f"{self._registry.host}/{spec.stored.repository}@{spec.stored.digest}"
             login = {"username": "AWS", "password": self._registry.password}
             try:
                 self._client.images.pull(reference, auth_config=login)
             except DockerException as error:
-                raise ContainerError(f"The image {plan.image} cannot be pulled: {error}") from error
+                raise ContainerError(f"The image {spec.image} cannot be pulled: {error}") from error
             self._pulled.add(reference)
             return reference, reference
         # An image of another registry, such as AWS's Deep Learning Containers: the engine may have it, or may get it.
         try:
-            image = self._client.images.get(plan.image)
+            image = self._client.images.get(spec.image)
         except ImageNotFound:
             try:
-                image = self._client.images.pull(plan.image)
+                image = self._client.images.pull(spec.image)
             except DockerException as error:
-                raise ContainerError(f"The image {plan.image} cannot be pulled: {error}") from error
-        digests = image.attrs.get("RepoDigests") or [plan.image]
-        return plan.image, digests[0]
+                raise ContainerError(f"The image {spec.image} cannot be pulled: {error}") from error
+        digests = image.attrs.get("RepoDigests") or [spec.image]
+        return spec.image, digests[0]
 
-    def _isolated_network(self, plan: ContainerPlan) -> str | None:
+    def _isolated_network(self, spec: ContainerSpec) -> str | None:
         """Return the network from which only this computer can be reached, or None where containers could not be asked through it.
 
         No port of it can be published, so its containers are asked at their own addresses, which only the computer that the
@@ -245,7 +245,7 @@ class DockerEngine(Engine):
             LOG.warning(
                 "%s has a network, though its model has EnableNetworkIsolation: containers of an engine on another computer or "
                 "in a virtual machine cannot be asked without one.",
-                plan.name,
+                spec.name,
             )
             return None
         with self._isolating:

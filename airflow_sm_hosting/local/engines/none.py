@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_sm_hosting.local.engines import STOP_GRACE_SECONDS, ContainerPlan, Engine, RunningContainer
+from airflow_sm_hosting.local.engines.engine import (
+    STOP_GRACE_SECONDS,
+    ContainerSpec,
+    Engine,
+    RunningContainer,
+)
 
 
 class NoContainer(RunningContainer):
@@ -31,10 +36,10 @@ class NoEngine(Engine):
 
     name = "none"
 
-    def start(self, plan: ContainerPlan) -> RunningContainer:
+    def start(self, spec: ContainerSpec) -> RunningContainer:
         """Return a container that is only said to run."""
-        if plan.stored:
+        if spec.stored:
             return NoContainer(
-                f"{plan.image.partition('@')[0].partition('/')[0]}/{plan.stored.repository}@{plan.stored.digest}"
+                f"{spec.image.partition('@')[0].partition('/')[0]}/{spec.stored.repository}@{spec.stored.digest}"
             )
-        return NoContainer(plan.image)
+        return NoContainer(spec.image)

@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from airflow_sm_hosting.local.archives import ArchiveError, Budget, apply_layer
-from airflow_sm_hosting.local.engines import (
+from airflow_sm_hosting.local.ecr.registry import Registry, StoredImage
+from airflow_sm_hosting.local.engines import reaper
+from airflow_sm_hosting.local.engines.engine import (
     STOP_GRACE_SECONDS,
     ContainerError,
-    ContainerPlan,
+    ContainerSpec,
     Engine,
     RunningContainer,
     Usage,
-    reaper,
 )
-from airflow_sm_hosting.local.registry import Registry, StoredImage
-from airflow_sm_hosting.local.workplace import Workplace
+from airflow_sm_hosting.local.work_dir import Workplace
 
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?")
 # Options of the interpreter that take the next argument.
@@ -158,21 +158,21 @@ class ProcessEngine(Engine):
                 self._reaper.stdin.write(f"{message}\n")
                 self._reaper.stdin.flush()
 
-    def start(self, plan: ContainerPlan) -> RunningContainer:
+    def start(self, spec: ContainerSpec) -> RunningContainer:
         """Unpack the image and start its entry point."""
-        if plan.stored is None:
+        if spec.stored is None:
             raise ContainerError(
-                f"The image {plan.image} is not in the local registry ({self._registry.host}), and the process engine "
+                f"The image {spec.image} is not in the local registry ({self._registry.host}), and the process engine "
                 "cannot run any other. Push it there, or use the docker engine."
             )
         root = Path(tempfile.mkdtemp(prefix="image-", dir=self._folder))
         try:
-            config = self._unpack(plan.stored, root)
+            config = self._unpack(spec.stored, root)
             port = _free_port()
             process = subprocess.Popen(
-                python_command(config, root, plan.image),
+                python_command(config, root, spec.image),
                 cwd=_working_folder(config, root),
-                env=_environment(config, root, plan, port),
+                env=_environment(config, root, spec, port),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -183,9 +183,9 @@ class ProcessEngine(Engine):
             raise
         self._tell_reaper(f"+{process.pid}")
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-        reader = threading.Thread(target=_read_lines, args=(process.stdout, plan.on_line), daemon=True)
+        reader = threading.Thread(target=_read_lines, args=(process.stdout, spec.on_line), daemon=True)
         reader.start()
-        resolved = f"{self._registry.host}/{plan.stored.repository}@{plan.stored.digest}"
+        resolved = f"{self._registry.host}/{spec.stored.repository}@{spec.stored.digest}"
         container = PythonProcess(
             process, port, root, resolved, reader, lambda: self._tell_reaper(f"-{process.pid}")
         )
@@ -298,7 +298,7 @@ def _image_environment(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in config.get("Env") or () if "=" in entry)
 
 
-def _environment(config: Mapping[str, Any], root: Path, plan: ContainerPlan, port: int) -> dict[str, str]:
+def _environment(config: Mapping[str, Any], root: Path, spec: ContainerSpec, port: int) -> dict[str, str]:
     """Return the whole environment: nothing of this process's own, so no AWS credentials, goes in."""
     image = _image_environment(config)
     python_path = [
@@ -311,11 +311,11 @@ def _environment(config: Mapping[str, Any], root: Path, plan: ContainerPlan, por
         "TMPDIR": tempfile.gettempdir(),
         "PYTHONUNBUFFERED": "1",
         **image,
-        **plan.environment,
+        **spec.environment,
         "PATH": os.defpath,
         "HOME": str(root),
         **({"PYTHONPATH": ":".join(python_path)} if python_path else {}),
-        "SM_MODEL_DIR": str(plan.model_folder),
+        "SM_MODEL_DIR": str(spec.model_folder),
         "SAGEMAKER_BIND_TO_PORT": str(port),
     }
 

@@ -18,12 +18,12 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
-from airflow_sm_hosting.local import model_data
-from airflow_sm_hosting.local.engines import RunningContainer
-from airflow_sm_hosting.local.fleet import ServingContainer
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.engines.engine import RunningContainer
 from airflow_sm_hosting.local.runtime.container import Caller, ask, good, is_good
 from airflow_sm_hosting.local.runtime.request import refusal
+from airflow_sm_hosting.local.sagemaker import model_data
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer
+from airflow_sm_hosting.local.wire.protocol import AwsError
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _PATH = "/adapters"
 class _Held:
     """The adapters of one container: by name, what they were created or updated with."""
 
-    configs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    specifications: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     #: One is loaded at a time.
     loading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,34 +48,36 @@ class Adapters:
         self._held: WeakKeyDictionary[RunningContainer, _Held] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def load(self, container: ServingContainer, caller: Caller, name: str, config: Mapping[str, Any]) -> None:
-        """Have a container hold an adapter; one that was started anew, or is of another fleet, does not yet.
+    def load(
+        self, container: ServingContainer, caller: Caller, name: str, specification: Mapping[str, Any]
+    ) -> None:
+        """Have a container load an adapter. A container that was replaced, or is of another fleet, has not loaded it yet.
 
-        :param config: What the adapter was created or updated with: the same object for as long as it is the same.
-        :raises AwsError: The artifact cannot be had, or the container does not take it.
+        :param specification: What the adapter was created or updated with: the same object as long as it is not updated.
+        :raises AwsError: The artifact cannot be downloaded, or the container does not load it.
         """
         held = self._of(container)
-        if held.configs.get(name) is config:
+        if held.specifications.get(name) is specification:
             return
         with held.loading:
-            if held.configs.get(name) is config:
+            if held.specifications.get(name) is specification:
                 return
-            if name in held.configs:
+            if name in held.specifications:
                 self._remove(container, caller, name, held)
-            request = json.dumps({"name": name, "src": _fetch(container, name, config)}).encode()
+            request = json.dumps({"name": name, "src": _fetch(container, name, specification)}).encode()
             headers = {"Content-Type": "application/json"}
             good(ask(container, caller, _PATH, body=request, headers=headers), container, caller)
-            held.configs[name] = config
+            held.specifications[name] = specification
 
     def unload(self, container: ServingContainer, caller: Caller, name: str) -> None:
-        """Have a container hold an adapter no more."""
+        """Have a container unload an adapter."""
         held = self._of(container)
         with held.loading:
-            if name in held.configs:
+            if name in held.specifications:
                 self._remove(container, caller, name, held)
 
     def _remove(self, container: ServingContainer, caller: Caller, name: str, held: _Held) -> None:
-        del held.configs[name]
+        del held.specifications[name]
         try:
             answer = ask(container, caller, f"{_PATH}/{name}", method="DELETE")
         except AwsError as error:
@@ -91,10 +93,10 @@ class Adapters:
             return self._held.setdefault(container.running, _Held())
 
 
-def _fetch(container: ServingContainer, name: str, config: Mapping[str, Any]) -> str:
-    """Get an adapter's archive, and return the path at which the container sees what is in it."""
-    source = model_data.ModelSource(config["Specification"]["Container"]["ArtifactUrl"], "archive")
-    # The folder of what it was before may be in use yet.
+def _fetch(container: ServingContainer, name: str, specification: Mapping[str, Any]) -> str:
+    """Download and unpack an adapter's archive, and return the path at which the container sees it."""
+    source = model_data.ModelSource(specification["Container"]["ArtifactUrl"], "archive")
+    # The folder of the version before may be in use still.
     place = f"{name}-{uuid4().hex[:8]}"
     folder = container.models_folder / place / "model"
     folder.mkdir(parents=True)

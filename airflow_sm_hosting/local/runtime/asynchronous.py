@@ -14,60 +14,49 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from werkzeug.wrappers import Response
 
-from airflow_sm_hosting.local import moto_backends
-from airflow_sm_hosting.local.endpoint import Endpoint
-from airflow_sm_hosting.local.fleet import VariantFleet
-from airflow_sm_hosting.local.model_data import location_of
-from airflow_sm_hosting.local.protocol import AwsError, json_response
-from airflow_sm_hosting.local.runtime.container import ModelError
+from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.moto_bridge import s3, topics
+from airflow_sm_hosting.local.runtime.backlog import Backlog
+from airflow_sm_hosting.local.runtime.container import ModelAnswer, ModelError
 from airflow_sm_hosting.local.runtime.request import refusal
-
-if TYPE_CHECKING:
-    from airflow_sm_hosting.local.hosting import Hosting
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics
+from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
+from airflow_sm_hosting.local.sagemaker.model_data import location_of
+from airflow_sm_hosting.local.wire.protocol import AwsError, json_response
 
 LOG = logging.getLogger(__name__)
 
 # Defaults: API_runtime_InvokeEndpointAsync.html.
 _TTL_SECONDS, _TIMEOUT_SECONDS = 21_600, 900
 # "If no value is provided, SageMaker chooses an optimal value" (API_AsyncInferenceClientConfig.html); which is assumed.
-_AT_ONCE = 4
+_CONCURRENCY = 4
 # "included only if the response size is less than or equal to 128 KB": API_AsyncInferenceNotificationConfig.html
 _MAX_NOTIFIED = 128 * 1024
 # "payload sizes (up to 1GB)"
 _MAX_INPUT = 1024**3
-# How often a queue looks whether there are instances, or requests too old.
-_LOOK_SECONDS = 1.0
-
-
-class Answer(Protocol):
-    """What a model answered."""
-
-    @property
-    def data(self) -> bytes:
-        """Its body."""
-
-    @property
-    def content_type(self) -> str:
-        """Its type."""
+# How often a queue is polled for instances and for expired requests.
+_POLL_SECONDS = 1.0
 
 
 @dataclass
 class _Request:
-    """A request that waits, or is worked on."""
+    """A request that waits or is in progress."""
 
     asked: Mapping[str, Any]
     inference_id: str
     output: str | None
     failure: str | None
     received: datetime
-    #: What it is called in the backlog, where that is kept.
-    kept_as: str | None = None
+    #: Its name in the backlog, if there is one.
+    saved_as: str | None = None
     received_at: float = field(default_factory=time.perf_counter)
 
     def expires(self) -> datetime:
@@ -79,10 +68,10 @@ class _Queue:
     """The requests of one endpoint."""
 
     waiting: deque[_Request] = field(default_factory=deque)
-    working: set[str] = field(default_factory=set)
-    #: When those that are worked on came.
+    in_progress: set[str] = field(default_factory=set)
+    #: When those in progress were received.
     since: dict[str, datetime] = field(default_factory=dict)
-    looks: bool = False
+    polls: bool = False
 
 
 class Failure(Exception):
@@ -101,24 +90,37 @@ class Failure(Exception):
 class AsyncInference:
     """The queues of a Region's asynchronous endpoints.
 
-    :param hosting: The endpoints.
-    :param answer: Asks the endpoint's model: takes the endpoint, the request's members (``Body`` among them), how long it may
-        take, and whom to tell the variant that is asked.
+    :param region: The Region's name.
+    :param clock: The clock.
+    :param endpoints: The endpoints.
+    :param metrics: Takes the metrics.
+    :param ask_model: Asks the endpoint's model: takes the endpoint, the request's members (``Body`` among them), how long it may
+        take, and a function that is given the variant that is asked.
+    :param backlog: Saves requests over a restart. None: nothing does.
     """
 
     def __init__(
         self,
-        hosting: Hosting,
-        answer: Callable[[Endpoint, Mapping[str, Any], float, Callable[[VariantFleet], None]], Answer],
+        region: str,
+        clock: Clock,
+        endpoints: Endpoints,
+        metrics: EndpointMetrics,
+        ask_model: Callable[
+            [HostedEndpoint, Mapping[str, Any], float, Callable[[VariantFleet], None]], ModelAnswer
+        ],
+        backlog: Backlog | None,
     ) -> None:
-        self._hosting = hosting
-        self._clock = hosting.clock
-        self._answer = answer
+        self._region = region
+        self._clock = clock
+        self._endpoints = endpoints
+        self._metrics = metrics
+        self._ask_model = ask_model
+        self._backlog = backlog
         self._lock = threading.Lock()
         self._closed = False
-        self._queues: WeakKeyDictionary[Endpoint, _Queue] = WeakKeyDictionary()
+        self._queues: WeakKeyDictionary[HostedEndpoint, _Queue] = WeakKeyDictionary()
 
-    def take(self, endpoint: Endpoint, asked: Mapping[str, Any]) -> Response:
+    def take(self, endpoint: HostedEndpoint, asked: Mapping[str, Any]) -> Response:
         """Answer InvokeEndpointAsync.
 
         :raises AwsError: The refusal.
@@ -134,12 +136,12 @@ class AsyncInference:
         request = _Request(
             asked,
             inference_id,
-            _place(output.get("S3OutputPath"), extension, asked.get("Filename") or f"{name}.out"),
-            _place(output.get("S3FailurePath"), None, f"{name}-error.out"),
+            _location(output.get("S3OutputPath"), extension, asked.get("Filename") or f"{name}.out"),
+            _location(output.get("S3FailurePath"), None, f"{name}-error.out"),
             self._clock.now(),
         )
-        if self._hosting.backlog:
-            request.kept_as = self._hosting.backlog.put(self._dumped(endpoint, request), asked.get("Body"))
+        if self._backlog:
+            request.saved_as = self._backlog.put(self._dumped(endpoint, request), asked.get("Body"))
         with self._lock:
             self._queues.setdefault(endpoint, _Queue()).waiting.append(request)
         self._go_on(endpoint)
@@ -150,14 +152,14 @@ class AsyncInference:
             response.headers["X-Amzn-SageMaker-FailureLocation"] = request.failure
         return response
 
-    # What is kept over a restart
+    # Saved requests
 
-    def _dumped(self, endpoint: Endpoint, request: _Request) -> dict[str, Any]:
+    def _dumped(self, endpoint: HostedEndpoint, request: _Request) -> dict[str, Any]:
         return {
-            "region": self._hosting.region,
+            "region": self._region,
             "endpoint": endpoint.name,
             # An endpoint of the same name that was created later is another one.
-            "endpoint_created": endpoint.created.isoformat(),
+            "endpoint_created": endpoint.lifecycle.created.isoformat(),
             "asked": {name: value for name, value in request.asked.items() if name != "Body"},
             "inference_id": request.inference_id,
             "output": request.output,
@@ -165,21 +167,21 @@ class AsyncInference:
             "received": request.received.isoformat(),
         }
 
-    def take_again(self, name: str, kept: Mapping[str, Any], body: bytes | None) -> None:
-        """Take up again what was accepted before a restart, also what was worked on then.
+    def requeue(self, name: str, saved: Mapping[str, Any], body: bytes | None) -> None:
+        """Requeue a request that was accepted before a restart, also one that was being processed then.
 
-        A model may be asked twice so. That AWS promises no more either is assumed: nothing says that it is asked once.
+        So a model may be asked twice. That AWS promises no more either is assumed: no source says that it is asked once.
         """
-        endpoint = self._hosting.endpoints.find(kept["endpoint"])
-        if endpoint is None or endpoint.created.isoformat() != kept["endpoint_created"]:
+        endpoint = self._endpoints.find(saved["endpoint"])
+        if endpoint is None or endpoint.lifecycle.created.isoformat() != saved["endpoint_created"]:
             self._forget(name)
             return
         request = _Request(
-            {**kept["asked"], **({} if body is None else {"Body": body})},
-            kept["inference_id"],
-            kept["output"],
-            kept["failure"],
-            datetime.fromisoformat(kept["received"]),
+            {**saved["asked"], **({} if body is None else {"Body": body})},
+            saved["inference_id"],
+            saved["output"],
+            saved["failure"],
+            datetime.fromisoformat(saved["received"]),
             name,
         )
         with self._lock:
@@ -188,14 +190,14 @@ class AsyncInference:
         self._go_on(endpoint)
 
     def close(self) -> None:
-        """Let nothing come of what is worked on any more: its containers end, and the next server asks them again."""
+        """Drop the results of requests in progress: their containers end, and the next server asks again."""
         self._closed = True
 
     def _forget(self, name: str | None) -> None:
-        if name is not None and self._hosting.backlog:
-            self._hosting.backlog.finish(name)
+        if name is not None and self._backlog:
+            self._backlog.finish(name)
 
-    def publish(self, endpoints: list[Endpoint]) -> None:
+    def publish(self, endpoints: list[HostedEndpoint]) -> None:
         """Publish the backlog of asynchronous endpoints.
 
         https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
@@ -206,7 +208,7 @@ class AsyncInference:
         for endpoint in endpoints:
             with self._lock:
                 queue = self._queues.setdefault(endpoint, _Queue())
-                size = len(queue.waiting) + len(queue.working)
+                size = len(queue.waiting) + len(queue.in_progress)
                 came = [
                     *queue.since.values(),
                     *(request.received for request in list(queue.waiting)[:1]),
@@ -222,56 +224,56 @@ class AsyncInference:
             if came:
                 age = (now - min(came)).total_seconds()
                 values.append(("ApproximateAgeOfOldestRequest", age, "Seconds"))
-            self._hosting.endpoint_metrics.publish({"EndpointName": endpoint.name}, values)
+            self._metrics.publish({"EndpointName": endpoint.name}, values)
 
     # The queue
 
-    def _go_on(self, endpoint: Endpoint) -> None:
-        """Begin with as many requests as there is room for, and give up those that are too old."""
+    def _go_on(self, endpoint: HostedEndpoint) -> None:
+        """Start as many requests as there is capacity for, and fail those that are expired."""
         ready, expired = [], []
         now = self._clock.now()
         with self._lock:
             queue = self._queues.get(endpoint)
             if queue is None or self._closed:
                 return
-            if self._hosting.endpoints.find(endpoint.name) is not endpoint:
+            if self._endpoints.find(endpoint.name) is not endpoint:
                 # It was deleted, and its queue with it.
                 for request in queue.waiting:
-                    self._forget(request.kept_as)
+                    self._forget(request.saved_as)
                 queue.waiting.clear()
                 return
-            # After a restart nothing is done before there is somebody to do it, and to tell of it.
-            starts = endpoint.fleet is None and endpoint.pending is not None
+            # After a restart, nothing starts or expires before the endpoint has a fleet again.
+            starts = endpoint.serving.fleet is None and endpoint.serving.pending is not None
             expired = [request for request in queue.waiting if not starts and request.expires() <= now]
             if expired:
                 queue.waiting = deque(request for request in queue.waiting if request.expires() > now)
-            room = 0 if starts else _instances(endpoint) * _at_once(endpoint) - len(queue.working)
+            room = 0 if starts else _instances(endpoint) * _concurrency(endpoint) - len(queue.in_progress)
             while queue.waiting and room > 0:
                 request = queue.waiting.popleft()
-                queue.working.add(request.inference_id)
+                queue.in_progress.add(request.inference_id)
                 queue.since[request.inference_id] = request.received
                 ready.append(request)
                 room -= 1
-            look = bool(queue.waiting) and not queue.looks
-            queue.looks = queue.looks or look
+            poll = bool(queue.waiting) and not queue.polls
+            queue.polls = queue.polls or poll
         for request in expired:
             error = Failure("The request was not processed before its RequestTTLSeconds.", "ExpiredRequests")
             self._fail(endpoint, request, None, error)
-            self._forget(request.kept_as)
+            self._forget(request.saved_as)
         for request in ready:
             self._clock.run(lambda request=request: self._work(endpoint, request))  # type: ignore[misc]
-        if look:
-            self._clock.call_later(_LOOK_SECONDS, lambda: self._look(endpoint))
+        if poll:
+            self._clock.call_later(_POLL_SECONDS, lambda: self._poll(endpoint))
 
-    def _look(self, endpoint: Endpoint) -> None:
+    def _poll(self, endpoint: HostedEndpoint) -> None:
         with self._lock:
             queue = self._queues.get(endpoint)
             if queue is None:
                 return
-            queue.looks = False
+            queue.polls = False
         self._go_on(endpoint)
 
-    def _work(self, endpoint: Endpoint, request: _Request) -> None:
+    def _work(self, endpoint: HostedEndpoint, request: _Request) -> None:
         asked_variant: list[VariantFleet] = []
         waited = self._clock.now() - request.received
         values = [("TimeInBacklog", waited.total_seconds() * 1000, "Milliseconds")]
@@ -279,7 +281,7 @@ class AsyncInference:
             body = self._input(request, values)
             timeout = request.asked.get("InvocationTimeoutSeconds", _TIMEOUT_SECONDS)
             try:
-                answer = self._answer(
+                answer = self._ask_model(
                     endpoint, {**request.asked, "Body": body}, timeout, asked_variant.append
                 )
             except ModelError as error:
@@ -300,10 +302,10 @@ class AsyncInference:
             self._notify(endpoint, request, asked_variant[0], answer)
         finally:
             if not self._closed:
-                self._forget(request.kept_as)
+                self._forget(request.saved_as)
             with self._lock:
                 if queue := self._queues.get(endpoint):
-                    queue.working.discard(request.inference_id)
+                    queue.in_progress.discard(request.inference_id)
                     queue.since.pop(request.inference_id, None)
             self._go_on(endpoint)
 
@@ -312,7 +314,7 @@ class AsyncInference:
             return bytes(request.asked["Body"])
         began = time.perf_counter()
         uri = request.asked["InputLocation"]
-        body = moto_backends.s3_object(*location_of(uri))
+        body = s3.read(*location_of(uri))
         if body is None:
             raise Failure(f"The input {uri} cannot be downloaded.", "RequestDownloadFailures")
         if len(body) > _MAX_INPUT:
@@ -324,13 +326,13 @@ class AsyncInference:
         if request.output is None:
             return
         began = time.perf_counter()
-        if not moto_backends.put_s3_object(*location_of(request.output), data):
+        if not s3.write(*location_of(request.output), data):
             raise Failure(f"The output cannot be uploaded to {request.output}.", "ResponseUploadFailures")
         values.append(("ResponseUploadLatency", (time.perf_counter() - began) * 1e6, "Microseconds"))
 
     def _fail(
         self,
-        endpoint: Endpoint,
+        endpoint: HostedEndpoint,
         request: _Request,
         variant: VariantFleet | None,
         error: Failure,
@@ -340,18 +342,18 @@ class AsyncInference:
         counted = [("InvocationFailures", 1.0, "Count"), ("InvocationsProcessed", 1.0, "Count")]
         if error.metric:
             counted.append((error.metric, 1.0, "Count"))
-        variant = variant or (endpoint.fleet.variants[0] if endpoint.fleet else None)
+        variant = variant or (endpoint.serving.fleet.variants[0] if endpoint.serving.fleet else None)
         if variant:
             self._publish(endpoint, variant, request, [*(values or ()), *counted])
         if request.failure:
             data = str(error).encode() if error.body is None else error.body
-            moto_backends.put_s3_object(*location_of(request.failure), data)
+            s3.write(*location_of(request.failure), data)
         if variant:
             self._notify(endpoint, request, variant, error)
 
     def _publish(
         self,
-        endpoint: Endpoint,
+        endpoint: HostedEndpoint,
         variant: VariantFleet,
         request: _Request,
         values: list[tuple[str, float, str]],
@@ -361,10 +363,14 @@ class AsyncInference:
         took = max(passed, time.perf_counter() - request.received_at)
         where = {"EndpointName": endpoint.name, "VariantName": variant.name}
         values = [*values, ("TotalProcessingTime", took * 1000, "Milliseconds")]
-        self._hosting.endpoint_metrics.publish(where, values)
+        self._metrics.publish(where, values)
 
     def _notify(
-        self, endpoint: Endpoint, request: _Request, variant: VariantFleet, outcome: Answer | Failure
+        self,
+        endpoint: HostedEndpoint,
+        request: _Request,
+        variant: VariantFleet,
+        outcome: ModelAnswer | Failure,
     ) -> None:
         """Publish the outcome to the SNS topic that the endpoint config names."""
         output = endpoint.config["AsyncInferenceConfig"]["OutputConfig"]
@@ -374,25 +380,28 @@ class AsyncInference:
             return
         kind = "ERROR" if isinstance(outcome, Failure) else "SUCCESS"
         included = f"{kind}_NOTIFICATION_TOPIC" in config.get("IncludeInferenceResponseIn", ())
-        message = notification(
-            self._hosting.region, endpoint.name, request, outcome, self._clock.now(), included
-        )
+        message = notification(self._region, endpoint.name, request, outcome, self._clock.now(), included)
         try:
-            moto_backends.publish(topic, "", json.dumps(message))
+            topics.publish(topic, "", json.dumps(message))
         except Exception:
             LOG.exception("endpoint %s: nothing can be published to %s", endpoint.name, topic)
             where = {"EndpointName": endpoint.name, "VariantName": variant.name}
-            self._hosting.endpoint_metrics.publish(where, [("NotificationFailures", 1.0, "Count")])
+            self._metrics.publish(where, [("NotificationFailures", 1.0, "Count")])
 
 
 def notification(
-    region: str, endpoint_name: str, request: Any, outcome: Answer | Failure, now: datetime, included: bool
+    region: str,
+    endpoint_name: str,
+    request: Any,
+    outcome: ModelAnswer | Failure,
+    now: datetime,
+    included: bool,
 ) -> dict[str, Any]:
-    """Return what SNS is told of a request.
+    """Return the SNS message about a request.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
 
-    :param included: Whether the answer itself is told; under which name is assumed.
+    :param included: Whether the answer itself is in it; under which name is assumed.
     """
     asked = request.asked
     parameters = {
@@ -419,31 +428,33 @@ def notification(
     data: bytes | None
     if isinstance(outcome, Failure):
         message["failureReason"] = str(outcome)
-        told = {"failureLocation": request.failure}
+        shown = {"failureLocation": request.failure}
         data = outcome.body
     else:
-        told = {"contentType": outcome.content_type, "outputLocation": request.output}
+        shown = {"contentType": outcome.content_type, "outputLocation": request.output}
         data = outcome.data
-    message["responseParameters"] = {name: value for name, value in told.items() if value}
+    message["responseParameters"] = {name: value for name, value in shown.items() if value}
     if included and data is not None and len(data) <= _MAX_NOTIFIED:
         message["responseBody"] = {"content": base64.b64encode(data).decode(), "encoding": "BASE64"}
     return message
 
 
-def _place(path: str | None, extension: str | None, name: str) -> str | None:
+def _location(path: str | None, extension: str | None, name: str) -> str | None:
     if not path:
         return None
     return "/".join([path.rstrip("/"), *([extension.strip("/")] if extension else []), name])
 
 
-def _instances(endpoint: Endpoint) -> int:
-    return sum(variant.instance_count or 0 for fleet in endpoint.fleets() for variant in fleet.variants)
+def _instances(endpoint: HostedEndpoint) -> int:
+    return sum(
+        variant.instance_count or 0 for fleet in endpoint.serving.fleets() for variant in fleet.variants
+    )
 
 
-def _at_once(endpoint: Endpoint) -> int:
+def _concurrency(endpoint: HostedEndpoint) -> int:
     # An endpoint that failed has no config.
     client = endpoint.config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
-    return int(client.get("MaxConcurrentInvocationsPerInstance", _AT_ONCE))
+    return int(client.get("MaxConcurrentInvocationsPerInstance", _CONCURRENCY))
 
 
 def _timestamp(at: datetime) -> str:

@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from airflow_sm_hosting.local import moto_backends
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.model_data import location_of
+from airflow_sm_hosting.local.moto_bridge import s3
+from airflow_sm_hosting.local.sagemaker.model_data import location_of
 
 LOG = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Capture:
             # Minute, second, millisecond: the name's form is assumed.
             name = f"{now:%M-%S}-{now.microsecond // 1000:03}-{uuid4()}.jsonl"
             bucket, key = location_of(f"{folder}/{name}")
-            if not moto_backends.put_s3_object(bucket, key, "".join(f"{line}\n" for line in those).encode()):
+            if not s3.write(bucket, key, "".join(f"{line}\n" for line in those).encode()):
                 LOG.warning("captured data is lost: there is no bucket %s", bucket)
 
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import urllib3
 
-from airflow_sm_hosting.local.fleet import ServingContainer
-from airflow_sm_hosting.local.moto_backends import ACCOUNT_ID
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime.request import refusal
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer
+from airflow_sm_hosting.local.wire.protocol import AwsError
 
 # What of a container's error is quoted: botocore's model has at most 2048 characters for a message.
 _MAX_QUOTED = 1024
@@ -32,6 +32,18 @@ class Caller:
     region: str
     log_group: str
     timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """What a model answered.
+
+    :param data: The body.
+    :param content_type: Its content type.
+    """
+
+    data: bytes
+    content_type: str
 
 
 class ModelError(AwsError):

@@ -20,11 +20,11 @@ from weakref import WeakKeyDictionary
 
 import urllib3
 
-from airflow_sm_hosting.local import model_data
-from airflow_sm_hosting.local.engines import RunningContainer
-from airflow_sm_hosting.local.fleet import ServingContainer
+from airflow_sm_hosting.local.engines.engine import RunningContainer
 from airflow_sm_hosting.local.runtime.container import Caller, ModelError, ask, good, is_good
 from airflow_sm_hosting.local.runtime.request import refusal
+from airflow_sm_hosting.local.sagemaker import model_data
+from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer
 
 LOG = logging.getLogger(__name__)
 

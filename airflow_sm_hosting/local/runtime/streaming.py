@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import urllib3
 
-from airflow_sm_hosting.local.protocol import AwsError
+from airflow_sm_hosting.local.wire.protocol import AwsError
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 

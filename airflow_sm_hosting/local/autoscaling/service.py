@@ -1,0 +1,815 @@
+"""Application Auto Scaling of SageMaker: targets, policies, scheduled actions, and what they do to endpoints.
+
+Rules, unless said otherwise: https://docs.aws.amazon.com/autoscaling/application/APIReference/ and botocore's model of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from airflow_sm_hosting.local.autoscaling import arithmetic as scaling
+from airflow_sm_hosting.local.autoscaling.dimensions import (
+    CONCURRENCY,
+    COPIES,
+    INSTANCES,
+    VARIANT,
+    Dimension,
+    names,
+)
+from airflow_sm_hosting.local.autoscaling.policies import (
+    Policy,
+    check_policy,
+    cooldown_seconds,
+    is_triggered,
+    step_wish,
+    tracking_alarms,
+    tracking_wish,
+)
+from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
+from airflow_sm_hosting.local.clock import Clock, Timer
+from airflow_sm_hosting.local.cloudwatch.alarms import Alarms, Breach
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics
+from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.validation import check_request
+
+LOG = logging.getLogger(__name__)
+
+_ROLES = {INSTANCES: "Endpoint", CONCURRENCY: "Endpoint", COPIES: "InferenceComponent"}
+# https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-quotas.html
+_MAX_POLICIES, _MAX_SCHEDULED = 50, 200
+_MAX_TAGS = 50
+# DescribeScalingActivities goes back six weeks; the number is ours.
+_ACTIVITIES = 1_000
+_PAGE = 50
+# A change is looked at so often until it has happened.
+_LOOK_SECONDS = 1.0
+# A scheduled change that finds the endpoint in transition is tried again.
+_RETRY_SECONDS = 60.0
+
+
+@dataclass
+class Activity:
+    """A scaling activity, as DescribeScalingActivities tells it."""
+
+    members: dict[str, Any]
+    not_scaled: bool = False
+
+
+@dataclass
+class Cooldown:
+    """What happened last in one direction.
+
+    :param until: Until when it is waited for; None while it is still going on.
+    :param before: The capacity before it.
+    """
+
+    until: datetime | None
+    before: int
+
+
+@dataclass
+class Target:
+    """A scalable target."""
+
+    resource_id: str
+    dimension: str
+    minimum: int
+    maximum: int
+    arn: str
+    created: datetime
+    role_arn: str
+    suspended: dict[str, bool]
+    tags: dict[str, str] = field(default_factory=dict)
+    out: Cooldown | None = None
+    into: Cooldown | None = None
+
+    def description(self) -> dict[str, Any]:
+        """Return what DescribeScalableTargets tells of it."""
+        return {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": self.resource_id,
+            "ScalableDimension": self.dimension,
+            "MinCapacity": self.minimum,
+            "MaxCapacity": self.maximum,
+            "RoleARN": self.role_arn,
+            "CreationTime": self.created,
+            "SuspendedState": dict(self.suspended),
+            "ScalableTargetARN": self.arn,
+        }
+
+
+@dataclass
+class ScheduledAction:
+    """A scheduled action."""
+
+    request: dict[str, Any]
+    arn: str
+    created: datetime
+    timer: Timer | None = None
+
+
+_Key = tuple[str, str]
+
+
+class AutoScaling:
+    """Application Auto Scaling of one Region, for the namespace ``sagemaker``.
+
+    :param region: The Region's name.
+    :param lock: Guards all state of the Region.
+    :param alarms: The alarms that trigger policies; target tracking makes its own among them.
+    :param clock: The clock.
+    :param dimensions: What can be scaled, by the name of the scalable dimension.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        lock: threading.RLock,
+        alarms: Alarms,
+        clock: Clock,
+        dimensions: Mapping[str, Dimension],
+    ) -> None:
+        self._region = region
+        self._alarms = alarms
+        self._clock = clock
+        self._lock = lock
+        self._targets: dict[_Key, Target] = {}
+        self._policies: dict[_Key, dict[str, Policy]] = {}
+        self._scheduled: dict[_Key, dict[str, ScheduledAction]] = {}
+        self._activities: deque[Activity] = deque(maxlen=_ACTIVITIES)
+        self._dimensions = dimensions
+        self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "RegisterScalableTarget": self._register,
+            "DeregisterScalableTarget": self._deregister,
+            "DescribeScalableTargets": self._describe_targets,
+            "PutScalingPolicy": self._put_policy,
+            "DeleteScalingPolicy": self._delete_policy,
+            "DescribeScalingPolicies": self._describe_policies,
+            "PutScheduledAction": self._put_scheduled_action,
+            "DeleteScheduledAction": self._delete_scheduled_action,
+            "DescribeScheduledActions": self._describe_scheduled_actions,
+            "DescribeScalingActivities": self._describe_activities,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            "ListTagsForResource": self._list_tags,
+        }
+        alarms.on_scaling_action(self._on_alarm)
+
+    # For others
+
+    def publish_idle(self, metrics: EndpointMetrics) -> None:
+        """Publish which scaled variants had no invocation in the last minute."""
+        with self._lock:
+            idle = [
+                names(target.resource_id)
+                for target in self._targets.values()
+                if target.dimension == INSTANCES and self._dimensions[INSTANCES].is_active(target.resource_id)
+            ]
+            components = [
+                target.resource_id for target in self._targets.values() if target.dimension == COPIES
+            ]
+        for endpoint, variant in idle:
+            metrics.publish_idle(endpoint, variant)
+        for component in components:
+            metrics.publish_idle_component(component.partition("/")[2])
+
+    def is_registered(self, resource_id: str) -> bool:
+        """Tell whether a resource is a scalable target, of any dimension."""
+        with self._lock:
+            return any(registered == resource_id for registered, _ in self._targets)
+
+    def is_scaled(self, endpoint_name: str) -> bool:
+        """Tell whether a variant of an endpoint is a scalable target."""
+        front = f"endpoint/{endpoint_name}/".lower()
+        with self._lock:
+            return any(registered.lower().startswith(front) for registered, _ in self._targets)
+
+    def forget(self, resource_id: str) -> None:
+        """Deregister a resource that is gone, with its policies, scheduled actions and alarms.
+
+        A resource id that ends with ``/`` means all that begin with it.
+        """
+        with self._lock:
+            for key in list(self._targets):
+                if key[0] == resource_id or (resource_id.endswith("/") and key[0].startswith(resource_id)):
+                    self._remove(key)
+
+    def answers(self, request: Mapping[str, Any]) -> bool:
+        """Tell whether a request is for here; other namespaces are moto's, which has no tags."""
+        return "ResourceARN" in request or request.get("ServiceNamespace") == "sagemaker"
+
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer an operation.
+
+        :raises AwsError: The refusal.
+        """
+        check_request("application-autoscaling", operation, request)
+        if operation not in self._operations:
+            raise AwsError("ValidationException", f"The local AWS does not do {operation}.")
+        return self._operations[operation](request)
+
+    # What is kept over a restart
+
+    def dump(self) -> dict[str, Any]:
+        """Return all that is kept."""
+        with self._lock:
+            return {
+                "targets": [_without(vars(target), "out", "into") for target in self._targets.values()],
+                "policies": [
+                    [*key, dict(vars(policy))]
+                    for key, policies in self._policies.items()
+                    for policy in policies.values()
+                ],
+                "scheduled": [
+                    [*key, _without(vars(action), "timer")]
+                    for key, actions in self._scheduled.items()
+                    for action in actions.values()
+                ],
+                "activities": [dict(vars(activity)) for activity in self._activities],
+            }
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Have again what was kept; cooldowns are over, and schedules go on from now."""
+        with self._lock:
+            for one in kept["targets"]:
+                target = Target(**one)
+                self._targets[target.resource_id, target.dimension] = target
+            for resource_id, dimension, one in kept["policies"]:
+                policy = Policy(**one)
+                self._policies.setdefault((resource_id, dimension), {})[policy.name] = policy
+            for resource_id, dimension, one in kept["scheduled"]:
+                action, key = ScheduledAction(**one), (resource_id, dimension)
+                self._scheduled.setdefault(key, {})[action.request["ScheduledActionName"]] = action
+                self._schedule(key, action, self._clock.now())
+            for one in kept["activities"]:
+                if one["members"]["StatusCode"] == "InProgress":
+                    one["members"] |= {"StatusCode": "Unfulfilled", "EndTime": self._clock.now()}
+                self._activities.append(Activity(**one))
+
+    # Targets
+
+    def _register(self, request: dict[str, Any]) -> dict[str, Any]:
+        key = resource_id, name = request["ResourceId"], request["ScalableDimension"]
+        dimension = self._dimensions.get(name)
+        if dimension is None or (name in (INSTANCES, CONCURRENCY)) != bool(VARIANT.fullmatch(resource_id)):
+            raise AwsError(
+                "ValidationException", "Unsupported service namespace, resource type or scalable dimension"
+            )
+        with self._lock:
+            before = self._targets.get(key)
+            low = request.get("MinCapacity", before.minimum if before else None)
+            high = request.get("MaxCapacity", before.maximum if before else None)
+            if low is None or high is None:
+                # "This property is required when registering a new scalable target."
+                raise AwsError(
+                    "ValidationException",
+                    "MinCapacity and MaxCapacity are required to register a scalable target.",
+                )
+            if low < 0 or high < 0:
+                raise AwsError("ValidationException", "Minimum and maximum capacity must be 0 or more")
+            if low > high:
+                raise AwsError("ValidationException", "Maximum capacity cannot be less than minimum capacity")
+            dimension.check(resource_id, low)
+            target = before or self._new_target(resource_id, name)
+            target.minimum, target.maximum = low, high
+            target.suspended |= request.get("SuspendedState") or {}
+            target.role_arn = request.get("RoleARN", target.role_arn)
+            if request.get("Tags"):
+                self._add_tags(target, request["Tags"])
+            self._targets[key] = target
+        # "If the specified resource is not active in the target service, this operation does not change the resource's
+        # current capacity. Otherwise, it changes the resource's current capacity to a value that is inside of this range."
+        self._pull(target, again=False)
+        return {"ScalableTargetARN": target.arn}
+
+    def _new_target(self, resource_id: str, dimension: str) -> Target:
+        place = f"arn:aws:application-autoscaling:{self._region}:{ACCOUNT_ID}:scalable-target"
+        service = f"AWSServiceRoleForApplicationAutoScaling_SageMaker{_ROLES[dimension]}"
+        return Target(
+            resource_id=resource_id,
+            dimension=dimension,
+            minimum=0,
+            maximum=0,
+            arn=f"{place}/{uuid4().hex}",
+            created=self._clock.now(),
+            # "If the service supports service-linked roles, Application Auto Scaling uses [one], which it creates"
+            role_arn=f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+            f"{service}",
+            suspended={
+                "DynamicScalingInSuspended": False,
+                "DynamicScalingOutSuspended": False,
+                "ScheduledScalingSuspended": False,
+            },
+        )
+
+    def _deregister(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self._target(request)
+            self._remove(_key(request))
+        return {}
+
+    def _remove(self, key: _Key) -> None:
+        # "Deregistering a scalable target deletes the scaling policies and scheduled actions that are associated with it."
+        del self._targets[key]
+        for policy in self._policies.pop(key, {}).values():
+            self._delete_alarms(policy)
+        for action in self._scheduled.pop(key, {}).values():
+            if action.timer:
+                action.timer.cancel()
+
+    def _describe_targets(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            rows = [
+                target.description()
+                for target in self._targets.values()
+                if request.get("ScalableDimension") in (None, target.dimension)
+                and (not request.get("ResourceIds") or target.resource_id in request["ResourceIds"])
+            ]
+        return _page("ScalableTargets", rows, request)
+
+    def _target(self, request: Mapping[str, Any]) -> Target:
+        target = self._targets.get(_key(request))
+        if target is None:
+            raise _absent("scalable target", request)
+        return target
+
+    # Policies
+
+    def _put_policy(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            target = self._target(request)
+            policies = self._policies.setdefault(_key(request), {})
+            name = request["PolicyName"]
+            before = policies.get(name)
+            kind = request.get("PolicyType") or (before.kind if before else "StepScaling")
+            configuration = request.get(f"{kind}PolicyConfiguration")
+            if configuration is None and before and before.kind == kind:
+                configuration = before.configuration
+            check_policy(kind, configuration, target.dimension)
+            if before is None and len(policies) >= _MAX_POLICIES:
+                raise AwsError(
+                    "LimitExceededException", f"A scalable target can have at most {_MAX_POLICIES} policies."
+                )
+            if before and before.kind != kind:
+                raise AwsError(
+                    "ValidationException", f"The type of the scaling policy {name} cannot be changed."
+                )
+            arn = before.arn if before else self._policy_arn(target, name)
+            created = before.created if before else self._clock.now()
+            policy = Policy(name, arn, kind, dict(configuration or {}), created)
+            policies[name] = policy
+            if before:
+                self._delete_alarms(before)
+            if policy.tracks:
+                policy.alarms = [
+                    {"AlarmName": alarm.name, "AlarmARN": alarm.arn}
+                    for alarm in (
+                        self._alarms.put_metric_alarm(alarm)
+                        for alarm in tracking_alarms(policy, target.resource_id)
+                    )
+                ]
+            return {"PolicyARN": policy.arn, "Alarms": list(policy.alarms)}
+
+    def _policy_arn(self, target: Target, name: str) -> str:
+        return (
+            f"arn:aws:autoscaling:{self._region}:{ACCOUNT_ID}:scalingPolicy:{uuid4()}:resource/sagemaker/"
+            f"{target.resource_id}:policyName/{name}"
+        )
+
+    def _delete_policy(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            policy = self._policies.get(_key(request), {}).pop(request["PolicyName"], None)
+            if policy is None:
+                raise _absent("scaling policy", request)
+            self._delete_alarms(policy)
+        return {}
+
+    def _delete_alarms(self, policy: Policy) -> None:
+        # "Deleting a target tracking scaling policy also deletes the CloudWatch alarms that were created for it."
+        self._alarms.delete([alarm["AlarmName"] for alarm in policy.alarms])
+
+    def _describe_policies(self, request: dict[str, Any]) -> dict[str, Any]:
+        _check_filter(request)
+        with self._lock:
+            rows = [
+                {
+                    "PolicyARN": policy.arn,
+                    "PolicyName": policy.name,
+                    "ServiceNamespace": "sagemaker",
+                    "ResourceId": resource_id,
+                    "ScalableDimension": dimension,
+                    "PolicyType": policy.kind,
+                    f"{policy.kind}PolicyConfiguration": policy.configuration,
+                    "Alarms": list(policy.alarms),
+                    "CreationTime": policy.created,
+                }
+                for (resource_id, dimension), policies in self._policies.items()
+                for policy in policies.values()
+                if request.get("ResourceId") in (None, resource_id)
+                and request.get("ScalableDimension") in (None, dimension)
+                and (not request.get("PolicyNames") or policy.name in request["PolicyNames"])
+            ]
+        return _page("ScalingPolicies", rows, request)
+
+    # Scheduled actions
+
+    def _put_scheduled_action(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self._target(request)
+            actions = self._scheduled.setdefault(_key(request), {})
+            name = request["ScheduledActionName"]
+            before = actions.get(name)
+            # "Any parameters that you don't specify are not changed by this update request", but for the two times.
+            kept = {
+                member: value
+                for member, value in (before.request if before else {}).items()
+                if member not in ("StartTime", "EndTime")
+            }
+            merged = {**kept, **{member: value for member, value in request.items() if value is not None}}
+            self._check_scheduled_action(merged)
+            if before is None and len(actions) >= _MAX_SCHEDULED:
+                raise AwsError(
+                    "LimitExceededException",
+                    f"A scalable target can have at most {_MAX_SCHEDULED} scheduled actions.",
+                )
+            if before and before.timer:
+                before.timer.cancel()
+            now = self._clock.now()
+            arn = (
+                before.arn
+                if before
+                else f"arn:aws:autoscaling:{self._region}:{ACCOUNT_ID}:scheduledAction:{uuid4()}:resource/sagemaker/"
+                f"{request['ResourceId']}:scheduledActionName/{name}"
+            )
+            action = actions[name] = ScheduledAction(merged, arn, before.created if before else now)
+            self._schedule(_key(request), action, now)
+        return {}
+
+    def _check_scheduled_action(self, request: Mapping[str, Any]) -> None:
+        if "Schedule" not in request:
+            raise AwsError("ValidationException", "Schedule is required for a new scheduled action.")
+        change = request.get("ScalableTargetAction") or {}
+        low, high = change.get("MinCapacity"), change.get("MaxCapacity")
+        if low is None and high is None:
+            # The sentence: aws-cloudformation/community-registry-extensions#255
+            raise AwsError(
+                "ValidationException",
+                "At least one of minimum capacity and maximum capacity should be provided",
+            )
+        if low is not None and high is not None and low > high:
+            raise AwsError("ValidationException", "Maximum capacity cannot be less than minimum capacity")
+        try:
+            _schedule_of(request)
+        except ScheduleError as error:
+            raise AwsError("ValidationException", str(error)) from error
+
+    def _schedule(self, key: _Key, action: ScheduledAction, after: datetime) -> None:
+        schedule = _schedule_of(action.request)
+        due = schedule.next(after)
+        if due is None:
+            action.timer = None
+            return
+        action.timer = self._clock.call_later(
+            (due - self._clock.now()).total_seconds(), lambda: self._on_time(key, action, due)
+        )
+
+    def _on_time(self, key: _Key, action: ScheduledAction, due: datetime) -> None:
+        with self._lock:
+            target = self._targets.get(key)
+            if (
+                target is None
+                or self._scheduled.get(key, {}).get(action.request["ScheduledActionName"]) is not action
+            ):
+                return
+            self._schedule(key, action, due)
+            if target.suspended["ScheduledScalingSuspended"]:
+                return
+            change = action.request["ScalableTargetAction"]
+            low, high = change.get("MinCapacity"), change.get("MaxCapacity")
+            # Where the one that is given lies beyond the one that is not, that one moves along (assumed).
+            target.minimum = min(target.minimum, high) if low is None else low
+            target.maximum = max(target.maximum, low) if high is None else high
+        self._pull(target, again=True)
+
+    def _delete_scheduled_action(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            action = self._scheduled.get(_key(request), {}).pop(request["ScheduledActionName"], None)
+            if action is None:
+                raise _absent("scheduled action", request)
+            if action.timer:
+                action.timer.cancel()
+        return {}
+
+    def _describe_scheduled_actions(self, request: dict[str, Any]) -> dict[str, Any]:
+        _check_filter(request)
+        names = request.get("ScheduledActionNames")
+        with self._lock:
+            rows = [
+                {
+                    **action.request,
+                    "ScheduledActionARN": action.arn,
+                    "CreationTime": action.created,
+                }
+                for (resource_id, dimension), actions in self._scheduled.items()
+                for action in actions.values()
+                if request.get("ResourceId") in (None, resource_id)
+                and request.get("ScalableDimension") in (None, dimension)
+                and (not names or action.request["ScheduledActionName"] in names)
+            ]
+        return _page("ScheduledActions", rows, request)
+
+    # Tags
+
+    def _tag(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self._add_tags(self._tagged(request), request["Tags"])
+        return {}
+
+    def _untag(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            tags = self._tagged(request).tags
+            for key in request["TagKeys"]:
+                tags.pop(key, None)
+        return {}
+
+    def _list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            return {"Tags": dict(self._tagged(request).tags)}
+
+    def _add_tags(self, target: Target, tags: Mapping[str, str]) -> None:
+        merged = {**target.tags, **tags}
+        if len(merged) > _MAX_TAGS:
+            raise AwsError("TooManyTagsException", f"A scalable target can have at most {_MAX_TAGS} tags.")
+        target.tags = merged
+
+    def _tagged(self, request: Mapping[str, Any]) -> Target:
+        for target in self._targets.values():
+            if target.arn == request["ResourceARN"]:
+                return target
+        raise AwsError("ResourceNotFoundException", f"The resource {request['ResourceARN']} does not exist.")
+
+    # Scaling
+
+    def _on_alarm(self, policy_arn: str, breach: Breach) -> None:
+        """Do what an alarm triggers; called on every change to a state, and every minute that it lasts."""
+        with self._lock:
+            found = next(
+                (
+                    (self._targets[key], policy)
+                    for key, policies in self._policies.items()
+                    for policy in policies.values()
+                    if policy_arn.partition(":createdBy/")[0] == policy.arn
+                ),
+                None,
+            )
+            if found is None:
+                raise AwsError("ObjectNotFoundException", f"There is no scaling policy {policy_arn}.")
+            target, triggered = found
+            dimension = self._dimensions[target.dimension]
+            current = dimension.capacity(target.resource_id)
+            if current is None:
+                return
+            if not target.minimum <= current <= target.maximum:
+                # A deployment has left it there.
+                self._pull(target, again=False)
+                return
+            wishes = self._wishes(target, current)
+            wish = scaling.chosen(current, wishes)
+            cause = (
+                f"monitor alarm {breach.alarm_name} in state {breach.state} triggered policy {triggered.name}"
+            )
+            if wish is None:
+                asked = [one for one in wishes if one.alarm == breach.alarm_name]
+                if asked:
+                    self._note_not_scaled(target, _standing(target, current), current, cause)
+                return
+            if not dimension.is_active(target.resource_id):
+                self._note_not_scaled(target, "TargetServicePutResourceAsUnscalable", current, cause)
+                return
+            if wish.alarm != breach.alarm_name:
+                cause = f"monitor alarm {wish.alarm} in state ALARM triggered policy {wish.policy}"
+            direction = "Out" if wish.capacity > current else "In"
+            if target.suspended[f"DynamicScaling{direction}Suspended"]:
+                return
+            now = self._clock.now()
+            if direction == "In" and target.into and _is_cooling(target.into, now):
+                return
+            policy = self._policies[(target.resource_id, target.dimension)][wish.policy]
+            seconds = cooldown_seconds(policy, target.dimension, direction)
+            self._scale(target, wish.capacity, current, cause, seconds)
+
+    def _wishes(self, target: Target, current: int) -> list[scaling.Wish]:
+        """Return what each policy of a target asks for now, within its bounds."""
+        now = self._clock.now()
+        # "While the cooldown period is in effect, the capacity added by the initiating scale-out activity is calculated
+        # as part of the desired capacity for the next scale-out activity."
+        counted = target.out.before if target.out and _is_cooling(target.out, now) else current
+        wishes = []
+        alarms = self._alarms.all()
+        for policy in self._policies.get((target.resource_id, target.dimension), {}).values():
+            mine = [alarm for alarm in alarms if is_triggered(alarm, policy)]
+            wish = (tracking_wish if policy.tracks else step_wish)(policy, mine, current, counted)
+            if wish is not None:
+                bounded = min(max(wish.capacity, target.minimum), target.maximum)
+                wishes.append(scaling.Wish(wish.policy, bounded, wish.tracks, wish.alarm))
+        return wishes
+
+    def _pull(self, target: Target, *, again: bool) -> None:
+        """Bring the capacity into the bounds.
+
+        :param again: Whether to try again where that cannot be done now.
+        """
+        with self._lock:
+            if self._targets.get((target.resource_id, target.dimension)) is not target:
+                return
+            dimension = self._dimensions[target.dimension]
+            current = dimension.capacity(target.resource_id)
+            if current is None or target.minimum <= current <= target.maximum:
+                return
+            if not dimension.is_active(target.resource_id):
+                if again:
+                    self._clock.call_later(_RETRY_SECONDS, lambda: self._pull(target, again=True))
+                return
+            bound, wanted = (
+                ("minimum", target.minimum) if current < target.minimum else ("maximum", target.maximum)
+            )
+            self._scale(target, wanted, current, f"{bound} capacity was set to {wanted}", None)
+
+    def _scale(self, target: Target, wanted: int, current: int, cause: str, cooldown: int | None) -> None:
+        dimension = self._dimensions[target.dimension]
+        now = self._clock.now()
+        activity = Activity(
+            {
+                "ActivityId": str(uuid4()),
+                "ServiceNamespace": "sagemaker",
+                "ResourceId": target.resource_id,
+                "ScalableDimension": target.dimension,
+                "Description": f"Setting {dimension.noun} to {wanted}.",
+                "Cause": cause,
+                "StartTime": now,
+                "StatusCode": "InProgress",
+                "StatusMessage": f"Successfully set {dimension.noun} to {wanted}. Waiting for change to be fulfilled by "
+                "sagemaker.",
+            }
+        )
+        self._activities.append(activity)
+        try:
+            dimension.change(target.resource_id, wanted)
+        except AwsError as error:
+            activity.members |= {
+                "StatusCode": "Failed",
+                "EndTime": now,
+                "StatusMessage": f"Failed to set {dimension.noun} to {wanted}. Reason: {error.message}",
+            }
+            return
+        LOG.info("%s: %d -> %d (%s)", target.resource_id, current, wanted, cause)
+        if cooldown is not None:
+            if wanted > current:
+                # A scale-out within the cooldown of another is counted from before both. It ends that of a scale-in.
+                before = target.out.before if target.out and _is_cooling(target.out, now) else current
+                target.out, target.into = Cooldown(None, before), None
+            else:
+                target.into = Cooldown(None, current)
+        self._clock.call_later(
+            _LOOK_SECONDS, lambda: self._look(target, activity, wanted, cooldown, wanted > current)
+        )
+
+    def _look(self, target: Target, activity: Activity, wanted: int, cooldown: int | None, out: bool) -> None:
+        """End an activity as soon as the change has happened; the cooldown begins then."""
+        with self._lock:
+            dimension = self._dimensions[target.dimension]
+            capacity = dimension.capacity(target.resource_id)
+            if capacity is not None and not dimension.is_active(target.resource_id):
+                self._clock.call_later(
+                    _LOOK_SECONDS, lambda: self._look(target, activity, wanted, cooldown, out)
+                )
+                return
+            now = self._clock.now()
+            fulfilled = capacity == wanted
+            activity.members |= {
+                "EndTime": now,
+                "StatusCode": "Successful" if fulfilled else "Unfulfilled",
+                "StatusMessage": (
+                    f"Successfully set {dimension.noun} to {wanted}. Change successfully fulfilled by sagemaker."
+                    if fulfilled
+                    else f"Successfully set {dimension.noun} to {wanted}. Change was not fulfilled by sagemaker."
+                ),
+            }
+            running = target.out if out else target.into
+            if cooldown is not None and running and running.until is None:
+                running.until = now + timedelta(seconds=cooldown)
+
+    def _note_not_scaled(self, target: Target, code: str, current: int, cause: str) -> None:
+        reason = {
+            "Code": code,
+            "CurrentCapacity": current,
+            **({"MaxCapacity": target.maximum} if code == "AlreadyAtMaxCapacity" else {}),
+            **({"MinCapacity": target.minimum} if code == "AlreadyAtMinCapacity" else {}),
+        }
+        last = next(
+            (one for one in reversed(self._activities) if one.members["ResourceId"] == target.resource_id),
+            None,
+        )
+        if last and last.not_scaled and last.members["NotScaledReasons"] == [reason]:
+            # An alarm asks every minute.
+            return
+        now = self._clock.now()
+        self._activities.append(
+            Activity(
+                {
+                    "ActivityId": str(uuid4()),
+                    "ServiceNamespace": "sagemaker",
+                    "ResourceId": target.resource_id,
+                    "ScalableDimension": target.dimension,
+                    "Description": "Attempting to scale due to alarm triggered",
+                    "Cause": cause,
+                    "StartTime": now,
+                    "EndTime": now,
+                    "StatusCode": "Failed",
+                    "StatusMessage": "The scalable target was not scaled.",
+                    "NotScaledReasons": [reason],
+                },
+                not_scaled=True,
+            )
+        )
+
+    def _describe_activities(self, request: dict[str, Any]) -> dict[str, Any]:
+        _check_filter(request)
+        with self._lock:
+            rows = [
+                dict(activity.members)
+                for activity in reversed(self._activities)
+                if request.get("ResourceId") in (None, activity.members["ResourceId"])
+                and request.get("ScalableDimension") in (None, activity.members["ScalableDimension"])
+                and (request.get("IncludeNotScaledActivities") or not activity.not_scaled)
+            ]
+        return _page("ScalingActivities", rows, request)
+
+
+def _without(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name not in names}
+
+
+def _is_cooling(cooldown: Cooldown, now: datetime) -> bool:
+    return cooldown.until is None or now < cooldown.until
+
+
+def _standing(target: Target, current: int) -> str:
+    if current >= target.maximum:
+        return "AlreadyAtMaxCapacity"
+    return "AlreadyAtMinCapacity" if current <= target.minimum else "AlreadyAtDesiredCapacity"
+
+
+def _schedule_of(request: Mapping[str, Any]) -> Schedule:
+    return Schedule(
+        request["Schedule"],
+        request.get("Timezone") or "UTC",
+        _time(request.get("StartTime")),
+        _time(request.get("EndTime")),
+    )
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _key(request: Mapping[str, Any]) -> _Key:
+    return request["ResourceId"], request["ScalableDimension"]
+
+
+def _check_filter(request: Mapping[str, Any]) -> None:
+    if request.get("ScalableDimension") and not request.get("ResourceId"):
+        # "If you specify a scalable dimension, you must also specify a resource ID."
+        raise AwsError("ValidationException", "ResourceId must be specified with ScalableDimension.")
+
+
+def _absent(what: str, request: Mapping[str, Any]) -> AwsError:
+    policy = f", policy name: {request['PolicyName']}" if what == "scaling policy" else ""
+    action = (
+        f", scheduled action name: {request['ScheduledActionName']}" if what == "scheduled action" else ""
+    )
+    return AwsError(
+        "ObjectNotFoundException",
+        f"No {what} found for service namespace: sagemaker, resource ID: {request.get('ResourceId')}, scalable dimension: "
+        f"{request.get('ScalableDimension')}{policy}{action}",
+    )
+
+
+def _page(member: str, rows: Sequence[dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
+    token = request.get("NextToken")
+    try:
+        start = int(base64.urlsafe_b64decode(token)) if token else 0
+    except ValueError as error:
+        raise AwsError("InvalidNextTokenException", "The NextToken is not valid.") from error
+    end = start + min(int(request.get("MaxResults") or _PAGE), _PAGE)
+    more = {"NextToken": base64.urlsafe_b64encode(str(end).encode()).decode()} if end < len(rows) else {}
+    return {member: list(rows[start:end]), **more}

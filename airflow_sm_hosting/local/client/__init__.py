@@ -1,0 +1,1 @@
+"""What starts, stops and steers a server."""

@@ -1,0 +1,1 @@
+"""Amazon ECR and its container registry."""

@@ -1,0 +1,130 @@
+"""ECR's control plane: moto's, with answers that lead a container engine to the registry of this server."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from airflow_sm_hosting.local.ecr.registry import Registry, RegistryError
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.wire.protocol import AwsError, json_response, now
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
+_TOKEN_LIFETIME = timedelta(hours=12)
+
+
+class Ecr:
+    """Amazon ECR in front of moto's.
+
+    :param registry: The registry that images are pushed to.
+    :param moto: Gives moto's answer to a request.
+    """
+
+    def __init__(self, registry: Registry, moto: Callable[[Request], Response]) -> None:
+        self._registry = registry
+        self._moto = moto
+
+    def answer(
+        self, request: Request, operation: str, body: dict[str, Any], region: str, access_key: str
+    ) -> Response:
+        """Answer one operation, asked for under an access key."""
+        self._registry.know_region(region)
+        match operation:
+            case "GetAuthorizationToken":
+                return json_response(self._token(access_key))
+            case "PutImage":
+                return json_response(self._put_image(body, region))
+            case "BatchCheckLayerAvailability":
+                return json_response(self._layer_availability(body))
+        response = self._moto(request)
+        if response.status_code == 200 and operation in (
+            "CreateRepository",
+            "DescribeRepositories",
+            "DeleteRepository",
+            "DescribeImages",
+        ):
+            answer = response.get_json(force=True)
+            for repository in [*answer.get("repositories", ()), *filter(None, [answer.get("repository")])]:
+                repository["repositoryUri"] = f"{self._registry.host}/{repository['repositoryName']}"
+            for image in answer.get("imageDetails", ()):
+                self._correct_details(image, body, region)
+            response.set_data(json.dumps(answer))
+        return response
+
+    def _token(self, access_key: str) -> dict[str, Any]:
+        token = base64.b64encode(f"AWS:{self._registry.password_of(access_key)}".encode()).decode()
+        data = {
+            "authorizationToken": token,
+            "expiresAt": now() + _TOKEN_LIFETIME,
+            "proxyEndpoint": f"http://{self._registry.host}",
+        }
+        return {"authorizationData": [data]}
+
+    def _put_image(self, body: dict[str, Any], region: str) -> dict[str, Any]:
+        """Store a manifest; moto's own PutImage takes a digest that is not the manifest's, and drops images."""
+        name, tag, manifest = body["repositoryName"], body.get("imageTag"), body["imageManifest"]
+        repository = self._registry.repository(name, region)
+        if repository is None:
+            raise AwsError(
+                "RepositoryNotFoundException",
+                f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'",
+            )
+        before = self._registry.find(f"{self._registry.host}/{name}:{tag}") if tag else None
+        try:
+            stored = self._registry.put_manifest(
+                repository, manifest.encode(), tag, body.get("imageManifestMediaType")
+            )
+        except RegistryError as error:
+            # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html#API_PutImage_Errors
+            code = {
+                "TAG_INVALID": "ImageTagAlreadyExistsException",
+                "MANIFEST_BLOB_UNKNOWN": "LayersNotFoundException",
+                "MANIFEST_UNKNOWN": "ReferencedImagesNotFoundException",
+            }.get(error.code, "InvalidParameterException")
+            raise AwsError(code, error.message) from error
+        if body.get("imageDigest", stored.digest) != stored.digest:
+            raise AwsError(
+                "ImageDigestDoesNotMatchException",
+                f"The image has the digest {stored.digest}, not {body['imageDigest']}",
+            )
+        if before and before.digest == stored.digest:
+            raise AwsError(
+                "ImageAlreadyExistsException",
+                f"Image with digest '{stored.digest}' and tag '{tag}' already exists in the repository with name "
+                f"'{name}' in registry with id '{ACCOUNT_ID}'",
+            )
+        image_id = {"imageDigest": stored.digest, **({"imageTag": tag} if tag else {})}
+        return {
+            "image": {
+                "registryId": ACCOUNT_ID,
+                "repositoryName": name,
+                "imageId": image_id,
+                "imageManifest": manifest,
+                "imageManifestMediaType": stored.media_type,
+            }
+        }
+
+    def _layer_availability(self, body: dict[str, Any]) -> dict[str, Any]:
+        layers = []
+        for digest in body["layerDigests"]:
+            layer = {"layerDigest": digest, "layerAvailability": "UNAVAILABLE"}
+            if self._registry.has_blob(digest):
+                size = self._registry.blob_path(digest).stat().st_size
+                layer = {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": size}
+            layers.append(layer)
+        return {"layers": layers, "failures": []}
+
+    def _correct_details(self, image: dict[str, Any], body: dict[str, Any], region: str) -> None:
+        # moto gives the size of the configuration as the size of the image.
+        stored = self._registry.find(
+            f"{ACCOUNT_ID}.dkr.ecr.{region}.amazonaws.com/{body['repositoryName']}@{image['imageDigest']}"
+        )
+        if stored:
+            image["imageSizeInBytes"] = self._registry.size(stored.manifest)
+            if config := stored.manifest.get("config"):
+                image["artifactMediaType"] = config.get("mediaType")

@@ -1,0 +1,1 @@
+"""IAM: which permissions a request needs, and whether policies allow them."""

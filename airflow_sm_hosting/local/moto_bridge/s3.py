@@ -1,0 +1,37 @@
+"""Objects in moto's S3."""
+
+from __future__ import annotations
+
+from moto.s3.models import s3_backends
+
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+
+
+def read(bucket: str, key: str) -> bytes | None:
+    """Return the content of an S3 object, or None where it does not exist."""
+    found = exists(bucket, key) and s3_backends[ACCOUNT_ID]["aws"].get_object(bucket, key)
+    return found.value if found else None
+
+
+def exists(bucket: str, key: str) -> bool:
+    """Tell whether an S3 object exists."""
+    backend = s3_backends[ACCOUNT_ID]["aws"]
+    return bucket in backend.buckets and backend.get_object(bucket, key) is not None
+
+
+def write(bucket: str, key: str, data: bytes) -> bool:
+    """Write an S3 object, and tell whether there is such a bucket."""
+    backend = s3_backends[ACCOUNT_ID]["aws"]
+    if bucket not in backend.buckets:
+        return False
+    backend.put_object(bucket, key, data)
+    return True
+
+
+def keys(bucket: str, prefix: str) -> list[str]:
+    """Return the keys under a prefix, sorted; none where the bucket does not exist."""
+    backend = s3_backends[ACCOUNT_ID]["aws"]
+    if bucket not in backend.buckets:
+        return []
+    found, _, _, _ = backend.list_objects(backend.get_bucket(bucket), prefix, None, None, None)
+    return [key.name for key in found]

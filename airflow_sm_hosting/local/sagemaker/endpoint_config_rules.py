@@ -1,0 +1,96 @@
+"""What SageMaker refuses of CreateEndpointConfig beyond its model of the request: each rule with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_sm_hosting.local.sagemaker.refusal import refuse
+
+# _API is https://docs.aws.amazon.com/sagemaker/latest/APIReference
+# Instance fields that a serverless variant cannot have: _API + /API_ProductionVariantServerlessConfig.html and
+# https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html#serverless-endpoints-how-it-works-exclusions
+_NOT_SERVERLESS = (
+    "InitialInstanceCount",
+    "InstanceType",
+    "AcceleratorType",
+    "VolumeSizeInGB",
+    "CoreDumpConfig",
+    "EnableSSMAccess",
+    "ManagedInstanceScaling",
+    "RoutingConfig",
+    "InferenceAmiVersion",
+    "InstancePools",
+)
+
+
+def check_create_endpoint_config(request: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> None:
+    """Validate a CreateEndpointConfig request.
+
+    :param request: The request.
+    :param models: The models that exist, by name.
+    """
+    variants: Sequence[Mapping[str, Any]] = request["ProductionVariants"]
+    shadows: Sequence[Mapping[str, Any]] = request.get("ShadowProductionVariants", ())
+    names = [variant["VariantName"] for variant in (*variants, *shadows)]
+    if len(set(names)) < len(names):
+        # _API/API_ProductionVariant.html: the name identifies the variant.
+        refuse("Variant names must be unique within an endpoint configuration.")
+    if shadows and (len(variants), len(shadows)) != (1, 1):
+        # _API/API_CreateEndpointConfig.html, ShadowProductionVariants: "you can have only one variant".
+        refuse(
+            "ShadowProductionVariants can be used with exactly one production variant and one shadow variant."
+        )
+    serverless = [variant for variant in variants if "ServerlessConfig" in variant]
+    if serverless and len(serverless) < len(variants):
+        refuse(
+            "Serverless variants and instance-backed variants cannot be mixed in an endpoint configuration."
+        )
+    if len(serverless) > 1:
+        # serverless-endpoints.html, exclusions: "multiple production variants" (one per endpoint).
+        refuse("A serverless endpoint can have one production variant only.")
+    if serverless and "DataCaptureConfig" in request:
+        # serverless-endpoints.html, exclusions.
+        refuse("DataCaptureConfig is not supported for serverless variants.")
+    for variant in (*variants, *shadows):
+        _check_variant(variant, request, models)
+
+
+def _check_variant(
+    variant: Mapping[str, Any], request: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]
+) -> None:
+    name = variant["VariantName"]
+    model_name = variant.get("ModelName")
+    if "ServerlessConfig" in variant:
+        _check_serverless(variant, models.get(model_name or "", {}))
+    elif "InstanceType" not in variant and "InstancePools" not in variant:
+        # _API/API_ProductionVariant.html: one of the three ways to give compute.
+        refuse(f"InstanceType or ServerlessConfig must be specified for production variant {name}.")
+    elif "InitialInstanceCount" not in variant and model_name and "ManagedInstanceScaling" not in variant:
+        refuse(f"InitialInstanceCount must be specified for production variant {name}.")
+    if "ManagedInstanceScaling" in variant and model_name:
+        # hashicorp/terraform-provider-aws#45926
+        refuse("ManagedInstanceScaling is only supported for inference component endpoints.")
+    if model_name is None and "ExecutionRoleArn" not in request:
+        # _API/API_CreateEndpointConfig.html, ExecutionRoleArn: required for endpoints of inference components.
+        refuse(
+            f"ModelName must be specified for production variant {name}, or ExecutionRoleArn for the config."
+        )
+
+
+def _check_serverless(variant: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+    name, serverless = variant["VariantName"], variant["ServerlessConfig"]
+    for member in _NOT_SERVERLESS:
+        if member in variant:
+            refuse(f"{member} cannot be specified with ServerlessConfig for production variant {name}.")
+    if serverless["MemorySizeInMB"] % 1024:
+        # _API/API_ProductionVariantServerlessConfig.html: "in 1 GB increments".
+        refuse("MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120, 6144.")
+    if serverless.get("ProvisionedConcurrency", 0) > serverless["MaxConcurrency"]:
+        # The same page: "should be less than or equal to MaxConcurrency".
+        refuse("ProvisionedConcurrency must be less than or equal to MaxConcurrency.")
+    # serverless-endpoints.html, exclusions.
+    if "VpcConfig" in model or model.get("EnableNetworkIsolation"):
+        refuse("VpcConfig and network isolation are not supported for serverless variants.")
+    if len(model.get("Containers", ())) > 1:
+        refuse("Inference pipelines are not supported for serverless variants.")

@@ -1,0 +1,1 @@
+"""Endpoints: their fleets, deployments and capacity."""

@@ -1,0 +1,70 @@
+"""The operations on models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.sagemaker.listing import listed
+from airflow_sm_hosting.local.sagemaker.model_rules import check_create_model
+from airflow_sm_hosting.local.sagemaker.operations import Operations
+from airflow_sm_hosting.local.sagemaker.refusal import refuse
+from airflow_sm_hosting.local.sagemaker.store import Store
+from airflow_sm_hosting.local.wire.tagging import tag_dict
+
+
+class Models:
+    """The models of one Region.
+
+    :param store: Keeps them.
+    :param registry: Has the images.
+    """
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self._store = store
+        self._registry = registry
+
+    @property
+    def operations(self) -> Operations:
+        """The operations by name, called with the Region's lock held."""
+        return {
+            "CreateModel": self._create,
+            "DescribeModel": self._describe,
+            "ListModels": self._list,
+            "DeleteModel": self._delete,
+        }
+
+    def _create(self, request: dict[str, Any]) -> dict[str, Any]:
+        store, name = self._store, request["ModelName"]
+        arn = store.arn("model", name)
+        if name in store.models:
+            # astronomer-providers#1055
+            refuse(f'Cannot create already existing model "{arn}".')
+        check_create_model(request, self._registry)
+        store.tags.add(arn, tag_dict(request.pop("Tags", [])))
+        store.models[name] = {
+            "EnableNetworkIsolation": False,
+            **request,
+            "CreationTime": store.clock.now(),
+            "ModelArn": arn,
+        }
+        return {"ModelArn": arn}
+
+    def _describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._store.model(request["ModelName"])
+
+    def _list(self, request: dict[str, Any]) -> dict[str, Any]:
+        members = ("ModelName", "ModelArn", "CreationTime")
+        rows = (
+            {member: model[member] for member in members}
+            for model in self._store.models.values()
+            if self._store.is_visible(model["CreationTime"])
+        )
+        return listed("Models", rows, request, name="ModelName")
+
+    def _delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        # Not refused for a model in use (DeleteModel documentation; hashicorp/terraform-provider-aws 40048).
+        model = self._store.model(request["ModelName"])
+        self._store.tags.forget(model["ModelArn"])
+        del self._store.models[model["ModelName"]]
+        return {}

@@ -1,0 +1,113 @@
+"""The server's process: its options, its start and its end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE, new_access_key
+
+LOG = logging.getLogger(__name__)
+
+
+def serve(
+    *,
+    port: int,
+    engine: str,
+    access_key: str,
+    region: str,
+    transition_seconds: float,
+    clock: str = "real",
+    consistency_seconds: float = 0.0,
+    state: str | None = None,
+    on_ready: Callable[[dict[str, Any]], None],
+    stop: threading.Event | None = None,
+) -> None:
+    """Serve until a signal or ``stop``, then take everything down.
+
+    :param state: A folder that keeps the state; None for nothing.
+    :param on_ready: Called once with port, engine and process id, when requests are answered.
+    """
+    # moto reads it when it is imported. Without it, any page in a browser could drive the server.
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+    from airflow_sm_hosting.local.clock import make_clock
+    from airflow_sm_hosting.local.server.application import LocalAwsApp
+    from airflow_sm_hosting.local.server.http_server import make_http_server
+    from airflow_sm_hosting.local.server.state import State
+
+    stopped = stop or threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    app = LocalAwsApp(
+        access_key=access_key,
+        region=region,
+        engine=engine,
+        transition_seconds=transition_seconds,
+        clock=make_clock(clock),
+        consistency_seconds=consistency_seconds,
+        state=State(Path(state)) if state else None,
+    )
+    try:
+        server = make_http_server(port, app)
+        app.start(server.port)
+        threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+        on_ready({"port": server.port, "engine": app.engine.name, "pid": os.getpid()})
+        stopped.wait()
+        server.shutdown()
+        server.server_close()
+    finally:
+        app.close()
+
+
+def main() -> None:
+    """Run the server; it says on standard output, in one line of JSON, when it is ready."""
+    parser = argparse.ArgumentParser(prog="python -m airflow_sm_hosting.local.server")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--transition-seconds", type=float, default=0.5)
+    parser.add_argument("--clock", default="real")
+    parser.add_argument("--consistency-seconds", type=float, default=0.0)
+    parser.add_argument("--state")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="end when the process that started this one does"
+    )
+    options = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    stop = threading.Event()
+    if options.until_stdin_closes:
+        threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
+    serve(
+        port=options.port,
+        engine=options.engine,
+        # Not an argument: those are shown to every user of the computer.
+        access_key=os.environ.pop(ACCESS_KEY_VARIABLE, "") or new_access_key(),
+        region=options.region,
+        transition_seconds=options.transition_seconds,
+        clock=options.clock,
+        consistency_seconds=options.consistency_seconds,
+        state=options.state,
+        on_ready=_say_ready,
+        stop=stop,
+    )
+
+
+def _say_ready(ready: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+
+
+def _wait_for_parent(stop: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()
