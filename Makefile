@@ -10,16 +10,19 @@ unexport PYTHONDONTWRITEBYTECODE
 # The airflow and provider versions to test with: make test AIRFLOW=3.1
 AIRFLOW ?= 3.3
 PORT ?= 4566
+# What is pure: spec objects, deciding, policies.
+UNIT := tests/spec tests/deployment tests/policies tests/service_model tests/test_fields.py
 # The virtual environment is made anew when what it is made of changes.
 STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
-.PHONY: help setup demo demo-down ui test test-quick test-slow lint types spelling lint-workflows wheel test-wheel docker-engine clean
+.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow lint types spelling lint-workflows wheel test-wheel docker-engine clean
 
 help:
 	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
 	@echo "make demo-down      stop the local AWS of the demo"
 	@echo "make ui             Airflow's UI on what the demo made"
 	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
+	@echo "make test-unit      what is pure: no Airflow, no server, some seconds"
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute"
 	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files"
 	@echo "make lint types     ruff, mypy"
@@ -46,6 +49,10 @@ ui: setup
 
 test: test-quick test-slow
 	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler"
+
+# The plugin makes importing Airflow and starting a server an error.
+test-unit: setup
+	$(BIN)/python -m pytest -p tests.no_airflow -m "not slow" --durations=15 $(UNIT)
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup

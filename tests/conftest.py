@@ -44,7 +44,7 @@ SLOW = (
     "tests/local/",
     "tests/parity/test_examples.py",
     "tests/readback/",
-    "tests/spec/test_in_dags.py",
+    "tests/spec/in_dags/test_whole_dags.py",
     "tests/testing/",
     "tests/triggers/test_poller.py",
 )

@@ -7,8 +7,6 @@ import warnings
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.bases.operator import BaseOperator
 from botocore.validate import ParamValidator
 from hypothesis import given, settings, strategies as st
 
@@ -97,13 +95,6 @@ def test_1_to_10_variants_are_taken(number: int) -> None:
 def test_variants_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message):
         check_endpoint_config(**options)
-
-
-def test_jinja_and_xcom_args_pass_untouched() -> None:
-    with DAG("d", schedule=None):
-        output = BaseOperator(task_id="upstream").output
-    check_endpoint_config(production_variants=output, shadow_production_variants="{{ x }}")
-    check_endpoint_config(production_variants=[output, variant("{{ x }}"), variant("{{ x }}")])
 
 
 names = st.text("abzAZ09-", min_size=1, max_size=63).map(lambda text: text.strip("-") or "a")

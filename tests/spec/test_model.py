@@ -6,8 +6,6 @@ import copy
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.bases.operator import BaseOperator
 from botocore.validate import ParamValidator
 from hypothesis import given, settings, strategies as st
 
@@ -130,19 +128,6 @@ def test_bytes_count_and_not_characters() -> None:
 def test_a_vpc_is_subnets_and_groups(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message):
         check_model(containers=pipeline(1), **options)
-
-
-def test_jinja_and_xcom_args_pass_untouched() -> None:
-    with DAG("d", schedule=None):
-        output = BaseOperator(task_id="upstream").output
-    check_model(
-        containers=output, subnets=output, security_group_ids=["sg"], inference_execution_mode="{{ x }}"
-    )
-    check_model(containers="{{ params.containers }}", subnets="{{ x }}")
-    check_model(
-        containers=[output, container(container_hostname="{{ x }}"), container(container_hostname="{{ x }}")]
-    )
-    check_model(containers=[container(image=output, model_data=output, environment=output)])
 
 
 names = st.text("abzAZ09-", min_size=1, max_size=63).map(lambda text: text.strip("-") or "a")
