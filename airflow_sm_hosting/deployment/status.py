@@ -15,9 +15,6 @@ DELETING = "Deleting"
 UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
 OUT_OF_SERVICE = "OutOfService"
 
-#: Something goes on; no call that changes the endpoint is legal meanwhile.
-TRANSITIONAL = frozenset({CREATING, "Updating", "SystemUpdating", "RollingBack", DELETING})
-
 #: Ended, and not serving what was asked for.
 BROKEN = frozenset({FAILED, OUT_OF_SERVICE, UPDATE_ROLLBACK_FAILED})
 

@@ -177,21 +177,6 @@ class RegistryClient:
             media_type = str(json.loads(answer.content).get("mediaType", media_type))
         return media_type, answer.content
 
-    def head_manifest(self, repository: str, reference: str) -> str | None:
-        """Return the digest of a manifest, None if there is no such."""
-        answer = self._request(
-            "HEAD",
-            repository,
-            f"manifests/{reference}",
-            headers={"Accept": ", ".join(ALL_MANIFESTS)},
-            accept_status={404},
-        )
-        if answer.status_code == 404:
-            return None
-        if digest := answer.headers.get("Docker-Content-Digest"):
-            return digest
-        return digest_of(self.get_manifest(repository, reference)[1])
-
     def put_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> str:
         """Put a manifest under a tag or its digest and return its digest.
 
