@@ -80,7 +80,7 @@ class EndpointDeployer:
         except (ClientError, BotoCoreError, ConcurrentUpdateError) as error:
             if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
                 raise
-            # The deployment has failed, which is what is told first.
+            # The deployment has failed: that is the first thing to report.
             log.exception("The endpoint could not be put in order")
             return failed_end(failed, f"{SCALING_RESTORED_BY_RETRY} ({type(error).__name__}: {error})")
         return reached

@@ -67,7 +67,7 @@ def instance_counts(described: Described) -> dict[str, int]:
 
 
 def status_line(described: Described | None) -> str:
-    """Return one line that tells a person watching what the endpoint is doing."""
+    """Return a status line for a person who watches the endpoint."""
     if described is None:
         return "does not exist"
     parts = [described["EndpointStatus"], f"on config {described.get('EndpointConfigName')}"]

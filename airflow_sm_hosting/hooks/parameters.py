@@ -71,7 +71,7 @@ class AwsParameters:
         return resource_name(field, getattr(self, field), kind)
 
     def check_arns(self, *fields: str) -> None:
-        """Hold the ARNs in these fields against the connection's Region and account; without any, nothing is asked.
+        """Check that the ARNs in these fields are of the connection's Region and account; without ARNs, no call is made.
 
         :raises InvalidSpecError: When one is of another Region or account.
         """

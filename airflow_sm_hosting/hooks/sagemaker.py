@@ -76,7 +76,7 @@ class SageMakerHostingHook(SharedClients):
         )
 
     def check_arns(self, given: Mapping[str, Any]) -> None:
-        """Hold the ARNs among what was given against this connection's Region and account.
+        """Check that the ARNs among these values are of this connection's Region and account.
 
         SageMaker takes names, which it looks up in the caller's own account and Region. The account is asked for
         (``sts:GetCallerIdentity``) only when an ARN was given.

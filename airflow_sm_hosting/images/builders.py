@@ -13,7 +13,7 @@ from airflow_sm_hosting.images.registry import RegistryClient, RegistryError, is
 
 
 class Log(Protocol):
-    """What is needed of a logger."""
+    """The methods of a logger that are used here."""
 
     def info(self, msg: Any, /, *args: Any) -> Any:
         """Log a line, with its arguments apart."""
@@ -87,7 +87,7 @@ class ImageBuilder(Protocol):
         """What ``builder=`` calls it."""
 
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
-        """Build the image, push it, and see to it that SageMaker can take it.
+        """Build the image, push it, and make sure that SageMaker takes it.
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """
@@ -96,7 +96,7 @@ class ImageBuilder(Protocol):
 def settle_manifest(
     registry: RegistryClient, destination: Destination, reference: str, *, platform: str, log: Log
 ) -> PushedImage:
-    """See to it that the pushed image has a manifest that SageMaker takes, and return that.
+    """Make sure that the pushed image has a manifest that SageMaker takes, and return it.
 
     :param registry: client of the destination's registry
     :param destination: what was pushed to
@@ -153,7 +153,7 @@ def _put(registry: RegistryClient, destination: Destination, content: bytes, log
 
 
 def check_platform(platform: str, *, os_name: str, architecture: str, what: str) -> None:
-    """Hold what was built against what was asked for.
+    """Check the platform of an image that was built.
 
     On an instance of another architecture the container ends with "exec format error", which SageMaker reports as a
     failed ping after many minutes (https://github.com/apache/airflow/pull/27899).

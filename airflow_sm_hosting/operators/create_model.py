@@ -162,7 +162,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
 
     @staticmethod
     def _check_before_asking(given: CreateModelFields, options: dict[str, Any]) -> None:
-        """Hold what is known already against the service's model: all but what references resolve to."""
+        """Validate the request as far as it is known before the first call: references are not resolved yet."""
         from airflow_sm_hosting.service_model.request import validated_request
         from airflow_sm_hosting.spec.tags import tag_list
 

@@ -1,4 +1,4 @@
-"""Deploy an endpoint config to an endpoint, and tell the truth about what serves then."""
+"""Deploy an endpoint config to an endpoint, and verify that it serves."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         )
 
     def _task(self, context: Context) -> str:
-        """Return what tells this task of this run from all others; its tries have it in common."""
+        """Return a digest that identifies this task of this run; all its tries share it."""
         from airflow_sm_hosting.spec.tags import digest
 
         run, instance = (

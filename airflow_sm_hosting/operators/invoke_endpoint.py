@@ -36,7 +36,7 @@ MAX_PUSHED_BYTES = 16_384
 
 
 class InvokeEndpointOperator(SageMakerHostingBaseOperator):
-    """Invoke an endpoint once, and hold the answer against what is expected (``sagemaker-runtime:InvokeEndpoint``).
+    """Invoke an endpoint once, and compare the answer with what is expected (``sagemaker-runtime:InvokeEndpoint``).
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#invokeendpointoperator

@@ -121,7 +121,7 @@ class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
         return None
 
     def poke(self, context: Context) -> bool:
-        """Look once. The time budget is Airflow's own here, which ends the task when it is used up."""
+        """Poll once. Airflow's own timeout is the time budget here."""
         from airflow_sm_hosting.deployer.waiting import PollingWait
 
         if self._polling is None:

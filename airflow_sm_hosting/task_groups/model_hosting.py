@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class ModelHostingTaskGroup(TaskGroup):
-    """Lay out the tasks from folders and artifacts to a live, scaled and alarmed endpoint.
+    """Create the tasks from folders and artifacts to a live, scaled and alarmed endpoint.
 
     A ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an
     :class:`UploadModelDataOperator`; two containers of one folder or artifact share the task. Then come the models, the endpoint
