@@ -274,6 +274,14 @@ def moment_of(run_after: str) -> datetime:
     return datetime.fromisoformat(run_after)
 
 
+def _is_moment(text: str) -> bool:
+    """Tell whether a tag tells a moment: one that somebody else wrote may tell anything."""
+    try:
+        return moment_of(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def _after(prefix: str, tags: Iterable[str]) -> list[str]:
     return [key.removeprefix(prefix) for key in tags if key.startswith(prefix)]
 
@@ -284,22 +292,23 @@ def _runs(tags: Mapping[str, str]) -> Iterable[Run]:
             continue
         try:
             run_after, state, moment, config = value.split(" ")
-            moment_of(run_after)
-            yield Run(key.removeprefix(RUN), run_after, RunState(state), int(moment), config)
+            run = Run(key.removeprefix(RUN), run_after, RunState(state), int(moment), config)
         except ValueError:
             continue  # of a later version, or somebody's own
+        if _is_moment(run_after):
+            yield run
 
 
 def _detaching_claim(value: str) -> tuple[str, datetime] | None:
     task, _, until = value.partition(" ")
-    return (task, moment_of(until)) if until else None
+    return (task, moment_of(until)) if _is_moment(until) else None
 
 
 def _last_run(tags: Mapping[str, str], runs: Iterable[Run], endpoint_config_name: str | None) -> str | None:
     """Return when the newest run was due that has deployed: also when it died before it could write so after its update."""
     run_after, _, config = tags.get(DEPLOYING, "").partition(" ")
-    known = [tags[RUN_AFTER]] if tags.get(RUN_AFTER) else []
-    if config and config == endpoint_config_name:
+    known = [tags[RUN_AFTER]] if _is_moment(tags.get(RUN_AFTER, "")) else []
+    if config and config == endpoint_config_name and _is_moment(run_after):
         # What 0.1.0 wrote of an update counts before the run that had deployed before it.
         known = [run_after]
     known += [

@@ -452,7 +452,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
     result = progress.result or WaitResult("", "")
     arn, target = result.described.get("EndpointArn"), str(progress.target)
     if progress.counts:
-        return _set_counts(wanted, progress, str(arn))
+        return _set_counts(observed, wanted, progress, str(arn))
     if wanted.smoke_test and progress.smoke_failure is None and not progress.restores_run:
         if progress.answer_failure is None:
             return Plan((CheckAnswer(), LookAgain()), progress)
@@ -464,11 +464,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
         return Plan(tuple(steps), progress)
     ending, message = Ending.SUCCEEDED, result.message
     if progress.restores_run:
-        ending = Ending.SKIPPED
-        message = (
-            f"This run's update reached AWS after that of a newer run, due {progress.restores_run}; {target}, which that one deployed, "
-            "was restored and serves"
-        )
+        ending, message = Ending.SKIPPED, f"{_told_of_restoring(progress)} was restored and serves"
     elif progress.smoke_failure:
         ending = Ending.WRONG_ANSWER
         message = f"{progress.smoke_failure} The endpoint was rolled back, and serves {target}."
@@ -477,7 +473,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
     return Plan((), progress, end=End(ending, message, target, arn))
 
 
-def _set_counts(wanted: Wanted, progress: Progress, arn: str) -> Plan:
+def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: str) -> Plan:
     """Set the instance counts of unscaled variants, which the update kept: one variant a call, as AWS makes it Updating."""
     variant, count = next(iter(progress.counts.items()))
     if progress.waited_for is WaitFor.COUNTED:
@@ -487,6 +483,14 @@ def _set_counts(wanted: Wanted, progress: Progress, arn: str) -> Plan:
             "the count is set",
         )
         return Plan((forget,), replace(progress, waited_for=None))
+    # Since the wait ended, another run may have deployed: the counts are of this run's config.
+    deployed = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, progress.target, begun=True)
+    verdict = judge(deployed, observed.endpoint)
+    if verdict.outcome is Outcome.PENDING:
+        return Plan((Wait(deployed),), progress)
+    if verdict.outcome is not Outcome.DEPLOYED:
+        result = WaitResult(str(verdict.outcome), verdict.message, _identity(observed.endpoint or {}))
+        return Plan((), progress.after_wait(WaitFor.DEPLOYED, result))
     call = UpdateEndpointWeightsAndCapacities(
         {
             "EndpointName": wanted.endpoint_name,
@@ -584,6 +588,25 @@ def _wait_for_older(observed: Observation, described: Described, wanted: Wanted,
     )
     waiting = replace(progress, waited_for_older=True)
     return Plan((Wait(condition),), waiting, Decision(Action.WAIT, reason))
+
+
+def handed_over(progress: Progress, endpoint_arn: str | None) -> End:
+    """Return the end of a deployment that AWS has taken, and that nobody waits for.
+
+    :param progress: How far it has come.
+    :param endpoint_arn: The endpoint.
+    """
+    if progress.restores_run:
+        message = f"{_told_of_restoring(progress)} is restored"
+        return End(Ending.SKIPPED, message, progress.target, endpoint_arn)
+    return End(Ending.SUCCEEDED, "", progress.target, endpoint_arn)
+
+
+def _told_of_restoring(progress: Progress) -> str:
+    return (
+        f"This run's update reached AWS after that of a newer run, due {progress.restores_run}; {progress.target}, which that one "
+        "deployed,"
+    )
 
 
 def failed_end(result: WaitResult, note: str = "") -> End:

@@ -246,12 +246,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
         """Observe, plan and apply up to the next wait, while there is one; then report."""
-        from airflow_sm_hosting.deployment.planning import End, Ending
+        from airflow_sm_hosting.deployment.planning import End, handed_over
 
         self._persist_links(context, self.sagemaker_hook)
         while not isinstance(reached := deployer.advance(), End):
             if not self.wait_for_completion and reached.until == "deployed":
-                reached = End(Ending.SUCCEEDED, "", deployer.progress.target, deployer.endpoint_arn)
+                reached = handed_over(deployer.progress, deployer.endpoint_arn)
                 break
             result = self._wait(reached, deployer.progress)
             deployer.progress = deployer.progress.after_wait(reached.until, result)

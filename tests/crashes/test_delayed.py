@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_sm_hosting import DeployEndpointOperator, RollbackEndpointOperator
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags, tags_to_delete
+from airflow_sm_hosting.deployment.status import instance_counts
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import PENDING_COUNT
 from tests.crashes.held import HeldRun, SharedTime, connection_id
@@ -26,7 +27,6 @@ from tests.operators.conftest import (
     Outcome,
     _emptied,
     dag,
-    make_config,
     make_endpoint,
     make_model,
     outcome,
@@ -48,6 +48,13 @@ PLACE = {
     "ResourceId": "endpoint/churn/variant/main",
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
+INSTANCE_TYPES = {
+    "before": "ml.m4.xlarge",
+    "older": "ml.c5.large",
+    "newer": "ml.m5.large",
+    "newest": "ml.c5.large",
+}
+COUNTS = "UpdateEndpointWeightsAndCapacities"
 WAITS = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
 EXISTS = pytest.mark.parametrize("exists", [True, False], ids=["update", "create"])
 
@@ -62,6 +69,7 @@ class Runs:
     :param deferrable: Whether they wait in a triggerer.
     :param exists: Whether the endpoint does before them.
     :param scaled: Whether it has scaling that every deployment must take off, as its instance type changes.
+    :param counted: Whether it has scaling, and beside it a variant whose instance count every deployment sets after its update.
     """
 
     aws: LocalAws
@@ -70,6 +78,7 @@ class Runs:
     deferrable: bool = False
     exists: bool = True
     scaled: bool = False
+    counted: bool = False
     #: What AWS took, in its order: the run, and the config.
     accepted: list[tuple[str, str]] = field(default_factory=list)
     #: How each run ended, and what served then.
@@ -83,13 +92,12 @@ class Runs:
         self._tasks, self.accepted, self.ends = {}, [], {}
         self.aws.reset()
         make_model(self.aws)
-        types = itertools.cycle(["ml.c5.large", "ml.m5.large"])
-        for name in DUE:
-            make_config(self.aws, name, **({"InstanceType": next(types)} if self.scaled else {}))
+        for count, (name, other) in enumerate(INSTANCE_TYPES.items(), 1):
+            self._make_config(name, other if self.scaled else "ml.m5.large", count)
         self.time.pass_by()
         if self.exists:
-            make_endpoint(self.aws, make_config(self.aws, "before", InstanceType="ml.m4.xlarge"))
-        if self.scaled:
+            make_endpoint(self.aws, "before")
+        if self.scaled or self.counted:
             make_scaling(self.aws)
         self.time.pass_by(60)
 
@@ -109,7 +117,8 @@ class Runs:
         return self._open.enter_context(run.connected(self.aws, self.monkeypatch))
 
     def endpoint(self) -> dict[str, Any]:
-        return self.aws.client("sagemaker").describe_endpoint(EndpointName="churn")
+        found: dict[str, Any] = self.aws.client("sagemaker").describe_endpoint(EndpointName="churn")
+        return found
 
     def end(self, run: HeldRun) -> Outcome:
         """Let a run go on to its end."""
@@ -119,6 +128,17 @@ class Runs:
 
     def close(self) -> None:
         self._open.close()
+
+    def _make_config(self, name: str, instance_type: str, count: int) -> None:
+        variants = [{"VariantName": "main", "InitialInstanceCount": 1}]
+        if self.counted:
+            variants.append({"VariantName": "beside", "InitialInstanceCount": count})
+        self.aws.client("sagemaker").create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=[
+                {**variant, "ModelName": "model", "InstanceType": instance_type} for variant in variants
+            ],
+        )
 
     def _pass_time(self) -> None:
         self.time.pass_by(TRANSITION)
@@ -308,6 +328,31 @@ def test_scaling_that_both_runs_must_take_off_survives_that_one_is_held_at_any_c
         if scaling_of(two.aws) != scaling:
             found.append(f"{where}: the scaling is {scaling_of(two.aws)}, and was {scaling}")
     tell(capsys, f"{held} held at {len(points)} points of an update that takes scaling off")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("held", ["older", "newer"])
+def test_instance_counts_that_a_held_run_has_still_to_set_are_not_set_once_another_has_deployed(
+    runs: Callable[..., Runs], capsys: pytest.CaptureFixture[str], held: str
+) -> None:
+    two = runs(counted=True)
+    points = points_of(two, held)
+    [call] = [number for number, point in enumerate(points, 1) if point == "before " + COUNTS]
+    [other] = {"older", "newer"} - {held}
+    found: list[str] = []
+    for number, point in enumerate(points, 1):
+        two.begin_anew()
+        late, quick = two.of(held), two.of(other)
+        assert late.go_to(number)
+        two.end(quick)
+        two.end(late)
+        where = f"{held} held {point} ({number})"
+        found += [f"{where}: {problem}" for problem in problems(two)]
+        counts = instance_counts(two.endpoint())
+        # The call has no condition: one that is held between the look before it and itself is made all the same.
+        if counts["beside"] != 3 and (held, number) != ("older", call):
+            found.append(f"{where}: there are {counts}")
+    tell(capsys, f"{held} held at {len(points)} points of an update that sets an instance count")
     assert not found, "\n".join(found)
 
 
