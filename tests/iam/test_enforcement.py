@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local import LocalAws
-from tests.iam.conftest import Worker
+from tests.iam.conftest import USER, Worker
 from tests.local.conftest import Deployer
 from tests.operators.conftest import IMAGE, ROLE, make_config, make_endpoint, make_model
 
@@ -35,6 +36,16 @@ def refused(call: Callable[[], Any]) -> dict[str, Any]:
         call()
     error = caught.value.response
     return {**error["Error"], "status": error["ResponseMetadata"]["HTTPStatusCode"]}
+
+
+def ask(
+    worker: Worker, signed_for: str, path: str = "/", *, headers: dict[str, str], body: bytes
+) -> urllib3.BaseHTTPResponse:
+    """Send a request as no SDK would send it."""
+    credential = f"{worker.key['AccessKeyId']}/20260101/us-east-1/{signed_for}/aws4_request"
+    authorization = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
+    url = f"{worker.aws.endpoint_url}{path}"
+    return urllib3.request("POST", url, headers={"Authorization": authorization, **headers}, body=body)
 
 
 def test_nothing_is_enforced_until_it_is_asked_for(aws: LocalAws) -> None:
@@ -101,6 +112,64 @@ def test_a_head_request_is_refused_without_words(worker: Worker) -> None:
     error = refused(lambda: worker.client("s3").head_object(Bucket="models", Key="k"))
     assert (error["Code"], error["status"]) == ("403", 403)
     assert worker.denied() == ["s3:GetObject"]
+
+
+def test_keys_that_are_inactive_or_deleted_are_unknown(worker: Worker) -> None:
+    worker.allow_only("*")
+    iam = worker.aws.client("iam")
+    who = {"UserName": USER, "AccessKeyId": worker.key["AccessKeyId"]}
+    assert worker.client("sagemaker").list_models()["Models"] == []
+    iam.update_access_key(**who, Status="Inactive")
+    assert refused(worker.client("sagemaker").list_models)["Code"] == "UnrecognizedClientException"
+    iam.update_access_key(**who, Status="Active")
+    assert worker.client("sagemaker").list_models()["Models"] == []
+    iam.delete_access_key(**who)
+    assert refused(worker.client("sagemaker").list_models)["Code"] == "UnrecognizedClientException"
+
+
+def test_temporary_credentials_of_a_user_are_refused(worker: Worker) -> None:
+    """The local AWS knows sessions of roles only."""
+    worker.allow_only("*")
+    session = worker.client("sts").get_session_token()["Credentials"]
+    worker.key = {name: session[name] for name in ("AccessKeyId", "SecretAccessKey")}
+    assert refused(worker.client("sagemaker").list_models)["Code"] == "UnrecognizedClientException"
+
+
+@pytest.mark.parametrize(
+    ("signed_for", "target"),
+    [
+        ("s3", "SageMaker.CreateModel"),
+        ("ecr", "SageMaker.CreateModel"),
+        ("sagemaker", "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"),
+        ("sagemaker", "Nonsense"),
+        ("sagemaker", "SageMaker."),
+        ("sagemaker", ""),
+    ],
+)
+def test_a_signature_for_another_service_and_an_odd_target_allow_nothing(
+    worker: Worker, signed_for: str, target: str
+) -> None:
+    worker.allow_only("sagemaker:List*")
+    answer = ask(worker, signed_for, headers={"X-Amz-Target": target}, body=b"{}")
+    assert answer.status in (400, 403)
+    assert b"is not authorized to perform" in answer.data
+    assert worker.aws.client("sagemaker").list_models()["Models"] == []
+
+
+def test_a_refusal_in_cbor_is_one(worker: Worker) -> None:
+    path = "/service/GraniteServiceVersion20100801/operation/DescribeAlarms"
+    answer = ask(worker, "monitoring", path, headers={"Content-Type": "application/cbor"}, body=b"\xa0")
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/cbor")
+    assert b"AccessDenied" in answer.data
+    assert b"cloudwatch:DescribeAlarms" in answer.data
+
+
+@pytest.mark.parametrize("body", [b"{nope", b"[1]", b"[" * 100_000])
+def test_a_body_that_cannot_be_read_allows_nothing(worker: Worker, body: bytes) -> None:
+    headers = {"X-Amz-Target": "SageMaker.ListModels"}
+    assert b"is not authorized to perform" in ask(worker, "sagemaker", headers=headers, body=body).data
+    worker.allow_only("*")
+    assert b"SerializationException" in ask(worker, "sagemaker", headers=headers, body=body).data
 
 
 def test_who_one_is_may_always_be_asked(worker: Worker) -> None:

@@ -13,7 +13,7 @@ from airflow_sm_hosting.local.cloudwatch.service import CloudWatch
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.none import NoEngine
 from airflow_sm_hosting.local.server.region import Region as LocalRegion
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

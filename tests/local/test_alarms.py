@@ -9,11 +9,12 @@ import pytest
 
 from airflow_sm_hosting.local.clock import VirtualClock
 from airflow_sm_hosting.local.cloudwatch import composite_alarms
+from airflow_sm_hosting.local.cloudwatch.alarm import Breach
 from airflow_sm_hosting.local.cloudwatch.alarm_state import alarm_state, is_low_sample
-from airflow_sm_hosting.local.cloudwatch.alarms import Alarms, Breach
+from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
 from airflow_sm_hosting.local.cloudwatch.metrics import metric_of
 from airflow_sm_hosting.local.cloudwatch.service import CloudWatch
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.test_control_plane import refusal_of
 
 NAMESPACE = "AWS/SageMaker"

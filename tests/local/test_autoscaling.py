@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_sm_hosting.local.cloudwatch.metrics import metric_of
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.region import REGION, START, Region
 from tests.local.test_control_plane import refusal_of
 

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local.engines.engine import Usage
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, tar_bytes
 from tests.local.data_plane import Answer, DataPlane, Function, data_plane, echo
 from tests.local.region import Region

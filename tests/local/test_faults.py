@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from airflow_sm_hosting.local.client.control import LocalAwsError
 from airflow_sm_hosting.local.clock import VirtualClock
 from airflow_sm_hosting.local.server.faults import KINDS, Faults, Hit
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, wait_until
 
 MODEL = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": FOREIGN_IMAGE}}

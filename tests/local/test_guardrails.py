@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.local.sagemaker.endpoints.rollout import instances, rollback_steps, rollout_of
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import ROLE, Deployer, wait_until
 from tests.local.region import Region
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.client.local_aws import LocalAwsError
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import Deployer, wait_until
 from tests.local.test_control_plane import refusal_of
 

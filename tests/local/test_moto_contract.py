@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 from moto.core.request import Request
 
-from airflow_sm_hosting.local.cloudwatch.alarms import region_description
+from airflow_sm_hosting.local.cloudwatch.alarm_message import region_description
 from airflow_sm_hosting.local.moto_bridge import (
     identities,
     logs,
@@ -21,7 +21,7 @@ from airflow_sm_hosting.local.moto_bridge import (
     topics,
 )
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 REGION = "eu-west-1"
 

@@ -14,6 +14,7 @@ from botocore.eventstream import EventStreamBuffer
 from botocore.exceptions import ClientError, EventStreamError
 
 from airflow_sm_hosting.local.runtime import streaming
+from airflow_sm_hosting.local.server.handlers import SaveState
 from tests.local.data_plane import Answer, Asked, BrokenStream, DataPlane, data_plane, echo, slow, wait_until
 
 
@@ -412,7 +413,6 @@ def test_an_invocation_does_not_have_the_state_written(plane, monkeypatch):
     """What it leaves is written every few seconds: writing after each would slow invocations down."""
 
     class State:
-        backlog = None
         changes = 0
 
         def changed(self):
@@ -420,7 +420,8 @@ def test_an_invocation_does_not_have_the_state_written(plane, monkeypatch):
 
     endpoint = plane.serving(echo)
     state = State()
-    monkeypatch.setattr(plane.app, "_state", state)
+    (handler,) = (one for one in plane.app._handlers if isinstance(one, SaveState))
+    monkeypatch.setattr(handler, "_state", state)
     plane.invoke(endpoint)
     assert state.changes == 0
     plane.deployer.model()

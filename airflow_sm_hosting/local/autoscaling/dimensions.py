@@ -12,7 +12,7 @@ from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
 from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
 from airflow_sm_hosting.local.sagemaker.store import Store
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
 CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"

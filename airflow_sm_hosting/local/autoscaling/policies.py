@@ -15,8 +15,8 @@ from airflow_sm_hosting.local.autoscaling.dimensions import (
     INSTANCES,
     VARIANT,
 )
-from airflow_sm_hosting.local.cloudwatch.alarms import Alarm
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.cloudwatch.alarm import Alarm
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 # Of step scaling 300 s; of target tracking 300 s for "SageMaker endpoint variants", 0 for what the list does not name:
 # API_StepScalingPolicyConfiguration.html, API_TargetTrackingScalingPolicyConfiguration.html

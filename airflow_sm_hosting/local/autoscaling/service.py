@@ -5,12 +5,11 @@ Rules, unless said otherwise: https://docs.aws.amazon.com/autoscaling/applicatio
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -35,10 +34,13 @@ from airflow_sm_hosting.local.autoscaling.policies import (
 )
 from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
 from airflow_sm_hosting.local.clock import Clock, Timer
-from airflow_sm_hosting.local.cloudwatch.alarms import Alarms, Breach
+from airflow_sm_hosting.local.cloudwatch.alarm import Breach
+from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.paging import page
+from airflow_sm_hosting.local.wire.tagging import TagStore
 from airflow_sm_hosting.local.wire.validation import check_request
 
 LOG = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ _MAX_TAGS = 50
 # DescribeScalingActivities goes back six weeks; the number is ours.
 _ACTIVITIES = 1_000
 _PAGE = 50
+_INVALID_TOKEN = AwsError("InvalidNextTokenException", "The NextToken is not valid.")
 # A change is looked at so often until it has happened.
 _LOOK_SECONDS = 1.0
 # A scheduled change that finds the endpoint in transition is tried again.
@@ -88,7 +91,6 @@ class Target:
     created: datetime
     role_arn: str
     suspended: dict[str, bool]
-    tags: dict[str, str] = field(default_factory=dict)
     out: Cooldown | None = None
     into: Cooldown | None = None
 
@@ -143,6 +145,7 @@ class AutoScaling:
         self._clock = clock
         self._lock = lock
         self._targets: dict[_Key, Target] = {}
+        self._tags = TagStore(most=_MAX_TAGS, too_many="TooManyTagsException", noun="scalable target")
         self._policies: dict[_Key, dict[str, Policy]] = {}
         self._scheduled: dict[_Key, dict[str, ScheduledAction]] = {}
         self._activities: deque[Activity] = deque(maxlen=_ACTIVITIES)
@@ -223,7 +226,10 @@ class AutoScaling:
         """Return all that is kept."""
         with self._lock:
             return {
-                "targets": [_without(vars(target), "out", "into") for target in self._targets.values()],
+                "targets": [
+                    {**_without(vars(target), "out", "into"), "tags": self._tags.of(target.arn)}
+                    for target in self._targets.values()
+                ],
                 "policies": [
                     [*key, dict(vars(policy))]
                     for key, policies in self._policies.items()
@@ -241,8 +247,9 @@ class AutoScaling:
         """Have again what was kept; cooldowns are over, and schedules go on from now."""
         with self._lock:
             for one in kept["targets"]:
-                target = Target(**one)
+                target = Target(**_without(one, "tags"))
                 self._targets[target.resource_id, target.dimension] = target
+                self._tags.add(target.arn, one["tags"])
             for resource_id, dimension, one in kept["policies"]:
                 policy = Policy(**one)
                 self._policies.setdefault((resource_id, dimension), {})[policy.name] = policy
@@ -283,8 +290,7 @@ class AutoScaling:
             target.minimum, target.maximum = low, high
             target.suspended |= request.get("SuspendedState") or {}
             target.role_arn = request.get("RoleARN", target.role_arn)
-            if request.get("Tags"):
-                self._add_tags(target, request["Tags"])
+            self._tags.add(target.arn, request.get("Tags") or {})
             self._targets[key] = target
         # "If the specified resource is not active in the target service, this operation does not change the resource's
         # current capacity. Otherwise, it changes the resource's current capacity to a value that is inside of this range."
@@ -319,7 +325,7 @@ class AutoScaling:
 
     def _remove(self, key: _Key) -> None:
         # "Deregistering a scalable target deletes the scaling policies and scheduled actions that are associated with it."
-        del self._targets[key]
+        self._tags.forget(self._targets.pop(key).arn)
         for policy in self._policies.pop(key, {}).values():
             self._delete_alarms(policy)
         for action in self._scheduled.pop(key, {}).values():
@@ -531,31 +537,23 @@ class AutoScaling:
 
     def _tag(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            self._add_tags(self._tagged(request), request["Tags"])
+            self._tags.add(self._tagged(request), request["Tags"])
         return {}
 
     def _untag(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            tags = self._tagged(request).tags
-            for key in request["TagKeys"]:
-                tags.pop(key, None)
+            self._tags.remove(self._tagged(request), request["TagKeys"])
         return {}
 
     def _list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            return {"Tags": dict(self._tagged(request).tags)}
+            return {"Tags": self._tags.of(self._tagged(request))}
 
-    def _add_tags(self, target: Target, tags: Mapping[str, str]) -> None:
-        merged = {**target.tags, **tags}
-        if len(merged) > _MAX_TAGS:
-            raise AwsError("TooManyTagsException", f"A scalable target can have at most {_MAX_TAGS} tags.")
-        target.tags = merged
-
-    def _tagged(self, request: Mapping[str, Any]) -> Target:
-        for target in self._targets.values():
-            if target.arn == request["ResourceARN"]:
-                return target
-        raise AwsError("ResourceNotFoundException", f"The resource {request['ResourceARN']} does not exist.")
+    def _tagged(self, request: Mapping[str, Any]) -> str:
+        arn = str(request["ResourceARN"])
+        if arn not in self._tags:
+            raise AwsError("ResourceNotFoundException", f"The resource {arn} does not exist.")
+        return arn
 
     # Scaling
 
@@ -805,11 +803,6 @@ def _absent(what: str, request: Mapping[str, Any]) -> AwsError:
 
 
 def _page(member: str, rows: Sequence[dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
-    token = request.get("NextToken")
-    try:
-        start = int(base64.urlsafe_b64decode(token)) if token else 0
-    except ValueError as error:
-        raise AwsError("InvalidNextTokenException", "The NextToken is not valid.") from error
-    end = start + min(int(request.get("MaxResults") or _PAGE), _PAGE)
-    more = {"NextToken": base64.urlsafe_b64encode(str(end).encode()).decode()} if end < len(rows) else {}
-    return {member: list(rows[start:end]), **more}
+    size = min(int(request.get("MaxResults") or _PAGE), _PAGE)
+    shown, token = page(rows, request.get("NextToken"), size, invalid=_INVALID_TOKEN)
+    return {member: shown, **token}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.local.cloudwatch.metrics import is_extended_statistic, is_statistic
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 # High-resolution periods; above them multiples of a minute.
 _SHORT_PERIODS = (10, 20, 30)

@@ -10,17 +10,16 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any
-
-from botocore.loaders import Loader
 
 from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.cloudwatch import composite_alarms, metric_math
+from airflow_sm_hosting.local.cloudwatch.alarm import HISTORY_ITEMS, Alarm, Breach, parsed_rule
 from airflow_sm_hosting.local.cloudwatch.alarm_checks import check_metric_alarm
+from airflow_sm_hosting.local.cloudwatch.alarm_message import alarm_message
 from airflow_sm_hosting.local.cloudwatch.alarm_state import (
     COMPARISONS,
     Point,
@@ -30,10 +29,11 @@ from airflow_sm_hosting.local.cloudwatch.alarm_state import (
     reason_data,
     zulu,
 )
-from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metric_queries import math_data
+from airflow_sm_hosting.local.cloudwatch.metrics import Metrics, metric_of
 from airflow_sm_hosting.local.moto_bridge import topics
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 LOG = logging.getLogger(__name__)
 
@@ -41,118 +41,9 @@ _STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 # More data points than the evaluation periods are looked at, "the exact number depends on the length of the period": with
 # 3 of them it is 5 in AWS's examples; that it is always two more is assumed.
 _MORE_POINTS = 2
-# "CloudWatch preserves alarm history for two weeks" (30 days now); the number is ours, so that no state grows for ever.
-_HISTORY_ITEMS = 1_000
 # Which actions are done again every minute for as long as the state lasts (same page, "Alarm actions").
 _SCALING_ACTION = "arn:aws:autoscaling:"
 _TOPIC = "arn:aws:sns:"
-
-
-@dataclass(frozen=True)
-class Breach:
-    """What the action of an alarm is told.
-
-    :param alarm_name: The alarm.
-    :param state: Its state.
-    :param threshold: Its threshold.
-    :param values: The data points that were evaluated, the newest last.
-    """
-
-    alarm_name: str
-    state: str
-    threshold: float
-    values: tuple[float, ...]
-
-
-@dataclass
-class Alarm:
-    """One alarm.
-
-    :param request: As it was put last, without its tags.
-    :param arn: Its ARN.
-    :param configured: When it was put last.
-    :param state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
-    """
-
-    request: dict[str, Any]
-    arn: str
-    configured: datetime
-    updated: datetime
-    transitioned: datetime
-    state: str = "INSUFFICIENT_DATA"
-    reason: str = "Unchecked: Initial alarm creation"
-    reason_data: dict[str, Any] | None = None
-    evaluation_state: str | None = None
-    values: tuple[float, ...] = ()
-    suppressed_by: str | None = None
-    #: Of a wait or extension period: when it began, and the state before what it suppresses.
-    suppressed_at: datetime | None = None
-    suppressed_before: str = ""
-    history: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_HISTORY_ITEMS))
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return str(self.request["AlarmName"])
-
-    @property
-    def rule(self) -> composite_alarms.Rule | None:
-        """The rule of a composite alarm."""
-        text = self.request.get("AlarmRule")
-        return _parsed(text) if text else None
-
-    @property
-    def kind(self) -> str:
-        """``MetricAlarm`` or ``CompositeAlarm``."""
-        return "CompositeAlarm" if "AlarmRule" in self.request else "MetricAlarm"
-
-    @property
-    def period(self) -> int:
-        """Its period in seconds; of an expression: that of its metrics; 60 where there is none."""
-        periods = [
-            query.get("Period") or query.get("MetricStat", {}).get("Period")
-            for query in self.request.get("Metrics", ())
-        ]
-        return int(self.request.get("Period") or max(filter(None, periods), default=60))
-
-    def actions(self, state: str) -> list[str]:
-        """Return the ARNs of what is to be done in a state."""
-        member = {"ALARM": "AlarmActions", "OK": "OKActions"}.get(state, "InsufficientDataActions")
-        return list(self.request.get(member, ()))
-
-    @property
-    def actions_enabled(self) -> bool:
-        """Whether actions are done at all."""
-        return bool(self.request.get("ActionsEnabled", True))
-
-    def description(self) -> dict[str, Any]:
-        """Return what DescribeAlarms tells of it."""
-        told = {
-            **self.request,
-            "AlarmArn": self.arn,
-            "ActionsEnabled": self.actions_enabled,
-            **{name: self.request.get(name, []) for name in ("AlarmActions", "OKActions")},
-            "InsufficientDataActions": self.request.get("InsufficientDataActions", []),
-            "AlarmConfigurationUpdatedTimestamp": self.configured,
-            "StateValue": self.state,
-            "StateReason": self.reason,
-            "StateUpdatedTimestamp": self.updated,
-            "StateTransitionedTimestamp": self.transitioned,
-        }
-        if self.reason_data is not None:
-            told["StateReasonData"] = json.dumps(self.reason_data)
-        if self.evaluation_state:
-            told["EvaluationState"] = self.evaluation_state
-        if self.suppressed_by:
-            told["ActionsSuppressedBy"] = self.suppressed_by
-        if self.kind == "MetricAlarm" and "MetricName" in self.request:
-            told.setdefault("Dimensions", [])
-        return told
-
-
-@cache
-def _parsed(rule: str) -> composite_alarms.Rule:
-    return composite_alarms.parse(rule)
 
 
 class Alarms:
@@ -210,7 +101,7 @@ class Alarms:
         """Have again what was kept."""
         with self._lock:
             for one in kept:
-                history = deque(one["history"], maxlen=_HISTORY_ITEMS)
+                history = deque(one["history"], maxlen=HISTORY_ITEMS)
                 alarm = Alarm(**{**one, "history": history, "values": tuple(one["values"])})
                 self._alarms[alarm.name] = alarm
                 if alarm.suppressed_at:
@@ -227,7 +118,7 @@ class Alarms:
     def put_composite_alarm(self, request: Mapping[str, Any]) -> Alarm:
         """PutCompositeAlarm."""
         try:
-            rule = _parsed(request["AlarmRule"])
+            rule = parsed_rule(request["AlarmRule"])
         except composite_alarms.RuleError as error:
             raise AwsError("ValidationError", str(error)) from error
         with self._lock:
@@ -446,7 +337,7 @@ class Alarms:
                 )
                 self._following.append(partial(self._do, alarm, action, breach, noted=before is not None))
             elif action.startswith(_TOPIC):
-                message = message or _message(alarm, self._region, before or alarm.state)
+                message = message or alarm_message(alarm, self._region, before or alarm.state)
                 self._following.append(partial(self._do, alarm, action, message))
             else:
                 self._note(
@@ -582,89 +473,3 @@ class Alarms:
         return alarm.name == other or any(
             self._depends_on(child, other) for child in (alarm.rule.children if alarm.rule else ())
         )
-
-
-def math_data(
-    metrics: Metrics, queries: Sequence[Mapping[str, Any]], start: int, period: int, number: int
-) -> metric_math.Data:
-    """Return what the expressions among some ``MetricDataQueries`` are evaluated on."""
-    found: dict[str, metric_math.Series] = {}
-    for query in queries:
-        if stat := query.get("MetricStat"):
-            metric = metric_of(
-                stat["Metric"].get("Namespace", ""),
-                stat["Metric"].get("MetricName", ""),
-                stat["Metric"].get("Dimensions", ()),
-            )
-            windows = metrics.statistics(metric, [stat["Stat"]], start, period, number, unit=stat.get("Unit"))
-            found[query["Id"]] = {
-                start + index * period: value
-                for index, window in enumerate(windows)
-                if window is not None and (value := window[stat["Stat"]]) is not None
-            }
-    return metric_math.Data(
-        times=[start + index * period for index in range(number)],
-        period=period,
-        metrics=found,
-        expressions={query["Id"]: query["Expression"] for query in queries if "Expression" in query},
-    )
-
-
-def _message(alarm: Alarm, region: str, before: str) -> tuple[str, str]:
-    """Return subject and message of an alarm's notification, in the shape that subscribers of CloudWatch parse."""
-    place = region_description(region)
-    message: dict[str, Any] = {
-        "AlarmName": alarm.name,
-        "AlarmDescription": alarm.request.get("AlarmDescription"),
-        "AWSAccountId": ACCOUNT_ID,
-        "AlarmConfigurationUpdatedTimestamp": zulu(alarm.configured),
-        "NewStateValue": alarm.state,
-        "NewStateReason": alarm.reason,
-        "StateChangeTime": zulu(alarm.transitioned),
-        "Region": place,
-        "AlarmArn": alarm.arn,
-        "OldStateValue": before,
-        **{name: alarm.request.get(name, []) for name in ("OKActions", "AlarmActions")},
-        "InsufficientDataActions": alarm.request.get("InsufficientDataActions", []),
-    }
-    request = alarm.request
-    if alarm.kind == "CompositeAlarm":
-        message["AlarmRule"] = request["AlarmRule"]
-        message["TriggeringChildren"] = (alarm.reason_data or {}).get("triggeringAlarms", [])
-    else:
-        trigger: dict[str, Any] = {
-            "Period": alarm.period,
-            **{
-                name: request.get(name)
-                for name in ("EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator", "Threshold")
-                if name in request
-            },
-            "TreatMissingData": request.get("TreatMissingData", ""),
-            "EvaluateLowSampleCountPercentile": request.get("EvaluateLowSampleCountPercentile", ""),
-        }
-        if "Metrics" in request:
-            trigger["Metrics"] = request["Metrics"]
-        else:
-            simple = request.get("Statistic") in STATISTICS
-            trigger |= {
-                "MetricName": request.get("MetricName"),
-                "Namespace": request.get("Namespace"),
-                "StatisticType": "Statistic" if simple else "ExtendedStatistic",
-                "Statistic": request["Statistic"].upper() if simple else request.get("ExtendedStatistic"),
-                "Unit": request.get("Unit"),
-                "Dimensions": [
-                    {"value": dimension["Value"], "name": dimension["Name"]}
-                    for dimension in request.get("Dimensions", ())
-                ],
-            }
-        message["Trigger"] = trigger
-    return f'{alarm.state}: "{alarm.name}" in {place}'[:99], json.dumps(message)
-
-
-@cache
-def region_description(region: str) -> str:
-    """Return ``US East (N. Virginia)`` for ``us-east-1``, as messages of CloudWatch name Regions."""
-    for partition in Loader().load_data("endpoints")["partitions"]:
-        if region in partition["regions"]:
-            return str(partition["regions"][region]["description"])
-    return region

@@ -22,6 +22,8 @@ from werkzeug.wrappers import Request, Response
 from airflow_sm_hosting.local.moto_bridge import repositories
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.moto_bridge.repositories import Image, Repository
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response
 
 _CHUNK_BYTES = 1024 * 1024
 # Amazon ECR's own limit: https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
@@ -38,14 +40,11 @@ _IMAGE_REFERENCE = re.compile(
 _ECR_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
 
-class RegistryError(Exception):
+class RegistryRefusal(AwsError):
     """A refusal, in the words of the OCI distribution specification or of ECR."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+        super().__init__(code, message, status=status)
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class Registry:
     def blob_path(self, digest: str) -> Path:
         """Return where a blob is kept, whether or not it exists."""
         if not _DIGEST.fullmatch(digest):
-            raise RegistryError(400, "DIGEST_INVALID", f"{digest} is not a sha256 digest")
+            raise RegistryRefusal(400, "DIGEST_INVALID", f"{digest} is not a sha256 digest")
         return self._blobs / digest.partition(":")[2]
 
     def has_blob(self, digest: str) -> bool:
@@ -190,13 +189,15 @@ class Registry:
     ) -> StoredImage:
         """Store a manifest, and move the tag to it.
 
-        :raises RegistryError: Not a manifest; a part of it was not pushed before; the tag is immutable.
+        :raises RegistryRefusal: Not a manifest; a part of it was not pushed before; the tag is immutable.
         """
         try:
             manifest = json.loads(body)
             media_type = media_type or manifest["mediaType"]
         except (ValueError, KeyError, TypeError) as error:
-            raise RegistryError(400, "MANIFEST_INVALID", f"the manifest cannot be read: {error!r}") from error
+            raise RegistryRefusal(
+                400, "MANIFEST_INVALID", f"the manifest cannot be read: {error!r}"
+            ) from error
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
         with self._lock:
             self._check_parts(repository, manifest)
@@ -204,7 +205,7 @@ class Registry:
             tagged = _image(repository, tag) if tag else None
             if tagged and tagged is not image and repository.is_tag_immutable():
                 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
-                raise RegistryError(
+                raise RegistryRefusal(
                     400,
                     "TAG_INVALID",
                     f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be "
@@ -224,12 +225,12 @@ class Registry:
         for part in parts:
             # Layers with URLs of their own (Windows base layers) are not pushed.
             if not self.has_blob(part["digest"]) and not part.get("urls"):
-                raise RegistryError(
+                raise RegistryRefusal(
                     404, "MANIFEST_BLOB_UNKNOWN", f"blob {part['digest']} was not pushed before the manifest"
                 )
         for child in manifest.get("manifests", ()):
             if not _image(repository, child["digest"]):
-                raise RegistryError(
+                raise RegistryRefusal(
                     404, "MANIFEST_UNKNOWN", f"manifest {child['digest']} of the index is absent"
                 )
 
@@ -238,29 +239,17 @@ class Registry:
     def answer(self, request: Request) -> Response:
         """Answer a request to ``/v2/…``."""
         if not self._is_login(request):
-            response = _refusal(RegistryError(401, "UNAUTHORIZED", "Not Authorized"))
+            response = refusal_response(
+                request, REGISTRY, RegistryRefusal(401, "UNAUTHORIZED", "Not Authorized")
+            )
             response.headers["WWW-Authenticate"] = 'Basic realm="sm-hosting local registry",service="ecr"'
             return response
         try:
             response = self._route(request)
-        except RegistryError as error:
-            response = _refusal(error)
+        except RegistryRefusal as error:
+            response = refusal_response(request, REGISTRY, error)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response
-
-    def operation(self, request: Request) -> tuple[str, str | None]:
-        """Return what a request asks for, and of which repository, for the request log."""
-        path, method = request.path, request.method
-        for pattern, names in (
-            (_UPLOAD, {"PATCH": "UploadBlobChunk", "PUT": "CompleteBlobUpload", "GET": "GetBlobUpload"}),
-            (_UPLOADS, {"POST": "StartBlobUpload"}),
-            (_BLOB, {"GET": "GetBlob", "HEAD": "HeadBlob"}),
-            (_MANIFEST, {"GET": "GetManifest", "HEAD": "HeadManifest", "PUT": "PutManifest"}),
-            (_TAGS, {"GET": "ListTags"}),
-        ):
-            if match := pattern.fullmatch(path):
-                return names.get(method, f"{method} {path.split('/')[1]}"), match["name"]
-        return f"{method} {path}", None
 
     def _is_login(self, request: Request) -> bool:
         return self.login_key(request) is not None
@@ -282,13 +271,13 @@ class Registry:
             repository = self._known(match["name"])
             tags = sorted(tag for image in repository.images for tag in image.image_tags)
             return _json({"name": repository.name, "tags": tags})
-        raise RegistryError(404, "UNSUPPORTED", f"{method} {path} is not an operation of this registry")
+        raise RegistryRefusal(404, "UNSUPPORTED", f"{method} {path} is not an operation of this registry")
 
     def _known(self, name: str) -> Repository:
         repository = self.repository(name)
         if repository is None:
             # ECR's own words, as `docker push` shows them.
-            raise RegistryError(
+            raise RegistryRefusal(
                 404,
                 "NAME_UNKNOWN",
                 f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'",
@@ -308,7 +297,7 @@ class Registry:
 
     def _continue_upload(self, request: Request, repository: Repository, upload: str) -> Response:
         if not (self._uploads / upload).exists():
-            raise RegistryError(404, "BLOB_UPLOAD_UNKNOWN", f"upload {upload} is unknown or has ended")
+            raise RegistryRefusal(404, "BLOB_UPLOAD_UNKNOWN", f"upload {upload} is unknown or has ended")
         match request.method:
             case "GET":
                 return self._upload_state(repository.name, upload, 204)
@@ -322,7 +311,7 @@ class Registry:
             case "DELETE":
                 (self._uploads / upload).unlink()
                 return Response(status=204)
-        raise RegistryError(405, "UNSUPPORTED", f"{request.method} is not an operation of an upload")
+        raise RegistryRefusal(405, "UNSUPPORTED", f"{request.method} is not an operation of an upload")
 
     def _check_range(self, request: Request, upload: str) -> None:
         # Chunks come in order (distribution-spec, "Pushing a blob in chunks").
@@ -330,7 +319,7 @@ class Registry:
             r"(?:bytes )?(\d+)-(\d+)(?:/.*)?", request.headers.get("Content-Range", "")
         )
         if content_range and int(content_range[1]) != (self._uploads / upload).stat().st_size:
-            raise RegistryError(
+            raise RegistryRefusal(
                 416, "BLOB_UPLOAD_INVALID", "the chunk does not begin where the last one ended"
             )
 
@@ -346,7 +335,7 @@ class Registry:
             found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if found != digest:
             path.unlink()
-            raise RegistryError(400, "DIGEST_INVALID", f"the content has the digest {found}, not {digest}")
+            raise RegistryRefusal(400, "DIGEST_INVALID", f"the content has the digest {found}, not {digest}")
         path.replace(target)
         return self._created_blob(name, digest)
 
@@ -365,7 +354,7 @@ class Registry:
 
     def _blob(self, request: Request, digest: str) -> Response:
         if not self.has_blob(digest):
-            raise RegistryError(404, "BLOB_UNKNOWN", f"blob {digest} is unknown")
+            raise RegistryRefusal(404, "BLOB_UNKNOWN", f"blob {digest} is unknown")
         path = self.blob_path(digest)
         headers = {
             "Docker-Content-Digest": digest,
@@ -381,10 +370,10 @@ class Registry:
         if request.method == "PUT":
             body = request.stream.read(_MAX_MANIFEST_BYTES + 1)
             if len(body) > _MAX_MANIFEST_BYTES:
-                raise RegistryError(413, "MANIFEST_INVALID", "the manifest is larger than 4 MiB")
+                raise RegistryRefusal(413, "MANIFEST_INVALID", "the manifest is larger than 4 MiB")
             is_digest = bool(_DIGEST.fullmatch(reference))
             if is_digest and f"sha256:{hashlib.sha256(body).hexdigest()}" != reference:
-                raise RegistryError(
+                raise RegistryRefusal(
                     400, "DIGEST_INVALID", f"the manifest does not have the digest {reference}"
                 )
             media_type = request.content_type
@@ -396,10 +385,10 @@ class Registry:
             return Response(status=201, headers=headers)
         image = _image(repository, reference)
         if image is None:
-            raise RegistryError(404, "MANIFEST_UNKNOWN", f"manifest {reference} is unknown")
+            raise RegistryRefusal(404, "MANIFEST_UNKNOWN", f"manifest {reference} is unknown")
         if request.method == "DELETE":
             # ECR refuses it, too: images are deleted through BatchDeleteImage.
-            raise RegistryError(405, "UNSUPPORTED", "use BatchDeleteImage of the ECR API")
+            raise RegistryRefusal(405, "UNSUPPORTED", "use BatchDeleteImage of the ECR API")
         data = image.image_manifest.encode()
         headers = {"Docker-Content-Digest": image.image_digest, "Content-Length": str(len(data))}
         return Response(
@@ -407,6 +396,21 @@ class Registry:
             headers=headers,
             content_type=image.image_manifest_media_type,
         )
+
+
+def registry_operation(request: Request) -> tuple[str, str | None]:
+    """Return what a request asks for, and of which repository, for the request log."""
+    path, method = request.path, request.method
+    for pattern, names in (
+        (_UPLOAD, {"PATCH": "UploadBlobChunk", "PUT": "CompleteBlobUpload", "GET": "GetBlobUpload"}),
+        (_UPLOADS, {"POST": "StartBlobUpload"}),
+        (_BLOB, {"GET": "GetBlob", "HEAD": "HeadBlob"}),
+        (_MANIFEST, {"GET": "GetManifest", "HEAD": "HeadManifest", "PUT": "PutManifest"}),
+        (_TAGS, {"GET": "ListTags"}),
+    ):
+        if match := pattern.fullmatch(path):
+            return names.get(method, f"{method} {path.split('/')[1]}"), match["name"]
+    return f"{method} {path}", None
 
 
 def _image(repository: Repository, reference: str) -> Image | None:
@@ -429,10 +433,6 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while data := file.read(_CHUNK_BYTES):
             yield data
-
-
-def _refusal(error: RegistryError) -> Response:
-    return _json({"errors": [{"code": error.code, "message": error.message}]}, status=error.status)
 
 
 def _json(body: Any, *, status: int = 200) -> Response:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from airflow_sm_hosting.local.ecr.registry import Registry, RegistryError
+from airflow_sm_hosting.local.ecr.registry import Registry, RegistryRefusal
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
-from airflow_sm_hosting.local.wire.protocol import AwsError, json_response, now
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.responses import json_response
 
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
 _TOKEN_LIFETIME = timedelta(hours=12)
@@ -60,7 +61,7 @@ class Ecr:
         token = base64.b64encode(f"AWS:{self._registry.password_of(access_key)}".encode()).decode()
         data = {
             "authorizationToken": token,
-            "expiresAt": now() + _TOKEN_LIFETIME,
+            "expiresAt": datetime.now(UTC) + _TOKEN_LIFETIME,
             "proxyEndpoint": f"http://{self._registry.host}",
         }
         return {"authorizationData": [data]}
@@ -79,7 +80,7 @@ class Ecr:
             stored = self._registry.put_manifest(
                 repository, manifest.encode(), tag, body.get("imageManifestMediaType")
             )
-        except RegistryError as error:
+        except RegistryRefusal as error:
             # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html#API_PutImage_Errors
             code = {
                 "TAG_INVALID": "ImageTagAlreadyExistsException",

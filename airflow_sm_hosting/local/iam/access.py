@@ -9,22 +9,20 @@ from __future__ import annotations
 import threading
 from collections import deque
 from typing import Any
-from xml.sax.saxutils import escape
-
-from werkzeug.wrappers import Response
 
 from airflow_sm_hosting.local.iam.permissions import (
     SCALING_ROLE,
     SCALING_SERVICE,
-    Call,
-    Needed,
-    needed_permissions,
+    RequestContext,
+    RequiredPermission,
+    required_permissions,
     validated_permissions,
 )
 from airflow_sm_hosting.local.iam.policy_evaluation import Effect, NotEvaluatedError, evaluate
 from airflow_sm_hosting.local.moto_bridge import identities
 from airflow_sm_hosting.local.moto_bridge.identities import Identity
-from airflow_sm_hosting.local.wire.protocol import AwsError, error_response, json_response
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.refusals import access_denied
 
 # The newest; a day of polling.
 _MAX_DECISIONS = 100_000
@@ -43,13 +41,13 @@ class Access:
         self._lock = threading.Lock()
 
     def enforce(self, enforced: bool) -> None:
-        """Switch it on or off; what was decided before is forgotten."""
+        """Switch enforcement on or off; former decisions are forgotten."""
         with self._lock:
             self.enforced = enforced
             self._decisions.clear()
 
     def decisions(self) -> list[dict[str, Any]]:
-        """Return what was decided since it was switched on, oldest first: ``identity, action, resource, allowed`` of each."""
+        """Return the decisions since it was switched on, oldest first: ``identity, action, resource, allowed`` of each."""
         with self._lock:
             return list(self._decisions)
 
@@ -61,32 +59,32 @@ class Access:
             or identities.is_users_key(access_key)
         )
 
-    def refusal(self, access_key: str, call: Call) -> Response | None:
+    def refusal(self, access_key: str, asked: RequestContext) -> AwsError | None:
         """Return the refusal of a request, or None where it is allowed.
 
-        :param access_key: Who signed it.
+        :param access_key: The access key that signed it.
         """
         if not self.enforced or access_key == self._root_key:
             return None
-        identity = identities.identity(access_key)
+        identity = identities.identity_of_key(access_key)
         if identity is None:
             return None
         try:
-            for needed in needed_permissions(call):
+            for needed in required_permissions(asked):
                 effect = self._decide(identity, needed)
                 if effect is not Effect.ALLOWED:
-                    return _refused(call, _sentence(identity, needed, effect))
-            validated = validated_permissions(call)
+                    return access_denied(asked.request, asked.service, _sentence(identity, needed, effect))
+            validated = validated_permissions(asked)
             missing = [one for one in validated if self._decide(identity, one) is not Effect.ALLOWED]
         except NotEvaluatedError as error:
-            return _refused(call, str(error))
+            return access_denied(asked.request, asked.service, str(error))
         if missing:
             return _not_validated(identity, missing)
         if any(one.action == "iam:CreateServiceLinkedRole" for one in validated):
             identities.make_service_linked_role(SCALING_SERVICE, SCALING_ROLE)
         return None
 
-    def _decide(self, identity: Identity, needed: Needed) -> Effect:
+    def _decide(self, identity: Identity, needed: RequiredPermission) -> Effect:
         effect = evaluate(
             identity.policies, needed.action, needed.resource, needed.context, boundary=identity.boundary
         )
@@ -102,7 +100,7 @@ class Access:
         return effect
 
 
-def _sentence(identity: Identity, needed: Needed, effect: Effect) -> str:
+def _sentence(identity: Identity, needed: RequiredPermission, effect: Effect) -> str:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
     why = (
         "with an explicit deny in an identity-based policy"
@@ -112,26 +110,7 @@ def _sentence(identity: Identity, needed: Needed, effect: Effect) -> str:
     return f"User: {identity.arn} is not authorized to perform: {needed.action} on resource: {needed.resource} {why}"
 
 
-def _not_validated(identity: Identity, missing: list[Needed]) -> Response:
+def _not_validated(identity: Identity, missing: list[RequiredPermission]) -> AwsError:
     # The code and that it lists what is missing: security_iam_permission_validation.html; the words are assumed.
     listed = ", ".join(f"{one.action} on resource: {one.resource}" for one in missing)
-    return error_response(
-        AwsError("ValidationException", f"User: {identity.arn} is not authorized to perform: {listed}")
-    )
-
-
-def _refused(call: Call, message: str) -> Response:
-    """Return a refusal in the format of the service asked."""
-    if call.service == "registry":
-        # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
-        return json_response({"errors": [{"code": "DENIED", "message": message}]}, status=403)
-    if call.service == "s3":
-        body = f"<Error><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error>"
-        return Response(body, status=403, content_type="text/xml")
-    if "X-Amz-Target" in call.request.headers or call.service == "sagemaker":
-        # 400 in the JSON protocols; 403 is the REST protocol's of the runtime.
-        runtime = call.request.path.startswith("/endpoints/")
-        code = "AccessDenied" if call.service == "monitoring" else "AccessDeniedException"
-        return error_response(AwsError(code, message, status=403 if runtime else 400))
-    error = f"<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error>"
-    return Response(f"<ErrorResponse>{error}</ErrorResponse>", status=403, content_type="text/xml")
+    return AwsError("ValidationException", f"User: {identity.arn} is not authorized to perform: {listed}")

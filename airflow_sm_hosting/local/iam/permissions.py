@@ -9,7 +9,6 @@ needs its operation on all resources, so a policy that names resources does not 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,9 @@ from werkzeug.wrappers import Request
 
 from airflow_sm_hosting.local.moto_bridge import identities, s3
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.operations import RUNTIME_OPERATIONS, RUNTIME_PATH
+from airflow_sm_hosting.local.wire.requests import json_body
 
 ANY = "*"
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -39,12 +41,6 @@ _SAGEMAKER_LISTS = {
     "ListEndpointConfigs": "endpoint-config",
     "ListModels": "model",
     "ListInferenceComponents": "inference-component",
-}
-_RUNTIME = re.compile(r"/endpoints/(?P<endpoint>[^/]+)/(?P<kind>[a-z-]+)")
-_RUNTIME_ACTIONS = {
-    "invocations": "InvokeEndpoint",
-    "async-invocations": "InvokeEndpointAsync",
-    "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 _S3_ACTIONS = {
@@ -76,7 +72,7 @@ _REGISTRY_ACTIONS = {
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredPermission:
     """A permission that a request needs.
 
     :param action: ``service:Action``.
@@ -103,12 +99,13 @@ class Resources(Protocol):
 
 
 @dataclass(frozen=True)
-class Call:
+class RequestContext:
     """An AWS request, as far as permissions depend on it.
 
     :param service: The service that it is signed for, or ``registry``.
     :param operation: The operation.
     :param region: The Region.
+    :param resource: The name of the resource, as the request log has it.
     :param request: The request itself.
     :param resources: The resources that some permissions depend on.
     """
@@ -116,6 +113,7 @@ class Call:
     service: str
     operation: str
     region: str
+    resource: str | None
     request: Request
     resources: Resources
 
@@ -129,60 +127,64 @@ class Call:
 
         The body is kept in memory for who answers, so this is not for uploads.
         """
-        data = self.request.get_data(cache=True)
         if self.request.mimetype == "application/x-www-form-urlencoded":
+            data = self.request.get_data(cache=True)
             return {name: values[0] for name, values in parse_qs(data.decode("utf-8", "replace")).items()}
         try:
-            members = json.loads(data or b"{}")
-        except ValueError:
+            return json_body(self.request)
+        except AwsError:
+            # The service refuses it.
             return {}
-        return members if isinstance(members, dict) else {}
 
 
-def needed_permissions(call: Call) -> list[Needed]:
+def required_permissions(asked: RequestContext) -> list[RequiredPermission]:
     """Return every permission that a request needs; all of them must be allowed."""
-    return list(_SERVICES.get(call.service, _unknown)(call))
+    return list(_SERVICES.get(asked.service, _unknown)(asked))
 
 
-def validated_permissions(call: Call) -> list[Needed]:
+def validated_permissions(asked: RequestContext) -> list[RequiredPermission]:
     """Return the permissions that Application Auto Scaling looks for in its caller before it registers a target.
 
     https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_permission_validation.html; those of SageMaker are in
     …/security_iam_id-based-policy-examples.html. A missing one is a ValidationException of the service.
     """
-    if (call.service, call.operation) != ("application-autoscaling", "RegisterScalableTarget"):
+    if (asked.service, asked.operation) != ("application-autoscaling", "RegisterScalableTarget"):
         return []
-    place = re.fullmatch(r"endpoint/([^/]+)/variant/[^/]+", str(call.members.get("ResourceId")))
-    if call.members.get("ServiceNamespace") != "sagemaker" or not place:
+    place = re.fullmatch(r"endpoint/([^/]+)/variant/[^/]+", str(asked.members.get("ResourceId")))
+    if asked.members.get("ServiceNamespace") != "sagemaker" or not place:
         return []
-    endpoint = call.arn("sagemaker", f"endpoint/{place[1].lower()}")
+    endpoint = asked.arn("sagemaker", f"endpoint/{place[1].lower()}")
     # Which config it is asked for is assumed: the one that the endpoint is on.
-    config_name = call.resources.endpoint_config_name(place[1])
+    config_name = asked.resources.endpoint_config_name(place[1])
     config = f"endpoint-config/{config_name.lower() if config_name else ANY}"
     needed = [
-        Needed("sagemaker:DescribeEndpoint", endpoint),
-        Needed("sagemaker:DescribeEndpointConfig", call.arn("sagemaker", config)),
-        Needed("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
+        RequiredPermission("sagemaker:DescribeEndpoint", endpoint),
+        RequiredPermission("sagemaker:DescribeEndpointConfig", asked.arn("sagemaker", config)),
+        RequiredPermission("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
         *(
-            Needed(f"cloudwatch:{action}", ANY)
+            RequiredPermission(f"cloudwatch:{action}", ANY)
             for action in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")
         ),
     ]
     if identities.role(SCALING_ROLE) is None:
         needed.append(
-            Needed("iam:CreateServiceLinkedRole", SCALING_ROLE_ARN, {"iam:AWSServiceName": SCALING_SERVICE})
+            RequiredPermission(
+                "iam:CreateServiceLinkedRole", SCALING_ROLE_ARN, {"iam:AWSServiceName": SCALING_SERVICE}
+            )
         )
     return needed
 
 
-def _sagemaker(call: Call) -> Iterator[Needed]:
-    if place := _RUNTIME.fullmatch(call.request.path):
-        action = _RUNTIME_ACTIONS.get(place["kind"], place["kind"])
-        yield Needed(f"sagemaker:{action}", call.arn("sagemaker", f"endpoint/{place['endpoint'].lower()}"))
+def _sagemaker(asked: RequestContext) -> Iterator[RequiredPermission]:
+    if place := RUNTIME_PATH.fullmatch(asked.request.path):
+        action = RUNTIME_OPERATIONS.get(place["kind"], place["kind"])
+        yield RequiredPermission(
+            f"sagemaker:{action}", asked.arn("sagemaker", f"endpoint/{place['endpoint'].lower()}")
+        )
         return
-    operation, members = call.operation, call.members
+    operation, members = asked.operation, asked.members
     named = {
-        member: call.arn("sagemaker", f"{kind}/{str(members[member]).lower()}")
+        member: asked.arn("sagemaker", f"{kind}/{str(members[member]).lower()}")
         for member, kind in _SAGEMAKER_NAMES.items()
         if member in members
     }
@@ -190,48 +192,48 @@ def _sagemaker(call: Call) -> Iterator[Needed]:
         resources = [str(members["ResourceArn"])]
     elif operation in _SAGEMAKER_LISTS:
         # So it stands in AWS's refusals of other lists: "sagemaker:ListDomains on resource: …:domain/*".
-        resources = [call.arn("sagemaker", f"{_SAGEMAKER_LISTS[operation]}/*")]
+        resources = [asked.arn("sagemaker", f"{_SAGEMAKER_LISTS[operation]}/*")]
     else:
         # CreateEndpoint and UpdateEndpoint are on the endpoint and on its config (API_CreateEndpoint.html).
         resources = list(named.values()) or [ANY]
-    yield from (Needed(f"sagemaker:{operation}", resource) for resource in resources)
+    yield from (RequiredPermission(f"sagemaker:{operation}", resource) for resource in resources)
     if operation.startswith("Create") and members.get("Tags"):
         # list_amazonsagemaker.html: dependent action of what is created with tags.
         own = named.get(f"{operation.removeprefix('Create')}Name", ANY)
-        yield Needed("sagemaker:AddTags", own, _tag_context(members["Tags"]))
+        yield RequiredPermission("sagemaker:AddTags", own, _tag_context(members["Tags"]))
     if role := members.get("ExecutionRoleArn"):
         # API_CreateModel.html: "the caller of this API must have the iam:PassRole permission".
-        yield Needed("iam:PassRole", str(role), {"iam:PassedToService": SAGEMAKER})
-    yield from _volume_key(call, members)
-    yield from _deregistered(call, members)
+        yield RequiredPermission("iam:PassRole", str(role), {"iam:PassedToService": SAGEMAKER})
+    yield from _volume_key(asked, members)
+    yield from _deregistered(asked, members)
 
 
-def _volume_key(call: Call, members: dict[str, Any]) -> Iterator[Needed]:
+def _volume_key(asked: RequestContext, members: dict[str, Any]) -> Iterator[RequiredPermission]:
     # https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html, CreateEndpoint; UpdateEndpoint is assumed.
-    if call.operation in ("CreateEndpoint", "UpdateEndpoint"):
-        config = call.resources.endpoint_config(str(members.get("EndpointConfigName"))) or {}
+    if asked.operation in ("CreateEndpoint", "UpdateEndpoint"):
+        config = asked.resources.endpoint_config(str(members.get("EndpointConfigName"))) or {}
         if key := config.get("KmsKeyId"):
-            yield Needed("kms:CreateGrant", _key_arn(call, key))
+            yield RequiredPermission("kms:CreateGrant", _key_arn(asked, key))
 
 
-def _deregistered(call: Call, members: dict[str, Any]) -> Iterator[Needed]:
+def _deregistered(asked: RequestContext, members: dict[str, Any]) -> Iterator[RequiredPermission]:
     """DeleteEndpoint deregisters what is scaled with its caller's permission (awslabs/stable-diffusion-aws-extension#161)."""
-    if call.operation == "DeleteEndpoint" and call.resources.is_scaled(str(members.get("EndpointName"))):
-        yield Needed(
+    if asked.operation == "DeleteEndpoint" and asked.resources.is_scaled(str(members.get("EndpointName"))):
+        yield RequiredPermission(
             "application-autoscaling:DeregisterScalableTarget",
-            call.arn("application-autoscaling", "scalable-target/*"),
+            asked.arn("application-autoscaling", "scalable-target/*"),
             {"application-autoscaling:service-namespace": "sagemaker"},
         )
 
 
-def _autoscaling(call: Call) -> Iterator[Needed]:
+def _autoscaling(asked: RequestContext) -> Iterator[RequiredPermission]:
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html
-    operation, members = call.operation, call.members
+    operation, members = asked.operation, asked.members
     if operation.startswith("Describe"):
-        yield Needed(f"application-autoscaling:{operation}", ANY)
+        yield RequiredPermission(f"application-autoscaling:{operation}", ANY)
         return
     if "ResourceARN" in members:
-        yield Needed(f"application-autoscaling:{operation}", str(members["ResourceARN"]))
+        yield RequiredPermission(f"application-autoscaling:{operation}", str(members["ResourceARN"]))
         return
     context: dict[str, str | list[str]] = {
         f"application-autoscaling:{key}": str(members[member])
@@ -243,103 +245,104 @@ def _autoscaling(call: Call) -> Iterator[Needed]:
     }
     # AWS makes the id up.
     number = hashlib.sha256(str(members.get("ResourceId")).encode()).hexdigest()[:28]
-    target = call.arn("application-autoscaling", f"scalable-target/{number}")
-    yield Needed(f"application-autoscaling:{operation}", target, context)
+    target = asked.arn("application-autoscaling", f"scalable-target/{number}")
+    yield RequiredPermission(f"application-autoscaling:{operation}", target, context)
     if members.get("Tags"):
-        yield Needed("application-autoscaling:TagResource", target, _tag_context(members["Tags"]))
+        yield RequiredPermission("application-autoscaling:TagResource", target, _tag_context(members["Tags"]))
 
 
-def _cloudwatch(call: Call) -> Iterator[Needed]:
+def _cloudwatch(asked: RequestContext) -> Iterator[RequiredPermission]:
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
-    operation, members = call.operation, call.members
+    operation, members = asked.operation, asked.members
     action = f"cloudwatch:{operation}"
     if operation == "PutMetricData":
-        yield Needed(action, ANY, {"cloudwatch:namespace": str(members.get("Namespace"))})
+        yield RequiredPermission(action, ANY, {"cloudwatch:namespace": str(members.get("Namespace"))})
         return
     names = [members["AlarmName"]] if "AlarmName" in members else members.get("AlarmNames") or []
     # API_DescribeAlarms.html, API_PutCompositeAlarm.html: the permission for composite alarms must be "scoped to *".
     composite = operation == "PutCompositeAlarm" or "CompositeAlarm" in (members.get("AlarmTypes") or [])
     if "ResourceARN" in members:
-        yield Needed(action, str(members["ResourceARN"]))
+        yield RequiredPermission(action, str(members["ResourceARN"]))
     elif names and not composite:
-        yield from (Needed(action, call.arn("cloudwatch", f"alarm:{name}")) for name in names)
+        yield from (RequiredPermission(action, asked.arn("cloudwatch", f"alarm:{name}")) for name in names)
     else:
-        yield Needed(action, ANY)
+        yield RequiredPermission(action, ANY)
     if operation.startswith("Put") and members.get("Tags"):
-        alarm = call.arn("cloudwatch", f"alarm:{members.get('AlarmName')}")
-        yield Needed("cloudwatch:TagResource", alarm, _tag_context(members["Tags"]))
+        alarm = asked.arn("cloudwatch", f"alarm:{members.get('AlarmName')}")
+        yield RequiredPermission("cloudwatch:TagResource", alarm, _tag_context(members["Tags"]))
 
 
-def _ecr(call: Call) -> Iterator[Needed]:
+def _ecr(asked: RequestContext) -> Iterator[RequiredPermission]:
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
-    operation, members = call.operation, call.members
+    operation, members = asked.operation, asked.members
     action = f"ecr:{operation}"
     registry = members.get("registryId") or ACCOUNT_ID
 
     def repository(name: Any) -> str:
-        return f"arn:aws:ecr:{call.region}:{registry}:repository/{name}"
+        return f"arn:aws:ecr:{asked.region}:{registry}:repository/{name}"
 
     if operation in ("GetAuthorizationToken", "DescribeRegistry"):
-        yield Needed(action, ANY)
+        yield RequiredPermission(action, ANY)
         return
     names = [members["repositoryName"]] if "repositoryName" in members else members.get("repositoryNames")
     resources = (
         [str(members["resourceArn"])] if "resourceArn" in members else [*map(repository, names or [ANY])]
     )
-    yield from (Needed(action, resource) for resource in resources)
+    yield from (RequiredPermission(action, resource) for resource in resources)
     if operation == "CreateRepository" and members.get("tags"):
-        yield Needed("ecr:TagResource", resources[0], _tag_context(members["tags"]))
+        yield RequiredPermission("ecr:TagResource", resources[0], _tag_context(members["tags"]))
 
 
-def _registry(call: Call) -> Iterator[Needed]:
-    place = re.match(r"/v2/(?P<name>.+?)/(blobs|manifests|tags)/", call.request.path)
-    if place and call.operation in _REGISTRY_ACTIONS:
-        repository = call.arn("ecr", f"repository/{place['name']}")
-        yield Needed(f"ecr:{_REGISTRY_ACTIONS[call.operation]}", repository)
+def _registry(asked: RequestContext) -> Iterator[RequiredPermission]:
+    if asked.resource and asked.operation in _REGISTRY_ACTIONS:
+        repository = asked.arn("ecr", f"repository/{asked.resource}")
+        yield RequiredPermission(f"ecr:{_REGISTRY_ACTIONS[asked.operation]}", repository)
 
 
-def _s3(call: Call) -> Iterator[Needed]:
-    operation, request = call.operation, call.request
+def _s3(asked: RequestContext) -> Iterator[RequiredPermission]:
+    operation, request = asked.operation, asked.request
     bucket, _, key = request.path.lstrip("/").partition("/")
     action = f"s3:{_S3_ACTIONS.get(operation, operation)}"
     bucket_arn, object_arn = f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/{key}"
     if not bucket:
-        yield Needed(action, ANY)
+        yield RequiredPermission(action, ANY)
         return
     if not key:
         context: dict[str, str | list[str]] = {}
         if action == "s3:ListBucket" and "prefix" in request.args:
             context = {"s3:prefix": request.args["prefix"]}
         # DeleteObjects names its keys in the body; they are not looked at.
-        yield Needed(action, f"{bucket_arn}/*" if operation == "DeleteObjects" else bucket_arn, context)
+        yield RequiredPermission(
+            action, f"{bucket_arn}/*" if operation == "DeleteObjects" else bucket_arn, context
+        )
         return
-    yield Needed(action, object_arn)
+    yield RequiredPermission(action, object_arn)
     if action == "s3:GetObject" and not s3.exists(bucket, key):
         # API_HeadObject.html: without s3:ListBucket a missing object is a 403. It comes without s3:prefix.
-        yield Needed("s3:ListBucket", bucket_arn)
+        yield RequiredPermission("s3:ListBucket", bucket_arn)
     encrypted_with = request.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
     if encrypted_with:
         # AmazonS3/latest/userguide/UsingKMSEncryption.html; multipart uploads need both.
-        yield Needed("kms:GenerateDataKey", _key_arn(call, encrypted_with))
+        yield RequiredPermission("kms:GenerateDataKey", _key_arn(asked, encrypted_with))
         if operation == "CreateMultipartUpload":
-            yield Needed("kms:Decrypt", _key_arn(call, encrypted_with))
+            yield RequiredPermission("kms:Decrypt", _key_arn(asked, encrypted_with))
 
 
-def _iam(call: Call) -> Iterator[Needed]:
+def _iam(asked: RequestContext) -> Iterator[RequiredPermission]:
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
-    operation, members = call.operation, call.members
+    operation, members = asked.operation, asked.members
     action = f"iam:{operation}"
     context: dict[str, str | list[str]] = {}
     if operation == "CreateServiceLinkedRole":
         service = str(members.get("AWSServiceName"))
-        yield Needed(
+        yield RequiredPermission(
             action,
             f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{service}/*",
             {"iam:AWSServiceName": service},
         )
         return
     if "RoleName" not in members:
-        yield Needed(action, ANY)
+        yield RequiredPermission(action, ANY)
         return
     name = members["RoleName"]
     known = identities.role(name)
@@ -348,30 +351,32 @@ def _iam(call: Call) -> Iterator[Needed]:
     boundary = members.get("PermissionsBoundary") or (known and known.permissions_boundary_arn)
     if boundary:
         context["iam:PermissionsBoundary"] = str(boundary)
-    yield Needed(action, arn, context)
+    yield RequiredPermission(action, arn, context)
     if operation == "CreateRole" and "Tags.member.1.Key" in members:
-        yield Needed("iam:TagRole", arn)
+        yield RequiredPermission("iam:TagRole", arn)
 
 
-def _sts(call: Call) -> Iterator[Needed]:
+def _sts(asked: RequestContext) -> Iterator[RequiredPermission]:
     # "No permissions are required to perform this operation": API_GetCallerIdentity.html
-    if call.operation != "GetCallerIdentity":
-        yield Needed(f"sts:{call.operation}", str(call.members.get("RoleArn", ANY)))
+    if asked.operation != "GetCallerIdentity":
+        yield RequiredPermission(f"sts:{asked.operation}", str(asked.members.get("RoleArn", ANY)))
 
 
-def _logs(call: Call) -> Iterator[Needed]:
+def _logs(asked: RequestContext) -> Iterator[RequiredPermission]:
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
-    members = call.members
+    members = asked.members
     group = members.get("logGroupName")
     stream = f":log-stream:{members['logStreamName']}" if "logStreamName" in members else ""
-    yield Needed(f"logs:{call.operation}", call.arn("logs", f"log-group:{group}{stream}") if group else ANY)
+    yield RequiredPermission(
+        f"logs:{asked.operation}", asked.arn("logs", f"log-group:{group}{stream}") if group else ANY
+    )
 
 
-def _unknown(call: Call) -> Iterator[Needed]:
-    yield Needed(f"{call.service}:{call.operation}", ANY)
+def _unknown(asked: RequestContext) -> Iterator[RequiredPermission]:
+    yield RequiredPermission(f"{asked.service}:{asked.operation}", ANY)
 
 
-_SERVICES: dict[str, Callable[[Call], Iterator[Needed]]] = {
+_SERVICES: dict[str, Callable[[RequestContext], Iterator[RequiredPermission]]] = {
     "sagemaker": _sagemaker,
     "application-autoscaling": _autoscaling,
     "monitoring": _cloudwatch,
@@ -384,8 +389,8 @@ _SERVICES: dict[str, Callable[[Call], Iterator[Needed]]] = {
 }
 
 
-def _key_arn(call: Call, key: str) -> str:
-    return key if key.startswith("arn:") else call.arn("kms", f"key/{key}")
+def _key_arn(asked: RequestContext, key: str) -> str:
+    return key if key.startswith("arn:") else asked.arn("kms", f"key/{key}")
 
 
 def _tag_context(tags: Any) -> dict[str, str | list[str]]:

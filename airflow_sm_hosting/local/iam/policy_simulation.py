@@ -17,7 +17,7 @@ from airflow_sm_hosting.local.iam.policy_evaluation import (
     evaluate,
 )
 from airflow_sm_hosting.local.moto_bridge import identities
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 OPERATIONS = ("SimulatePrincipalPolicy",)
 _NOT_SIMULATED = ("CallerArn", "ResourceHandlingOption", "ResourceOwner", "ResourcePolicy")

@@ -30,10 +30,10 @@ class Identity:
     boundary: list[Mapping[str, Any]] | None = None
 
 
-def identity(access_key: str) -> Identity | None:
+def identity_of_key(access_key: str) -> Identity | None:
     """Return whom an access key of this server's own IAM or STS belongs to; None for an unknown key."""
     for user in _iam().list_users("/", None, None):
-        if any(key.access_key_id == access_key for key in user.access_keys):
+        if _has_key(user, access_key):
             return _identity_of_user(user)
     session = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key)
     if session is None:
@@ -43,7 +43,7 @@ def identity(access_key: str) -> Identity | None:
 
 
 def identity_of_arn(arn: str) -> Identity | None:
-    """Return the user, the group or the role of an ARN, as :func:`identity` does; None where there is none."""
+    """Return the user, the group or the role of an ARN, as :func:`identity_of_key` does; None where there is none."""
     if found := role_of_arn(arn):
         return identity_of_role(found, arn)
     for user in _iam().list_users("/", None, None):
@@ -60,9 +60,8 @@ def identity_of_role(found: Role, arn: str) -> Identity:
 
 
 def is_users_key(access_key: str) -> bool:
-    """Tell whether an access key is one of an IAM user's."""
-    users = _iam().list_users("/", None, None)
-    return any(key.access_key_id == access_key for user in users for key in user.access_keys)
+    """Tell whether an access key is an active one of an IAM user."""
+    return any(_has_key(user, access_key) for user in _iam().list_users("/", None, None))
 
 
 def role(name: str) -> Role | None:
@@ -94,6 +93,10 @@ def make_service_linked_role(service: str, name: str) -> None:
         max_session_duration="3600",
         linked_service=service,
     )
+
+
+def _has_key(user: User, access_key: str) -> bool:
+    return any(key.access_key_id == access_key and key.status == "Active" for key in user.access_keys)
 
 
 def _identity_of_user(user: User) -> Identity:

@@ -15,7 +15,7 @@ from moto.iam.exceptions import IAMException
 from moto.iam.responses import IamResponse
 from moto.iam.urls import url_paths as iam_paths
 
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 #: What answers for a service, what it refuses with, and its table of paths.
 _SERVICES: dict[str, tuple[type[BaseResponse], type[ServiceException], dict[str, Any]]] = {

@@ -23,7 +23,7 @@ from airflow_sm_hosting.local.runtime.container import Caller, ask, good, is_goo
 from airflow_sm_hosting.local.runtime.request import refusal
 from airflow_sm_hosting.local.sagemaker import model_data
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 LOG = logging.getLogger(__name__)
 

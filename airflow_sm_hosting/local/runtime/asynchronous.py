@@ -30,7 +30,8 @@ from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import Endpoi
 from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
 from airflow_sm_hosting.local.sagemaker.model_data import location_of
-from airflow_sm_hosting.local.wire.protocol import AwsError, json_response
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.responses import json_response
 
 LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import urllib3
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime.request import refusal
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 # What of a container's error is quoted: botocore's model has at most 2048 characters for a message.
 _MAX_QUOTED = 1024

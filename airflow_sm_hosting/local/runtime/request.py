@@ -8,7 +8,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request
 
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.validation import check_request
 from airflow_sm_hosting.service_model.coercion import scalar
 from airflow_sm_hosting.service_model.shapes import input_shape

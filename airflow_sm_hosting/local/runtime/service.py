@@ -31,7 +31,7 @@ from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import Endpoi
 from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet
 from airflow_sm_hosting.local.sagemaker.endpoints.service import SERVING, Endpoints
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer, VariantFleet
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 # "A customer's model containers must respond to requests within 60 seconds": API_runtime_InvokeEndpoint.html. A stream has as
 # long for each piece, and this for all of them (assumed).

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import urllib3
 
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 

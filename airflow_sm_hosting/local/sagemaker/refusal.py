@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 
 def refuse(message: str) -> NoReturn:

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 #: The kinds of faults, and which members each can have beside those of all.
 KINDS: dict[str, tuple[str, ...]] = {

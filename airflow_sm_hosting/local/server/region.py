@@ -17,7 +17,7 @@ from airflow_sm_hosting.local.autoscaling.dimensions import (
 )
 from airflow_sm_hosting.local.autoscaling.service import AutoScaling
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.cloudwatch.service import RegionalCloudWatch
+from airflow_sm_hosting.local.cloudwatch.region import RegionalCloudWatch
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.engine import Engine
 from airflow_sm_hosting.local.runtime.backlog import Backlog

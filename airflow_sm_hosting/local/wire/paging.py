@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 Row = TypeVar("Row")
 

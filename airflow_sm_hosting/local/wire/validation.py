@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.service_model.validation import Violation, violations
 

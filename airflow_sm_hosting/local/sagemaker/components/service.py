@@ -34,7 +34,7 @@ from airflow_sm_hosting.local.sagemaker.model_rules import check_create_model
 from airflow_sm_hosting.local.sagemaker.operations import Operations
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
-from airflow_sm_hosting.local.wire.protocol import AwsError
+from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.tagging import tag_dict
 
 # A component that is updated goes on to serve.

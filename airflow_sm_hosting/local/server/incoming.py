@@ -1,0 +1,106 @@
+"""One request to the server, and what the handlers find out about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from werkzeug.wrappers import Request, Response
+
+from airflow_sm_hosting.local.ecr.registry import registry_operation
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.operations import invocation, operation_name, resource_name
+from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response
+from airflow_sm_hosting.local.wire.requests import Credential, credential, json_body
+
+# Services whose requests have a JSON body that names the resource.
+_WITH_RESOURCE = ("sagemaker", "ecr", "application-autoscaling")
+
+
+class IncomingRequest:
+    """A request.
+
+    :param request: The HTTP request.
+    :param default_region: The Region of a request that is signed for none.
+    """
+
+    def __init__(self, request: Request, default_region: str) -> None:
+        self.request = request
+        self._default_region = default_region
+        #: The name of the resource; known after :meth:`find_resource`.
+        self.resource: str | None = None
+        #: The kinds of the faults that hit it.
+        self.faults: tuple[str, ...] = ()
+        #: The error code of the refusal, if it was refused here.
+        self.error: str | None = None
+
+    @cached_property
+    def credential(self) -> Credential | None:
+        """Who signed it, None for an anonymous request and one to the container registry."""
+        return credential(self.request)
+
+    @cached_property
+    def is_for_registry(self) -> bool:
+        """Whether it is for the container registry, which has a login of its own."""
+        path = self.request.path
+        return (path == "/v2" or path.startswith("/v2/")) and self.credential is None
+
+    @cached_property
+    def signed_for(self) -> str:
+        """The service that it is signed for, or ``registry``."""
+        if self.is_for_registry:
+            return REGISTRY
+        return (self.credential and self.credential.service) or "s3"
+
+    @cached_property
+    def region(self) -> str:
+        """The Region."""
+        return (self.credential and self.credential.region) or self._default_region
+
+    @cached_property
+    def is_invocation(self) -> bool:
+        """Whether it is for the SageMaker runtime, which is signed for as SageMaker."""
+        return self.signed_for == "sagemaker" and invocation(self.request) is not None
+
+    @cached_property
+    def service(self) -> str:
+        """The service that answers it."""
+        return "sagemaker-runtime" if self.is_invocation else self.signed_for
+
+    @cached_property
+    def operation(self) -> str:
+        """The operation."""
+        if self.is_for_registry:
+            return registry_operation(self.request)[0]
+        invoked = invocation(self.request) if self.is_invocation else None
+        return invoked[0] if invoked else operation_name(self.request, self.signed_for)
+
+    def find_resource(self) -> None:
+        """Find the name of the resource, for which the body may be read: only for requests with a known key."""
+        request = self.request
+        if self.is_for_registry:
+            self.resource = registry_operation(request)[1]
+        elif invoked := (invocation(request) if self.is_invocation else None):
+            self.resource = invoked[1]
+        elif self.service == "s3":
+            self.resource = request.path.strip("/") or None
+        elif self.service in _WITH_RESOURCE:
+            try:
+                self.resource = resource_name(json_body(request))
+            except AwsError:
+                # The service refuses it.
+                self.resource = None
+
+    def refuse(self, error: AwsError) -> Response:
+        """Return a refusal in the protocol of the request."""
+        self.error = error.code
+        return refusal_response(self.request, self.refusing_service, error)
+
+    @property
+    def refusing_service(self) -> str | None:
+        """The service in whose protocol it is refused; None for an anonymous request."""
+        return None if self.credential is None and not self.is_for_registry else self.service
+
+
+#: Calls the handlers that follow, and returns their answer.
+Following = Callable[[], Response]

@@ -1,0 +1,69 @@
+"""The last handler: which service answers a request."""
+
+from __future__ import annotations
+
+from werkzeug.wrappers import Response
+
+from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.ecr.service import Ecr
+from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
+from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
+from airflow_sm_hosting.local.server.regions import Regions
+from airflow_sm_hosting.local.wire.operations import invocation
+from airflow_sm_hosting.local.wire.requests import json_body
+from airflow_sm_hosting.local.wire.responses import json_response
+
+
+class AnswerServices:
+    """Has the service of a request answer it: one of this package, or else moto.
+
+    :param regions: SageMaker, its runtime and its scaling, by Region.
+    :param registry: The container registry.
+    :param moto: All other services.
+    """
+
+    def __init__(self, regions: Regions, registry: Registry, moto: MotoApplication) -> None:
+        self._regions = regions
+        self._registry = registry
+        self._moto = moto
+        self._ecr = Ecr(registry, moto.answer)
+
+    def __call__(self, asked: IncomingRequest, following: Following) -> Response:
+        """Answer."""
+        match asked.service:
+            case "registry":
+                return self._registry.answer(asked.request)
+            case "sagemaker-runtime":
+                return self._invoke(asked)
+            case "sagemaker":
+                return self._sagemaker(asked)
+            case "application-autoscaling":
+                return self._scaling(asked)
+            case "ecr":
+                return self._ecr_answer(asked)
+        return self._moto.answer(asked.request)
+
+    def _invoke(self, asked: IncomingRequest) -> Response:
+        found = invocation(asked.request)
+        assert found is not None  # noqa: S101 - that makes it a request to the runtime
+        operation, endpoint_name = found
+        return self._regions.of(asked.region).runtime.answer(operation, asked.request, endpoint_name)
+
+    def _sagemaker(self, asked: IncomingRequest) -> Response:
+        sagemaker, members = self._regions.of(asked.region).sagemaker, json_body(asked.request)
+        if sagemaker.answers(asked.operation, members):
+            return json_response(sagemaker.answer(asked.operation, members))
+        return self._moto.answer(asked.request)
+
+    def _scaling(self, asked: IncomingRequest) -> Response:
+        scaling, members = self._regions.of(asked.region).scaling, json_body(asked.request)
+        if scaling.answers(members):
+            return json_response(scaling.answer(asked.operation, members))
+        return self._moto.answer(asked.request)
+
+    def _ecr_answer(self, asked: IncomingRequest) -> Response:
+        assert asked.credential is not None  # noqa: S101 - its key was checked
+        members = json_body(asked.request)
+        return self._ecr.answer(
+            asked.request, asked.operation, members, asked.region, asked.credential.access_key
+        )
