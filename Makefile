@@ -24,7 +24,7 @@ help:
 	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
 	@echo "make test-unit      what is pure: no Airflow, no server, some seconds"
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute"
-	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files"
+	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files, many examples of each property"
 	@echo "make lint types     ruff, mypy"
 	@echo "make spelling       codespell"
 	@echo "make lint-workflows the workflows of .github: their schema and their safety"
@@ -48,7 +48,7 @@ ui: setup
 	@$(BIN)/python demo/ui.py
 
 test: test-quick test-slow
-	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler"
+	$(BIN)/python -m pytest --durations=15 -m "engine or airflow_db or scheduler"
 
 # The plugin makes importing Airflow and starting a server an error.
 test-unit: setup
@@ -56,10 +56,11 @@ test-unit: setup
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not airflow_db and not scheduler and not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "not engine and not airflow_db and not scheduler and not slow"
 
 test-slow: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not engine and not airflow_db and not scheduler"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "slow and not engine and not airflow_db and not scheduler"
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "hypothesis and not slow and not engine"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 from urllib3.util.retry import Retry
 
 from airflow_sm_hosting.exceptions import ImageBuildError
@@ -295,7 +295,7 @@ class RegistryClient:
 def _retrying() -> Retrying:
     return Retrying(
         stop=stop_after_attempt(3),
-        wait=wait_exponential_jitter(initial=0.5, max=8),
+        wait=wait_exponential(multiplier=0.5, max=8) + wait_random(0, 1),
         retry=retry_if_exception(lambda error: isinstance(error, RegistryError) and error.passing),
         reraise=True,
     )

@@ -350,7 +350,14 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         What is written may not be seen for seconds, and by services of other Regions later still
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency).
         """
-        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential_jitter
+        from tenacity import (
+            RetryError,
+            Retrying,
+            retry_if_result,
+            stop_after_delay,
+            wait_exponential,
+            wait_random,
+        )
 
         from airflow_sm_hosting.policies.role import lacking
 
@@ -362,7 +369,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
 
         retrying = Retrying(
             retry=retry_if_result(bool),
-            wait=wait_exponential_jitter(initial=0.25, max=5, jitter=0.25),
+            wait=wait_exponential(multiplier=0.25, max=5) + wait_random(0, 0.25),
             stop=stop_after_delay(timeout),
         )
         try:

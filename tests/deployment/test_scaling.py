@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.scaling import (
     ObservedScaling,
@@ -359,7 +359,6 @@ _RUNS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(runs=st.lists(_RUNS, min_size=1, max_size=6), foreign_after=st.integers(0, 5))
 def test_any_sequence_stopped_anywhere_ends_as_asked_and_touches_nothing_of_others(
     runs: list[Any], foreign_after: int

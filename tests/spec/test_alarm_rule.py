@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import AlarmRule
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -55,7 +55,6 @@ def named_in(rule: Any) -> set[str]:
 
 
 @given(rules)
-@settings(max_examples=60, deadline=None)
 def test_every_rule_that_is_built_is_one_that_is_read(rule: AlarmRule) -> None:
     assert set(alarms_of_rule("r", rule_text(rule))) == named_in(rule)
 

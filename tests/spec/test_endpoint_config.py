@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.validate import ParamValidator
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import InstanceProductionVariant, ServerlessProductionVariant
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -123,7 +123,6 @@ configs = st.lists(
 ) | st.lists(serverless_variants, min_size=1, max_size=1)
 
 
-@settings(max_examples=60, deadline=None)
 @given(configs, names)
 def test_every_request_passes_botocores_own_validator_and_our_stricter_one(
     chosen: list[dict[str, Any]], base: str

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.validate import ParamValidator
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import ContainerDefinition, ContainerImage, ModelData
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -164,7 +164,6 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(models(), names)
 def test_every_request_passes_botocores_own_validator_and_our_stricter_one(
     request: dict[str, Any], base: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.spec.scaling_rules import MAX_POLICIES, MAX_SCHEDULED_ACTIONS
 from airflow_sm_hosting.spec.tags import (
@@ -16,7 +16,6 @@ from airflow_sm_hosting.spec.tags import (
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(names=st.sets(st.text(min_size=1, max_size=256), max_size=2 * MAX_SCHEDULED_ACTIONS))
 def test_what_is_marked_is_found_again(names: set[str]) -> None:
     digests = {digest(name) for name in names}
