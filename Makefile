@@ -10,20 +10,26 @@ unexport PYTHONDONTWRITEBYTECODE
 # The airflow and provider versions to test with: make test AIRFLOW=3.1
 AIRFLOW ?= 3.3
 PORT ?= 4566
+# What is pure: spec objects, deciding, policies.
+UNIT := tests/spec tests/deployment tests/policies tests/service_model tests/test_fields.py
 # The virtual environment is made anew when what it is made of changes.
 STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
-.PHONY: help setup demo demo-down ui test test-quick test-slow lint types wheel docker-engine clean
+.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow lint types spelling lint-workflows wheel test-wheel docker-engine clean
 
 help:
 	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
 	@echo "make demo-down      stop the local AWS of the demo"
 	@echo "make ui             Airflow's UI on what the demo made"
 	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
+	@echo "make test-unit      what is pure: no Airflow, no server, some seconds"
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute"
-	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files"
+	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files, many examples of each property"
 	@echo "make lint types     ruff, mypy"
+	@echo "make spelling       codespell"
+	@echo "make lint-workflows the workflows of .github: their schema and their safety"
 	@echo "make wheel          build and check the distributions"
+	@echo "make test-wheel     install the wheel into an environment of its own, and use it"
 	@echo "make docker-engine  install and start a Docker engine (Debian and Ubuntu, root)"
 
 setup: $(STAMP)
@@ -42,14 +48,19 @@ ui: setup
 	@$(BIN)/python demo/ui.py
 
 test: test-quick test-slow
-	$(BIN)/python -m pytest -m "engine or airflow_db or scheduler"
+	$(BIN)/python -m pytest --durations=15 -m "engine or airflow_db or scheduler"
+
+# The plugin makes importing Airflow and starting a server an error.
+test-unit: setup
+	$(BIN)/python -m pytest -p tests.no_airflow -m "not slow" --durations=15 $(UNIT)
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not airflow_db and not scheduler and not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "not engine and not airflow_db and not scheduler and not slow"
 
 test-slow: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not engine and not airflow_db and not scheduler"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "slow and not engine and not airflow_db and not scheduler"
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "hypothesis and not slow and not engine"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -58,11 +69,21 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+spelling: setup
+	$(BIN)/codespell
+
+lint-workflows: setup
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress .github
+
 wheel: setup
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+
+test-wheel:
+	PYTHON="$(PYTHON)" VENV="$(VENV)-wheel" AIRFLOW="$(AIRFLOW)" UV="$(VENV)-tools/bin/uv" sh scripts/test-wheel
 
 docker-engine:
 	sh scripts/docker-engine
@@ -70,4 +91,4 @@ docker-engine:
 # The local AWS of the demo is stopped first: without its state nothing could stop it.
 clean:
 	@if [ -x $(BIN)/sm-hosting ] && [ -d .demo ]; then $(MAKE) --no-print-directory demo-down; fi
-	rm -rf $(VENV) $(VENV)-tools .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-tools $(VENV)-wheel .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

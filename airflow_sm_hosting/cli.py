@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--clock",
         choices=("real", "virtual"),
         default="real",
-        help="what tells the time: the computer's clock, or one that stands still until it is advanced (%(default)s)",
+        help="the clock: the computer's, or one that stands still until it is advanced (%(default)s)",
     )
     up.add_argument(
         "--consistency-seconds",
@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_fault(commands)
 
-    status = commands.add_parser("status", help="tell whether it runs; exit code 3 if not")
+    status = commands.add_parser("status", help="print whether it runs; exit code 3 if not")
     _add_port(status)
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(run=_status)

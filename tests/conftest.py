@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     import docker
@@ -31,6 +32,14 @@ os.environ.update(
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)
 
+# What properties are tried with: few examples while one works, and with HYPOTHESIS_PROFILE=thorough the many of "make test-slow". In CI the
+# examples are the same each time, so that a change is not blamed for what another one broke.
+settings.register_profile(
+    "quick", max_examples=25, deadline=None, print_blob=True, derandomize="CI" in os.environ
+)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=300)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
 #: Under which a missing Docker engine fails the tests that need one, in place of skipping them.
 REQUIRE_ENGINE = "SM_HOSTING_REQUIRE_ENGINE"
 
@@ -44,7 +53,7 @@ SLOW = (
     "tests/local/",
     "tests/parity/test_examples.py",
     "tests/readback/",
-    "tests/spec/test_in_dags.py",
+    "tests/spec/in_dags/test_whole_dags.py",
     "tests/testing/",
     "tests/triggers/test_poller.py",
 )

@@ -1,28 +1,14 @@
-"""The parameters of operators, each declared once: its check, its value, and whether Airflow renders it."""
+"""The parameters of operators, by kind: what is taken for a value, and what it becomes."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
-import airflow_sm_hosting
-from airflow_sm_hosting import (
-    BuildImageOperator,
-    ContainerDefinition,
-    CreateModelOperator,
-    DeployEndpointOperator,
-    SmokeTest,
-    UploadModelDataOperator,
-)
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.fields import (
     Boolean,
@@ -30,7 +16,6 @@ from airflow_sm_hosting.fields import (
     Field,
     Fields,
     FilePath,
-    HasFields,
     Integer,
     ListOf,
     Number,
@@ -43,15 +28,7 @@ from airflow_sm_hosting.fields import (
     WholeSeconds,
     optional,
 )
-from airflow_sm_hosting.sensors import EndpointInServiceSensor
 from airflow_sm_hosting.spec.arn import ENDPOINT
-from tests.operators.conftest import IMAGE
-
-OPERATORS = [
-    found
-    for name in airflow_sm_hosting.__all__
-    if isinstance(found := getattr(airflow_sm_hosting, name), type) and issubclass(found, HasFields)
-]
 
 #: A field of each kind with a default, and a value that is not the default.
 WITH_DEFAULT: dict[str, tuple[Field[Any], Any]] = {
@@ -132,171 +109,3 @@ def test_a_default_is_not_shared() -> None:
     field = ListOf()
     of(field, None).append("a")
     assert of(field, None) == []
-
-
-# What follows from a declaration
-
-
-@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
-def test_template_fields_are_those_that_are_declared(operator: Any) -> None:
-    assert operator.template_fields == operator.fields.template_fields
-    json = {name for name, renderer in operator.template_fields_renderers.items() if renderer == "json"}
-    assert json == set(operator.fields.template_fields_renderers)
-
-
-@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
-def test_every_own_parameter_is_declared(operator: Any) -> None:
-    import inspect
-
-    init = inspect.signature(getattr(operator.__init__, "__wrapped__", operator.__init__))
-    others = {"self", "kwargs", "botocore_config", "statistic", "period", "poke_interval"}
-    assert set(init.parameters) - others <= set(operator.fields.declared)
-
-
-def test_no_operator_says_for_itself_what_jinja_makes_of_none() -> None:
-    folder = Path(airflow_sm_hosting.__file__).parent
-    against = [
-        str(path.relative_to(folder))
-        for part in ("operators", "sensors", "task_groups", "hooks")
-        for path in (folder / part).rglob("*.py")
-        if re.search(r"""\(.*["']None["'].*\)""", path.read_text()) and path.name != "references.py"
-    ]
-    assert against == []
-
-
-def test_what_airflow_does_not_render_must_be_literal() -> None:
-    containers = [ContainerDefinition(image=IMAGE)]
-    with pytest.raises(InvalidSpecError, match=r"unique_name is .*Airflow does not render it"):
-        CreateModelOperator(task_id="t", model_name="m", containers=containers, unique_name="{{ x }}")  # type: ignore[arg-type]
-
-
-def test_a_path_with_a_url_names_the_url_and_the_way_out() -> None:
-    with pytest.raises(InvalidSpecError, match=r"path is 's3://b/k'.*ContainerDefinition\(model_data=…\)"):
-        UploadModelDataOperator(task_id="t", path="s3://b/k", bucket_name="b")
-
-
-def test_on_smoke_failure_wants_a_smoke_test() -> None:
-    names = {"endpoint_name": "e", "endpoint_config_name": "c", "on_smoke_failure": "rollback"}
-    with pytest.raises(InvalidSpecError, match="on_smoke_failure is 'rollback', and there is no smoke_test"):
-        DeployEndpointOperator(task_id="t", **names)
-    DeployEndpointOperator(task_id="t", **names, smoke_test=SmokeTest(body="x"))
-
-
-# What Airflow renders
-
-
-def render(task: Any, **context: Any) -> Any:
-    task.render_template_fields({"params": {}, **context})
-    return task
-
-
-def a_name(context: Any, jinja_env: Any) -> str:
-    return f"churn-{context['run_id']}-{jinja_env.from_string('{{ 1 + 1 }}').render()}"
-
-
-def no_name(context: Any, jinja_env: Any) -> str:
-    return "no_name"
-
-
-def test_a_callable_is_called_when_the_task_is_rendered_and_its_value_is_checked() -> None:
-    with DAG("d", schedule=None):
-        good = EndpointInServiceSensor(task_id="good", endpoint_name=a_name)
-        bad = EndpointInServiceSensor(task_id="bad", endpoint_name=no_name)
-    assert good.fields.of(render(good, run_id="r1")).endpoint_name == "churn-r1-2"
-    with pytest.raises(InvalidSpecError, match="endpoint_name is 'no_name'"):
-        bad.fields.of(render(bad))
-
-
-def test_a_dag_with_callables_serialises() -> None:
-    with DAG("d", schedule=None) as dag:
-        CreateModelOperator(task_id="t", model_name=a_name, containers=lambda **_: [])
-    data = DagSerialization.to_dict(dag)
-    assert data["dag"]["tasks"][0]["__var"]["model_name"].endswith("a_name>")
-    assert DagSerialization.from_dict(data).task_ids == ["t"]
-
-
-def test_a_path_may_have_jinja() -> None:
-    with DAG("d", schedule=None) as dag:
-        task = BuildImageOperator(
-            task_id="t", directory=Path("/images") / "{{ params.name }}", repository_name="r"
-        )
-    assert (
-        DagSerialization.to_dict(dag)["dag"]["tasks"][0]["__var"]["directory"] == "/images/{{ params.name }}"
-    )
-    assert render(task, params={"name": "churn"}).directory == "/images/churn"
-
-
-def test_native_rendering_leaves_a_text_without_jinja_as_it_was_written() -> None:
-    with DAG("d", schedule=None, render_template_as_native_obj=True):
-        task = BuildImageOperator(
-            task_id="t",
-            directory="/images",
-            repository_name="r",
-            image_tag="1.10",
-            build_args={"V": "1.10", "N": "{{ 1 + 1 }}"},
-        )
-    render(task)
-    assert (task.image_tag, task.build_args) == ("1.10", {"V": "1.10", "N": 2})
-
-
-def test_delimiters_of_a_dags_own_are_rendered() -> None:
-    options = {"variable_start_string": "[[", "variable_end_string": "]]"}
-    with DAG("d", schedule=None, jinja_environment_kwargs=options):
-        task = BuildImageOperator(
-            task_id="t", directory="/images", repository_name="r", build_args={"V": "[[ params.v ]]"}
-        )
-    assert render(task, params={"v": 5}).build_args == {"V": "5"}
-
-
-# What a type checker says
-
-CALLS = """
-from datetime import timedelta
-from pathlib import Path
-from airflow.sdk import Context
-from airflow_sm_hosting.operators.build_image import BuildImageOperator
-from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
-from airflow_sm_hosting.operators.create_model import CreateModelOperator
-from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
-from airflow_sm_hosting.spec.container import ContainerDefinition
-from airflow_sm_hosting.spec.variant import InstanceProductionVariant
-
-def name(*, context: Context, jinja_env: object) -> str:
-    return "churn"
-
-model = CreateModelOperator(task_id="a", model_name=name, containers=[ContainerDefinition(image="a:1"), {"Image": "b:1"}])
-config = CreateEndpointConfigOperator(
-    task_id="b", endpoint_config_name="c", production_variants=[InstanceProductionVariant(model_name=model.output, variant_name="v")]
-)
-DeployEndpointOperator(
-    task_id="c", endpoint_name="{{ params.name }}", endpoint_config_name=config.output, timeout=timedelta(hours=1), adopt=True, poll_interval=5
-)
-BuildImageOperator(task_id="d", directory=Path("app"), repository_name="r", build_args={"A": "1"})
-"""
-WRONG_CALLS = """
-CreateModelOperator(task_id="e", model_name=5, containers=[])  # wrong
-CreateModelOperator(task_id="e", model_name="m", containers=[], subnets=5)  # wrong
-CreateEndpointConfigOperator(task_id="e", endpoint_config_name="c", production_variants=[5])  # wrong
-DeployEndpointOperator(task_id="e", endpoint_name="e", endpoint_config_name="c", timeout=[1])  # wrong
-DeployEndpointOperator(task_id="e", endpoint_name="e", endpoint_config_name="c", adopt=None, rollout=5)  # wrong
-BuildImageOperator(task_id="e", directory=5, repository_name="r")  # wrong
-"""
-
-
-@pytest.mark.slow
-def test_a_type_checker_takes_right_calls_and_finds_wrong_ones(tmp_path: Path) -> None:
-    root = Path(airflow_sm_hosting.__file__).parent.parent
-    file = tmp_path / "calls.py"
-    file.write_text(CALLS + WRONG_CALLS)
-    found = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), str(file)],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        timeout=280,
-    )
-    lines = [int(number) for number in re.findall(r"calls\.py:(\d+): error", found.stdout)]
-    wrong = [
-        number for number, line in enumerate(file.read_text().splitlines(), 1) if line.endswith("# wrong")
-    ]
-    assert sorted(set(lines)) == wrong, found.stdout

@@ -274,7 +274,7 @@ def public_modules() -> list[str]:
     return found
 
 
-#: One process for each module: forked, so that airflow.sdk is imported once.
+#: One process for each group of modules: forked, so that airflow.sdk is imported once.
 IMPORTS = """
 import json, os, sys
 import airflow.sdk
@@ -282,17 +282,17 @@ from airflow.sdk import BaseOperator, BaseSensorOperator, BaseOperatorLink, DAG,
 heavy = {heavy!r}
 is_heavy = lambda name: any(name == one or name.startswith(one + ".") for one in heavy)
 before = set(sys.modules)
-for module in {modules!r}:
+for group in {groups!r}:
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         try:
-            if module == "every public name":
+            for module in group:
+                __import__(module)
+            if group == ["airflow_sm_hosting"]:
                 import airflow_sm_hosting
                 for name in airflow_sm_hosting.__all__:
                     getattr(airflow_sm_hosting, name)
-            else:
-                __import__(module)
             added = sorted(filter(is_heavy, set(sys.modules) - before))
         except BaseException as error:
             added = [repr(error)]
@@ -300,24 +300,31 @@ for module in {modules!r}:
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as answer:
-        print("MODULE", json.dumps([module, json.load(answer)]))
+        print("GROUP", json.dumps([group, json.load(answer)]))
     os.waitpid(child, 0)
 """
 
 
-def test_importing_a_public_module_or_using_every_public_name_loads_nothing_heavy() -> None:
-    modules = [*public_modules(), "every public name"]
-    assert len(modules) > 35
-    script = IMPORTS.format(heavy=HEAVY, modules=modules)
+def heavy_modules_of(groups: list[list[str]]) -> list[tuple[list[str], list[str]]]:
+    """Import each group of modules in a process of its own, and return the groups that load heavy modules, with these."""
+    script = IMPORTS.format(heavy=HEAVY, groups=groups)
     answer = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
-    lines = [
-        line.removeprefix("MODULE ") for line in answer.stdout.splitlines() if line.startswith("MODULE ")
-    ]
-    found = dict(json.loads(line) for line in lines)
-    assert list(found) == modules
-    assert {module: added for module, added in found.items() if added} == {}
+    lines = [line.removeprefix("GROUP ") for line in answer.stdout.splitlines() if line.startswith("GROUP ")]
+    found = [json.loads(line) for line in lines]
+    assert [group for group, _ in found] == groups
+    return [(group, added) for group, added in found if added]
+
+
+def test_using_every_public_name_or_importing_all_public_modules_loads_nothing_heavy() -> None:
+    assert len(public_modules()) > 35
+    assert heavy_modules_of([["airflow_sm_hosting"], public_modules()]) == []
+
+
+@pytest.mark.slow
+def test_each_public_module_can_be_imported_by_itself() -> None:
+    assert heavy_modules_of([[module] for module in public_modules()]) == []
 
 
 def test_the_package_itself_imports_nothing_of_its_parts() -> None:
@@ -501,3 +508,20 @@ def test_every_error_of_ours_has_one_root() -> None:
 
 def test_the_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_the_guide_that_a_docstring_names_is_there() -> None:
+    headings = {
+        heading.strip().lower().replace(" ", "-")
+        for heading in re.findall(
+            r"^## (.*)$", (PACKAGE.parent / "docs/operators.md").read_text(), re.MULTILINE
+        )
+    }
+    named = {
+        anchor
+        for path in PACKAGE.rglob("*.py")
+        for anchor in re.findall(r"docs/operators\.md#([\w-]+)", path.read_text())
+    }
+    assert len(named) > 15
+    assert named <= headings
+    assert not [path for path in PACKAGE.rglob("*.py") if ":ref:`" in path.read_text()]

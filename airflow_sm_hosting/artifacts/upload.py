@@ -23,7 +23,7 @@ _LONGEST_KEY = 1024
 
 
 class Log(Protocol):
-    """What is needed of a logger."""
+    """The methods of a logger that are used here."""
 
     def info(self, msg: Any, /, *args: Any) -> Any:
         """Log a line, with its arguments apart."""

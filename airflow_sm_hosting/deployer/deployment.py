@@ -80,7 +80,7 @@ class EndpointDeployer:
         except (ClientError, BotoCoreError, ConcurrentUpdateError) as error:
             if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
                 raise
-            # The deployment has failed, which is what is told first.
+            # The deployment has failed: that is the first thing to report.
             log.exception("The endpoint could not be put in order")
             return failed_end(failed, f"{SCALING_RESTORED_BY_RETRY} ({type(error).__name__}: {error})")
         return reached
@@ -173,7 +173,7 @@ class EndpointDeployer:
         """Return what makes a call again, until the deadline, while something passing stands in its way."""
         return Retrying(
             retry=retry_if_exception(_is_passing),
-            wait=wait_exponential_jitter(initial=1, max=30),
+            wait=wait_exponential_jitter(max=30),
             stop=stop_after_delay(max(0.0, self.progress.deadline - time.time())),
             before_sleep=before_sleep_log(log, logging.INFO),
             reraise=True,

@@ -1,4 +1,4 @@
-"""The two ways to look at endpoints, one call each, with the number of requests that it came to."""
+"""Describing one endpoint and listing all of them, with the number of requests that each took."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Page:
 
 
 class EndpointCalls:
-    """Looks at endpoints.
+    """Describes and lists endpoints.
 
     :param hook: Asks SageMaker. The connection is looked up, and the client made, now.
     """
@@ -85,7 +85,7 @@ class EndpointCalls:
 
 
 def requests_of(error: Exception) -> int:
-    """Return how many requests a call came to that failed."""
+    """Return how many requests a failed call took."""
     return _requests(error.response) if isinstance(error, ClientError) else 1
 
 

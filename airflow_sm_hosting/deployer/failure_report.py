@@ -1,4 +1,4 @@
-"""What a person needs to know about a failed deployment beyond its FailureReason: the remedy, and what the container wrote last."""
+"""Report on a failed deployment beyond its FailureReason: the remedy, and the last log lines of the container."""
 
 from __future__ import annotations
 

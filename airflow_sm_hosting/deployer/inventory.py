@@ -1,4 +1,4 @@
-"""Reading everything that hosting is made of, to find what no endpoint needs, and deleting it."""
+"""Find the resources that no endpoint needs, and delete them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}")
 
 
 class HostingInventory:
-    """What hosting is made of under one connection and Region.
+    """The hosting resources of one connection and Region.
 
     :param aws: Makes the hooks.
     """

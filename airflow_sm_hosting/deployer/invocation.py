@@ -1,4 +1,4 @@
-"""Invoking an endpoint once, and holding its answer against what is expected."""
+"""Invoke an endpoint once, and compare its answer with what is expected."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def invoke(
     accept: str | None = None,
     target_variant: str | None = None,
 ) -> Answer:
-    """Ask once (``sagemaker:InvokeEndpoint``).
+    """Invoke the endpoint once (``sagemaker:InvokeEndpoint``).
 
     :raises InvocationError: When the endpoint does not answer.
     """
@@ -82,7 +82,7 @@ def invoke(
 
 
 def compare(endpoint_name: str, content: bytes, expect: Any) -> None:
-    """Hold an answer against what is expected.
+    """Compare an answer with what is expected.
 
     :param expect: A string that the answer must contain, any other value that it must equal as JSON, or None for any answer.
     :raises InvocationError: When it is another.

@@ -1,4 +1,4 @@
-"""Completing references: tags become digests, S3 objects their versions, role names ARNs, before anything is named by content."""
+"""Resolve references before anything is named by its content: tags to digests, S3 objects to versions, role names to ARNs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CONTENT_KEY = re.compile(r"(?:^|/)[0-9a-f]{64}\.tar\.gz$")
 
 @dataclass(frozen=True)
 class ImageName:
-    """An image URI taken apart: ``host/repository:tag@digest``."""
+    """The parts of an image URI: ``host/repository:tag@digest``."""
 
     host: str
     repository: str
@@ -47,7 +47,7 @@ class ImageName:
 
     @classmethod
     def parse(cls, uri: str) -> ImageName:
-        """Take an image URI apart; the host is empty where it names none."""
+        """Parse an image URI; the host is empty where it names none."""
         name, _, digest = uri.partition("@")
         host, slash, repository = name.partition("/")
         if not slash or not ("." in host or ":" in host or host == "localhost"):
@@ -57,7 +57,7 @@ class ImageName:
 
 
 class ReferenceResolver:
-    """Completes the references of containers under one AWS connection.
+    """Resolves the references of containers under one AWS connection.
 
     :param ecr: Makes the hook of a Region's registries; None is the connection's own Region.
     :param s3: Makes the hook of the buckets.
@@ -76,7 +76,7 @@ class ReferenceResolver:
         self._region = region
 
     def container(self, container: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a rendered container completed, and what its mutable references resolved to without being sent."""
+        """Return a rendered container with its references resolved, and the versions that are part of its content and are not sent."""
         completed = dict(container)
         if completed.get("Image") is not None:
             completed["Image"] = self.image(completed["Image"])

@@ -1,4 +1,4 @@
-"""What is told of a deployment that has ended: its details, and the error of one that failed."""
+"""The report of a deployment that has ended: its details, and the error of one that failed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ERRORS: dict[str, type[DeploymentError]] = {
 
 
 def details_of(progress: Progress, serving: str | None, endpoint_arn: str | None) -> dict[str, Any]:
-    """Return what was done, and which config serves, or was handed to AWS where nobody waits.
+    """Return the details: the action, and the config that serves, or that AWS was given where nobody waits.
 
     :param progress: How far the deployment has come.
     :param serving: The config.

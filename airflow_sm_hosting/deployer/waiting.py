@@ -112,7 +112,7 @@ class EndpointWait:
         return changed > began or (changed == began and is_transitional(row))
 
     def _is_outdated(self, described: Described | None) -> bool:
-        """Tell whether a description is older than what was seen before it: no failure is told from it before the deadline."""
+        """Tell whether a description is older than what was seen before it: before the deadline it is no proof of a failure."""
         if time.time() >= self._deadline:
             return False
         return self._is_older_than_list(described) or self._is_unchanged(described)
@@ -148,7 +148,7 @@ class EndpointWait:
         return None
 
     def _log(self, line: str, described: Described | None, *, in_full: bool = False) -> None:
-        """Tell a status line if it is news: a row's, which is short, only when the status is another one than was told last."""
+        """Log a status line if it is new. A row's line is short: it is logged only when the status changed."""
         now = time.time()
         last_line, last_status, when = self._logged
         status = described["EndpointStatus"] if described else ""
@@ -191,19 +191,19 @@ class PollingWait(EndpointWait):
         return self.observe(described)
 
     def pause(self, poll_interval: float) -> float:
-        """Return how many seconds to wait before the next look: not beyond the deadline."""
+        """Return how many seconds to wait before the next poll: not beyond the deadline."""
         return max(0.0, min(poll_interval, self._deadline - time.time()))
 
 
 def identity(described: Described | None) -> dict[str, str]:
-    """Return what a wait's result tells of a description, as plain JSON."""
+    """Return the members of a description that a wait's result keeps, as plain JSON."""
     return {
         member: str(moment(described[member])) for member in IDENTITY if described and member in described
     }
 
 
 def _shown(described: Described | None) -> tuple[str, str | None]:
-    """Return what a row and a description both tell, to see whether anything changed."""
+    """Return what a row and a description have in common, to see whether anything changed."""
     if described is None:
         return ("", None)
     return (described["EndpointStatus"], moment(described.get("LastModifiedTime")))

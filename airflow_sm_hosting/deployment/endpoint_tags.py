@@ -44,7 +44,7 @@ class Run:
     :param task: The task's digest.
     :param run_after: When the DAG run was due.
     :param state: How far it has come.
-    :param moment: When AWS took its update, in seconds since the epoch; 0 before that.
+    :param moment: When AWS took its update, in seconds since the epoch; of a claim, when the endpoint that it saw was changed last.
     :param endpoint_config_name: The config.
     """
 
@@ -199,20 +199,36 @@ class EndpointTags:
             None,
         )
 
+    def deployed_since_claim(self, task: str) -> list[str]:
+        """Return the configs that other runs have deployed since a task looked at the endpoint to update it, newest first.
+
+        :param task: Which; it has claimed, and may have been held since.
+        """
+        own = self.run_of(task)
+        if own is None or own.state is not RunState.CLAIMED:
+            return []
+        since = [
+            run
+            for run in self.runs
+            if run.task != task and run.state is RunState.DEPLOYED and run.moment > own.moment
+        ]
+        since.sort(key=lambda run: run.moment, reverse=True)
+        return [run.endpoint_config_name for run in since]
+
     def undone(
-        self, *, on: str | None = None, newer_than: str | None = None, task: str | None = None
+        self, *, not_on: str | None = None, newer_than: str | None = None, task: str | None = None
     ) -> dict[str, str]:
         """Return the tags that mark runs as undone.
 
-        :param on: Those that have deployed this config.
+        :param not_on: Those that have deployed another config than this one.
         :param newer_than: Those that were due later.
         :param task: The one of this task.
         """
         tags: dict[str, str] = {}
         for run in self.runs:
             newer = newer_than is not None and run.due > moment_of(newer_than)
-            deployed_it = run.state is RunState.DEPLOYED and run.endpoint_config_name == on
-            if run.state is not RunState.UNDONE and (deployed_it or newer or run.task == task):
+            left = not_on not in (None, run.endpoint_config_name) and run.state is RunState.DEPLOYED
+            if run.state is not RunState.UNDONE and (left or newer or run.task == task):
                 tags |= replace(run, state=RunState.UNDONE).as_tag()
         return tags
 
@@ -258,6 +274,14 @@ def moment_of(run_after: str) -> datetime:
     return datetime.fromisoformat(run_after)
 
 
+def _is_moment(text: str) -> bool:
+    """Tell whether a tag tells a moment: one that somebody else wrote may tell anything."""
+    try:
+        return moment_of(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def _after(prefix: str, tags: Iterable[str]) -> list[str]:
     return [key.removeprefix(prefix) for key in tags if key.startswith(prefix)]
 
@@ -268,22 +292,23 @@ def _runs(tags: Mapping[str, str]) -> Iterable[Run]:
             continue
         try:
             run_after, state, moment, config = value.split(" ")
-            moment_of(run_after)
-            yield Run(key.removeprefix(RUN), run_after, RunState(state), int(moment), config)
+            run = Run(key.removeprefix(RUN), run_after, RunState(state), int(moment), config)
         except ValueError:
             continue  # of a later version, or somebody's own
+        if _is_moment(run_after):
+            yield run
 
 
 def _detaching_claim(value: str) -> tuple[str, datetime] | None:
     task, _, until = value.partition(" ")
-    return (task, moment_of(until)) if until else None
+    return (task, moment_of(until)) if _is_moment(until) else None
 
 
 def _last_run(tags: Mapping[str, str], runs: Iterable[Run], endpoint_config_name: str | None) -> str | None:
     """Return when the newest run was due that has deployed: also when it died before it could write so after its update."""
     run_after, _, config = tags.get(DEPLOYING, "").partition(" ")
-    known = [tags[RUN_AFTER]] if tags.get(RUN_AFTER) else []
-    if config and config == endpoint_config_name:
+    known = [tags[RUN_AFTER]] if _is_moment(tags.get(RUN_AFTER, "")) else []
+    if config and config == endpoint_config_name and _is_moment(run_after):
         # What 0.1.0 wrote of an update counts before the run that had deployed before it.
         known = [run_after]
     known += [

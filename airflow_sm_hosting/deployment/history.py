@@ -32,6 +32,11 @@ def after_update(history: Sequence[str], *, serving: str, wanted: str) -> list[s
     return [serving, *(name for name in history if name not in (serving, wanted))]
 
 
+def with_overlooked(history: Sequence[str], overlooked: Sequence[str], *, serving: str) -> list[str]:
+    """Return the history with configs that served since it was written, newest first; one of them or none may be ``serving``."""
+    return [name for name in dict.fromkeys((*overlooked, *history)) if name != serving]
+
+
 def after_rollback(history: Sequence[str], *, target: str) -> list[str]:
     """Return the history once ``target`` serves again: what is newer was not good, and is no place to go back to."""
     return list(history[history.index(target) + 1 :]) if target in history else []

@@ -74,6 +74,7 @@ class Observation:
     :param facts: What AWS has answered, and what the steps since have changed of it.
     :param own_change: What this task has just done to the endpoint, which AWS may not show yet: ``created``, ``updated``, ``deleted``.
     :param modified_before: ``LastModifiedTime`` before its own update, in ISO format.
+    :param copies: The tags in which scaling is written down that this task has taken off.
     :param restored: The ARNs of the policies that were put back, by variant and name.
     :param simulated: Whether steps are simulated. Then a fact that a step changes must be known.
     """
@@ -84,6 +85,7 @@ class Observation:
     facts: Mapping[Fact, Any] = field(default_factory=dict)
     own_change: str | None = None
     modified_before: str | None = None
+    copies: Mapping[str, str] = field(default_factory=dict)
     restored: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     simulated: bool = False
 

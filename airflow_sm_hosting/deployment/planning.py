@@ -39,6 +39,7 @@ from airflow_sm_hosting.deployment.steps import (
 from airflow_sm_hosting.deployment.updating import (
     fallback_tag,
     kept_for_replacement,
+    lost_copies,
     missing_tags,
     release_of_claim,
     run_tags,
@@ -140,7 +141,7 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
     progress = replace(progress, target=progress.target or _find_target(described, known, wanted))
     newer = _overwritten_run(described, wanted, progress, known)
     if newer:
-        return _restore(described, progress, newer)
+        return _restore(observed, wanted, progress, known, newer)
     decision = _decide(described, wanted, progress, known)
     action = decision.action
     if action is Action.REFUSE:
@@ -168,7 +169,7 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         case Action.REPLACE:
             return _replace(observed, wanted, progress, known, decision)
         case Action.OVERTAKEN:
-            return _overtaken(observed, wanted, progress, decision)
+            return _overtaken(observed, wanted, progress, known, decision)
     return _wait_for_others(observed, wanted, progress, known, decision)
 
 
@@ -233,7 +234,10 @@ def _overwritten_run(
     return newest if claimed and own and own.endpoint_config_name == progress.target else None
 
 
-def _restore(described: Described | None, progress: Progress, newer: Run) -> Plan:
+def _restore(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, newer: Run
+) -> Plan:
+    described = observed.endpoint or {}
     reason = (
         f"this run's update reached AWS after that of a newer run, due {newer.run_after}; "
         f"{newer.endpoint_config_name}, which that one deployed, is restored"
@@ -248,11 +252,18 @@ def _restore(described: Described | None, progress: Progress, newer: Run) -> Pla
         updated_at=None,
     )
     decision = Decision(Action.OVERTAKEN, reason)
-    name = (described or {})["EndpointName"]
-    steps: tuple[Step, ...] = (LookAgain(),)
+    steps: list[Step] = [*_writing_again(observed, wanted, known)]
     if is_transitional(described):
-        steps = (Wait(WaitCondition(WaitFor.SETTLED, name)),)
-    return Plan(steps, restoring, decision)
+        steps.append(Wait(WaitCondition(WaitFor.SETTLED, wanted.endpoint_name)))
+    else:
+        steps.append(LookAgain())
+    return Plan(tuple(steps), restoring, decision)
+
+
+def _writing_again(observed: Observation, wanted: Wanted, known: EndpointTags) -> list[AddTags]:
+    """Return the step that writes the scaling down again which this task has taken off, where another run has deleted that."""
+    lost, arn = lost_copies(observed, wanted, known), (observed.endpoint or {})["EndpointArn"]
+    return missing_tags(arn, {}, lost, "another run has put back the scaling before this task took it off")
 
 
 def _create(observed: Observation, wanted: Wanted, progress: Progress, decision: Decision) -> Plan:
@@ -285,10 +296,13 @@ def _join(
     described, target = observed.endpoint or {}, str(progress.target)
     arn, own = described["EndpointArn"], observed.own_change
     live = described.get("EndpointConfigName")
+    before = live if live != target else None
+    if own is None and progress.previous_endpoint_config_name:
+        before = progress.previous_endpoint_config_name  # its own, which an older run has restored
     progress = replace(
         progress,
         action=progress.action or str(Action.JOIN),
-        previous_endpoint_config_name=live if live != target else None,
+        previous_endpoint_config_name=before,
         counts=known.counts_for(target),
     )
     tags = {
@@ -296,7 +310,10 @@ def _join(
         **run_tags(observed, wanted, progress, known),
         **release_of_claim(known, wanted),
     }
-    steps: list[Step] = [*missing_tags(arn, observed.tags, tags, "this run deploys the endpoint")]
+    steps: list[Step] = [
+        *_writing_again(observed, wanted, known),
+        *missing_tags(arn, observed.tags, tags, "this run deploys the endpoint"),
+    ]
     if own == "updated" and (old := known.runs_to_forget(wanted.task)):
         steps.append(
             DeleteTags({"ResourceArn": arn, "TagKeys": old}, "entries of old runs", "newer ones count")
@@ -328,6 +345,7 @@ def _unchanged(
     tags = {
         **_kept_from_replacement(observed, progress),
         **(run_tags(observed, wanted, progress, known) if deployed_by_us or progress.restores_run else {}),
+        **(known.undone(not_on=target) if progress.rolling_back else {}),
         **release_of_claim(known, wanted),
         **_wanted_tags(observed.tags, wanted),
     }
@@ -353,8 +371,15 @@ def _replace(
     return Plan((*steps, delete), progress, decision)
 
 
-def _overtaken(observed: Observation, wanted: Wanted, progress: Progress, decision: Decision) -> Plan:
+def _overtaken(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
+) -> Plan:
     described = observed.endpoint or {}
+    newer = next((run for run in known.runs if run.run_after == known.run_after), None)
+    is_shown = newer is None or newer.endpoint_config_name == on_its_way_to(described)
+    if not is_shown and progress.action != Action.OVERTAKEN:
+        # The endpoint may have been described before the newer run deployed it, and its tags were read after that.
+        return Plan((LookAgain(),), replace(progress, action=str(Action.OVERTAKEN)))
     progress = replace(progress, action=str(Action.OVERTAKEN))
     steps = finishing_steps(observed, wanted, progress)  # scaling that this run took off in vain
     if steps:
@@ -427,7 +452,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
     result = progress.result or WaitResult("", "")
     arn, target = result.described.get("EndpointArn"), str(progress.target)
     if progress.counts:
-        return _set_counts(wanted, progress, str(arn))
+        return _set_counts(observed, wanted, progress, str(arn))
     if wanted.smoke_test and progress.smoke_failure is None and not progress.restores_run:
         if progress.answer_failure is None:
             return Plan((CheckAnswer(), LookAgain()), progress)
@@ -439,11 +464,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
         return Plan(tuple(steps), progress)
     ending, message = Ending.SUCCEEDED, result.message
     if progress.restores_run:
-        ending = Ending.SKIPPED
-        message = (
-            f"This run's update reached AWS after that of a newer run, due {progress.restores_run}; {target}, which that one deployed, "
-            "was restored and serves"
-        )
+        ending, message = Ending.SKIPPED, f"{_told_of_restoring(progress)} was restored and serves"
     elif progress.smoke_failure:
         ending = Ending.WRONG_ANSWER
         message = f"{progress.smoke_failure} The endpoint was rolled back, and serves {target}."
@@ -452,7 +473,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
     return Plan((), progress, end=End(ending, message, target, arn))
 
 
-def _set_counts(wanted: Wanted, progress: Progress, arn: str) -> Plan:
+def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: str) -> Plan:
     """Set the instance counts of unscaled variants, which the update kept: one variant a call, as AWS makes it Updating."""
     variant, count = next(iter(progress.counts.items()))
     if progress.waited_for is WaitFor.COUNTED:
@@ -462,6 +483,14 @@ def _set_counts(wanted: Wanted, progress: Progress, arn: str) -> Plan:
             "the count is set",
         )
         return Plan((forget,), replace(progress, waited_for=None))
+    # Since the wait ended, another run may have deployed: the counts are of this run's config.
+    deployed = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, progress.target, begun=True)
+    verdict = judge(deployed, observed.endpoint)
+    if verdict.outcome is Outcome.PENDING:
+        return Plan((Wait(deployed),), progress)
+    if verdict.outcome is not Outcome.DEPLOYED:
+        result = WaitResult(str(verdict.outcome), verdict.message, _identity(observed.endpoint or {}))
+        return Plan((), progress.after_wait(WaitFor.DEPLOYED, result))
     call = UpdateEndpointWeightsAndCapacities(
         {
             "EndpointName": wanted.endpoint_name,
@@ -510,7 +539,10 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
     # A wait that looks seldom may miss the end of its own deployment, and find the next one's: that is no rollback.
     decision = _decide(described, wanted, progress, known)
     if decision.action is Action.OVERTAKEN:
-        return _overtaken(observed, wanted, progress, decision)
+        return _overtaken(observed, wanted, progress, known, decision)
+    if result.outcome == Outcome.ROLLED_BACK and decision.action in (Action.UNCHANGED, Action.JOIN):
+        # The older run's config was seen, and meanwhile that run has restored this one's.
+        return Plan((), again)
     older = known.older_run_on((described or {}).get("EndpointConfigName"), wanted.run_after)
     if described and older and _undid(older, progress, result):
         return _wait_for_older(observed, described, wanted, again)
@@ -556,6 +588,25 @@ def _wait_for_older(observed: Observation, described: Described, wanted: Wanted,
     )
     waiting = replace(progress, waited_for_older=True)
     return Plan((Wait(condition),), waiting, Decision(Action.WAIT, reason))
+
+
+def handed_over(progress: Progress, endpoint_arn: str | None) -> End:
+    """Return the end of a deployment that AWS has taken, and that nobody waits for.
+
+    :param progress: How far it has come.
+    :param endpoint_arn: The endpoint.
+    """
+    if progress.restores_run:
+        message = f"{_told_of_restoring(progress)} is restored"
+        return End(Ending.SKIPPED, message, progress.target, endpoint_arn)
+    return End(Ending.SUCCEEDED, "", progress.target, endpoint_arn)
+
+
+def _told_of_restoring(progress: Progress) -> str:
+    return (
+        f"This run's update reached AWS after that of a newer run, due {progress.restores_run}; {progress.target}, which that one "
+        "deployed,"
+    )
 
 
 def failed_end(result: WaitResult, note: str = "") -> End:

@@ -37,10 +37,10 @@ from airflow_sm_hosting.spec.tags import (
     SCALING_POLICIES,
     SCHEDULED_ACTIONS,
     digest,
+    digest_tag_keys,
+    digest_tags,
+    digests_in,
     is_ours,
-    mark_keys,
-    marked,
-    marks,
 )
 
 Item = Mapping[str, Any]
@@ -80,7 +80,7 @@ class WantedScaling:
         return {"MinCapacity": self.minimum, "MaxCapacity": self.maximum}
 
     @property
-    def marks(self) -> dict[str, str]:
+    def owner_tags(self) -> dict[str, str]:
         """The tags of a target that stands as it is asked for, without what says whose its policies and actions are."""
         return {**OURS, CAPACITIES: f"{self.minimum}-{self.maximum}"}
 
@@ -253,7 +253,7 @@ def tags_matter(asked: WantedScaling, found: ObservedScaling) -> bool:
         names = {item[kind.name] for item in wanted}
         if any(item[kind.name] not in names for item in there):
             return True
-    return bool(plan_scaling(asked, found, _all_marks(asked), adopt=False).steps)
+    return bool(plan_scaling(asked, found, _all_owner_tags(asked), adopt=False).steps)
 
 
 def plan_scaling(
@@ -273,14 +273,14 @@ def plan_scaling(
             kind,
             wanted,
             there,
-            known=marked(kind.tag, tags) if ours else set(),
+            known=digests_in(kind.tag, tags) if ours else set(),
             adopt=adopt or found.target is None,
         )
         for kind, wanted, there in _kinds(asked, found)
     ]
     if found.target is None:
         return ScalingPlan(
-            [_register(asked, {"Tags": _all_marks(asked)}, ABSENT)]
+            [_register(asked, {"Tags": _all_owner_tags(asked)}, ABSENT)]
             + [step for share in shares for step in share.puts(asked.place)]
         )
     gone = {name for share in shares if share.kind is ACTIONS for name in share.deleted}
@@ -306,18 +306,18 @@ def plan_scaling(
     problems = [problem for share in shares for problem in share.conflicts()]
     if problems:
         raise ConflictError(f"Scalable target {asked.place['ResourceId']}: {'; '.join(problems)}.")
-    claim = {**OURS, **_marks(shares, lambda share: share.known | share.owned)}
+    claim = {**OURS, **_owner_tags(shares, lambda share: share.known | share.owned)}
     if register:
         # Whatever was asked for before does not count, should this run not come to write down what is asked for now.
         claim[CAPACITIES] = "changing"
-    kept = {**asked.marks, **_marks(shares, lambda share: share.owned)}
+    kept = {**asked.owner_tags, **_owner_tags(shares, lambda share: share.owned)}
     steps = [
         *_tag(found.target, tags, claim),
         *writes,
         *_tag(found.target, {**tags, **claim}, kept),
         *_untag(found.target, {**tags, **claim}, kept, shares),
     ]
-    return ScalingPlan(steps if writes or not _same_marks(tags, kept, shares) else [], foreign)
+    return ScalingPlan(steps if writes or not _same_owner_tags(tags, kept, shares) else [], foreign)
 
 
 def plan_removal(
@@ -334,7 +334,7 @@ def plan_removal(
     resource_id = target["ResourceId"]
     things, foreign = ["scalable target"], []
     for kind, items in ((POLICIES, observed.policies), (ACTIONS, observed.actions)):
-        known = marked(kind.tag, tags)
+        known = digests_in(kind.tag, tags)
         for item in items:
             things.append(f"{kind.word} {item[kind.name]}")
             if digest(item[kind.name]) not in known:
@@ -362,18 +362,18 @@ def _kinds(
     )
 
 
-def _all_marks(asked: WantedScaling) -> dict[str, str]:
+def _all_owner_tags(asked: WantedScaling) -> dict[str, str]:
     """Return the tags of a target of which everything asked for is ours."""
-    tags = asked.marks
+    tags = asked.owner_tags
     for kind, wanted in ((POLICIES, asked.policies), (ACTIONS, asked.actions)):
-        tags |= marks(kind.tag, (digest(item[kind.name]) for item in wanted))
+        tags |= digest_tags(kind.tag, (digest(item[kind.name]) for item in wanted))
     return tags
 
 
-def _marks(shares: Iterable[_Share], of: Any) -> dict[str, str]:
+def _owner_tags(shares: Iterable[_Share], of: Any) -> dict[str, str]:
     tags: dict[str, str] = {}
     for share in shares:
-        tags |= marks(share.kind.tag, of(share))
+        tags |= digest_tags(share.kind.tag, of(share))
     return tags
 
 
@@ -386,16 +386,16 @@ def _tag(target: Item, tags: Mapping[str, str], wanted: Mapping[str, str]) -> li
 def _untag(
     target: Item, tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]
 ) -> list[ScalingCall]:
-    keys = [key for share in shares for key in mark_keys(share.kind.tag, tags) if key not in kept]
+    keys = [key for share in shares for key in digest_tag_keys(share.kind.tag, tags) if key not in kept]
     request = {"ResourceARN": target.get("ScalableTargetARN"), "TagKeys": sorted(keys)}
     return [UntagScalableTarget(request, "tags", "marked")] if keys else []
 
 
-def _same_marks(tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]) -> bool:
+def _same_owner_tags(tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]) -> bool:
     keys = {
         *OURS,
         CAPACITIES,
-        *(key for share in shares for key in mark_keys(share.kind.tag, {**tags, **kept})),
+        *(key for share in shares for key in digest_tag_keys(share.kind.tag, {**tags, **kept})),
     }
     return all(tags.get(key) == kept.get(key) for key in keys)
 
@@ -424,7 +424,7 @@ def _changed_target(
         for action in found.actions
         if action["ScheduledActionName"] not in gone
     ]
-    as_before = tags.get(CAPACITIES) == asked.marks[CAPACITIES]
+    as_before = tags.get(CAPACITIES) == asked.owner_tags[CAPACITIES]
     changed: dict[str, Any] = {
         member: value
         for member, value in asked.capacities.items()

@@ -98,7 +98,7 @@ def policy_members(policy: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place_of(target: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells a scalable target from another."""
+    """Return the members that identify a scalable target."""
     return _members(target, _PLACE)
 
 

@@ -15,9 +15,6 @@ DELETING = "Deleting"
 UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
 OUT_OF_SERVICE = "OutOfService"
 
-#: Something goes on; no call that changes the endpoint is legal meanwhile.
-TRANSITIONAL = frozenset({CREATING, "Updating", "SystemUpdating", "RollingBack", DELETING})
-
 #: Ended, and not serving what was asked for.
 BROKEN = frozenset({FAILED, OUT_OF_SERVICE, UPDATE_ROLLBACK_FAILED})
 
@@ -70,7 +67,7 @@ def instance_counts(described: Described) -> dict[str, int]:
 
 
 def status_line(described: Described | None) -> str:
-    """Return one line that tells a person watching what the endpoint is doing."""
+    """Return a status line for a person who watches the endpoint."""
     if described is None:
         return "does not exist"
     parts = [described["EndpointStatus"], f"on config {described.get('EndpointConfigName')}"]

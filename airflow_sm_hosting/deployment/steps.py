@@ -7,7 +7,7 @@ carried out by applying its steps, and shown to a person by simulating them: bot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
@@ -77,6 +77,7 @@ class UpdateEndpoint(Call):
     :param modified_before: The endpoint's ``LastModifiedTime`` before it, in ISO format.
     :param scaled: The variants that were scalable targets, or were until a deployment took that off.
     :param detached: Those of them whose scaling was taken off for it.
+    :param copies: The tags in which that is written down.
     """
 
     service = "sagemaker"
@@ -85,6 +86,7 @@ class UpdateEndpoint(Call):
     modified_before: str | None = None
     scaled: frozenset[str] = frozenset()
     detached: frozenset[str] = frozenset()
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
         """The endpoint is on its way to the config."""
@@ -99,6 +101,7 @@ class UpdateEndpoint(Call):
             observed.changed(observed.endpoint_fact, updating),
             own_change="updated",
             modified_before=self.modified_before,
+            copies=self.copies,
         )
 
     def _variants(self, observed: Observation) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_hosting.deployment.capacity import blocked_by_scaling, new_fleet, retention
@@ -17,7 +17,7 @@ from airflow_sm_hosting.deployment.endpoint_tags import (
     pending_count_tags,
 )
 from airflow_sm_hosting.deployment.feasibility import rollout_problem
-from airflow_sm_hosting.deployment.history import after_rollback, after_update, written
+from airflow_sm_hosting.deployment.history import after_rollback, after_update, with_overlooked, written
 from airflow_sm_hosting.deployment.observation import FactKind, Observation
 from airflow_sm_hosting.deployment.progress import Progress
 from airflow_sm_hosting.deployment.rollback_alarms import going_off, problems
@@ -153,6 +153,7 @@ def update_steps(
             modified_before=moment(described.get("LastModifiedTime")),
             scaled=frozenset(scaled),
             detached=frozenset(snapshot),
+            copies=copies,
         ),
         # UpdateEndpoint has no condition: whether a newer run was quicker shows now.
         LookAgain((FactKind.TAGS,)),
@@ -168,7 +169,12 @@ def run_tags(
     """
     target = str(progress.target)
     if progress.restores_run:
-        return _last_run(progress.restores_run, target)
+        # Only now: until AWS has taken it, a retry of a task that is killed must find that it had claimed.
+        return {
+            **_last_run(progress.restores_run, target),
+            **_overlooked(known, wanted, target),
+            **known.undone(task=wanted.task),
+        }
     if wanted.run_after is None or progress.rolling_back:
         return {}
     if known.newer_than(wanted.run_after) and not wanted.allow_older:
@@ -180,6 +186,7 @@ def run_tags(
     if own and own.state is RunState.DEPLOYED and own.endpoint_config_name == target:
         return last
     taken_at = progress.updated_at or int(observed.now.timestamp())
+    last |= _overlooked(known, wanted, target)
     return {**last, **Run(wanted.task, wanted.run_after, RunState.DEPLOYED, taken_at, target).as_tag()}
 
 
@@ -214,6 +221,28 @@ def tags_to_keep(observed: Observation, known: EndpointTags) -> dict[str, str]:
     return {**alarms, **(as_tags(snapshot, observed.copy) if snapshot else {})}
 
 
+def lost_copies(observed: Observation, wanted: Wanted, known: EndpointTags) -> dict[str, str]:
+    """Return the tags to write again in which the scaling is that this task has taken off.
+
+    A run that deployed between this task's claim and its update has taken these copies over, and deleted them once the scaling was back;
+    then this task took it off. They are not among what is missing: what was just written counts as there (see ``Observer``).
+    """
+    return dict(observed.copies) if known.deployed_since_claim(wanted.task) else {}
+
+
+def _overlooked(known: EndpointTags, wanted: Wanted, target: str) -> dict[str, str]:
+    """Return the tag with the history, where this task wrote it before other runs deployed, or as it was before that."""
+    since = known.deployed_since_claim(wanted.task)
+    history = with_overlooked(known.history, since, serving=target)
+    return {PREVIOUS_ENDPOINT_CONFIGS: written(history)} if since else {}
+
+
+def _changed_at(described: Described) -> int:
+    """Return when an endpoint was changed last, by AWS's clock, in seconds since the epoch."""
+    changed = described.get("LastModifiedTime")
+    return int(changed.timestamp()) if isinstance(changed, datetime) else 0
+
+
 def _last_run(run_after: str, target: str) -> dict[str, str]:
     return {RUN_AFTER: run_after, DEPLOYING: f"{run_after} {target}"}
 
@@ -222,24 +251,21 @@ def _record(described: Described, wanted: Wanted, progress: Progress, known: End
     """Return the tags that tell what this update is, and what a rollback of it goes back to."""
     serving, target = described["EndpointConfigName"], str(progress.target)
     if progress.restores_run:
-        return {
-            DEPLOYING: f"{progress.restores_run} {target}",
-            **known.undone(task=wanted.task),
-        }
+        return {DEPLOYING: f"{progress.restores_run} {target}", **_overlooked(known, wanted, target)}
     if progress.rolling_back:
         when = wanted.run_after
         done = {ROLLED_BACK: RolledBack(when, serving, target).written()} if when else {}
         return {
             PREVIOUS_ENDPOINT_CONFIGS: written(after_rollback(known.history, target=target)),
             **done,
-            **known.undone(on=serving),
+            **known.undone(not_on=target),
         }
     claim: dict[str, str] = {}
     if wanted.run_after:
         claim = {
             DEPLOYING: f"{wanted.run_after} {target}",
             **(known.undone(newer_than=wanted.run_after) if wanted.allow_older else {}),
-            **Run(wanted.task, wanted.run_after, RunState.CLAIMED, 0, target).as_tag(),
+            **Run(wanted.task, wanted.run_after, RunState.CLAIMED, _changed_at(described), target).as_tag(),
         }
     return {
         **claim,

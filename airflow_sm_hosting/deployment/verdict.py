@@ -152,7 +152,12 @@ def judge_service(
 
 def judge_counts(condition: WaitCondition, described: Described | None) -> Verdict:
     """Judge instance counts that were set: the endpoint should be in service with them, on the config that is wanted."""
-    verdict = judge_service(described, condition.endpoint_name, condition.endpoint_config_name)
+    name, config = condition.endpoint_name, condition.endpoint_config_name
+    live = (described or {}).get("EndpointConfigName")
+    if described and config not in (None, live) and described["EndpointStatus"] == IN_SERVICE:
+        message = f"Endpoint {name} serves {live}, not {config}, whose instance counts were set: another deployment has replaced it."
+        return Verdict(Outcome.PENDING if is_transitional(described) else Outcome.ROLLED_BACK, message)
+    verdict = judge_service(described, name, config)
     if verdict.outcome is not Outcome.DEPLOYED or described is None:
         return verdict
     counts = instance_counts(described)

@@ -112,7 +112,7 @@ class ApplicationAutoScalingHook(SharedClients):
             retry=retry_if_exception(
                 lambda error: isinstance(error, ClientError) and error_code(error) in passing
             ),
-            wait=wait_exponential_jitter(initial=1, max=5),
+            wait=wait_exponential_jitter(max=5),
             stop=stop_after_delay(20),
             reraise=True,
         )

@@ -116,8 +116,11 @@ class SharedClients(AwsBaseHook):
     @property
     def conn_dns_suffix(self) -> str:
         """Return the domain of the Region's partition: ``amazonaws.com``, or ``amazonaws.com.cn`` in China."""
-        resolver = self.get_session(region_name=self.region_name)._session.get_component("endpoint_resolver")
-        return str(resolver.get_partition_dns_suffix(self.conn_partition))
+        loader = self.get_session(region_name=self.region_name)._session.get_component("data_loader")
+        partitions = loader.load_data("partitions")["partitions"]
+        return next(
+            str(found["outputs"]["dnsSuffix"]) for found in partitions if found["id"] == self.conn_partition
+        )
 
     def _get_caller(self, target_function_name: str = "execute") -> str:
         """Name the caller in the user agent, without walking the stack for it (38 ms a client)."""

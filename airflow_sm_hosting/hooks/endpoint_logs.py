@@ -1,4 +1,4 @@
-"""What the containers of an endpoint wrote last, to be told with a failure."""
+"""The last log lines of an endpoint's containers, for the report of a failure."""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from tenacity import (
     before_sleep_log,
     retry_if_exception,
     stop_after_delay,
+    wait_exponential,
     wait_exponential_jitter,
+    wait_random,
 )
 
 from airflow_sm_hosting.hooks.clients import SharedClients
@@ -48,7 +50,7 @@ def until_role_is_seen(call: Callable[[], Any]) -> Any:
     """
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_role_refused(error)),
-        wait=wait_exponential_jitter(initial=1, max=10),
+        wait=wait_exponential_jitter(max=10),
         stop=stop_after_delay(ROLE_SEEN_AFTER),
         before_sleep=before_sleep_log(log, logging.INFO),
         reraise=True,
@@ -106,7 +108,7 @@ class IamHook(SharedClients):
             retry=retry_if_exception(
                 lambda error: isinstance(error, ClientError) and error_code(error) in PASSING
             ),
-            wait=wait_exponential_jitter(initial=0.25, max=5, jitter=0.25),
+            wait=wait_exponential(multiplier=0.25, max=5) + wait_random(0, 0.25),
             stop=stop_after_delay(PASSES_AFTER),
             reraise=True,
         )

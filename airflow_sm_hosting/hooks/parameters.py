@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.fields import Fields, PathAsText, Text, Value, optional
+from airflow_sm_hosting.fields import Field, Fields, PathAsText, Text, Value, optional
 from airflow_sm_hosting.spec.arn import is_arn, resource_name
 from airflow_sm_hosting.spec.rendered import as_boolean, is_absent
 
@@ -22,10 +22,23 @@ if TYPE_CHECKING:
 DEFAULT_CONNECTION = "aws_default"
 
 
+class ConnectionId(Field[str | None]):
+    """Id of an Airflow connection; None is the ambient credentials, and not the default."""
+
+    takes_none = True
+
+    def __init__(self) -> None:
+        super().__init__(default=DEFAULT_CONNECTION)
+
+    def rendered(self, given: Any) -> str | None:
+        """Return the id."""
+        return None if is_absent(given) else str(given)
+
+
 class AwsFields(Fields):
     """Those of the four that Airflow renders; :class:`AwsParameters` makes hooks of them."""
 
-    aws_conn_id = optional(Text())
+    aws_conn_id = ConnectionId()
     region_name = optional(Text())
     verify = optional(Value())
 
@@ -58,7 +71,7 @@ class AwsParameters:
         return resource_name(field, getattr(self, field), kind)
 
     def check_arns(self, *fields: str) -> None:
-        """Hold the ARNs in these fields against the connection's Region and account; without any, nothing is asked.
+        """Check that the ARNs in these fields are of the connection's Region and account; without ARNs, no call is made.
 
         :raises InvalidSpecError: When one is of another Region or account.
         """

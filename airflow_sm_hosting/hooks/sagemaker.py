@@ -6,7 +6,15 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
-from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    retry_if_result,
+    stop_after_delay,
+    wait_exponential,
+    wait_exponential_jitter,
+    wait_random,
+)
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
@@ -76,7 +84,7 @@ class SageMakerHostingHook(SharedClients):
         )
 
     def check_arns(self, given: Mapping[str, Any]) -> None:
-        """Hold the ARNs among what was given against this connection's Region and account.
+        """Check that the ARNs among these values are of this connection's Region and account.
 
         SageMaker takes names, which it looks up in the caller's own account and Region. The account is asked for
         (``sts:GetCallerIdentity``) only when an ARN was given.
@@ -110,7 +118,7 @@ class SageMakerHostingHook(SharedClients):
         """
         retrying = Retrying(
             retry=retry_if_result(lambda found: not set(keys) <= set(found)),
-            wait=wait_exponential_jitter(initial=0.5, max=4),
+            wait=wait_exponential(multiplier=0.5, max=4) + wait_random(0, 1),
             stop=stop_after_delay(CONSISTENT_AFTER),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
         )
@@ -150,7 +158,7 @@ class SageMakerHostingHook(SharedClients):
         """
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, ClientError) and is_absent(error)),
-            wait=wait_exponential_jitter(initial=1, max=8),
+            wait=wait_exponential_jitter(max=8),
             stop=stop_after_delay(CONSISTENT_AFTER),
             reraise=True,
         )

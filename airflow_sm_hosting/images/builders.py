@@ -1,4 +1,4 @@
-"""Who builds images, and where they are pushed."""
+"""What builders of images have in common: where they push, and the manifest that SageMaker takes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from airflow_sm_hosting.images import manifests
 from airflow_sm_hosting.images.recipe import BuildRecipe
 from airflow_sm_hosting.images.registry import RegistryClient, RegistryError, is_loopback
 
-BUILDERS = ("auto", "docker", "assembler")
-
 
 class Log(Protocol):
-    """What is needed of a logger."""
+    """The methods of a logger that are used here."""
 
     def info(self, msg: Any, /, *args: Any) -> Any:
         """Log a line, with its arguments apart."""
@@ -89,41 +87,16 @@ class ImageBuilder(Protocol):
         """What ``builder=`` calls it."""
 
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
-        """Build the image, push it, and see to it that SageMaker can take it.
+        """Build the image, push it, and make sure that SageMaker takes it.
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """
 
 
-def select_builder(name: str, *, log: Log) -> ImageBuilder:
-    """Return a builder.
-
-    :param name: ``docker``: the Docker Engine. ``assembler``: no engine, for Dockerfiles without RUN.
-        ``auto``: the engine if one answers, else the assembler.
-    :param log: logger of the task
-    :raises InvalidSpecError: there is no such builder
-    :raises ImageBuildError: the Docker Engine was asked for, and does not answer
-    """
-    from airflow_sm_hosting.images.assembler import ImageAssembler
-    from airflow_sm_hosting.images.docker_builder import DockerBuilder
-
-    if name not in BUILDERS:
-        raise InvalidSpecError(f"There is no image builder {name!r}; there are: {', '.join(BUILDERS)}")
-    if name == "assembler":
-        return ImageAssembler()
-    try:
-        return DockerBuilder.connect()
-    except ImageBuildError as error:
-        if name == "docker":
-            raise
-        log.warning("%s; assembling the image without an engine, which can do everything but RUN", error)
-        return ImageAssembler()
-
-
 def settle_manifest(
     registry: RegistryClient, destination: Destination, reference: str, *, platform: str, log: Log
 ) -> PushedImage:
-    """See to it that the pushed image has a manifest that SageMaker takes, and return that.
+    """Make sure that the pushed image has a manifest that SageMaker takes, and return it.
 
     :param registry: client of the destination's registry
     :param destination: what was pushed to
@@ -180,7 +153,7 @@ def _put(registry: RegistryClient, destination: Destination, content: bytes, log
 
 
 def check_platform(platform: str, *, os_name: str, architecture: str, what: str) -> None:
-    """Hold what was built against what was asked for.
+    """Check the platform of an image that was built.
 
     On an instance of another architecture the container ends with "exec format error", which SageMaker reports as a
     failed ping after many minutes (https://github.com/apache/airflow/pull/27899).

@@ -217,7 +217,7 @@ class BuildContext:
 
 
 def _add_folders(found: dict[str, ContextFile], path: str) -> None:
-    """Add the folders that lead to a path: an excluded folder is made all the same for what comes back from it."""
+    """Add the parent folders of a path: an excluded folder is needed for a file in it that is included again."""
     only_for_build = found[path].only_for_build
     while "/" in path:
         path = path.rpartition("/")[0]

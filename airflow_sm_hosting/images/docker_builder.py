@@ -63,7 +63,7 @@ class DockerBuilder:
             ) from error
 
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
-        """Build the image, push it, and see to it that SageMaker can take it.
+        """Build the image, push it, and make sure that SageMaker takes it.
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """

@@ -84,7 +84,7 @@ class ImageTree:
         raise ImageBuildError(f"The base image's links lead in a circle at {path}")
 
     def parents(self, path: str) -> list[LayerFile]:
-        """Return the folders that lead to a path, as they are in the image or as they must be made."""
+        """Return the parent folders of a path, as they are in the image or as they must be made."""
         folders: list[LayerFile] = []
         while path != "/":
             path = posixpath.dirname(path)
@@ -94,12 +94,12 @@ class ImageTree:
         return folders[::-1]
 
     def add(self, files: Iterable[LayerFile]) -> None:
-        """Take in what a new layer holds."""
+        """Add the content of a new layer."""
         for file in files:
             self._put(file)
 
     def apply(self, layer: BinaryIO) -> None:
-        """Take in a base image's layer, a tar that may be compressed."""
+        """Add the content of a base image's layer, a tar that may be compressed."""
         with tarfile.open(fileobj=layer, mode="r|*") as archive:
             for member in archive:
                 path = _absolute(member.name)

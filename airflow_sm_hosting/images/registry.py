@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 from urllib3.util.retry import Retry
 
 from airflow_sm_hosting.exceptions import ImageBuildError
@@ -177,21 +177,6 @@ class RegistryClient:
             media_type = str(json.loads(answer.content).get("mediaType", media_type))
         return media_type, answer.content
 
-    def head_manifest(self, repository: str, reference: str) -> str | None:
-        """Return the digest of a manifest, None if there is no such."""
-        answer = self._request(
-            "HEAD",
-            repository,
-            f"manifests/{reference}",
-            headers={"Accept": ", ".join(ALL_MANIFESTS)},
-            accept_status={404},
-        )
-        if answer.status_code == 404:
-            return None
-        if digest := answer.headers.get("Docker-Content-Digest"):
-            return digest
-        return digest_of(self.get_manifest(repository, reference)[1])
-
     def put_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> str:
         """Put a manifest under a tag or its digest and return its digest.
 
@@ -310,7 +295,7 @@ class RegistryClient:
 def _retrying() -> Retrying:
     return Retrying(
         stop=stop_after_attempt(3),
-        wait=wait_exponential_jitter(initial=0.5, max=8),
+        wait=wait_exponential(multiplier=0.5, max=8) + wait_random(0, 1),
         retry=retry_if_exception(lambda error: isinstance(error, RegistryError) and error.passing),
         reraise=True,
     )

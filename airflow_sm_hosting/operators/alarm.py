@@ -68,14 +68,14 @@ class AlarmOperator(SageMakerHostingBaseOperator):
     def __init__(
         self,
         *,
-        alarm_actions: Sequence[Late] | Late | None,
-        ok_actions: Sequence[Late] | Late | None,
-        insufficient_data_actions: Sequence[Late] | Late | None,
+        alarm_actions: Sequence[Late] | Late,
+        ok_actions: Sequence[Late] | Late,
+        insufficient_data_actions: Sequence[Late] | Late,
         actions_enabled: bool | Late | None,
         alarm_name: Late | None,
         alarm_description: Late | None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None,
-        adopt: bool | Late | None,
+        adopt: bool | Late,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -68,9 +68,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     it by digest in the Dockerfile. SageMaker refuses OCI manifests; an image pushed with one is pushed again with Docker's.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:BuildImageOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#buildimageoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 
     :param directory: The folder; a relative path is taken from the folder of the DAG file. (templated)
     :param repository_name: The ECR repository, without the registry's host. (templated)
@@ -91,8 +90,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     """
 
     fields = BuildImageFields
-    template_fields: Sequence[str] = BuildImageFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = BuildImageFields.template_fields_renderers
+    template_fields: Sequence[str] = BuildImageFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = BuildImageFields.template_fields_renderers()
 
     directory = PathAsText()
     dockerfile = PathAsText()
@@ -102,10 +101,10 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         *,
         directory: str | PathLike[str] | Late,
         repository_name: Late,
-        dockerfile: str | PathLike[str] | Late | None = None,
+        dockerfile: str | PathLike[str] | Late = "Dockerfile",
         build_args: Mapping[str, Any] | Late | None = None,
         target: Late | None = None,
-        platform: Literal["linux/amd64", "linux/arm64"] | Late | None = None,
+        platform: Literal["linux/amd64", "linux/arm64"] | Late = "linux/amd64",
         labels: Mapping[str, Any] | Late | None = None,
         cache_from: Sequence[Any] | Late | None = None,
         image_tag: Late | None = None,
@@ -201,7 +200,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     def _build(
         self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, *, builder: str
     ) -> PushedImage:
-        from airflow_sm_hosting.images.builders import select_builder
+        from airflow_sm_hosting.images.builder_selection import select_builder
 
         destination = self._destination(hook, uri, tag)
         return select_builder(builder, log=self.log).build_and_push(recipe, destination, self.log)

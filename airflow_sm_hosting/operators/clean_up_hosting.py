@@ -42,9 +42,8 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
     ``UploadModelDataOperator`` stored), and never what any model uses that stays.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CleanUpHostingOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#cleanuphostingoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     :param keep: How many configs each endpoint keeps for a rollback, 0 to 4 (default: 3). (templated)
     :param older_than: Seconds, or a timedelta: what is younger stays, as a deployment may be on its way to it (default: a day). (templated)
@@ -56,16 +55,16 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
     """
 
     fields = CleanUpHostingFields
-    template_fields: Sequence[str] = CleanUpHostingFields.template_fields
+    template_fields: Sequence[str] = CleanUpHostingFields.template_fields()
 
     def __init__(
         self,
         *,
-        keep: int | Late | None = None,
-        older_than: float | timedelta | Late | None = None,
-        repository_names: Sequence[Late] | Late | None = None,
-        model_data_prefixes: Sequence[Late] | Late | None = None,
-        dry_run: bool | Late | None = None,
+        keep: int | Late = 3,
+        older_than: float | timedelta | Late = DAY,
+        repository_names: Sequence[Late] | Late = (),
+        model_data_prefixes: Sequence[Late] | Late = (),
+        dry_run: bool | Late = True,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

@@ -91,9 +91,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     ``DeleteScheduledAction``, ``TagResource`` and ``UntagResource``.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:ConfigureAutoscalingOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#configureautoscalingoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant; burstable instance types (``ml.t2.…``) cannot be scaled. (templated)
@@ -117,8 +116,10 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     """
 
     fields = ConfigureAutoscalingFields
-    template_fields: Sequence[str] = ConfigureAutoscalingFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = ConfigureAutoscalingFields.template_fields_renderers
+    template_fields: Sequence[str] = ConfigureAutoscalingFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        ConfigureAutoscalingFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
@@ -127,11 +128,11 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         variant_name: Late,
         max_capacity: int | Late,
         min_capacity: int | Late | None = None,
-        policies: Sequence[Policy | Late] | Late | None = None,
-        scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late | None = None,
+        policies: Sequence[Policy | Late] | Late = (),
+        scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late = (),
         scalable_dimension: ScalableDimension | Late | None = None,
         suspended_state: Mapping[str, Any] | Late | None = None,
-        adopt: bool | Late | None = None,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

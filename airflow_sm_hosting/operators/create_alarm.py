@@ -78,9 +78,8 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     """Create or update a CloudWatch alarm on a metric of a production variant; write only what differs (``cloudwatch:PutMetricAlarm``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateEndpointAlarmOperator`, and the API:
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createendpointalarmoperator
+        API: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant. (templated)
@@ -113,8 +112,10 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     """
 
     fields: ClassVar[type[CreateEndpointAlarmFields]] = CreateEndpointAlarmFields
-    template_fields: Sequence[str] = CreateEndpointAlarmFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateEndpointAlarmFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateEndpointAlarmFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        CreateEndpointAlarmFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
@@ -124,19 +125,19 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         metric: EndpointMetric | MetricMath | Mapping[str, Any] | Late,
         threshold: float | timedelta | Late,
         evaluation_periods: int | Late,
-        comparison_operator: ComparisonOperator | Late | None = None,
+        comparison_operator: ComparisonOperator | Late = "GreaterThanOrEqualToThreshold",
         datapoints_to_alarm: int | Late | None = None,
         treat_missing_data: Literal["breaching", "notBreaching", "ignore", "missing"] | Late | None = None,
         evaluate_low_sample_count_percentile: Literal["evaluate", "ignore"] | Late | None = None,
-        alarm_actions: Sequence[Late] | Late | None = None,
-        ok_actions: Sequence[Late] | Late | None = None,
-        insufficient_data_actions: Sequence[Late] | Late | None = None,
+        alarm_actions: Sequence[Late] | Late = (),
+        ok_actions: Sequence[Late] | Late = (),
+        insufficient_data_actions: Sequence[Late] | Late = (),
         actions_enabled: bool | Late | None = None,
         alarm_name: Late | None = None,
         alarm_description: Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
-        check_endpoint: bool | Late | None = None,
-        adopt: bool | Late | None = None,
+        check_endpoint: bool | Late = True,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())
@@ -236,9 +237,8 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
     """Create or update a CloudWatch alarm on the model's latency (``cloudwatch:PutMetricAlarm``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateLatencyAlarmOperator`, and the API:
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createlatencyalarmoperator
+        API: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant. (templated)

@@ -64,9 +64,8 @@ class CreateCompositeAlarmOperator(AlarmOperator):
     """Create or update an alarm over the states of other alarms; write only what differs (``cloudwatch:PutCompositeAlarm``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateCompositeAlarmOperator`, and the API:
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createcompositealarmoperator
+        API: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
 
     :param alarm_name: Name of the alarm, 1 to 255 characters. (templated)
     :param alarm_rule: An :class:`~airflow_sm_hosting.AlarmRule`, or a text such as ``ALARM("a") AND NOT ALARM("b")``; 10240 characters,
@@ -90,24 +89,26 @@ class CreateCompositeAlarmOperator(AlarmOperator):
     """
 
     fields = CreateCompositeAlarmFields
-    template_fields: Sequence[str] = CreateCompositeAlarmFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateCompositeAlarmFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateCompositeAlarmFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        CreateCompositeAlarmFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
         *,
         alarm_name: Late,
         alarm_rule: Reference | Mapping[str, Any] | Late,
-        alarm_actions: Sequence[Late] | Late | None = None,
-        ok_actions: Sequence[Late] | Late | None = None,
-        insufficient_data_actions: Sequence[Late] | Late | None = None,
+        alarm_actions: Sequence[Late] | Late = (),
+        ok_actions: Sequence[Late] | Late = (),
+        insufficient_data_actions: Sequence[Late] | Late = (),
         actions_enabled: bool | Late | None = None,
         actions_suppressor: Late | None = None,
         actions_suppressor_wait_period: int | timedelta | Late | None = None,
         actions_suppressor_extension_period: int | timedelta | Late | None = None,
         alarm_description: Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
-        adopt: bool | Late | None = None,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

@@ -66,9 +66,8 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
     Its name ends with a digest of the content: the same content is the same config, and the old one stays for the rollback.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateEndpointConfigOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createendpointconfigoperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html
 
     :param endpoint_config_name: Name of the config; ``-<10 hex digits of the content>`` is added. (templated)
     :param production_variants: 1 to 10 :class:`~airflow_sm_hosting.InstanceProductionVariant`, or one
@@ -88,8 +87,10 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
     """
 
     fields = CreateEndpointConfigFields
-    template_fields: Sequence[str] = CreateEndpointConfigFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateEndpointConfigFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateEndpointConfigFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        CreateEndpointConfigFields.template_fields_renderers()
+    )
 
     def __init__(
         self,

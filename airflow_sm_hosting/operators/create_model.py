@@ -62,9 +62,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     a retrain that overwrites the artifact is a new one.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:CreateModelOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createmodeloperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
 
     :param model_name: Name of the model; ``-<10 hex digits of the content>`` is added. (templated)
     :param containers: One :class:`~airflow_sm_hosting.ContainerDefinition`, or 2 to 15 for an inference pipeline; dicts in the AWS
@@ -84,8 +83,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     """
 
     fields = CreateModelFields
-    template_fields: Sequence[str] = CreateModelFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = CreateModelFields.template_fields_renderers
+    template_fields: Sequence[str] = CreateModelFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = CreateModelFields.template_fields_renderers()
 
     containers = HidesEnvironments()
 
@@ -163,7 +162,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
 
     @staticmethod
     def _check_before_asking(given: CreateModelFields, options: dict[str, Any]) -> None:
-        """Hold what is known already against the service's model: all but what references resolve to."""
+        """Validate the request as far as it is known before the first call: references are not resolved yet."""
         from airflow_sm_hosting.service_model.request import validated_request
         from airflow_sm_hosting.spec.tags import tag_list
 

@@ -41,9 +41,8 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     kept, with a warning.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:DeleteEndpointOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#deleteendpointoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param delete_endpoint_config: Whether the config that it is on is deleted too (default: False). (templated)
@@ -57,17 +56,17 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     """
 
     fields = DeleteEndpointFields
-    template_fields: Sequence[str] = DeleteEndpointFields.template_fields
+    template_fields: Sequence[str] = DeleteEndpointFields.template_fields()
 
     def __init__(
         self,
         *,
         endpoint_name: Late,
-        delete_endpoint_config: bool | Late | None = None,
-        delete_models: bool | Late | None = None,
-        adopt: bool | Late | None = None,
+        delete_endpoint_config: bool | Late = False,
+        delete_models: bool | Late = False,
+        adopt: bool | Late = False,
         poll_interval: float | timedelta = 10,
-        timeout: float | timedelta | Late | None = None,
+        timeout: float | timedelta | Late = 3600,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

@@ -1,4 +1,4 @@
-"""Deploy an endpoint config to an endpoint, and tell the truth about what serves then."""
+"""Deploy an endpoint config to an endpoint, and verify that it serves."""
 
 from __future__ import annotations
 
@@ -124,9 +124,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     AWS, and its next try joins it.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:DeployEndpointOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#deployendpointoperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 
     :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
     :param endpoint_config_name: The endpoint config that is to serve, by name or ARN. (templated)
@@ -165,8 +164,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     """
 
     fields: ClassVar[type[DeployEndpointFields]] = DeployEndpointFields
-    template_fields: Sequence[str] = DeployEndpointFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = DeployEndpointFields.template_fields_renderers
+    template_fields: Sequence[str] = DeployEndpointFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = DeployEndpointFields.template_fields_renderers()
     operator_extra_links = (EndpointLink(), EndpointLogsLink())
 
     #: Whether the target is a config that served before.
@@ -180,17 +179,17 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         rollout: AllAtOnce | Canary | Linear | Rolling | Mapping[str, Any] | Late | None = None,
         auto_rollback_alarms: Sequence[Late] | Late | None = None,
         new_fleet_alarms: Sequence[NewFleetAlarm | Late] | Late | None = None,
-        retain_variant_properties: bool | Literal["auto"] | Late | None = None,
-        replace_failed_endpoint: bool | Late | None = None,
-        adopt: bool | Late | None = None,
-        allow_older: bool | Late | None = None,
+        retain_variant_properties: bool | Literal["auto"] | Late = "auto",
+        replace_failed_endpoint: bool | Late = True,
+        adopt: bool | Late = False,
+        allow_older: bool | Late = False,
         fallback_endpoint_config_names: Sequence[Late] | Late | None = None,
         smoke_test: SmokeTest | Late | None = None,
-        on_smoke_failure: Literal["fail", "rollback"] | Late | None = None,
+        on_smoke_failure: Literal["fail", "rollback"] | Late = "fail",
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float | timedelta | Late | None = None,
+        poll_interval: float | timedelta | Late = DEFAULT_POLL_INTERVAL,
         timeout: float | timedelta | Late | None = None,
         **kwargs: Any,
     ) -> None:
@@ -247,12 +246,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
         """Observe, plan and apply up to the next wait, while there is one; then report."""
-        from airflow_sm_hosting.deployment.planning import End, Ending
+        from airflow_sm_hosting.deployment.planning import End, handed_over
 
         self._persist_links(context, self.sagemaker_hook)
         while not isinstance(reached := deployer.advance(), End):
             if not self.wait_for_completion and reached.until == "deployed":
-                reached = End(Ending.SUCCEEDED, "", deployer.progress.target, deployer.endpoint_arn)
+                reached = handed_over(deployer.progress, deployer.endpoint_arn)
                 break
             result = self._wait(reached, deployer.progress)
             deployer.progress = deployer.progress.after_wait(reached.until, result)
@@ -357,7 +356,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         )
 
     def _task(self, context: Context) -> str:
-        """Return what tells this task of this run from all others; its tries have it in common."""
+        """Return a digest that identifies this task of this run; all its tries share it."""
         from airflow_sm_hosting.spec.tags import digest
 
         run, instance = (

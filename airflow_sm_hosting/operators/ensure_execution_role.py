@@ -145,9 +145,8 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     Other policies of the role are left alone and told in ``details``. After a write it waits until IAM shows what was written.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:EnsureExecutionRoleOperator`, and
-        https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#ensureexecutionroleoperator
+        AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
     :param role_name: Name of the role, without its path: 1 to 64 letters, digits and ``_ + = , . @ -``. (templated)
     :param policy: The policy document, as a dict, in place of the pieces below (default: made of them). (templated)
@@ -176,32 +175,34 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     """
 
     fields = EnsureExecutionRoleFields
-    template_fields: Sequence[str] = EnsureExecutionRoleFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = EnsureExecutionRoleFields.template_fields_renderers
+    template_fields: Sequence[str] = EnsureExecutionRoleFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = (
+        EnsureExecutionRoleFields.template_fields_renderers()
+    )
 
     def __init__(
         self,
         *,
         role_name: Late,
         policy: Mapping[str, Any] | Late | None = None,
-        model_data: Sequence[Reference | Late] | Late | None = None,
-        repositories: Sequence[Reference | Late] | Late | None = None,
-        kms_key_ids: Sequence[Late] | Late | None = None,
-        output_data: Sequence[Late] | Late | None = None,
-        output_kms_key_ids: Sequence[Late] | Late | None = None,
-        volume_kms_key_ids: Sequence[Late] | Late | None = None,
-        topics: Sequence[Late] | Late | None = None,
-        alarms: Sequence[Late] | Late | None = None,
-        secrets: Sequence[Late] | Late | None = None,
-        subnets: Sequence[Late] | Late | None = None,
-        security_group_ids: Sequence[Late] | Late | None = None,
-        statements: Sequence[Mapping[str, Any] | Late] | Late | None = None,
-        policy_name: Late | None = None,
+        model_data: Sequence[Reference | Late] | Late = (),
+        repositories: Sequence[Reference | Late] | Late = (),
+        kms_key_ids: Sequence[Late] | Late = (),
+        output_data: Sequence[Late] | Late = (),
+        output_kms_key_ids: Sequence[Late] | Late = (),
+        volume_kms_key_ids: Sequence[Late] | Late = (),
+        topics: Sequence[Late] | Late = (),
+        alarms: Sequence[Late] | Late = (),
+        secrets: Sequence[Late] | Late = (),
+        subnets: Sequence[Late] | Late = (),
+        security_group_ids: Sequence[Late] | Late = (),
+        statements: Sequence[Mapping[str, Any] | Late] | Late = (),
+        policy_name: Late = "sm-hosting",
         path: Late | None = None,
         permissions_boundary: Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
-        adopt: bool | Late | None = None,
-        propagation_timeout: float | timedelta | Late | None = None,
+        adopt: bool | Late = False,
+        propagation_timeout: float | timedelta | Late = 120,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())
@@ -349,7 +350,14 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         What is written may not be seen for seconds, and by services of other Regions later still
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency).
         """
-        from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential_jitter
+        from tenacity import (
+            RetryError,
+            Retrying,
+            retry_if_result,
+            stop_after_delay,
+            wait_exponential,
+            wait_random,
+        )
 
         from airflow_sm_hosting.policies.role import lacking
 
@@ -361,7 +369,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
 
         retrying = Retrying(
             retry=retry_if_result(bool),
-            wait=wait_exponential_jitter(initial=0.25, max=5, jitter=0.25),
+            wait=wait_exponential(multiplier=0.25, max=5) + wait_random(0, 0.25),
             stop=stop_after_delay(timeout),
         )
         try:

@@ -36,12 +36,11 @@ MAX_PUSHED_BYTES = 16_384
 
 
 class InvokeEndpointOperator(SageMakerHostingBaseOperator):
-    """Invoke an endpoint once, and hold the answer against what is expected (``sagemaker-runtime:InvokeEndpoint``).
+    """Invoke an endpoint once, and compare the answer with what is expected (``sagemaker-runtime:InvokeEndpoint``).
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:InvokeEndpointOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#invokeendpointoperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param body: The request: a string or bytes as they are, anything else as JSON; 6291456 bytes at most. (templated)
@@ -57,15 +56,15 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
     """
 
     fields = InvokeEndpointFields
-    template_fields: Sequence[str] = InvokeEndpointFields.template_fields
-    template_fields_renderers: ClassVar[dict[str, str]] = InvokeEndpointFields.template_fields_renderers
+    template_fields: Sequence[str] = InvokeEndpointFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = InvokeEndpointFields.template_fields_renderers()
 
     def __init__(
         self,
         *,
         endpoint_name: Late,
         body: Any,
-        content_type: Late | None = None,
+        content_type: Late = "application/json",
         accept: Late | None = None,
         target_variant: Late | None = None,
         expect: Any = None,

@@ -19,9 +19,8 @@ class PlanDeploymentOperator(DeployEndpointOperator):
     What was decided holds for what AWS describes now; the deployment decides again when it is its turn.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:PlanDeploymentOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#plandeploymentoperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 
     :param endpoint_name: Name of the endpoint. (templated)
     :param endpoint_config_name: The endpoint config that is to serve. (templated)

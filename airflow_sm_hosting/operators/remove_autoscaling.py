@@ -35,9 +35,8 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     The variant keeps the instances that it has. A variant that is no scalable target is left alone.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:RemoveAutoscalingOperator`, and the API:
-        https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#removeautoscalingoperator
+        API: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
 
     :param endpoint_name: Name or ARN of the endpoint, which need not exist. (templated)
     :param variant_name: Name of the production variant. (templated)
@@ -51,7 +50,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     """
 
     fields = RemoveAutoscalingFields
-    template_fields: Sequence[str] = RemoveAutoscalingFields.template_fields
+    template_fields: Sequence[str] = RemoveAutoscalingFields.template_fields()
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         endpoint_name: Late,
         variant_name: Late,
         scalable_dimension: ScalableDimension | Late | None = None,
-        adopt: bool | Late | None = None,
+        adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())

@@ -28,9 +28,8 @@ class RollbackEndpointOperator(DeployEndpointOperator):
     same DAG run rolls back once, however often its task is run again; a later one goes back further.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:RollbackEndpointOperator`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#rollbackendpointoperator
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 
     :param endpoint_name: Name of the endpoint. (templated)
     :param endpoint_config_name: The config to go back to (default: the one that served before, from the endpoint's tags). (templated)

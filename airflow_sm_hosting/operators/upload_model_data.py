@@ -42,8 +42,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     and not sent again, and nothing that a live endpoint uses is ever overwritten.
 
     .. seealso::
-        For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:UploadModelDataOperator`
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#uploadmodeldataoperator
 
     :param path: The file or folder; a relative path is taken from the folder of the DAG file. (templated)
     :param bucket_name: The bucket, in the Region of the model. (templated)
@@ -56,7 +55,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     """
 
     fields = UploadModelDataFields
-    template_fields: Sequence[str] = UploadModelDataFields.template_fields
+    template_fields: Sequence[str] = UploadModelDataFields.template_fields()
 
     path = PathAsText()
 
@@ -65,7 +64,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         *,
         path: str | PathLike[str] | Late,
         bucket_name: Late,
-        key_prefix: Late | None = None,
+        key_prefix: Late = "",
         kms_key_id: Late | None = None,
         **kwargs: Any,
     ) -> None:

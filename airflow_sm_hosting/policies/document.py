@@ -13,9 +13,6 @@ VERSION = "2012-10-17"
 #: (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
 MAX_ROLE_POLICY = 10_240
 
-#: Members of a statement whose single value and list of one mean the same.
-LISTS = ("Action", "NotAction", "Resource", "NotResource")
-
 
 def allow(
     actions: Iterable[str], resources: Iterable[str], condition: Mapping[str, Any] | None = None

@@ -44,9 +44,8 @@ class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
     its reason.
 
     .. seealso::
-        For more information on how to use this sensor, take a look at the guide:
-        :ref:`howto/sensor:EndpointInServiceSensor`, and the API:
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#endpointinservicesensor
+        API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param endpoint_config_name: The config that must serve, by name or ARN (default: whichever). (templated)
@@ -62,7 +61,7 @@ class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
     """
 
     fields = EndpointInServiceFields
-    template_fields: Sequence[str] = EndpointInServiceFields.template_fields
+    template_fields: Sequence[str] = EndpointInServiceFields.template_fields()
     operator_extra_links = (EndpointLink(),)
     ui_color = "#e8f0fb"
 
@@ -122,7 +121,7 @@ class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
         return None
 
     def poke(self, context: Context) -> bool:
-        """Look once. The time budget is Airflow's own here, which ends the task when it is used up."""
+        """Poll once. Airflow's own timeout is the time budget here."""
         from airflow_sm_hosting.deployer.waiting import PollingWait
 
         if self._polling is None:

@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -52,40 +53,50 @@ def nearest(word: str, known: Collection[str], most: int) -> list[str]:
     return get_close_matches(word, known, n=most)
 
 
+_compiled = cache(re.compile)
+
+
 def check_text(where: str, value: Any, *, pattern: str, allowed: str, max_length: int | None = None) -> None:
     """Check a string against a pattern of the service's model."""
-    if is_rendered_later(value):
-        return
-    if (
-        not isinstance(value, str)
-        or (max_length and len(value) > max_length)
-        or not re.fullmatch(pattern, value)
-    ):
-        found = (
-            value
-            if not isinstance(value, str) or len(value) <= 80
-            else f"{value[:77]}… ({len(value)} characters)"
-        )
-        raise invalid(where, found, allowed)
+    # What is right already needs no look for Jinja: this is called at every parse of every DAG file.
+    fits = isinstance(value, str) and (max_length is None or len(value) <= max_length)
+    if not (fits and _compiled(pattern).fullmatch(value)) and not is_rendered_later(value):
+        long = isinstance(value, str) and len(value) > 80
+        raise invalid(where, f"{value[:77]}… ({len(value)} characters)" if long else value, allowed)
+
+
+def _is_plain_name(value: Any) -> bool:
+    """Tell whether a value is a name for certain: to compile the patterns would be most of what the first check costs."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_NAME_LENGTH
+        and value.isascii()
+        and value.replace("-", "").isalnum()
+        and value[0] != "-" != value[-1]
+    )
 
 
 def check_name(where: str, value: Any) -> None:
     """Check the name of an endpoint, endpoint config, variant or container host (63 characters)."""
+    if _is_plain_name(value):
+        return
     hint = " (no underscores: dag, task and run ids contain them)"
     check_text(where, value, pattern=NAME_PATTERN, allowed=NAME_IN_WORDS + hint, max_length=MAX_NAME_LENGTH)
 
 
 def check_model_name(where: str, value: Any) -> None:
     """Check the name of a model, by itself or the last part of its ARN."""
+    if _is_plain_name(value):
+        return
     check_text(where, value, pattern=MODEL_NAME_PATTERN, allowed=NAME_IN_WORDS, max_length=MAX_NAME_LENGTH)
 
 
 def check_integer(where: str, value: Any, low: int, high: int | None = None) -> None:
     """Check a whole number; both ends are allowed."""
-    if is_rendered_later(value):
-        return
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
+    if whole and value >= low and (high is None or value <= high):
+        return
+    if not is_rendered_later(value):
         raise invalid(
             where,
             value,

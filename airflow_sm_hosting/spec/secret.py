@@ -45,21 +45,19 @@ class HidesEnvironments:
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = f"_{name}_hidden"
+        self._name = name
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
         try:
-            return getattr(instance, self._name)
-        except AttributeError:
-            raise AttributeError(self._name.removeprefix("_").removesuffix("_hidden")) from None
+            return instance.__dict__[self._name]
+        except KeyError:
+            raise AttributeError(self._name) from None
 
     def __set__(self, instance: Any, value: Any) -> None:
         rendered = self._name in instance.__dict__
-        object.__setattr__(
-            instance, self._name, hide_environments(value, rendered=True) if rendered else value
-        )
+        instance.__dict__[self._name] = hide_environments(value, rendered=True) if rendered else value
 
 
 def hide_environments(containers: Any, *, rendered: bool = False) -> Any:

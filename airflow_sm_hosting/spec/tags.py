@@ -50,7 +50,7 @@ DETACHING = "sm-hosting:detaching"
 TASK = "sm-hosting:task"
 
 #: On scalable targets: which of their policies and scheduled actions are ours, as these cannot be tagged themselves (TagResource of
-#: Application Auto Scaling). The values are the digests of their names; see :func:`marks`.
+#: Application Auto Scaling). The values are the digests of their names; see :func:`digest_tags`.
 SCALING_POLICIES = "sm-hosting:policies"
 SCHEDULED_ACTIONS = "sm-hosting:schedules"
 
@@ -79,7 +79,7 @@ def digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
-def marks(key: str, digests: Iterable[str]) -> dict[str, str]:
+def digest_tags(key: str, digests: Iterable[str]) -> dict[str, str]:
     """Return the tags that carry digests: ``key``, and ``key-2``, ``key-3``, … for what is more than a value takes."""
     ordered = sorted(set(digests))
     values = [
@@ -89,12 +89,12 @@ def marks(key: str, digests: Iterable[str]) -> dict[str, str]:
     return {key if index == 1 else f"{key}-{index}": value for index, value in enumerate(values, 1)}
 
 
-def marked(key: str, tags: Mapping[str, str]) -> set[str]:
+def digests_in(key: str, tags: Mapping[str, str]) -> set[str]:
     """Return the digests that tags carry; what else may stand in them does not count."""
-    values = " ".join(tags[name] for name in mark_keys(key, tags))
+    values = " ".join(tags[name] for name in digest_tag_keys(key, tags))
     return {word for word in values.split() if re.fullmatch(rf"[0-9a-f]{{{_DIGEST_LENGTH}}}", word)}
 
 
-def mark_keys(key: str, tags: Iterable[str]) -> list[str]:
+def digest_tag_keys(key: str, tags: Iterable[str]) -> list[str]:
     """Return the keys of the tags that carry digests."""
     return [name for name in tags if re.fullmatch(rf"{re.escape(key)}(-[1-9]\d*)?", name)]

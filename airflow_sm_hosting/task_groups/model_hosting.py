@@ -32,15 +32,14 @@ if TYPE_CHECKING:
 
 
 class ModelHostingTaskGroup(TaskGroup):
-    """Lay out the tasks from folders and artifacts to a live, scaled and alarmed endpoint.
+    """Create the tasks from folders and artifacts to a live, scaled and alarmed endpoint.
 
     A ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an
     :class:`UploadModelDataOperator`; two containers of one folder or artifact share the task. Then come the models, the endpoint
     config, the deployment, a smoke test if one is asked for, and scaling and alarms.
 
     .. seealso::
-        For more information on how to use this task group, take a look at the guide:
-        :ref:`howto/task_group:ModelHostingTaskGroup`
+        Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#modelhostingtaskgroup
 
     :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
     :param models: The containers of each model, by the model's name: ``{"churn": [ContainerDefinition(…)]}``.
@@ -77,7 +76,7 @@ class ModelHostingTaskGroup(TaskGroup):
         group_id: str = "model_hosting",
         repository_name: Late | None = None,
         bucket_name: Late | None = None,
-        key_prefix: Late | None = None,
+        key_prefix: Late = "",
         execution_role: Late | None = None,
         endpoint_config_name: Late | None = None,
         scaling: Mapping[str, Mapping[str, Any]] | None = None,

@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sm-hosting-clock",
         choices=CLOCKS,
         default="real",
-        help="what tells the time to the fixture sm_hosting_aws (default: real)",
+        help="the clock of the fixture sm_hosting_aws (default: real)",
     )
 
 

@@ -17,7 +17,7 @@ ROUNDING = 1e-6
 
 
 class TokenBucket:
-    """How often one operation may be called.
+    """Limits how often one operation is called.
 
     Calls are at most ``burst + rate * seconds`` in any time. A fault (throttling, the service, the connection) halves the rate and makes
     the next call wait, for longer each time; successes bring the rate back.

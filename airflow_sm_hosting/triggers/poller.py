@@ -180,7 +180,7 @@ class WatchedEndpoint:
 
 
 class EndpointPoller:
-    """Looks at all endpoints that are waited for under one connection, until nobody waits any more.
+    """Polls all endpoints that are waited for under one connection, until there are no more waits.
 
     Two loops run side by side, one that lists and one that describes, each under the rate of its operation. What is due, and which
     of the two is cheaper, is decided again after every call.
@@ -248,7 +248,7 @@ class EndpointPoller:
                 self._task.cancel()
 
     def join(self, name: str, waiter: Waiter) -> WatchedEndpoint:
-        """Have an endpoint looked at for a wait."""
+        """Watch an endpoint for a wait."""
         if self._failure:
             raise self._failure
         endpoint = self._endpoints.get(name)
@@ -264,7 +264,7 @@ class EndpointPoller:
         return endpoint
 
     def leave(self, endpoint: WatchedEndpoint, waiter: Waiter) -> None:
-        """Look no more for a wait."""
+        """Stop watching an endpoint for a wait."""
         if waiter not in endpoint.waiters:
             return
         endpoint.waiters.remove(waiter)
@@ -364,7 +364,7 @@ class EndpointPoller:
         self._something_is_due.set()
 
     def _is_hurried(self) -> bool:
-        """Tell whether so many wait for their first look that a sweep is the way to it."""
+        """Tell whether so many waits need their first poll that a sweep is cheaper."""
         return self._period is not None and self._unseen > self._pages
 
     def _due_at(self, endpoint: WatchedEndpoint, now: float) -> float:
@@ -390,7 +390,7 @@ class EndpointPoller:
         return min(wanted, due, now + left + CLOCKS_APART)
 
     def _schedule(self, endpoint: WatchedEndpoint) -> None:
-        """Put an endpoint in line; one that stands too early there is put back when its turn comes."""
+        """Queue an endpoint; one that is queued too early is queued again when its turn comes."""
         due = self._due_at(endpoint, self._loop.time())
         if due < endpoint.due:
             endpoint.due = due
@@ -454,7 +454,7 @@ class EndpointPoller:
         self._was_seen(endpoint, asked_at)
 
     def _inform_waiters(self, endpoint: WatchedEndpoint, asked_at: float, see: See) -> bool:
-        """Bring an answer to all that waited when it was asked for; return whether somebody came later."""
+        """Pass an answer to all waits that had joined when it was asked for; return whether one has joined since."""
         came_later = False
         for waiter in list(endpoint.waiters):
             if waiter.joined_at > asked_at:
@@ -473,7 +473,7 @@ class EndpointPoller:
         self._schedule(endpoint)
 
     async def _has_new_credentials(self, error: Exception, asked_at: float) -> bool:
-        """Look the connection up again when AWS refused a call; return whether the call is worth another try."""
+        """Look up the connection again when AWS refused a call; return whether to try the call again."""
         from airflow_sm_hosting.hooks.errors import is_passing
 
         if is_passing(error):
@@ -665,7 +665,7 @@ def pollers() -> Pollers:
 
 
 def _again(wait: EndpointWait) -> None:
-    """See nothing: the call is made again."""
+    """Observe nothing: the call is made again."""
 
 
 def _failing(error: Exception) -> See:
@@ -683,7 +683,7 @@ def _calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
 
 
 async def _nap(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, no longer than so many seconds."""
+    """Wait for the event, for a number of seconds at most."""
     with suppress(TimeoutError):
         async with asyncio.timeout(None if seconds == math.inf else seconds):
             await event.wait()

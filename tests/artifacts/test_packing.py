@@ -10,7 +10,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.artifacts.packing import content_sha256, pack
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
@@ -92,7 +92,6 @@ def _write(folder: Path, tree: dict[str, bytes], *, backwards: bool) -> None:
 
 
 @given(tree=trees)
-@settings(max_examples=25, deadline=None)
 def test_equal_folders_give_equal_archives_and_different_ones_different(
     tree: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

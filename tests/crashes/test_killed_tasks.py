@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.spec.tags import RUN, digest
 from tests.crashes.before import Before
 from tests.crashes.tasks import SECOND_RUN, make_project
 from tests.crashes.world import differing, world
@@ -105,8 +106,11 @@ def test_killed_tasks_are_tried_again_and_end_where_an_undisturbed_run_ends(
         assert {name for name, task in tasks.items() if task["try_number"] > 1} >= kills.keys()
         values = {name: airflow.xcom(run, name) for name in tasks}
         end = {"values": values, "world": world(servers[dag_id])}
-        # An alarm's tag names the task that made it.
-        ends[dag_id] = json.loads(json.dumps(end).replace(f'"{dag_id}/alarm"', '"the DAG/alarm"'))
+        # An alarm's tag names the task that made it, and an endpoint's tags the task of the run that deployed it.
+        told = json.dumps(end).replace(f'"{dag_id}/alarm"', '"the DAG/alarm"')
+        own = f"{RUN}{digest(f'{dag_id}/deploy/second/-1')}"
+        assert own in told
+        ends[dag_id] = json.loads(told.replace(own, f"{RUN}of the task"))
 
     for dag_id, end in ends.items():
         assert not list(differing(dag_id, end, ends["undisturbed"]))

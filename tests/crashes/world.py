@@ -12,7 +12,7 @@ from tests.operators.conftest import tags_of
 
 #: What the services make up anew for each resource, and the moment at which AWS took an update.
 MADE_UP = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=scalable-target/)[0-9a-f]{32}|(?<= deployed )\d{10}"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=scalable-target/)[0-9a-f]{32}|(?<= deployed )\d{10}|(?<= undone )\d{10}"
 )
 
 

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.difference import differences
 
@@ -98,13 +98,11 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), values, max_size=4))
 def test_a_request_does_not_differ_from_itself(request: dict[str, Any]) -> None:
     assert differences(request, copy.deepcopy(request)) == []
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(), min_size=1), st.data())
 def test_every_changed_member_is_a_line(request: dict[str, int], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(request)))

@@ -10,6 +10,7 @@ from airflow_sm_hosting.deployment.history import (
     after_update,
     remembered,
     rollback_target,
+    with_overlooked,
     written,
 )
 
@@ -63,3 +64,13 @@ def test_what_a_rollback_left_is_no_place_to_go_back_to() -> None:
     assert target == "b"
     assert after_rollback(history, target=target) == ["a"]
     assert after_rollback(["a"], target="elsewhere") == []
+
+
+@given(NAMES, NAMES)
+def test_what_served_since_a_history_was_written_comes_first_and_what_serves_is_not_in_it(
+    history: list[str], overlooked: list[str]
+) -> None:
+    found = with_overlooked(history, overlooked, serving="serving")
+    assert found[: len(overlooked)] == overlooked
+    assert found[len(overlooked) :] == [name for name in history if name not in overlooked]
+    assert with_overlooked(["serving", "a"], ["b", "serving"], serving="serving") == ["b", "a"]

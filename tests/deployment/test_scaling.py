@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.scaling import (
     ObservedScaling,
@@ -24,8 +24,8 @@ from airflow_sm_hosting.spec.tags import (
     SCALING_POLICIES,
     SCHEDULED_ACTIONS,
     digest,
-    marked,
-    marks,
+    digest_tags,
+    digests_in,
 )
 
 PLACE = {
@@ -151,7 +151,7 @@ def test_names_are_marked_before_they_are_put_and_until_after_they_are_deleted()
         "DeleteScalingPolicy",
         "TagResource",
     ]
-    assert steps[0].request["Tags"] == marks(SCALING_POLICIES, [digest("a"), digest("b")])
+    assert steps[0].request["Tags"] == digest_tags(SCALING_POLICIES, [digest("a"), digest("b")])
     assert service.tags == {**MARKS, SCALING_POLICIES: digest("b")}
     last = service.run(asked_for())[-1]
     assert (type(last), last.request) == (
@@ -245,7 +245,7 @@ def test_as_many_as_aws_takes_are_exchanged_for_as_many_others() -> None:
         service.run(asked)
         assert len(service.policies) == 50
         assert len(service.actions) == 200
-        assert len(marked(SCHEDULED_ACTIONS, service.tags)) == 200
+        assert len(digests_in(SCHEDULED_ACTIONS, service.tags)) == 200
     service.run(asked_for())
     assert service.tags == MARKS
     service.policies = {str(number): tracking(str(number)) for number in range(50)}
@@ -359,7 +359,6 @@ _RUNS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(runs=st.lists(_RUNS, min_size=1, max_size=6), foreign_after=st.integers(0, 5))
 def test_any_sequence_stopped_anywhere_ends_as_asked_and_touches_nothing_of_others(
     runs: list[Any], foreign_after: int
@@ -387,8 +386,8 @@ def test_any_sequence_stopped_anywhere_ends_as_asked_and_touches_nothing_of_othe
             **theirs[1],
         }
         # What is marked is what is asked for; after a stop between deleting and unmarking, until the next change, more.
-        assert marked(SCALING_POLICIES, service.tags) >= {digest(name) for name in policies}
-        assert not marked(SCALING_POLICIES, service.tags) & {digest("theirs")}
+        assert digests_in(SCALING_POLICIES, service.tags) >= {digest(name) for name in policies}
+        assert not digests_in(SCALING_POLICIES, service.tags) & {digest("theirs")}
         assert service.run(asked) == []
         if index == foreign_after:
             theirs = ({"theirs": tracking("theirs")}, {"theirs": action("theirs", 9)})
@@ -397,7 +396,7 @@ def test_any_sequence_stopped_anywhere_ends_as_asked_and_touches_nothing_of_othe
 
 
 def test_removing_needs_all_to_be_ours() -> None:
-    ours = {**OURS, **marks(SCALING_POLICIES, [digest("a")])}
+    ours = {**OURS, **digest_tags(SCALING_POLICIES, [digest("a")])}
     target = {**PLACE, "ResourceId": "r", "ScalableTargetARN": ARN}
     found = ObservedScaling(target, [tracking("a")], [])
     step, things = plan_removal(found, ours, adopt=False)

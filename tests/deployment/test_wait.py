@@ -66,11 +66,12 @@ def test_a_wait_keeps_no_hold_on_what_it_was_given() -> None:
         (look({"main": None}), Outcome.PENDING),
         (look({}), Outcome.PENDING),
         (look({"main": 2}, "Updating"), Outcome.PENDING),
-        (look({"main": 2}, live="churn-old"), Outcome.PENDING),
+        (look({"main": 2}, live="churn-old"), Outcome.ROLLED_BACK),  # another deployment has replaced it
+        (look({"main": 2}, "Updating", live="churn-old"), Outcome.PENDING),
         (look({"main": 2}, "UpdateRollbackFailed"), Outcome.FAILED),
         (None, Outcome.PENDING),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_instances_are_counted_on_the_config_that_was_asked_for(answer: Any, outcome: Outcome) -> None:
     assert judge(counted(main=2), answer).outcome is outcome

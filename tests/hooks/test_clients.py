@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 from airflow.sdk import DAG
 
@@ -19,7 +21,10 @@ from airflow_sm_hosting.hooks import (
     SageMakerRuntimeHook,
 )
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.service_model.loader import service_loader
+from airflow_sm_hosting.service_model.shapes import service_model
 from tests.operators.conftest import IMAGE, operations, outcome, task_id
+from tests.service_model.test_loader import SERVICES
 
 HOOKS = [
     (SageMakerHostingHook, "sagemaker"),
@@ -145,3 +150,25 @@ def test_the_ecr_and_s3_hooks_of_a_task_are_in_its_region(aws: LocalAws, dag: DA
         assert (client.meta.region_name, client.meta.config.read_timeout) == ("eu-west-1", 7)
         assert client._endpoint.http_session._verify is False
     assert task.ecr_hook("ap-south-1").conn.meta.region_name == "ap-south-1"
+
+
+def test_the_models_of_all_hooks_are_compared_with_botocore_s() -> None:
+    assert {service for _, service in HOOKS} <= set(SERVICES)
+
+
+def test_what_checks_requests_and_what_sends_them_load_a_model_once(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    files = service_loader(None).file_loader
+    monkeypatch.setattr(
+        files, "load_file", lambda path, load=files.load_file: loaded.append(path) or load(path)
+    )
+    service_loader(None)._cache.clear()
+    service_model.cache_clear()
+
+    client = SageMakerHostingHook(region_name="eu-west-3").conn  # no other test has one
+    service_model("sagemaker")
+
+    assert isinstance(client.meta.service_model, botocore.model.ServiceModel)
+    assert [Path(path).name for path in loaded if "/sagemaker/" in path].count("service-2") == 1

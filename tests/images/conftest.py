@@ -19,7 +19,8 @@ import pytest
 import requests
 
 from airflow_sm_hosting.images.builders import Destination
-from airflow_sm_hosting.images.registry import RegistryClient
+from airflow_sm_hosting.images.manifests import digest_of
+from airflow_sm_hosting.images.registry import RegistryClient, RegistryError
 
 USERNAME = "AWS"
 PASSWORD = "registry-password"
@@ -199,3 +200,13 @@ def base_image(engine: docker.DockerClient, registry: Registry, cat: bytes) -> I
         assert "error" not in event, event
     yield f"{name}:1"
     engine.images.remove(f"{name}:1", force=True)
+
+
+def manifest_digest(client: RegistryClient, repository: str, reference: str) -> str | None:
+    """Return the digest of a manifest; None if there is no such."""
+    try:
+        return digest_of(client.get_manifest(repository, reference)[1])
+    except RegistryError as error:
+        if error.status != 404:
+            raise
+        return None

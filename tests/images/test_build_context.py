@@ -10,7 +10,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.images.context import BuildContext
@@ -91,7 +91,6 @@ trees = st.dictionaries(
 
 
 @given(tree=trees)
-@settings(max_examples=40, deadline=None)
 def test_the_fingerprint_and_the_tar_depend_on_content_alone(
     tree: dict[str, tuple[bytes, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.images.assembler import ImageAssembler
-from airflow_sm_hosting.images.builders import Destination, select_builder
+from airflow_sm_hosting.images.builder_selection import select_builder
+from airflow_sm_hosting.images.builders import Destination
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.docker_builder import DockerBuilder
 from airflow_sm_hosting.images.recipe import BuildRecipe
+from tests.images.conftest import manifest_digest
 
 Write = Callable[..., Path]
 
@@ -79,7 +81,7 @@ class TestEngine:
         pushed = builder.build_and_push(recipe, destination, log)
         assert "hello from the build" in log.text
         with destination.registry() as client:
-            assert client.head_manifest(destination.repository, "v1") == pushed.digest
+            assert manifest_digest(client, destination.repository, "v1") == pushed.digest
         reference = f"{destination.repository_uri}@{pushed.digest}"
         assert reference in engine.images.get(f"{destination.repository_uri}:v1").attrs["RepoDigests"]
         image = engine.images.get(reference)
@@ -171,4 +173,4 @@ class TestEngine:
         with pytest.raises(ImageBuildError):
             builder.build_and_push(recipe, destination, log)
         with destination.registry() as client:
-            assert client.head_manifest(destination.repository, "v1") is None
+            assert manifest_digest(client, destination.repository, "v1") is None

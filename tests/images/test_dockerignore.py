@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.images.dockerignore import Dockerignore
@@ -52,7 +52,6 @@ paths = st.lists(names, min_size=1, max_size=3).map("/".join)
 
 
 @given(path=paths, other=paths)
-@settings(max_examples=200, deadline=None)
 def test_a_plain_name_excludes_itself_and_what_is_below(path: str, other: str) -> None:
     assert Dockerignore([path]).excludes(other) == (other == path or other.startswith(f"{path}/"))
     assert not Dockerignore([path, f"!{path}"]).excludes(other)

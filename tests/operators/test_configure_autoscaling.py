@@ -22,7 +22,7 @@ from airflow_sm_hosting import (
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.scaling_rules import INSTANCE_COUNT, PROVISIONED_CONCURRENCY
-from airflow_sm_hosting.spec.tags import OURS, SCALING_POLICIES, SCHEDULED_ACTIONS, marked
+from airflow_sm_hosting.spec.tags import OURS, SCALING_POLICIES, SCHEDULED_ACTIONS, digests_in
 from tests.operators.conftest import (
     answering,
     autoscaling_client,
@@ -444,8 +444,8 @@ def test_marks_are_in_the_targets_tags(aws: LocalAws, dag: DAG) -> None:
     run_task(configure(**everything()))
     found = tags(aws)
     assert OURS.items() <= found.items()
-    assert len(marked(SCALING_POLICIES, found)) == 3
-    assert len(marked(SCHEDULED_ACTIONS, found)) == 1
+    assert len(digests_in(SCALING_POLICIES, found)) == 3
+    assert len(digests_in(SCHEDULED_ACTIONS, found)) == 1
 
 
 @pytest.mark.usefixtures("endpoint")

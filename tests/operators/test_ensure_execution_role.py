@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import ContainerImage, EnsureExecutionRoleOperator, ModelData, policies
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
@@ -370,7 +370,6 @@ STATEMENTS = st.sampled_from([LAMBDA, *policies.trust()["Statement"], {**LAMBDA,
 
 
 @given(st.lists(STATEMENTS, max_size=3), st.dictionaries(st.sampled_from("abc"), st.sampled_from("12")))
-@settings(max_examples=50, deadline=None)
 def test_what_was_written_lacks_nothing_and_takes_nothing_away(
     statements: list[dict[str, Any]], tags: dict[str, str]
 ) -> None:

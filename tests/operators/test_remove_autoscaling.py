@@ -132,6 +132,7 @@ def test_what_can_never_work_is_an_error_before_the_first_call(
         {"variant_name": ""},
         {"scalable_dimension": "count"},
         {"adopt": "yes"},
+        {"adopt": None},
     ],
     ids=str,
 )

@@ -224,7 +224,7 @@ SERVICE_LINKED_ROLE = (
 )
 FULL_ACCESS = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
 PRIVATE_REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-OUR_TAG = re.compile(r"sm-hosting:[a-z0-9-]+")
+OUR_TAG = re.compile(r"sm-hosting:[a-z0-9:-]+")
 
 
 def _our_tags(difference: Difference, context: Context) -> bool:

@@ -1,6 +1,6 @@
 """Defects of the AWS CDK's SageMaker library (2.275.0-alpha.0) in autoscaling: ours does right.
 
-The numbers are those of ``docs/cdk-parity.md``; defects of models, images and variants are shown in ``tests/spec/test_cdk_defects.py``.
+The numbers are those of ``docs/cdk-parity.md``; defects of models, images and variants are shown in ``tests/spec/in_dags/test_cdk_defects.py``.
 """
 
 from __future__ import annotations

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
 
-from airflow_sm_hosting import DeployEndpointOperator, InvokeEndpointOperator, policies
+from airflow_sm_hosting import policies
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate_policies
 from airflow_sm_hosting.policies.document import MAX_ROLE_POLICY, compact
@@ -132,19 +131,6 @@ def test_roles_can_be_held_to_a_boundary() -> None:
         assert allowed(document, action, role, iam__PermissionsBoundary=bound)
         assert not allowed(document, action, role)
     assert allowed(document, "iam:GetRole", role)
-
-
-def test_operators_are_named_in_any_form() -> None:
-    class MyInvocation(InvokeEndpointOperator):
-        """One of the user's own."""
-
-    with DAG("test", schedule=None):
-        task = InvokeEndpointOperator(task_id="smoke", endpoint_name="churn", body={})
-    expected = policies.worker(["InvokeEndpointOperator"], **HERE)
-    for form in (InvokeEndpointOperator, task, MyInvocation):
-        assert policies.worker([form], **HERE) == expected
-    both = policies.worker([DeployEndpointOperator, task], **HERE)
-    assert actions(both) > actions(expected)
 
 
 def test_what_an_operator_does_not_need_need_not_be_given() -> None:

@@ -11,18 +11,25 @@ import pytest
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import create_loader
 
-from airflow_sm_hosting.hooks import SageMakerHostingHook
-from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.service_model.loader import (
     PlainJson,
     ServiceLoader,
     service_loader,
     use_service_loader,
 )
-from airflow_sm_hosting.service_model.shapes import service_model
-from tests.hooks.test_clients import HOOKS
 
-SERVICES = [*(service for _, service in HOOKS), "sts", "iam", "logs"]
+#: The services of the hooks (``tests/hooks/test_clients.py`` holds that), and those that are asked beside them.
+SERVICES = [
+    "sagemaker",
+    "sagemaker-runtime",
+    "cloudwatch",
+    "application-autoscaling",
+    "s3",
+    "ecr",
+    "sts",
+    "iam",
+    "logs",
+]
 KINDS = ["service-2", "paginators-1", "waiters-2", "endpoint-rule-set-1"]
 
 
@@ -60,24 +67,6 @@ def test_models_of_the_user_s_own_come_first(tmp_path: Path, monkeypatch: pytest
 
     assert session.get_service_data("sagemaker")["metadata"] == {"from": "first"}
     assert "s3" in session.get_available_services()
-
-
-def test_what_checks_requests_and_what_sends_them_load_a_model_once(
-    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[str] = []
-    files = service_loader(None).file_loader
-    monkeypatch.setattr(
-        files, "load_file", lambda path, load=files.load_file: loaded.append(path) or load(path)
-    )
-    service_loader(None)._cache.clear()
-    service_model.cache_clear()
-
-    client = SageMakerHostingHook(region_name="eu-west-3").conn  # no other test has one
-    service_model("sagemaker")
-
-    assert isinstance(client.meta.service_model, botocore.model.ServiceModel)
-    assert [Path(path).name for path in loaded if "/sagemaker/" in path].count("service-2") == 1
 
 
 def test_the_loader_is_what_botocore_expects() -> None:

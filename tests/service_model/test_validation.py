@@ -179,11 +179,12 @@ def mostly(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
             return leaves
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize(("service", "operation"), OPERATIONS, ids=[name for _, name in OPERATIONS])
 def test_what_botocore_refuses_is_refused_before_it(service: str, operation: str) -> None:
     shape = input_shape(service, operation)
 
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(derandomize=True)
     @given(mostly(shape))
     def holds(request: Any) -> None:
         ready = typed(shape, request)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.bases.operator import BaseOperator
 
 from airflow_sm_hosting import ContainerDefinition, ContainerImage, ModelData
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -71,22 +69,6 @@ def test_nothing_that_was_given_is_changed() -> None:
     container = ContainerDefinition(image=IMAGE, environment=environment, **members)
     container["Mode"] = "MultiModel"
     assert (environment, members) == before
-
-
-def test_jinja_and_xcom_args_pass_untouched() -> None:
-    with DAG("d", schedule=None):
-        output = BaseOperator(task_id="upstream").output
-    container = ContainerDefinition(
-        image=output,
-        model_data="{{ params.artifact }}",
-        environment={"{{ params.key }}": "{{ params.value }}", "UPSTREAM": output},
-        container_hostname="{{ params.host }}",
-        mode="{{ params.mode }}",
-    )
-    assert container["Image"] is output
-    assert container["Environment"]["UPSTREAM"] is output
-    assert container["ModelDataUrl"] == "{{ params.artifact }}"
-    assert ContainerDefinition(image="{{ x }}", environment="{{ x }}")["Environment"] == "{{ x }}"
 
 
 @pytest.mark.parametrize(
@@ -311,15 +293,6 @@ def test_bad_model_data_is_refused(make: Any, message: str) -> None:
     with pytest.raises(InvalidSpecError) as caught:
         make()
     assert message in str(caught.value)
-
-
-def test_references_pass_what_is_rendered_later() -> None:
-    with DAG("d", schedule=None):
-        output = BaseOperator(task_id="upstream").output
-    assert ModelData.from_asset(output)["Path"] is output
-    assert ModelData.from_bucket(output, "{{ params.key }}")["Bucket"] is output
-    assert ContainerImage.from_asset(output)["Directory"] is output
-    assert ContainerImage.from_ecr_repository(output, output)["Tag"] is output
 
 
 def test_a_plain_dict_is_no_reference() -> None:

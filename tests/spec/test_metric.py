@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.bases.operator import BaseOperator
 
 from airflow_sm_hosting import EndpointMetric, MetricMath
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -18,7 +16,6 @@ from airflow_sm_hosting.spec.metric import (
     QUEUE_METRICS,
     UNITS,
     WEEK,
-    check_metric,
     check_period,
     check_statistic,
     completed_metric,
@@ -269,21 +266,7 @@ def test_a_number_may_be_a_dimension() -> None:
     assert put(metric)["Dimensions"] == [{"Name": "Shard", "Value": "3"}]
 
 
-def test_jinja_and_xcom_args_pass_untouched_and_are_checked_once_rendered() -> None:
-    with DAG("d", schedule=None):
-        output = BaseOperator(task_id="upstream").output
-    metric = EndpointMetric(
-        output, "{{ x }}", period="{{ x }}", statistic=output, dimensions={"A": output}, unit="{{ x }}",
-        label=output, account_id="{{ x }}",
-    )  # fmt: skip
-    assert metric["Namespace"] is output
-    assert metric["Period"] == "{{ x }}"
-    math = MetricMath(
-        expression="{{ x }}", metrics={"a": output, "b": metric}, label=output, period="{{ x }}"
-    )
-    assert math["Metrics"]["a"] is output
-    check_metric(output)
-
+def test_members_are_checked_once_they_are_rendered() -> None:
     rendered = {**EndpointMetric.invocations(), "Period": "60"}
     assert put(rendered, "5")["Period"] == 60
     with pytest.raises(InvalidSpecError, match=r"EndpointMetric: period is 61"):

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import ContainerDefinition, InstanceProductionVariant
 from airflow_sm_hosting.spec.endpoint_config import endpoint_config_request
@@ -163,7 +163,6 @@ def shuffled(value: Any) -> Any:
     return value
 
 
-@settings(max_examples=50, deadline=None)
 @given(requests, st.dictionaries(keys, values, max_size=2))
 def test_equal_requests_have_equal_names(request: dict[str, Any], resolved: dict[str, Any]) -> None:
     assert content_digest("Op", request, resolved) == content_digest(
@@ -180,14 +179,12 @@ def told_apart(value: Any) -> Any:
     return (isinstance(value, bool), value)
 
 
-@settings(max_examples=50, deadline=None)
 @given(requests, requests)
 def test_other_requests_have_other_names(one: dict[str, Any], other: dict[str, Any]) -> None:
     same = content_digest("Op", one) == content_digest("Op", other)
     assert same is (told_apart(one) == told_apart(other))
 
 
-@settings(max_examples=50, deadline=None)
 @given(requests)
 def test_naming_changes_nothing(request: dict[str, Any]) -> None:
     before = told_apart(request)

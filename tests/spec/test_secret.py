@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.bases.operator import BaseOperator
 from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -63,18 +61,6 @@ def test_hiding_changes_nothing_that_was_given() -> None:
     assert given_containers == before
     assert hidden[0]["Image"] == "churn:1"
     assert SECRET not in str(hidden)
-
-
-def test_what_is_rendered_later_stays_to_be_rendered() -> None:
-    with DAG("d", schedule=None):
-        output = BaseOperator(task_id="upstream").output
-    environment = {"JINJA": "{{ var.value.key }}", "UPSTREAM": output, "PLAIN": SECRET}
-    hidden = hide_environments([{"Environment": environment}])[0]["Environment"]
-    assert hidden["JINJA"] == "{{ var.value.key }}"
-    assert hidden["UPSTREAM"] is output
-    assert hidden["PLAIN"] == Hidden(SECRET)
-    assert hide_environments(output) is output
-    assert hide_environments("{{ params.containers }}") == "{{ params.containers }}"
 
 
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=20).filter(lambda text: "{" not in text)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.triggers.pace import JITTER, LONGEST_PAUSE, TokenBucket, jittered, sweep_period
 
@@ -13,7 +13,6 @@ RATES = st.floats(0.1, 100)
 CHANCE = st.floats(0, 1)
 
 
-@settings(max_examples=100, deadline=None)
 @given(RATES, st.integers(1, 5), st.lists(st.floats(0, 3), min_size=1, max_size=30))
 def test_no_time_has_more_calls_than_the_rate_and_one_burst(
     rate: float, burst: int, pauses: list[float]
@@ -87,7 +86,6 @@ def calls(period: float | None, intervals: dict[float, int], pages: int) -> tupl
 INTERVALS = st.dictionaries(st.sampled_from([0.1, 1.0, 5.0, 10.0, 30.0, 60.0, 600.0]), st.integers(1, 2000))
 
 
-@settings(max_examples=200, deadline=None)
 @given(INTERVALS, st.integers(1, 100), st.sampled_from([0.5, 1.0, 5.0]), st.sampled_from([1.0, 9.0, 100.0]))
 def test_what_is_chosen_is_the_cheapest_that_the_rates_allow(
     intervals: dict[float, int], pages: int, lists: float, describes: float

@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
 from tests.upgrade.golden import Run, first_event, load, moved
 from tests.upgrade.scenarios import DUE, WAITS
 from tests.upgrade.world import NAME, read, rebuild, seen_by_users, time_passes
@@ -96,8 +97,14 @@ def test_a_trigger_has_a_default_for_what_is_missing_of_what_it_waits_for(
     ["carried", "started_at", "poll_interval", "aws_conn_id", "region_name", "verify", "botocore_config"],
     ids="without {}".format,
 )
-def test_a_trigger_has_a_default_for_a_missing_argument(aws: LocalAws, dag: DAG, member: str) -> None:
+def test_a_trigger_has_a_default_for_a_missing_argument(
+    aws: LocalAws, dag: DAG, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wait = wait_of("sensor-config", aws, "aws")
+    defaults = EndpointTrigger.__init__.__kwdefaults__
+    if member == "poll_interval":
+        assert defaults[member] == 30
+        monkeypatch.setitem(defaults, member, wait["kwargs"][member])
     del wait["kwargs"][member]
 
     with time_passes(aws):

@@ -1,0 +1,484 @@
+"""What is planned: over all statuses, tags and options, and for several runs that go on in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from airflow_sm_hosting.deployment.decision import Action
+from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags, Run, RunState, detaching_claim
+from airflow_sm_hosting.deployment.observation import Fact, Observation
+from airflow_sm_hosting.deployment.planning import End, Ending, Plan, handed_over, plan
+from airflow_sm_hosting.deployment.progress import Progress, Stage
+from airflow_sm_hosting.deployment.scaling_snapshot import as_tags
+from airflow_sm_hosting.deployment.status import is_transitional, on_its_way_to
+from airflow_sm_hosting.deployment.steps import (
+    AddTags,
+    Call,
+    CreateEndpoint,
+    DeleteEndpoint,
+    LookAgain,
+    UpdateEndpoint,
+    UpdateEndpointWeightsAndCapacities,
+    Wait,
+)
+from airflow_sm_hosting.deployment.verdict import after_look, judge
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
+from airflow_sm_hosting.deployment.wanted import Wanted
+from airflow_sm_hosting.exceptions import AlarmGoingOffError, ConflictError, InvalidSpecError, NotFoundError
+from airflow_sm_hosting.spec.tags import (
+    DEPLOYING,
+    OURS,
+    PENDING_COUNT,
+    PREVIOUS_ENDPOINT_CONFIGS,
+    ROLLED_BACK,
+    ROLLOUT_ALARMS,
+    RUN_AFTER,
+)
+from tests.deployment.test_decision import STATUSES
+from tests.deployment.worlds import (
+    ARN,
+    EARLY,
+    LATE,
+    MIDDLE,
+    NOW,
+    SCALING,
+    RefusedError,
+    World,
+    endpoint,
+    nothing_known,
+    progress,
+    wanted,
+)
+
+DOCUMENTED = (ConflictError, InvalidSpecError, AlarmGoingOffError, NotFoundError)
+#: No plan needs more facts than these.
+MOST_FACTS = 12
+RUN = Run("task", MIDDLE, RunState.CLAIMED, 0, "b")
+SECONDS = int(NOW.timestamp())
+
+
+def planned(
+    world: World, wanted: Wanted, progress: Progress, observed: Observation | None = None
+) -> tuple[Plan, Observation]:
+    """Plan, and fetch what the plan needs; hold that no fact is asked for twice."""
+    observed = observed or nothing_known(now=world.now)
+    for _ in range(MOST_FACTS):
+        found = plan(observed, wanted, progress)
+        if isinstance(found, Plan):
+            return found, observed
+        assert isinstance(found, Fact)
+        assert found not in observed.facts
+        observed = observed.learned(found, world.fetch(found))
+    raise AssertionError("the plan asks for facts for ever")
+
+
+# Over all statuses, tags and options.
+
+ENDPOINTS: list[dict[str, Any] | None] = [
+    None,
+    *(
+        endpoint(status, live, pending, **({} if status != "Failed" else {"FailureReason": "capacity"}))
+        for status, live, pending in product(STATUSES, ("a", "b"), (None, "b", "c"))
+    ),
+]
+TAGS: dict[str, Mapping[str, str]] = {
+    "not ours": {},
+    "ours": OURS,
+    "of 0.1.0": {**OURS, RUN_AFTER: EARLY, DEPLOYING: f"{MIDDLE} b", PREVIOUS_ENDPOINT_CONFIGS: "a c"},
+    "claimed": {**OURS, RUN_AFTER: EARLY, **RUN.as_tag()},
+    "claimed before a newer run": {
+        **OURS,
+        RUN_AFTER: LATE,
+        **RUN.as_tag(),
+        **Run("newer", LATE, RunState.DEPLOYED, SECONDS, "c").as_tag(),
+    },
+    "an older run": {**OURS, **Run("older", EARLY, RunState.DEPLOYED, SECONDS, "a").as_tag()},
+    "rolled back": {**OURS, RUN_AFTER: LATE, ROLLED_BACK: f"{MIDDLE} a b", PREVIOUS_ENDPOINT_CONFIGS: "c"},
+    "left over": {
+        **OURS,
+        f"{PENDING_COUNT}main": "b:2",
+        f"{ROLLOUT_ALARMS}b": "made",
+        **as_tags({"main": SCALING}, "abcd0123"),
+        **detaching_claim("other", NOW + timedelta(seconds=9)),
+    },
+}
+OPTIONS: list[dict[str, Any]] = [
+    {"adopt": adopt, "allow_older": allow_older, "replace_failed_endpoint": replace_failed, **more}
+    for adopt, allow_older, replace_failed, more in product(
+        (False, True),
+        (False, True),
+        (False, True),
+        (
+            {"run_after": MIDDLE},
+            {"run_after": None, "retried": True},
+            {"run_after": MIDDLE, "retried": True, "endpoint_config_name": None},
+            {"run_after": MIDDLE, "fallbacks": ("c",), "smoke_test": True, "rolls_back_wrong_answers": True},
+        ),
+    )
+]
+
+
+def results() -> Iterator[WaitResult]:
+    for outcome in Outcome:
+        if outcome is not Outcome.PENDING:
+            yield WaitResult(str(outcome), "told", {"EndpointArn": ARN, "EndpointConfigName": "a"})
+
+
+#: How far a deployment is when it is brought to its target; and once a wait has ended.
+BEGINNINGS = [
+    progress(),
+    progress(updated_at=SECONDS, target="b", action="update", unfinished=(f"{ROLLOUT_ALARMS}b",)),
+    progress(restores_run=LATE, target="c", action="overtaken"),
+    progress(action="replace", target="b"),
+]
+AFTER_WAITS = [
+    progress(target="b", action="update", counts=counts, waited_for_older=waited).after_wait(until, result)
+    for until, result, counts, waited in product(
+        (WaitFor.DEPLOYED, WaitFor.COUNTED), results(), ({}, {"main": 2}), (False, True)
+    )
+]
+#: What the options decide is decided before the first wait.
+CASES = [*product(OPTIONS, BEGINNINGS), *product(OPTIONS[:4], AFTER_WAITS)]
+
+
+def check(found: Plan, world: World, asked: Wanted, before: Progress) -> None:
+    """Hold what is to be true of every plan."""
+    waits = [number for number, step in enumerate(found.steps) if isinstance(step, Wait)]
+    assert waits in ([], [len(found.steps) - 1])
+    assert found.end is None or not found.steps
+    # A plan leads further: it does something, it ends, or something else is planned next.
+    assert found.steps or found.end or found.progress != before
+    changing = [
+        step for step in found.steps if isinstance(step, CreateEndpoint | UpdateEndpoint | DeleteEndpoint)
+    ]
+    assert len(changing) <= 1
+    for step in changing:
+        known = EndpointTags.read(world.tags, on_its_way_to(world.endpoint))
+        if not isinstance(step, CreateEndpoint):
+            assert not is_transitional(world.endpoint)
+            assert known.ours or asked.adopt
+            assert asked.allow_older or found.progress.restores_run or not known.newer_than(asked.run_after)
+        assert isinstance(step, CreateEndpoint) is (world.endpoint is None)
+        if isinstance(step, UpdateEndpoint):
+            # What the tags say then decides whether this run was overtaken.
+            assert isinstance(found.steps[-1], LookAgain)
+            assert all(isinstance(one, Call) for one in found.steps[:-1])
+
+
+@pytest.mark.parametrize("scaling", [None, SCALING], ids=["not scaled", "scaled"])
+@pytest.mark.parametrize("tags", TAGS)
+def test_every_observation_leads_to_a_plan_or_a_documented_error(
+    tags: str, scaling: Mapping[str, Any] | None
+) -> None:
+    found: Counter[str] = Counter()
+    types = {"a": "ml.m5.large", "b": "ml.c5.large" if scaling else "ml.m5.large", "c": "ml.m5.large"}
+    for described, (options, before) in product(ENDPOINTS, CASES):
+        world = World(described, TAGS[tags], types, scaling)
+        asked = wanted(**options)
+        start = replace(before, rolling_back=asked.endpoint_config_name is None)
+        try:
+            made, _ = planned(world, asked, start)
+        except DOCUMENTED as error:
+            found[type(error).__name__] += 1
+        else:
+            check(made, world, asked, start)
+            found["plan"] += 1
+    assert found["plan"] > sum(found.values()) / 2
+
+
+def test_a_missing_config_is_told_before_anything_is_done() -> None:
+    world = World(endpoint("InService"), configs={"a": "ml.m5.large"})
+    with pytest.raises(NotFoundError, match="no endpoint config 'b'"):
+        planned(world, wanted(run_after=MIDDLE), progress())
+
+
+# Runs that deploy one endpoint.
+
+
+class Engine:
+    """A run that goes on in small steps: a fact, a call or a look of a wait at a time.
+
+    :param world: What all runs share.
+    :param asked: What this one wants.
+    """
+
+    def __init__(self, world: World, asked: Wanted, start: Progress | None = None) -> None:
+        self.world, self.asked = world, asked
+        self.progress = start or progress(started_at=world.now.timestamp(), deadline=NOW.timestamp() + 10**6)
+        self.end: End | None = None
+        self._going = self._go()
+
+    def step(self) -> None:
+        if self.end is None:
+            next(self._going, None)
+
+    def kill(self) -> None:
+        """Lose what is in memory, and try again."""
+        if self.end is None:
+            self.asked = replace(self.asked, retried=True)
+            self.progress = progress(started_at=self.world.now.timestamp(), deadline=self.progress.deadline)
+            self._going = self._go()
+
+    def _go(self) -> Iterator[None]:
+        while self.end is None:
+            try:
+                condition = yield from self._advance()
+            except RefusedError:
+                yield
+                continue
+            if condition:
+                result = yield from self._wait(condition)
+                self.progress = self.progress.after_wait(condition.until, result)
+
+    def _advance(self) -> Generator[None, None, WaitCondition | None]:
+        observed = nothing_known(now=self.world.now)
+        while True:
+            found = plan(observed, self.asked, self.progress)
+            if isinstance(found, Fact):
+                observed = observed.learned(found, self.world.fetch(found))
+                yield
+                continue
+            self.progress = found.progress
+            if found.end:
+                assert found.end.ending is not Ending.TRY_AGAIN
+                self.end = found.end
+                return None
+            for step in found.steps:
+                if isinstance(step, Wait):
+                    return step.condition
+                answer = self.world.apply(step, self.asked.task)
+                observed = step.effect(observed, answer)
+                self.progress = self.progress.after_step(step, ARN, answer)
+                yield
+
+    def _wait(self, condition: WaitCondition) -> Generator[None, None, WaitResult]:
+        while True:
+            condition = after_look(condition, self.world.endpoint)
+            verdict = judge(condition, self.world.endpoint)
+            outcome, described = verdict.outcome, self.world.endpoint or {}
+            if outcome is Outcome.PENDING and self.world.now.timestamp() >= (
+                condition.give_up_at or self.progress.deadline
+            ):
+                outcome = Outcome.TIMED_OUT
+            if outcome is not Outcome.PENDING:
+                told: dict[str, str] = {
+                    name: str(described[name])
+                    for name in ("EndpointArn", "EndpointConfigName")
+                    if name in described
+                }
+                return WaitResult(str(outcome), verdict.message, told)
+            yield
+
+
+def run_all(engines: list[Engine], *, most: int = 2000) -> None:
+    """Let all runs go on in turn until they have ended."""
+    for _ in range(most):
+        if all(engine.end for engine in engines):
+            return
+        for engine in engines:
+            engine.step()
+        engines[0].world.pass_by(seconds=20)
+    raise AssertionError(f"a run does not end: {[engine.progress for engine in engines if not engine.end]}")
+
+
+DUE = {"a": EARLY, "b": MIDDLE, "c": LATE}
+#: Which run goes on, for how many steps, how many seconds pass then, and whether it is killed then.
+SCHEDULES = st.lists(
+    st.tuples(
+        st.integers(0, 2), st.integers(1, 12), st.sampled_from([0, 1, 400]), st.sampled_from([0, 0, 0, 1])
+    ),
+    max_size=25,
+)
+
+
+def three_runs(exists: bool) -> tuple[World, list[Engine]]:
+    world = World(
+        endpoint("InService", "before") if exists else None,
+        configs=dict.fromkeys((*DUE, "before"), "ml.m5.large"),
+    )
+    return world, [
+        Engine(world, wanted(endpoint_config_name=config, run_after=run_after, task=f"of-{config}"))
+        for config, run_after in DUE.items()
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(schedule=SCHEDULES, exists=st.booleans())
+def test_in_whatever_order_three_runs_go_on_each_ends_and_the_newest_serves(
+    schedule: list[tuple[int, int, int, int]], exists: bool
+) -> None:
+    """More than one may be held at a time, and killed and tried again."""
+    world, engines = three_runs(exists)
+    for number, steps, seconds, kill in schedule:
+        for _ in range(steps):
+            engines[number].step()
+        world.pass_by(seconds=seconds)
+        if kill:
+            engines[number].kill()
+
+    run_all(engines)
+    world.pass_by(hours=1)
+
+    assert world.endpoint
+    assert (world.endpoint["EndpointStatus"], world.endpoint["EndpointConfigName"]) == ("InService", "c")
+    assert engines[2].end
+    assert engines[2].end.ending is Ending.SUCCEEDED
+    assert {engine.end.ending for engine in engines if engine.end} <= {Ending.SUCCEEDED, Ending.SKIPPED}
+
+
+# What a run does that was held, step by step.
+
+
+def newer_run(state: RunState = RunState.DEPLOYED, moment: int = SECONDS) -> dict[str, str]:
+    return {**OURS, RUN_AFTER: LATE, **Run("newer", LATE, state, moment, "c").as_tag()}
+
+
+def tags_set(found: Plan) -> dict[str, str]:
+    return {
+        key: value for step in found.steps if isinstance(step, AddTags) for key, value in step.tags.items()
+    }
+
+
+def test_a_run_that_is_overtaken_looks_once_more_when_the_endpoint_was_described_before_its_tags() -> None:
+    world = World(endpoint("InService", "a"), newer_run())
+
+    first, _ = planned(world, wanted(run_after=MIDDLE), progress())
+    world.endpoint = endpoint("InService", "c")
+    second, _ = planned(world, wanted(run_after=MIDDLE), first.progress)
+
+    assert (first.steps, first.end) == ((LookAgain(),), None)
+    assert second.end
+    assert (second.end.ending, second.end.serving) == (Ending.SKIPPED, "c")
+
+
+def test_one_that_is_shown_the_newer_config_does_not_look_again() -> None:
+    world = World(endpoint("InService", "c"), newer_run())
+    found, _ = planned(world, wanted(run_after=MIDDLE), progress())
+    assert found.end
+
+
+def test_a_claim_tells_when_the_endpoint_was_changed_last() -> None:
+    found, _ = planned(World(endpoint("InService", "a")), wanted(run_after=MIDDLE), progress())
+    own = EndpointTags.read(tags_set(found)).run_of("task")
+    assert own == Run("task", MIDDLE, RunState.CLAIMED, SECONDS - 30 * 60, "b")
+
+
+def held_run(**given: Any) -> tuple[World, Observation, Progress]:
+    """Return a run whose update was just taken, after it had been held since it claimed."""
+    claim = Run("task", MIDDLE, RunState.CLAIMED, SECONDS - 600, "b").as_tag()
+    others = Run("other", EARLY, RunState.DEPLOYED, SECONDS - 300, "c").as_tag()
+    tags = {**OURS, **claim, **others, PREVIOUS_ENDPOINT_CONFIGS: "a", **given.pop("tags", {})}
+    observed = nothing_known(own_change="updated", modified_before=NOW.isoformat(), **given)
+    world = World(endpoint("Updating", "c", "b"), tags)
+    return world, observed, progress(target="b", action="update", updated_at=SECONDS)
+
+
+def test_the_history_has_what_served_while_a_run_was_held_before_its_update() -> None:
+    world, observed, held = held_run()
+    found, _ = planned(world, wanted(run_after=MIDDLE), held, observed)
+    assert tags_set(found)[PREVIOUS_ENDPOINT_CONFIGS] == "c a"
+
+
+def test_scaling_that_a_held_run_took_off_again_is_written_down_again() -> None:
+    copies = as_tags({"main": SCALING}, "0123abcd")
+    world, observed, held = held_run(copies=copies)
+    found, _ = planned(world, wanted(run_after=MIDDLE), held, observed)
+    assert copies.items() <= tags_set(found).items()
+    assert found.steps[0].tags == copies  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("status", ["Updating", "InService"])
+def test_a_run_whose_update_was_late_restores_the_newer_config(status: str) -> None:
+    """Its scaling is written down again at once, and that it is undone only when AWS has taken the newer config again."""
+    copies = as_tags({"main": SCALING}, "0123abcd")
+    world, observed, late = held_run(copies=copies, tags=newer_run(moment=SECONDS - 60))
+    world.endpoint = endpoint(status, "b", "b" if status == "Updating" else None)
+    asked = wanted(run_after=MIDDLE)
+
+    noticed, _ = planned(world, asked, late, observed)
+    world.endpoint = endpoint("InService", "b")
+    restoring, _ = planned(world, asked, noticed.progress)
+    world.endpoint = endpoint("Updating", "b", "c")
+    after, _ = planned(world, asked, noticed.progress, nothing_known(own_change="updated"))
+
+    assert tags_set(noticed) == copies
+    assert (noticed.progress.target, noticed.progress.restores_run) == ("c", LATE)
+    [update] = [step for step in restoring.steps if isinstance(step, UpdateEndpoint)]
+    assert update.request["EndpointConfigName"] == "c"
+    assert EndpointTags.read({**world.tags, **tags_set(restoring)}).run_of("task").state is RunState.CLAIMED  # type: ignore[union-attr]
+    assert EndpointTags.read({**world.tags, **tags_set(after)}).run_of("task").state is RunState.UNDONE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("described", "action"),
+    [(endpoint("InService", "b"), Action.UNCHANGED), (endpoint("Updating", "c", "b"), Action.JOIN)],
+)
+def test_a_newer_run_whose_config_was_restored_meanwhile_has_deployed_it(
+    described: dict[str, Any], action: Action
+) -> None:
+    result = WaitResult(str(Outcome.ROLLED_BACK), "it serves c", {"EndpointConfigName": "c"})
+    before = progress(target="b", action="update", previous_endpoint_config_name="a")
+    own = Run("task", LATE, RunState.DEPLOYED, SECONDS, "b").as_tag()
+    world = World(described, {**OURS, **own, RUN_AFTER: LATE, PREVIOUS_ENDPOINT_CONFIGS: "a"})
+
+    first, known = planned(world, wanted(run_after=LATE), before.after_wait(WaitFor.DEPLOYED, result))
+    second, _ = planned(world, wanted(run_after=LATE), first.progress, known)
+
+    assert (first.steps, first.end, first.progress.stage) == ((), None, Stage.DEPLOY)
+    assert second.decision
+    assert second.decision.action is action
+    assert (second.progress.action, second.progress.previous_endpoint_config_name) == ("update", "a")
+
+
+def test_a_rollback_marks_all_runs_as_undone_that_deployed_another_config() -> None:
+    """Also where the config serves already: an older run that is tried again would restore what was rolled back."""
+    world = World(
+        endpoint("InService", "c"),
+        {
+            **newer_run(),
+            **Run("middle", MIDDLE, RunState.DEPLOYED, SECONDS, "b").as_tag(),
+            **Run("early", EARLY, RunState.DEPLOYED, SECONDS, "a").as_tag(),
+        },
+    )
+    for serving in ("c", "a"):
+        world.endpoint = endpoint("InService", serving)
+        found, _ = planned(
+            world, wanted(endpoint_config_name="a", run_after=LATE), progress(rolling_back=True)
+        )
+        states = {run.task: run.state for run in EndpointTags.read({**world.tags, **tags_set(found)}).runs}
+        assert states == {"newer": RunState.UNDONE, "middle": RunState.UNDONE, "early": RunState.DEPLOYED}
+
+
+def test_counts_are_not_set_on_another_runs_config() -> None:
+    """They are once an update has ended; if AWS changes something meanwhile, they wait."""
+    result = WaitResult(str(Outcome.DEPLOYED), "", {"EndpointArn": ARN})
+    deployed = progress(target="b", action="update", counts={"main": 2}).after_wait(WaitFor.DEPLOYED, result)
+    world = World(endpoint("InService", "b"), newer_run())
+
+    counting, _ = planned(world, wanted(run_after=MIDDLE), deployed)
+    world.endpoint = endpoint("SystemUpdating", "b")
+    waiting, _ = planned(world, wanted(run_after=MIDDLE), deployed)
+    world.endpoint = endpoint("InService", "c")
+    overtaken, known = planned(world, wanted(run_after=MIDDLE), deployed)
+    ended, _ = planned(world, wanted(run_after=MIDDLE), overtaken.progress, known)
+
+    assert isinstance(counting.steps[0], UpdateEndpointWeightsAndCapacities)
+    assert [type(step) for step in waiting.steps] == [Wait]
+    assert (overtaken.steps, overtaken.progress.stage) == ((), Stage.RECOVER)
+    assert ended.end
+    assert ended.end.ending is Ending.SKIPPED
+
+
+def test_a_restored_config_that_nobody_waits_for_is_no_success() -> None:
+    assert handed_over(progress(target="b"), ARN) == End(Ending.SUCCEEDED, "", "b", ARN)
+    restored = handed_over(progress(target="c", restores_run=LATE), ARN)
+    assert (restored.ending, restored.serving) == (Ending.SKIPPED, "c")
+    assert "is restored" in restored.message
