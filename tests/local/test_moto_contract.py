@@ -9,6 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.core.request import Request
+from werkzeug.test import create_environ
+from werkzeug.wrappers import Request as HttpRequest
 
 from airflow_sm_hosting.local.cloudwatch.alarm_message import region_description
 from airflow_sm_hosting.local.moto_bridge import (
@@ -21,6 +23,7 @@ from airflow_sm_hosting.local.moto_bridge import (
     topics,
 )
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.application import MotoApplication, RequestHandler
 from airflow_sm_hosting.local.wire.errors import AwsError
 
 REGION = "eu-west-1"
@@ -131,8 +134,6 @@ def test_regions_have_names():
 
 
 def test_ecr_repositories_keep_images_that_we_make():
-    from moto.ecr.models import Image
-
     client("ecr").create_repository(repositoryName="repo")
     repository = repositories.find_repository("repo", ["us-east-1", REGION])
     assert repository is not None
@@ -141,8 +142,7 @@ def test_ecr_repositories_keep_images_that_we_make():
         ACCOUNT_ID,
         False,
     )
-    image = Image(ACCOUNT_ID, None, "{}", "repo", "media/type", "sha256:" + "0" * 64)
-    repository.images.append(image)
+    image = repositories.add_image(repository, "{}", "media/type", "sha256:" + "0" * 64)
     image.update_tag("v1")
     image.update_tag("v2")
     image.remove_tag("v1")
@@ -159,14 +159,37 @@ def test_keys_of_assumed_roles_are_known():
 
 
 def test_the_server_application_and_its_request_handler_are_where_we_take_them_from():
-    from moto.moto_server.werkzeug_app import (
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
+    assert hasattr(RequestHandler, "make_environ")
+    application = MotoApplication()
+    client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    authorization = f"AWS4-HMAC-SHA256 Credential=key/20260101/{REGION}/s3/aws4_request"
+    environ = create_environ("/", "http://127.0.0.1", headers={"Authorization": authorization})
+    request = HttpRequest(environ, populate_request=False)
+    assert b"<Name>bucket</Name>" in application.answer(request).get_data()
+    application.reset()
+    assert objects.keys("bucket", "") == []
+    assert b"<Name>bucket</Name>" not in application.answer(request).get_data()
 
-    assert callable(DomainDispatcherApplication(create_backend_app))
-    assert hasattr(MotoRequestHandler, "make_environ")
+
+def test_users_and_roles_have_keys_and_policies():
+    iam = client("iam")
+    document = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    )
+    iam.create_user(UserName="user")
+    iam.put_user_policy(UserName="user", PolicyName="inline", PolicyDocument=document)
+    key = iam.create_access_key(UserName="user")["AccessKey"]["AccessKeyId"]
+    found = identities.identity_of_key(key)
+    assert found is not None
+    assert (found.arn, found.policies) == (f"arn:aws:iam::{ACCOUNT_ID}:user/user", [json.loads(document)])
+    assert identities.is_users_key(key)
+    iam.update_access_key(UserName="user", AccessKeyId=key, Status="Inactive")
+    assert not identities.is_users_key(key)
+    identities.make_service_linked_role("sagemaker.application-autoscaling.amazonaws.com", "Linked")
+    role = identities.role("Linked")
+    assert role is not None
+    assert identities.trust_policy(role)["Statement"][0]["Effect"] == "Allow"
+    assert identities.role_of_arn(role.arn) is role
 
 
 def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path):

@@ -18,18 +18,18 @@ _DAY = re.compile(r"(?<![/#\d])([1-7])(?![\d])")
 
 
 class ScheduleError(ValueError):
-    """What is no schedule, in a sentence that says why."""
+    """The expression is no schedule; the message says why."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When something is to be done.
+    """A schedule.
 
     :param text: ``at(2026-01-31T08:00:00)``, ``rate(5 minutes)`` or ``cron(0 8 ? * MON-FRI *)``.
     :param timezone: IANA name of the time zone in which ``at`` and ``cron`` are meant.
-    :param begin: From when on; of ``rate``: from when it counts.
-    :param end: Until when.
-    :raises ScheduleError: It is none.
+    :param begin: Its first time; of ``rate``: from when it counts.
+    :param end: Its last time.
+    :raises ScheduleError: The text is no schedule.
     """
 
     text: str

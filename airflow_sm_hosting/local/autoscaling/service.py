@@ -9,7 +9,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -34,7 +33,8 @@ from airflow_sm_hosting.local.autoscaling.policies import (
     tracking_alarms,
 )
 from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
-from airflow_sm_hosting.local.clock import Clock, Timer
+from airflow_sm_hosting.local.autoscaling.targets import Activity, Cooldown, ScheduledAction, Target
+from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch.alarm import Breach
 from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
@@ -58,66 +58,6 @@ _INVALID_TOKEN = AwsError("InvalidNextTokenException", "The NextToken is not val
 _POLL_SECONDS = 1.0
 # A scheduled change of an endpoint in transition is tried again after this.
 _RETRY_SECONDS = 60.0
-
-
-@dataclass
-class Activity:
-    """A scaling activity, as DescribeScalingActivities shows it."""
-
-    members: dict[str, Any]
-    not_scaled: bool = False
-
-
-@dataclass
-class Cooldown:
-    """The last scaling in one direction.
-
-    :param until: The end of its cooldown; None while the scaling is in progress.
-    :param before: The capacity before it.
-    """
-
-    until: datetime | None
-    before: int
-
-
-@dataclass
-class Target:
-    """A scalable target."""
-
-    resource_id: str
-    dimension: str
-    minimum: int
-    maximum: int
-    arn: str
-    created: datetime
-    role_arn: str
-    suspended: dict[str, bool]
-    out: Cooldown | None = None
-    into: Cooldown | None = None
-
-    def description(self) -> dict[str, Any]:
-        """Return the target as DescribeScalableTargets shows it."""
-        return {
-            "ServiceNamespace": "sagemaker",
-            "ResourceId": self.resource_id,
-            "ScalableDimension": self.dimension,
-            "MinCapacity": self.minimum,
-            "MaxCapacity": self.maximum,
-            "RoleARN": self.role_arn,
-            "CreationTime": self.created,
-            "SuspendedState": dict(self.suspended),
-            "ScalableTargetARN": self.arn,
-        }
-
-
-@dataclass
-class ScheduledAction:
-    """A scheduled action."""
-
-    request: dict[str, Any]
-    arn: str
-    created: datetime
-    timer: Timer | None = None
 
 
 _Key = tuple[str, str]

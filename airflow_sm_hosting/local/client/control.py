@@ -65,13 +65,13 @@ def environment_of(endpoint_url: str, access_key: str, region_name: str) -> dict
 class StandingFault:
     """A fault that was begun; as a context manager it ends with the block.
 
-    :param control: Where it was begun.
+    :param control: The server.
     :param description: The fault as the server describes it.
     """
 
     def __init__(self, control: Control, description: Mapping[str, Any]) -> None:
         self._control = control
-        #: What it is called.
+        #: Its id.
         self.id = str(description["id"])
 
     @property

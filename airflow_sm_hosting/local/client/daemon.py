@@ -50,7 +50,7 @@ class Daemon:
         return Control(self.endpoint_url, self.access_key, self.region_name)
 
     def save(self) -> None:
-        """Note it, readable by this user only: whoever has the key can drive it."""
+        """Save it, readable by this user only: whoever has the key can control the server."""
         path = _state_file(self.port)
         new = path.with_suffix(".new")
         new.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ def health_of(port: int) -> dict[str, Any] | None:
 
 @contextmanager
 def exclusive(port: int) -> Iterator[None]:
-    """Let one command at a time start or stop the server of a port."""
+    """Allow one command at a time to start or stop the server of a port."""
     with FileLock(_state_file(port).with_suffix(".lock"), mode=0o600):
         yield
 

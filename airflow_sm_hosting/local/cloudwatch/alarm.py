@@ -83,13 +83,13 @@ class Alarm:
         return int(self.request.get("Period") or max(filter(None, periods), default=60))
 
     def actions(self, state: str) -> list[str]:
-        """Return the ARNs of what is to be done in a state."""
+        """Return the ARNs of the actions for a state."""
         member = {"ALARM": "AlarmActions", "OK": "OKActions"}.get(state, "InsufficientDataActions")
         return list(self.request.get(member, ()))
 
     @property
     def actions_enabled(self) -> bool:
-        """Whether actions are done at all."""
+        """Whether actions are enabled."""
         return bool(self.request.get("ActionsEnabled", True))
 
     def description(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ _INTERQUARTILE = "tm(25%:75%)"
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What is measured, and of what.
+    """The name of a metric, with its namespace and dimensions.
 
     :param namespace: ``AWS/SageMaker``.
     :param name: ``ModelLatency``.
@@ -243,7 +243,7 @@ def is_extended_statistic(name: str) -> bool:
 
 
 def percentile_of(name: str) -> float | None:
-    """Return 99.0 for ``p99``, and None for what is no percentile."""
+    """Return 99.0 for ``p99``, None for another statistic."""
     match = _PERCENTILE.fullmatch(name)
     return float(match[1]) if match else None
 

@@ -1,6 +1,6 @@
 """A process that outlives its server only to kill what the server has left: ``python -I -S reaper.py FOLDER LOCK``.
 
-It is told on standard input which process groups there are (``+123``) and are no more (``-123``). When that is closed, for
+Standard input tells it which process groups exist (``+123``) and which have ended (``-123``). When that is closed, for
 whatever reason, it kills those that are left and removes the server's folder. It imports nothing of this package, so that it
 takes a few milliseconds and megabytes.
 """
@@ -15,7 +15,7 @@ import sys
 
 
 def _start_time(pid: int) -> str | None:
-    """Return when a process was started, as the kernel counts; None where that cannot be told."""
+    """Return when a process was started, as the kernel counts; None where that is unknown."""
     try:
         with open(f"/proc/{pid}/stat") as stat:
             return stat.read().rpartition(")")[2].split()[19]

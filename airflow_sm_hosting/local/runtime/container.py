@@ -47,7 +47,7 @@ class ModelAnswer:
 
 
 class ModelError(AwsError):
-    """A container answered that something went wrong, or not at all.
+    """A container answered with an error, or not at all.
 
     :param status: The HTTP status of its answer; 0 for none in time.
     :param body: Its answer.
@@ -74,7 +74,7 @@ class ModelError(AwsError):
 
     @property
     def was_silent(self) -> bool:
-        """Whether the container did not answer at all: maybe it has ended."""
+        """Whether the container did not answer at all; it may have ended."""
         return isinstance(self.__cause__, urllib3.exceptions.HTTPError)
 
 
@@ -88,7 +88,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     whole: bool = True,
 ) -> urllib3.BaseHTTPResponse:
-    """Ask a container, and return its answer whatever its status is.
+    """Send a request to a container, and return its answer, whatever the status.
 
     :param whole: Whether the answer's body is read at once; otherwise it is for the caller to read, and to release.
     :raises ModelError: It does not answer.
@@ -128,16 +128,16 @@ def ask(
 
 
 def is_good(answer: urllib3.BaseHTTPResponse) -> bool:
-    """Tell whether an answer is one."""
+    """Tell whether an answer is a success."""
     return 200 <= answer.status < 300
 
 
 def good(
     answer: urllib3.BaseHTTPResponse, container: ServingContainer, caller: Caller
 ) -> urllib3.BaseHTTPResponse:
-    """Return an answer that is one.
+    """Return a successful answer.
 
-    :raises ModelError: Its status is another.
+    :raises ModelError: Its status is an error.
     """
     if is_good(answer):
         return answer

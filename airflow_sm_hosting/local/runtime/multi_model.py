@@ -1,4 +1,4 @@
-"""Containers of many models: each is fetched, loaded and unloaded as it is asked for.
+"""Multi-model containers: each model is downloaded, loaded and unloaded on demand.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """
@@ -48,7 +48,7 @@ class _Models:
 
 
 class MultiModel:
-    """Asks the models of containers that have many."""
+    """Invokes the models of multi-model containers."""
 
     def __init__(self) -> None:
         self._models: WeakKeyDictionary[RunningContainer, _Models] = WeakKeyDictionary()
@@ -65,7 +65,7 @@ class MultiModel:
         headers: Mapping[str, str],
         whole: bool = True,
     ) -> urllib3.BaseHTTPResponse:
-        """Ask one model, loaded before where it is not.
+        """Invoke one model, which is loaded first where it is not.
 
         :param target: ``TargetModel``: the archive, from the container's prefix on.
         :param publish: Takes the metrics of the loading.
@@ -168,7 +168,7 @@ class MultiModel:
 
 
 def has_many(container: ServingContainer) -> bool:
-    """Tell whether a container is one of many models."""
+    """Tell whether a container is a multi-model container."""
     return container.definition.get("Mode") == "MultiModel"
 
 
@@ -193,7 +193,7 @@ def _is_loaded(container: ServingContainer, caller: Caller, name: str) -> bool:
 
 
 def _fetch(container: ServingContainer, name: str, target: str) -> str:
-    """Get a model's archive, and return the path at which the container sees what is in it."""
+    """Download and unpack a model's archive, and return the path at which the container sees it."""
     source = model_data.below(_prefix(container.definition), target)
     folder = container.models_folder / name / "model"
     folder.mkdir(parents=True, exist_ok=True)

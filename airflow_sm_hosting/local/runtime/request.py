@@ -1,4 +1,4 @@
-"""What is asked of the runtime: read from HTTP, held against botocore's model of it."""
+"""Requests to the runtime: read from HTTP, and validated against botocore's model."""
 
 from __future__ import annotations
 

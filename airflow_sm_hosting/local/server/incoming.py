@@ -7,7 +7,7 @@ from functools import cached_property
 
 from werkzeug.wrappers import Request, Response
 
-from airflow_sm_hosting.local.ecr.registry import registry_operation
+from airflow_sm_hosting.local.ecr.registry_api import registry_operation
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import invocation, named_resource, operation_name
 from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response

@@ -5,6 +5,7 @@ from __future__ import annotations
 from werkzeug.wrappers import Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.ecr.registry_api import RegistryApi
 from airflow_sm_hosting.local.ecr.service import Ecr
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
@@ -24,7 +25,7 @@ class AnswerServices:
 
     def __init__(self, regions: Regions, registry: Registry, moto: MotoApplication) -> None:
         self._regions = regions
-        self._registry = registry
+        self._registry_api = RegistryApi(registry)
         self._moto = moto
         self._ecr = Ecr(registry, moto.answer)
 
@@ -32,7 +33,7 @@ class AnswerServices:
         """Answer."""
         match asked.service:
             case "registry":
-                return self._registry.answer(asked.request)
+                return self._registry_api.answer(asked.request)
             case "sagemaker-runtime":
                 return self._invoke(asked)
             case "sagemaker":

@@ -450,7 +450,7 @@ class Components:
         request: Mapping[str, Any],
         copies: int,
     ) -> tuple[dict[str, Any], Fleet]:
-        """Return what is to serve, in the form of an endpoint config, and the fleet of it."""
+        """Return the desired configuration, in the form of an endpoint config, and its fleet."""
         specification = _chosen(specifications(request), host_variant)
         isolated = host.config.get("EnableNetworkIsolation", False)
         model = {"EnableNetworkIsolation": isolated, **self._model(specification)}

@@ -278,12 +278,12 @@ class EndpointMetrics:
 
 
 def _key(endpoint_name: str, variant: MeasuredVariant, component: str | None) -> tuple[str, str, str]:
-    """Return by what those that are in flight are counted."""
+    """Return the key by which invocations in flight are counted."""
     return (endpoint_name, variant.config_name, component or variant.name)
 
 
 def error_values(status: int) -> list[tuple[str, float, str]]:
-    """Return what is published of the HTTP status of a model's answer; 0 is no answer in time."""
+    """Return the metrics for the HTTP status of a model's answer; 0 is no answer in time."""
     return [
         ("Invocation4XXErrors", float(400 <= status < 500), "None"),
         ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),
@@ -292,7 +292,7 @@ def error_values(status: int) -> list[tuple[str, float, str]]:
 
 
 def serverless_values(serverless: Mapping[str, Any], at_once: int) -> list[tuple[str, float, str]]:
-    """Return what is published of a serverless variant for an invocation that is one of so many at once.
+    """Return the metrics of a serverless variant for one of so many concurrent invocations.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-monitoring.html
     """
