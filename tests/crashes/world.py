@@ -10,9 +10,10 @@ from typing import Any
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import tags_of
 
-#: What the services make up anew for each resource, and the moment at which AWS took an update.
+#: What the services make up anew for each resource; and the seconds at which a run deployed, in its tag.
 MADE_UP = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=scalable-target/)[0-9a-f]{32}|(?<= deployed )\d{10}|(?<= undone )\d{10}"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=scalable-target/)[0-9a-f]{32}"
+    r"|(?<=claimed )\d+|(?<=deployed )\d+|(?<=undone )\d+"
 )
 
 
