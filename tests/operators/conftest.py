@@ -143,7 +143,7 @@ def virtual_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def slow_aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+def slow_aws(monkeypatch: pytest.MonkeyPatch, short_pauses: None) -> LocalAws:
     """One whose endpoints take 0.8 seconds to change, so that a deployment can be met while it is going on."""
     return _emptied(local_server(transition_seconds=0.8), monkeypatch)
 

@@ -246,6 +246,7 @@ def test_a_try_after_a_crash_at_any_call_puts_it_back(scaled: LocalAws, dag: DAG
         in_order(scaled, before)
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_tags_that_show_up_late_are_waited_for(
     scaled: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch
 ) -> None:
