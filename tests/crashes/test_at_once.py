@@ -27,13 +27,13 @@ from tests.operators.conftest import (
     Ran,
     _emptied,
     dag,
+    deploy,
     make_config,
     make_endpoint,
     make_model,
     sagemaker_client,
     settled,
     tags_of,
-    task_id,
 )
 
 __all__ = ["dag"]
@@ -115,7 +115,7 @@ def test_an_older_run_that_looks_again_only_after_the_newer_one_is_skipped(
     """Its own deployment had succeeded, which it never saw: no rollback may be told."""
     make_endpoint(aws, make_config(aws, "before"))
     older, newer = (
-        deploy(number, deferrable=waits_elsewhere, poll_interval=interval, timeout=60)
+        deploy(config_of(number), deferrable=waits_elsewhere, poll_interval=interval, timeout=60)
         # In one triggerer they would share their looks.
         for number, interval, waits_elsewhere in ((0, 10, deferrable), (1, 0.1, False))
     )
@@ -155,19 +155,6 @@ def ran_at_once(tasks: list[DeployEndpointOperator], seed: int) -> dict[int, Out
     return asyncio.run(all_at_once())
 
 
-def deploy(number: int, **given: Any) -> DeployEndpointOperator:
-    return DeployEndpointOperator(
-        **{
-            "task_id": task_id(),
-            "endpoint_name": "churn",
-            "endpoint_config_name": config_of(number),
-            "poll_interval": 0.1,
-            "timeout": 240,
-            **given,
-        }
-    )
-
-
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
 @pytest.mark.parametrize("heeds_advice", [True, False], ids=["claims", "claims unseen"])
 def test_scaling_survives_runs_that_all_must_take_it_off(
@@ -181,10 +168,7 @@ def test_scaling_survives_runs_that_all_must_take_it_off(
     make_endpoint(aws, make_config(aws, "before", InstanceType="ml.m4.xlarge"))
     scaled(aws)
     before = scaling_of(aws)
-    tasks = [
-        deploy(number, endpoint_config_name=f"typed-{number:02}", deferrable=deferrable)
-        for number in range(RUNS)
-    ]
+    tasks = [deploy(f"typed-{number:02}", deferrable=deferrable, timeout=240) for number in range(RUNS)]
 
     ends = ran_at_once(tasks, seed=1)
 
@@ -232,7 +216,7 @@ def test_the_newest_serves_and_the_older_ones_are_skipped_or_were_before_it(
 ) -> None:
     if exists:
         make_endpoint(aws, make_config(aws, "before"))
-    tasks = [deploy(number, deferrable=deferrable) for number in range(RUNS)]
+    tasks = [deploy(config_of(number), deferrable=deferrable, timeout=240) for number in range(RUNS)]
 
     with accepted_by(sagemaker_client(), monkeypatch) as accepted:
         ends = ran_at_once(tasks, seed=7)

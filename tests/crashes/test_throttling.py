@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import DeployEndpointOperator
 from airflow_sm_hosting.hooks import ApplicationAutoScalingHook, CloudWatchHook, SageMakerHostingHook
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
@@ -21,13 +20,13 @@ from tests.local_servers import local_server
 from tests.operators.conftest import (
     _emptied,
     dag,
+    deploy,
     event_hook,
     make_model,
     operations,
     outcome,
     settled,
     tags_of,
-    task_id,
 )
 
 __all__ = ["dag"]
@@ -146,17 +145,6 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     return aws
 
 
-def deploy(*, deferrable: bool) -> DeployEndpointOperator:
-    return DeployEndpointOperator(
-        task_id=task_id(),
-        endpoint_name="churn",
-        endpoint_config_name="c2",
-        deferrable=deferrable,
-        poll_interval=5,
-        timeout=3600,
-    )
-
-
 @pytest.fixture
 def throttled_from(scaled: LocalAws) -> Iterator[Any]:
     """Returns what throttles everything from the first call of an operation on, before it or after it."""
@@ -201,7 +189,7 @@ def test_a_deployment_outlasts_throttling_from_any_call_on(
     when: str,
 ) -> None:
     with throttled_from(service, operation, when):
-        end = outcome(deploy(deferrable=deferrable))
+        end = outcome(deploy("c2", deferrable=deferrable, poll_interval=5, timeout=3600))
 
     assert (end.error, end.value) == (None, "churn")
     throttled = [request for request in scaled.requests() if "throttle" in request["faults"]]
@@ -221,6 +209,6 @@ def test_a_deployment_outlasts_throttling_from_any_call_on(
 
 
 def test_these_are_all_operations_of_the_deployment(scaled: LocalAws, dag: DAG, fast_time: None) -> None:
-    assert outcome(deploy(deferrable=False)).error is None
+    assert outcome(deploy("c2", deferrable=False, poll_interval=5, timeout=3600)).error is None
 
     assert set(operations(scaled)) == {name for names in OPERATIONS.values() for name in names}

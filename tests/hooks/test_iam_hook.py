@@ -37,6 +37,7 @@ def test_a_role_that_sagemaker_cannot_use_is_told_from_other_refusals(message: s
     assert not is_role_refused(ValueError(message))
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("message", REFUSED)
 def test_a_model_is_made_once_its_role_is_seen(aws: LocalAws, message: str) -> None:
     client = sagemaker_client()

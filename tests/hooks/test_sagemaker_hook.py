@@ -80,6 +80,7 @@ def test_tags_are_paged_and_reconciled(endpoint: LocalAws) -> None:
     assert hook.tags(arn) == {**found, "k1": "other"}
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_what_was_made_just_before_is_asked_for_again(endpoint: LocalAws) -> None:
     """CreateEndpoint reads its config with eventual consistency (CreateEndpoint documentation)."""
     hook = SageMakerHostingHook()

@@ -97,6 +97,7 @@ def test_a_dockerfile_without_a_proper_from_is_refused(
         ImageAssembler().build_and_push(recipe, NOWHERE, log)
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_a_base_that_cannot_be_had_is_an_error(write: Write, log: Any) -> None:
     recipe = BuildRecipe(BuildContext(write({"Dockerfile": "FROM 127.0.0.1:1/base:1\n"})))
     with pytest.raises(ImageBuildError, match=r"(?s)line 1: FROM.*base image cannot be had.*127\.0\.0\.1:1"):

@@ -264,6 +264,7 @@ def test_an_immutable_tag_leaves_the_image_reachable_by_digest(stub: Stub, log: 
     assert "immutable" in log.warnings[0]
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_an_unreachable_registry_is_named() -> None:
     with (
         RegistryClient("127.0.0.1:1") as client,

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import DAG
 from botocore.exceptions import ClientError
 
+from airflow_sm_hosting import DeployEndpointOperator
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
 from tests.local.conftest import Deployer
@@ -143,7 +144,7 @@ def virtual_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def slow_aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+def slow_aws(monkeypatch: pytest.MonkeyPatch, short_pauses: None) -> LocalAws:
     """One whose endpoints take 0.8 seconds to change, so that a deployment can be met while it is going on."""
     return _emptied(local_server(transition_seconds=0.8), monkeypatch)
 
@@ -267,6 +268,20 @@ _NUMBERS = itertools.count(1)
 
 def task_id(prefix: str = "task") -> str:
     return f"{prefix}_{next(_NUMBERS)}"
+
+
+def deploy(config: Any, **given: Any) -> DeployEndpointOperator:
+    """Return a task that deploys a config to the endpoint "churn"."""
+    return DeployEndpointOperator(
+        **{
+            "task_id": task_id("deploy"),
+            "endpoint_name": "churn",
+            "endpoint_config_name": config,
+            "poll_interval": 0.1,
+            "timeout": 120,
+            **given,
+        }
+    )
 
 
 @contextmanager

@@ -15,14 +15,22 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     CreateEndpointConfigOperator,
     CreateModelOperator,
-    DeployEndpointOperator,
     InstanceProductionVariant,
     UploadModelDataOperator,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import Deployer
-from tests.operators.conftest import ROLE, make_config, make_model, operations, outcome, run_task, task_id
+from tests.operators.conftest import (
+    ROLE,
+    deploy,
+    make_config,
+    make_model,
+    operations,
+    outcome,
+    run_task,
+    task_id,
+)
 
 
 def clean_up(**given: Any) -> CleanUpHostingOperator:
@@ -56,11 +64,7 @@ def deployed(aws: LocalAws, folder: Path, version: int) -> dict[str, str]:
             ],
         )
     ).value
-    run_task(
-        DeployEndpointOperator(
-            task_id=task_id(), endpoint_name="churn", endpoint_config_name=config, poll_interval=0.1
-        )
-    )
+    run_task(deploy(config))
     return {"config": config, "model": model, "data": data, "image": f"churn:{tag}"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import AllAtOnce, Canary, DeployEndpointOperator
+from airflow_sm_hosting import AllAtOnce, Canary
 from airflow_sm_hosting.exceptions import (
     AlarmGoingOffError,
     ConflictError,
@@ -28,6 +28,7 @@ from tests.operators.conftest import (
     _emptied,
     answered_with,
     answering,
+    deploy,
     event_hook,
     make_broken_model,
     make_config,
@@ -41,7 +42,6 @@ from tests.operators.conftest import (
     sent,
     settled,
     tags_of,
-    task_id,
 )
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn"
@@ -57,19 +57,6 @@ DETAILS = {
 @pytest.fixture(params=[False, True], ids=["sync", "deferrable"])
 def deferrable(request: pytest.FixtureRequest) -> bool:
     return request.param
-
-
-def deploy(config: str, **options: Any) -> DeployEndpointOperator:
-    return DeployEndpointOperator(
-        **{
-            "task_id": task_id("deploy"),
-            "endpoint_name": "churn",
-            "endpoint_config_name": config,
-            "poll_interval": 0.1,
-            "timeout": 60,
-            **options,
-        }
-    )
 
 
 def details(

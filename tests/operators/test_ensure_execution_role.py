@@ -250,6 +250,7 @@ def test_another_run_that_was_quicker_is_no_error(iam: Any, operators_iam: Any, 
     assert (ran.details["created"], ran.details["written"]) == (False, ["policy"])
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_a_role_that_iam_does_not_see_yet_is_written_again(operators_iam: Any, dag: DAG) -> None:
     unseen = refusal("NoSuchEntity", status=404)
     with answering(
@@ -259,6 +260,7 @@ def test_a_role_that_iam_does_not_see_yet_is_written_again(operators_iam: Any, d
     assert left == []
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_it_waits_until_iam_shows_what_was_written(operators_iam: Any, dag: DAG) -> None:
     # The first look is before the role is made; the next two come too early.
     with answering(operators_iam, "GetRole", None, *[refusal("NoSuchEntity", status=404)] * 2) as left:

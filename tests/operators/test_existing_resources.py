@@ -13,7 +13,6 @@ from airflow_sm_hosting import (
     CreateEndpointConfigOperator,
     CreateLatencyAlarmOperator,
     DeleteEndpointOperator,
-    DeployEndpointOperator,
     InstanceProductionVariant,
     InvokeEndpointOperator,
     ModelHostingTaskGroup,
@@ -24,6 +23,7 @@ from airflow_sm_hosting.hooks import clients
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.sensors import EndpointInServiceSensor
 from tests.operators.conftest import (
+    deploy,
     make_config,
     make_endpoint,
     make_model,
@@ -66,17 +66,6 @@ def config(*variants: Any, **options: Any) -> Any:
     )
 
 
-def deploy(endpoint: str = "churn", to: str = "second", **options: Any) -> Any:
-    return DeployEndpointOperator(
-        task_id=task_id(),
-        endpoint_name=endpoint,
-        endpoint_config_name=to,
-        adopt=True,
-        poll_interval=0.1,
-        **options,
-    )
-
-
 def invoke(endpoint: str) -> Any:
     return InvokeEndpointOperator(task_id=task_id(), endpoint_name=endpoint, body="x")
 
@@ -93,7 +82,7 @@ def sensor(endpoint: str, to: str | None = None, **options: Any) -> Any:
 
 TASKS: dict[str, Callable[[str], Any]] = {
     "model of a variant": lambda given: config(variant(given)),
-    "deploy": lambda given: deploy(given),
+    "deploy": lambda given: deploy("second", endpoint_name=given, adopt=True),
     "alarm": lambda given: CreateLatencyAlarmOperator(
         task_id=task_id(), endpoint_name=given, variant_name="main", threshold=1, evaluation_periods=1
     ),
@@ -103,7 +92,7 @@ TASKS: dict[str, Callable[[str], Any]] = {
     "scale no more": lambda given: RemoveAutoscalingOperator(
         task_id=task_id(), endpoint_name=given, variant_name="main"
     ),
-    "deploy to": lambda given: deploy(to=given),
+    "deploy to": lambda given: deploy(given, adopt=True),
     "invoke": lambda given: invoke(given),
     "delete": lambda given: delete(given),
     "sensor": lambda given: sensor(given),
@@ -143,7 +132,12 @@ def test_models_of_shadows_and_pools_are_taken_by_arn_too(existing: LocalAws, da
 def test_an_endpoint_and_its_config_are_deployed_by_arn(
     existing: LocalAws, dag: DAG, deferrable: bool
 ) -> None:
-    task = deploy(arn("endpoint", "churn"), arn("endpoint-config", "second"), deferrable=deferrable)
+    task = deploy(
+        arn("endpoint-config", "second"),
+        endpoint_name=arn("endpoint", "churn"),
+        adopt=True,
+        deferrable=deferrable,
+    )
     ran = run_task(task)
     assert ran.value == "churn"
     assert ran.details["endpoint_config_name"] == "second"
@@ -152,7 +146,10 @@ def test_an_endpoint_and_its_config_are_deployed_by_arn(
     found = existing.client("sagemaker").describe_endpoint(EndpointName="churn")
     assert found["EndpointConfigName"] == "second"
     existing.clear_requests()
-    assert run_task(deploy(arn("endpoint", "churn"), "second")).details["action"] == "unchanged"
+    assert (
+        run_task(deploy("second", endpoint_name=arn("endpoint", "churn"), adopt=True)).details["action"]
+        == "unchanged"
+    )
     assert operations(existing, mutating=True) == []
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import AllAtOnce, DeployEndpointOperator, PlanDeploymentOperator
+from airflow_sm_hosting import AllAtOnce, PlanDeploymentOperator
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import (
     IMAGE,
     ROLE,
+    deploy,
     make_broken_model,
     make_config,
     make_endpoint,
@@ -83,14 +84,7 @@ def test_the_calls_of_the_plan_are_the_calls_of_the_deployment(configs: LocalAws
     planned = outcome(plan("c2")).ran.details["calls"]
     configs.clear_requests()
 
-    assert (
-        outcome(
-            DeployEndpointOperator(
-                task_id=task_id(), endpoint_name="churn", endpoint_config_name="c2", poll_interval=0.1
-            )
-        ).error
-        is None
-    )
+    assert outcome(deploy("c2")).error is None
 
     assert operations(configs, mutating=True) == planned
 

@@ -12,7 +12,6 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     CreateEndpointConfigOperator,
     CreateModelOperator,
-    DeployEndpointOperator,
     InstanceProductionVariant,
     InvokeEndpointOperator,
 )
@@ -20,7 +19,7 @@ from airflow_sm_hosting.exceptions import DeploymentFailedError, DeploymentRolle
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.retries import why_hopeless
 from tests.local.conftest import Deployer
-from tests.operators.conftest import ROLE, Outcome, outcome, run_task, settled, task_id
+from tests.operators.conftest import ROLE, deploy, outcome, run_task, settled, task_id
 
 SECRET = "s3cr3t-in-the-environment"
 REASON = (
@@ -51,19 +50,6 @@ def chain(image: str, environment: dict[str, str]) -> str:
     ).value
 
 
-def deploy(config: str, deferrable: bool) -> Outcome:
-    return outcome(
-        DeployEndpointOperator(
-            task_id=task_id("deploy"),
-            endpoint_name="churn",
-            endpoint_config_name=config,
-            poll_interval=0.1,
-            timeout=120,
-            deferrable=deferrable,
-        )
-    )
-
-
 def answer() -> dict[str, Any]:
     task = InvokeEndpointOperator(
         task_id=task_id("invoke"), endpoint_name="churn", body="1", push_response=True
@@ -76,11 +62,11 @@ def test_the_old_model_goes_on_answering(
 ) -> None:
     image = Deployer(process_aws).push_image()
     good = chain(image, {"VERSION": "1"})
-    assert deploy(good, deferrable=False).error is None
+    assert outcome(deploy(good, deferrable=False)).error is None
     bad = chain(image, {"VERSION": "2", "CRASH": "1", "PASSWORD": SECRET})
     assert bad != good
 
-    ends = [deploy(bad, deferrable) for deferrable in (False, True)]
+    ends = [outcome(deploy(bad, deferrable=deferrable)) for deferrable in (False, True)]
 
     for end in ends:
         assert type(end.error) is DeploymentRolledBackError
@@ -103,7 +89,7 @@ def test_the_old_model_goes_on_answering(
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", good)
 
     better = chain(image, {"VERSION": "3"})
-    assert deploy(better, deferrable=True).error is None
+    assert outcome(deploy(better, deferrable=True)).error is None
     assert answer()["version"] == "3"
     shown = capsys.readouterr()
     assert SECRET not in caplog.text + shown.out + shown.err + repr(ends)
@@ -114,9 +100,9 @@ def test_a_first_deployment_that_crashes_fails_and_the_next_one_replaces_it(
 ) -> None:
     image = Deployer(process_aws).push_image()
     bad = chain(image, {"CRASH": "1"})
-    end = deploy(bad, deferrable=True)
+    end = outcome(deploy(bad, deferrable=True))
     assert type(end.error) is DeploymentFailedError
     assert REASON in str(end.error)
-    again = deploy(chain(image, {"VERSION": "1"}), deferrable=False)
+    again = outcome(deploy(chain(image, {"VERSION": "1"}), deferrable=False))
     assert (again.error, again.details["action"]) == (None, "replace")
     assert answer()["version"] == "1"

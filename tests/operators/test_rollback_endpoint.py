@@ -9,12 +9,13 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import DeployEndpointOperator, RollbackEndpointOperator
+from airflow_sm_hosting import RollbackEndpointOperator
 from airflow_sm_hosting.exceptions import ConflictError, NotFoundError
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS, PREVIOUS_ENDPOINT_CONFIGS
 from tests.operators.conftest import (
     answering,
+    deploy,
     make_broken_model,
     make_config,
     make_endpoint,
@@ -46,10 +47,6 @@ def configs(aws: LocalAws) -> LocalAws:
 
 def options(**given: Any) -> dict[str, Any]:
     return {"task_id": task_id(), "endpoint_name": "churn", "poll_interval": 0.1, "timeout": 60, **given}
-
-
-def deploy(config: str, **given: Any) -> DeployEndpointOperator:
-    return DeployEndpointOperator(**options(endpoint_config_name=config, **given))
 
 
 def rollback(**given: Any) -> RollbackEndpointOperator:

@@ -28,7 +28,6 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     CreateEndpointConfigOperator,
     CreateModelOperator,
-    DeployEndpointOperator,
     EndpointMetric,
     InstanceProductionVariant,
     Linear,
@@ -39,7 +38,7 @@ from airflow_sm_hosting.exceptions import DeploymentRolledBackError
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import SERVING, wait_until
 from tests.local_servers import local_server
-from tests.operators.conftest import ROLE, Outcome, _emptied, outcome, run_task, settled, task_id
+from tests.operators.conftest import ROLE, Outcome, _emptied, deploy, outcome, run_task, settled, task_id
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -118,22 +117,11 @@ def config_of(image: str, **environment: str) -> str:
     ).value
 
 
-def deploy(config: str, **given: Any) -> DeployEndpointOperator:
-    return DeployEndpointOperator(
-        task_id=task_id("deploy"),
-        endpoint_name="churn",
-        endpoint_config_name=config,
-        poll_interval=0.1,
-        timeout=300,
-        **given,
-    )
-
-
 @pytest.fixture
 def serving(aws: LocalAws, image: str) -> str:
     """The endpoint, on a config whose model answers with version 1."""
     config = config_of(image, VERSION="1")
-    with in_the_background(lambda: outcome(deploy(config))) as deployed:
+    with in_the_background(lambda: outcome(deploy(config, timeout=300))) as deployed:
         seen(aws, "Creating")
         aws.advance(1)
         assert deployed.result().error is None
@@ -278,7 +266,9 @@ def test_a_good_model_takes_over_by_its_shares_and_no_call_fails(
     traffic = Traffic(aws)
     with (
         traffic.going_on(),
-        in_the_background(lambda: outcome(deploy(new, rollout=rollout, new_fleet_alarms=[latency()]))) as run,
+        in_the_background(
+            lambda: outcome(deploy(new, timeout=300, rollout=rollout, new_fleet_alarms=[latency()]))
+        ) as run,
     ):
         seen(aws, "Updating")
         assert len(alarms(aws)) == 1
@@ -309,7 +299,7 @@ def test_a_slow_model_is_taken_back_by_the_alarm_on_its_own_latency(
     rollout, shares = ROLLOUTS[kind]
     new = config_of(image, VERSION="2", SECONDS=SLOW)
     traffic = Traffic(aws)
-    task = deploy(new, rollout=rollout, new_fleet_alarms=[latency()], deferrable=True)
+    task = deploy(new, timeout=300, rollout=rollout, new_fleet_alarms=[latency()], deferrable=True)
     with in_the_background(lambda: outcome(task)) as run:
         seen(aws, "Updating")
         [alarm] = alarms(aws)
@@ -337,7 +327,9 @@ def test_a_model_that_crashes_never_gets_a_call(aws: LocalAws, image: str, servi
     traffic = Traffic(aws)
     with (
         traffic.going_on(),
-        in_the_background(lambda: outcome(deploy(new, rollout=rollout, new_fleet_alarms=[latency()]))) as run,
+        in_the_background(
+            lambda: outcome(deploy(new, timeout=300, rollout=rollout, new_fleet_alarms=[latency()]))
+        ) as run,
     ):
         end = run.result()
 

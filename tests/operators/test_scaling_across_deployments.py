@@ -8,7 +8,6 @@ import pytest
 from airflow.sdk import DAG
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting import DeployEndpointOperator
 from airflow_sm_hosting.deployment.scaling_snapshot import SNAPSHOT_TAG
 from airflow_sm_hosting.exceptions import DeploymentRolledBackError
 from airflow_sm_hosting.hooks import ApplicationAutoScalingHook, SageMakerHostingHook
@@ -17,6 +16,7 @@ from airflow_sm_hosting.spec.tags import OURS
 from tests.operators.conftest import (
     Ran,
     answering,
+    deploy,
     make_broken_model,
     make_config,
     make_endpoint,
@@ -28,7 +28,6 @@ from tests.operators.conftest import (
     sagemaker_client,
     settled,
     tags_of,
-    task_id,
 )
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn"
@@ -47,19 +46,6 @@ SUSPENDED = {
 @pytest.fixture(params=[False, True], ids=["sync", "deferrable"])
 def deferrable(request: pytest.FixtureRequest) -> bool:
     return request.param
-
-
-def deploy(config: str, **given: Any) -> DeployEndpointOperator:
-    return DeployEndpointOperator(
-        **{
-            "task_id": task_id(),
-            "endpoint_name": "churn",
-            "endpoint_config_name": config,
-            "poll_interval": 0.1,
-            "timeout": 60,
-            **given,
-        }
-    )
 
 
 @pytest.fixture
@@ -246,6 +232,7 @@ def test_a_try_after_a_crash_at_any_call_puts_it_back(scaled: LocalAws, dag: DAG
         in_order(scaled, before)
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_tags_that_show_up_late_are_waited_for(
     scaled: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import DeployEndpointOperator, SmokeTest
+from airflow_sm_hosting import SmokeTest
 from airflow_sm_hosting.exceptions import (
     DeploymentFailedError,
     DeploymentRolledBackError,
@@ -22,6 +22,7 @@ from tests.operators.conftest import (
     IMAGE,
     ROLE,
     answered_with,
+    deploy,
     make_broken_model,
     make_config,
     make_endpoint,
@@ -31,7 +32,6 @@ from tests.operators.conftest import (
     sagemaker_client,
     settled,
     tags_of,
-    task_id,
 )
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn"
@@ -41,19 +41,6 @@ NO_CAPACITY = "Unable to provision requested ML compute capacity due to Insuffic
 @pytest.fixture(params=[False, True], ids=["sync", "deferrable"])
 def deferrable(request: pytest.FixtureRequest) -> bool:
     return request.param
-
-
-def deploy(config: str, **given: Any) -> DeployEndpointOperator:
-    return DeployEndpointOperator(
-        **{
-            "task_id": task_id(),
-            "endpoint_name": "churn",
-            "endpoint_config_name": config,
-            "poll_interval": 0.1,
-            "timeout": 120,
-            **given,
-        }
-    )
 
 
 # The smoke test.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,6 @@ from airflow_sm_hosting import (
     CreateEndpointConfigOperator,
     CreateModelOperator,
     DeleteEndpointOperator,
-    DeployEndpointOperator,
     InstanceProductionVariant,
     InvokeEndpointOperator,
     Linear,
@@ -37,7 +37,7 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.sensors import EndpointInServiceSensor
-from tests.operators.conftest import ROLE, outcome, task_id
+from tests.operators.conftest import ROLE, deploy, outcome, task_id
 
 IMAGE = "churn:1"
 SECRET = "hunter2-and-more"
@@ -111,12 +111,6 @@ def plain(**members: Any) -> dict[str, Any]:
         "InitialInstanceCount": 1,
         **members,
     }
-
-
-def deploy(**options: Any) -> Any:
-    return DeployEndpointOperator(
-        task_id=task_id(), **{"endpoint_name": "churn", "endpoint_config_name": "churn-1", **options}
-    )
 
 
 def invoke(**options: Any) -> Any:
@@ -203,7 +197,7 @@ RULES: dict[str, list[Rule]] = {
     ],
     "tags": [
         Rule(make, bad, words)
-        for make in (lambda v: model(tags=v), lambda v: config(tags=v), lambda v: deploy(tags=v))
+        for make in (lambda v: model(tags=v), lambda v: config(tags=v), lambda v: deploy("churn-1", tags=v))
         for bad, words in (
             (5, "tags is a int"),
             ("team", "tags is a str"),
@@ -370,18 +364,18 @@ RULES: dict[str, list[Rule]] = {
     # Endpoints.
     "endpoint": [
         rule
-        for make in (deploy, invoke, delete, sensor)
+        for make in (partial(deploy, "churn-1"), invoke, delete, sensor)
         for rule in resources(lambda v, make=make: make(endpoint_name=v), "endpoint_name", "endpoint")
     ],
-    "config of an endpoint": resources(lambda v: deploy(endpoint_config_name=v), "endpoint_config_name", "endpoint-config"),
+    "config of an endpoint": resources(lambda v: deploy(v), "endpoint_config_name", "endpoint-config"),
     "config that is waited for": [
         Rule(lambda v: sensor(endpoint_config_name=v), bad, "endpoint_config_name") for bad in ("a_b", "a" * 64, arn("endpoint"))
     ],
     "rollback alarms": [
-        Rule(lambda v: deploy(auto_rollback_alarms=v), bad, "auto_rollback_alarms")
+        Rule(lambda v: deploy("churn-1", auto_rollback_alarms=v), bad, "auto_rollback_alarms")
         for bad in ("alarm", [f"alarm-{n}" for n in range(11)], 5, [5], [""], ["a" * 256])
     ],
-    "time budget": [Rule(lambda v: deploy(timeout=v), bad, "timeout is") for bad in (0, 0.5, -1, True, float("nan"), 15 * 24 * 3600)],
+    "time budget": [Rule(lambda v: deploy("churn-1", timeout=v), bad, "timeout is") for bad in (0, 0.5, -1, True, float("nan"), 15 * 24 * 3600)],
     "time budget of deleting": [Rule(lambda v: delete(timeout=v), bad, "timeout is") for bad in (0, 0.5, -1, True, float("nan"))],
     "target variant": names(lambda v: invoke(target_variant=v), "target_variant")[1:],
 }  # fmt: skip
@@ -425,10 +419,10 @@ def test_the_same_value_from_upstream_is_refused_before_the_first_call(title: st
         (lambda v: config(serverless(provisioned_concurrency=v)), "6"),
         (lambda v: config(kms_key_id=v), "my-key"),
         (lambda v: model(execution_role=v), "arn:aws:iam::12:role/x"),
-        (lambda v: deploy(endpoint_name=v), arn("model")),
-        (lambda v: deploy(timeout=v), "0.5"),
-        (lambda v: deploy(auto_rollback_alarms=v), "alarm"),
-        (lambda v: deploy(tags=v), "team"),
+        (lambda v: deploy("churn-1", endpoint_name=v), arn("model")),
+        (lambda v: deploy("churn-1", timeout=v), "0.5"),
+        (lambda v: deploy("churn-1", auto_rollback_alarms=v), "alarm"),
+        (lambda v: deploy("churn-1", tags=v), "team"),
         (lambda v: sensor(endpoint_name=v), "a_b"),
         (lambda v: delete(timeout=v), "soon"),
     ],
@@ -538,8 +532,8 @@ def test_what_never_stops_working_is_taken(calls: list[str]) -> None:
     config(shadow_production_variants=[plain(VariantName="shadow")], tags={f"k{n}": "v" for n in range(48)})
     model(execution_role="team/role", subnets=["s"], security_group_ids=["g"], tags={"ключ": "значение 1"})
     deploy(
+        arn("endpoint-config"),
         endpoint_name=arn("endpoint"),
-        endpoint_config_name=arn("endpoint-config"),
         timeout=1.5,
         auto_rollback_alarms=["a"],
     )
