@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -236,3 +237,17 @@ def test_what_is_eventually_consistent_is_so_by_the_clock(virtual: LocalAws) -> 
     assert "Could not find model" in refusal_of(sagemaker.describe_model, ModelName="m")[1]
     virtual.advance(1)
     assert sagemaker.describe_model(ModelName="m")["ModelName"] == "m"
+
+
+def test_answers_are_dated_by_the_clock() -> None:
+    """What AWS took first can be told by the dates of its answers, which is how runs at once are ordered."""
+    with LocalAws(engine="none", clock="virtual") as aws:
+        client = aws.client("sagemaker")
+
+        def dated() -> datetime:
+            answer = client.list_models()["ResponseMetadata"]["HTTPHeaders"]["date"]
+            return parsedate_to_datetime(answer)
+
+        before = dated()
+        aws.advance(3600)
+        assert dated() - before == timedelta(hours=1)

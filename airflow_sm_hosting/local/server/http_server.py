@@ -96,6 +96,13 @@ class KeepAliveRequestHandler(RequestHandler):
         if left <= 0:
             self.close_connection = True
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the time of an answer by the clock of the local AWS, as AWS dates its answers by its own."""
+        clock = getattr(self.server.app, "clock", None)
+        if timestamp is None and clock is not None:
+            timestamp = clock.now().timestamp()
+        return super().date_time_string(timestamp)
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: the request log has it, without query strings that may be signatures."""
 
