@@ -42,8 +42,8 @@ class EndpointLogsHook(SharedClients):
     ) -> tuple[str, list[str]]:
         """Return the name of an endpoint's newest log stream, ``<variant>/<instance>…``, and its last lines.
 
-        The newest stream belongs to the new fleet. An old fleet that still serves may write later lines, but its streams began earlier. Uses ``logs:DescribeLogStreams``
-        and ``logs:GetLogEvents``. Lines that cannot be read are left out: the report is best effort.
+        The newest stream belongs to the new fleet. An old fleet that still serves may write later lines, but its streams began earlier.
+        Uses ``logs:DescribeLogStreams`` and ``logs:GetLogEvents``. Lines that cannot be read are left out: the report is best effort.
 
         :param endpoint_name: The endpoint.
         :param since: When the deployment began, in seconds since the epoch, if known: streams of earlier containers are
