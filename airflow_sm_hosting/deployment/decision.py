@@ -18,7 +18,7 @@ from airflow_sm_hosting.deployment.status import (
 
 
 class Action(StrEnum):
-    """What a deployment does next."""
+    """The next action of a deployment."""
 
     CREATE = "create"
     UPDATE = "update"

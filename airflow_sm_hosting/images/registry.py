@@ -49,7 +49,7 @@ class RegistryError(ImageBuildError):
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a registry's ``host[:port]`` is this machine, so that plain HTTP is safe.
+    """Return whether a registry's ``host[:port]`` is this machine, so that plain HTTP is safe.
 
     The same rule as Docker's, which talks HTTP to 127.0.0.0/8 unasked.
     """
@@ -104,7 +104,7 @@ class RegistryClient:
         self._session.close()
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """Tell whether the repository holds the blob."""
+        """Return whether the repository has the blob."""
         answer = self._request("HEAD", repository, f"blobs/{digest}", accept_status={404})
         return answer.status_code != 404
 

@@ -227,7 +227,7 @@ class _RuleReader:
 
 
 def is_alarm_arn(reference: str) -> bool:
-    """Tell whether an alarm is given by its ARN; it may be of another account."""
+    """Return whether an alarm is given by its ARN; it may be of another account."""
     return reference.startswith("arn:")
 
 
