@@ -30,7 +30,7 @@ class PackedArtifact:
     """An archive on this machine, ready to upload.
 
     :param path: the archive
-    :param sha256: what the content is called. For an archive that was taken as it is: the file's SHA-256.
+    :param sha256: digest of the content. For an archive used unchanged: the file's SHA-256.
         For a folder: the SHA-256 of the tar stream before compression, because compressed bytes depend on the
         compressor's version and on the CPU, and the same folder must get the same name on every worker.
     :param size: bytes of the archive
@@ -44,13 +44,13 @@ class PackedArtifact:
 
 
 def pack(path: str | os.PathLike[str], *, workdir: str | os.PathLike[str]) -> PackedArtifact:
-    """Make an artifact of an archive (taken as it is) or of a folder (packed, the same way every time).
+    """Make an artifact from an archive (used unchanged) or from a folder (packed reproducibly).
 
     The archive of a folder has the folder's content at its root, as SageMaker unpacks it to ``/opt/ml/model``.
 
     :param path: a ``.tar.gz`` file, or a folder
     :param workdir: an existing folder for the archive of a folder
-    :raises InvalidSpecError: nothing is there, or it is a file that is no ``.tar.gz``
+    :raises InvalidSpecError: the path does not exist, or is a file that is no ``.tar.gz``
     :raises ModelDataError: the folder holds something that cannot be packed, or is empty
     """
     source = Path(path)
@@ -66,7 +66,7 @@ def pack(path: str | os.PathLike[str], *, workdir: str | os.PathLike[str]) -> Pa
 def content_sha256(path: str | os.PathLike[str]) -> str:
     """Return the ``sha256`` that :func:`pack` would give, without writing anything.
 
-    Good for asking S3 whether the content is there before any time goes into compressing it.
+    Allows a check whether S3 has the content before compressing it.
 
     :raises InvalidSpecError: as :func:`pack`
     :raises ModelDataError: as :func:`pack`
@@ -103,7 +103,7 @@ def _take_archive(source: Path) -> PackedArtifact:
 
 
 def _check_first_member(file: object, absolute: str, allowed: str) -> None:
-    """Look at the first member only: reading all of a large archive would cost more than the upload."""
+    """Read only the first member: reading all of a large archive would cost more than the upload."""
     try:
         with tarfile.open(fileobj=file, mode="r|gz") as archive:  # type: ignore[call-overload]
             first = archive.next()
@@ -135,7 +135,7 @@ def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
 
 
 class _Sink(Protocol):
-    """Where the tar stream goes: a hash, or a compressor."""
+    """The target of the tar stream: a hash, or a compressor."""
 
     def update(self, data: bytes | memoryview, /) -> None: ...
 
@@ -172,7 +172,7 @@ class _Member:
 
 
 def _members(root: Path) -> Iterator[_Member]:
-    """Yield the folder's content in the order of the archive: by name, a folder before what is in it.
+    """Yield the folder's content in the order of the archive: by name, a folder before its content.
 
     A symbolic link is replaced by what it points to, if that is inside the folder: SageMaker takes no links.
 

@@ -31,7 +31,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class UploadResult:
-    """Where the artifact is.
+    """The location of the artifact.
 
     :param uri: its ``s3://`` URI
     :param uploaded: False if S3 had it already
@@ -48,10 +48,10 @@ class UploadResult:
 
 
 def content_key(prefix: str, name: str, sha256: str) -> str:
-    """Return the object key of an artifact: ``<prefix>/<name>/<sha256>.tar.gz``, without what is empty.
+    """Return the object key of an artifact: ``<prefix>/<name>/<sha256>.tar.gz``; empty parts are left out.
 
     :param prefix: folder in the bucket; slashes around it do not matter
-    :param name: what the artifact is of, e.g. the model's name
+    :param name: the owner of the artifact, e.g. the model's name
     :param sha256: of the content, in hex
     :raises InvalidSpecError: the key is longer than S3 allows, or ``sha256`` is none
     """
@@ -81,14 +81,14 @@ def upload_if_absent(
     API operations: HeadObject, and PutObject or the multipart upload's operations.
 
     :param s3_client: a boto3 client of S3 in the bucket's Region
-    :param artifact: what :func:`~airflow_sm_hosting.artifacts.packing.pack` made
+    :param artifact: the artifact from :func:`~airflow_sm_hosting.artifacts.packing.pack`
     :param bucket: name of the bucket
     :param key: object key, as of :func:`content_key`
-    :param kms_key_id: KMS key to encrypt the object with; default: what the bucket is set to
+    :param kms_key_id: KMS key to encrypt the object with; default: the bucket's setting
     :param log: logger of the task
     :param expected_bucket_owner: account id that the bucket must belong to
     :raises NotFoundError: the bucket does not exist
-    :raises ModelDataError: S3 refused, or what it holds after the upload is not the artifact
+    :raises ModelDataError: S3 refused, or its object after the upload differs from the artifact
     """
     uri = f"s3://{bucket}/{key}"
     owner = {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {}

@@ -1,1 +1,1 @@
-"""Doing: observes, applies the steps of plans, waits, and reports. What is to be done is decided in ``deployment/``."""
+"""Observe, apply the steps of plans, wait and report. The decisions are made in ``deployment/``."""

@@ -1,4 +1,4 @@
-"""Makes the calls that steps are data for: one adapter an operation that changes something."""
+"""Make the calls of the steps: one adapter for each operation that changes a resource."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ Adapter = Callable[["StepRunner", Any, Observation | None], Any]
 
 
 class ConcurrentUpdateError(SageMakerHostingError):
-    """Something else changed the endpoint between the observation and the call that followed: observe and plan again."""
+    """Something else changed the endpoint between the observation and the next call: observe and plan again."""
 
 
 class StepRunner:
     """Applies steps.
 
     :param aws: Makes the hooks.
-    :param observer: Remembers the tags that are written; None where no tags of endpoints are.
-    :param check_answer: Asks the endpoint, and returns what is wrong with its answer; None when nothing is.
+    :param observer: Remembers written tags; None if no tags of endpoints are written.
+    :param check_answer: Invokes the endpoint and returns the failure of its answer; None when the answer is right.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class StepRunner:
         self.check_answer = check_answer
 
     def validated(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        """Return the steps with their requests typed and checked by the services' models, before the first of them is applied.
+        """Return the steps with their requests converted and validated by the services' models, before the first step is applied.
 
         :param steps: The steps of a plan.
         :raises InvalidSpecError: For a request that a service would refuse.
@@ -100,10 +100,10 @@ class StepRunner:
         )
 
     def apply(self, step: Step, observed: Observation | None = None) -> Any:
-        """Apply a step, and return what AWS answered.
+        """Apply a step and return AWS's answer.
 
         :param step: The step, validated.
-        :param observed: What was observed before it, of a step for an endpoint.
+        :param observed: The observation before the step, for a step on an endpoint.
         :raises ConcurrentUpdateError: When something else changes the endpoint.
         """
         answer = ADAPTERS[type(step)](self, step, observed)
@@ -115,7 +115,7 @@ class StepRunner:
 def _valid_request(step: Call) -> dict[str, Any]:
     request = step.request
     if isinstance(step, AlarmCall) and step.described:
-        # PutMetricAlarm overwrites the whole alarm. One on metric maths is described with empty members of the other form.
+        # PutMetricAlarm overwrites the whole alarm. An alarm on metric maths is described with empty members of the other form.
         members = input_shape(step.service, step.operation).members
         request = {
             name: value for name, value in request.items() if name in members and value not in (None, [], "")
@@ -127,9 +127,9 @@ def _valid_request(step: Call) -> dict[str, Any]:
 
 
 def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observation | None) -> Any:
-    """Create the endpoint; CreateEndpoint may not see at once a config that was made just before.
+    """Create the endpoint; CreateEndpoint may not see a new config at once.
 
-    :raises ConcurrentUpdateError: When it exists meanwhile.
+    :raises ConcurrentUpdateError: When another run has created it meanwhile.
     :raises NotFoundError: When its config does not exist.
     """
     hook = runner.aws.sagemaker_hook
@@ -144,9 +144,9 @@ def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observat
 
 
 def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observation | None) -> dict[str, Any]:
-    """Update the endpoint; the answer tells when AWS took it.
+    """Update the endpoint; the answer contains the time at which AWS accepted the update.
 
-    :raises ConcurrentUpdateError: When something else is in progress, or has put back scaling that AWS wants off.
+    :raises ConcurrentUpdateError: When another change is in progress, or has restored scaling that this update must remove.
     """
     try:
         answer = runner.aws.sagemaker_hook.conn.update_endpoint(**step.request)
@@ -158,7 +158,7 @@ def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observat
 
 
 def _is_scaled_meanwhile(runner: StepRunner, step: UpdateEndpoint, observed: Observation | None) -> bool:
-    """Tell whether variants are scalable targets again, or newly: another run has put its scaling back."""
+    """Return whether variants have become scalable targets: another run has restored its scaling."""
     if runner.observer is None or observed is None or len(observed.targets_fact.of) < 2:
         return False
     scaled = set(runner.observer.fetch(observed.targets_fact, observed))
@@ -166,7 +166,7 @@ def _is_scaled_meanwhile(runner: StepRunner, step: UpdateEndpoint, observed: Obs
 
 
 def _moment_of(answer: Mapping[str, Any]) -> int:
-    """Return when AWS answered, by its own clock."""
+    """Return the time of the answer, by AWS's clock."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         return int(parsedate_to_datetime(headers["date"]).timestamp())
@@ -175,7 +175,7 @@ def _moment_of(answer: Mapping[str, Any]) -> int:
 
 
 def delete_endpoint(runner: StepRunner, step: DeleteEndpoint, observed: Observation | None) -> Any:
-    """Begin to delete the endpoint; one that is gone already is no error."""
+    """Begin to delete the endpoint; an endpoint that is already gone is no error."""
     return runner.aws.sagemaker_hook.delete_endpoint(step.request["EndpointName"])
 
 
@@ -189,7 +189,7 @@ def set_instance_count(
 def add_tags(runner: StepRunner, step: AddTags, observed: Observation | None) -> Any:
     """Set tags.
 
-    :raises ConcurrentUpdateError: When there is no room for them, as other runs have written down the scaling, too.
+    :raises ConcurrentUpdateError: When they exceed the limit, because other runs have saved the scaling, too.
     """
     arn = step.request["ResourceArn"]
     hook = runner.aws.sagemaker_hook
@@ -232,7 +232,7 @@ def delete_model(runner: StepRunner, step: DeleteModel, observed: Observation | 
 def change_scaling(runner: StepRunner, step: Call, observed: Observation | None) -> Any:
     """Change a scalable target, its tags, policies or scheduled actions.
 
-    :raises ConcurrentUpdateError: When another run has taken the scaling off again.
+    :raises ConcurrentUpdateError: When another run has removed the scaling again.
     """
     try:
         return runner.aws.auto_scaling_hook.change(step.operation, step.request)
@@ -278,7 +278,7 @@ def delete_object(runner: StepRunner, step: DeleteObject, observed: Observation 
     return runner.aws.model_data_hook.conn.delete_object(**step.request)
 
 
-# What changes nothing.
+# Steps that change nothing.
 
 
 def look_again(runner: StepRunner, step: LookAgain, observed: Observation | None) -> None:
@@ -286,9 +286,9 @@ def look_again(runner: StepRunner, step: LookAgain, observed: Observation | None
 
 
 def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Observation | None) -> None:
-    """Make sure that this run alone takes the scaling off, and that what puts it back can be read.
+    """Check that only this run removes the scaling, and that its saved copy can be read.
 
-    :raises ConcurrentUpdateError: When another run claims it or has written it down meanwhile, or the claim has run out.
+    :raises ConcurrentUpdateError: When another run has claimed or saved the scaling meanwhile, or the claim has expired.
     """
     hook = runner.aws.sagemaker_hook
     copies = set(step.copies)
@@ -297,13 +297,13 @@ def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Obse
     claims = EndpointTags.read(now).is_detached_by(step.task, datetime.now(UTC))
     if claims and copies <= set(now) and others <= set(step.known):
         return
-    # Two that read after they wrote cannot both miss the other.
+    # Each run writes first and reads then, so at least one of two runs sees the other.
     delete_tags(runner, DeleteTags({"ResourceArn": step.endpoint_arn, "TagKeys": sorted(copies)}), observed)
     raise ConcurrentUpdateError("Another run takes the scaling off")
 
 
 def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation | None) -> str | None:
-    """Ask the endpoint; return what is wrong with its answer, None when nothing is."""
+    """Invoke the endpoint; return the failure of its answer, None when the answer is right."""
     return runner.check_answer() if runner.check_answer else None
 
 

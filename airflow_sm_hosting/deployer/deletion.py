@@ -1,4 +1,4 @@
-"""Deletes an endpoint and what it was made of: observe, plan, apply, wait; and again."""
+"""Delete an endpoint, its config and its models: observe, plan, apply, wait, and repeat."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 class EndpointDeleter:
     """Deletes an endpoint.
 
-    :param deletion: What is to be deleted.
+    :param deletion: The requested deletion.
     :param aws: Makes the hooks.
     :param poll_interval: Seconds between two polls.
     :param timeout: Time budget in seconds.
-    :param remember: Writes down what the endpoint is made of, where the next try finds it.
+    :param remember: Saves the endpoint's configs and models for the next try.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class EndpointDeleter:
         self._remember = remember
 
     def delete(self, made_of: MadeOf) -> None:
-        """Delete it.
+        """Delete the endpoint.
 
-        :param made_of: What an earlier try has written down.
+        :param made_of: The configs and models that an earlier try has saved.
         :raises ConflictError: When the endpoint is not ours.
         :raises DeploymentTimeoutError: When the time budget ended first.
         :raises DeploymentFailedError: When the endpoint cannot be described.

@@ -1,4 +1,4 @@
-"""Brings an endpoint to an endpoint config: observe, plan, apply up to the next wait; and again."""
+"""Deploy an endpoint config to an endpoint: observe, plan, apply up to the next wait, and repeat."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ log = logging.getLogger(__name__)
 
 
 class EndpointDeployer:
-    """Carries out a deployment up to its next wait, as often as it takes.
+    """Carries out a deployment, one wait after the other.
 
-    :param wanted: What is asked for.
+    :param wanted: The requested deployment.
     :param aws: Makes the hooks.
-    :param progress: How far the deployment has come; the attribute is kept up to date.
-    :param check_answer: Asks the endpoint, and returns what is wrong with its answer; None when nothing is.
+    :param progress: The progress of the deployment; the attribute is kept up to date.
+    :param check_answer: Invokes the endpoint and returns the failure of its answer; None when the answer is right.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class EndpointDeployer:
         )
 
     def advance(self) -> WaitCondition | End:
-        """Observe, plan and apply, until there is something to wait for, or the deployment has ended.
+        """Observe, plan and apply, until the next wait or the end of the deployment.
 
-        What is passing (throttling, another run's change) is waited out, until the deadline: a plan that is made again after a call that
-        took effect does no harm.
+        Temporary errors (throttling, another run's change) are retried until the deadline. Planning again after a call that took effect
+        is safe.
 
-        :return: What to wait for, or the end.
+        :return: The condition to wait for, or the end.
         """
         failed = self.progress.result if self.progress.stage is Stage.RECOVER else None
         try:
@@ -80,20 +80,20 @@ class EndpointDeployer:
         except (ClientError, BotoCoreError, ConcurrentUpdateError) as error:
             if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
                 raise
-            # The deployment has failed: that is the first thing to report.
-            log.exception("The endpoint could not be put in order")
+            # The deployment has failed: report that first.
+            log.exception("The cleanup of the endpoint failed")
             return failed_end(failed, f"{SCALING_RESTORED_BY_RETRY} ({type(error).__name__}: {error})")
         return reached
 
     def preview(self) -> DeploymentPlan:
-        """Return what the deployment would do; nothing is changed."""
+        """Return the plan of the deployment without changing anything."""
         observed = self._observe_endpoint()
         serving = (observed.endpoint or {}).get("EndpointConfigName")
         simulated = simulate(observed, self._wanted, self.progress, self._observer.fetch)
         return deployment_plan(simulated, serving, self._observer.fetch)
 
     def simulate(self) -> Simulation:
-        """Simulate the deployment until its end; nothing is changed."""
+        """Simulate the deployment until its end without changing anything."""
         return simulate(self._observe_endpoint(), self._wanted, self.progress, self._observer.fetch)
 
     def _observe_endpoint(self) -> Observation:
@@ -123,7 +123,7 @@ class EndpointDeployer:
                 observed = self._apply(step, observed)
 
     def _plan(self, observed: Observation) -> tuple[Observation, Plan]:
-        """Plan, and fetch what the plan needs; return the observation with that, and the plan."""
+        """Plan, and fetch the facts that the plan needs; return the observation with these facts, and the plan."""
         while True:
             planned = plan(observed, self._wanted, self.progress)
             if not isinstance(planned, Fact):
@@ -138,7 +138,7 @@ class EndpointDeployer:
             if is_passing(error):
                 raise
             if isinstance(step, UpdateEndpoint):
-                # Nothing will end that could put right what was prepared.
+                # No deployment has begun, so no later end of one triggers the cleanup.
                 self._finish()
             raise
         observed_after = step.effect(observed, answer)
@@ -153,7 +153,7 @@ class EndpointDeployer:
         return self.endpoint_arn
 
     def _finish(self) -> None:
-        """Leave the endpoint in order after a refused update."""
+        """Clean up after a refused update."""
         self._patiently()(self._finish_once)
 
     def _finish_once(self) -> None:
@@ -170,7 +170,7 @@ class EndpointDeployer:
                 observed = self._apply(step, observed)
 
     def _patiently(self) -> Retrying:
-        """Return what makes a call again, until the deadline, while something passing stands in its way."""
+        """Return a decorator that retries a call on temporary errors until the deadline."""
         return Retrying(
             retry=retry_if_exception(_is_passing),
             wait=wait_exponential_jitter(max=30),

@@ -1,4 +1,4 @@
-"""Describing one endpoint and listing all of them, with the number of requests that each took."""
+"""Describe one endpoint or list all endpoints, and count the requests of each call."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html: the greatest MaxResults.
+#: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html: the maximum of MaxResults.
 PAGE_SIZE = 100
 
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What AWS answered.
+    """An answer of AWS.
 
     :param value: The answer.
-    :param requests: How many requests it took: botocore repeats one that was throttled by itself.
+    :param requests: The number of requests: botocore itself repeats a throttled request.
     """
 
     value: T
@@ -38,8 +38,8 @@ class Answer(Generic[T]):
 class Page:
     """A page of endpoints.
 
-    :param rows: One an endpoint; its members are some of DescribeEndpoint's.
-    :param next_token: Where the next page begins; None on the last one.
+    :param rows: One row an endpoint, with some of the members of DescribeEndpoint.
+    :param next_token: The token of the next page; None on the last page.
     """
 
     rows: Sequence[Described]
@@ -49,17 +49,17 @@ class Page:
 class EndpointCalls:
     """Describes and lists endpoints.
 
-    :param hook: Asks SageMaker. The connection is looked up, and the client made, now.
+    :param hook: The SageMaker hook. The constructor looks up the connection and makes the client.
     """
 
     def __init__(self, hook: SageMakerHostingHook) -> None:
         self._client = hook.conn
         credentials = hook.get_session(region_name=hook.region_name).get_credentials()
-        #: Whose rates count: the account is not known without another call, its credentials are.
+        #: The owner of the rate limits: the credentials, as reading the account needs another call.
         self.account = (credentials.access_key if credentials else "", self._client.meta.region_name)
 
     def describe(self, name: str) -> Answer[Described | None]:
-        """Return DescribeEndpoint's answer, or None when there is none of that name."""
+        """Return DescribeEndpoint's answer, or None when the endpoint does not exist."""
         try:
             answer = self._client.describe_endpoint(EndpointName=name)
         except ClientError as error:
@@ -69,9 +69,9 @@ class EndpointCalls:
         return Answer(answer, _requests(answer))
 
     def page(self, next_token: str | None) -> Answer[Page]:
-        """Return a page of ListEndpoints, the endpoints that were created last first.
+        """Return a page of ListEndpoints, newest endpoints first.
 
-        No filter: AWS filters after paging, so one saves no call (boto/boto3 2973, aws/aws-cli 7596).
+        No filter: AWS filters after paging, so a filter saves no call (boto/boto3 2973, aws/aws-cli 7596).
         """
         request: ListEndpointsInputTypeDef = {
             "SortBy": "CreationTime",
@@ -85,7 +85,7 @@ class EndpointCalls:
 
 
 def requests_of(error: Exception) -> int:
-    """Return how many requests a failed call took."""
+    """Return the number of requests of a failed call."""
     return _requests(error.response) if isinstance(error, ClientError) else 1
 
 

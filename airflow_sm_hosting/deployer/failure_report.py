@@ -24,23 +24,23 @@ def failure_report(
     *,
     since: float | None = None,
 ) -> str:
-    """Return what to add to the message of a failed deployment; it may be empty.
+    """Return the text to append to the message of a failed deployment; it may be empty.
 
-    The values of the containers' environments are not shown, wherever a container wrote them.
+    The values of the containers' environments are hidden, also in the containers' own log lines.
 
     :param aws: Makes the hooks.
     :param endpoint_name: The endpoint.
-    :param endpoint_config_names: The configs whose containers may have written: the one that was deployed, and the one that serves.
+    :param endpoint_config_names: The configs whose containers may have written log lines: the deployed and the serving config.
     :param reason: SageMaker's FailureReason.
-    :param since: When the deployment began, in seconds since the epoch; None when another one was joined.
+    :param since: When the deployment began, in seconds since the epoch; None for a joined deployment.
     """
     parts = [remedy(cause_of(reason))]
     try:
         hidden = {value for name in endpoint_config_names for value in _environment_values(aws, name)}
         stream, lines = aws.endpoint_logs_hook.last_lines(endpoint_name, hidden, since=since)
     except (ClientError, BotoCoreError) as error:
-        # Whose values must not be shown is not known, so no line is.
-        log.info("The containers' last lines are not told: %s", error)
+        # The values to hide are unknown, so no line is shown.
+        log.info("The last log lines of the containers are not shown: %s", error)
         stream, lines = "", []
     if lines:
         parts.append(f"The last lines of {stream}:\n" + "\n".join(f"  {line}" for line in lines))

@@ -29,7 +29,7 @@ from airflow_sm_hosting.spec.tags import is_ours
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
 
-#: The tags that BuildImageOperator gives.
+#: The tags that BuildImageOperator sets.
 FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}")
 
 
@@ -51,21 +51,21 @@ class HostingInventory:
         repository_names: Iterable[str] = (),
         model_data_prefixes: Iterable[str] = (),
     ) -> Unneeded:
-        """Return what no endpoint needs, of what is ours.
+        """Return our resources that no endpoint needs.
 
         Uses ``sagemaker:ListEndpoints``, ``DescribeEndpoint``, ``ListTags``, ``ListEndpointConfigs``, ``DescribeEndpointConfig``,
         ``ListModels``, ``DescribeModel``; ``ecr:DescribeImages``; ``s3:ListBucket`` and ``s3:GetObject``.
 
         :param keep: How many configs each endpoint keeps for a rollback.
-        :param before: What is younger stays.
-        :param repository_names: Repositories to look through for images of ours.
-        :param model_data_prefixes: ``s3://bucket/prefix`` to look through for artifacts of ours.
+        :param before: Newer resources stay.
+        :param repository_names: Repositories to search for our images.
+        :param model_data_prefixes: ``s3://bucket/prefix`` to search for our artifacts.
         """
-        # Endpoints last: what is deployed meanwhile was there before them.
+        # Endpoints last: a resource that is deployed meanwhile is already in the lists, and so counts as needed.
         configs = {config.name: config for config in self._configs()}
         models = {model.name: model for model in self._models()}
         endpoints = list(self._endpoints())
-        # Tags cost a call each, so only those of what may go are read.
+        # Tags cost one call a resource, so read only those of resources that may be deleted.
         suspects = unneeded(
             endpoints=endpoints,
             configs=configs.values(),
@@ -90,7 +90,7 @@ class HostingInventory:
         )
 
     def delete(self, found: Unneeded) -> None:
-        """Delete it; a run that was killed half-way is made again."""
+        """Delete unneeded resources; a run that was killed half-way can be repeated."""
         runner = StepRunner(self._aws)
         for step in runner.validated(tuple(deleting_steps(found))):
             runner.apply(step)
@@ -133,7 +133,7 @@ class HostingInventory:
         return is_ours(self._hook.tags(arn))
 
     def _rows(self, operation: str, member: str) -> Iterator[Mapping[str, Any]]:
-        # The operation's name is known only here, and the types are by name.
+        # The operation's name is known only at run time, and the types depend on it.
         client: Any = self._hook.conn
         for page in client.get_paginator(operation).paginate():
             yield from page[member]
@@ -165,7 +165,7 @@ class HostingInventory:
                         yield Stored(name, frozenset([name]), found["LastModified"])
 
     def _is_our_artifact(self, bucket: str, key: str) -> bool:
-        """Tell whether UploadModelDataOperator made it: its key says what it holds, and so does its metadata."""
+        """Return whether UploadModelDataOperator made the object: its key and its metadata both contain the digest of its content."""
         if not CONTENT_KEY.search(key):
             return False
         try:
@@ -178,7 +178,7 @@ class HostingInventory:
 
 
 def _used_by(container: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of what a container is made of: its image without the registry's host, its data as ``s3://…``."""
+    """Yield the names of a container's image and model data: the image without the registry's host, the data as ``s3://…``."""
     if container.get("Image"):
         image = ImageName.parse(container["Image"])
         yield (

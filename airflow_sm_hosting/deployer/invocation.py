@@ -1,4 +1,4 @@
-"""Invoke an endpoint once, and compare its answer with what is expected."""
+"""Invoke an endpoint once, and compare its answer with the expected one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from airflow_sm_hosting.spec.reference import present
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
 
-#: InvokeEndpoint, Body.
+#: Maximum size of a request (InvokeEndpoint, Body).
 MAX_BODY_BYTES = 6_291_456
-#: What of an answer, or of a container's error, is told.
+#: Maximum length of an answer, or of a container's error, in a message.
 MAX_TOLD_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an endpoint answered.
+    """An endpoint's answer.
 
     :param content: The body.
     :param content_type: Its MIME type.
@@ -38,7 +38,7 @@ class Answer:
 def encoded(body: Any) -> bytes:
     """Return a request's body: a string or bytes as they are, anything else as JSON.
 
-    :raises InvalidSpecError: When it is larger than InvokeEndpoint takes.
+    :raises InvalidSpecError: When it is larger than InvokeEndpoint accepts.
     """
     content = (
         body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
@@ -82,10 +82,10 @@ def invoke(
 
 
 def compare(endpoint_name: str, content: bytes, expect: Any) -> None:
-    """Compare an answer with what is expected.
+    """Compare an answer with the expected one.
 
     :param expect: A string that the answer must contain, any other value that it must equal as JSON, or None for any answer.
-    :raises InvocationError: When it is another.
+    :raises InvocationError: When the answer differs.
     """
     if expect is None:
         return

@@ -1,4 +1,4 @@
-"""Asks AWS for the facts that a plan needs, each with the calls that it takes."""
+"""Fetch the facts that a plan needs from AWS, each with its calls."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from airflow_sm_hosting.spec.tags import is_ours
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
 
-#: How the names of alarms begin that Application Auto Scaling makes, which go with the scaling (user guide,
+#: Prefix of the alarms that Application Auto Scaling makes and deletes with the scaling (user guide,
 #: "target-tracking-scaling-policy-overview").
 ALARM_OF_SCALING = "TargetTracking-"
 
 
 class Observer:
-    """Asks AWS for facts.
+    """Fetches facts from AWS.
 
     :param aws: Makes the hooks.
     """
@@ -29,11 +29,11 @@ class Observer:
     def __init__(self, aws: AwsParameters) -> None:
         self._aws = aws
         self._sagemaker = aws.sagemaker_hook
-        #: Tags that were written since the observation began: ListTags may not show them at once.
+        #: Tags written since the observation began: ListTags may not show them at once.
         self.written: dict[str, dict[str, str]] = {}
 
     def observation(self, endpoint_name: str) -> Observation:
-        """Return an observation in which nothing is known yet.
+        """Return an observation without any facts.
 
         :param endpoint_name: The endpoint.
         """
@@ -43,8 +43,8 @@ class Observer:
     def fetch(self, fact: Fact, observed: Observation) -> Any:
         """Return a fact.
 
-        :param fact: Which.
-        :param observed: What is known already.
+        :param fact: The fact.
+        :param observed: The observation so far.
         """
         match fact.kind:
             case FactKind.ENDPOINT:
@@ -83,7 +83,7 @@ class Observer:
         return {by_resource[target["ResourceId"]]: target for target in targets}
 
     def _scaling(self, observed: Observation, endpoint_name: str, variant: str) -> Mapping[str, Any] | None:
-        """Return the scaling of a variant as a snapshot has it; None when it is no scalable target."""
+        """Return the scaling of a variant in the form of a snapshot; None when it is no scalable target."""
         known = [
             found
             for fact, found in observed.facts.items()

@@ -1,4 +1,4 @@
-"""Resolve references before anything is named by its content: tags to digests, S3 objects to versions, role names to ARNs."""
+"""Resolve references before names are derived from content: tags to digests, S3 objects to versions, role names to ARNs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ECR_HOST = re.compile(
 )
 LOOPBACK_HOST = re.compile(r"(127(\.\d+){3}|localhost|\[::1\]):(?P<port>\d+)")
 
-#: Keys that UploadModelDataOperator makes: the object's content is in its name, so it need not be asked for.
+#: Keys that UploadModelDataOperator makes: they contain the digest of the content, so no call is needed to get it.
 CONTENT_KEY = re.compile(r"(?:^|/)[0-9a-f]{64}\.tar\.gz$")
 
 
@@ -47,7 +47,7 @@ class ImageName:
 
     @classmethod
     def parse(cls, uri: str) -> ImageName:
-        """Parse an image URI; the host is empty where it names none."""
+        """Parse an image URI; the host is empty if the URI has none."""
         name, _, digest = uri.partition("@")
         host, slash, repository = name.partition("/")
         if not slash or not ("." in host or ":" in host or host == "localhost"):
@@ -61,7 +61,7 @@ class ReferenceResolver:
 
     :param ecr: Makes the hook of a Region's registries; None is the connection's own Region.
     :param s3: Makes the hook of the buckets.
-    :param region: Returns the Region that the model is made in.
+    :param region: Returns the Region of the model.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ReferenceResolver:
         self._region = region
 
     def container(self, container: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a rendered container with its references resolved, and the versions that are part of its content and are not sent."""
+        """Return a rendered container with resolved references, and the versions that are part of its content but not of the request."""
         completed = dict(container)
         if completed.get("Image") is not None:
             completed["Image"] = self.image(completed["Image"])
@@ -97,14 +97,14 @@ class ReferenceResolver:
             return completed, {}
         given = completed.pop("ModelDataUrl")
         if completed.get("Mode") == "MultiModel":
-            # The archives below the prefix come and go while the endpoint serves, so they are no content of the model
+            # Archives below the prefix are added and deleted while the endpoint serves, so they are no content of the model
             # (https://docs.aws.amazon.com/sagemaker/latest/dg/add-models-to-endpoint.html).
             return {**completed, "ModelDataUrl": self._url(given)}, {}
         members, content = self.model_data(given)
         return completed | members, content
 
     def image(self, image: Any) -> str:
-        """Return an image's URI, pinned by digest where it lies in ECR.
+        """Return an image's URI, pinned by digest if the image is in ECR.
 
         :raises NotFoundError: When ECR has no such image.
         """
@@ -123,7 +123,7 @@ class ReferenceResolver:
                 raise invalid("Image", image, "an image URI, or a ContainerImage")
 
     def model_data(self, model_data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the members that say where model data lies, and what tells its content from another."""
+        """Return the members with the location of model data, and the version of its content."""
         url = self._url(model_data)
         if url.endswith("/"):
             source = {"S3Uri": url, "S3DataType": "S3Prefix", "CompressionType": "None"}
@@ -131,7 +131,7 @@ class ReferenceResolver:
         return {"ModelDataUrl": url}, self._content(url)
 
     def _url(self, model_data: Any) -> str:
-        """Return the ``s3://`` URL of what is given as model data; another URL than one of S3 as it is."""
+        """Return the ``s3://`` URL of model data; a URL outside S3 is returned unchanged."""
         match kind_of(model_data):
             case "S3Object":
                 return f"s3://{model_data['Bucket']}/{model_data['Key']}"
@@ -146,7 +146,7 @@ class ReferenceResolver:
                 )
 
     def _source(self, source: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a structure with an ``S3DataSource`` completed, and what tells its content from another."""
+        """Return a structure with its ``S3DataSource`` completed, and the version of its content."""
         place = source.get("S3DataSource") or {}
         if not place.get("S3Uri"):
             return source, {}
@@ -154,7 +154,7 @@ class ReferenceResolver:
         return {**source, "S3DataSource": {**place, "S3Uri": url}}, self._content(url)
 
     def _content(self, url: str) -> dict[str, Any]:
-        """Return the version of what lies at a URL: an object's, or the digest of a prefix's listing."""
+        """Return the version of the content at a URL: an object's version, or the digest of a prefix's listing."""
         location = S3Location.parse(url)
         if location is None:
             log.warning(
@@ -199,7 +199,7 @@ class ReferenceResolver:
         )
 
     def _is_local_registry(self, host: str) -> bool:
-        """Tell whether a host is the registry of the local AWS that the connection leads to, which it has on its own port."""
+        """Return whether a host is the registry of the local AWS behind the connection, which serves it on the same port."""
         loopback = LOOPBACK_HOST.fullmatch(host)
         if not loopback:
             return False

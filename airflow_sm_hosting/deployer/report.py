@@ -1,4 +1,4 @@
-"""The report of a deployment that has ended: its details, and the error of one that failed."""
+"""The report of an ended deployment: its details, and the error if it failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_sm_hosting.exceptions import (
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
 
-#: What a wait that ended otherwise than in success raises, by its outcome.
+#: The errors of waits without success, by outcome.
 ERRORS: dict[str, type[DeploymentError]] = {
     Outcome.ROLLED_BACK: DeploymentRolledBackError,
     Outcome.FAILED: DeploymentFailedError,
@@ -30,9 +30,9 @@ ERRORS: dict[str, type[DeploymentError]] = {
 
 
 def details_of(progress: Progress, serving: str | None, endpoint_arn: str | None) -> dict[str, Any]:
-    """Return the details: the action, and the config that serves, or that AWS was given where nobody waits.
+    """Return the details: the action and the serving config; without waiting, the config that AWS was asked to deploy.
 
-    :param progress: How far the deployment has come.
+    :param progress: The progress of the deployment.
     :param serving: The config.
     :param endpoint_arn: The endpoint.
     """
@@ -48,13 +48,13 @@ def details_of(progress: Progress, serving: str | None, endpoint_arn: str | None
 def error_of(
     end: End, progress: Progress, aws: AwsParameters, endpoint_name: str, details: dict[str, Any]
 ) -> DeploymentError:
-    """Return the error of a deployment that failed; its message names the remedy, and what the container wrote last.
+    """Return the error of a failed deployment; its message contains the remedy and the container's last log lines.
 
-    :param end: How it ended.
-    :param progress: How far it had come.
+    :param end: The end of the deployment.
+    :param progress: Its progress.
     :param aws: Makes the hooks.
     :param endpoint_name: The endpoint.
-    :param details: What was told of it.
+    :param details: Its details.
     """
     if end.ending is Ending.WRONG_ANSWER:
         return SmokeTestFailedError(end.message, details=details)
@@ -65,7 +65,7 @@ def error_of(
         from airflow_sm_hosting.deployer.failure_report import failure_report
 
         target = str(progress.target)
-        # Lines of containers that are older than this deployment are not its own; when a joined one began is not known.
+        # Lines of containers older than this deployment are not its own; the beginning of a joined deployment is unknown.
         since = None if progress.action == "join" else progress.started_at
         parts.append(failure_report(aws, endpoint_name, {target, end.serving or target}, reason, since=since))
     parts.append(end.note)

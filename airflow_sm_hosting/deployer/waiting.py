@@ -1,4 +1,4 @@
-"""Waiting for an endpoint: the same judgement for the wait in a worker, the triggerer's poller and the sensor."""
+"""Wait for an endpoint: the worker, the triggerer's poller and the sensor judge it in the same way."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow_sm_hosting.hooks.errors import is_passing
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
-#: A status that does not change is logged again after this many seconds.
+#: An unchanged status is logged again after this many seconds.
 REPEAT_STATUS_AFTER = 300.0
 
-#: Seconds after which a description is taken as newer than a list that was seen before (assumed: AWS gives no bound).
+#: Seconds after which a description counts as newer than an earlier list (assumed: AWS documents no bound).
 CONSISTENT_AFTER = 60.0
 
 #: Members of DescribeEndpoint in a wait's result.
@@ -34,11 +34,11 @@ def result_of_error(error: Exception, endpoint_name: str) -> WaitResult:
 
 
 class EndpointWait:
-    """One wait: what it has observed and logged, and how it ends. It makes no call: its caller passes in what AWS answered.
+    """One wait: its observations, its log and its result. It makes no calls: the caller passes AWS's answers.
 
     Throttling, and faults of the service or the connection, never end a wait before its deadline.
 
-    :param condition: What is waited for.
+    :param condition: The condition that ends the wait.
     :param deadline: When the time budget ends, in seconds since the epoch: it survives deferral and a restart of the triggerer.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
@@ -63,7 +63,7 @@ class EndpointWait:
         self._unchanged_since: float | None = None
 
     def observe(self, described: Described | None) -> WaitResult | None:
-        """Take DescribeEndpoint's answer, None for no such endpoint; return how the wait ended, or None while it goes on."""
+        """Process DescribeEndpoint's answer (None if the endpoint does not exist); return the result, or None while the wait continues."""
         self._condition = after_look(self._condition, described)
         self._identity = identity(described)
         verdict = judge(self._condition, described)
@@ -75,11 +75,11 @@ class EndpointWait:
         return WaitResult(str(verdict.outcome), verdict.message, self._identity)
 
     def observe_row(self, row: Described | None) -> bool:
-        """Take ListEndpoints' row, None where a complete list has none; return whether the endpoint must be described now.
+        """Process a row of ListEndpoints (None if a complete list has none); return whether the endpoint must be described now.
 
-        A row does not name the config, so a wait never ends by it: it shows that something still goes on, or that a description is due.
+        A row does not contain the config, so it never ends a wait: it shows that a change is in progress, or that a description is due.
 
-        :param row: The row; its members are some of DescribeEndpoint's.
+        :param row: The row, with some of the members of DescribeEndpoint.
         """
         if row is None:
             self._listed = None
@@ -89,22 +89,22 @@ class EndpointWait:
                 self._listed = (changed, time.monotonic())
             if self._is_news(changed, row):
                 self._condition = after_look(self._condition, row)
-            # In transition, judging takes no more than the status; and what is listed is not gone.
+            # In transition, the status is enough for the verdict; and a listed endpoint is not gone.
             telling = is_transitional(row) or self._condition.until is WaitFor.GONE
             if telling and judge(self._condition, row).outcome is Outcome.PENDING:
                 self._log(row["EndpointStatus"], row)
                 return False
-        # The sensor waits for others: while nothing changes for weeks, another description tells nothing.
+        # The sensor waits for others: while the row does not change, a new description shows nothing new.
         return self._condition.until is not WaitFor.IN_SERVICE or _shown(row) != self._known
 
     def fail_to_observe(self, error: Exception) -> WaitResult | None:
-        """Take a call that failed; return how the wait ended, or None while it goes on."""
+        """Process a failed call; return the result, or None while the wait continues."""
         if not is_passing(error):
             return result_of_error(error, self._condition.endpoint_name)
         return self._unless_too_late(f"could not be described ({error}); asking again")
 
     def _is_news(self, changed: datetime, row: Described) -> bool:
-        """Tell whether a row is of the deployment that is waited for: lists lag, and may show how an earlier one began."""
+        """Return whether a row belongs to the awaited deployment: lists lag, and may show the beginning of an earlier deployment."""
         before = self._condition.modified_before
         if before is None:
             return True
@@ -112,7 +112,7 @@ class EndpointWait:
         return changed > began or (changed == began and is_transitional(row))
 
     def _is_outdated(self, described: Described | None) -> bool:
-        """Tell whether a description is older than what was seen before it: before the deadline it is no proof of a failure."""
+        """Return whether a description is older than an earlier observation: then it proves no failure before the deadline."""
         if time.time() >= self._deadline:
             return False
         return self._is_older_than_list(described) or self._is_unchanged(described)
@@ -126,7 +126,7 @@ class EndpointWait:
         return described is None or described.get("LastModifiedTime", changed) < changed
 
     def _is_unchanged(self, described: Described | None) -> bool:
-        """Tell whether a deployment that was seen to begin is described as if it had not, as describes may lag, too."""
+        """Return whether a description shows a deployment as not begun although it has begun: describe calls may lag, too."""
         before = self._condition.modified_before
         if described is None or before is None or moment(described.get("LastModifiedTime")) != before:
             self._unchanged_since = None
@@ -163,8 +163,8 @@ class EndpointWait:
 class PollingWait(EndpointWait):
     """A wait that describes the endpoint itself, until it ends or its deadline passes.
 
-    :param hook: Asks SageMaker.
-    :param condition: What is waited for.
+    :param hook: The SageMaker hook.
+    :param condition: The condition that ends the wait.
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
@@ -183,7 +183,7 @@ class PollingWait(EndpointWait):
         self._hook = hook
 
     def poll(self) -> WaitResult | None:
-        """Describe the endpoint once; return how the wait ended, or None while it goes on."""
+        """Describe the endpoint once; return the result, or None while the wait continues."""
         try:
             described = self._hook.describe_endpoint(self._condition.endpoint_name)
         except Exception as error:
@@ -191,7 +191,7 @@ class PollingWait(EndpointWait):
         return self.observe(described)
 
     def pause(self, poll_interval: float) -> float:
-        """Return how many seconds to wait before the next poll: not beyond the deadline."""
+        """Return the seconds until the next poll, not beyond the deadline."""
         return max(0.0, min(poll_interval, self._deadline - time.time()))
 
 
@@ -203,7 +203,7 @@ def identity(described: Described | None) -> dict[str, str]:
 
 
 def _shown(described: Described | None) -> tuple[str, str | None]:
-    """Return what a row and a description have in common, to see whether anything changed."""
+    """Return the members that rows and descriptions share, to detect changes."""
     if described is None:
         return ("", None)
     return (described["EndpointStatus"], moment(described.get("LastModifiedTime")))

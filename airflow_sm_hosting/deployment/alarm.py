@@ -1,4 +1,4 @@
-"""(alarm that was asked for, what AWS describes) -> what to write, what to refuse, what to warn of."""
+"""Plan an alarm: compare the requested alarm with the described one, and decide what to write, refuse or warn about."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ GPU_METRICS = ("GPUUtilization", "GPUMemoryUtilization")
 
 @dataclass(frozen=True)
 class AlarmPlan:
-    """What is to be done with an alarm.
+    """The plan for an alarm.
 
-    :param put: Whether it is put.
-    :param tags: The tags that it lacks, for an alarm that exists.
-    :param taken_from: The task that wrote it last, when this one takes it over.
-    :param why: What differs.
+    :param put: Whether to put the alarm.
+    :param tags: The missing tags of an existing alarm.
+    :param taken_from: The task that last wrote the alarm, when this task takes it over.
+    :param why: The differences.
     """
 
     put: bool
@@ -50,17 +50,18 @@ def plan_alarm(
 ) -> AlarmPlan:
     """Return what to do with an alarm.
 
-    Two tasks whose alarms have the same name would overwrite each other in every run. So an alarm carries the task that wrote it, and one
-    of another task is only changed when it was named: the default name says neither the statistic nor the threshold.
+    Two tasks whose alarms have the same name would overwrite each other in every run. So a tag of the alarm names the task that wrote
+    it. The alarm of another task is changed only when the user gave its name: the default name contains neither the statistic nor the
+    threshold.
 
     :param name: The alarm's name.
-    :param lines: Where what was asked for and what is there differ.
-    :param tags: Tags of the alarm that is there; None when there is none.
+    :param lines: The differences between the requested and the existing alarm.
+    :param tags: Tags of the existing alarm; None when the alarm does not exist.
     :param wanted_tags: The user's tags.
-    :param task: The task that asks.
+    :param task: The task that requests the alarm.
     :param named: Whether the user named the alarm.
-    :param adopt: Whether an alarm that is not ours may be changed.
-    :raises ConflictError: When it is not to be changed.
+    :param adopt: Whether the task may change an alarm that is not ours.
+    :raises ConflictError: When the task must not change the alarm.
     """
     if tags is None:
         return AlarmPlan(put=True, why="; ".join(lines))
@@ -93,12 +94,12 @@ def alarm_steps(
     arn: str | None,
     new_tags: Mapping[str, str],
 ) -> list[AlarmCall]:
-    """Return the steps of a plan. Putting replaces the whole alarm and keeps its state; it takes tags on creation only.
+    """Return the steps of a plan. PutMetricAlarm replaces the whole alarm and keeps its state; it accepts tags only on creation.
 
-    :param plan: What is to be done.
-    :param put: The step that puts an alarm of this kind.
-    :param request: Its request, without tags.
-    :param arn: The alarm that is there; None when there is none.
+    :param plan: The plan.
+    :param put: The class of the step that puts an alarm of this kind.
+    :param request: The request, without tags.
+    :param arn: The ARN of the existing alarm; None when it does not exist.
     :param new_tags: The tags of a new alarm.
     """
     name, steps = request["AlarmName"], list[AlarmCall]()
@@ -111,7 +112,7 @@ def alarm_steps(
 
 
 def task_tag(dag_id: str, task_id: str, map_index: int) -> str:
-    """Return the value of the tag that names a task: readable, and 256 characters at most (CloudWatch, TagValue)."""
+    """Return the value of the tag that names a task: readable, at most 256 characters (CloudWatch, TagValue)."""
     name = f"{dag_id}/{task_id}" + (f"/{map_index}" if map_index >= 0 else "")
     if len(name) <= 256:
         return name
@@ -121,10 +122,10 @@ def task_tag(dag_id: str, task_id: str, map_index: int) -> str:
 def check_published(
     metric: Mapping[str, Any], endpoint: Mapping[str, Any] | None, endpoint_name: str, variant_name: str
 ) -> None:
-    """Check that the endpoint publishes what an alarm is to watch.
+    """Check that the endpoint publishes the metric of an alarm.
 
-    :param metric: A completed metric; those of other accounts are not looked at.
-    :param endpoint: The answer of DescribeEndpoint, or None when there is no such endpoint.
+    :param metric: A completed metric; metrics of other accounts are not checked.
+    :param endpoint: DescribeEndpoint's answer; None when the endpoint does not exist.
     :param endpoint_name: Its name.
     :param variant_name: The variant.
     :raises NotFoundError: When the endpoint or the variant does not exist.
@@ -135,7 +136,7 @@ def check_published(
             f"There is no endpoint {endpoint_name!r}. Make the alarm after it, or with check_endpoint=False."
         )
     variants = variants_of(endpoint)
-    if not variants:  # Not in service yet: what it will have is not described.
+    if not variants:  # Not in service yet: DescribeEndpoint does not describe its future variants.
         return
     if variant_name not in variants:
         raise NotFoundError(
@@ -153,7 +154,7 @@ def check_published(
 
 
 def variants_of(endpoint: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the variants of an endpoint by name: those that serve, shadows too, and those of a pending deployment."""
+    """Return the variants of an endpoint by name: serving variants, shadow variants and variants of a pending deployment."""
     pending = endpoint.get("PendingDeploymentSummary") or {}
     return {
         variant["VariantName"]: variant
@@ -164,7 +165,7 @@ def variants_of(endpoint: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def kind_of_endpoint(endpoint: Mapping[str, Any], variant: Mapping[str, Any]) -> str:
-    """Return which kind of endpoint it is, as far as the kinds publish other metrics."""
+    """Return the kind of an endpoint; only kinds that publish different metrics are distinguished."""
     if endpoint.get("AsyncInferenceConfig"):
         return ASYNCHRONOUS
     serverless = variant.get("CurrentServerlessConfig") or variant.get("DesiredServerlessConfig")
@@ -172,14 +173,14 @@ def kind_of_endpoint(endpoint: Mapping[str, Any], variant: Mapping[str, Any]) ->
 
 
 def needs_instance_type(metric: Mapping[str, Any]) -> bool:
-    """Tell whether the instance type says more about a metric: those of GPUs."""
+    """Return whether the availability of a metric depends on the instance type: true for GPU metrics."""
     return any(one["MetricName"] in GPU_METRICS for one in endpoint_metrics(dict(metric)))
 
 
 def without_gpu(endpoint_config: Mapping[str, Any] | None, variant_name: str) -> str | None:
-    """Return the instance type of a variant if it has no GPU, by the family's name: EC2's G and P families have them.
+    """Return the instance type of a variant without a GPU. The family's name decides: EC2's G and P families have GPUs.
 
-    A family that is not known, and a variant without an instance type, are taken to have one.
+    An unknown family, and a variant without an instance type, count as having a GPU.
     """
     for variant in (endpoint_config or {}).get("ProductionVariants", ()):
         if variant["VariantName"] == variant_name:

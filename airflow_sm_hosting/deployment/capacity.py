@@ -1,7 +1,7 @@
-"""(scalable targets, what serves, what comes) -> what an update keeps of the variants' instance counts and weights.
+"""Decide which instance counts and weights of the variants an update retains.
 
-``RetainAllVariantProperties`` is one flag for the whole endpoint; by default every update resets counts and weights to the config's
-initial ones and so undoes what autoscaling did (UpdateEndpoint; developer guide, "endpoint-scaling").
+``RetainAllVariantProperties`` is one flag for the whole endpoint. By default every update resets counts and weights to the initial
+values of the config, and so undoes the changes of autoscaling (UpdateEndpoint; developer guide, "endpoint-scaling").
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Retain = bool | Literal["auto"]
 
 @dataclass(frozen=True)
 class Retention:
-    """What an update keeps.
+    """The variant properties that an update retains.
 
     :param flags: Members of UpdateEndpoint.
-    :param counts: Instance counts, by variant, to set after it: those of unscaled variants, which the flag keeps too.
+    :param counts: Instance counts to set after the update, by variant: counts of unscaled variants, which the flag retains too.
     """
 
     flags: Mapping[str, Any] = field(default_factory=dict)
@@ -32,9 +32,9 @@ def retention(
     current: Mapping[str, int],
     wanted: Iterable[Mapping[str, Any]],
 ) -> Retention:
-    """Decide what an update keeps.
+    """Decide which variant properties an update retains.
 
-    :param retain: The operator's parameter: True keeps all, False nothing, "auto" the counts of scaled variants.
+    :param retain: The operator's parameter: True retains all, False nothing, "auto" the counts of scaled variants.
     :param scaled: Names of the variants that are scalable targets.
     :param current: Desired instance counts of the endpoint's variants.
     :param wanted: The variants of the new config.
@@ -60,9 +60,9 @@ def retention(
 def new_fleet(
     kept: Retention, *, current: Mapping[str, int], wanted: Iterable[Mapping[str, Any]]
 ) -> dict[str, int]:
-    """Return with how many instances an update makes each variant of the new fleet, by which the steps of a rollout are measured.
+    """Return the instance count of each variant of the new fleet. The steps of a rollout are shares of these counts.
 
-    :param kept: What the update keeps.
+    :param kept: The variant properties that the update retains.
     :param current: Desired instance counts of the endpoint's variants.
     :param wanted: The variants of the new config.
     """
@@ -77,9 +77,9 @@ def new_fleet(
 def blocked_by_scaling(
     serving: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]], scaled: Collection[str]
 ) -> set[str]:
-    """Return the scaled variants for which UpdateEndpoint refuses the new config: their instance type changes, or they go.
+    """Return the scaled variants for which UpdateEndpoint refuses the new config: their instance type changes, or they are removed.
 
-    :param serving: The variants of the config that serves.
+    :param serving: The variants of the serving config.
     :param wanted: The variants of the new config.
     :param scaled: Names of the variants that are scalable targets.
     """

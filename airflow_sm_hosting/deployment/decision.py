@@ -1,4 +1,4 @@
-"""(what AWS describes, what is wanted) -> what to do."""
+"""Decide the next action on an endpoint from its description and the wanted config."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from airflow_sm_hosting.deployment.status import (
 
 
 class Action(StrEnum):
-    """What a deployment does next."""
+    """The next action of a deployment."""
 
     CREATE = "create"
     UPDATE = "update"
-    #: A deployment is already on its way to the wanted config: wait for it.
+    #: A deployment to the wanted config is already in progress: wait for it.
     JOIN = "join"
     UNCHANGED = "unchanged"
-    #: The endpoint failed; only deleting it is legal: delete it and create it anew.
+    #: The endpoint is Failed, and only deletion is allowed: delete it and create it again.
     REPLACE = "replace"
-    #: Something else goes on: wait until it ends, then decide again.
+    #: Another change is in progress: wait until it ends, then decide again.
     WAIT = "wait"
     REFUSE = "refuse"
-    #: A newer run has deployed: leave it alone.
+    #: A newer run has deployed: do not change the endpoint.
     OVERTAKEN = "overtaken"
-    #: The endpoint is on the wanted config, and the verdict calls that a failure.
+    #: The endpoint is on the wanted config, and the verdict is a failure.
     FAIL = "fail"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, and why: the reason is a sentence for the log, or the error's text."""
+    """The action and its reason: a sentence for the log, or the text of the error."""
 
     action: Action
     reason: str
@@ -54,14 +54,14 @@ def decide(
     overtaken_by: str | None = None,
     serverless: bool | None = None,
 ) -> Decision:
-    """Decide what brings the endpoint to a config.
+    """Decide how to bring the endpoint to a config.
 
     :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
-    :param config: The config that is to serve.
-    :param owned: Whether the endpoint's tags say that it is ours; None, for not known, counts as no.
-    :param adopt: Whether an endpoint that is not ours may be changed.
-    :param replace_failed_endpoint: Whether a failed endpoint may be deleted and created anew.
-    :param overtaken_by: When the newer run was due that deployed this endpoint last; None when there is none.
+    :param config: The config to deploy.
+    :param owned: Whether the endpoint's tags mark it as ours; None (not known) counts as no.
+    :param adopt: Whether the deployment may change an endpoint that is not ours.
+    :param replace_failed_endpoint: Whether the deployment may delete a failed endpoint and create it again.
+    :param overtaken_by: The due time of the newer run that last deployed this endpoint; None when no newer run has deployed.
     :param serverless: Whether the config's variant is serverless; None when it was not looked up.
     """
     if described is None:
@@ -105,7 +105,7 @@ def decide(
             f"endpoint {name} is OutOfService ({described.get('FailureReason') or 'no reason given'}); "
             "AWS documents no update of it: delete it (DeleteEndpointOperator) and deploy again",
         )
-    # Developer guide, "Serverless Inference": an endpoint of instances cannot be updated to a serverless one, and
+    # Developer guide, "Serverless Inference": an endpoint on instances cannot be updated to a serverless config, and
     # the way back is open once only.
     variants = list(described.get("ProductionVariants") or [])
     if serverless is True and variants and not is_serverless(variants):

@@ -1,4 +1,4 @@
-"""(observation, what is to be deleted) -> the steps that delete an endpoint, and what it was made of."""
+"""Plan the deletion of an endpoint and of its config and models."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from airflow_sm_hosting.spec.tags import is_ours
 #: DeleteAlarms, AlarmNames.
 MAX_ALARMS_A_CALL = 100
 
-#: The models of an endpoint config, by its name: what an endpoint was made of.
+#: The models of each endpoint config of an endpoint, by the config's name.
 MadeOf = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """What is to be deleted.
+    """A requested deletion.
 
     :param endpoint_name: The endpoint.
-    :param with_config: Whether the config that it is on is deleted too.
-    :param with_models: Whether that config's models are deleted too.
-    :param adopt: Whether an endpoint that is not ours may be deleted.
+    :param with_config: Whether to delete its endpoint config too.
+    :param with_models: Whether to delete the models of this config too.
+    :param adopt: Whether the task may delete an endpoint that is not ours.
     """
 
     endpoint_name: str
@@ -46,11 +46,11 @@ class Deletion:
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What to do next.
+    """The next part of a deletion.
 
     :param steps: The next steps, up to the next wait.
-    :param made_of: What the endpoint is made of; None once it is gone. It must be remembered before the first step.
-    :param kept: A sentence for everything that stays, as another endpoint needs it.
+    :param made_of: The endpoint's configs and models; None after the deletion. The caller must save them before the first step.
+    :param kept: A sentence for each resource that is kept because another endpoint needs it.
     """
 
     steps: tuple[Step, ...]
@@ -59,19 +59,19 @@ class DeletionPlan:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing is left to do after the steps."""
+        """Whether the deletion is complete after the steps."""
         return not any(isinstance(step, Wait) for step in self.steps)
 
 
 def plan_deletion(observed: Observation, deletion: Deletion, made_of: MadeOf) -> DeletionPlan | Fact:
-    """Return what to do next, or the fact that must be known first.
+    """Return the next steps of a deletion.
 
-    The order is that of AWS: the endpoint, its end awaited, then the config, then the models (developer guide,
+    The order is that of AWS: delete the endpoint, wait until it is gone, then delete the config, then the models (developer guide,
     "realtime-endpoints-delete-resources"). SageMaker refuses to delete an endpoint in transition.
 
-    :param observed: What is known of the endpoint.
-    :param deletion: What is to be deleted.
-    :param made_of: What it was made of, once it is gone.
+    :param observed: The observation of the endpoint.
+    :param deletion: The requested deletion.
+    :param made_of: The configs and models of the endpoint, once it is deleted.
     :raises ConflictError: When the endpoint is not ours.
     """
     try:
@@ -92,7 +92,7 @@ def _endpoint(observed: Observation, deletion: Deletion) -> DeletionPlan:
         return DeletionPlan((Wait(WaitCondition(WaitFor.SETTLED, name)),))
     config = described.get("EndpointConfigName")
     made_of = {config: _models(observed, config)} if config else {}
-    # DeleteEndpoint deregisters them only where its caller may.
+    # DeleteEndpoint deregisters scalable targets only if the caller has the permission.
     targets = observed.get(observed.targets_fact) if len(observed.targets_fact.of) > 1 else {}
     steps: list[Step] = [
         DeregisterScalableTarget(place_of(target), f"scaling of variant {variant}", "the endpoint is deleted")
@@ -109,7 +109,7 @@ def _models(observed: Observation, config_name: str) -> list[str]:
 
 
 def _rest(observed: Observation, deletion: Deletion, made_of: MadeOf) -> DeletionPlan:
-    """Plan what is deleted after the endpoint: alarms of ours on it, its config, the config's models."""
+    """Plan the deletions after the endpoint is gone: our alarms on it, its config, the config's models."""
     name = deletion.endpoint_name
     alarms = list(observed.get(Fact(FactKind.ENDPOINT_ALARMS, (name,))))
     steps: list[Step] = []

@@ -1,25 +1,25 @@
-"""(what was asked for, what AWS describes) -> where they differ."""
+"""Compare a request with the description of the resource."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-#: Members by which AWS's lists of pairs are told apart; it may describe them in another order.
+#: Members that identify the entries of AWS's lists of pairs; AWS may describe the entries in another order.
 _PAIR_KEYS = ("Name", "Key", "Id")
 
 _HIDDEN = "Environment"
 
 
-#: What is told of something that does not exist yet.
+#: Difference for a resource that does not exist yet.
 ABSENT = ["it does not exist"]
 
 
 def differences(wanted: Any, described: Any, path: str = "") -> list[str]:
-    """Return a line for every member of ``wanted`` that ``described`` does not have equally.
+    """Return a line for every member of ``wanted`` that is missing or different in ``described``.
 
-    What AWS adds by itself does not count, nor do the order of name-value pairs and the kind of a number. Values of environments are
-    not shown.
+    Ignored are members that AWS adds itself, the order of name-value pairs, and the type of a number. Values of environments are not
+    shown.
 
     :param wanted: A request, or a part of it.
     :param described: The same part of a Describe answer.
@@ -31,7 +31,7 @@ def differences(wanted: Any, described: Any, path: str = "") -> list[str]:
         for name, value in wanted.items():
             lines += differences(value, described.get(name), f"{path}.{name}" if path else name)
         if described.get(_HIDDEN) and _HIDDEN not in wanted:
-            # SageMaker adds no environment by itself.
+            # SageMaker never adds an environment itself.
             lines.append(f"{path}.{_HIDDEN} is there, and is not wanted")
         if path.endswith(_HIDDEN):
             lines += [f"{path}.{name} is there and not wanted" for name in described if name not in wanted]
@@ -48,8 +48,8 @@ def differences(wanted: Any, described: Any, path: str = "") -> list[str]:
     return [] if wanted == described else [_line(path, wanted, described)]
 
 
-#: What AWS adds by itself to what was asked for; None stands for any value. DescribeModel and DescribeEndpointConfig documentation where
-#: it says so; ``ModelDataSource`` beside ``ModelDataUrl``, and the timeouts' absence, are assumed. Alarms: PutMetricAlarm documentation.
+#: Members that AWS adds to a request itself; None stands for any value. Documented for DescribeModel and DescribeEndpointConfig; that
+#: ``ModelDataSource`` stands beside ``ModelDataUrl``, and that timeouts are absent, is assumed. Alarms: PutMetricAlarm documentation.
 AWS_DEFAULTS: dict[str, Any] = {
     "EnableNetworkIsolation": False,
     "EnableSSMAccess": False,
@@ -71,13 +71,13 @@ AWS_DEFAULTS: dict[str, Any] = {
 def unwanted(
     wanted: Any, described: Any, members: Collection[str] | None = None, path: str = ""
 ) -> list[str]:
-    """Return a line for every member that ``described`` has and ``wanted`` does not ask for.
+    """Return a line for every member of ``described`` that ``wanted`` does not contain.
 
-    What AWS adds by itself does not count. Together with :func:`differences` it tells whether two are equal.
+    Members that AWS adds itself are ignored. The two are equal when neither this function nor :func:`differences` returns a line.
 
     :param wanted: A request, or a part of it.
     :param described: The same part of a Describe answer.
-    :param members: The members that count at this level (default: all), as an answer has more than its request.
+    :param members: The members to compare at this level (default: all), as an answer has more members than its request.
     """
     if isinstance(wanted, Mapping) and isinstance(described, Mapping):
         lines = []
@@ -122,7 +122,7 @@ def _line(path: str, wanted: Any, described: Any) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Return a value as it may be shown: with the values of environments in it hidden."""
+    """Return a value for display, with the values of environments hidden."""
     if isinstance(value, Mapping):
         return {
             name: dict.fromkeys(item, "***")

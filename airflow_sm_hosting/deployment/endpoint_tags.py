@@ -1,4 +1,4 @@
-"""What an endpoint's tags say about its deployments, and what they are to say: SageMaker itself remembers none of it."""
+"""The deployment state in an endpoint's tags: SageMaker itself stores none of it."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from airflow_sm_hosting.spec.tags import (
     is_ours,
 )
 
-#: So many entries of runs stay, beside the newest that has deployed and a task's own: a resource has 50 tags at most (AddTags).
+#: Number of run entries to keep, beside the newest deployed run and the task's own: a resource has at most 50 tags (AddTags).
 MOST_RUNS = 4
 
 
 class RunState(StrEnum):
-    """How far a run has come."""
+    """The state of a run's deployment."""
 
-    #: Its tags are written, its update is to follow.
+    #: The run has written its tags and has not yet called UpdateEndpoint.
     CLAIMED = "claimed"
-    #: AWS has taken its update.
+    #: AWS has accepted the update of the run.
     DEPLOYED = "deployed"
-    #: A rollback has undone it, an older run that may has, or a newer run's config was restored over it: it orders no runs any more.
+    #: Undone by a rollback, by an older run with allow_older, or by restoring a newer run's config: it no longer affects the order of runs.
     UNDONE = "undone"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one task of one DAG run has deployed, or is about to.
+    """The config that one task of one DAG run has deployed, or will deploy.
 
     :param task: The task's digest.
-    :param run_after: When the DAG run was due.
-    :param state: How far it has come.
-    :param moment: When AWS took its update, in seconds since the epoch; of a claim, when the endpoint that it saw was changed last.
+    :param run_after: The due time of the DAG run.
+    :param state: The state of its deployment.
+    :param moment: When AWS accepted the update, in seconds since the epoch; for a claim, the last change of the endpoint that it saw.
     :param endpoint_config_name: The config.
     """
 
@@ -55,14 +55,14 @@ class Run:
     endpoint_config_name: str
 
     def as_tag(self) -> dict[str, str]:
-        """Return the tag that says so."""
+        """Return the entry as a tag."""
         return {
             f"{RUN}{self.task}": f"{self.run_after} {self.state} {self.moment} {self.endpoint_config_name}"
         }
 
     @property
     def due(self) -> datetime:
-        """The moment at which the run was due."""
+        """The due time of the run."""
         return moment_of(self.run_after)
 
 
@@ -70,9 +70,9 @@ class Run:
 class RolledBack:
     """The last rollback.
 
-    :param run_after: When the DAG run was due that did it.
+    :param run_after: The due time of the DAG run that rolled back.
     :param source: The config that served before.
-    :param target: The config that it went back to.
+    :param target: The config that the rollback restored.
     """
 
     run_after: str
@@ -86,18 +86,18 @@ class RolledBack:
 
 @dataclass(frozen=True)
 class EndpointTags:
-    """What the tags of one endpoint say.
+    """The deployment state in the tags of one endpoint.
 
     :param ours: Whether the endpoint is marked as ours.
-    :param run_after: When the newest DAG run was due that has deployed it.
+    :param run_after: The due time of the newest DAG run that has deployed the endpoint.
     :param history: The configs that served before, newest first.
-    :param fallback_for: The config in whose place a fallback was deployed.
+    :param fallback_for: The config that a deployed fallback replaces.
     :param rolled_back: The last rollback.
-    :param rollout_alarms: The configs for whose deployments alarms were made.
-    :param snapshot: The scaling that was taken off and not put back yet.
-    :param counts: Instance counts still to be set: by variant, for which config.
-    :param detaching: Whose task takes the scaling off, and until when others let it.
-    :param runs: What each run has deployed, or is about to.
+    :param rollout_alarms: The configs whose deployments have alarms of their own.
+    :param snapshot: The scaling that was removed and is not restored yet.
+    :param counts: Instance counts that are still to be set: by variant, for one config.
+    :param detaching: The task that removes the scaling, and the time until which other tasks wait for it.
+    :param runs: The config that each run has deployed, or will deploy.
     """
 
     ours: bool = False
@@ -113,11 +113,11 @@ class EndpointTags:
 
     @classmethod
     def read(cls, tags: Mapping[str, str], endpoint_config_name: str | None = None) -> EndpointTags:
-        """Return what tags say.
+        """Read the state from tags.
 
         :param tags: The endpoint's tags.
-        :param endpoint_config_name: The config that it is on its way to, else the one that it is on: an update to another one, which
-            the tags say was to be made, was not.
+        :param endpoint_config_name: The config of the deployment in progress, else the serving config. If the tags announce an
+            update to another config, that update did not happen.
         """
         rolled_back = tags.get(ROLLED_BACK, "").split()
         counts = {}
@@ -140,9 +140,9 @@ class EndpointTags:
         )
 
     def detached_by_another(self, task: str, now: datetime) -> datetime | None:
-        """Return until when another task is let take the scaling off, if one is.
+        """Return the time until which another task has claimed the scaling; None without such a claim.
 
-        :param task: Whose claim does not count.
+        :param task: The task whose own claim is ignored.
         :param now: The time.
         """
         if self.detaching is None or self.detaching[0] == task or self.detaching[1] <= now:
@@ -150,10 +150,10 @@ class EndpointTags:
         return self.detaching[1]
 
     def is_detached_by(self, task: str, now: datetime | None = None) -> bool:
-        """Tell whether a task claims the endpoint's scaling.
+        """Return whether a task claims the endpoint's scaling.
 
-        :param task: Which.
-        :param now: The time, if a claim that has run out is not to count.
+        :param task: The task.
+        :param now: The time, to ignore an expired claim.
         """
         return (
             self.detaching is not None
@@ -162,31 +162,31 @@ class EndpointTags:
         )
 
     def counts_for(self, endpoint_config_name: str) -> dict[str, int]:
-        """Return the instance counts still to be set after the update to a config."""
+        """Return the instance counts that are still to be set after the update to a config."""
         return {
             name: count for name, (config, count) in self.counts.items() if config == endpoint_config_name
         }
 
     def newer_than(self, run_after: str | None) -> str | None:
-        """Return when the newest run was due that has deployed, if that is later than a run's own."""
+        """Return the due time of the newest deployed run, if it is later than the given run's."""
         if not self.run_after or not run_after or moment_of(self.run_after) <= moment_of(run_after):
             return None
         return self.run_after
 
     def run_of(self, task: str) -> Run | None:
-        """Return what a task has deployed, or is about to."""
+        """Return the entry of a task."""
         return next((run for run in self.runs if run.task == task), None)
 
     def newest_deployed(self) -> Run | None:
-        """Return the newest run that has deployed and was not undone."""
+        """Return the newest run that has deployed and is not undone."""
         deployed = [run for run in self.runs if run.state is RunState.DEPLOYED]
         return max(deployed, key=lambda run: run.due, default=None)
 
     def older_run_on(self, endpoint_config_name: str | None, run_after: str | None) -> Run | None:
-        """Return an older run that has deployed a config, or is about to.
+        """Return an older run that has deployed a config, or will deploy it.
 
         :param endpoint_config_name: The config.
-        :param run_after: When the newer run was due.
+        :param run_after: The due time of the newer run.
         """
         if run_after is None:
             return None
@@ -200,9 +200,9 @@ class EndpointTags:
         )
 
     def deployed_since_claim(self, task: str) -> list[str]:
-        """Return the configs that other runs have deployed since a task looked at the endpoint to update it, newest first.
+        """Return the configs that other runs have deployed since a task observed the endpoint for its update, newest first.
 
-        :param task: Which; it has claimed, and may have been held since.
+        :param task: The task; it has claimed the endpoint, and may have been suspended since.
         """
         own = self.run_of(task)
         if own is None or own.state is not RunState.CLAIMED:
@@ -220,9 +220,9 @@ class EndpointTags:
     ) -> dict[str, str]:
         """Return the tags that mark runs as undone.
 
-        :param not_on: Those that have deployed another config than this one.
-        :param newer_than: Those that were due later.
-        :param task: The one of this task.
+        :param not_on: Mark the runs that have deployed another config than this one.
+        :param newer_than: Mark the runs with a later due time.
+        :param task: Mark the run of this task.
         """
         tags: dict[str, str] = {}
         for run in self.runs:
@@ -233,9 +233,9 @@ class EndpointTags:
         return tags
 
     def runs_to_forget(self, task: str) -> list[str]:
-        """Return the keys of the oldest runs, once there are too many: never the newest that has deployed, nor a task's own.
+        """Return the keys of the oldest runs beyond the limit, but never the newest deployed run nor the task's own.
 
-        :param task: Whose entry stays.
+        :param task: The task whose entry stays.
         """
         if len(self.runs) <= MOST_RUNS:
             return []
@@ -247,35 +247,35 @@ class EndpointTags:
 
 
 def detaching_claim(task: str, until: datetime) -> dict[str, str]:
-    """Return the tag by which a task claims the endpoint's scaling."""
+    """Return the tag with which a task claims the endpoint's scaling."""
     return {DETACHING: f"{task} {until.isoformat()}"}
 
 
 def pending_count_tags(tags: Mapping[str, str], target: str, counts: Mapping[str, int]) -> dict[str, str]:
-    """Return the tags that tell which instance counts are to be set after an update; those of another update become void.
+    """Return the tags with the instance counts to set after an update; the counts of another update become void.
 
     :param tags: The endpoint's tags.
-    :param target: The config that it is updated to.
-    :param counts: By variant.
+    :param target: The config of the update.
+    :param counts: Instance counts by variant.
     """
     left = {key: "" for key in tags if key.startswith(PENDING_COUNT) and tags[key]}
     return {**left, **{f"{PENDING_COUNT}{variant}": f"{target}:{count}" for variant, count in counts.items()}}
 
 
 def tags_to_delete(tags: Mapping[str, str]) -> list[str]:
-    """Return the keys of the tags to delete once a deployment has ended, and what they tell of is put right."""
+    """Return the keys of the tags to delete after a deployment has ended and its cleanup is done."""
     alarms = [key for key in tags if key.startswith(ROLLOUT_ALARMS)]
     void = [key for key in tags if key.startswith(PENDING_COUNT) and not tags[key]]
     return sorted([*tag_keys(tags), *alarms, *void, *([DETACHING] if DETACHING in tags else [])])
 
 
 def moment_of(run_after: str) -> datetime:
-    """Return the moment that a tag tells."""
+    """Return the time in a tag."""
     return datetime.fromisoformat(run_after)
 
 
 def _is_moment(text: str) -> bool:
-    """Tell whether a tag tells a moment: one that somebody else wrote may tell anything."""
+    """Return whether a tag contains a valid time: somebody else may have written any text."""
     try:
         return moment_of(text).tzinfo is not None
     except ValueError:
@@ -294,7 +294,7 @@ def _runs(tags: Mapping[str, str]) -> Iterable[Run]:
             run_after, state, moment, config = value.split(" ")
             run = Run(key.removeprefix(RUN), run_after, RunState(state), int(moment), config)
         except ValueError:
-            continue  # of a later version, or somebody's own
+            continue  # written by a later version, or by somebody else
         if _is_moment(run_after):
             yield run
 
@@ -305,11 +305,11 @@ def _detaching_claim(value: str) -> tuple[str, datetime] | None:
 
 
 def _last_run(tags: Mapping[str, str], runs: Iterable[Run], endpoint_config_name: str | None) -> str | None:
-    """Return when the newest run was due that has deployed: also when it died before it could write so after its update."""
+    """Return the due time of the newest deployed run, also if it died after its update and before it wrote its tags."""
     run_after, _, config = tags.get(DEPLOYING, "").partition(" ")
     known = [tags[RUN_AFTER]] if _is_moment(tags.get(RUN_AFTER, "")) else []
     if config and config == endpoint_config_name and _is_moment(run_after):
-        # What 0.1.0 wrote of an update counts before the run that had deployed before it.
+        # The update that version 0.1.0 wrote takes precedence over the run that had deployed before it.
         known = [run_after]
     known += [
         run.run_after

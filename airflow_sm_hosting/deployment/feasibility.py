@@ -1,4 +1,4 @@
-"""(rollout, what serves, what comes) -> why SageMaker could not roll out this way.
+"""Check whether SageMaker can roll out a config in the requested way.
 
 Developer guide, "deployment-guardrails-exclusions", "-blue-green-canary" and "-rolling".
 """
@@ -18,11 +18,11 @@ def rollout_problem(
     wanted: Iterable[Mapping[str, Any]],
     counts: Mapping[str, int],
 ) -> str | None:
-    """Return why a rollout is refused, or would silently be another one; None when nothing stands in its way.
+    """Return why SageMaker refuses a rollout, or silently replaces it by another; None when the rollout is possible.
 
     :param deployment_config: A completed ``DeploymentConfig``, or None.
-    :param serving: The variants of the config that serves.
-    :param wanted: The variants of the config that comes.
+    :param serving: The variants of the serving config.
+    :param wanted: The variants of the new config.
     :param counts: Instance counts of the new fleet's variants.
     """
     rolling = (deployment_config or {}).get("RollingUpdatePolicy")
@@ -69,9 +69,9 @@ def rollout_problem(
 def _too_large(
     kind: str, size: Mapping[str, Any], counts: Mapping[str, int], variants: Iterable[str]
 ) -> str | None:
-    """Return why a step takes more than half of a variant's instances.
+    """Return why a step is more than half of a variant's instances; None when it is not.
 
-    Steps are 50 % at most. That a single instance has no half, so that SageMaker refuses any step of it, is assumed.
+    A step is at most 50 %. Assumed: a single instance has no half, so SageMaker refuses any step of it.
     """
     for variant in sorted(variants):
         count = counts.get(variant)

@@ -1,4 +1,4 @@
-"""(observation, what this deployment left) -> the steps that put it right: scaling that was taken off, alarms that were made."""
+"""Plan the cleanup after a deployment: restore the removed scaling, delete the alarms made for the deployment."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
 
 def finishing_steps(observed: Observation, wanted: Wanted, progress: Progress) -> list[Step]:
-    """Return the next steps that leave the endpoint in order once its deployment has ended; none when it is. Twice does no harm.
+    """Return the next cleanup steps after a deployment has ended; none when nothing is left. The steps are idempotent.
 
-    :param observed: What is known of the endpoint.
-    :param wanted: What was asked for.
-    :param progress: Which tags tell what is to be put right.
+    :param observed: The observation of the endpoint.
+    :param wanted: The requested deployment.
+    :param progress: The progress, with the keys of the tags that name the cleanup.
     """
     described = observed.endpoint if progress.unfinished else None
     if described is None:
@@ -41,7 +41,7 @@ def finishing_steps(observed: Observation, wanted: Wanted, progress: Progress) -
     known = EndpointTags.read(own)
     done = set(tags_to_delete(own))
     if set(tag_keys(tags)) - done and is_transitional(described):
-        # Another deployment of the endpoint puts its scaling back when it has ended.
+        # Another deployment of the endpoint restores the scaling when it has ended.
         done -= set(tag_keys(tags))
     elif known.snapshot:
         steps = _restoring(observed, known.snapshot, described.get("ProductionVariants") or [])
@@ -73,7 +73,7 @@ def finishing_steps(observed: Observation, wanted: Wanted, progress: Progress) -
 def _restoring(
     observed: Observation, snapshot: Snapshot, variants: Iterable[Mapping[str, Any]]
 ) -> list[Step]:
-    """Return the steps that put back the scaling of those of the variants that can have it, and point alarms at the policies' new ARNs."""
+    """Return the steps that restore the scaling of the variants that can have it, and set the policies' new ARNs in alarms."""
     steps: list[Step] = []
     new_arns: dict[str, str] = {}
     for variant, scaling in restorable(snapshot, variants).items():
@@ -108,7 +108,7 @@ def _restoring_variant(variant: str, scaling: Mapping[str, Any]) -> list[Step]:
 
 
 def _repointing(observed: Observation, new_arns: Mapping[str, str]) -> list[Step]:
-    """Return the steps that put alarms again whose actions name a policy's old ARN."""
+    """Return the steps that update alarms whose actions contain a policy's old ARN."""
     alarms = {alarm["AlarmName"]: alarm for old in new_arns for alarm in observed.alarms_with_action(old)}
     steps: list[Step] = []
     for name, alarm in alarms.items():
@@ -123,7 +123,7 @@ def _repointing(observed: Observation, new_arns: Mapping[str, str]) -> list[Step
 
 
 def _forgetting_replacement(observed: Observation, config_name: str) -> list[Step]:
-    """Return the step that deletes what a config holds, if an endpoint in place of another was made of it."""
+    """Return the step that deletes the saved tags of a config, if an endpoint was created again from it."""
     config = observed.config(config_name)
     if config is None:
         return []

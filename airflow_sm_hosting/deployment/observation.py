@@ -1,4 +1,4 @@
-"""What is known of an endpoint and what belongs to it: one immutable value, filled only as far as a plan needs it."""
+"""An observation of an endpoint and its related resources: one immutable value, filled only as far as a plan needs it."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from airflow_sm_hosting.deployment.status import Described
 
 
 class FactKind(StrEnum):
-    """What can be asked of AWS, with what it is asked of."""
+    """The kinds of facts that AWS can describe, each with its subject."""
 
-    #: DescribeEndpoint's answer, or None. Of the endpoint's name.
+    #: DescribeEndpoint's answer, or None. Subject: the endpoint's name.
     ENDPOINT = "endpoint"
-    #: The tags of a SageMaker resource. Of its ARN.
+    #: The tags of a SageMaker resource. Subject: its ARN.
     TAGS = "tags"
-    #: DescribeEndpointConfig's answer, or None. Of the config's name.
+    #: DescribeEndpointConfig's answer, or None. Subject: the config's name.
     ENDPOINT_CONFIG = "endpoint config"
-    #: DescribeModel's answer, or None. Of the model's name.
+    #: DescribeModel's answer, or None. Subject: the model's name.
     MODEL = "model"
-    #: The scalable targets among the endpoint's variants, by variant. Of the endpoint's name and its variants.
+    #: The scalable targets among the endpoint's variants, by variant. Subject: the endpoint's name and its variants.
     SCALABLE_TARGETS = "scalable targets"
-    #: The policies, scheduled actions and tags of a variant's scalable target, as a snapshot has them; None for no target. Of both names.
+    #: Policies, scheduled actions and tags of a variant's scalable target, as in a snapshot; None for no target. Subject: both names.
     SCALING = "scaling"
-    #: The ARNs of the scaling policies of a variant, by their names. Of the endpoint's name, the variant's and the scalable dimension.
+    #: The ARNs of a variant's scaling policies, by name. Subject: the endpoint's name, the variant's name and the scalable dimension.
     POLICY_ARNS = "policy ARNs"
-    #: Alarms, by name. Of their names.
+    #: Alarms, by name. Subject: their names.
     ALARMS = "alarms"
-    #: The names of the alarms that were made for a deployment. Of the endpoint's name and the config's.
+    #: The names of the alarms made for a deployment. Subject: the endpoint's name and the config's name.
     ROLLOUT_ALARMS = "rollout alarms"
-    #: The alarms with a certain action. Of its ARN.
+    #: The alarms with a certain action. Subject: the action's ARN.
     ALARMS_WITH_ACTION = "alarms with an action"
-    #: The names of the metric alarms of ours on an endpoint. Of its name.
+    #: The names of our metric alarms on an endpoint. Subject: the endpoint's name.
     ENDPOINT_ALARMS = "alarms on the endpoint"
-    #: The models of every config that an endpoint is on, or on its way to, by the config's name.
+    #: The models of every config that an endpoint serves or is being updated to, by the config's name.
     NEEDED_CONFIGS = "configs that endpoints need"
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing to ask AWS for.
+    """One fact to read from AWS.
 
-    :param kind: What.
-    :param of: Of which.
+    :param kind: The kind.
+    :param of: The subject.
     """
 
     kind: FactKind
@@ -54,9 +54,9 @@ class Fact:
 
 
 class FactNeededError(Exception):
-    """A plan lacks a fact. Whoever plans fetches it, and plans again.
+    """A plan lacks a fact. The caller fetches the fact and plans again.
 
-    :param fact: Which.
+    :param fact: The missing fact.
     """
 
     def __init__(self, fact: Fact) -> None:
@@ -66,17 +66,17 @@ class FactNeededError(Exception):
 
 @dataclass(frozen=True)
 class Observation:
-    """What is known of an endpoint.
+    """An observation of an endpoint.
 
     :param endpoint_name: Its name.
     :param now: The time.
-    :param copy: Tells what is written down now from what other runs write: 8 letters or digits.
-    :param facts: What AWS has answered, and what the steps since have changed of it.
-    :param own_change: What this task has just done to the endpoint, which AWS may not show yet: ``created``, ``updated``, ``deleted``.
-    :param modified_before: ``LastModifiedTime`` before its own update, in ISO format.
-    :param copies: The tags in which scaling is written down that this task has taken off.
-    :param restored: The ARNs of the policies that were put back, by variant and name.
-    :param simulated: Whether steps are simulated. Then a fact that a step changes must be known.
+    :param copy: Identifies this run's copy of the saved scaling among those of other runs: 8 letters or digits.
+    :param facts: The answers of AWS, with the changes of the steps since.
+    :param own_change: This task's latest change of the endpoint, which AWS may not show yet: ``created``, ``updated``, ``deleted``.
+    :param modified_before: ``LastModifiedTime`` before this task's update, in ISO format.
+    :param copies: The tags that hold the scaling removed by this task.
+    :param restored: The ARNs of the restored policies, by variant and name.
+    :param simulated: Whether steps are simulated. In a simulation, a fact must be known before a step changes it.
     """
 
     endpoint_name: str
@@ -99,7 +99,7 @@ class Observation:
 
     @property
     def endpoint_fact(self) -> Fact:
-        """The fact that :attr:`endpoint` is."""
+        """The fact behind :attr:`endpoint`."""
         return Fact(FactKind.ENDPOINT, (self.endpoint_name,))
 
     @property
@@ -129,7 +129,7 @@ class Observation:
 
     @property
     def targets_fact(self) -> Fact:
-        """The fact that :attr:`scaled_variants` comes from."""
+        """The fact behind :attr:`scaled_variants`."""
         variants = [one["VariantName"] for one in (self.endpoint or {}).get("ProductionVariants") or []]
         return Fact(FactKind.SCALABLE_TARGETS, (self.endpoint_name, *variants))
 
@@ -139,12 +139,12 @@ class Observation:
         return set(self.get(self.targets_fact)) if len(self.targets_fact.of) > 1 else set()
 
     def scaling(self, variants: Collection[str]) -> Snapshot:
-        """Return the scaling of those of the variants that are scalable targets."""
+        """Return the scaling of the variants that are scalable targets."""
         found = {variant: self.get(self.scaling_fact(variant)) for variant in sorted(variants)}
         return {variant: scaling for variant, scaling in found.items() if scaling is not None}
 
     def scaling_fact(self, variant: str) -> Fact:
-        """Return the fact that one variant's scaling is."""
+        """Return the fact for the scaling of one variant."""
         return Fact(FactKind.SCALING, (self.endpoint_name, variant))
 
     def policy_arns(self, variant: str, dimension: str) -> Mapping[str, str]:
@@ -160,11 +160,11 @@ class Observation:
         return found
 
     def rollout_alarms(self, config: str) -> list[str]:
-        """Return the names of the alarms that were made for the deployment of a config."""
+        """Return the names of the alarms made for the deployment of a config."""
         return list(self.get(Fact(FactKind.ROLLOUT_ALARMS, (self.endpoint_name, config))))
 
     def alarms_with_action(self, arn: str) -> list[Mapping[str, Any]]:
-        """Return the alarms that have an action of this ARN."""
+        """Return the alarms that have an action with this ARN."""
         return list(self.get(Fact(FactKind.ALARMS_WITH_ACTION, (arn,))))
 
     def get(self, fact: Fact) -> Any:
@@ -179,24 +179,24 @@ class Observation:
     # Changes.
 
     def learned(self, fact: Fact, value: Any) -> Observation:
-        """Return the observation with a fact that was fetched."""
+        """Return the observation with a fetched fact."""
         return replace(self, facts={**self.facts, fact: value})
 
     def changed(self, fact: Fact, change: Callable[[Any], Any]) -> Observation:
-        """Return the observation with a fact changed; one that is not known stays unknown, and is fetched when it is needed.
+        """Return the observation with a changed fact; an unknown fact stays unknown, and is fetched when it is needed.
 
-        :param fact: Which.
-        :param change: Makes the new value of the old one.
-        :raises FactNeededError: When it is not known and the step is only simulated.
+        :param fact: The fact.
+        :param change: Returns the new value for the old one.
+        :raises FactNeededError: When the fact is not known and the step is only simulated.
         """
         if fact not in self.facts and not self.simulated:
             return self
         return self.learned(fact, change(self.get(fact)))
 
     def forgotten(self, *kinds: FactKind) -> Observation:
-        """Return the observation without facts that may have changed: they are fetched anew when they are needed.
+        """Return the observation without facts that may have changed: they are fetched again when they are needed.
 
-        :param kinds: Which; none for all.
+        :param kinds: The kinds of facts; all kinds if none is given.
         """
         kept = {fact: value for fact, value in self.facts.items() if kinds and fact.kind not in kinds}
         return replace(self, facts=kept)

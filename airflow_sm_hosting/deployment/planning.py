@@ -1,7 +1,7 @@
-"""(observation, what is wanted, how far it has come) -> the next steps of a deployment, or how it ends.
+"""Plan a deployment: from the observation, the request and the progress to the next steps, or to the end.
 
-The same function plans a first try, a retry after a kill, what follows a wait, a rollback, and what a plan shows to a person. It judges,
-too: nothing counts as unchanged or deployed that the verdict would not call so.
+The same function plans a first try, a retry after a kill, the steps after a wait, a rollback, and the plan for a person. It also
+checks the verdict: an endpoint counts as unchanged or deployed only if the verdict says so.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.exceptions import ConflictError, NotFoundError
 from airflow_sm_hosting.spec.tags import DEPLOYING, OURS, PENDING_COUNT, RUN_AFTER, is_ours, tag_list
 
-#: An older run whose update landed after a newer one's restores the newer config; the newer run waits so many seconds for it.
+#: An older run whose update reached AWS after a newer run's restores the newer config; the newer run waits for that, in seconds.
 OLDER_RUN_RESTORES = 120.0
 
 SCALING_RESTORED_BY_RETRY = "Scaling that was taken off for the update is written down in the endpoint's tags; the next try puts it back."
@@ -65,9 +65,9 @@ class Ending(StrEnum):
     #: A newer run has deployed.
     SKIPPED = "skipped"
     FAILED = "failed"
-    #: The endpoint's answer is wrong.
+    #: The smoke test received a wrong answer.
     WRONG_ANSWER = "wrong answer"
-    #: Another run is in the way for a moment: observe and plan again.
+    #: Another run blocks this one for a moment: observe and plan again.
     TRY_AGAIN = "try again"
 
 
@@ -77,10 +77,10 @@ class End:
 
     :param ending: How it ends.
     :param message: A sentence for the log or the error.
-    :param serving: The config that serves then.
+    :param serving: The serving config at the end.
     :param endpoint_arn: The endpoint.
-    :param until: Until when another run is in the way.
-    :param note: What is left to be done, after the reason.
+    :param until: The time until which another run blocks this one.
+    :param note: A sentence on remaining work, to append to the reason.
     """
 
     ending: Ending
@@ -93,13 +93,13 @@ class End:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do next.
+    """The next part of a deployment.
 
     :param steps: The next steps, up to the next wait; there may be none.
-    :param progress: How far the deployment has come, before them.
-    :param decision: What was decided, where something was.
-    :param end: How the deployment ends, when there is nothing left to do.
-    :param warning: What went wrong, where the deployment goes on all the same.
+    :param progress: The progress before these steps.
+    :param decision: The decision, if one was made.
+    :param end: The end of the deployment, when no work is left.
+    :param warning: A problem that does not stop the deployment.
     """
 
     steps: tuple[Step, ...]
@@ -110,15 +110,15 @@ class Plan:
 
 
 def plan(observed: Observation, wanted: Wanted, progress: Progress) -> Plan | Fact:
-    """Return what to do next, or the fact that must be known first.
+    """Return the next plan, or the missing fact to fetch first.
 
-    :param observed: What is known.
-    :param wanted: What is asked for.
-    :param progress: How far the deployment has come.
+    :param observed: The observation of the endpoint.
+    :param wanted: The requested deployment.
+    :param progress: The progress of the deployment.
     :raises ConflictError: When the deployment is refused.
-    :raises InvalidSpecError: When its rollout could not do what it is for.
-    :raises AlarmGoingOffError: When an alarm would roll it back at once.
-    :raises NotFoundError: When something that it names does not exist.
+    :raises InvalidSpecError: When its rollout alarms cannot work.
+    :raises AlarmGoingOffError: When an alarm is in ALARM and would roll the deployment back at once.
+    :raises NotFoundError: When a resource that it names does not exist.
     """
     try:
         match progress.stage:
@@ -152,7 +152,7 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
             message = f"Another run is taking the scaling off endpoint {described['EndpointName']}; it is let until {until:%X} UTC"
             return Plan((), progress, decision, End(Ending.TRY_AGAIN, message, until=until))
     if action in (Action.UNCHANGED, Action.JOIN, Action.UPDATE):
-        # Whoever left something to be put right: it is done with this deployment's own.
+        # This deployment also does the cleanup that other runs left.
         progress = _responsible_for(progress, tags)
     match action:
         case Action.CREATE:
@@ -186,7 +186,7 @@ def _decide(described: Described | None, wanted: Wanted, progress: Progress, kno
 
 
 def _find_target(described: Described | None, known: EndpointTags, wanted: Wanted) -> str:
-    """Return the config to bring about: the wanted one, or the fallback that stands in its place already."""
+    """Return the config to deploy: the wanted one, or the fallback that already replaces it."""
     asked = wanted.endpoint_config_name
     if asked is None:
         return _find_config_before(described, known, wanted)
@@ -213,9 +213,10 @@ def _find_config_before(described: Described | None, known: EndpointTags, wanted
 def _overwritten_run(
     described: Described | None, wanted: Wanted, progress: Progress, known: EndpointTags
 ) -> Run | None:
-    """Return the newer run whose deployment this task's update has undone, as it reached AWS after that run's.
+    """Return the newer run whose deployment this task's update has overwritten, as it reached AWS after that run's update.
 
-    UpdateEndpoint has no compare-and-swap: a process may be held between its last look and its call for longer than a deployment takes.
+    UpdateEndpoint has no compare-and-swap: a process may be suspended between its last observation and its call, for longer than a
+    deployment takes.
     """
     newest, own = known.newest_deployed(), known.run_of(wanted.task)
     if described is None or newest is None or wanted.run_after is None or wanted.allow_older:
@@ -229,7 +230,7 @@ def _overwritten_run(
         return None
     if progress.updated_at is not None:
         return newest if newest.moment <= progress.updated_at else None
-    # An earlier try was killed before it could look: it had claimed, and its config is on the endpoint.
+    # An earlier try was killed before it could check: it had claimed the endpoint, and its config is on the endpoint.
     claimed = own is not None and own.state is RunState.CLAIMED
     return newest if claimed and own and own.endpoint_config_name == progress.target else None
 
@@ -261,7 +262,7 @@ def _restore(
 
 
 def _writing_again(observed: Observation, wanted: Wanted, known: EndpointTags) -> list[AddTags]:
-    """Return the step that writes the scaling down again which this task has taken off, where another run has deleted that."""
+    """Return the step that saves the scaling removed by this task again, if another run has deleted the saved copy."""
     lost, arn = lost_copies(observed, wanted, known), (observed.endpoint or {})["EndpointArn"]
     return missing_tags(arn, {}, lost, "another run has put back the scaling before this task took it off")
 
@@ -292,13 +293,15 @@ def _create(observed: Observation, wanted: Wanted, progress: Progress, decision:
 def _join(
     observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
 ) -> Plan:
-    """Wait for the deployment that is on its way to the target: another's, or this task's own, which has just begun."""
+    """Wait for the deployment to the target that is in progress: another run's, or this task's own, which has just begun."""
     described, target = observed.endpoint or {}, str(progress.target)
     arn, own = described["EndpointArn"], observed.own_change
     live = described.get("EndpointConfigName")
     before = live if live != target else None
     if own is None and progress.previous_endpoint_config_name:
-        before = progress.previous_endpoint_config_name  # its own, which an older run has restored
+        before = (
+            progress.previous_endpoint_config_name
+        )  # of this task's own deployment, which an older run has restored
     progress = replace(
         progress,
         action=progress.action or str(Action.JOIN),
@@ -331,7 +334,7 @@ def _join(
 def _unchanged(
     observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
 ) -> Plan:
-    """Verify what serves already as if it had just been deployed."""
+    """Verify the serving config as if it had just been deployed."""
     described, target = observed.endpoint or {}, str(progress.target)
     arn = described["EndpointArn"]
     condition = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, target, begun=True)
@@ -356,7 +359,7 @@ def _unchanged(
 def _replace(
     observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
 ) -> Plan:
-    """Delete a failed endpoint, to create it anew. Its tags go with it, so what they hold is kept in the tags of the config."""
+    """Delete a failed endpoint, to create it again. Its tags are deleted with it, so their content is saved in the tags of the config."""
     target = str(progress.target)
     steps: list[Step] = []
     keep = tags_to_keep(observed, known)
@@ -378,10 +381,12 @@ def _overtaken(
     newer = next((run for run in known.runs if run.run_after == known.run_after), None)
     is_shown = newer is None or newer.endpoint_config_name == on_its_way_to(described)
     if not is_shown and progress.action != Action.OVERTAKEN:
-        # The endpoint may have been described before the newer run deployed it, and its tags were read after that.
+        # The endpoint may have been described before the newer run deployed it, and its tags read afterwards.
         return Plan((LookAgain(),), replace(progress, action=str(Action.OVERTAKEN)))
     progress = replace(progress, action=str(Action.OVERTAKEN))
-    steps = finishing_steps(observed, wanted, progress)  # scaling that this run took off in vain
+    steps = finishing_steps(
+        observed, wanted, progress
+    )  # restore the scaling that this run removed for nothing
     if steps:
         return Plan(tuple(steps), progress, decision)
     end = End(
@@ -404,12 +409,12 @@ def _wait_for_others(
 
 
 def _responsible_for(progress: Progress, tags: Mapping[str, str]) -> Progress:
-    """Return the progress of a deployment that puts right what tags tell of."""
+    """Return the progress of a deployment that also does the cleanup named by these tags."""
     return replace(progress, unfinished=tuple(sorted({*progress.unfinished, *tags_to_delete(tags)})))
 
 
 def _taking_replacement_over(observed: Observation, progress: Progress) -> list[Step]:
-    """Return the step that gives an endpoint what its config holds for it: another run created it, after this one had deleted it."""
+    """Return the step that copies the tags saved in the config to an endpoint that this run deleted and another run created again."""
     kept = _kept_from_replacement(observed, progress)
     arn = (observed.endpoint or {})["EndpointArn"]
     return [*missing_tags(arn, observed.tags, kept, "another run created the endpoint anew")]
@@ -422,7 +427,7 @@ def _kept_from_replacement(observed: Observation, progress: Progress) -> dict[st
 
 
 def _taken_over(progress: Progress, wanted: Wanted, known: EndpointTags) -> Progress:
-    """Go on from what an earlier try of this run has deployed, if it has."""
+    """Continue from the deployment of an earlier try of this run, if there is one."""
     ours, last, target = wanted.run_after, known.rolled_back, str(progress.target)
     before = progress.previous_endpoint_config_name
     if ours is not None and progress.rolling_back and last and last.run_after == ours:
@@ -433,7 +438,7 @@ def _taken_over(progress: Progress, wanted: Wanted, known: EndpointTags) -> Prog
 
 
 def _wanted_tags(tags: Mapping[str, str], wanted: Wanted) -> dict[str, str]:
-    """Return the tags that an endpoint gets which serves what is wanted already; none for one that is not ours."""
+    """Return the tags to set on an endpoint that already serves the wanted config; none for an endpoint that is not ours."""
     if not wanted.adopt and not is_ours(dict(tags)):
         return {}
     return {**wanted.tags, **(OURS if wanted.adopt else {})}
@@ -448,7 +453,7 @@ def _identity(described: Described) -> dict[str, str]:
 
 
 def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
-    """Set the counts that the update kept, verify the endpoint's answer, and leave the endpoint in order."""
+    """Set the retained counts, check the endpoint's answer, and clean up."""
     result = progress.result or WaitResult("", "")
     arn, target = result.described.get("EndpointArn"), str(progress.target)
     if progress.counts:
@@ -464,7 +469,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
         return Plan(tuple(steps), progress)
     ending, message = Ending.SUCCEEDED, result.message
     if progress.restores_run:
-        ending, message = Ending.SKIPPED, f"{_told_of_restoring(progress)} was restored and serves"
+        ending, message = Ending.SKIPPED, f"{_restored_config_message(progress)} was restored and serves"
     elif progress.smoke_failure:
         ending = Ending.WRONG_ANSWER
         message = f"{progress.smoke_failure} The endpoint was rolled back, and serves {target}."
@@ -474,7 +479,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
 
 
 def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: str) -> Plan:
-    """Set the instance counts of unscaled variants, which the update kept: one variant a call, as AWS makes it Updating."""
+    """Set the retained instance counts of unscaled variants: one variant a call, as each call puts the endpoint into Updating."""
     variant, count = next(iter(progress.counts.items()))
     if progress.waited_for is WaitFor.COUNTED:
         forget = DeleteTags(
@@ -483,7 +488,7 @@ def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: 
             "the count is set",
         )
         return Plan((forget,), replace(progress, waited_for=None))
-    # Since the wait ended, another run may have deployed: the counts are of this run's config.
+    # Another run may have deployed since the wait ended, and the counts belong to this run's config.
     deployed = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, progress.target, begun=True)
     verdict = judge(deployed, observed.endpoint)
     if verdict.outcome is Outcome.PENDING:
@@ -521,27 +526,27 @@ def _roll_back(progress: Progress, back: str) -> Plan:
     return Plan((LookAgain(),), going_back, warning=f"{progress.answer_failure} Going back to {back}")
 
 
-# A wait ended otherwise.
+# A wait did not end in success.
 
 
 def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
-    """Find out why a wait ended otherwise: another run, no capacity, or a failure. Then leave the endpoint in order."""
+    """Find out why a wait did not end in success: another run, no capacity, or a failure. Then clean up."""
     result = progress.result or WaitResult("", "")
     again = replace(progress, stage=Stage.DEPLOY, result=None, waited_for=None)
     if result.outcome not in (Outcome.ROLLED_BACK, Outcome.FAILED):
         if progress.waited_for_older and observed.now.timestamp() < progress.deadline:
-            # The older run did not restore what this one had deployed.
+            # The older run did not restore this run's config.
             return Plan((LookAgain(),), replace(again, waited_for_older=False, updated_at=None))
         note = SCALING_RESTORED_BY_RETRY if progress.unfinished else ""
         return Plan((), progress, end=failed_end(result, note))
     described = observed.endpoint
     known = EndpointTags.read(observed.tags, on_its_way_to(described))
-    # A wait that looks seldom may miss the end of its own deployment, and find the next one's: that is no rollback.
+    # A wait with a long poll interval may miss the end of its own deployment and see the next one's: that is no rollback.
     decision = _decide(described, wanted, progress, known)
     if decision.action is Action.OVERTAKEN:
         return _overtaken(observed, wanted, progress, known, decision)
     if result.outcome == Outcome.ROLLED_BACK and decision.action in (Action.UNCHANGED, Action.JOIN):
-        # The older run's config was seen, and meanwhile that run has restored this one's.
+        # The wait saw the older run's config, and meanwhile that run has restored this run's config.
         return Plan((), again)
     older = known.older_run_on((described or {}).get("EndpointConfigName"), wanted.run_after)
     if described and older and _undid(older, progress, result):
@@ -564,7 +569,7 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
 
 
 def _undid(older: Run, progress: Progress, result: WaitResult) -> bool:
-    """Tell whether an older run's update, and no rollback of SageMaker's own, took the endpoint from this run's config."""
+    """Return whether an older run's update, and not a rollback by SageMaker, replaced this run's config."""
     return (
         result.outcome == Outcome.ROLLED_BACK
         and older.endpoint_config_name not in (progress.previous_endpoint_config_name, progress.target)
@@ -578,7 +583,7 @@ def _wait_for_older(observed: Observation, described: Described, wanted: Wanted,
         WaitFor.DEPLOYED,
         wanted.endpoint_name,
         progress.target,
-        # What is described now is what there was before the config is restored.
+        # The current description is the state before the config is restored.
         modified_before=moment(described.get("LastModifiedTime")),
         give_up_at=observed.now.timestamp() + OLDER_RUN_RESTORES,
     )
@@ -591,18 +596,18 @@ def _wait_for_older(observed: Observation, described: Described, wanted: Wanted,
 
 
 def handed_over(progress: Progress, endpoint_arn: str | None) -> End:
-    """Return the end of a deployment that AWS has taken, and that nobody waits for.
+    """Return the end of a deployment that AWS has accepted and the task does not wait for.
 
-    :param progress: How far it has come.
+    :param progress: The progress of the deployment.
     :param endpoint_arn: The endpoint.
     """
     if progress.restores_run:
-        message = f"{_told_of_restoring(progress)} is restored"
+        message = f"{_restored_config_message(progress)} is restored"
         return End(Ending.SKIPPED, message, progress.target, endpoint_arn)
     return End(Ending.SUCCEEDED, "", progress.target, endpoint_arn)
 
 
-def _told_of_restoring(progress: Progress) -> str:
+def _restored_config_message(progress: Progress) -> str:
     return (
         f"This run's update reached AWS after that of a newer run, due {progress.restores_run}; {progress.target}, which that one "
         "deployed,"
@@ -610,10 +615,10 @@ def _told_of_restoring(progress: Progress) -> str:
 
 
 def failed_end(result: WaitResult, note: str = "") -> End:
-    """Return the end of a deployment whose wait ended otherwise than in success.
+    """Return the end of a deployment whose wait did not end in success.
 
-    :param result: How the wait ended.
-    :param note: What is left to be done.
+    :param result: The result of the wait.
+    :param note: A sentence on remaining work.
     """
     serving, arn = result.described.get("EndpointConfigName"), result.described.get("EndpointArn")
     return End(Ending.FAILED, result.message, serving, arn, note=note)

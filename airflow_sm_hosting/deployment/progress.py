@@ -1,4 +1,4 @@
-"""How far a task's deployment has come, in plain values that travel with it while it is deferred."""
+"""The progress of a task's deployment, as plain values that are saved while the task is deferred."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from airflow_sm_hosting.deployment.steps import (
 from airflow_sm_hosting.deployment.wait import Outcome, WaitFor, WaitResult, known_fields
 from airflow_sm_hosting.spec.tags import PENDING_COUNT
 
-#: The action of a deployment that goes back to a config that served before.
+#: The action of a deployment that rolls back to a config that served before.
 ROLLBACK = "rollback"
 
-#: The version of the form in which progress travels. Version 1, of 0.1.0, names none.
+#: The version of the serialized progress. Version 1, of release 0.1.0, contains no version number.
 VERSION = 2
 
 
 class Stage(StrEnum):
-    """What is to be planned next."""
+    """The part of the deployment to plan next."""
 
-    #: Bring the endpoint to the target.
+    #: Deploy the target.
     DEPLOY = "deploy"
-    #: The target is deployed: do what follows an update, and verify it.
+    #: The target is deployed: do the work after an update, and verify the endpoint.
     COMPLETE = "complete"
-    #: A wait ended otherwise: find out why, and leave the endpoint in order.
+    #: A wait did not end in success: find out why, and clean up.
     RECOVER = "recover"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a deployment has come.
+    """The progress of a deployment.
 
     :param started_at: When this try began, in seconds since the epoch.
     :param deadline: When its time budget ends, in seconds since the epoch.
-    :param target: The config that is on its way: the wanted one, a fallback, or the one to roll back to; None until it is known.
-    :param action: What was done to the endpoint.
+    :param target: The config to deploy: the wanted one, a fallback, or the rollback target; None until it is known.
+    :param action: The action taken on the endpoint.
     :param previous_endpoint_config_name: The config that served before.
     :param counts: Instance counts to set after the update, by variant.
-    :param rolling_back: Whether the target is a config to go back to.
-    :param unfinished: The keys of the tags that tell what this deployment has to put right once it has ended: scaling that was taken off,
-        alarms that were made. What other runs write down meanwhile is theirs.
+    :param rolling_back: Whether the target is a rollback target.
+    :param unfinished: The keys of the tags that name this deployment's cleanup after its end: removed scaling to restore, alarms to
+        delete. Tags that other runs write meanwhile belong to those runs.
     :param without_capacity: Configs for which AWS had no instances.
-    :param smoke_failure: What was wrong with the answer of a config that was rolled back for it.
-    :param updated_at: When AWS took this task's last update, in seconds since the epoch.
-    :param restores_run: When the newer run was due whose config is restored, as this task's update landed after that run's.
-    :param waited_for_older: Whether an older run was waited for that had undone this deployment.
-    :param stage: What is to be planned next. It does not travel, nor does what follows.
-    :param result: How the last wait ended.
-    :param waited_for: What it was for.
-    :param answer_failure: What was wrong with the endpoint's answer; empty when it was right, None when it was not asked yet.
+    :param smoke_failure: The failure of the smoke test that caused the rollback of a config.
+    :param updated_at: When AWS accepted this task's last update, in seconds since the epoch.
+    :param restores_run: The due time of the newer run whose config is restored, as this task's update reached AWS after that run's.
+    :param waited_for_older: Whether this task has waited for an older run that had overwritten this deployment.
+    :param stage: The part to plan next. This member and the following ones are not serialized.
+    :param result: The result of the last wait.
+    :param waited_for: The goal of the last wait.
+    :param answer_failure: The failure of the smoke test; empty when the answer was right, None before the test.
     """
 
     started_at: float
@@ -82,10 +82,10 @@ class Progress:
     answer_failure: str | None = None
 
     def after_wait(self, until: WaitFor, result: WaitResult) -> Progress:
-        """Return the progress once a wait has ended.
+        """Return the progress after a wait.
 
-        :param until: What it was for.
-        :param result: How it ended.
+        :param until: The goal of the wait.
+        :param result: The result of the wait.
         """
         if result.outcome != Outcome.DEPLOYED:
             stage = Stage.RECOVER
@@ -96,10 +96,10 @@ class Progress:
         return replace(self, stage=stage, result=result, waited_for=until)
 
     def after_step(self, step: Step, endpoint_arn: str | None = None, answer: Any = None) -> Progress:
-        """Return the progress once a step was taken.
+        """Return the progress after a step.
 
         :param step: The step.
-        :param endpoint_arn: The endpoint's ARN; tags of other resources are no progress.
+        :param endpoint_arn: The endpoint's ARN; tags of other resources do not change the progress.
         :param answer: The adapter's answer.
         """
         match step:
@@ -131,7 +131,7 @@ class Progress:
         return self
 
     def serialize(self) -> dict[str, Any]:
-        """Return the progress as plain JSON, in the members of version 0.1.0 and those since."""
+        """Return the progress as plain JSON: the members of version 0.1.0 and later ones."""
         return {
             "version": VERSION,
             "started_at": self.started_at,
@@ -151,11 +151,11 @@ class Progress:
 
     @classmethod
     def deserialize(cls, data: Mapping[str, Any], *, started_at: float, deadline: float) -> Progress:
-        """Return the progress that :meth:`serialize`, of this version or another, wrote: unknown members are ignored, missing ones defaulted.
+        """Read the output of :meth:`serialize`, of this version or another: unknown members are ignored, missing ones get their default.
 
-        :param data: What was written.
-        :param started_at: When the try began, where that was not written.
-        :param deadline: When its time budget ends, where that was not written.
+        :param data: The serialized progress.
+        :param started_at: When the try began, if the data does not contain it.
+        :param deadline: When its time budget ends, if the data does not contain it.
         """
         known = {name: value for name, value in known_fields(cls, data).items() if name not in _STAYS}
         return cls(
@@ -170,5 +170,5 @@ class Progress:
         )
 
 
-#: What does not travel.
+#: Members that are not serialized.
 _STAYS = ("stage", "result", "waited_for", "answer_failure")

@@ -1,8 +1,8 @@
-"""(endpoints, configs, models, images, artifacts) -> what no endpoint needs.
+"""Find the configs, models, images and artifacts that no endpoint needs.
 
-What is reachable from an endpoint stays: the config that serves, one on its way, and those that a rollback may go to; their models; the
-images and artifacts of every model that stays, whoever made it. AWS refuses to delete none of them, and what an endpoint needs is read
-again whenever it is patched or scaled (DeleteEndpointConfig; developer guide, "realtime-endpoints-delete-resources").
+Everything reachable from an endpoint stays: the serving config, a pending config, and possible rollback targets; their models; the
+images and artifacts of every kept model, also of models that others made. AWS does not refuse to delete any of them, but reads them
+again when it patches or scales the endpoint (DeleteEndpointConfig; developer guide, "realtime-endpoints-delete-resources").
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from airflow_sm_hosting.deployment.steps import (
 )
 from airflow_sm_hosting.spec.s3_location import S3Location
 
-#: BatchDeleteImage takes 100 images at most.
+#: BatchDeleteImage accepts at most 100 images.
 _IMAGES_A_CALL = 100
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint: its configs, the one that serves, the one on its way, and those before, newest first."""
+    """An endpoint and its configs: the serving one, the pending one, and earlier ones, newest first."""
 
     name: str
     serving: str | None
@@ -45,7 +45,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Model:
-    """A model, and the names of the images and artifacts of its containers; a name that ends with a slash is of all beneath it."""
+    """A model, and the names of the images and artifacts of its containers; a name ending in a slash covers everything below it."""
 
     name: str
     uses: frozenset[str]
@@ -54,7 +54,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Stored:
-    """An image or an artifact: what deletes it, the names by which models may use it, and when it was stored."""
+    """An image or an artifact: the step that deletes it, the names that models may use for it, and its storage time."""
 
     uri: str
     names: frozenset[str]
@@ -63,7 +63,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Unneeded:
-    """What may go, sorted by name."""
+    """The resources that may be deleted, sorted by name."""
 
     configs: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
@@ -82,16 +82,16 @@ def unneeded(
     keep: int,
     before: datetime,
 ) -> Unneeded:
-    """Return what no endpoint needs.
+    """Return the resources that no endpoint needs.
 
     :param endpoints: All endpoints of the account and Region.
     :param configs: All endpoint configs.
     :param models: All models.
     :param images: Images of ours.
     :param artifacts: Artifacts of ours.
-    :param ours: Names of the configs and models that our tags mark, ``config/<name>`` and ``model/<name>``.
+    :param ours: Names of the configs and models with our tags, ``config/<name>`` and ``model/<name>``.
     :param keep: How many configs each endpoint keeps for a rollback.
-    :param before: What is younger stays: a deployment may be on its way to it.
+    :param before: Resources newer than this stay: a deployment in progress may need them.
     """
     needed = {
         name
@@ -126,9 +126,9 @@ def unneeded(
 
 
 def deleting_steps(found: Unneeded) -> list[Call]:
-    """Return the steps that delete it. The configs go first, so that nobody deploys them any more.
+    """Return the steps that delete unneeded resources. Configs are deleted first, so that they cannot be deployed any more.
 
-    :param found: What may go.
+    :param found: The resources that may be deleted.
     """
     steps: list[Call] = [
         DeleteEndpointConfig({"EndpointConfigName": config}, f"endpoint config {config}")

@@ -1,4 +1,4 @@
-"""(FailureReason) -> what it is, what to do about it, and where AWS says so."""
+"""Map a FailureReason to its cause, the remedy and the AWS page about it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Cause(StrEnum):
 
 _GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
 
-#: Cause, what its text is known by, and the remedy. The first that fits tells the cause; capacity and quota stand before the ping, whose
-#: text other reasons quote. The texts: issues named in the rules (aws/sagemaker-python-sdk 155, 787, 4115, 4064; mlflow 13834;
+#: Cause, pattern of its text, and remedy. The first match is the cause; capacity and quota stand before the ping, as other reasons
+#: quote the text of the ping. Sources of the texts: issues named in the rules (aws/sagemaker-python-sdk 155, 787, 4115, 4064; mlflow 13834;
 #: aws/deep-learning-containers 5657, 6711; aws/amazon-sagemaker-examples 307).
 _KNOWN: tuple[tuple[Cause, str, str], ...] = (
     (
@@ -85,10 +85,10 @@ _KNOWN: tuple[tuple[Cause, str, str], ...] = (
 
 
 def cause_of(reason: str | None) -> Cause | None:
-    """Return the known cause that a FailureReason, or an error's text, tells of; None for any other."""
+    """Return the known cause in a FailureReason or an error's text; None when the cause is unknown."""
     return next((cause for cause, text, _ in _KNOWN if re.search(text, reason or "", re.IGNORECASE)), None)
 
 
 def remedy(cause: Cause | None) -> str:
-    """Return one sentence on what to do, with the AWS page; nothing for a cause that is not known."""
+    """Return one sentence with the remedy and the AWS page; an empty text for an unknown cause."""
     return next((sentence for known, _, sentence in _KNOWN if known is cause), "")

@@ -1,7 +1,7 @@
-"""(alarms, rollout) -> why an alarm could not do its work: absent, going off already, or too slow for the bake.
+"""Check that the alarms of a rollout can work: they exist, are not in ALARM, and can trip within the bake time.
 
-An alarm that cannot trip while the new fleet bakes makes every rollout a success. AWS's own pages show one: two periods of 600 s beside a
-bake of 600 s (developer guide, "deployment-guardrails-configuration" and "-canary").
+With an alarm that cannot trip during the bake time, every rollout is a success. AWS's own pages show one: two periods of 600 s with
+a bake time of 600 s (developer guide, "deployment-guardrails-configuration" and "-canary").
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-#: The dimension of metrics that are of one fleet only (developer guide, "monitoring-cloudwatch").
+#: The dimension of metrics that cover one fleet only (developer guide, "monitoring-cloudwatch").
 FLEET = "EndpointConfigName"
 
 
 def bake(deployment_config: Mapping[str, Any]) -> tuple[int, str]:
-    """Return for how many seconds a rollout watches its alarms while the new fleet takes traffic, and the sum in words.
+    """Return how many seconds a rollout watches its alarms while the new fleet receives traffic, and the sum in words.
 
     :param deployment_config: A completed ``DeploymentConfig``.
     """
@@ -38,7 +38,7 @@ def bake(deployment_config: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def going_off(described: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a sentence for every alarm that is in ALARM already: it would roll back the deployment at once."""
+    """Return a sentence for every alarm that is already in ALARM: it would roll back the deployment at once."""
     return [
         f"alarm {alarm['AlarmName']} is in ALARM already ({alarm.get('StateReason') or 'no reason given'})"
         for alarm in described
@@ -51,10 +51,10 @@ def problems(
     described: Iterable[Mapping[str, Any]],
     deployment_config: Mapping[str, Any],
 ) -> list[str]:
-    """Return a sentence for every alarm that could not do its work in any deployment of this kind.
+    """Return a sentence for every alarm that cannot work in any deployment of this kind.
 
     :param names: The alarms that the rollout names.
-    :param described: What DescribeAlarms answers for them, composite alarms too.
+    :param described: DescribeAlarms' answer for them, with composite alarms.
     :param deployment_config: A completed ``DeploymentConfig``.
     """
     by_name = {alarm["AlarmName"]: alarm for alarm in described}
@@ -100,7 +100,7 @@ def _dimensions(alarm: Mapping[str, Any]) -> set[str]:
 
 
 def _steps(size: Mapping[str, Any] | None) -> int:
-    """Return the number of steps of a size; for a number of instances, whose share is not known here, the least there can be: two."""
+    """Return the number of steps of a size; for a number of instances, whose share is not known here, the minimum: two."""
     if not size or size.get("Type") != "CAPACITY_PERCENT":
         return 2
     return -(-100 // max(1, int(size["Value"])))

@@ -1,7 +1,7 @@
-"""(scaling that is asked for, what is there, whose it is) -> the calls that make the one of the other, in their order.
+"""Plan the calls that turn the existing scaling into the requested scaling, in order.
 
-The order makes a task that is killed between two calls harmless: names are marked as ours before what they name is put, and until after it
-is deleted, so that the next run finds what it has to finish, and nothing of anybody else's counts as ours.
+The order makes a kill between two calls harmless: a policy or action is marked as ours before it is put, and until after it is deleted.
+So the next run finds what is left to finish, and nothing that others made counts as ours.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ from airflow_sm_hosting.spec.tags import (
 
 Item = Mapping[str, Any]
 
-#: What AWS may describe where nothing was asked for (PutScheduledAction, API_StepScalingPolicyConfiguration; that SageMaker's targets
-#: have the same cooldowns is said in "Define a scaling policy" of the developer guide).
+#: Members that AWS may describe although the request did not contain them (PutScheduledAction, API_StepScalingPolicyConfiguration; for the
+#: same cooldowns of SageMaker's targets see "Define a scaling policy" in the developer guide).
 _DEFAULTS = {"Timezone": "UTC", "Cooldown": 300, "ScaleInCooldown": 300, "ScaleOutCooldown": 300}
 
 
 def _reset(found: Item) -> dict[str, Any]:
-    """Return what has to be said to take off what is there: PutScheduledAction keeps a time zone that is not given."""
+    """Return the members that reset an existing value: PutScheduledAction keeps the time zone if the request has none."""
     return {"Timezone": _DEFAULTS["Timezone"]} if found.get("Timezone") else {}
 
 
 @dataclass(frozen=True)
 class WantedScaling:
-    """What is asked for, checked.
+    """The requested scaling, validated.
 
     :param place: ``ServiceNamespace``, ``ResourceId`` and ``ScalableDimension``.
-    :param minimum: Least capacity.
-    :param maximum: Greatest capacity.
+    :param minimum: Minimum capacity.
+    :param maximum: Maximum capacity.
     :param suspended_state: The three switches, or None to leave them as they are.
     :param policies: Requests of PutScalingPolicy, without the place.
     :param actions: Requests of PutScheduledAction, without the place.
@@ -81,17 +81,17 @@ class WantedScaling:
 
     @property
     def owner_tags(self) -> dict[str, str]:
-        """The tags of a target that stands as it is asked for, without what says whose its policies and actions are."""
+        """The tags of a target in the requested state, without the tags that name the owners of its policies and actions."""
         return {**OURS, CAPACITIES: f"{self.minimum}-{self.maximum}"}
 
 
 @dataclass(frozen=True)
 class ObservedScaling:
-    """What is described.
+    """The existing scaling.
 
     :param target: The scalable target, or None.
-    :param policies: Its policies, anybody's.
-    :param actions: Its scheduled actions, anybody's.
+    :param policies: All its policies, also those of others.
+    :param actions: All its scheduled actions, also those of others.
     """
 
     target: Item | None = None
@@ -101,10 +101,10 @@ class ObservedScaling:
 
 @dataclass(frozen=True)
 class ScalingPlan:
-    """What is to be done.
+    """The plan for a scalable target.
 
-    :param steps: The calls, in their order.
-    :param foreign: What is left alone, as it is neither asked for nor ours.
+    :param steps: The calls, in order.
+    :param foreign: Policies and actions that stay untouched: neither requested nor ours.
     """
 
     steps: list[ScalingCall] = field(default_factory=list)
@@ -115,13 +115,13 @@ class ScalingPlan:
 class _Kind:
     """Policies or scheduled actions.
 
-    :param word: What one is called.
-    :param name: Member that names one.
-    :param put: Step that puts one.
-    :param delete: Step that deletes one.
-    :param members: Members of a request.
-    :param most: How many a target can have.
-    :param tag: Key of the tags that say which are ours.
+    :param word: The noun for messages.
+    :param name: The member with the name.
+    :param put: The step that puts one.
+    :param delete: The step that deletes one.
+    :param members: The members of a request.
+    :param most: The maximum number for a target.
+    :param tag: The key of the tags that list ours.
     """
 
     word: str
@@ -154,9 +154,9 @@ ACTIONS = _Kind(
 
 
 class _Share:
-    """What of one kind is to be put, deleted and left alone.
+    """The policies or actions to put, to delete and to leave alone.
 
-    :param known: Digests of the names that are ours; None when everything is taken for ours.
+    :param known: Digests of the names that are ours.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class _Share:
         }
 
     def conflicts(self) -> list[str]:
-        """Return what stands against putting what is asked for: what others made."""
+        """Return the conflicts between the request and the policies or actions of others."""
         kind = self.kind
         problems = [
             f"{kind.word} {name!r} is there, differs, and is not ours (adopt=True overwrites it)"
@@ -207,7 +207,7 @@ class _Share:
         return problems
 
     def in_the_way(self) -> list[str]:
-        """Return what must be deleted before anything is put: what follows the same metric under another name, or is too many."""
+        """Return the names to delete before any put: those that track the same metric under another name, or exceed the maximum."""
         crowded = len({*self.found, *self.asked}) > self.kind.most
         return [
             name
@@ -244,7 +244,7 @@ class _Share:
 
 
 def tags_matter(asked: WantedScaling, found: ObservedScaling) -> bool:
-    """Tell whether it must be known whose the target and what belongs to it are: something differs, or was not asked for."""
+    """Return whether the plan depends on the owner tags: something differs from the request, or was not requested."""
     if found.target is None:
         return False
     if any(found.target.get(member) != value for member, value in asked.capacities.items()):
@@ -259,13 +259,13 @@ def tags_matter(asked: WantedScaling, found: ObservedScaling) -> bool:
 def plan_scaling(
     asked: WantedScaling, found: ObservedScaling, tags: Mapping[str, str], *, adopt: bool
 ) -> ScalingPlan:
-    """Decide what to do.
+    """Plan the changes of a scalable target.
 
-    :param asked: What is asked for.
-    :param found: What is there.
-    :param tags: Tags of the target; what :func:`tags_matter` says no of may be planned without them.
-    :param adopt: Whether a target, a policy or an action that is not ours may be changed, and is ours from then on.
-    :raises ConflictError: When something that is not ours would have to be changed.
+    :param asked: The requested scaling.
+    :param found: The existing scaling.
+    :param tags: Tags of the target; not needed when :func:`tags_matter` returns False.
+    :param adopt: Whether the task may change a target, policy or action that is not ours; it is ours from then on.
+    :raises ConflictError: When the plan would change something that is not ours.
     """
     ours = is_ours(dict(tags))
     shares = [
@@ -308,7 +308,7 @@ def plan_scaling(
         raise ConflictError(f"Scalable target {asked.place['ResourceId']}: {'; '.join(problems)}.")
     claim = {**OURS, **_owner_tags(shares, lambda share: share.known | share.owned)}
     if register:
-        # Whatever was asked for before does not count, should this run not come to write down what is asked for now.
+        # The previous request is void, also if this run ends before it can save the new one.
         claim[CAPACITIES] = "changing"
     kept = {**asked.owner_tags, **_owner_tags(shares, lambda share: share.owned)}
     steps = [
@@ -323,12 +323,12 @@ def plan_scaling(
 def plan_removal(
     observed: ObservedScaling, tags: Mapping[str, str], *, adopt: bool
 ) -> tuple[DeregisterScalableTarget, list[str]]:
-    """Return the step that deregisters a scalable target, and what goes with it: the target itself, its policies, its scheduled actions.
+    """Return the step that deregisters a scalable target, and the names of all that it deletes: target, policies, scheduled actions.
 
-    :param observed: What is there; the target is.
+    :param observed: The existing scaling; its target must exist.
     :param tags: The target's tags.
-    :param adopt: Whether it may go although it, or something of it, is not ours.
-    :raises ConflictError: When it may not.
+    :param adopt: Whether the task may remove it although it, its policies or its actions are not ours.
+    :raises ConflictError: When the task must not remove it.
     """
     target = observed.target or {}
     resource_id = target["ResourceId"]
@@ -363,7 +363,7 @@ def _kinds(
 
 
 def _all_owner_tags(asked: WantedScaling) -> dict[str, str]:
-    """Return the tags of a target of which everything asked for is ours."""
+    """Return the tags of a target on which everything requested is ours."""
     tags = asked.owner_tags
     for kind, wanted in ((POLICIES, asked.policies), (ACTIONS, asked.actions)):
         tags |= digest_tags(kind.tag, (digest(item[kind.name]) for item in wanted))
@@ -413,10 +413,10 @@ def _register(asked: WantedScaling, more: Item, why: Iterable[str]) -> ScalingCa
 def _changed_target(
     asked: WantedScaling, found: ObservedScaling, tags: Mapping[str, str], gone: set[str]
 ) -> list[ScalingCall]:
-    """Return the call that changes the target, with the members that differ: what is not named stays (RegisterScalableTarget).
+    """Return the call that changes the target, with the members that differ: other members stay (RegisterScalableTarget).
 
-    A scheduled action sets the target's own capacities. One that stands at what an action that stays has set is as it should be, unless
-    something else is asked for than before.
+    A scheduled action sets the target's own capacities. A capacity that equals the value of a remaining action is correct, unless the
+    request has changed.
     """
     target = found.target or {}
     set_by_actions = [
@@ -436,7 +436,7 @@ def _changed_target(
     }
     after = {**target, **changed}
     if changed and after["MinCapacity"] > after["MaxCapacity"]:
-        changed = asked.capacities  # what an action has set of the other does not fit
+        changed = asked.capacities  # the other capacity, set by an action, does not fit
     lines = differences(changed, {member: target.get(member) for member in changed})
     if asked.suspended_state is not None:
         described = dict.fromkeys(asked.suspended_state, False) | dict(target.get("SuspendedState") or {})
@@ -450,7 +450,7 @@ def _changed_target(
 
 
 def _changes(wanted: Item, there: Item | None, members: Mapping[str, Any]) -> list[str]:
-    """Return what putting it would change: what is asked for and different, and what is there and no longer asked for."""
+    """Return the changes by a put: requested members that differ, and existing members that are no longer requested."""
     if there is None:
         return ABSENT
     described = _without_defaults(there, wanted)
@@ -458,7 +458,7 @@ def _changes(wanted: Item, there: Item | None, members: Mapping[str, Any]) -> li
 
 
 def _without_defaults(described: Any, wanted: Any) -> Any:
-    """Return what is described without what AWS may have added: its documented defaults, where nothing was asked for."""
+    """Return the description without the documented defaults that AWS adds for members that were not requested."""
     if not isinstance(described, Mapping) or not isinstance(wanted, Mapping):
         return described
     return {

@@ -1,4 +1,4 @@
-"""The scaling of an endpoint's variants as plain data, written into tags before it is taken off, so that any later try can put it back.
+"""The scaling of an endpoint's variants as plain data, saved in tags before it is removed, so that any later try can restore it.
 
 UpdateEndpoint refuses to change the instance type of a scalable target, or to remove it (developer guide, "endpoint-scaling"), and
 deregistering a target deletes its policies and scheduled actions (DeregisterScalableTarget).
@@ -17,14 +17,14 @@ from airflow_sm_hosting.deployment.status import is_serverless
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.scaling_rules import INSTANCE_COUNT, PROVISIONED_CONCURRENCY
 
-#: By variant: ``target``, ``policies`` and ``actions`` in the shape of the calls that put them back; ``arns``: policy name by ARN.
+#: By variant: ``target``, ``policies`` and ``actions`` in the shape of the calls that restore them; ``arns``: policy name by ARN.
 Snapshot = Mapping[str, Mapping[str, Any]]
 
-#: Followed by the mark of one copy, and by the number of a part of it.
+#: Prefix of the keys; the id of a copy and the number of its part follow.
 SNAPSHOT_TAG = "sm-hosting:scaling-snapshot"
-#: A tag's value (AddTags).
+#: Maximum length of a tag's value (AddTags).
 _ROOM = 256
-#: A resource has 50 tags at most (AddTags). Two runs may each write a copy for a moment; the rest is for other tags, ours and the user's.
+#: A resource has at most 50 tags (AddTags). Two runs may each write a copy at a time; the rest is for other tags, ours and the user's.
 _MOST_PARTS = 16
 
 _PART = re.compile(rf"{SNAPSHOT_TAG}:(?P<copy>\w+):(?P<number>[1-9]\d*)of(?P<count>[1-9]\d*)")
@@ -62,9 +62,9 @@ def scaling_of(
     actions: Iterable[Mapping[str, Any]],
     tags: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return one variant's scaling, from what Application Auto Scaling describes.
+    """Return one variant's scaling from the descriptions of Application Auto Scaling.
 
-    The role is left out: for SageMaker it is the service-linked one, which the service puts in by itself (RegisterScalableTarget).
+    The role is left out: for SageMaker it is the service-linked role, which the service adds itself (RegisterScalableTarget).
     """
     dimension = target["ScalableDimension"]
     policies = [policy for policy in policies if policy["ScalableDimension"] == dimension]
@@ -87,13 +87,13 @@ def variant_resource_id(endpoint_name: str, variant_name: str) -> str:
 
 
 def variant_of(resource_id: str) -> tuple[str, str]:
-    """Return the endpoint and the variant that a scalable target's resource id names; empty strings for another id."""
+    """Return the endpoint and the variant in a scalable target's resource id; empty strings for another id."""
     parts = resource_id.split("/")
     return (parts[1], parts[3]) if len(parts) == 4 and parts[::2] == ["endpoint", "variant"] else ("", "")
 
 
 def policy_members(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of a policy that a snapshot holds."""
+    """Return the members of a policy that a snapshot contains."""
     return _members(policy, _POLICY)
 
 
@@ -103,10 +103,10 @@ def place_of(target: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restorable(snapshot: Snapshot, variants: Iterable[Mapping[str, Any]]) -> Snapshot:
-    """Return the scaling of those variants that are still there, and still scaled by the same: instances, or provisioned concurrency.
+    """Return the scaling of variants that still exist and keep their scalable dimension: instances, or provisioned concurrency.
 
-    :param snapshot: What was taken off.
-    :param variants: The variants that there are now, of an endpoint or of a config.
+    :param snapshot: The removed scaling.
+    :param variants: The current variants, of an endpoint or of a config.
     """
     dimensions = {
         variant["VariantName"]: PROVISIONED_CONCURRENCY if is_serverless([variant]) else INSTANCE_COUNT
@@ -120,9 +120,9 @@ def restorable(snapshot: Snapshot, variants: Iterable[Mapping[str, Any]]) -> Sna
 
 
 def merged(*snapshots: Snapshot) -> Snapshot:
-    """Return what snapshots hold together; where two tell of the same target, policy or action, the later one counts.
+    """Merge snapshots; if two contain the same target, policy or action, the later one counts.
 
-    One that was read while another run took the scaling off, or put it back, lacks some of it.
+    A snapshot that was read while another run removed or restored the scaling is incomplete.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for snapshot in snapshots:
@@ -146,9 +146,9 @@ def merged(*snapshots: Snapshot) -> Snapshot:
 def as_tags(snapshot: Snapshot, copy: str) -> dict[str, str]:
     """Return the snapshot as tags.
 
-    :param snapshot: What to write down.
-    :param copy: Tells this copy from those that other runs write at the same time: 8 letters or digits.
-    :raises ConflictError: When it does not fit, so that nothing is taken off that could not be put back.
+    :param snapshot: The scaling to save.
+    :param copy: Identifies this copy among those that other runs write at the same time: 8 letters or digits.
+    :raises ConflictError: When it does not fit into tags; so no scaling is removed that could not be restored.
     """
     packed = zlib.compress(json.dumps(snapshot, sort_keys=True, separators=(",", ":")).encode(), 9)
     text = base64.b64encode(packed).decode()
@@ -163,7 +163,7 @@ def as_tags(snapshot: Snapshot, copy: str) -> dict[str, str]:
 
 
 def from_tags(tags: Mapping[str, str]) -> Snapshot:
-    """Return the snapshot that tags hold, of all copies that are whole; an empty one for none."""
+    """Return the snapshot in tags, merged from all complete copies; empty without any."""
     copies: dict[tuple[str, int], dict[int, str]] = {}
     for key, value in tags.items():
         if part := _PART.fullmatch(key):
@@ -177,7 +177,7 @@ def from_tags(tags: Mapping[str, str]) -> Snapshot:
 
 
 def tag_keys(tags: Iterable[str]) -> list[str]:
-    """Return the keys of the tags that hold a snapshot, or are left of one."""
+    """Return the keys of the tags that contain a snapshot or remains of one."""
     return sorted(key for key in tags if _PART.fullmatch(key))
 
 
@@ -199,7 +199,7 @@ def _members(described: Mapping[str, Any], names: Iterable[str]) -> dict[str, An
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: times in ISO format."""
+    """Return a value for JSON: times in ISO format."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,6 @@
-"""The steps that a deployment would take, found by simulating the effect of each; and what they come to, for a person.
+"""Simulate a deployment step by step, and summarise the result for a person.
 
-There is no second list of calls: what is shown is planned by the function that plans what is done.
+There is no second list of calls: the function that plans a real deployment also plans the simulated one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
 
 Fetch = Callable[[Fact, Observation], Any]
 
-#: Members of Describe answers that say which resource it is, not what it is.
+#: Members of Describe answers that identify the resource and are no part of its content.
 _IDENTITY = {
     "EndpointConfigName",
     "EndpointConfigArn",
@@ -33,12 +33,12 @@ _IDENTITY = {
 
 @dataclass(frozen=True)
 class Simulation:
-    """A deployment that was simulated until its end, or until it waits for what others do.
+    """A deployment simulated until its end, or until it waits for others.
 
-    :param decision: What it begins with.
+    :param decision: The first decision.
     :param target: The config that would serve.
     :param steps: Its steps, in order.
-    :param observed: What would be observed then.
+    :param observed: The observation at its end.
     """
 
     decision: Decision
@@ -48,19 +48,19 @@ class Simulation:
 
     @property
     def calls(self) -> list[str]:
-        """The operations that change something, in order."""
+        """The operations that change resources, in order."""
         return [step.operation for step in self.steps if isinstance(step, Call)]
 
 
 def simulate(observed: Observation, wanted: Wanted, progress: Progress, fetch: Fetch) -> Simulation:
-    """Simulate a deployment that succeeds; nothing is changed.
+    """Simulate a successful deployment without changing anything.
 
-    A refusal is a plan, too: its decision says what stands in the way.
+    A refusal is a plan, too: its decision contains the reason.
 
-    :param observed: What is known.
-    :param wanted: What is asked for.
-    :param progress: How far the deployment has come.
-    :param fetch: Asks AWS for a fact.
+    :param observed: The observation of the endpoint.
+    :param wanted: The requested deployment.
+    :param progress: The progress of the deployment.
+    :param fetch: Reads a fact from AWS.
     """
     observed = replace(observed, simulated=True)
     first: Decision | None = None
@@ -109,14 +109,14 @@ def simulate(observed: Observation, wanted: Wanted, progress: Progress, fetch: F
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """What a deployment would do, for a person.
+    """The plan of a deployment, for a person.
 
     :param decision: The decision, with its reason.
     :param endpoint_name: The endpoint.
     :param serving: The config that serves now.
     :param target: The config that would serve.
-    :param changes: What would be different, a line a member.
-    :param calls: The operations that would change something, in order.
+    :param changes: The differences, one line a member.
+    :param calls: The operations that would change resources, in order.
     :param two_fleets: Whether an old and a new fleet would share the traffic for a while.
     """
 
@@ -142,7 +142,7 @@ class DeploymentPlan:
         }
 
     def as_markdown(self) -> str:
-        """Return the plan for a person who is to approve it."""
+        """Return the plan as Markdown, for a person to approve."""
         stays = self.decision.action in (Action.REFUSE, Action.FAIL)
         lines = [
             f"## {self.endpoint_name}: {self.decision.action}",
@@ -167,7 +167,7 @@ def deployment_plan(simulated: Simulation, serving: str | None, fetch: Fetch) ->
 
     :param simulated: The deployment.
     :param serving: The config that serves now.
-    :param fetch: Asks AWS for a fact.
+    :param fetch: Reads a fact from AWS.
     """
     observed, target = simulated.observed, simulated.target
     changes: list[str] = []
@@ -191,7 +191,7 @@ def deployment_plan(simulated: Simulation, serving: str | None, fetch: Fetch) ->
 
 
 def has_two_fleets(deployment_config: Mapping[str, Any] | None) -> bool:
-    """Tell whether a rollout leaves an old and a new fleet sharing the traffic: any but all at once without a bake."""
+    """Return whether an old and a new fleet share the traffic during a rollout: always, except all at once without a bake time."""
     policy = (deployment_config or {}).get("BlueGreenUpdatePolicy") or {}
     routing = policy.get("TrafficRoutingConfiguration") or {}
     stepwise = routing.get("Type") in ("CANARY", "LINEAR") or "RollingUpdatePolicy" in (
@@ -201,7 +201,7 @@ def has_two_fleets(deployment_config: Mapping[str, Any] | None) -> bool:
 
 
 def _config_and_model_changes(observed: Observation, serving: str, target: str) -> list[str]:
-    """Return where the config that comes differs from the one that serves, and its models from theirs."""
+    """Return the differences between the serving and the new config, and between their models."""
     before, after = observed.config(serving) or {}, observed.config(target) or {}
     changes = config_changes(before, after)
     for variant, old, new in changed_models(before, after):
@@ -211,7 +211,7 @@ def _config_and_model_changes(observed: Observation, serving: str, target: str) 
 
 
 def config_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return where an endpoint config differs from another, both as they are described; variants are told apart by name."""
+    """Return the differences between two described endpoint configs; variants are matched by name."""
     old, new = _by_variant(before), _by_variant(after)
     lines = [f"variant {name} goes" for name in old if name not in new]
     lines += [f"variant {name} comes" for name in new if name not in old]
@@ -226,12 +226,12 @@ def config_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
 
 
 def model_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return where a model differs from another, both as they are described; values of environments are not shown."""
+    """Return the differences between two described models; values of environments are not shown."""
     return _changes(before, after)
 
 
 def changed_models(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield variant, old model and new model of the variants that get another model."""
+    """Yield variant, old model and new model of each variant whose model changes."""
     old, new = _by_variant(before), _by_variant(after)
     for name in new:
         models = old.get(name, {}).get("ModelName"), new[name].get("ModelName")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: What DescribeEndpoint and ListTags answered, or None for an endpoint that does not exist.
+#: DescribeEndpoint's answer, or None for an endpoint that does not exist.
 Described = Mapping[str, Any]
 
 IN_SERVICE = "InService"
@@ -15,16 +15,16 @@ DELETING = "Deleting"
 UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
 OUT_OF_SERVICE = "OutOfService"
 
-#: Ended, and not serving what was asked for.
+#: Final statuses of an endpoint that does not serve the requested config.
 BROKEN = frozenset({FAILED, OUT_OF_SERVICE, UPDATE_ROLLBACK_FAILED})
 
 SETTLED = BROKEN | {IN_SERVICE}
 
 
 def is_transitional(described: Described | None) -> bool:
-    """Tell whether the endpoint is on its way to another status, or still has a deployment pending.
+    """Return whether the endpoint is in transition, or still has a pending deployment.
 
-    A status that this version does not know is waited out, as nothing else is safe.
+    A status that this version does not know counts as in transition, as nothing else is safe.
     """
     return described is not None and (
         described["EndpointStatus"] not in SETTLED or pending_config(described) is not None
@@ -32,7 +32,7 @@ def is_transitional(described: Described | None) -> bool:
 
 
 def pending_config(described: Described) -> str | None:
-    """Return the endpoint config that a deployment in progress goes to.
+    """Return the endpoint config of the deployment in progress.
 
     ``PendingDeploymentSummary`` exists only while an endpoint is created or updated (DescribeEndpoint).
     """
@@ -43,7 +43,7 @@ def pending_config(described: Described) -> str | None:
 
 
 def is_serverless(variants: list[Mapping[str, Any]]) -> bool:
-    """Tell whether variants, of an endpoint or of a config, are serverless."""
+    """Return whether the variants of an endpoint or of a config are serverless."""
     return any(
         variant.get("ServerlessConfig")
         or variant.get("CurrentServerlessConfig")
@@ -53,7 +53,7 @@ def is_serverless(variants: list[Mapping[str, Any]]) -> bool:
 
 
 def on_its_way_to(described: Described | None) -> str | None:
-    """Return the config that an endpoint is on its way to, else the one that it is on."""
+    """Return the config of the deployment in progress, else the serving config."""
     return (pending_config(described) or described.get("EndpointConfigName")) if described else None
 
 

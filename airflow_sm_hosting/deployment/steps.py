@@ -1,7 +1,7 @@
-"""The steps that plans are made of: plain data with all that a call needs, and what the call changes of an observation.
+"""The steps of plans: plain data with the request of a call and the effect of the call on an observation.
 
-Each operation that changes something at AWS has one class here, and one adapter that makes the call (``deployer/adapters.py``). A plan is
-carried out by applying its steps, and shown to a person by simulating them: both fold a step's effect into the observation.
+Each operation that changes an AWS resource has one class here, and one adapter that makes the call (``deployer/adapters.py``). The deployer
+applies the steps of a plan; a simulation shows them to a person. Both fold the effect of each step into the observation.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class Step:
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
         """Return the observation after the step.
 
-        :param observed: The one before it.
-        :param answer: What AWS answered; None where the step is simulated.
+        :param observed: The observation before the step.
+        :param answer: AWS's answer; None in a simulation.
         """
         return observed
 
 
 @dataclass(frozen=True)
 class Call(Step):
-    """One call that changes something.
+    """One call that changes a resource.
 
     :param request: The operation's request.
-    :param what: What it writes or deletes, for the log.
-    :param why: What differs, or what it is for.
+    :param what: The resource that it writes or deletes, for the log.
+    :param why: The differences, or the reason.
     """
 
     service: ClassVar[str]
@@ -74,10 +74,10 @@ class CreateEndpoint(Call):
 class UpdateEndpoint(Call):
     """Update the endpoint to another config (``sagemaker:UpdateEndpoint``).
 
-    :param modified_before: The endpoint's ``LastModifiedTime`` before it, in ISO format.
-    :param scaled: The variants that were scalable targets, or were until a deployment took that off.
-    :param detached: Those of them whose scaling was taken off for it.
-    :param copies: The tags in which that is written down.
+    :param modified_before: The endpoint's ``LastModifiedTime`` before the update, in ISO format.
+    :param scaled: The variants that are scalable targets, or were before a deployment removed their scaling.
+    :param detached: The variants whose scaling was removed for this update.
+    :param copies: The tags that hold the removed scaling.
     """
 
     service = "sagemaker"
@@ -89,7 +89,7 @@ class UpdateEndpoint(Call):
     copies: Mapping[str, str] = field(default_factory=dict)
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
-        """The endpoint is on its way to the config."""
+        """The endpoint is being updated to the config."""
         pending: dict[str, Any] = {"EndpointConfigName": self.request["EndpointConfigName"]}
         if observed.simulated:
             pending["ProductionVariants"] = self._variants(observed)
@@ -105,7 +105,7 @@ class UpdateEndpoint(Call):
         )
 
     def _variants(self, observed: Observation) -> list[dict[str, Any]]:
-        """Return the variants that the update makes: their counts and weights are the config's, or kept (UpdateEndpoint)."""
+        """Return the variants after the update: counts and weights are those of the config, or retained (UpdateEndpoint)."""
         keeps = self.request.get("RetainAllVariantProperties")
         excluded = {
             one["VariantPropertyType"] for one in self.request.get("ExcludeRetainedVariantProperties") or ()
@@ -134,7 +134,7 @@ class DeleteEndpoint(Call):
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
         """The endpoint is being deleted."""
         if observed.simulated:
-            # Its scalable targets go with it (DeleteEndpoint).
+            # DeleteEndpoint deletes its scalable targets too.
             for variant, target in dict(observed.get(observed.targets_fact)).items():
                 observed = observed.learned(policy_arns_fact(observed, variant, target), {})
                 observed = observed.learned(observed.scaling_fact(variant), None)
@@ -180,7 +180,7 @@ class AddTags(Call):
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags."""
+        """The tags by key."""
         return {tag["Key"]: tag["Value"] for tag in self.request["Tags"]}
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
@@ -197,7 +197,7 @@ class DeleteTags(Call):
     operation = "DeleteTags"
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
-        """The resource has the tags no more."""
+        """The resource no longer has the tags."""
         fact, gone = Fact(FactKind.TAGS, (self.request["ResourceArn"],)), set(self.request["TagKeys"])
         return observed.changed(
             fact, lambda tags: {key: value for key, value in tags.items() if key not in gone}
@@ -225,12 +225,12 @@ class DeleteModel(Call):
 
 @dataclass(frozen=True)
 class ScalingCall(Call):
-    """A call to Application Auto Scaling; of one that is for a snapshot the ``request`` has the snapshot's plain values."""
+    """A call to Application Auto Scaling; when it restores a snapshot, ``request`` contains the snapshot's plain values."""
 
     service = "application-autoscaling"
 
     def _scaling_changed(self, observed: Observation, change: Callable[[Any], Any]) -> Observation:
-        """Return the observation with the scaling of the call's variant changed, where the variant is the observed endpoint's."""
+        """Return the observation with the changed scaling of the call's variant, if the variant belongs to the observed endpoint."""
         endpoint_name, variant = variant_of(self.request.get("ResourceId", ""))
         if endpoint_name != observed.endpoint_name or not observed.simulated:
             return observed
@@ -262,7 +262,7 @@ class RegisterScalableTarget(ScalingCall):
 
 @dataclass(frozen=True)
 class DeregisterScalableTarget(ScalingCall):
-    """Take the scaling off a variant: its policies and scheduled actions go with it (``DeregisterScalableTarget``)."""
+    """Remove the scaling of a variant, with its policies and scheduled actions (``DeregisterScalableTarget``)."""
 
     operation = "DeregisterScalableTarget"
 
@@ -285,7 +285,7 @@ class PutScalingPolicy(ScalingCall):
     operation = "PutScalingPolicy"
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
-        """The policy is there; the answer tells its ARN, which is a new one where it was deleted before."""
+        """The policy exists; the answer contains its ARN, which is new if the policy was deleted before."""
         _, variant = variant_of(self.request.get("ResourceId", ""))
         name = self.request["PolicyName"]
         if answer is not None:
@@ -322,7 +322,7 @@ class PutScheduledAction(ScalingCall):
     operation = "PutScheduledAction"
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
-        """The scheduled action is there."""
+        """The scheduled action exists."""
         name = self.request["ScheduledActionName"]
         return self._scaling_changed(
             observed,
@@ -364,7 +364,7 @@ class UntagScalableTarget(ScalingCall):
 class AlarmCall(Call):
     """A call to CloudWatch.
 
-    :param described: Whether the request is what DescribeAlarms answered, changed: it has members that no request has.
+    :param described: Whether the request is a changed DescribeAlarms answer: it contains members that no request has.
     """
 
     service = "cloudwatch"
@@ -376,7 +376,7 @@ class AlarmCall(Call):
 class PutMetricAlarm(AlarmCall):
     """Put an alarm on a metric (``cloudwatch:PutMetricAlarm``).
 
-    :param rollout_of: The config for whose deployment it is made; None for other alarms.
+    :param rollout_of: The config whose deployment it is for; None for other alarms.
     """
 
     operation = "PutMetricAlarm"
@@ -443,14 +443,14 @@ class DeleteObject(Call):
     operation = "DeleteObject"
 
 
-# What changes nothing.
+# Steps that change nothing.
 
 
 @dataclass(frozen=True)
 class LookAgain(Step):
-    """Forget facts that others may have changed: they are fetched anew when they are needed.
+    """Forget facts that others may have changed: they are fetched again when they are needed.
 
-    :param kinds: Which; none for all.
+    :param kinds: The kinds of facts; all kinds if empty.
     """
 
     kinds: tuple[FactKind, ...] = ()
@@ -462,12 +462,12 @@ class LookAgain(Step):
 
 @dataclass(frozen=True)
 class ConfirmDetaching(Step):
-    """Make sure that no other run takes the scaling off, and that what puts it back is written down.
+    """Check that no other run removes the scaling, and that the saved copy is complete.
 
     :param endpoint_arn: The endpoint.
-    :param task: Whose claim must stand.
-    :param copies: The keys of this run's copy of the scaling, which must be seen.
-    :param known: The keys of other runs' copies that this one holds; others must not be there.
+    :param task: The task whose claim must be on the endpoint.
+    :param copies: The keys of this run's copy of the scaling, which must be visible.
+    :param known: The keys of other runs' copies that this copy includes; no other copies may exist.
     """
 
     endpoint_arn: str
@@ -478,20 +478,20 @@ class ConfirmDetaching(Step):
 
 @dataclass(frozen=True)
 class CheckAnswer(Step):
-    """Ask the endpoint, and compare its answer: the smoke test (``sagemaker:InvokeEndpoint``)."""
+    """Invoke the endpoint and check its answer: the smoke test (``sagemaker:InvokeEndpoint``)."""
 
 
 @dataclass(frozen=True)
 class Wait(Step):
     """Wait, in this process or in the triggerer.
 
-    :param condition: What ends it.
+    :param condition: The condition that ends the wait.
     """
 
     condition: WaitCondition
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
-        """The wait has ended well."""
+        """The wait has succeeded."""
 
         def ended(described: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
             if described is None or self.condition.until is WaitFor.GONE:
@@ -514,33 +514,33 @@ class Wait(Step):
         return replace(observed.changed(observed.endpoint_fact, ended), own_change=None)
 
     def simulated_result(self, observed: Observation) -> WaitResult:
-        """Return how the wait ends where all goes well.
+        """Return the result of a successful wait.
 
-        :param observed: The observation after it.
+        :param observed: The observation after the wait.
         """
         described = observed.endpoint or {}
-        told = {
+        members = {
             member: str(described[member])
             for member in ("EndpointArn", "EndpointConfigName")
             if member in described
         }
-        return WaitResult(str(Outcome.DEPLOYED), "simulated", told)
+        return WaitResult(str(Outcome.DEPLOYED), "simulated", members)
 
 
 def policy_arns_fact(observed: Observation, variant: str, target: Mapping[str, Any]) -> Fact:
-    """Return the fact that the ARNs of a scalable target's policies are."""
+    """Return the fact for the ARNs of a scalable target's policies."""
     return Fact(FactKind.POLICY_ARNS, (observed.endpoint_name, variant, str(target["ScalableDimension"])))
 
 
 def _arn_beside(observed: Observation, config: str) -> str:
-    """Return the ARN that an endpoint will have: it is in the account and Region of its config."""
+    """Return the future ARN of an endpoint, in the account and Region of its config."""
     found = observed.config(config) if observed.simulated else None
     prefix = str((found or {}).get("EndpointConfigArn", "")).rpartition(":endpoint-config/")[0]
     return f"{prefix}:endpoint/{observed.endpoint_name}"
 
 
 def _as_described(variant: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a variant of a config as DescribeEndpoint describes it once it serves."""
+    """Return a variant of a config as DescribeEndpoint describes it when it serves."""
     found = {"VariantName": variant["VariantName"], "DesiredWeight": variant.get("InitialVariantWeight", 1.0)}
     if variant.get("InitialInstanceCount") is not None:
         found["DesiredInstanceCount"] = variant["InitialInstanceCount"]
@@ -550,7 +550,7 @@ def _as_described(variant: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _repointed(observed: Observation, name: str) -> Observation:
-    """Return the observation in which an alarm names no policy's old ARN any more."""
+    """Return the observation in which an alarm no longer contains a policy's old ARN."""
     for fact in observed.facts:
         if fact.kind is FactKind.ALARMS_WITH_ACTION:
             observed = observed.changed(
@@ -559,7 +559,7 @@ def _repointed(observed: Observation, name: str) -> Observation:
     return observed
 
 
-#: Every class of a call that changes something.
+#: Every class of a call that changes a resource.
 CALLS: tuple[type[Call], ...] = (
     CreateEndpoint,
     UpdateEndpoint,

@@ -1,4 +1,4 @@
-"""(observation, what is wanted) -> the steps of an update, and what is written into tags before and after it."""
+"""Plan the steps of an update, and the tags before and after it."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ from airflow_sm_hosting.spec.tags import (
     tag_list,
 )
 
-#: For so long another run lets this one take the scaling off: longer than the few calls from the claim to the update take.
+#: How long other runs wait while this one removes the scaling: longer than the few calls from the claim to the update take.
 DETACHING_LASTS = timedelta(seconds=60)
 
-#: A claim that this task has left is good for so long at least, or it is made again.
+#: Minimum remaining time of an existing claim of this task; otherwise the task claims again.
 CLAIM_LEFT = timedelta(seconds=30)
 
-#: The value of a tag whose key says all.
+#: The value of a tag that only needs its key.
 MADE = "made"
 
 
 def missing_tags(arn: str, found: Mapping[str, str], wanted: Mapping[str, str], why: str) -> list[AddTags]:
-    """Return the step that sets the tags which are missing or different; none where none are.
+    """Return the step that sets missing or different tags; empty when all tags are set.
 
     :param arn: The resource.
     :param found: Its tags.
-    :param wanted: Those that it is to have.
-    :param why: What they are for.
+    :param wanted: The wanted tags.
+    :param why: The reason.
     """
     missing = {key: value for key, value in wanted.items() if found.get(key) != value}
     if not missing:
@@ -78,15 +78,15 @@ def missing_tags(arn: str, found: Mapping[str, str], wanted: Mapping[str, str], 
 def update_steps(
     observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags
 ) -> list[Step]:
-    """Return the steps of an update, until AWS has taken it.
+    """Return the steps of an update, until AWS has accepted it.
 
-    :param observed: What is known of the endpoint, which exists.
-    :param wanted: What is asked for.
-    :param progress: How far the deployment has come; its target is known.
-    :param known: What the endpoint's tags say.
-    :raises ConflictError: When SageMaker would refuse it, or roll out otherwise.
-    :raises InvalidSpecError: When its rollout could not do what it is for.
-    :raises AlarmGoingOffError: When an alarm would roll it back at once.
+    :param observed: The observation of the endpoint, which exists.
+    :param wanted: The requested deployment.
+    :param progress: The progress; its target is known.
+    :param known: The state in the endpoint's tags.
+    :raises ConflictError: When SageMaker would refuse the update, or roll out in another way.
+    :raises InvalidSpecError: When its rollout alarms cannot work.
+    :raises AlarmGoingOffError: When an alarm is in ALARM and would roll the deployment back at once.
     :raises NotFoundError: When the config does not exist.
     """
     described, target = observed.endpoint or {}, str(progress.target)
@@ -95,7 +95,7 @@ def update_steps(
     if config is None:
         raise NotFoundError(f"There is no endpoint config {target!r}.")
     variants = config["ProductionVariants"]
-    # Decided again, now that it is known whether the config is serverless: what UpdateEndpoint would refuse is refused before it.
+    # Decide again, now with the kind of the config (serverless or not): refuse here what UpdateEndpoint would refuse.
     again = decide(described, target, owned=True, serverless=is_serverless(variants))
     if again.action is Action.REFUSE:
         raise ConflictError(again.reason)
@@ -134,7 +134,7 @@ def update_steps(
         **kept.flags,
     }
     return [
-        # Before the update: whatever happens to this task then, the next try and a rollback find what they need.
+        # Before the update, so that the next try and a rollback find what they need even if this task is killed.
         *missing_tags(arn, tags, record, "what a later try or a rollback needs"),
         *(
             PutMetricAlarm(
@@ -155,7 +155,7 @@ def update_steps(
             detached=frozenset(snapshot),
             copies=copies,
         ),
-        # UpdateEndpoint has no condition: whether a newer run was quicker shows now.
+        # UpdateEndpoint is unconditional: a concurrent update by a newer run is visible only now.
         LookAgain((FactKind.TAGS,)),
     ]
 
@@ -163,13 +163,13 @@ def update_steps(
 def run_tags(
     observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags
 ) -> dict[str, str]:
-    """Return the tags that say which run has deployed the target, once AWS has taken that.
+    """Return the tags that name the run which deployed the target, to write after AWS has accepted the update.
 
-    Not before: until then no older run was overtaken. A rollback writes none: it stands behind the run that it undoes.
+    Not earlier: until then no older run is overtaken. A rollback writes none: it ranks behind the run that it undoes.
     """
     target = str(progress.target)
     if progress.restores_run:
-        # Only now: until AWS has taken it, a retry of a task that is killed must find that it had claimed.
+        # Only now: until AWS has accepted the update, a retry after a kill must find the claim.
         return {
             **_last_run(progress.restores_run, target),
             **_overlooked(known, wanted, target),
@@ -191,20 +191,20 @@ def run_tags(
 
 
 def fallback_tag(wanted: Wanted, target: str, known: EndpointTags | None = None) -> dict[str, str]:
-    """Return the tag that says in whose place a fallback is deployed."""
+    """Return the tag that names the config which a deployed fallback replaces."""
     asked = wanted.endpoint_config_name or ""
     if target in wanted.fallbacks and target != asked:
         return {FALLBACK_FOR: asked}
-    # An empty value says that what serves now stands for itself.
+    # An empty value means that the serving config is no fallback.
     return {FALLBACK_FOR: ""} if known and known.fallback_for else {}
 
 
 def kept_for_replacement(observed: Observation, target: str, keys: Any) -> dict[str, str]:
-    """Return the tags that a config holds for an endpoint that was deleted to be created anew.
+    """Return the tags saved in a config for an endpoint that was deleted to be created again.
 
-    :param observed: What is known.
+    :param observed: The observation of the endpoint.
     :param target: The config.
-    :param keys: Picks the keys of them out of tags.
+    :param keys: Selects their keys among all tags.
     """
     config = observed.config(target)
     if config is None:
@@ -214,7 +214,7 @@ def kept_for_replacement(observed: Observation, target: str, keys: Any) -> dict[
 
 
 def tags_to_keep(observed: Observation, known: EndpointTags) -> dict[str, str]:
-    """Return the tags that tell what is to be put right once an endpoint that is to be deleted was created anew."""
+    """Return the tags that name the cleanup after a failed endpoint was deleted and created again."""
     tags = observed.tags
     snapshot = merged(known.snapshot, observed.scaling(observed.scaled_variants))
     alarms = {key: tags[key] for key in tags if key.startswith(ROLLOUT_ALARMS)}
@@ -222,23 +222,23 @@ def tags_to_keep(observed: Observation, known: EndpointTags) -> dict[str, str]:
 
 
 def lost_copies(observed: Observation, wanted: Wanted, known: EndpointTags) -> dict[str, str]:
-    """Return the tags to write again in which the scaling is that this task has taken off.
+    """Return the tags with the scaling removed by this task, to write again.
 
-    A run that deployed between this task's claim and its update has taken these copies over, and deleted them once the scaling was back;
-    then this task took it off. They are not among what is missing: what was just written counts as there (see ``Observer``).
+    A run that deployed between this task's claim and its update took these copies over, and deleted them after it restored the scaling;
+    then this task removed the scaling. A comparison does not show the loss: just-written tags count as present (see ``Observer``).
     """
     return dict(observed.copies) if known.deployed_since_claim(wanted.task) else {}
 
 
 def _overlooked(known: EndpointTags, wanted: Wanted, target: str) -> dict[str, str]:
-    """Return the tag with the history, where this task wrote it before other runs deployed, or as it was before that."""
+    """Return the tag with the corrected history, if other runs have deployed since this task's claim."""
     since = known.deployed_since_claim(wanted.task)
     history = with_overlooked(known.history, since, serving=target)
     return {PREVIOUS_ENDPOINT_CONFIGS: written(history)} if since else {}
 
 
 def _changed_at(described: Described) -> int:
-    """Return when an endpoint was changed last, by AWS's clock, in seconds since the epoch."""
+    """Return the time of an endpoint's last change, by AWS's clock, in seconds since the epoch."""
     changed = described.get("LastModifiedTime")
     return int(changed.timestamp()) if isinstance(changed, datetime) else 0
 
@@ -248,7 +248,7 @@ def _last_run(run_after: str, target: str) -> dict[str, str]:
 
 
 def _record(described: Described, wanted: Wanted, progress: Progress, known: EndpointTags) -> dict[str, str]:
-    """Return the tags that tell what this update is, and what a rollback of it goes back to."""
+    """Return the tags that describe this update and name its rollback target."""
     serving, target = described["EndpointConfigName"], str(progress.target)
     if progress.restores_run:
         return {DEPLOYING: f"{progress.restores_run} {target}", **_overlooked(known, wanted, target)}
@@ -291,7 +291,7 @@ def _checked_rollout(
     counts: Mapping[str, int],
     fleet_alarms: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any] | None:
-    """Return the deployment config of the update, with the alarms that are made for it."""
+    """Return the deployment config of the update, with the alarms made for it."""
     asked = wanted.deployment_config
     if asked is None and not fleet_alarms:
         return None
@@ -314,7 +314,7 @@ def _with_alarms(
     deployment_config: Mapping[str, Any],
     fleet_alarms: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any] | None:
-    """Return a deployment config with the alarms that it names and those that are made for it, all of which can do their work."""
+    """Return a deployment config with the alarms that it names and those made for it, after checking that all can work."""
     rollback = deployment_config.get("AutoRollbackConfiguration") or {}
     named = [alarm["AlarmName"] for alarm in rollback.get("Alarms") or []]
     names = [*named, *(alarm["AlarmName"] for alarm in fleet_alarms)]
@@ -349,7 +349,7 @@ def _snapshot_of_blocked(
     variants: Sequence[Mapping[str, Any]],
     known: EndpointTags,
 ) -> Snapshot:
-    """Return the scaling that has to be taken off: of variants that change their instance type, or go.
+    """Return the scaling to remove: that of variants whose instance type changes, or that are removed.
 
     UpdateEndpoint refuses both for scalable targets (developer guide, "endpoint-scaling", on updating scaled endpoints).
     """
@@ -357,12 +357,12 @@ def _snapshot_of_blocked(
         return {}
     serving = observed.variants_of((observed.endpoint or {})["EndpointConfigName"])
     blocked = blocked_by_scaling(serving, variants, scaled)
-    # What was written down may be of a run that was killed while it took the scaling off, or put it back.
+    # The saved copy may belong to a run that was killed while it removed or restored the scaling.
     return merged(known.snapshot, observed.scaling(blocked) if blocked else {})
 
 
 def _claims(known: EndpointTags, wanted: Wanted, observed: Observation) -> bool:
-    """Tell whether this task claims the endpoint's scaling, for long enough."""
+    """Return whether this task has claimed the endpoint's scaling for long enough."""
     return known.is_detached_by(wanted.task, observed.now + CLAIM_LEFT)
 
 
@@ -373,10 +373,10 @@ def _detaching(
     snapshot: Snapshot,
     copies: Mapping[str, str],
 ) -> list[Step]:
-    """Return the steps that take the scaling off, once it is written down."""
+    """Return the steps that save the scaling and then remove it."""
     if not snapshot:
         return []
-    # What others had written down is in this update's copy.
+    # This update's copy includes the copies of other runs.
     others = tag_keys(tags)
     return [
         ConfirmDetaching(arn, wanted.task, copies=tuple(tag_keys(copies)), known=tuple(others)),
@@ -403,5 +403,5 @@ def _detaching(
 
 
 def release_of_claim(known: EndpointTags, wanted: Wanted) -> dict[str, str]:
-    """Return the tag that ends this task's claim of the scaling, if it has one: nobody is to wait for it."""
+    """Return the tag that ends this task's claim of the scaling, if it has one, so that no other run waits for it."""
     return {DETACHING: ""} if known.is_detached_by(wanted.task) else {}

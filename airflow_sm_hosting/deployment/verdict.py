@@ -1,4 +1,4 @@
-"""(a wait's condition, what AWS describes) -> how the wait stands.
+"""Judge the state of a wait from its condition and AWS's description.
 
 Neither ``InService`` nor an absent ``FailureReason`` means success: an update that SageMaker rolled back ends ``InService`` on the
 old config, with a reason or without one (hashicorp/terraform-provider-aws 39099, 46663, 48997).
@@ -31,9 +31,9 @@ class Verdict:
 
 
 def judge(condition: WaitCondition, described: Described | None) -> Verdict:
-    """Judge how a wait stands.
+    """Judge the state of a wait.
 
-    :param condition: What is waited for.
+    :param condition: The condition of the wait.
     :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
     """
     match condition.until:
@@ -50,17 +50,17 @@ def judge(condition: WaitCondition, described: Described | None) -> Verdict:
 
 
 def after_look(condition: WaitCondition, described: Described | None) -> WaitCondition:
-    """Return the condition with what this look has shown about the deployment's beginning."""
+    """Return the condition, updated if this description shows that the deployment began."""
     begun = has_begun(condition, described)
     return condition if begun == condition.begun else replace(condition, begun=begun)
 
 
 def has_begun(condition: WaitCondition, described: Described | None) -> bool:
-    """Tell whether the endpoint shows that the deployment began, now or in an earlier look."""
+    """Return whether this or an earlier description shows that the deployment began."""
     if condition.begun:
         return True
     if described is None:
-        # One that was updated was there before the call: it is gone. One that was created is not visible yet.
+        # An updated endpoint existed before the call, so it is gone. A created endpoint is not visible yet.
         return condition.modified_before is not None
     if condition.modified_before is None or is_transitional(described):
         return True
@@ -71,7 +71,7 @@ def has_begun(condition: WaitCondition, described: Described | None) -> bool:
 
 
 def judge_deployment(condition: WaitCondition, described: Described | None) -> Verdict:
-    """Judge a deployment that was started or joined, or a config that serves already."""
+    """Judge a started or joined deployment, or a config that already serves."""
     name, config = condition.endpoint_name, condition.endpoint_config_name
     begun = has_begun(condition, described)
     if described is None:
@@ -83,7 +83,7 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
 
     status, live = described["EndpointStatus"], described.get("EndpointConfigName")
     reason = described.get("FailureReason")
-    told = f"Reason: {reason}" if reason else "SageMaker gives no reason; see the endpoint's logs."
+    reason_sentence = f"Reason: {reason}" if reason else "SageMaker gives no reason; see the endpoint's logs."
     if status == DELETING:
         return Verdict(Outcome.FAILED, f"Endpoint {name} is being deleted while {config} was deployed.")
     if is_transitional(described):
@@ -100,7 +100,7 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     if status == IN_SERVICE:
         return Verdict(
             Outcome.ROLLED_BACK,
-            f"SageMaker rolled endpoint {name} back: it serves {live}, not {config}, which was asked for. {told}",
+            f"SageMaker rolled endpoint {name} back: it serves {live}, not {config}, which was asked for. {reason_sentence}",
         )
     if status in BROKEN and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")
@@ -110,14 +110,15 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
         else "It does not serve."
     )
     return Verdict(
-        Outcome.FAILED, f"Endpoint {name} is {status} on {live}; {config} was asked for. {serving} {told}"
+        Outcome.FAILED,
+        f"Endpoint {name} is {status} on {live}; {config} was asked for. {serving} {reason_sentence}",
     )
 
 
 def wrong_images(described: Described) -> list[str]:
-    """Return a sentence for every image that was asked for by digest and is not the one that runs.
+    """Return a sentence for every image that was specified by digest and differs from the running one.
 
-    DeployedImage, SpecifiedImage and ResolvedImage; that an image given by digest resolves to that digest is assumed.
+    DeployedImage, SpecifiedImage and ResolvedImage. Assumed: an image given by digest resolves to that digest.
     """
     return [
         f"variant {variant['VariantName']} runs {image['ResolvedImage']}, not {image['SpecifiedImage']}, which was asked for"
@@ -132,9 +133,9 @@ def wrong_images(described: Described) -> list[str]:
 def judge_service(
     described: Described | None, endpoint_name: str, endpoint_config_name: str | None
 ) -> Verdict:
-    """Judge an endpoint that somebody else deploys: it should be in service, on a certain config if one is named.
+    """Judge an endpoint that somebody else deploys: it should be in service, on the given config if one is given.
 
-    One that does not exist yet, or serves another config so far, is waited for; one that failed is not.
+    The wait continues while the endpoint does not exist or serves another config; it ends when the endpoint has failed.
     """
     if described is None:
         return Verdict(Outcome.PENDING, "does not exist yet")
@@ -151,7 +152,7 @@ def judge_service(
 
 
 def judge_counts(condition: WaitCondition, described: Described | None) -> Verdict:
-    """Judge instance counts that were set: the endpoint should be in service with them, on the config that is wanted."""
+    """Judge set instance counts: the endpoint should be in service with these counts, on the wanted config."""
     name, config = condition.endpoint_name, condition.endpoint_config_name
     live = (described or {}).get("EndpointConfigName")
     if described and config not in (None, live) and described["EndpointStatus"] == IN_SERVICE:
@@ -168,19 +169,19 @@ def judge_counts(condition: WaitCondition, described: Described | None) -> Verdi
 
 
 def judge_gone(described: Described | None, endpoint_name: str) -> Verdict:
-    """Judge an endpoint that was deleted: right after DeleteEndpoint a describe may still answer the state before it."""
+    """Judge a deleted endpoint: right after DeleteEndpoint, a describe call may still answer the state before."""
     if described is None:
         return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} is deleted.")
     return Verdict(Outcome.PENDING, status_line(described))
 
 
 def judge_settled(described: Described | None, endpoint_name: str) -> Verdict:
-    """Judge an endpoint on which something else goes on: that should have ended, in whatever way."""
+    """Judge an endpoint with another change in progress: the change should have ended, with any result."""
     if is_transitional(described):
         return Verdict(Outcome.PENDING, status_line(described))
     return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} {status_line(described)}.")
 
 
 def moment(value: Any) -> str | None:
-    """Return a time as AWS describes it in ISO format, UTC."""
+    """Return a time from AWS in ISO format, UTC."""
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value

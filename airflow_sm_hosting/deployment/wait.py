@@ -1,7 +1,7 @@
-"""A wait as plain data: what it is for, and how it ended. It travels with a deferred task.
+"""A wait as plain data: its condition and its result. Both are saved while a task is deferred.
 
-The members and their names are those of version 0.1.0. A member that a later version added is written only where it is set, and one that
-this version does not know is ignored: tasks may wait while the package is upgraded.
+The members and their names are those of version 0.1.0. Members added later are written only if they are set, and unknown members are
+ignored: tasks may wait while the package is upgraded.
 """
 
 from __future__ import annotations
@@ -13,46 +13,46 @@ from typing import Any
 
 
 class WaitFor(StrEnum):
-    """What a wait is for."""
+    """The goal of a wait."""
 
-    #: The deployment that was started or joined has ended.
+    #: The started or joined deployment has ended.
     DEPLOYED = "deployed"
-    #: The endpoint is in service, whoever deploys it.
+    #: The endpoint is in service; anybody may deploy it.
     IN_SERVICE = "in_service"
-    #: Whatever goes on at the endpoint has ended.
+    #: No change of the endpoint is in progress any more.
     SETTLED = "settled"
-    #: The endpoint that was deleted is gone.
+    #: The deleted endpoint is gone.
     GONE = "gone"
-    #: The endpoint's variants have certain instance counts.
+    #: The endpoint's variants have the given instance counts.
     COUNTED = "counted"
 
 
 class Outcome(StrEnum):
-    """How a wait stands."""
+    """The state of a wait."""
 
     PENDING = "pending"
-    #: What was waited for has come about.
+    #: The goal is reached.
     DEPLOYED = "deployed"
     ROLLED_BACK = "rolled_back"
     FAILED = "failed"
     #: The time budget ended first.
     TIMED_OUT = "timed_out"
-    #: AWS refused to describe the endpoint, and waiting does not change that.
+    #: AWS refused to describe the endpoint, and waiting does not help.
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class WaitCondition:
-    """What ends a wait.
+    """The condition that ends a wait.
 
-    :param until: What is waited for.
+    :param until: The goal.
     :param endpoint_name: The endpoint.
-    :param endpoint_config_name: The config that is to serve; None for any.
+    :param endpoint_config_name: The config that should serve; None for any.
     :param modified_before: ``LastModifiedTime`` before the call, in ISO format; None for a new or a joined endpoint.
-    :param begun: Whether the deployment was seen to begin. Right after UpdateEndpoint a describe may still answer the state before it,
-        which is no rollback.
+    :param begun: Whether a description has shown that the deployment began. Right after UpdateEndpoint, a describe call may still answer
+        the state before, which is no rollback.
     :param instance_counts: Instance counts by variant, for :attr:`WaitFor.COUNTED`.
-    :param give_up_at: When this wait ends at the latest, in seconds since the epoch, before the task's own deadline; None for that one.
+    :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
     """
 
     until: WaitFor
@@ -77,18 +77,18 @@ class WaitCondition:
 
     @classmethod
     def deserialize(cls, data: Mapping[str, Any]) -> WaitCondition:
-        """Return the condition that :meth:`serialize`, of this version or another, wrote."""
+        """Read the output of :meth:`serialize`, of this version or another, as a condition."""
         known = known_fields(cls, data)
         return cls(**{**known, "until": WaitFor(known["until"])})
 
 
 @dataclass(frozen=True)
 class WaitResult:
-    """How a wait ended, in plain values: the payload of the trigger's event.
+    """The result of a wait in plain values: the payload of the trigger's event.
 
     :param outcome: An :class:`Outcome` that is not pending.
     :param message: A sentence for the log or the error, the same for both kinds of wait.
-    :param described: Of the last description: EndpointArn, EndpointConfigName, FailureReason and LastModifiedTime (ISO format).
+    :param described: From the last description: EndpointArn, EndpointConfigName, FailureReason and LastModifiedTime (ISO format).
     """
 
     outcome: str
@@ -101,15 +101,15 @@ class WaitResult:
 
     @classmethod
     def deserialize(cls, data: Mapping[str, Any]) -> WaitResult:
-        """Return the result that :meth:`serialize`, of this version or another, wrote."""
+        """Read the output of :meth:`serialize`, of this version or another, as a result."""
         return cls(**known_fields(cls, data))
 
 
 def known_fields(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of plain data that a dataclass has; another version may have written others.
+    """Return the members of plain data that a dataclass has; another version may have written more.
 
     :param cls: The dataclass.
-    :param data: What was read.
+    :param data: The data.
     """
     names = {one.name for one in fields(cls)}
     return {name: value for name, value in data.items() if name in names}

@@ -1,4 +1,4 @@
-"""What a deployment is to bring about: the operator's parameters, rendered and checked."""
+"""A requested deployment: the operator's parameters, rendered and validated."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from airflow_sm_hosting.deployment.capacity import Retain
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for.
+    """A requested deployment.
 
     :param endpoint_name: The endpoint.
-    :param endpoint_config_name: The config that is to serve; of a rollback, None for the one before.
-    :param fallbacks: Configs to deploy in its place, in order, where AWS has no capacity for it.
+    :param endpoint_config_name: The config to deploy; in a rollback, None for the previous one.
+    :param fallbacks: Configs to deploy instead, in order, if AWS has no capacity.
     :param deployment_config: ``DeploymentConfig`` of UpdateEndpoint, or None for AWS's default.
     :param fleet_alarms: Alarms to make for this deployment, on the new fleet only.
-    :param retain: What an update keeps of instance counts and weights.
-    :param replace_failed_endpoint: Whether a failed endpoint is deleted and created anew.
-    :param adopt: Whether an endpoint that is not ours may be changed.
-    :param allow_older: Whether a newer run's deployment may be undone.
-    :param tags: Tags to set beside ours.
-    :param run_after: When the DAG run was due, in ISO format.
+    :param retain: The instance counts and weights that an update retains.
+    :param replace_failed_endpoint: Whether to delete a failed endpoint and create it again.
+    :param adopt: Whether the deployment may change an endpoint that is not ours.
+    :param allow_older: Whether the deployment may undo a newer run's deployment.
+    :param tags: Tags to set in addition to ours.
+    :param run_after: The due time of the DAG run, in ISO format.
     :param retried: Whether an earlier try may have been killed half-way.
-    :param task: Tells this task of this run from all others, in 8 letters or digits; its tries have it in common.
-    :param smoke_test: Whether the endpoint is asked once it is deployed.
+    :param task: Id of this task of this run, in 8 letters or digits, the same for all its tries.
+    :param smoke_test: Whether to invoke the endpoint after the deployment.
     :param rolls_back_wrong_answers: Whether a wrong answer rolls the endpoint back.
     """
 

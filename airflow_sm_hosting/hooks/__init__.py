@@ -1,4 +1,4 @@
-"""Asking AWS: thin hooks, one per service, loaded when they are used."""
+"""Thin hooks for AWS, one per service, loaded when they are used."""
 
 from __future__ import annotations
 

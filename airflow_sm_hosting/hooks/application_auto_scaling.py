@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
 
 NAMESPACE = "sagemaker"
-#: Another call is changing the same target, or the service has a fault: both pass (common errors of the operations that change something).
+#: Another call is changing the same target, or the service has a fault: both are temporary (common errors of the changing operations).
 _BUSY = ("ConcurrentUpdateException", "InternalServiceException")
 
 
@@ -68,7 +68,7 @@ class ApplicationAutoScalingHook(SharedClients):
         )
 
     def target_tags(self, target: Mapping[str, Any]) -> dict[str, str]:
-        """Return the tags of a scalable target that was described (``application-autoscaling:ListTagsForResource``)."""
+        """Return the tags of a described scalable target (``application-autoscaling:ListTagsForResource``)."""
         arn = target.get("ScalableTargetARN")
         if not arn:
             return {}
@@ -77,14 +77,14 @@ class ApplicationAutoScalingHook(SharedClients):
         except ClientError as error:
             if error_code(error) != "ResourceNotFoundException":
                 raise
-            return {}  # gone meanwhile
+            return {}  # the target is gone meanwhile
 
     def change(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a call that changes a target, its tags, policies or scheduled actions; deleting what is gone already is no error.
+        """Call an operation that changes a target, its tags, policies or scheduled actions; deleting something already gone is no error.
 
         :param operation: The API operation, e.g. ``PutScalingPolicy``.
         :param request: Its request.
-        :return: The answer; empty when what was to be deleted is gone already.
+        :return: The answer; empty when the resource to delete is already gone.
         """
         call = partial(getattr(self.conn, xform_name(operation)), **request)
         if not operation.startswith(("Delete", "Deregister")):
@@ -100,9 +100,9 @@ class ApplicationAutoScalingHook(SharedClients):
         return answered
 
     def until_registered(self, call: Callable[[], Any]) -> Any:
-        """Make a call again while the service is changing the same target, or does not see it yet.
+        """Retry a call while the service is changing the same target, or does not see it yet.
 
-        ConcurrentUpdateException and ObjectNotFoundException right after registering are both passing
+        ConcurrentUpdateException and ObjectNotFoundException right after registering are both temporary
         (RegisterScalableTarget and PutScalingPolicy documentation).
         """
         return self._patiently(call, (*_BUSY, "ObjectNotFoundException"))
@@ -121,7 +121,7 @@ class ApplicationAutoScalingHook(SharedClients):
     def _all(self, operation: str, member: str, scalable_dimension: str | None, **request: Any) -> list[Any]:
         if scalable_dimension:
             request["ScalableDimension"] = scalable_dimension
-        # The operation's name is known only here, and the types are by name.
+        # The operation's name is known only at run time, and the types depend on it.
         client: Any = self.conn
         pages = client.get_paginator(operation).paginate(ServiceNamespace=NAMESPACE, **request)
         return [found for page in pages for found in page[member]]

@@ -27,7 +27,7 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def garbage_collection_paused() -> Iterator[None]:
-    """Parse botocore's models without the collector walking Airflow's heap again and again (100 of 170 ms)."""
+    """Parse botocore's models with the garbage collector off: it would walk Airflow's heap repeatedly (100 of 170 ms)."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -38,16 +38,16 @@ def garbage_collection_paused() -> Iterator[None]:
 
 
 class SharedClients(AwsBaseHook):
-    """An AwsBaseHook whose sessions and clients are shared by all hooks of the process that would make equal ones.
+    """An AwsBaseHook that shares equal sessions and clients with all hooks of the process.
 
-    A second session and client cost 80 to 100 ms. They are told apart by the connection's content, so that one whose
-    credentials were changed in Airflow gets new ones.
+    A second session and client cost 80 to 100 ms. The key of a shared client is the content of the connection, so a connection whose
+    credentials were changed in Airflow gets a new client.
 
     :param aws_conn_id: The Airflow connection (default: ``aws_default``). None, and an ``aws_default`` that does not exist, mean the
         ambient credentials of the worker; any other id that does not exist is an error.
     :param region_name: The Region (default: the connection's).
     :param verify: Whether TLS certificates are verified, or the path of a CA bundle (default: the connection's).
-    :param config: botocore's configuration as a dict or ``Config``; it takes the place of the connection's.
+    :param config: botocore's configuration as a dict or ``Config``; it replaces the connection's.
     :raises ConnectionNotFoundError: At the first use, when the connection was named and does not exist.
     """
 
@@ -89,7 +89,7 @@ class SharedClients(AwsBaseHook):
         key = (self._connection_key(), self.region_name, service)
         with _LOCK:
             if key not in _CLIENTS:
-                # The name is known only here, and the types of boto3 are by name.
+                # The service's name is known only at run time, and the types of boto3 depend on it.
                 make: Callable[..., Any] = self.get_session(region_name=self.region_name).client
                 with garbage_collection_paused():
                     _CLIENTS[key] = make(
@@ -102,12 +102,12 @@ class SharedClients(AwsBaseHook):
 
     @cached_property
     def conn(self) -> Any:
-        """Return the client of this hook's own service; each hook says of which type it is."""
+        """Return the client of this hook's own service; each hook declares its type."""
         return self.client(self.service_name)
 
     @property
     def account_id(self) -> str:
-        """Return the account that the credentials belong to (``sts:GetCallerIdentity``), asked once a process and connection."""
+        """Return the account of the credentials (``sts:GetCallerIdentity``), with one call per process and connection."""
         key = self._connection_key()
         if key not in _ACCOUNTS:
             _ACCOUNTS[key] = str(self.client("sts").get_caller_identity()["Account"])
@@ -123,7 +123,7 @@ class SharedClients(AwsBaseHook):
         )
 
     def _get_caller(self, target_function_name: str = "execute") -> str:
-        """Name the caller in the user agent, without walking the stack for it (38 ms a client)."""
+        """Add the caller to the user agent without a walk through the stack (38 ms a client)."""
         return type(self).__name__
 
     def _connection_key(self) -> Hashable:

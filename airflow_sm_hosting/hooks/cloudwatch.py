@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Alarm: TypeAlias = MetricAlarmTypeDef | CompositeAlarmTypeDef
 
-#: Names in one DescribeAlarms (botocore, AlarmNames).
+#: Maximum number of names in one DescribeAlarms call (botocore, AlarmNames).
 MAX_NAMES = 100
 
 
@@ -40,12 +40,12 @@ class CloudWatchHook(SharedClients):
         super().__init__(*args, **{**kwargs, "client_type": "cloudwatch"})
 
     def describe_metric_alarm(self, name: str) -> MetricAlarmTypeDef | None:
-        """Return the metric alarm of that name (``cloudwatch:DescribeAlarms``), or None."""
+        """Return the metric alarm with this name (``cloudwatch:DescribeAlarms``), or None."""
         found = self.conn.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])["MetricAlarms"]
         return found[0] if found else None
 
     def describe_alarms(self, names: Sequence[str]) -> dict[str, Alarm]:
-        """Return the alarms of these names, of both types, by name (``cloudwatch:DescribeAlarms`` on ``*``)."""
+        """Return the alarms with these names, metric and composite, by name (``cloudwatch:DescribeAlarms`` on ``*``)."""
         found: dict[str, Alarm] = {}
         for start in range(0, len(names), MAX_NAMES):
             pages = self.conn.get_paginator("describe_alarms").paginate(
@@ -63,11 +63,11 @@ class CloudWatchHook(SharedClients):
         return {tag["Key"]: tag["Value"] for tag in found}
 
     def alarm_names(self, prefix: str) -> list[str]:
-        """Return the names of the alarms that begin so."""
+        """Return the names of the alarms with this prefix."""
         return [alarm["AlarmName"] for alarm in self._alarms(AlarmNamePrefix=prefix)]
 
     def alarms_with_action(self, arn: str) -> list[Alarm]:
-        """Return the alarms that have an action of this ARN."""
+        """Return the alarms that have an action with this ARN."""
 
         def actions(alarm: Mapping[str, Any]) -> list[str]:
             members = ("AlarmActions", "OKActions", "InsufficientDataActions")
@@ -76,7 +76,7 @@ class CloudWatchHook(SharedClients):
         return [alarm for alarm in self._alarms(ActionPrefix=arn) if arn in actions(alarm)]
 
     def alarms_on_endpoint(self, endpoint_name: str) -> list[Alarm]:
-        """Return the metric alarms that have the endpoint among their dimensions; all alarms are looked through for it."""
+        """Return the metric alarms that have the endpoint among their dimensions; this lists all alarms."""
         wanted = {"Name": "EndpointName", "Value": endpoint_name}
 
         def dimensions(alarm: Mapping[str, Any]) -> list[Any]:
@@ -105,7 +105,7 @@ class CloudWatchHook(SharedClients):
     ) -> list[tuple[datetime, float]]:
         """Return the values of a metric, oldest first (``cloudwatch:GetMetricData``, paged).
 
-        Periods in which nothing was published are absent.
+        Periods without data are absent.
 
         :param metric: An :class:`~airflow_sm_hosting.EndpointMetric` or a :class:`~airflow_sm_hosting.MetricMath`.
         :param endpoint_name: Value of the dimension EndpointName.
@@ -113,8 +113,8 @@ class CloudWatchHook(SharedClients):
         :param lookback: Seconds or a timedelta before ``end`` (default: an hour, where ``start`` is not given).
         :param start: A datetime with a time zone, or the same in ISO 8601; rounded down to a whole period.
         :param end: The same, exclusive (default: now).
-        :raises InvalidSpecError: For what CloudWatch would refuse or has no data of, before the first call.
-        :raises SageMakerHostingError: When CloudWatch has no complete answer.
+        :raises InvalidSpecError: Before the first call, for parameters that CloudWatch would refuse or has no data for.
+        :raises SageMakerHostingError: When CloudWatch gives no complete answer.
         """
         completed = completed_metric(metric, endpoint_name, variant_name)
         begins, ends = metric_window(completed, lookback=lookback, start=start, end=end)
@@ -136,15 +136,15 @@ class CloudWatchHook(SharedClients):
                 if result["Id"] == queries[-1]["Id"]:
                     points += zip(result["Timestamps"], result["Values"], strict=True)
                     status = result.get("StatusCode", status)
-            told = "; ".join(str(message.get("Value")) for message in page.get("Messages", ()))
-            # PartialData says that further pages follow (MetricDataResult, StatusCode).
+            messages = "; ".join(str(message.get("Value")) for message in page.get("Messages", ()))
+            # PartialData means that more pages follow (MetricDataResult, StatusCode).
             if status not in ("Complete", "PartialData"):
                 raise SageMakerHostingError(
-                    f"CloudWatch did not give the values of the metric: {status}{f' ({told})' if told else ''}."
+                    f"CloudWatch did not give the values of the metric: {status}{f' ({messages})' if messages else ''}."
                 )
         return points
 
 
 def _both(page: DescribeAlarmsOutputTypeDef) -> list[Alarm]:
-    """Return the alarms of both types of a page."""
+    """Return the metric and composite alarms of a page."""
     return [*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())]

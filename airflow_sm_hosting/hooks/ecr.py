@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_ecr.client import ECRClient
     from types_boto3_ecr.type_defs import ImageTypeDef, PutImageRequestTypeDef, TagTypeDef
 
-#: What ECR would otherwise convert for old clients (BatchGetImage, acceptedMediaTypes).
+#: Accepted media types; without them ECR converts manifests for old clients (BatchGetImage, acceptedMediaTypes).
 MANIFEST_MEDIA_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -36,7 +36,7 @@ class EcrRepositoryHook(SharedClients, EcrHook):
     def repository_uri(self, repository_name: str, *, registry_id: str | None = None) -> str:
         """Return a repository's URI (``ecr:DescribeRepositories``).
 
-        :raises NotFoundError: When there is none of that name.
+        :raises NotFoundError: When it does not exist.
         """
         request: dict[str, Any] = {"repositoryNames": [repository_name]}
         if registry_id:
@@ -51,16 +51,16 @@ class EcrRepositoryHook(SharedClients, EcrHook):
             ) from None
 
     def image(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> ImageTypeDef | None:
-        """Return the image that a tag names now (``ecr:BatchGetImage``, which the right to pull includes), or None.
+        """Return the current image of a tag (``ecr:BatchGetImage``, part of the permission to pull), or None.
 
-        A repository that does not exist has no image.
+        The result is also None when the repository does not exist.
 
-        :raises AccessError: When another account's repository does not let this one pull.
+        :raises AccessError: When another account's repository does not allow this account to pull.
         """
         return self._image(repository_name, {"imageTag": tag}, registry_id)
 
     def image_of_digest(self, repository_name: str, digest: str) -> ImageTypeDef | None:
-        """Return the image of a digest (``ecr:BatchGetImage``), or None."""
+        """Return the image with a digest (``ecr:BatchGetImage``), or None."""
         return self._image(repository_name, {"imageDigest": digest}, None)
 
     def _image(
@@ -92,12 +92,12 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         return found[0] if found else None
 
     def image_digest(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> str | None:
-        """Return the digest that a tag has now, or None when there is no such image."""
+        """Return the current digest of a tag, or None when there is no such image."""
         image = self.image(repository_name, tag, registry_id=registry_id)
         return str(image["imageId"]["imageDigest"]) if image else None
 
     def ensure_repository(self, repository_name: str, tags: Mapping[str, str]) -> str:
-        """Return a repository's URI, made first if it does not exist (``ecr:CreateRepository``)."""
+        """Return a repository's URI; create the repository if it does not exist (``ecr:CreateRepository``)."""
         try:
             return self.repository_uri(repository_name)
         except NotFoundError:
@@ -112,14 +112,14 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         return str(made["repository"]["repositoryUri"])
 
     def tag_image(self, repository_name: str, image: Mapping[str, Any], tag: str) -> None:
-        """Give an image another tag (``ecr:PutImage``); nothing is pushed."""
+        """Add a tag to an image (``ecr:PutImage``) without a push."""
         request: PutImageRequestTypeDef = {
             "repositoryName": repository_name,
             "imageManifest": image["imageManifest"],
             "imageTag": tag,
             "imageDigest": image["imageId"]["imageDigest"],
         }
-        # A manifest may say its type by itself (PutImage, imageManifestMediaType).
+        # A manifest may contain its own type (PutImage, imageManifestMediaType).
         if image.get("imageManifestMediaType"):
             request["imageManifestMediaType"] = image["imageManifestMediaType"]
         self.conn.put_image(**request)

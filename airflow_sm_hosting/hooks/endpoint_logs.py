@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from types_boto3_logs.client import CloudWatchLogsClient
 
 
-#: Where SageMaker writes what containers print (developer guide, "logging-cloudwatch").
+#: Log group of the containers' output (developer guide, "logging-cloudwatch").
 LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
 LINES = 15
-#: DescribeLogStreams.
+#: Page size of DescribeLogStreams.
 MOST_STREAMS = 50
-#: A value that is shorter is found everywhere, and is no secret.
+#: Minimum length of a value to hide: a shorter value occurs everywhere, and is no secret.
 SHORTEST_SECRET = 4
-#: By how much this clock may differ from AWS's, in seconds.
+#: Maximum difference between this clock and AWS's, in seconds.
 CLOCKS_APART = 5.0
 
 
@@ -40,15 +40,15 @@ class EndpointLogsHook(SharedClients):
     def last_lines(
         self, endpoint_name: str, hidden: Collection[str] = (), *, since: float | None = None
     ) -> tuple[str, list[str]]:
-        """Return the last log stream of an endpoint that was made, ``<variant>/<instance>…``, and its last lines.
+        """Return the name of an endpoint's newest log stream, ``<variant>/<instance>…``, and its last lines.
 
-        An old fleet that serves meanwhile writes later than a new one that fails, but began earlier. Uses ``logs:DescribeLogStreams``
-        and ``logs:GetLogEvents``. What cannot be read is not told: this is help, and no more.
+        The newest stream belongs to the new fleet. An old fleet that still serves may write later lines, but its streams began earlier.
+        Uses ``logs:DescribeLogStreams`` and ``logs:GetLogEvents``. Lines that cannot be read are left out: the report is best effort.
 
         :param endpoint_name: The endpoint.
-        :param since: When the deployment began, in seconds since the epoch, if that is known: streams of earlier containers are
-            not told.
-        :param hidden: Texts that are not shown: the values of the containers' environments.
+        :param since: When the deployment began, in seconds since the epoch, if known: streams of earlier containers are
+            left out.
+        :param hidden: Texts to hide: the values of the containers' environments.
         """
         group = LOG_GROUP.format(endpoint_name=endpoint_name)
         try:
@@ -74,7 +74,7 @@ def _made(stream: Mapping[str, Any]) -> float:
 
 
 def redacted(line: str, hidden: Collection[str]) -> str:
-    """Return a line without the texts that are not to be shown, the longest first."""
+    """Return a line with the hidden texts replaced, the longest first."""
     for text in sorted(hidden, key=len, reverse=True):
         if len(text) >= SHORTEST_SECRET:
             line = line.replace(text, "***")

@@ -29,24 +29,24 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-#: What passes by itself: a role that was made just before and is not seen yet, and somebody else's change at the same moment
+#: Temporary errors: a role just created and not visible yet, and a concurrent change by somebody else
 #: (https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html and the other operations' errors).
 PASSING = ("NoSuchEntity", "ConcurrentModification")
-#: Seconds after which it does not.
+#: Seconds after which such an error counts as permanent.
 PASSES_AFTER = 30
 
 
-#: Seconds after which a role is taken as refused for good: the changes of roles were seen by other services within a minute
+#: Seconds after which a refused role counts as permanently refused: other services saw changes of roles within a minute
 #: (pulumi/pulumi-aws#2411).
 ROLE_SEEN_AFTER = 60
 
 
 def until_role_is_seen(call: Callable[[], Any]) -> Any:
-    """Make a call of SageMaker that passes an execution role, again while SageMaker cannot use the role yet.
+    """Call SageMaker with an execution role, and retry while SageMaker cannot use the role yet.
 
-    IAM's changes reach other services later, and no call tells when
-    (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency). SageMaker says the same of a
-    role that will never do, so that is told only after a minute.
+    IAM's changes reach other services later, and no call shows when
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency). SageMaker gives the
+    same error for a permanently wrong role, so the error is raised only after a minute.
     """
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_role_refused(error)),
@@ -61,7 +61,7 @@ def until_role_is_seen(call: Callable[[], Any]) -> Any:
 class IamHook(SharedClients):
     """Interact with the roles of AWS IAM.
 
-    Provide thin wrapper around :external+boto3:py:class:`boto3.client("iam") <IAM.Client>`: what does not exist is None.
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("iam") <IAM.Client>`: a resource that does not exist is None.
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
@@ -72,7 +72,7 @@ class IamHook(SharedClients):
         super().__init__(*args, **{**kwargs, "client_type": "iam"})
 
     def role(self, name: str) -> RoleTypeDef | None:
-        """Return a role (``iam:GetRole``), or None when there is none of that name."""
+        """Return a role (``iam:GetRole``), or None when it does not exist."""
         return self._or_none(lambda: self.conn.get_role(RoleName=name)["Role"])
 
     def inline_policy(self, role_name: str, policy_name: str) -> PolicyDocumentDictTypeDef | None:
@@ -80,7 +80,7 @@ class IamHook(SharedClients):
         found = self._or_none(
             lambda: self.conn.get_role_policy(RoleName=role_name, PolicyName=policy_name)["PolicyDocument"]
         )
-        # botocore decodes documents.
+        # botocore has decoded the document.
         return cast("PolicyDocumentDictTypeDef | None", found)
 
     def policy_names(self, role_name: str) -> list[str]:
@@ -94,7 +94,7 @@ class IamHook(SharedClients):
         return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
 
     def described(self, role: Mapping[str, Any], policy_name: str) -> Role:
-        """Return a role that GetRole answered, with its inline policy of a name (``iam:GetRolePolicy``)."""
+        """Return a role from GetRole, with one inline policy by name (``iam:GetRolePolicy``)."""
         return Role(
             policy=self.inline_policy(role["RoleName"], policy_name),
             tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
@@ -103,7 +103,7 @@ class IamHook(SharedClients):
         )
 
     def until_seen(self, call: Callable[[], Any]) -> Any:
-        """Make a call again while IAM does not see the role that was made just before, or somebody else changes it."""
+        """Retry a call while IAM does not see a just created role, or somebody else changes it."""
         retrying = Retrying(
             retry=retry_if_exception(
                 lambda error: isinstance(error, ClientError) and error_code(error) in PASSING

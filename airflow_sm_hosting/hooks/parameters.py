@@ -23,7 +23,7 @@ DEFAULT_CONNECTION = "aws_default"
 
 
 class ConnectionId(Field[str | None]):
-    """Id of an Airflow connection; None is the ambient credentials, and not the default."""
+    """Id of an Airflow connection; None means the ambient credentials, not the default connection."""
 
     takes_none = True
 
@@ -36,7 +36,7 @@ class ConnectionId(Field[str | None]):
 
 
 class AwsFields(Fields):
-    """Those of the four that Airflow renders; :class:`AwsParameters` makes hooks of them."""
+    """The AWS parameters that Airflow renders; :class:`AwsParameters` makes hooks from them."""
 
     aws_conn_id = ConnectionId()
     region_name = optional(Text())
@@ -44,7 +44,7 @@ class AwsFields(Fields):
 
 
 class AwsParameters:
-    """What holds ``aws_conn_id``, ``region_name``, ``verify`` and ``botocore_config``; hooks are made when they are used."""
+    """A holder of ``aws_conn_id``, ``region_name``, ``verify`` and ``botocore_config``; hooks are made when they are used."""
 
     aws_conn_id: Late | None
     region_name: Late | None
@@ -53,7 +53,7 @@ class AwsParameters:
 
     @property
     def aws_parameters(self) -> dict[str, Any]:
-        """Return the four as the parameters of an operator or a trigger."""
+        """Return the four values as parameters of an operator or a trigger."""
         return {
             "aws_conn_id": self.aws_conn_id,
             "region_name": self.region_name,
@@ -62,18 +62,18 @@ class AwsParameters:
         }
 
     def resource_name(self, field: str, kind: str) -> str:
-        """Return the name in a rendered field that takes a name or an ARN; nothing is asked.
+        """Return the name in a rendered field that takes a name or an ARN, without a call.
 
-        :param field: Attribute that holds it, e.g. ``endpoint_name``.
+        :param field: The attribute, e.g. ``endpoint_name``.
         :param kind: ``MODEL``, ``ENDPOINT_CONFIG`` or ``ENDPOINT`` of :mod:`airflow_sm_hosting.spec.arn`.
-        :raises InvalidSpecError: When it is neither a name, nor an ARN of this kind.
+        :raises InvalidSpecError: When the value is neither a name nor an ARN of this kind.
         """
         return resource_name(field, getattr(self, field), kind)
 
     def check_arns(self, *fields: str) -> None:
-        """Check that the ARNs in these fields are of the connection's Region and account; without ARNs, no call is made.
+        """Check that the ARNs in these fields belong to the connection's Region and account; without ARNs, no call is made.
 
-        :raises InvalidSpecError: When one is of another Region or account.
+        :raises InvalidSpecError: When an ARN belongs to another Region or account.
         """
         arns = {field: getattr(self, field) for field in fields if is_arn(getattr(self, field))}
         if arns:
@@ -129,7 +129,7 @@ class AwsParameters:
         return IamHook(**self._hook_parameters())
 
     def ecr_hook(self, region_name: str | None = None) -> EcrRepositoryHook:
-        """Return the hook of ECR, in another Region if one is named."""
+        """Return the hook of ECR, in another Region if one is given."""
         from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
 
         parameters = self._hook_parameters()

@@ -1,4 +1,4 @@
-"""S3: the objects that model data lies in."""
+"""S3: the objects of model data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ModelDataHook(SharedClients, S3Hook):
-    """Interact with the S3 objects that model data lies in: the Amazon provider's S3Hook with shared clients.
+    """Interact with the S3 objects of model data: the Amazon provider's S3Hook with shared clients.
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
@@ -25,7 +25,7 @@ class ModelDataHook(SharedClients, S3Hook):
     conn: S3Client
 
     def object_version(self, bucket: str, key: str) -> dict[str, str]:
-        """Return what tells this content of an object from another: its version in a versioned bucket, else its ETag.
+        """Return an id of an object's content: its version in a versioned bucket, else its ETag.
 
         :raises NotFoundError: When there is no such object (``s3:HeadObject``).
         """
@@ -41,7 +41,7 @@ class ModelDataHook(SharedClients, S3Hook):
     def listing_digest(self, bucket: str, prefix: str) -> str:
         """Return the SHA-256 over the keys and ETags below a prefix (``s3:ListObjectsV2``).
 
-        :raises NotFoundError: When nothing lies there.
+        :raises NotFoundError: When there are no objects.
         """
         pages = self.conn.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         found = [item for page in pages for item in page.get("Contents", [])]

@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer", bound=Mapping[str, Any])
 
-#: Seconds after which what SageMaker does not see is taken as absent.
+#: Seconds after which a resource that SageMaker does not see counts as absent.
 CONSISTENT_AFTER = 20
 
 
 class SageMakerHostingHook(SharedClients):
     """Interact with Amazon SageMaker hosting.
 
-    Provide thin wrapper around :external+boto3:py:class:`boto3.client("sagemaker") <SageMaker.Client>`: what does not exist is
-    described as None, and deleting it is no error.
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("sagemaker") <SageMaker.Client>`: a resource that does not
+    exist is described as None, and deleting it is no error.
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
@@ -53,15 +53,15 @@ class SageMakerHostingHook(SharedClients):
         super().__init__(*args, **{**kwargs, "client_type": "sagemaker"})
 
     def describe_model(self, name: str) -> DescribeModelOutputTypeDef | None:
-        """Return DescribeModel's answer, or None when there is none of that name."""
+        """Return DescribeModel's answer, or None when the model does not exist."""
         return self._described(self.conn.describe_model, ModelName=name)
 
     def describe_endpoint_config(self, name: str) -> DescribeEndpointConfigOutputTypeDef | None:
-        """Return DescribeEndpointConfig's answer, or None when there is none of that name."""
+        """Return DescribeEndpointConfig's answer, or None when the config does not exist."""
         return self._described(self.conn.describe_endpoint_config, EndpointConfigName=name)
 
     def describe_endpoint(self, name: str) -> DescribeEndpointOutputTypeDef | None:
-        """Return DescribeEndpoint's answer, or None when there is none of that name."""
+        """Return DescribeEndpoint's answer, or None when the endpoint does not exist."""
         return self._described(self.conn.describe_endpoint, EndpointName=name)
 
     def find_production_variant(
@@ -69,7 +69,7 @@ class SageMakerHostingHook(SharedClients):
     ) -> ProductionVariantSummaryTypeDef:
         """Return a variant of an endpoint as DescribeEndpoint describes it.
 
-        :raises NotFoundError: When there is no such endpoint, or no such variant; it names those that there are.
+        :raises NotFoundError: When the endpoint or the variant does not exist; the message names the existing variants.
         """
         described = self.describe_endpoint(endpoint_name)
         if described is None:
@@ -84,13 +84,13 @@ class SageMakerHostingHook(SharedClients):
         )
 
     def check_arns(self, given: Mapping[str, Any]) -> None:
-        """Check that the ARNs among these values are of this connection's Region and account.
+        """Check that the ARNs among these values belong to this connection's Region and account.
 
-        SageMaker takes names, which it looks up in the caller's own account and Region. The account is asked for
-        (``sts:GetCallerIdentity``) only when an ARN was given.
+        SageMaker accepts names, and looks them up in the caller's own account and Region. The account is read
+        (``sts:GetCallerIdentity``) only if an ARN is given.
 
-        :param given: Names and ARNs, by the field that they stand in.
-        :raises InvalidSpecError: When one is of another Region or account.
+        :param given: Names and ARNs, by field.
+        :raises InvalidSpecError: When an ARN belongs to another Region or account.
         """
         for where, value in given.items():
             parts = arn_parts(value) if is_arn(value) else {}
@@ -112,9 +112,9 @@ class SageMakerHostingHook(SharedClients):
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
     def tags_with(self, arn: str, keys: Collection[str]) -> dict[str, str]:
-        """Return a resource's tags once those that were just written are among them, or what there is after 20 s.
+        """Return a resource's tags once they contain the just written tags, or the current tags after 20 s.
 
-        Whether ListTags shows at once what AddTags wrote is not documented.
+        It is not documented whether ListTags shows at once what AddTags wrote.
         """
         retrying = Retrying(
             retry=retry_if_result(lambda found: not set(keys) <= set(found)),
@@ -126,22 +126,22 @@ class SageMakerHostingHook(SharedClients):
         return found
 
     def reconcile_tags(self, arn: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-        """Set the tags that are missing or different (``sagemaker:AddTags``), and leave all others alone."""
+        """Set missing or different tags (``sagemaker:AddTags``), and leave all other tags unchanged."""
         missing = {key: value for key, value in wanted.items() if found.get(key) != value}
         if missing:
             self.conn.add_tags(ResourceArn=arn, Tags=tag_list(missing))
             self.log.info("Tagged %s: %s", arn, ", ".join(sorted(missing)))
 
     def models_of_config(self, name: str) -> list[str]:
-        """Return the names of the models that an endpoint config's variants have, sorted; none for a config that does not exist."""
+        """Return the sorted model names of an endpoint config's variants; empty for a config that does not exist."""
         config: Mapping[str, Any] = self.describe_endpoint_config(name) or {}
         variants = [*config.get("ProductionVariants", []), *config.get("ShadowProductionVariants", [])]
         return sorted({variant["ModelName"] for variant in variants if variant.get("ModelName")})
 
     def needed_by_endpoints(self) -> dict[str, list[str]]:
-        """Return the models of every endpoint config that an endpoint is on or on its way to, by the config's name.
+        """Return the models of every endpoint config that an endpoint serves or is being updated to, by the config's name.
 
-        One call a page of endpoints, one an endpoint, one a config (``sagemaker:ListEndpoints`` does not tell the config).
+        One call a page of endpoints, one an endpoint, one a config (``sagemaker:ListEndpoints`` does not return the config).
         """
         configs: set[str] = set()
         for page in self.conn.get_paginator("list_endpoints").paginate():
@@ -152,7 +152,7 @@ class SageMakerHostingHook(SharedClients):
         return {config: self.models_of_config(config) for config in configs if config}
 
     def until_consistent(self, call: Callable[[], Any]) -> Any:
-        """Make a call that refers to something made just before, again while SageMaker does not see it yet.
+        """Call an operation that refers to a just created resource, and retry while SageMaker does not see the resource.
 
         CreateEndpoint reads its config with eventual consistency, and AWS advises a retry (CreateEndpoint documentation).
         """
@@ -165,10 +165,10 @@ class SageMakerHostingHook(SharedClients):
         return retrying(call)
 
     def role_arn(self, role: str | None) -> str | None:
-        """Return the ARN of a role given by name, with or without its path, or by ARN (``iam:GetRole``); None for none."""
+        """Return the ARN of a role given by name, with or without its path, or by ARN (``iam:GetRole``); None if no role is given."""
         if not role or role.startswith("arn:"):
             return role or None
-        # GetRole takes the name alone; a path before it is no ARN.
+        # GetRole accepts only the name; a path before it is no ARN.
         try:
             found = self.client("iam").get_role(RoleName=role.rpartition("/")[2])
         except ClientError as error:

@@ -1,3 +1,3 @@
-"""Container images: what goes into a build, who builds it, and the form in which SageMaker takes it."""
+"""Container images: the build context, the builders, and the manifest format that SageMaker accepts."""
 
 from __future__ import annotations

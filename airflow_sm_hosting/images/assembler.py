@@ -1,4 +1,4 @@
-"""Assemble an image without an engine: everything that a Dockerfile says but RUN.
+"""Assemble an image without an engine: all instructions of a Dockerfile except RUN.
 
 For workers on which no container can be started to build another (MWAA, Fargate, most of Kubernetes). The same
 context gives the same digest.
@@ -27,7 +27,7 @@ from airflow_sm_hosting.images.layers import ImageTree, Layer, LayerFile, write_
 from airflow_sm_hosting.images.recipe import BuildRecipe
 from airflow_sm_hosting.images.registry import RegistryClient
 
-#: Set to 1 for the local AWS's process engine: a base image that cannot be had is left out.
+#: Set to 1 for the local AWS's process engine: a base image that is not available is left out.
 ALLOW_MISSING_BASE = "SM_HOSTING_ALLOW_MISSING_BASE"
 
 _EPOCH = "1970-01-01T00:00:00Z"
@@ -40,7 +40,7 @@ _REMOTE = re.compile(r"^(https?|git|ssh|ftp)://|^git@", re.IGNORECASE)
 _OWNER = re.compile(r"^(\d+|root)(?::(\d+|root))?$")
 _GLOB = re.compile(r"[*?\[\\]")
 _MODE = re.compile(r"^0?[0-7]{3,4}$")
-# Declared by Docker itself: given with the build, they need no ARG and are not said to be unused.
+# Predefined by Docker: they need no ARG, and cause no warning when they are unused.
 _PREDEFINED = frozenset(
     name
     for upper in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -51,8 +51,8 @@ _PREDEFINED = frozenset(
 class ImageAssembler:
     """Builds images out of layers that it writes itself, and pushes them through the registry's API.
 
-    :param allow_missing_base: leave a base image out that cannot be had. Such an image runs nowhere but in the local
-        AWS's process engine, whose Python stands in for the base. Default: as the environment says.
+    :param allow_missing_base: leave out a base image that is not available. Such an image runs only in the local
+        AWS's process engine, whose Python replaces the base. Default: from the environment.
     """
 
     name = "assembler"
@@ -335,7 +335,7 @@ class _Assembly:
                 yield self.image.tree.resolve(posixpath.join(place, path.removeprefix(prefix))), file
 
     def _match(self, instruction: Instruction, source: str) -> list[tuple[str, ContextFile]]:
-        """Return what a source of COPY names: the name that it keeps, and what it is."""
+        """Return the file or folder that a source of COPY names, and its name in the image."""
         if source.startswith("<<"):
             raise instruction.refuse(
                 "A here-document needs an engine with BuildKit; put the text into a file"
@@ -354,7 +354,7 @@ class _Assembly:
         return [(posixpath.basename(path), self._followed(instruction, path)) for path in paths]
 
     def _followed(self, instruction: Instruction, path: str) -> ContextFile:
-        """Return what a link that is itself a source leads to; links in a copied folder stay links."""
+        """Return the target of a link that is itself a source; links in a copied folder stay links."""
         file = self._files[path]
         seen = {path}
         while file.kind == "symlink":
@@ -374,7 +374,7 @@ class _Assembly:
         self.image.diff_ids.append(layer.diff_id)
 
 
-# What the assembler can do without an engine.
+# The instructions that the assembler supports without an engine.
 _FLAGS = {"FROM": {"platform"}, "COPY": {"chown", "chmod", "link"}, "ADD": {"chown", "chmod", "link"}}
 _KNOWN = frozenset(
     (
@@ -395,7 +395,7 @@ _KNOWN = frozenset(
 
 
 def _refuse_what_needs_an_engine(instructions: Iterable[Instruction]) -> None:
-    """Look at the whole file before anything is pulled or pushed."""
+    """Check the whole file before anything is pulled or pushed."""
     stages = 0
     for instruction in instructions:
         name = instruction.name
@@ -431,7 +431,7 @@ def _environment(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _ownership(instruction: Instruction, variables: dict[str, str]) -> tuple[int, int, int | None]:
-    """Return uid, gid and mode of what COPY brings; None: as in the build context."""
+    """Return uid, gid and mode of the copied files; None: as in the build context."""
     uid = gid = 0
     mode: int | None = None
     if "chown" in instruction.flags:

@@ -1,4 +1,4 @@
-"""What builders of images have in common: where they push, and the manifest that SageMaker takes."""
+"""Shared parts of the image builders: the destination, and the manifest that SageMaker accepts."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class Destination:
-    """Where an image is pushed.
+    """The destination of a push.
 
     :param repository_uri: ``host[:port]/repository``, as ECR's ``repositoryUri``
-    :param tag: what the image is called there
+    :param tag: the tag of the image
     :param username: for the registry; ``AWS`` for ECR
     :param password: for the registry; never logged or shown
     :raises InvalidSpecError: ``repository_uri`` names no registry
@@ -84,7 +84,7 @@ class ImageBuilder(Protocol):
 
     @property
     def name(self) -> str:
-        """What ``builder=`` calls it."""
+        """The value of ``builder=``."""
 
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
         """Build the image, push it, and make sure that SageMaker takes it.
@@ -99,7 +99,7 @@ def settle_manifest(
     """Make sure that the pushed image has a manifest that SageMaker takes, and return it.
 
     :param registry: client of the destination's registry
-    :param destination: what was pushed to
+    :param destination: the destination of the push
     :param reference: digest of what was pushed, or its tag
     :param platform: to pick from a list of manifests
     :param log: logger of the task
@@ -123,7 +123,7 @@ def settle_manifest(
             "SageMaker refuses manifests of the type %s; pushing the same image with Docker's", media_type
         )
     elif "layers" not in manifest:
-        manifest = manifests.to_docker(manifest)  # says what is wrong with it
+        manifest = manifests.to_docker(manifest)  # raises an error with the reason
     if rewritten:
         _put(registry, destination, content, log)
     return PushedImage(

@@ -1,4 +1,4 @@
-"""The folder that an image is built from: what is in it, what it is called, and how it is sent."""
+"""The build context of an image: its files, its fingerprint, and the tar to send."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ContextFile:
     :param path: relative to the context's root, with ``/``
     :param kind: what it is
     :param executable: the owner's executable bit; the one bit of the mode that is kept, because the others depend on
-        the umask of whoever checked the folder out
+        the umask of the user who checked out the folder
     :param target: where a symbolic link points to, as written
     :param only_for_build: the ``.dockerignore`` leaves it out, but the builder needs it: COPY must not see it
     """
@@ -44,9 +44,9 @@ class ContextFile:
 
 
 class BuildContext:
-    """A folder to build, as .dockerignore leaves it.
+    """A folder to build, without the files that .dockerignore excludes.
 
-    ``<dockerfile>.dockerignore`` is used instead of ``.dockerignore`` where it is there, as BuildKit does.
+    ``<dockerfile>.dockerignore`` is used instead of ``.dockerignore`` if it exists, as in BuildKit.
 
     :param directory: the folder
     :param dockerfile: path of the Dockerfile in the folder
@@ -68,7 +68,7 @@ class BuildContext:
         self.dockerfile = path.relative_to(self.directory).as_posix()
 
     def files(self) -> list[ContextFile]:
-        """Return what is sent to the builder, sorted by path: files, links and folders (empty ones count, too).
+        """Return the content to send to the builder, sorted by path: files, links and folders (empty ones count, too).
 
         The Dockerfile and the ``.dockerignore`` are always there.
         """
@@ -98,7 +98,7 @@ class BuildContext:
         labels: Mapping[str, str] | None = None,
         extra: Iterable[str] = (),
     ) -> str:
-        """Return the SHA-256, in hex, of all that decides what the build makes.
+        """Return the SHA-256, in hex, of everything that determines the image.
 
         That is the relative paths, contents, executable bits and link targets, and the options given here; not
         times, owners, the order of the folder, or where it is.
@@ -179,7 +179,7 @@ class BuildContext:
         with os.scandir(self.directory / prefix) as entries:
             for entry in entries:
                 path = f"{prefix}{entry.name}"
-                # Without a "!" in the file, what is in an excluded folder stays out: nothing to look up.
+                # Without a "!" in the file, the content of an excluded folder stays excluded: skip the folder.
                 excluded = (parent_excluded and not ignore.brings_back) or ignore.excludes(path)
                 if entry.is_symlink():
                     yield ContextFile(path, "symlink", target=os.readlink(entry.path)), excluded

@@ -37,7 +37,7 @@ class DockerignorePattern(RegexPattern):
 
 
 class Dockerignore:
-    """What a ``.dockerignore`` leaves out.
+    """The patterns of a ``.dockerignore``.
 
     :param lines: the file's lines
     :raises InvalidSpecError: a pattern that Docker refuses, too
@@ -54,7 +54,7 @@ class Dockerignore:
         self.brings_back = any(pattern.include is False for pattern in self._spec.patterns)
 
     def excludes(self, path: str) -> bool:
-        """Tell whether the file or folder is left out.
+        """Return whether the file or folder is left out.
 
         :param path: relative to the root of the context, with ``/``
         """

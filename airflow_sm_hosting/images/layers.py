@@ -60,7 +60,7 @@ class Layer:
 
 
 class ImageTree:
-    """What is in an image's file system: folders, with owner and mode, links, and the rest.
+    """The content of an image's file system: folders, with owner and mode, links, and the rest.
 
     It is needed because a layer that only names ``bin/tool`` would put a new folder in the place of a base image's
     ``/bin``, which is a link to ``/usr/bin`` in today's distributions, and take away the modes of folders like ``/tmp``.
@@ -70,7 +70,7 @@ class ImageTree:
         self._entries: dict[str, LayerFile] = {"/": LayerFile("/", 0o755)}
 
     def is_directory(self, path: str) -> bool:
-        """Tell whether the path is a folder, links followed."""
+        """Return whether the path is a folder, following links."""
         entry = self._entries.get(self.resolve(path))
         return entry is not None and entry.is_directory
 

@@ -42,7 +42,7 @@ def to_bytes(manifest: Mapping[str, Any]) -> bytes:
 
 
 def is_index(media_type: str) -> bool:
-    """Tell whether it is a list of manifests, one a platform."""
+    """Return whether it is a list of manifests, one a platform."""
     return media_type in {DOCKER_MANIFEST_LIST, OCI_INDEX}
 
 

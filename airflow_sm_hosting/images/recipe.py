@@ -1,4 +1,4 @@
-"""What to build, whoever builds it."""
+"""The description of a build, for all builders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BuildRecipe:
     cache_from: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        """Return the SHA-256, in hex, of all that decides what is built (``cache_from`` only decides how fast)."""
+        """Return the SHA-256, in hex, of everything that determines the image (``cache_from`` only affects the speed)."""
         return self.context.fingerprint(
             build_args=self.build_args, target=self.target, platform=self.platform, labels=self.labels
         )

@@ -49,7 +49,7 @@ class RegistryError(ImageBuildError):
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a registry's ``host[:port]`` is this machine, so that plain HTTP is safe.
+    """Return whether a registry's ``host[:port]`` is this machine, so that plain HTTP is safe.
 
     The same rule as Docker's, which talks HTTP to 127.0.0.0/8 unasked.
     """
@@ -104,7 +104,7 @@ class RegistryClient:
         self._session.close()
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """Tell whether the repository holds the blob."""
+        """Return whether the repository has the blob."""
         answer = self._request("HEAD", repository, f"blobs/{digest}", accept_status={404})
         return answer.status_code != 404
 
@@ -180,7 +180,7 @@ class RegistryClient:
     def put_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> str:
         """Put a manifest under a tag or its digest and return its digest.
 
-        :raises RegistryError: the registry refused; ``tag_is_immutable`` tells one reason apart
+        :raises RegistryError: the registry refused; ``tag_is_immutable`` marks one reason
         """
         for attempt in _retrying():
             with attempt:
@@ -249,7 +249,7 @@ class RegistryClient:
         return request
 
     def _answer_challenge(self, answer: requests.Response, repository: str) -> bool:
-        """Get the token that the registry asks for; False if it asks for what we have not.
+        """Get the token that the registry requires; False if it requires another kind of authentication.
 
         .. seealso:: https://distribution.github.io/distribution/spec/auth/token/
         """
@@ -307,7 +307,7 @@ def _with_headers(request: requests.PreparedRequest, headers: Mapping[str, str])
 
 
 def _reason(answer: requests.Response) -> str:
-    """Return what the registry says: ``{"errors": [{"code": …, "message": …}]}``, or the status."""
+    """Return the registry's error message: ``{"errors": [{"code": …, "message": …}]}``, or the status."""
     try:
         body: Any = answer.json()
         said = "; ".join(f"{error.get('code')}: {error.get('message')}" for error in body["errors"])

@@ -1,4 +1,4 @@
-"""What alarms on metrics and composite alarms share: names, actions, tags, and writing only what differs."""
+"""Shared parts of the operators for metric and composite alarms: names, actions, tags, and writing only on differences."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class Actions(ListOf):
-    """ARNs of what is done when the alarm changes its state.
+    """ARNs of the actions on a change of the alarm's state.
 
-    :param composite: Whether the alarm is a composite one, which takes fewer kinds of actions.
+    :param composite: Whether the alarm is composite, which allows fewer kinds of actions.
     """
 
     def __init__(self, *, composite: bool = False) -> None:
@@ -46,13 +46,13 @@ class Actions(ListOf):
 
 
 class AlarmFields(AwsFields):
-    """What all operators that make an alarm take."""
+    """The common parameters of the operators that make an alarm."""
 
     alarm_actions = Actions()
     ok_actions = Actions()
     insufficient_data_actions = Actions()
     actions_enabled = optional(Boolean())
-    # Blank is no name, but not the default one either, which another alarm may have.
+    # A blank name is an error. It does not mean the default name, which another alarm may have.
     alarm_name = optional(Text(check_alarm_name, blank=False))
     alarm_description = optional(Text(check_description))
     tags = Tags(most=MOST_TAGS)
@@ -60,7 +60,7 @@ class AlarmFields(AwsFields):
 
 
 class AlarmOperator(SageMakerHostingBaseOperator):
-    """Base of the operators that make an alarm; their docstrings say what the parameters are."""
+    """Base of the operators that make an alarm; their docstrings document the parameters."""
 
     fields: ClassVar[type[AlarmFields]] = AlarmFields
     operator_extra_links = (AlarmLink(),)
@@ -90,7 +90,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
 
     @staticmethod
     def _shared_request(given: AlarmFields, alarm_name: str) -> dict[str, Any]:
-        """Return the members that PutMetricAlarm and PutCompositeAlarm have in common."""
+        """Return the common members of PutMetricAlarm and PutCompositeAlarm."""
         return present(
             AlarmName=alarm_name,
             AlarmDescription=given.alarm_description,
@@ -117,7 +117,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         tags: dict[str, str],
         adopt: bool,
     ) -> AlarmPlan:
-        """Return what to do, and say why."""
+        """Return the plan, and log its reason."""
         from airflow_sm_hosting.deployment.alarm import plan_alarm
         from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
         from airflow_sm_hosting.service_model.shapes import input_shape
@@ -151,7 +151,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         found: Mapping[str, Any] | None,
         plan: AlarmPlan,
     ) -> None:
-        """Write what is planned. Putting replaces the whole alarm and keeps its state; it takes tags on creation only."""
+        """Apply the plan. PutMetricAlarm and PutCompositeAlarm replace the whole alarm, keep its state, and take tags only on creation."""
         from airflow_sm_hosting.deployer.adapters import StepRunner
         from airflow_sm_hosting.deployment.alarm import alarm_steps
         from airflow_sm_hosting.deployment.steps import PutCompositeAlarm, PutMetricAlarm

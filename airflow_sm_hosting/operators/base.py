@@ -1,4 +1,4 @@
-"""What all operators of this package share: the AWS parameters, and how details are told."""
+"""Shared parts of all operators of this package: the AWS parameters, and the XCom with details."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 #: Key of the second XCom, beside ``return_value``.
 DETAILS = "details"
 
-#: Tags that a user may give to what carries two of ours: the package's mark, and the digest of the content.
+#: Maximum number of user tags on a resource with two of ours: the package's mark, and the digest of the content.
 MOST_TAGS = MAX_TAGS - 2
 
 
-#: What Airflow sets once a task is constructed; from then on, an attribute that is set may make an upstream edge.
+#: Airflow sets this after the construction of a task; from then on, setting an attribute may make an upstream edge.
 _INSTANTIATED = "_BaseOperator__instantiated"
 
 
 @cache
 def _special_attributes(owner: type) -> frozenset[str]:
-    """Return the attributes of a class that Airflow converts when they are set, or that say themselves how they are set."""
+    """Return the attributes of a class that Airflow converts when they are set, or that have a setter."""
     return frozenset(
         name.removeprefix("_convert_")
         for name, value in vars(owner).items()
@@ -49,7 +49,7 @@ _NOT_GIVEN: Any = object()
 
 
 class _AwsArguments(AwsParameters):
-    """The constructor of the operators' base: of a class beside it, as Airflow wraps an operator's own, which costs 6 us a task."""
+    """The constructor of the operators' base, in a separate class: Airflow wraps an operator's own constructor, which costs 6 us a task."""
 
     if TYPE_CHECKING:
         retry_policy: RetryPolicy | None
@@ -63,7 +63,7 @@ class _AwsArguments(AwsParameters):
         botocore_config: Mapping[str, Any] | None = _NOT_GIVEN,
         **kwargs: Any,
     ) -> None:
-        # The wrapper of the operator's own constructor adds it.
+        # The wrapper of the operator's own constructor adds this argument.
         defaults = kwargs.get("default_args") or {}
         super().__init__(**kwargs)
         if aws_conn_id is _NOT_GIVEN:
@@ -85,7 +85,7 @@ class _AwsArguments(AwsParameters):
 class SageMakerHostingBaseOperator(_AwsArguments, HasFields, BaseOperator):
     """Base of the operators.
 
-    Their ``retry_policy`` fails at once what another try would meet again (Airflow 3.3 and newer; one of your own takes its place).
+    Their ``retry_policy`` fails at once on errors that another try cannot fix (Airflow 3.3 and newer; your own policy replaces it).
 
     :param aws_conn_id: The Airflow connection used for AWS credentials (default: ``aws_default``). None, and an ``aws_default`` that
         does not exist, mean the worker's own credentials; any other id that does not exist is an error. (templated)
@@ -98,17 +98,17 @@ class SageMakerHostingBaseOperator(_AwsArguments, HasFields, BaseOperator):
     template_fields: Sequence[str] = AwsFields.template_fields()
     ui_color = "#e8f0fb"
 
-    #: Attributes that are more than an entry of ``__dict__`` when they are set.
+    #: Attributes for which setting does more than write an entry of ``__dict__``.
     _not_plain: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._not_plain = frozenset().union(*map(_special_attributes, cls.__mro__))
 
-    if hasattr(BaseOperator, _INSTANTIATED):  # else Airflow's is another one
+    if hasattr(BaseOperator, _INSTANTIATED):  # otherwise Airflow's method is another one
 
         def __setattr__(self, key: str, value: Any) -> None:
-            """Set an attribute; during construction, without the look for what Airflow does with it afterwards.
+            """Set an attribute; during construction, without Airflow's work on later changes.
 
             A task has 80 attributes, and Airflow's own is a third of the CPU of making one, at every parse of its DAG file.
             """
@@ -119,7 +119,7 @@ class SageMakerHostingBaseOperator(_AwsArguments, HasFields, BaseOperator):
                 attributes[key] = value
 
     def path_beside_dag(self, path: str) -> Path:
-        """Return a path; a relative one is taken from the folder of the DAG file, wherever its bundle lies."""
+        """Return a path; a relative path starts at the folder of the DAG file, in any bundle."""
         given = Path(path).expanduser()
         if given.is_absolute():
             return given
@@ -132,5 +132,5 @@ class SageMakerHostingBaseOperator(_AwsArguments, HasFields, BaseOperator):
 
     @staticmethod
     def tell_details(context: Context, details: dict[str, Any]) -> None:
-        """Push what there is to know beside the return value, as plain JSON."""
+        """Push details in addition to the return value, as plain JSON."""
         context["ti"].xcom_push(key=DETAILS, value=details)

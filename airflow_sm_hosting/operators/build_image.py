@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
+from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.fields import Boolean, Choice, FilePath, ListOf, PathAsText, Structure, Text, optional
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.images.recipe import BuildRecipe
 
 BUILDERS = ("auto", "docker", "assembler")
-#: The tag under which what was built is found again: it says what the image was built from.
+#: The tag that identifies a built image by the digest of its sources.
 FINGERPRINT_TAG = "sm-hosting-{fingerprint:.32}"
 
 
@@ -45,7 +45,7 @@ def _check_tag(where: str, value: Any) -> None:
 
 
 class BuildImageFields(AwsFields):
-    """What :class:`BuildImageOperator` takes."""
+    """The parameters of :class:`BuildImageOperator`."""
 
     directory = FilePath()
     repository_name = Text(_check_repository)
@@ -61,17 +61,17 @@ class BuildImageFields(AwsFields):
 
 
 class BuildImageOperator(SageMakerHostingBaseOperator):
-    """Build an image from a folder with a Dockerfile and push it to ECR, unless the same was built before.
+    """Build an image from a folder with a Dockerfile and push it to ECR, unless the same image exists.
 
-    What decides is the content of the folder (as ``.dockerignore`` leaves it), and the parameters of the build: the image carries
-    their digest as a tag, and a rerun that finds it builds and pushes nothing. A base image that moved is not noticed: pin
+    Images are compared by the content of the folder (after ``.dockerignore``) and the parameters of the build: the image has
+    their digest as a tag, and a rerun that finds the tag builds and pushes nothing. A changed base image is not noticed: pin
     it by digest in the Dockerfile. SageMaker refuses OCI manifests; an image pushed with one is pushed again with Docker's.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#buildimageoperator
         AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 
-    :param directory: The folder; a relative path is taken from the folder of the DAG file. (templated)
+    :param directory: The folder; a relative path starts at the folder of the DAG file. (templated)
     :param repository_name: The ECR repository, without the registry's host. (templated)
     :param dockerfile: The Dockerfile, relative to the folder (default: ``Dockerfile``). (templated)
     :param build_args: Values of the Dockerfile's ``ARG`` instructions; shown as they are, so no place for secrets. (templated)
@@ -79,13 +79,13 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     :param platform: ``linux/amd64`` (default), or ``linux/arm64`` for Graviton instances. (templated)
     :param labels: Labels of the image. (templated)
     :param cache_from: Images whose layers may be reused. (templated)
-    :param image_tag: A tag to give the image beside ours (default: none). (templated)
-    :param create_repository: Whether the repository is made when it does not exist (default: True).
+    :param image_tag: A tag for the image in addition to ours (default: none). (templated)
+    :param create_repository: Whether to create the repository when it does not exist (default: True).
     :param builder: ``docker`` (the Docker Engine), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (the engine if one
         answers); default: ``[sm_hosting] image_builder`` of Airflow's configuration, else ``auto``.
-    :raises InvalidSpecError: When folder or Dockerfile are not there, or a value can never work.
+    :raises InvalidSpecError: When the folder or the Dockerfile does not exist, or a value can never work.
     :raises ImageBuildError: When the image cannot be built or pushed.
-    :raises NotFoundError: When the repository does not exist and is not to be made.
+    :raises NotFoundError: When the repository does not exist and ``create_repository`` is False.
     :return: The image's URI, pinned by digest: ``…/repository@sha256:…``.
     """
 
@@ -129,7 +129,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         self.builder = builder
 
     def execute(self, context: Context) -> str:
-        """Look for the image of this content; build and push it if it is not there."""
+        """Look up the image of this content; build and push it if it does not exist."""
         given = BuildImageFields.of(self)
         recipe = self._recipe(given)
         tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
@@ -172,9 +172,9 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     def _settled(
         self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, found: Mapping[str, Any]
     ) -> str:
-        """Return the digest of the image that was found, with a manifest that SageMaker takes.
+        """Return the digest of the existing image, with a manifest that SageMaker accepts.
 
-        A task that died after an engine's push, and a repository of immutable tags, leave the tag on a manifest that it refuses.
+        The tag may name a manifest that SageMaker refuses: after a kill between push and conversion, or with immutable tags.
         """
         from airflow_sm_hosting.images.builders import settle_manifest
         from airflow_sm_hosting.images.manifests import DOCKER_MANIFEST

@@ -1,4 +1,4 @@
-"""Delete what no endpoint needs any more."""
+"""Delete resources that no endpoint needs any more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _check_prefixes(where: str, prefixes: list[Any]) -> None:
 
 
 class CleanUpHostingFields(AwsFields):
-    """What :class:`CleanUpHostingOperator` takes."""
+    """The parameters of :class:`CleanUpHostingOperator`."""
 
     keep = Integer(low=0, high=4, default=3)
     older_than = Seconds(low=0, default=DAY)
@@ -35,21 +35,21 @@ class CleanUpHostingFields(AwsFields):
 
 
 class CleanUpHostingOperator(SageMakerHostingBaseOperator):
-    """Delete models, endpoint configs, image tags and artifacts that no endpoint needs; by default only say which.
+    """Delete models, endpoint configs, image tags and artifacts that no endpoint needs; by default only report them.
 
-    An endpoint needs the config that serves, one that is on its way, and those that a rollback may go to, and all that these are made
-    of. Only what our tags mark as ours is deleted (of images: the tags that ``BuildImageOperator`` gives; of artifacts: what
-    ``UploadModelDataOperator`` stored), and never what any model uses that stays.
+    An endpoint needs its serving config, a pending config, possible rollback targets, and the models, images and artifacts of these.
+    Only resources that our tags mark as ours are deleted (images: tags set by ``BuildImageOperator``; artifacts: objects stored by
+    ``UploadModelDataOperator``), and never an image or artifact of a model that stays.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#cleanuphostingoperator
         AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     :param keep: How many configs each endpoint keeps for a rollback, 0 to 4 (default: 3). (templated)
-    :param older_than: Seconds, or a timedelta: what is younger stays, as a deployment may be on its way to it (default: a day). (templated)
-    :param repository_names: ECR repositories to look through for images (default: none). (templated)
-    :param model_data_prefixes: ``s3://bucket/prefix`` to look through for artifacts (default: none). (templated)
-    :param dry_run: Whether it is only said what would be deleted (default: True). (templated)
+    :param older_than: Seconds, or a timedelta: newer resources stay, as a current deployment may need them (default: a day). (templated)
+    :param repository_names: ECR repositories to search for images (default: none). (templated)
+    :param model_data_prefixes: ``s3://bucket/prefix`` to search for artifacts (default: none). (templated)
+    :param dry_run: Whether to only report what would be deleted (default: True). (templated)
     :raises InvalidSpecError: For bad input, before the first AWS call.
     :return: The report as Markdown; ``details`` (XCom): dry_run, configs, models, images, artifacts.
     """
@@ -76,7 +76,7 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
         self.is_dry_run = dry_run  # dry_run is a method of every operator
 
     def execute(self, context: Context) -> str:
-        """Find what no endpoint needs, and delete it if that is wanted."""
+        """Find resources that no endpoint needs, and delete them unless this is a dry run."""
         from airflow_sm_hosting.deployer.inventory import HostingInventory
 
         given = CleanUpHostingFields.of(self)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class SuspendedState(Field[dict[str, bool]]):
-    """Which activities are suspended; what is not named is not."""
+    """The suspended scaling activities; an activity that is not named is not suspended."""
 
     def check(self, where: str, value: Any) -> None:
         """Check a literal state."""
@@ -63,7 +63,7 @@ class SuspendedState(Field[dict[str, bool]]):
 
 
 class ConfigureAutoscalingFields(AwsFields):
-    """What :class:`ConfigureAutoscalingOperator` takes."""
+    """The parameters of :class:`ConfigureAutoscalingOperator`."""
 
     endpoint_name = Resource(ENDPOINT)
     variant_name = Text(check_name)
@@ -81,11 +81,11 @@ class ConfigureAutoscalingFields(AwsFields):
 
 
 class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
-    """Make a production variant a scalable target, with policies and scheduled actions; write only what differs.
+    """Make a production variant a scalable target, with policies and scheduled actions; write only differences.
 
-    One task describes all the scaling of its variant: policies and scheduled actions of ours that are no longer asked for are deleted,
-    those of others are left alone. Which are ours stands in the tags of the scalable target. A capacity that one of the scheduled
-    actions has set is left until the next of them.
+    One task describes all the scaling of its variant: our policies and scheduled actions that are no longer requested are deleted,
+    those of others stay unchanged. The tags of the scalable target list ours. A capacity set by a scheduled action stays until the
+    next scheduled action.
 
     Uses ``application-autoscaling:RegisterScalableTarget``, ``PutScalingPolicy``, ``PutScheduledAction``, ``DeleteScalingPolicy``,
     ``DeleteScheduledAction``, ``TagResource`` and ``UntagResource``.
@@ -96,22 +96,22 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant; burstable instance types (``ml.t2.…``) cannot be scaled. (templated)
-    :param max_capacity: Greatest number of instances, 1 or more, at least the initial one; of a serverless variant the greatest provisioned
+    :param max_capacity: Maximum number of instances, 1 or more, at least the initial one; for a serverless variant the maximum provisioned
         concurrency, at most its maximum concurrency. (templated)
-    :param min_capacity: Least number of instances or provisioned concurrency, at most the initial one and ``max_capacity`` (default: the
-        initial one). 0 is taken at its word, and refused where AWS keeps one instance: real-time endpoints. (templated)
+    :param min_capacity: Minimum number of instances or provisioned concurrency, at most the initial one and ``max_capacity`` (default: the
+        initial one). 0 means no instance; it is refused for real-time endpoints, which need one instance. (templated)
     :param policies: :class:`~airflow_sm_hosting.InvocationsScaling`, :class:`~airflow_sm_hosting.TargetTrackingScaling`,
         :class:`~airflow_sm_hosting.StepScaling`, or dicts in the shape of PutScalingPolicy; 50 at most, each metric once. (templated)
     :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, or dicts in the shape of PutScheduledAction; 200 at most. (templated)
     :param scalable_dimension: ``sagemaker:variant:DesiredInstanceCount`` or ``sagemaker:variant:DesiredProvisionedConcurrency`` (default:
         that of the variant, which is looked up). (templated)
-    :param suspended_state: Which activities are suspended, as a dict of ``DynamicScalingInSuspended``, ``DynamicScalingOutSuspended`` and
-        ``ScheduledScalingSuspended`` to True or False; what is not named is False (default: left as it is). (templated)
-    :param adopt: Whether a scalable target, and policies and actions of the same names, that are not ours may be changed; they are ours
-        from then on (default: False). (templated)
-    :raises InvalidSpecError: For what the service would refuse, before the first call that changes anything.
+    :param suspended_state: The suspended activities, as a dict of ``DynamicScalingInSuspended``, ``DynamicScalingOutSuspended`` and
+        ``ScheduledScalingSuspended`` to True or False; an activity that is not named is False (default: unchanged). (templated)
+    :param adopt: Whether the task may change a scalable target, and policies and actions of the same names, that are not ours; they are
+        ours from then on (default: False). (templated)
+    :raises InvalidSpecError: Before the first changing call, when the service would refuse the request.
     :raises NotFoundError: When the endpoint or its variant does not exist.
-    :raises ConflictError: When something that is not ours would have to be changed.
+    :raises ConflictError: When the task would have to change something that is not ours.
     :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
     """
 
@@ -148,7 +148,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         self.adopt = adopt
 
     def execute(self, context: Context) -> str:
-        """Read what is there, decide, and write what differs."""
+        """Read the existing scaling, plan, and write the differences."""
         from airflow_sm_hosting.deployment.scaling import WantedScaling, plan_scaling, tags_matter
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
 
@@ -198,8 +198,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
                 "max_capacity": maximum,
                 "policies": [policy["PolicyName"] for policy in policies],
                 "scheduled_actions": [action["ScheduledActionName"] for action in actions],
-                "written": _told(planned, ("Register", "Put")),
-                "removed": _told(planned, ("Delete",)),
+                "written": _performed(planned, ("Register", "Put")),
+                "removed": _performed(planned, ("Delete",)),
                 "not_ours": planned.foreign,
             },
         )
@@ -214,7 +214,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.service_model.request import validated_request
 
         endpoint, variant = given.endpoint_name, given.variant_name
-        # The dimension is not known yet, and is no part of what is checked here.
+        # The dimension is not known yet, and is not checked here.
         place = _place(variant_resource_id(endpoint, variant), INSTANCE_COUNT)
 
         def typed(operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,7 +239,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         return described
 
     def _production_variant(self, described: Mapping[str, Any], variant: str) -> dict[str, Any]:
-        """Return the variant as the endpoint's config has it."""
+        """Return the variant in the endpoint's config."""
         name = described["EndpointConfigName"]
         config: Mapping[str, Any] = self.sagemaker_hook.describe_endpoint_config(name) or {}
         return _named(variant, config.get("ProductionVariants") or [], described["EndpointName"])
@@ -250,11 +250,11 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         variant: str,
         production_variant: Callable[[], dict[str, Any]],
     ) -> str:
-        """Return what of the variant is scaled: its instances, or the provisioned concurrency of a serverless one."""
+        """Return the scalable dimension of the variant: its instances, or the provisioned concurrency of a serverless variant."""
         from airflow_sm_hosting.deployment.status import is_serverless
 
         summaries = described.get("ProductionVariants")
-        # DescribeEndpoint may tell none while the endpoint is created.
+        # DescribeEndpoint may return no variants while the endpoint is created.
         summary = _named(variant, summaries, described["EndpointName"]) if summaries else production_variant()
         return PROVISIONED_CONCURRENCY if is_serverless([summary]) else INSTANCE_COUNT
 
@@ -264,7 +264,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         resource_id, dimension = place["ResourceId"], place["ScalableDimension"]
         targets = hook.scalable_targets([resource_id], dimension)
         if not targets:
-            return ObservedScaling()  # policies and actions go with their target
+            return ObservedScaling()  # policies and actions are deleted with their target
         return ObservedScaling(
             targets[0],
             hook.scaling_policies(resource_id, dimension),
@@ -300,9 +300,9 @@ def _check_dicts(where: str, items: list[Any]) -> None:
 
 
 def _named(variant: str, variants: Sequence[Mapping[str, Any]], endpoint: str) -> dict[str, Any]:
-    """Return the variant of that name.
+    """Return the variant with this name.
 
-    :raises NotFoundError: Naming those that there are.
+    :raises NotFoundError: When it does not exist; the message names the existing variants.
     """
     by_name = {item["VariantName"]: item for item in variants}
     if variant not in by_name:
@@ -312,5 +312,5 @@ def _named(variant: str, variants: Sequence[Mapping[str, Any]], endpoint: str) -
     return dict(by_name[variant])
 
 
-def _told(planned: ScalingPlan, operations: tuple[str, ...]) -> list[str]:
+def _performed(planned: ScalingPlan, operations: tuple[str, ...]) -> list[str]:
     return [step.what for step in planned.steps if step.operation.startswith(operations)]

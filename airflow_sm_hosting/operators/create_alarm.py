@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class CreateEndpointAlarmFields(AlarmFields):
-    """What :class:`CreateEndpointAlarmOperator` takes."""
+    """The parameters of :class:`CreateEndpointAlarmOperator`."""
 
     endpoint_name = Resource(ENDPOINT)
     variant_name = Text(check_name)
@@ -60,7 +60,7 @@ class CreateEndpointAlarmFields(AlarmFields):
         return completed_metric(self.metric, self.endpoint_name, self.variant_name)
 
     def check_together(self, where: str) -> None:
-        """Check that CloudWatch takes the alarm, and that it can fire."""
+        """Check that CloudWatch accepts the alarm, and that it can fire."""
         check_alarm(
             self.operator,
             metric=self.watched,
@@ -75,7 +75,7 @@ class CreateEndpointAlarmFields(AlarmFields):
 
 
 class CreateEndpointAlarmOperator(AlarmOperator):
-    """Create or update a CloudWatch alarm on a metric of a production variant; write only what differs (``cloudwatch:PutMetricAlarm``).
+    """Create or update a CloudWatch alarm on a metric of a production variant; write only differences (``cloudwatch:PutMetricAlarm``).
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createendpointalarmoperator
@@ -85,29 +85,29 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     :param variant_name: Name of the production variant. (templated)
     :param metric: An :class:`~airflow_sm_hosting.EndpointMetric`, or a :class:`~airflow_sm_hosting.MetricMath`. (templated)
     :param threshold: The threshold in the metric's own unit (latencies: microseconds), or a timedelta for durations. (templated)
-    :param evaluation_periods: Periods that are looked at, 1 or more; periods times their length is a day at most, seven days with periods
-        of an hour or more. (templated)
+    :param evaluation_periods: Number of periods to evaluate, 1 or more; evaluation periods times period is at most a day, or seven days
+        with periods of an hour or more. (templated)
     :param comparison_operator: ``GreaterThanOrEqualToThreshold`` (default), ``GreaterThanThreshold``, ``LessThanThreshold`` or
         ``LessThanOrEqualToThreshold``. (templated)
     :param datapoints_to_alarm: How many of the periods must breach, 1 to ``evaluation_periods`` (default: AWS's, all). (templated)
     :param treat_missing_data: ``breaching``, ``notBreaching``, ``ignore`` or ``missing`` (default: AWS's, missing). (templated)
-    :param evaluate_low_sample_count_percentile: ``evaluate`` or ``ignore``, with a percentile only: what is done while there are too few
-        data for it (default: AWS's, evaluate). (templated)
+    :param evaluate_low_sample_count_percentile: ``evaluate`` or ``ignore``, only with a percentile: the treatment of too few data
+        (default: AWS's, evaluate). (templated)
     :param alarm_actions: ARNs to notify when it goes to ALARM, 5 at most. (templated)
     :param ok_actions: ARNs to notify when it goes to OK, 5 at most. (templated)
     :param insufficient_data_actions: ARNs to notify when it goes to INSUFFICIENT_DATA, 5 at most. (templated)
     :param actions_enabled: Whether actions are carried out (default: AWS's, True). (templated)
     :param alarm_name: Name of the alarm, 1 to 255 characters (default: ``<endpoint>-<variant>-<metric>``, or with the label of an
-        expression). The default does not tell two alarms on one metric apart: give them names. (templated)
+        expression). Two alarms on one metric have the same default name: give them names. (templated)
     :param alarm_description: A description, 1024 characters at most. (templated)
     :param tags: Tags, as a dict, 48 at most; on an alarm that exists they are reconciled. (templated)
     :param check_endpoint: Whether endpoint and variant must exist and publish the metric (default: True; one more call). False for an
         alarm that is made before its endpoint. (templated)
-    :param adopt: Whether an alarm of that name that this package did not make is taken over (default: False). (templated)
-    :raises InvalidSpecError: For an alarm that CloudWatch would refuse or that could never fire; unless it is the endpoint's kind that does
-        not publish the metric, before the first AWS call.
+    :param adopt: Whether the task may take over an alarm with this name that this package did not make (default: False). (templated)
+    :raises InvalidSpecError: For an alarm that CloudWatch would refuse or that could never fire. Raised before the first AWS call, except
+        when this kind of endpoint does not publish the metric.
     :raises NotFoundError: With ``check_endpoint``, when there is no such endpoint or variant.
-    :raises ConflictError: When the alarm was made by others, or by another task under the default name, and is not what was asked for.
+    :raises ConflictError: When the alarm was made by others, or by another task under the default name, and differs from the request.
     :return: The alarm's name.
     """
 
@@ -164,7 +164,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.check_endpoint = check_endpoint
 
     def execute(self, context: Context) -> str:
-        """Compare the alarm with what is there, and put it if it differs."""
+        """Compare the alarm with the existing one, and put it if it differs."""
         from airflow_sm_hosting.service_model.request import validated_request
 
         given = self.fields.of(self)
@@ -174,7 +174,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.check_arns("endpoint_name")
         for doubt in doubts(metric):
             self.log.warning(doubt)
-        # Metrics that are all of another account are of an endpoint there.
+        # If all metrics belong to another account, the endpoint is in that account.
         elsewhere = all(one.get("AccountId") for one in endpoint_metrics(metric))
         described = self._published_endpoint(metric, endpoint, variant) if checked and not elsewhere else None
 
@@ -225,7 +225,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
             return
         config = self.sagemaker_hook.describe_endpoint_config(endpoint["EndpointConfigName"])
         if instance_type := without_gpu(config, variant_name):
-            # Assumed: AWS defines the metrics by the instance's GPUs, and does not say that others publish none.
+            # Assumed: AWS defines the metrics by the instance's GPUs, and does not document that other instances publish none.
             self.log.warning(
                 "The variant %s runs on %s, which has no GPU: an alarm on a GPU metric never sees data there.",
                 variant_name,
@@ -244,7 +244,7 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
     :param variant_name: Name of the production variant. (templated)
     :param threshold: The threshold in microseconds, the unit of ModelLatency, or a timedelta: 100000 and
         ``timedelta(milliseconds=100)`` are the same. (templated)
-    :param evaluation_periods: Periods that are looked at, 1 or more. (templated)
+    :param evaluation_periods: Number of periods to evaluate, 1 or more. (templated)
     :param statistic: ``Average`` (default), ``Sum``, ``Minimum``, ``Maximum``, ``SampleCount``, or an extended one such as ``p99``.
     :param period: Seconds or a timedelta: 10, 20, 30, or a multiple of 60 (default: 300).
     :param kwargs: The other parameters of :class:`CreateEndpointAlarmOperator`.

@@ -1,4 +1,4 @@
-"""Create CloudWatch alarms over the states of other alarms."""
+"""Create composite CloudWatch alarms: alarms on the states of other alarms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.spec.reference import Reference
 
-#: No range is documented; this is a day, beyond which nobody waits for a suppressor.
+#: No range is documented; a day is longer than any useful wait for a suppressor.
 MAX_WAIT = 86_400
 
 
@@ -37,7 +37,7 @@ def _check_suppressor(where: str, value: Any) -> None:
 
 
 class CreateCompositeAlarmFields(AlarmFields):
-    """What :class:`CreateCompositeAlarmOperator` takes."""
+    """The parameters of :class:`CreateCompositeAlarmOperator`."""
 
     alarm_name = Text(check_alarm_name)
     alarm_rule = Value(json=True)
@@ -61,7 +61,7 @@ class CreateCompositeAlarmFields(AlarmFields):
 
 
 class CreateCompositeAlarmOperator(AlarmOperator):
-    """Create or update an alarm over the states of other alarms; write only what differs (``cloudwatch:PutCompositeAlarm``).
+    """Create or update a composite alarm, on the states of other alarms; write only differences (``cloudwatch:PutCompositeAlarm``).
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createcompositealarmoperator
@@ -81,10 +81,10 @@ class CreateCompositeAlarmOperator(AlarmOperator):
         only, and then required. (templated)
     :param alarm_description: A description, 1024 characters at most. (templated)
     :param tags: Tags, as a dict, 48 at most; on an alarm that exists they are reconciled. (templated)
-    :param adopt: Whether an alarm of that name that this package did not make is taken over (default: False). (templated)
+    :param adopt: Whether the task may take over an alarm with this name that this package did not make (default: False). (templated)
     :raises InvalidSpecError: For an alarm that CloudWatch would refuse, before the first AWS call.
-    :raises NotFoundError: When an alarm that is named in the rule, or the suppressor, does not exist; ARNs are not looked up.
-    :raises ConflictError: When the name is that of an alarm on a metric, or of an alarm that others made and that differs.
+    :raises NotFoundError: When an alarm in the rule, or the suppressor, does not exist; ARNs are not looked up.
+    :raises ConflictError: When a metric alarm has this name, or a different alarm that others made.
     :return: The alarm's name.
     """
 
@@ -129,7 +129,7 @@ class CreateCompositeAlarmOperator(AlarmOperator):
         self.actions_suppressor_extension_period = actions_suppressor_extension_period
 
     def execute(self, context: Context) -> str:
-        """Compare the alarm with what is there, and put it if it differs."""
+        """Compare the alarm with the existing one, and put it if it differs."""
         from airflow_sm_hosting.service_model.request import validated_request
 
         given = CreateCompositeAlarmFields.of(self)

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class CreateEndpointConfigFields(AwsFields):
-    """What :class:`CreateEndpointConfigOperator` takes."""
+    """The parameters of :class:`CreateEndpointConfigOperator`."""
 
     endpoint_config_name = Text(check_name)
     production_variants = ListOf(default=None, json=True)
     shadow_production_variants = optional(ListOf(default=None, json=True))
-    # Blank is no key, but not none either: volumes that should be encrypted with a key would not be.
+    # A blank key is an error, not None: otherwise volumes would be unencrypted by mistake.
     kms_key_id = optional(Text(check_kms_key, blank=False))
     data_capture_config = optional(Structure())
     async_inference_config = optional(Structure())
@@ -51,7 +51,7 @@ class CreateEndpointConfigFields(AwsFields):
         }
 
     def check_together(self, where: str) -> None:
-        """Check the variants, and what goes with them."""
+        """Check the variants, and the members that depend on them."""
         check_endpoint_config(
             production_variants=self.production_variants,
             shadow_production_variants=self.shadow_production_variants,
@@ -71,18 +71,18 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
 
     :param endpoint_config_name: Name of the config; ``-<10 hex digits of the content>`` is added. (templated)
     :param production_variants: 1 to 10 :class:`~airflow_sm_hosting.InstanceProductionVariant`, or one
-        :class:`~airflow_sm_hosting.ServerlessProductionVariant`; dicts in the AWS shape are taken too. Models that something else made
-        are taken by name or ARN. (templated)
+        :class:`~airflow_sm_hosting.ServerlessProductionVariant`; dicts in the AWS shape are accepted too. Models from other sources
+        are given by name or ARN. (templated)
     :param shadow_production_variants: One variant that gets a copy of the traffic, beside exactly one production variant. (templated)
     :param kms_key_id: Key of the instances' storage volumes, as id, alias or ARN. (templated)
     :param data_capture_config: ``DataCaptureConfig`` of the AWS shape. (templated)
     :param async_inference_config: ``AsyncInferenceConfig`` of the AWS shape. (templated)
     :param explainer_config: ``ExplainerConfig`` of the AWS shape. (templated)
-    :param tags: Tags, as a dict; on a config that exists they are reconciled, other people's tags are left alone. (templated)
+    :param tags: Tags, as a dict; on an existing config they are reconciled, other people's tags stay unchanged. (templated)
     :param extra_members: Further members of the AWS request, e.g. ``{"MetricsConfig": {…}}``. (templated)
     :param unique_name: Whether the name ends with the digest of the content (default: True). With False the name is exact.
-    :raises InvalidSpecError: For what SageMaker would refuse, before the first AWS call.
-    :raises ConflictError: When a config of that exact name has other content.
+    :raises InvalidSpecError: Before the first AWS call, when SageMaker would refuse the request.
+    :raises ConflictError: When a config with this exact name has other content.
     :return: The endpoint config's name.
     """
 
@@ -126,7 +126,7 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         self.unique_name = unique_name
 
     def execute(self, context: Context) -> str:
-        """Name the content, and create it if it is not there."""
+        """Derive the name from the content, and create the config if it does not exist."""
         from airflow_sm_hosting.operators.immutable import ENDPOINT_CONFIG, make_once
         from airflow_sm_hosting.service_model.request import validated_request
 

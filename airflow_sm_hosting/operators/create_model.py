@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Containers(ListOf):
-    """The containers of a model; the values of their environments are hidden until here."""
+    """The containers of a model; up to here the values of their environments are hidden."""
 
     def value(self, where: str, given: Any) -> list[Any]:
         """Return the containers with their environments."""
@@ -32,7 +32,7 @@ class Containers(ListOf):
 
 
 class CreateModelFields(AwsFields):
-    """What :class:`CreateModelOperator` takes."""
+    """The parameters of :class:`CreateModelOperator`."""
 
     model_name = Text(check_model_name)
     containers = Containers(default=None, json=True)
@@ -57,9 +57,9 @@ class CreateModelFields(AwsFields):
 class CreateModelOperator(SageMakerHostingBaseOperator):
     """Create a SageMaker model, unless one with the same content exists (``sagemaker:CreateModel``).
 
-    Mutable references are resolved first: an image tag to its digest (which is also what is sent), model data to its version or
+    Mutable references are resolved first: an image tag to its digest (also in the request), model data to its version or
     ETag, a role name to its ARN. The model's name ends with a digest of the content, so the same content is the same model, and
-    a retrain that overwrites the artifact is a new one.
+    a retraining that overwrites the artifact leads to a new model.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createmodeloperator
@@ -67,18 +67,18 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
 
     :param model_name: Name of the model; ``-<10 hex digits of the content>`` is added. (templated)
     :param containers: One :class:`~airflow_sm_hosting.ContainerDefinition`, or 2 to 15 for an inference pipeline; dicts in the AWS
-        shape are taken too. Values of their environments are shown as ``***``. (templated)
+        shape are accepted too. Values of their environments are shown as ``***``. (templated)
     :param execution_role: IAM role that SageMaker assumes, as name or ARN (default: none is sent). (templated)
     :param subnets: Subnets of the VPC, 1 to 16, with ``security_group_ids`` (default: no VPC). (templated)
     :param security_group_ids: Security groups, 1 to 5, with ``subnets``. (templated)
     :param enable_network_isolation: Whether the containers have no network (default: AWS's, False). (templated)
     :param inference_execution_mode: ``Serial`` (AWS's default) or ``Direct``, for more than one container. (templated)
-    :param tags: Tags, as a dict; on a model that exists they are reconciled, other people's tags are left alone. (templated)
+    :param tags: Tags, as a dict; on an existing model they are reconciled, other people's tags stay unchanged. (templated)
     :param unique_name: Whether the name ends with the digest of the content (default: True). With False the name is exact:
-        a model of that name with the same content is reused, one with other content is an error.
-    :raises InvalidSpecError: For what SageMaker would refuse, before the first call that changes anything.
+        a model with this name and the same content is reused, other content is an error.
+    :raises InvalidSpecError: Before the first changing call, when SageMaker would refuse the request.
     :raises NotFoundError: When an image or an artifact does not exist.
-    :raises ConflictError: When a model of that exact name has other content.
+    :raises ConflictError: When a model with this exact name has other content.
     :return: The model's name.
     """
 
@@ -105,7 +105,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         self.check_literals(locals())
         super().__init__(**kwargs)
         self.model_name = model_name
-        # What is no spec object may have come from upstream to a mapped task, and is left as it is: see HidesEnvironments.
+        # A value that is no spec object may come from upstream to a mapped task, and stays unchanged: see HidesEnvironments.
         literal = isinstance(containers, list | tuple) and any(
             isinstance(container, ContainerDefinition) for container in containers
         )
@@ -119,7 +119,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         self.unique_name = unique_name
 
     def execute(self, context: Context) -> str:
-        """Resolve references, name the content, and create it if it is not there."""
+        """Resolve references, derive the name from the content, and create the model if it does not exist."""
         from airflow_sm_hosting.deployer.references import ReferenceResolver
         from airflow_sm_hosting.operators.immutable import MODEL, make_once
 

@@ -1,4 +1,4 @@
-"""Delete an endpoint, and what it was made of if asked."""
+"""Delete an endpoint, and on request its config and models."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.deletion import MadeOf
     from airflow_sm_hosting.fields import Late
 
-#: Under which a try writes down what is to be deleted after the endpoint.
+#: The key under which a try saves the configs and models to delete after the endpoint.
 STATE_KEY = "sm_hosting_made_of"
 
 
 class DeleteEndpointFields(AwsFields):
-    """What :class:`DeleteEndpointOperator` takes."""
+    """The parameters of :class:`DeleteEndpointOperator`."""
 
     endpoint_name = Resource(ENDPOINT)
     delete_endpoint_config = Boolean(default=False)
@@ -33,26 +33,26 @@ class DeleteEndpointFields(AwsFields):
 
 
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
-    """Delete an endpoint, and if asked its config and models; what does not exist is no error.
+    """Delete an endpoint, and on request its config and models; a missing resource is no error.
 
-    Waits out what is in progress first, as SageMaker refuses to delete meanwhile, and deletes in the order that AWS documents: the
-    endpoint, its end awaited, then the config, then the models (``sagemaker:DeleteEndpoint``, ``DeleteEndpointConfig``,
-    ``DeleteModel``). Its scalable targets are deregistered before, and alarms of ours on it deleted after. What another endpoint needs is
-    kept, with a warning.
+    Waits first until no change is in progress, as SageMaker refuses to delete meanwhile, and deletes in the order that AWS documents:
+    the endpoint, after its end the config, then the models (``sagemaker:DeleteEndpoint``, ``DeleteEndpointConfig``,
+    ``DeleteModel``). Its scalable targets are deregistered before, and our alarms on it are deleted after. Resources that another
+    endpoint needs are kept, with a warning.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#deleteendpointoperator
         AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-delete-resources.html
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
-    :param delete_endpoint_config: Whether the config that it is on is deleted too (default: False). (templated)
-    :param delete_models: Whether that config's models are deleted too (default: False). (templated)
-    :param adopt: Whether an endpoint that our tags do not mark as ours may be deleted (default: False). (templated)
-    :param poll_interval: Seconds, or a timedelta, between two looks, 0.1 or more (default: 10).
+    :param delete_endpoint_config: Whether to delete its endpoint config too (default: False). (templated)
+    :param delete_models: Whether to delete the models of this config too (default: False). (templated)
+    :param adopt: Whether the task may delete an endpoint that our tags do not mark as ours (default: False). (templated)
+    :param poll_interval: Seconds, or a timedelta, between two polls, 0.1 or more (default: 10).
     :param timeout: Time budget in seconds, or as a timedelta, 1 or more (default: 3600). (templated)
     :raises ConflictError: When the endpoint is not ours.
     :raises DeploymentTimeoutError: When the time budget ended first.
-    :raises DeploymentFailedError: When the endpoint cannot be described, e.g. for want of a permission.
+    :raises DeploymentFailedError: When the endpoint cannot be described, e.g. because a permission is missing.
     """
 
     fields = DeleteEndpointFields
@@ -79,7 +79,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         self.timeout = timeout
 
     def execute(self, context: Context) -> None:
-        """Check, then observe, plan and apply, and wait as often as it takes."""
+        """Check the parameters, then observe, plan, apply and wait until the endpoint is deleted."""
         from airflow_sm_hosting.deployer.deletion import EndpointDeleter
         from airflow_sm_hosting.deployment.deletion import Deletion
 
@@ -101,7 +101,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         deleter.delete(self._remembered(context))
 
     def _remember(self, context: Context, made_of: MadeOf) -> None:
-        """Write down what is to be deleted after the endpoint, where the next try finds it (Airflow 3.3 and newer)."""
+        """Save the configs and models to delete after the endpoint, for the next try (Airflow 3.3 and newer)."""
         store: Any = context.get("task_state_store")
         if store is not None:
             store.set(STATE_KEY, {config: list(models) for config, models in made_of.items()})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
+from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
 from airflow_sm_hosting.fields import (
@@ -47,9 +47,9 @@ DEFAULT_POLL_INTERVAL = 30
 SHORTEST_POLL_INTERVAL = 0.1
 MAX_TIMEOUT = 14 * 24 * 3600
 
-#: The parts of a derived time budget, in seconds: AWS's greatest values of ModelDataDownloadTimeoutInSeconds and
+#: The parts of a derived time budget, in seconds: AWS's maxima of ModelDataDownloadTimeoutInSeconds and
 #: ContainerStartupHealthCheckTimeoutInSeconds (ProductionVariant), half an hour to find instances, and an hour to shift traffic
-#: where the rollout says nothing.
+#: if the rollout has no maximum duration.
 DOWNLOAD_SECONDS, STARTUP_SECONDS, PROVISION_SECONDS, SHIFT_SECONDS = 3600, 3600, 1800, 3600
 
 ON_SMOKE_FAILURE: tuple[Literal["fail", "rollback"], ...] = ("fail", "rollback")
@@ -85,7 +85,7 @@ class OneSmokeTest(Field[dict[str, Any]]):
 
 
 class DeployEndpointFields(AwsFields):
-    """What :class:`DeployEndpointOperator` takes."""
+    """The parameters of :class:`DeployEndpointOperator`."""
 
     endpoint_name = Resource(ENDPOINT)
     endpoint_config_name: Field[str] | Field[str | None] = Resource(ENDPOINT_CONFIG)
@@ -116,48 +116,48 @@ class DeployEndpointFields(AwsFields):
 
 
 class DeployEndpointOperator(SageMakerHostingBaseOperator):
-    """Bring an endpoint to an endpoint config: create it, update it, join a deployment that is on its way, or do nothing.
+    """Deploy an endpoint config to an endpoint: create it, update it, join a deployment in progress, or do nothing.
 
-    Success means that the endpoint is ``InService`` on the config that was asked for, with no deployment pending. An endpoint that
-    SageMaker rolled back is a failure that names the config which really serves, and the reason. A run that a newer one has
-    overtaken is skipped, and what is downstream of it with it. A task that is killed leaves the deployment going on in
-    AWS, and its next try joins it.
+    Success means that the endpoint is ``InService`` on the requested config, with no deployment pending. If SageMaker rolled the
+    endpoint back, the task fails, and the error names the serving config and the reason. If a newer run has already deployed, the
+    task and its downstream tasks are skipped. If the task is killed, the deployment continues in AWS, and the next try joins it.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#deployendpointoperator
         API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 
-    :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
-    :param endpoint_config_name: The endpoint config that is to serve, by name or ARN. (templated)
+    :param endpoint_name: Name of the endpoint, or the ARN of an existing one. (templated)
+    :param endpoint_config_name: The endpoint config to deploy, by name or ARN. (templated)
     :param rollout: How traffic moves in an update: :class:`~airflow_sm_hosting.AllAtOnce`, :class:`~airflow_sm_hosting.Canary`,
         :class:`~airflow_sm_hosting.Linear`, :class:`~airflow_sm_hosting.Rolling`, or a ``DeploymentConfig`` of the AWS shape
         (default: AWS's, all at once). (templated)
-    :param auto_rollback_alarms: Names of CloudWatch alarms that roll back an update, beside those of ``rollout``; 10 at most. They must
-        exist, not be going off, and be able to go off while the rollout bakes. (templated)
-    :param new_fleet_alarms: :class:`~airflow_sm_hosting.NewFleetAlarm` that watch the new fleet alone; they are made for an update,
-        roll it back, and are deleted after it (default: none). (templated)
-    :param retain_variant_properties: ``"auto"`` (default): instance counts of variants that are scalable targets are kept over an
-        update, all else becomes what the new config says; True keeps all counts and weights, False none. (templated)
-    :param replace_failed_endpoint: Whether an endpoint in status Failed is deleted and created anew (default: True). (templated)
-    :param adopt: Whether an endpoint that our tags do not mark as ours may be changed (default: False). (templated)
-    :param allow_older: Whether this run deploys although a newer run has deployed already (default: False). (templated)
-    :param fallback_endpoint_config_names: Configs to deploy instead, in this order, where AWS has no capacity (for instance of another
-        instance type); ``details`` say which one serves (default: none). (templated)
-    :param smoke_test: A :class:`~airflow_sm_hosting.SmokeTest` that the endpoint must answer rightly once it is deployed
+    :param auto_rollback_alarms: Names of CloudWatch alarms that roll back an update, in addition to those of ``rollout``; at most 10.
+        They must exist, must not be in ALARM, and must be able to go off during the bake time. (templated)
+    :param new_fleet_alarms: :class:`~airflow_sm_hosting.NewFleetAlarm` that watch only the new fleet; they are made for an update,
+        can roll it back, and are deleted after it (default: none). (templated)
+    :param retain_variant_properties: ``"auto"`` (default) retains the instance counts of variants that are scalable targets in an
+        update, and takes all other properties from the new config; True retains all counts and weights, False none. (templated)
+    :param replace_failed_endpoint: Whether to delete an endpoint in status Failed and create it again (default: True). (templated)
+    :param adopt: Whether the task may change an endpoint that our tags do not mark as ours (default: False). (templated)
+    :param allow_older: Whether this run deploys even if a newer run has already deployed (default: False). (templated)
+    :param fallback_endpoint_config_names: Configs to deploy instead, in this order, if AWS has no capacity (for instance with another
+        instance type); ``details`` name the serving config (default: none). (templated)
+    :param smoke_test: A :class:`~airflow_sm_hosting.SmokeTest` to run after the deployment
         (default: none). (templated)
-    :param on_smoke_failure: ``"fail"`` (default) leaves serving what was deployed; ``"rollback"`` goes back to the config before. The
+    :param on_smoke_failure: ``"fail"`` (default) leaves the new config serving; ``"rollback"`` rolls back to the previous config. The
         task fails in both cases. (templated)
-    :param tags: Tags, as a dict; on an endpoint that exists they are reconciled, other people's tags are left alone. (templated)
-    :param wait_for_completion: Whether the task waits for the outcome (default: True). With False, success means only that AWS took the
-        request: nothing is verified, and scaling that was taken off is put back by the next run that waits.
-    :param deferrable: Whether it waits in the triggerer (default: ``[operators] default_deferrable``).
-    :param poll_interval: Seconds, or a timedelta, between two looks, 0.1 or more (default: 30; AWS's own canaries were throttled at 5). (templated)
-    :param timeout: Time budget of one try, in seconds or as a timedelta, the sync wait's and the deferred one's alike
+    :param tags: Tags, as a dict; on an existing endpoint they are reconciled, other people's tags stay unchanged. (templated)
+    :param wait_for_completion: Whether the task waits for the outcome (default: True). With False, success means only that AWS accepted
+        the request: nothing is verified, and the next run that waits restores removed scaling.
+    :param deferrable: Whether the task waits in the triggerer (default: ``[operators] default_deferrable``).
+    :param poll_interval: Seconds, or a timedelta, between two polls, 0.1 or more (default: 30; AWS's own canaries were throttled
+        at 5). (templated)
+    :param timeout: Time budget of one try, in seconds or as a timedelta, for the sync and the deferred wait
         (default: derived from the rollout and AWS's limits of startup and download). (templated)
-    :raises DeploymentRolledBackError: When SageMaker went back to the former config.
-    :raises DeploymentFailedError: When the endpoint does not serve what was asked for.
+    :raises DeploymentRolledBackError: When SageMaker rolled back to the previous config.
+    :raises DeploymentFailedError: When the endpoint does not serve the requested config.
     :raises DeploymentTimeoutError: When the time budget ended first.
-    :raises SmokeTestFailedError: When the endpoint does not answer as it should.
+    :raises SmokeTestFailedError: When the smoke test fails.
     :raises ConflictError: When the endpoint is not ours, or cannot be updated to this config.
     :raises InvalidSpecError: For bad input, before the first AWS call.
     :return: The endpoint's name; ``details`` (XCom): action, endpoint_config_name, previous_endpoint_config_name, endpoint_arn, seconds.
@@ -214,7 +214,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         self.timeout = timeout
 
     def execute(self, context: Context) -> str:
-        """Check, then observe, plan and apply, and wait as often as it takes."""
+        """Check the parameters, then observe, plan, apply and wait until the deployment has ended."""
         from airflow_sm_hosting.deployment.progress import Progress
 
         wanted = self._wanted(context)
@@ -225,7 +225,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return self._deploy(context, self._deployer(wanted, progress))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Go on where the deferred wait ended."""
+        """Continue after the deferred wait."""
         from airflow_sm_hosting.deployment.progress import Progress
         from airflow_sm_hosting.deployment.wait import WaitFor, WaitResult
 
@@ -237,7 +237,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def on_kill(self) -> None:
-        """Say what goes on in AWS: there is no operation that stops a deployment in progress."""
+        """Log what continues in AWS: no operation stops a deployment in progress."""
         self.log.warning(
             "This task was killed; what it began at endpoint %s goes on in AWS. Run it again to join that deployment, or deploy "
             "another endpoint config once it has ended.",
@@ -245,7 +245,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         )
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
-        """Observe, plan and apply up to the next wait, while there is one; then report."""
+        """Observe, plan, apply and wait until the deployment has ended; then report."""
         from airflow_sm_hosting.deployment.planning import End, handed_over
 
         self._persist_links(context, self.sagemaker_hook)
@@ -258,7 +258,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return self._report(context, deployer.progress, reached)
 
     def _wait(self, condition: WaitCondition, progress: Progress) -> WaitResult:
-        """Wait in this process, or give the wait to the triggerer and never return."""
+        """Wait in this process, or defer the wait to the triggerer and never return."""
         from airflow_sm_hosting.deployer.waiting import PollingWait
 
         interval = self.fields.of(self).poll_interval
@@ -289,7 +289,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return result
 
     def _answer_failure(self) -> str | None:
-        """Return what is wrong with the endpoint's answer; None when nothing is."""
+        """Return the failure of the endpoint's answer; None when the answer is right."""
         from airflow_sm_hosting.deployer.invocation import compare, invoke
 
         given = self.fields.of(self)
@@ -310,7 +310,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return None
 
     def _report(self, context: Context, progress: Progress, end: End) -> str:
-        """Push the details; return the endpoint's name, or raise what the deployment ended with."""
+        """Push the details; return the endpoint's name, or raise the deployment's error."""
         from airflow_sm_hosting.deployer.report import details_of, error_of
 
         name = self.fields.of(self).endpoint_name
@@ -324,7 +324,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             raise AirflowSkipException(end.message)
         raise error_of(end, progress, self, name, details)
 
-    # What the parameters come to.
+    # Values derived from the parameters.
 
     def _deployer(self, wanted: Wanted, progress: Progress) -> EndpointDeployer:
         from airflow_sm_hosting.deployer.deployment import EndpointDeployer
@@ -335,7 +335,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.wanted import Wanted
 
         given = self.fields.of(self)
-        # A run that an asset event started has no logical date; when it was due is there in every kind of run.
+        # A run started by an asset event has no logical date; every kind of run has a due time.
         due = getattr(context.get("dag_run"), "run_after", None)
         return Wanted(
             endpoint_name=given.endpoint_name,
@@ -366,7 +366,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         return digest(f"{self.dag_id}/{self.task_id}/{run}/{instance}")
 
     def _check_before_asking(self, wanted: Wanted) -> None:
-        """Validate the requests that may come, before the first call."""
+        """Validate the possible requests before the first call."""
         from airflow_sm_hosting.service_model.request import validated_request
         from airflow_sm_hosting.spec.fleet_alarm import fleet_alarm_request
         from airflow_sm_hosting.spec.tags import tag_list

@@ -1,4 +1,4 @@
-"""Make or reconcile the role that SageMaker assumes for a model."""
+"""Create or reconcile the role that SageMaker assumes for a model."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PATH = r"/|/[!-~]{1,510}/"
 POLICY_ARN = r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+"
 MOST_TAGS = 49  # 50, and ours
 
-#: Stands for the account in the checks before the first call: ARNs are as long with it as with the real one.
+#: Placeholder for the account in the checks before the first call: ARNs have the same length as with the real account.
 ANY_ACCOUNT = "0" * 12
 
-#: What the policy is made of, see :func:`airflow_sm_hosting.policies.execution_role`.
+#: The parts of the policy, see :func:`airflow_sm_hosting.policies.execution_role`.
 PIECES = (
     "model_data",
     "repositories",
@@ -72,7 +72,7 @@ def _check_boundary(where: str, value: Any) -> None:
 
 
 class EnsureExecutionRoleFields(AwsFields):
-    """What :class:`EnsureExecutionRoleOperator` takes."""
+    """The parameters of :class:`EnsureExecutionRoleOperator`."""
 
     role_name = Text(_check_role_name)
     policy = optional(Value(json=True))
@@ -90,7 +90,7 @@ class EnsureExecutionRoleFields(AwsFields):
     statements = ListOf(json=True)
     policy_name = Text(_check_policy_name, default="sm-hosting")
     path = optional(Text(_check_path))
-    # Blank is no boundary, but not none either: the role would be unbounded by accident.
+    # A blank boundary is an error, not None: otherwise the role would have no boundary by mistake.
     permissions_boundary = optional(Text(_check_boundary, blank=False))
     tags = Tags(most=MOST_TAGS)
     adopt = Boolean(default=False)
@@ -139,17 +139,17 @@ class EnsureExecutionRoleFields(AwsFields):
 
 
 class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
-    """Make the execution role of a model with what it needs and no more, or bring the one that exists to that.
+    """Create the execution role of a model with least privilege, or reconcile the existing role.
 
-    Reads first and writes only what differs: the trust policy (SageMaker is added, nobody is taken out), one inline policy, tags and boundary.
-    Other policies of the role are left alone and told in ``details``. After a write it waits until IAM shows what was written.
+    Reads first and writes only differences: the trust policy (SageMaker is added, no principal is removed), one inline policy, tags and
+    boundary. Other policies of the role stay unchanged and are listed in ``details``. After a write it waits until IAM shows the change.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#ensureexecutionroleoperator
         AWS: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 
     :param role_name: Name of the role, without its path: 1 to 64 letters, digits and ``_ + = , . @ -``. (templated)
-    :param policy: The policy document, as a dict, in place of the pieces below (default: made of them). (templated)
+    :param policy: The policy document, as a dict, instead of the pieces below (default: made from them). (templated)
     :param model_data: What the model reads: ``s3://`` or ``https://`` URLs of prefixes or objects, or
         :class:`~airflow_sm_hosting.ModelData`; an object stands for the prefix that it lies in. (templated)
     :param repositories: ECR repositories of its images: names, ARNs, image URIs or :class:`~airflow_sm_hosting.ContainerImage`. (templated)
@@ -166,11 +166,11 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     :param policy_name: Name of the inline policy of ours in the role (default: ``sm-hosting``). (templated)
     :param path: Path of the role, ``/…/``; a role never changes its path (default: ``/`` for a new one, any for one that exists). (templated)
     :param permissions_boundary: ARN of the policy that bounds the role (default: none is set, one that is there stays). (templated)
-    :param tags: Tags, as a dict; they are reconciled, other people's tags are left alone. (templated)
-    :param adopt: Whether a role that our tags do not mark as ours may be changed (default: False). (templated)
-    :param propagation_timeout: Seconds, or a timedelta, within which IAM must show what was written, 1 or more (default: 120). (templated)
-    :raises InvalidSpecError: For what can never work, before the first AWS call.
-    :raises ConflictError: When the role is not ours, has another path, or what was written does not stay.
+    :param tags: Tags, as a dict; they are reconciled, other people's tags stay unchanged. (templated)
+    :param adopt: Whether the task may change a role that our tags do not mark as ours (default: False). (templated)
+    :param propagation_timeout: Seconds, or a timedelta, within which IAM must show the change, 1 or more (default: 120). (templated)
+    :raises InvalidSpecError: Before the first AWS call, for parameters that can never work.
+    :raises ConflictError: When the role is not ours, has another path, or the change does not persist.
     :return: The role's ARN; ``details`` (XCom): role_name, created, written, other_policies.
     """
 
@@ -229,7 +229,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         self.propagation_timeout = propagation_timeout
 
     def execute(self, context: Context) -> str:
-        """Read what is there, write what it lacks, and wait until IAM shows it."""
+        """Read the existing role, write the differences, and wait until IAM shows them."""
         from airflow_sm_hosting.policies.role import Role, lacking
 
         given = EnsureExecutionRoleFields.of(self)
@@ -240,7 +240,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         hook = self.iam_hook
         role: Mapping[str, Any] | None = hook.role(name)
         created = self._create(hook, given, tags) if role is None else None
-        # Where it could neither be found nor created, another run was quicker.
+        # If the role was neither found nor created, another run has created it meanwhile.
         present: Mapping[str, Any] = (
             role or created or hook.until_seen(partial(hook.conn.get_role, RoleName=name))["Role"]
         )
@@ -266,7 +266,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     def _create(
         self, hook: IamHook, given: EnsureExecutionRoleFields, tags: dict[str, str]
     ) -> dict[str, Any] | None:
-        """Create the role and return it; None when it exists meanwhile."""
+        """Create the role and return it; None when another run has created it meanwhile."""
         from botocore.exceptions import ClientError
 
         from airflow_sm_hosting.hooks.errors import error_code
@@ -307,7 +307,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
             )
 
     def _write(self, hook: IamHook, given: EnsureExecutionRoleFields, lacks: Lacking) -> None:
-        """Write what is lacking; each write by itself is right, so a task that is killed between two goes on where it was."""
+        """Write the differences; each write is valid alone, so after a kill between two writes the next try continues there."""
         from botocore.exceptions import ClientError
 
         from airflow_sm_hosting.hooks.errors import error_code, error_message
@@ -345,9 +345,9 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
 
     @staticmethod
     def _wait(hook: IamHook, given: EnsureExecutionRoleFields, wanted: Role) -> None:
-        """Wait until IAM shows what was written.
+        """Wait until IAM shows the change.
 
-        What is written may not be seen for seconds, and by services of other Regions later still
+        A change may be invisible for seconds, and longer for services of other Regions
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency).
         """
         from tenacity import (
@@ -395,14 +395,14 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
 
 
 def _literals(value: Any) -> Any:
-    """Return what is known of a list while the DAG file is parsed; what is no list is left for the check to name."""
+    """Return the literal items of a list while the DAG file is parsed; a value that is no list is left to the check."""
     if is_rendered_later(value) or value is None:
         return []
     return [item for item in value if not _is_open(item)] if isinstance(value, list | tuple) else value
 
 
 def _is_open(value: Any) -> bool:
-    """Tell whether Airflow fills in a part of a value later."""
+    """Return whether Airflow fills in a part of a value later."""
     if isinstance(value, dict):
         return any(map(_is_open, value.values()))
     if isinstance(value, list | tuple):

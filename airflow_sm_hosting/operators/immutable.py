@@ -1,4 +1,4 @@
-"""Making what SageMaker never changes: models and endpoint configs, whose name is the only idempotency key."""
+"""Create immutable resources: models and endpoint configs, whose name is the only idempotency key."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Kind:
-    """Which of the two immutable resources.
+    """A kind of immutable resource.
 
-    :param noun: What to call it.
-    :param operation: The API operation that makes it.
+    :param noun: The noun for messages.
+    :param operation: The API operation that creates it.
     :param name_member: Member of its name, in request and answer.
     :param arn_member: Member of its ARN in both answers.
-    :param create: The client's method that makes it.
+    :param create: The client's method that creates it.
     :param describe: The hook's method that describes it.
     """
 
@@ -52,7 +52,7 @@ ENDPOINT_CONFIG = Kind(
 
 @dataclass(frozen=True)
 class Made:
-    """What exists now, and whether this call made it."""
+    """The existing resource, and whether this call created it."""
 
     name: str
     arn: str
@@ -69,16 +69,16 @@ def make_once(
     tags: Mapping[str, str],
     unique_name: bool,
 ) -> Made:
-    """Make the resource unless it exists with this content.
+    """Create the resource unless it exists with this content.
 
-    :param hook: Asks SageMaker.
+    :param hook: The SageMaker hook.
     :param kind: Model or endpoint config.
-    :param base_name: The name, or what the content name begins with.
+    :param base_name: The name, or the prefix of the name from content.
     :param request: The completed request without name and tags.
-    :param resolved: What mutable references were resolved to and is not sent.
-    :param tags: Tags to set beside ours; on what exists they are reconciled.
+    :param resolved: Resolved values of mutable references that are not part of the request.
+    :param tags: Tags to set in addition to ours; on an existing resource they are reconciled.
     :param unique_name: Whether the name gets the digest of the content.
-    :raises ConflictError: When something of that name exists with other content.
+    :raises ConflictError: When a resource with this name exists with other content.
     :raises InvalidSpecError: When SageMaker would refuse the request.
     """
     from botocore.exceptions import ClientError
@@ -89,7 +89,7 @@ def make_once(
     from airflow_sm_hosting.service_model.shapes import input_shape
     from airflow_sm_hosting.spec.tags import tag_list
 
-    # Checked and typed before it is named, so that "2" and 2 are the same content.
+    # Check and convert the request before deriving the name, so that "2" and 2 are the same content.
     typed = validated_request("sagemaker", kind.operation, {kind.name_member: base_name[:63], **request})
     typed.pop(kind.name_member)
     digest = content_digest(kind.operation, typed, resolved)
@@ -105,7 +105,7 @@ def make_once(
         try:
             answer = until_role_is_seen(partial(getattr(hook.conn, kind.create), **create))
         except ClientError as error:
-            # Two runs at once: the other one was quicker.
+            # Two runs at once: the other one created it first.
             if not already_exists(error) or (described := describe(name)) is None:
                 raise
         else:
@@ -116,12 +116,12 @@ def make_once(
     members = set(input_shape("sagemaker", kind.operation).members) - {kind.name_member}
     different = [*differences(typed, described), *unwanted(typed, described, members)]
     if unique_name and not tags and not different:
-        # The name carries the digest, and there is no tag to reconcile: ListTags would tell nothing new.
+        # The name carries the digest, and there is no tag to reconcile: ListTags would show nothing new.
         log.info("The %s %s exists with this content; nothing to do", kind.noun, name)
         return Made(name, arn, created=False)
     found = hook.tags(arn)
     if found.get(CONTENT_DIGEST) == digest:
-        # We made it of this very request; the differences are only in how AWS describes it.
+        # We created it from this request; only AWS's description differs.
         different = []
     if found.get(CONTENT_DIGEST, digest) != digest and not different:
         different = ["what lies behind it (image tag, model data) has changed since it was made"]

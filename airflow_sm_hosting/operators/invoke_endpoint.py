@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InvokeEndpointFields(AwsFields):
-    """What :class:`InvokeEndpointOperator` takes."""
+    """The parameters of :class:`InvokeEndpointOperator`."""
 
     endpoint_name = Resource(ENDPOINT)
     body = Value(json=True)
@@ -31,12 +31,12 @@ class InvokeEndpointFields(AwsFields):
     push_response = Boolean(default=False, templated=False)
 
 
-#: What of an answer goes into ``details``.
+#: Maximum bytes of an answer in ``details``.
 MAX_PUSHED_BYTES = 16_384
 
 
 class InvokeEndpointOperator(SageMakerHostingBaseOperator):
-    """Invoke an endpoint once, and compare the answer with what is expected (``sagemaker-runtime:InvokeEndpoint``).
+    """Invoke an endpoint once, and compare its answer with the expected one (``sagemaker-runtime:InvokeEndpoint``).
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#invokeendpointoperator
@@ -45,14 +45,14 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param body: The request: a string or bytes as they are, anything else as JSON; 6291456 bytes at most. (templated)
     :param content_type: MIME type of the request (default: ``application/json``). (templated)
-    :param accept: MIME type wanted of the answer (default: the container's). (templated)
+    :param accept: MIME type of the answer (default: the container's). (templated)
     :param target_variant: The variant that answers (default: one by weight). (templated)
-    :param expect: What the answer must be: a string that it must contain, or any other value that it must equal as JSON
-        (default: any answer will do). (templated)
-    :param push_response: Whether the answer is put into ``details``, 16384 bytes of it at most (default: False).
-    :raises NotFoundError: When the endpoint has no ``target_variant`` of that name; it names those that it has.
-    :raises InvocationError: When the endpoint does not answer, or not what is expected.
-    :return: The endpoint's name; ``details`` (XCom): variant, content_type, bytes, and the answer if asked for.
+    :param expect: The expected answer: a string that it must contain, or any other value that it must equal as JSON
+        (default: any answer). (templated)
+    :param push_response: Whether to put the answer into ``details``, at most 16384 bytes of it (default: False).
+    :raises NotFoundError: When the endpoint has no variant ``target_variant``; the message names the existing variants.
+    :raises InvocationError: When the endpoint does not answer, or its answer differs from the expected one.
+    :return: The endpoint's name; ``details`` (XCom): variant, content_type, bytes, and the answer if requested.
     """
 
     fields = InvokeEndpointFields
@@ -82,7 +82,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         self.push_response = push_response
 
     def execute(self, context: Context) -> str:
-        """Ask once, and compare."""
+        """Invoke the endpoint once, and compare the answer."""
         from airflow_sm_hosting.deployer.invocation import compare, encoded, invoke
 
         given = InvokeEndpointFields.of(self)
@@ -121,9 +121,9 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         return name
 
     def _check_variant(self, name: str, variant: str) -> None:
-        """Say which variants there are, if the one that was asked for is none of them."""
+        """Raise an error with the existing variants, if the requested variant does not exist."""
         from botocore.exceptions import ClientError
 
-        # The right to describe is not asked for; without it AWS's own words must do.
+        # The permission to describe is optional; without it, AWS's own message must suffice.
         with suppress(ClientError):
             self.sagemaker_hook.find_production_variant(name, variant)

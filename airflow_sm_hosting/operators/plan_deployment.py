@@ -1,4 +1,4 @@
-"""Say what a deployment would do."""
+"""Plan a deployment without changing anything."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class PlanDeploymentOperator(DeployEndpointOperator):
-    """Decide as :class:`~airflow_sm_hosting.DeployEndpointOperator` does, and say what it would do; nothing is changed.
+    """Plan as :class:`~airflow_sm_hosting.DeployEndpointOperator` does, and return the plan without changing anything.
 
-    What was decided holds for what AWS describes now; the deployment decides again when it is its turn.
+    The plan is valid for AWS's current description; the deployment plans again when it runs.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#plandeploymentoperator
         API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 
     :param endpoint_name: Name of the endpoint. (templated)
-    :param endpoint_config_name: The endpoint config that is to serve. (templated)
-    :param kwargs: The other parameters of :class:`~airflow_sm_hosting.DeployEndpointOperator`, of the deployment to come.
+    :param endpoint_config_name: The endpoint config to deploy. (templated)
+    :param kwargs: The other parameters of :class:`~airflow_sm_hosting.DeployEndpointOperator`, for the planned deployment.
     :raises InvalidSpecError: For bad input, before the first AWS call.
     :raises NotFoundError: When the endpoint config does not exist.
     :return: The plan as Markdown, for the body of an approval; ``details`` (XCom) have it as JSON: action, reason, endpoint_name, serving,
@@ -35,7 +35,7 @@ class PlanDeploymentOperator(DeployEndpointOperator):
         super().__init__(endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name, **kwargs)
 
     def execute(self, context: Context) -> str:
-        """Observe, plan, and simulate what would be done."""
+        """Observe, plan, and simulate the deployment."""
         from airflow_sm_hosting.deployment.progress import Progress
 
         wanted = self._wanted(context)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RemoveAutoscalingFields(AwsFields):
-    """What :class:`RemoveAutoscalingOperator` takes."""
+    """The parameters of :class:`RemoveAutoscalingOperator`."""
 
     endpoint_name = Resource(ENDPOINT)
     variant_name = Text(check_name)
@@ -31,8 +31,8 @@ class RemoveAutoscalingFields(AwsFields):
 class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     """Deregister a production variant as a scalable target (``application-autoscaling:DeregisterScalableTarget``).
 
-    AWS deletes its policies, with the alarms of target tracking, and its scheduled actions; alarms of yours that name a step policy stay.
-    The variant keeps the instances that it has. A variant that is no scalable target is left alone.
+    AWS deletes its policies, with the alarms of target tracking, and its scheduled actions; your own alarms on a step policy stay.
+    The variant keeps its instances. A variant that is no scalable target stays unchanged.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#removeautoscalingoperator
@@ -42,10 +42,10 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     :param variant_name: Name of the production variant. (templated)
     :param scalable_dimension: ``sagemaker:variant:DesiredInstanceCount`` or ``sagemaker:variant:DesiredProvisionedConcurrency`` (default:
         whatever is scaled). (templated)
-    :param adopt: Whether a scalable target that is not ours, or has policies or scheduled actions that are not, goes with all of them
+    :param adopt: Whether the task may remove a scalable target that is not ours, or has policies or scheduled actions that are not ours
         (default: False). (templated)
-    :raises InvalidSpecError: For a name that cannot be, before the first AWS call.
-    :raises ConflictError: When something would go that is not ours.
+    :raises InvalidSpecError: Before the first AWS call, for an invalid name.
+    :raises ConflictError: When the task would remove something that is not ours.
     :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
     """
 
@@ -69,7 +69,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
         self.adopt = adopt
 
     def execute(self, context: Context) -> str:
-        """Look at what is there, and deregister it."""
+        """Read the existing scaling, and deregister the scalable target."""
         from airflow_sm_hosting.deployer.adapters import StepRunner
         from airflow_sm_hosting.deployment.scaling import ObservedScaling, plan_removal
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id

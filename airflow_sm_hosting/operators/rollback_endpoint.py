@@ -1,4 +1,4 @@
-"""Bring an endpoint back to the config that served before."""
+"""Roll an endpoint back to the config that served before."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 
 class RollbackEndpointFields(DeployEndpointFields):
-    """What :class:`RollbackEndpointOperator` takes."""
+    """The parameters of :class:`RollbackEndpointOperator`."""
 
     endpoint_config_name = optional(Resource(ENDPOINT_CONFIG))
 
 
 class RollbackEndpointOperator(DeployEndpointOperator):
-    """Bring an endpoint back to the config that served before, or to a named one, in one update (``sagemaker:UpdateEndpoint``).
+    """Roll an endpoint back to the config that served before, or to a given one, in one update (``sagemaker:UpdateEndpoint``).
 
-    SageMaker forgets what served before; :class:`~airflow_sm_hosting.DeployEndpointOperator` writes it into the endpoint's tags. The
-    same DAG run rolls back once, however often its task is run again; a later one goes back further.
+    SageMaker does not store which config served before; :class:`~airflow_sm_hosting.DeployEndpointOperator` writes it into the endpoint's
+    tags. A DAG run rolls back only once, even if its task runs again; a later DAG run rolls back further.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#rollbackendpointoperator
         API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
 
     :param endpoint_name: Name of the endpoint. (templated)
-    :param endpoint_config_name: The config to go back to (default: the one that served before, from the endpoint's tags). (templated)
+    :param endpoint_config_name: The rollback target (default: the config that served before, from the endpoint's tags). (templated)
     :param kwargs: ``rollout``, ``auto_rollback_alarms``, ``retain_variant_properties``, ``adopt``, ``allow_older``, ``tags``,
         ``wait_for_completion``, ``deferrable``, ``poll_interval``, ``timeout`` and ``smoke_test``, as
         :class:`~airflow_sm_hosting.DeployEndpointOperator` has them.
-    :raises NotFoundError: When the endpoint does not exist, no config before is known, or that config was deleted.
-    :raises DeploymentRolledBackError: When SageMaker went on serving what served.
-    :raises DeploymentFailedError: When the endpoint does not serve the config before.
+    :raises NotFoundError: When the endpoint does not exist, no previous config is known, or that config was deleted.
+    :raises DeploymentRolledBackError: When SageMaker undid the update.
+    :raises DeploymentFailedError: When the endpoint does not serve the rollback target.
     :raises DeploymentTimeoutError: When the time budget ended first.
     :raises ConflictError: When the endpoint is not ours, or cannot be updated to that config.
     :return: The endpoint's name; ``details`` as of DeployEndpointOperator, with the action ``rollback``.
@@ -57,7 +57,7 @@ class RollbackEndpointOperator(DeployEndpointOperator):
         )
 
     def execute(self, context: Context) -> str:
-        """Roll back; what does not exist cannot be rolled back, to a named config neither."""
+        """Roll back; an endpoint that does not exist is an error, also with a given config."""
         wanted = self._wanted(context)
         self._check_before_asking(wanted)
         name = wanted.endpoint_name

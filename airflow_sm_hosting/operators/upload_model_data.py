@@ -25,7 +25,7 @@ def _check_bucket(where: str, value: Any) -> None:
 
 
 class UploadModelDataFields(AwsFields):
-    """What :class:`UploadModelDataOperator` takes."""
+    """The parameters of :class:`UploadModelDataOperator`."""
 
     path = FilePath(
         instead="What is in S3 already needs no upload: give it to ContainerDefinition(model_data=…)."
@@ -36,20 +36,20 @@ class UploadModelDataFields(AwsFields):
 
 
 class UploadModelDataOperator(SageMakerHostingBaseOperator):
-    """Upload a ``.tar.gz`` file, or a folder packed into one, to S3 under a key made of its content, unless it is there.
+    """Upload a ``.tar.gz`` file, or a folder packed into one, to S3 under a key derived from its content, unless the object exists.
 
-    A folder is named by the SHA-256 of its tar stream before compression, a file by its own, so an unchanged artifact is found by its key
-    and not sent again, and nothing that a live endpoint uses is ever overwritten.
+    The key contains the SHA-256 of a folder's tar stream before compression, or of the file. So an unchanged artifact is found by its key
+    and not sent again, and an artifact of a live endpoint is never overwritten.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#uploadmodeldataoperator
 
     :param path: The file or folder; a relative path is taken from the folder of the DAG file. (templated)
     :param bucket_name: The bucket, in the Region of the model. (templated)
-    :param key_prefix: What the key begins with (default: nothing). (templated)
-    :param kms_key_id: KMS key that encrypts the object (default: as the bucket is set). (templated)
+    :param key_prefix: The prefix of the key (default: none). (templated)
+    :param kms_key_id: KMS key that encrypts the object (default: the bucket's setting). (templated)
     :raises InvalidSpecError: When the path is neither a ``.tar.gz`` file nor a folder.
-    :raises ModelDataError: When the folder holds what SageMaker could not unpack, or S3 refuses.
+    :raises ModelDataError: When the folder has content that SageMaker could not unpack, or S3 refuses.
     :raises NotFoundError: When the bucket does not exist.
     :return: The artifact's ``s3://`` URI: ``s3://<bucket>/<prefix>/<SHA-256 of the content>.tar.gz``.
     """
@@ -76,7 +76,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         self.kms_key_id = kms_key_id
 
     def execute(self, context: Context) -> str:
-        """Pack, name by content, and send what is not there."""
+        """Pack, derive the key from the content, and upload unless the object exists."""
         from airflow_sm_hosting.artifacts.packing import pack
         from airflow_sm_hosting.artifacts.upload import content_key, upload_if_absent
 

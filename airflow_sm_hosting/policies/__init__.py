@@ -1,6 +1,6 @@
 """IAM policies with least privilege, as plain dicts: for execution roles, callers of endpoints, repositories, and Airflow workers.
 
-Nothing here asks AWS. The documents are for ``EnsureExecutionRoleOperator``, Terraform, CloudFormation or the console.
+Nothing here calls AWS. The documents are for ``EnsureExecutionRoleOperator``, Terraform, CloudFormation or the console.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def check_statement(where: str, statement: Any) -> None:
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two documents say the same: orders, and a value in place of a list of one, do not count."""
+    """Return whether two documents are equivalent: order, and a value instead of a list of one, are ignored."""
     return _normal(one) == _normal(other)
 
 

@@ -1,4 +1,4 @@
-"""The execution role: who may assume it, and what a model's containers and SageMaker itself need while an endpoint runs."""
+"""The execution role: its trust policy, and the permissions that a model's containers and SageMaker itself need while an endpoint runs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from airflow_sm_hosting.spec.rendered import as_list
 #: The service that assumes the role; the same in all partitions.
 SAGEMAKER = "sagemaker.amazonaws.com"
 
-#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html: what pulling takes, beside the token.
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html: the permissions to pull, beside the token.
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
 
-#: Where SageMaker publishes instance metrics of endpoints and what its own containers emit
+#: Namespaces of the instance metrics of endpoints and of the metrics of SageMaker's own containers
 #: (https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html).
 METRIC_NAMESPACES = ("/aws/sagemaker/*",)
 
@@ -80,20 +80,20 @@ def execution_role(
     account_id: str = ANY,
     partition: str | None = None,
 ) -> dict[str, Any]:
-    """Return what the execution role of a model needs, and no more: not the whole bucket, not AmazonSageMakerFullAccess.
+    """Return the least-privilege policy of a model's execution role: neither a whole bucket nor AmazonSageMakerFullAccess.
 
-    Without arguments it is what every role needs: logs and metrics of its endpoints.
+    Without arguments the policy allows what every role needs: logs and metrics of its endpoints.
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html, "CreateModel API: Execution Role Permissions"
 
-    :param model_data: What is read: ``s3://`` or ``https://`` URLs of prefixes (ending ``/``) or objects, or
+    :param model_data: Data to read: ``s3://`` or ``https://`` URLs of prefixes (ending ``/``) or objects, or
         :class:`~airflow_sm_hosting.ModelData`. An object stands for the prefix that it lies in: artifacts of former models stay readable.
         Inputs of asynchronous invocations, too.
     :param repositories: ECR repositories of the containers: names, ARNs, image URIs, or
         :class:`~airflow_sm_hosting.ContainerImage`.
     :param kms_key_ids: Keys that the model data is encrypted with, as ids or ARNs.
-    :param output_data: What is written below: URLs of prefixes for captured data and results of asynchronous invocations.
-    :param output_kms_key_ids: Keys that what is written is encrypted with.
+    :param output_data: Data to write: URLs of prefixes for captured data and results of asynchronous invocations.
+    :param output_kms_key_ids: Keys that encrypt the written data.
     :param volume_kms_key_ids: Keys of the endpoint configs (``KmsKeyId``).
     :param topics: SNS topics of asynchronous invocations, as names or ARNs.
     :param alarms: CloudWatch alarms that roll back a deployment, as names or ARNs.
@@ -104,8 +104,8 @@ def execution_role(
     :param endpoints: Names of the endpoints whose logs are written (default: all).
     :param metric_namespaces: CloudWatch namespaces that metrics are put into, ``*`` as a wildcard (default: ``/aws/sagemaker/*``).
     :param statements: Further statements as they are, for what the containers do by themselves.
-    :param region_name: Region of what is given by name (default: any).
-    :param account_id: Account of what is given by name (default: any).
+    :param region_name: Region of resources given by name (default: any).
+    :param account_id: Account of resources given by name (default: any).
     :param partition: ``aws``, ``aws-cn``, ``aws-us-gov``, … (default: the Region's).
     :raises InvalidSpecError: A name, ARN or URL is malformed, or stands for a whole bucket.
     """
@@ -144,7 +144,7 @@ def invoke_endpoint(
     account_id: str = ANY,
     partition: str | None = None,
 ) -> dict[str, Any]:
-    """Return the policy of who invokes endpoints.
+    """Return the policy of a principal that invokes endpoints.
 
     .. seealso:: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
 
@@ -181,11 +181,11 @@ def image_pull(
     service_accounts: Iterable[str] = (),
     partition: str = "aws",
 ) -> dict[str, Any]:
-    """Return the policy of an ECR repository that lets others pull its images; it goes onto the repository (SetRepositoryPolicy).
+    """Return the policy of an ECR repository that allows others to pull its images; attach it with SetRepositoryPolicy.
 
     .. seealso:: https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
 
-    :param principals: Who pulls: ARNs of execution roles, or accounts of 12 digits (whose own policies then decide).
+    :param principals: The principals that pull: ARNs of execution roles, or accounts of 12 digits (whose own policies then decide).
     :param service_accounts: Accounts in which SageMaker itself pulls, as it does for serverless variants.
     :param partition: Partition of accounts given by number (default: ``aws``).
     :raises InvalidSpecError: A principal is malformed, or there is none.
@@ -234,7 +234,7 @@ def _writing(urls: list[Any], at: Place) -> list[dict[str, Any]]:
 
 
 def _listing(at: Place, bucket: str, keys: list[str]) -> dict[str, Any]:
-    """Return the right to list what is read, not the whole bucket; without it S3 answers 403 in place of 404."""
+    """Return the permission to list the prefixes to read, not the whole bucket; without it S3 answers 403 instead of 404."""
     prefixes = sorted({f"{key}*" if key.endswith("/") else key for key in keys})
     return allow(
         ["s3:ListBucket"],

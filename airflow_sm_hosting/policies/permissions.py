@@ -15,9 +15,9 @@ class Permission(NamedTuple):
 
     :param actions: IAM actions.
     :param on: Kind of resource, see ``_Resources`` in ``worker.py``.
-    :param when: In which case.
-    :param aws: Whether AWS checks them beside the calls of the operator.
-    :param optional: Whether the task does without them, with more calls or fewer words.
+    :param when: The case in which they are needed.
+    :param aws: Whether AWS checks them in addition to the calls of the operator.
+    :param optional: Whether the task works without them, with more calls or shorter messages.
     """
 
     actions: tuple[str, ...]
@@ -50,7 +50,7 @@ _ALARM = (
 
 _MOVED = "a scaled variant changes its instance type or goes, or a failed endpoint is replaced"
 
-#: What it takes to bring an endpoint to a config.
+#: The permissions to deploy a config to an endpoint.
 _DEPLOYMENT = (
     _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
     _need("sagemaker:ListTags", "endpoint", "it exists"),
@@ -112,7 +112,7 @@ _DEPLOYMENT = (
     ),
 )
 
-#: What each operator, sensor and trigger needs. Where AWS checks more than the call itself, the page is named.
+#: The permissions of each operator, sensor and trigger. If AWS checks more than the call itself, the page is named.
 PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "BuildImageOperator": (
         _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
@@ -284,7 +284,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "a variant is a scalable target",
         ),
         _need("cloudwatch:DescribeAlarms", "any", "always"),
-        # Whose they are is not known before, so any name may come; autoscaling's own, too.
+        # The owner of an alarm is not known before, so any name is possible, also those of autoscaling.
         _need("cloudwatch:ListTagsForResource", "every-alarm", "there are alarms on it"),
         _need("cloudwatch:DeleteAlarms", "alarm rollout-alarm", "alarms on it are ours"),
     ),
@@ -313,14 +313,14 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),),
-    # The triggerer's, which may have an identity of its own.
+    # For the triggerer, which may have an identity of its own.
     "EndpointTrigger": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),
         _need("sagemaker:ListEndpoints", "any", "many wait: fewer calls than one an endpoint", optional=True),
     ),
 }
 
-#: What a permission is conditioned on, whatever asks for it.
+#: The conditions of permissions, for all operators.
 CONDITIONS: dict[str, dict[str, Any]] = {
     # IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
     "iam:PassRole": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
@@ -341,5 +341,5 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     },
 }
 
-#: Actions of IAM that can be held to a permissions boundary, so that a worker who makes roles makes none stronger than it.
+#: IAM actions that can require a permissions boundary, so that a worker cannot create roles beyond the boundary.
 BOUNDED = ("iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary")

@@ -1,4 +1,4 @@
-"""The ARNs that policies are about, from names, ARNs, image URIs and S3 URLs; bad ones are refused."""
+"""The ARNs in policies, from names, ARNs, image URIs and S3 URLs; malformed ones are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KMS_KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}
 
 
 class Place(NamedTuple):
-    """Where resources that are given by name lie; ``*`` is any."""
+    """The Region, account and partition of resources given by name; ``*`` is any."""
 
     partition: str
     region: str
@@ -87,7 +87,7 @@ def sagemaker_names(where: str, kind: str, names: Iterable[Any], at: Place) -> l
 def log_group_arns(where: str, endpoints: Iterable[Any], at: Place) -> list[str]:
     """Return the ARNs of the log groups of endpoints, and of the streams in them."""
     names = sagemaker_names(where, "endpoint", endpoints, at)
-    # A wildcard at the end reaches over both.
+    # A wildcard at the end covers both.
     groups = [end for name in names for end in ([name] if name.endswith(ANY) else [name, f"{name}:*"])]
     return [at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{group}") for group in groups]
 
@@ -111,8 +111,8 @@ def repository_arns(where: str, repositories: Iterable[Any], at: Place) -> list[
 def s3_places(where: str, urls: Iterable[Any], *, prefixes: bool = False) -> list[tuple[str, str]]:
     """Return bucket and key prefix of S3 URLs or ModelData, each once.
 
-    An object stands for the prefix that it lies in, so that the artifacts of former models, which instances may yet read, stay readable
-    when a policy is made anew for the next one. Only an object of the bucket's root stands for itself alone.
+    An object stands for its prefix: instances may still read the artifacts of former models, which must stay readable under the policy
+    for the next model. Only an object at the bucket's root stands for itself.
 
     :param prefixes: Whether every URL is a prefix, with or without ``/`` at its end.
     :raises InvalidSpecError: One is no S3 URL, or names a whole bucket.
@@ -142,8 +142,8 @@ def named_arns(
     """Return the ARNs of further resources given by name or ARN.
 
     :param resource: The resource part of the ARN, with ``{}`` for the name.
-    :param pattern: What a name looks like.
-    :param noun: What they are, for the error.
+    :param pattern: The pattern of a name.
+    :param noun: The noun for the error.
     """
     arns = []
     for name in as_list(where, names):
@@ -156,7 +156,7 @@ def named_arns(
 
 
 def _given_arn(where: str, value: Any, service: str, resource: str) -> str | None:
-    """Return an ARN that was given, checked; None for what is no ARN."""
+    """Return a given ARN, checked; None for a value that is no ARN."""
     if not isinstance(value, str) or not value.startswith("arn:"):
         return None
     parts = re.fullmatch(ARN, value)

@@ -1,4 +1,4 @@
-"""What a role lacks of what is wanted of it: decided over what IAM describes, without asking."""
+"""Compare a role from IAM with the wanted role, without any call."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from airflow_sm_hosting.policies.execution import SAGEMAKER, trust
 
 
 class Role(NamedTuple):
-    """A role, as far as it is ours: what is there, or what is wanted.
+    """The parts of a role that we manage, existing or wanted.
 
-    :param policy: The inline policy of ours; None where there is none.
-    :param tags: Its tags; of those wanted, what must be among them.
-    :param permissions_boundary: ARN of its boundary, or None; none wanted is any.
-    :param trust_policy: Who may assume it; what is wanted is that SageMaker may.
+    :param policy: Our inline policy; None if there is none.
+    :param tags: Its tags; for a wanted role, the tags that must be present.
+    :param permissions_boundary: ARN of its boundary, or None; for a wanted role, None means any.
+    :param trust_policy: The trust policy; for a wanted role, SageMaker must be allowed to assume it.
     """
 
     policy: Mapping[str, Any] | None
@@ -25,10 +25,10 @@ class Role(NamedTuple):
 
 
 class Lacking(NamedTuple):
-    """What is to be written, each None or empty where it is as wanted.
+    """The changes to write; None or empty if there is no difference.
 
-    :param trust_policy: The trust policy: what was there, and that SageMaker may assume the role.
-    :param policy: The inline policy of ours.
+    :param trust_policy: The trust policy: the existing one, extended so that SageMaker may assume the role.
+    :param policy: Our inline policy.
     :param permissions_boundary: The boundary.
     :param tags: Tags that are missing or different.
     """
@@ -40,12 +40,12 @@ class Lacking(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """Return the names of what is to be written, for logs."""
+        """Return the names of the parts to write, for logs."""
         return [name.replace("_", " ") for name, value in self._asdict().items() if value]
 
 
 def lacking(found: Role, wanted: Role) -> Lacking:
-    """Return what a role lacks; what others put there is left alone."""
+    """Return the changes that a role needs; parts of others stay unchanged."""
     boundary = wanted.permissions_boundary
     right = found.policy is not None and wanted.policy is not None and same(found.policy, wanted.policy)
     return Lacking(
@@ -57,7 +57,7 @@ def lacking(found: Role, wanted: Role) -> Lacking:
 
 
 def is_trusting(trust_policy: Mapping[str, Any]) -> bool:
-    """Tell whether SageMaker may assume a role; a condition under which it may is somebody's decision, and respected."""
+    """Return whether SageMaker may assume a role; an existing condition on that is a user's decision, and is respected."""
     return any(
         statement.get("Effect") == "Allow"
         and {"sts:AssumeRole", "sts:*", "*"} & set(_listed(statement.get("Action")))
@@ -68,7 +68,7 @@ def is_trusting(trust_policy: Mapping[str, Any]) -> bool:
 
 
 def trusting(trust_policy: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trust policy with SageMaker beside those who may assume the role already."""
+    """Return a trust policy that adds SageMaker to the existing principals."""
     statements = [*map(dict, statements_of(trust_policy)), *trust()["Statement"]]
     return {"Version": VERSION, **trust_policy, "Statement": statements}
 

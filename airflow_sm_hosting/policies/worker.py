@@ -62,9 +62,9 @@ def worker(
         makes them, ``[]`` for none.
     :param kms_key_ids: Keys that uploads are encrypted with.
     :param volume_kms_key_ids: Keys of the endpoint configs (``KmsKeyId``).
-    :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is demanded).
-    :param region_name: Region of what is given by name (default: any).
-    :param account_id: Account of what is given by name (default: any).
+    :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is required).
+    :param region_name: Region of resources given by name (default: any).
+    :param account_id: Account of resources given by name (default: any).
     :param partition: ``aws``, ``aws-cn``, ``aws-us-gov``, … (default: the Region's).
     :raises InvalidSpecError: An operator is unknown, a name, ARN or URL malformed, or something that must be given is not.
     """
@@ -138,7 +138,7 @@ class _Resources:
                     noun="CloudWatch alarms",
                 )
             case "scalable-target":
-                # Its id is made by AWS.
+                # AWS makes its id.
                 yield at.arn("application-autoscaling", "scalable-target/*")
             case "scaling-role":
                 yield f"arn:{at.partition}:iam::{at.account}:{SCALING_ROLE}"
@@ -172,7 +172,7 @@ def _condition(action: str, permissions_boundary: str | None) -> dict[str, Any] 
 
 
 def _name(operator: Any) -> str:
-    """Return the name under which an operator stands in the table: its own, or that of the class it derives from."""
+    """Return the name of an operator in the table: its own, or that of its base class."""
     if isinstance(operator, str):
         names = [operator]
     else:

@@ -1,4 +1,4 @@
-"""Alarms on metrics: what PutMetricAlarm takes, and what could never fire.
+"""Rules of alarms on metrics: what PutMetricAlarm accepts, and which alarms could never fire.
 
 Source of the rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 """
@@ -62,9 +62,9 @@ def check_alarm(
     treat_missing_data: Any = None,
     evaluate_low_sample_count_percentile: Any = None,
 ) -> None:
-    """Check when an alarm fires, as far as it is literal: that CloudWatch takes it, and that it can fire.
+    """Check the literal values of an alarm's condition: CloudWatch accepts them, and the alarm can fire.
 
-    :param where: What the messages begin with.
+    :param where: The beginning of the messages.
     :param metric: An EndpointMetric or a MetricMath.
     :param threshold: A number in the metric's own unit, or a timedelta.
     :param evaluation_periods: N of "M of N".
@@ -72,7 +72,7 @@ def check_alarm(
     :param datapoints_to_alarm: M of "M of N", or None.
     :param treat_missing_data: One of :data:`MISSING_DATA_TREATMENTS`, or None.
     :param evaluate_low_sample_count_percentile: One of :data:`LOW_SAMPLE_TREATMENTS`, or None.
-    :raises InvalidSpecError: Naming what is wrong.
+    :raises InvalidSpecError: For a wrong value; the message names it.
     """
     check_metric(metric, f"{where}: metric")
     check_integer(f"{where}: evaluation_periods", evaluation_periods, 1)
@@ -113,10 +113,10 @@ def alarm_request(metric: dict[str, Any], *, threshold: Any) -> dict[str, Any]:
 def threshold_value(metric: Any, threshold: Any, *, where: str = "threshold") -> float:
     """Return a threshold in the metric's own unit.
 
-    :param metric: An EndpointMetric, a MetricMath, or None where it is not known yet.
-    :param threshold: A number, as Jinja made a string of it or not, or a timedelta.
-    :param where: What the message begins with.
-    :raises InvalidSpecError: For a timedelta on a metric that is no duration, and for what is no number.
+    :param metric: An EndpointMetric, a MetricMath, or None if it is not known yet.
+    :param threshold: A number, also as a string from Jinja, or a timedelta.
+    :param where: The beginning of the message.
+    :raises InvalidSpecError: For a timedelta on a metric that is no duration, and for a value that is no number.
     """
     name = metric.get("MetricName") if isinstance(metric, dict) else None
     if isinstance(threshold, timedelta):
@@ -143,7 +143,7 @@ def check_window(
 ) -> None:
     """Check the numbers of an alarm together, as PutMetricAlarm documents them.
 
-    The window (periods times evaluation periods) is a day at most, or seven days with periods of an hour or more.
+    The window (period times evaluation periods) is at most a day, or seven days with periods of an hour or more.
     """
     limit = WEEK if period >= 3600 else DAY
     if period * evaluation_periods > limit:
@@ -205,7 +205,7 @@ def check_description(where: str, description: Any) -> None:
 
 
 def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
-    """Check what an alarm does when its state changes: five ARNs at most.
+    """Check the actions of an alarm on a change of its state: at most five ARNs.
 
     :param where: The field.
     :param actions: A list of ARNs.
@@ -246,14 +246,14 @@ def check_named(where: str, metric: Any, alarm_name: Any) -> None:
 
 
 def doubts(metric: dict[str, Any]) -> list[str]:
-    """Return what is unusual about a rendered metric, and may be meant: nothing of it is refused."""
-    told = []
+    """Return warnings about unusual but allowed values of a rendered metric."""
+    warnings = []
     for one in endpoint_metrics(metric):
         namespace, name, statistic = one["Namespace"], one["MetricName"], one["Statistic"]
         known = [metric_name for space, metric_name in PUBLISHED if space == namespace]
         near = nearest(name, known, 1) if known and name not in known else []
         if near:
-            told.append(
+            warnings.append(
                 f"{namespace} has no metric {name!r} that this version knows (nearest: {near[0]}); it is sent as it is."
             )
         if (
@@ -261,10 +261,10 @@ def doubts(metric: dict[str, Any]) -> list[str]:
             and name in ("Invocations", "InvocationsPerInstance")
             and statistic not in ("Sum", "SampleCount")
         ):
-            told.append(f"AWS documents the statistic Sum only for {name}; {statistic} is sent as it is.")
+            warnings.append(f"AWS documents the statistic Sum only for {name}; {statistic} is sent as it is.")
         if known and one["Period"] < 60:
-            told.append(
+            warnings.append(
                 f"{name} is published once a minute unless the endpoint config's MetricsConfig says otherwise; with a period of "
                 f"{one['Period']} seconds most periods have no data."
             )
-    return told
+    return warnings

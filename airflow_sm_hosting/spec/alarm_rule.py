@@ -33,7 +33,7 @@ class AlarmRule(Reference):
     ``(ALARM("slow") OR ALARM("errors")) AND (NOT ALARM("deploying"))``. Names may be Jinja or come from upstream.
 
     :param operator: ``AND``, ``OR``, ``NOT``, or a state.
-    :param operands: What it combines: rules, and names or ARNs of alarms; of a state one name.
+    :param operands: The operands: rules, and names or ARNs of alarms; a state has one name.
     :raises InvalidSpecError: When a literal part can never work.
     """
 
@@ -121,11 +121,11 @@ def _operand_text(operand: Any) -> str:
 
 
 def alarms_of_rule(where: str, text: str) -> list[str]:
-    """Return the names and ARNs of the alarms that a rule refers to, each once, in order; check its form and size.
+    """Return the names and ARNs of the alarms in a rule, each once, in order; check the rule's form and size.
 
     Operators and functions are in capitals, as documented; ``true`` and ``false`` in any case.
 
-    :raises InvalidSpecError: When CloudWatch would not take it.
+    :raises InvalidSpecError: When CloudWatch would refuse it.
     """
     if not 1 <= len(text) <= MAX_LENGTH:
         raise InvalidSpecError(
@@ -136,7 +136,7 @@ def alarms_of_rule(where: str, text: str) -> list[str]:
     names = list(dict.fromkeys(reader.names))
     if len(names) > MAX_ALARMS:
         raise InvalidSpecError(f"{where} names {len(names)} alarms; allowed: {MAX_ALARMS} at most.")
-    # Elements are alarms, TRUE or FALSE, and parentheses; that those of a function do not count is assumed.
+    # Elements are alarms, TRUE or FALSE, and parentheses. Assumed: the parentheses of a function do not count.
     if reader.elements > MAX_ELEMENTS:
         raise InvalidSpecError(f"{where} has {reader.elements} elements; allowed: {MAX_ELEMENTS} at most.")
     return names
@@ -227,7 +227,7 @@ class _RuleReader:
 
 
 def is_alarm_arn(reference: str) -> bool:
-    """Tell whether an alarm is given by its ARN; it may be of another account."""
+    """Return whether an alarm is given by its ARN; it may be of another account."""
     return reference.startswith("arn:")
 
 

@@ -1,4 +1,4 @@
-"""Models, endpoint configs and endpoints that exist already, given by name or by ARN."""
+"""Existing models, endpoint configs and endpoints, given by name or by ARN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from airflow_sm_hosting.spec.checks import check_model_name, check_name, invalid, is_rendered_later
 from airflow_sm_hosting.spec.rendered import as_string
 
-#: What stands before the name in an ARN of each kind (SageMaker, "Actions, resources, and condition keys": resource types).
+#: The resource type before the name in an ARN of each kind (SageMaker, "Actions, resources, and condition keys": resource types).
 MODEL = "model"
 ENDPOINT_CONFIG = "endpoint-config"
 ENDPOINT = "endpoint"
@@ -20,7 +20,7 @@ ARN_PATTERN = (
 
 
 def is_arn(value: Any) -> bool:
-    """Tell whether a value is meant as an ARN."""
+    """Return whether a value is meant as an ARN."""
     return isinstance(value, str) and value.startswith("arn:")
 
 
@@ -34,7 +34,7 @@ def check_resource(where: str, value: Any, kind: str) -> None:
     """Check the name or ARN of a model, an endpoint config or an endpoint, as far as it is literal.
 
     :param where: The field.
-    :param value: What was given.
+    :param value: The value.
     :param kind: ``MODEL``, ``ENDPOINT_CONFIG`` or ``ENDPOINT``.
     :raises InvalidSpecError: When it is neither a name, nor the ARN of this kind.
     """
@@ -53,10 +53,10 @@ def check_resource(where: str, value: Any, kind: str) -> None:
 
 
 def resource_name(where: str, value: Any, kind: str) -> str:
-    """Return the name of what a rendered value names, by itself or by its ARN.
+    """Return the name of the resource that a rendered value names, directly or by ARN.
 
-    AWS writes the ARN of an endpoint in lower case (prometheus-community/yet-another-cloudwatch-exporter#1178), so one whose name has
-    capitals is to be given by its name.
+    AWS writes the ARN of an endpoint in lower case (prometheus-community/yet-another-cloudwatch-exporter#1178), so an
+    endpoint whose name has capitals must be given by name.
 
     :raises InvalidSpecError: When it is neither a name, nor the ARN of this kind.
     """

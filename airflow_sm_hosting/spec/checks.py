@@ -1,6 +1,6 @@
-"""The checks of literal values, and what counts as literal.
+"""Checks of literal values.
 
-Every check passes what Airflow fills in later (Jinja, XComArgs) untouched: those values are checked after rendering, see
+Every check ignores values that Airflow fills in later (Jinja, XComArgs): those are checked after rendering, see
 :mod:`airflow_sm_hosting.spec.rendered`. A check never alters a value.
 """
 
@@ -35,14 +35,14 @@ _TAG_CHARACTERS = "letters, digits, spaces and _ . : / = + - @"
 
 
 def is_rendered_later(value: Any) -> bool:
-    """Tell whether Airflow fills the value in at run time: a Jinja string, or an XComArg, a DAG param or the like."""
+    """Return whether Airflow fills in the value at run time: a Jinja string, an XComArg, a DAG param or the like."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value or "{#" in value
     return hasattr(value, "iter_references") and hasattr(value, "resolve")
 
 
 def invalid(where: str, value: Any, allowed: str, *, hint: str = "") -> InvalidSpecError:
-    """Return the error that names the field, what was found and what is allowed."""
+    """Return the error that names the field, the wrong value and the allowed values."""
     return InvalidSpecError(f"{where} is {value!r}; allowed: {allowed}." + (f" {hint}" if hint else ""))
 
 
@@ -58,7 +58,7 @@ _compiled = cache(re.compile)
 
 def check_text(where: str, value: Any, *, pattern: str, allowed: str, max_length: int | None = None) -> None:
     """Check a string against a pattern of the service's model."""
-    # What is right already needs no look for Jinja: this is called at every parse of every DAG file.
+    # A valid value needs no search for Jinja: this is called at every parse of every DAG file.
     fits = isinstance(value, str) and (max_length is None or len(value) <= max_length)
     if not (fits and _compiled(pattern).fullmatch(value)) and not is_rendered_later(value):
         long = isinstance(value, str) and len(value) > 80
@@ -66,7 +66,7 @@ def check_text(where: str, value: Any, *, pattern: str, allowed: str, max_length
 
 
 def _is_plain_name(value: Any) -> bool:
-    """Tell whether a value is a name for certain: to compile the patterns would be most of what the first check costs."""
+    """Return whether a value is certainly a name, without the patterns: compiling them is most of the cost of the first check."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_NAME_LENGTH
@@ -132,7 +132,7 @@ def check_boolean(where: str, value: Any) -> None:
 
 
 def check_one_of(where: str, value: Any, allowed: Collection[Any]) -> None:
-    """Check membership in a closed set of values, which AWS does not grow; 1024.0 is not 1024, and 1 is not True."""
+    """Check membership in a closed set of values, to which AWS adds none; 1024.0 is not 1024, and 1 is not True."""
     kinds = (bool, float)
     if not is_rendered_later(value) and not any(
         value == one and all(isinstance(value, kind) == isinstance(one, kind) for kind in kinds)
@@ -215,7 +215,7 @@ def check_environment(where: str, environment: Any) -> None:
 
 
 def check_unique(where: str, names: Iterable[Any]) -> None:
-    """Check that no literal name stands twice."""
+    """Check that literal names are unique."""
     seen: set[str] = set()
     for name in names:
         if not isinstance(name, str) or is_rendered_later(name):
@@ -273,7 +273,7 @@ def check_tag_pairs(
 
 
 def _is_tag_text(text: str) -> bool:
-    """Tell whether a text has letters, separators, numbers and a few signs only; Python's ``re`` has no such classes."""
+    """Return whether a text contains only letters, separators, numbers and a few signs; Python's ``re`` has no such classes."""
     from unicodedata import category
 
     return all(one in "_.:/=+-@" or category(one)[0] in "LZN" for one in text)

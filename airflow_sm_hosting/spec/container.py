@@ -1,4 +1,4 @@
-"""Container images, model data, and the container definition that holds both."""
+"""Container images, model data, and the container definition with both."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_ADDITIONAL_DATA_SOURCES = 5  # ContainerDefinition, AdditionalModelDataSourc
 
 
 class ContainerImage:
-    """Where a container's image comes from: a folder to build, an ECR repository, or an AWS Deep Learning Container."""
+    """The source of a container's image: a folder to build, an ECR repository, or an AWS Deep Learning Container."""
 
     @staticmethod
     def from_asset(
@@ -47,7 +47,7 @@ class ContainerImage:
         cache_from: list[str] | None = None,
         repository_name: str | None = None,
     ) -> Reference:
-        """Return an image that is to be built from a folder with a Dockerfile.
+        """Return an image to build from a folder with a Dockerfile.
 
         ``ModelHostingTaskGroup`` lays out the ``BuildImageOperator`` that builds it; ``CreateModelOperator`` by itself refuses it.
 
@@ -88,8 +88,8 @@ class ContainerImage:
         """Return an image of an ECR repository; a tag is resolved to its digest when the model is made.
 
         :param repository_name: The repository, without the registry's host. (templated)
-        :param tag: The tag (default: ``latest``). A tag may move: the digest that it has when the task runs is part of the
-            model's name, and is what is sent. (templated)
+        :param tag: The tag (default: ``latest``). A tag may move: the request contains the digest that the tag has when
+            the task runs, and this digest is part of the model's name. (templated)
         :param digest: ``sha256:…``, in place of a tag. (templated)
         :param registry_id: Account of the registry (default: the connection's). (templated)
         :param region_name: Region of the registry (default: the connection's). SageMaker wants the image in the model's own Region
@@ -179,11 +179,11 @@ class ContainerImage:
 
 
 class ModelData:
-    """Where a model's artifact comes from: a local file or folder, an S3 object, or an S3 prefix."""
+    """The source of a model's artifact: a local file or folder, an S3 object, or an S3 prefix."""
 
     @staticmethod
     def from_asset(path: TemplatedStr | PathLike[str]) -> Reference:
-        """Return an artifact that is to be uploaded: a ``.tar.gz`` file, or a folder to pack.
+        """Return an artifact to upload: a ``.tar.gz`` file, or a folder to pack.
 
         ``ModelHostingTaskGroup`` lays out the ``UploadModelDataOperator``; ``CreateModelOperator`` by itself refuses it.
 
@@ -303,7 +303,7 @@ CONTAINER_PARAMETERS = {
 
 
 def check_container_members(where: str, container: dict[str, Any]) -> None:
-    """Check what the members of a container must be to each other, and those that no parameter of ours stands for.
+    """Check the rules between the members of a container, and members that have no parameter of ours.
 
     :raises InvalidSpecError: When AWS would refuse it (ContainerDefinition documentation).
     """
@@ -362,7 +362,7 @@ def check_data_source(where: str, source: Any) -> None:
 
 
 def check_image(where: str, image: Any) -> None:
-    """Check what is given as an image."""
+    """Check the value of an image."""
     if is_rendered_later(image):
         return
     if isinstance(image, dict):
@@ -379,7 +379,7 @@ def check_image(where: str, image: Any) -> None:
 
 
 def check_model_data(where: str, model_data: Any) -> None:
-    """Check what is given as model data."""
+    """Check the value of model data."""
     if model_data is None or is_rendered_later(model_data):
         return
     if isinstance(model_data, dict):
@@ -394,7 +394,7 @@ MODEL_DATA_IN_WORDS = "an s3:// or https:// URL of 1024 characters at most, an U
 
 
 def check_url(where: str, url: Any) -> None:
-    """Check the URL of model data (botocore, Url); what may be the signature of a presigned one is not shown."""
+    """Check the URL of model data (botocore, Url); its query is hidden, as it may be the signature of a presigned URL."""
     if isinstance(url, str) and url.startswith("https://") and "?" in url and not is_rendered_later(url):
         raise invalid(
             where,
@@ -409,8 +409,8 @@ def check_url(where: str, url: Any) -> None:
 def check_member_names(where: str, members: dict[str, Any], parameters: dict[str, str]) -> None:
     """Check further members of an AWS shape.
 
-    :param where: Whose members they are.
-    :param members: The members. A snake_case one would be a misspelt parameter.
+    :param where: The owner of the members.
+    :param members: The members. A snake_case name is a misspelt parameter.
     :param parameters: The members that have a parameter, with its name.
     """
     for name in members:

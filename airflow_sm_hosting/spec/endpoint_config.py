@@ -1,4 +1,4 @@
-"""The CreateEndpointConfig request: what its members must be to each other."""
+"""The CreateEndpointConfig request, and the rules between its members."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def check_endpoint_config(
 
 
 def with_model_names(where: str, variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rendered variants in which models that were given by ARN stand by name, as CreateEndpointConfig takes them."""
+    """Return rendered variants with model ARNs replaced by names, as CreateEndpointConfig accepts only names."""
     named = []
     for index, variant in enumerate(variants):
         named.append(_named(f"{where}[{index}]", variant, "ModelName"))
@@ -142,7 +142,7 @@ def with_model_names(where: str, variants: Sequence[Mapping[str, Any]]) -> list[
 
 
 def models_of_variants(where: str, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what rendered variants name as their models, names and ARNs, by where it stands."""
+    """Return the model names and ARNs in rendered variants, by field."""
     models: dict[str, Any] = {}
     for index, variant in enumerate(variants):
         models[f"{where}[{index}].ModelName"] = variant.get("ModelName")
@@ -194,7 +194,7 @@ def _weighs_nothing(variant: Mapping[str, Any]) -> bool:
 
 
 def _check_variants(where: str, variants: Any) -> list[dict[str, Any]] | None:
-    """Check the list, and return its variants where all are known."""
+    """Check the list, and return its variants if all are known."""
     if variants is None or is_rendered_later(variants):
         return None
     if not isinstance(variants, list | tuple):

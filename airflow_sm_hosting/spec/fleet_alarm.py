@@ -1,4 +1,4 @@
-"""Alarms that are made for one deployment: they watch the new fleet alone, and go when the deployment has ended."""
+"""Alarms for one deployment: they watch only the new fleet, and are deleted when the deployment has ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedFloat, Tem
 #: There are no data before the new fleet has traffic (developer guide, "deployment-guardrails-configuration").
 MISSING_DATA = "notBreaching"
 
-#: What the new fleet's metrics have beside EndpointName and VariantName (developer guide, "monitoring-cloudwatch").
+#: The additional dimension of the new fleet's metrics, beside EndpointName and VariantName (developer guide, "monitoring-cloudwatch").
 FLEET = "EndpointConfigName"
 
 
@@ -28,7 +28,7 @@ class NewFleetAlarm(Reference):
     :param variant_name: The production variant. (templated)
     :param metric: An :class:`~airflow_sm_hosting.EndpointMetric` or a :class:`~airflow_sm_hosting.MetricMath`. (templated)
     :param threshold: The threshold in the metric's own unit (latencies: microseconds), or a timedelta for durations. (templated)
-    :param evaluation_periods: Periods that are looked at, 1 or more (default: 1). (templated)
+    :param evaluation_periods: Number of periods to evaluate, 1 or more (default: 1). (templated)
     :param datapoints_to_alarm: How many of them must breach, 1 to ``evaluation_periods`` (default: all). (templated)
     :param comparison_operator: As in :class:`~airflow_sm_hosting.CreateEndpointAlarmOperator`
         (default: ``GreaterThanOrEqualToThreshold``). (templated)
@@ -69,7 +69,7 @@ class NewFleetAlarm(Reference):
 
 
 def alarm_prefix(endpoint_name: str, endpoint_config_name: str) -> str:
-    """Return what the names of a deployment's alarms begin with: two names of 63 characters leave room for the rest of 255."""
+    """Return the prefix of a deployment's alarm names: two names of 63 characters leave room for the rest of 255."""
     return f"rollout/{endpoint_name}/{endpoint_config_name}/"
 
 
@@ -111,7 +111,7 @@ def fleet_alarm_request(
 
 
 def _of_fleet(metric: dict[str, Any], endpoint_config_name: str) -> dict[str, Any]:
-    """Return a completed metric, or expression, of the new fleet alone."""
+    """Return a completed metric, or expression, that covers only the new fleet."""
     if "Metrics" in metric:
         inner = {name: _of_fleet(one, endpoint_config_name) for name, one in metric["Metrics"].items()}
         return {**metric, "Metrics": inner}

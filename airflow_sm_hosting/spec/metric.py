@@ -1,6 +1,6 @@
-"""CloudWatch metrics of endpoints: the ten that every endpoint knows, any other, and expressions over several.
+"""CloudWatch metrics of endpoints: the ten common metrics, any other metric, and metric-math expressions.
 
-What SageMaker publishes, in which unit, with which dimensions and by which kind of endpoint, is that of the developer guide's pages
+The published metrics, with their units, dimensions and kinds of endpoint, come from the developer guide's pages
 "Amazon SageMaker AI metrics in Amazon CloudWatch" (monitoring-cloudwatch), "Alarms and logs for tracking metrics from serverless
 endpoints" (serverless-endpoints-monitoring) and "… from asynchronous endpoints" (async-inference-monitor).
 """
@@ -21,10 +21,10 @@ from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedSeconds, T
 INVOCATION_METRICS = "AWS/SageMaker"
 UTILIZATION_METRICS = "/aws/sagemaker/Endpoints"
 
-#: Where the pages do not say the unit.
+#: The pages do not document the unit.
 ANY_UNIT = ""
 
-#: The kinds of endpoint, as far as they publish other metrics.
+#: The kinds of endpoint that publish different metrics.
 INSTANCE, SERVERLESS, ASYNCHRONOUS = "real-time", "serverless", "asynchronous"
 
 #: By namespace and metric: its unit, and the kinds of endpoint that publish it. The pages of serverless and asynchronous endpoints call
@@ -165,7 +165,7 @@ class EndpointMetric(Reference):
         ``IQM``. (templated)
     :param dimensions: 1 to 30 dimensions in place of EndpointName and VariantName, values of 1 to 255 characters (default: those two;
         EndpointName alone for the metrics of an asynchronous endpoint's queue). (templated)
-    :param unit: Only data of this unit, one of CloudWatch's (default: any). SageMaker publishes a metric in one unit; another one is an
+    :param unit: Only data with this unit, one of CloudWatch's (default: any). SageMaker publishes a metric in one unit; another unit is an
         error, as the alarm would never see data. (templated)
     :param label: A label; an alarm then has the ``Metrics`` array form, as in the CDK. (templated)
     :param account_id: Account of the metric, 12 digits (default: the alarm's); it has to share its metrics (PutMetricAlarm, "Cross-account
@@ -187,7 +187,7 @@ class EndpointMetric(Reference):
         label: TemplatedStr | None = None,
         account_id: TemplatedStr | None = None,
     ) -> None:
-        # Before it is whole seconds: a fraction must not be cut off.
+        # Check before the conversion to whole seconds, so that no fraction is cut off.
         check_period("EndpointMetric: period", period)
         super().__init__(
             "EndpointMetric",
@@ -333,7 +333,7 @@ def check_metric(metric: Any, where: str | None = None) -> None:
     """Check a metric, or an expression over metrics, as far as it is literal.
 
     :param metric: An :class:`EndpointMetric` or a :class:`MetricMath`, rendered or not.
-    :param where: The field that holds it, for what is neither.
+    :param where: The field, for the error message.
     """
     if is_rendered_later(metric):
         return
@@ -375,7 +375,7 @@ def endpoint_metrics(metric: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def completed_metric(
     metric: dict[str, Any], endpoint_name: str, variant_name: str, *, where: str = "metric"
 ) -> dict[str, Any]:
-    """Return a rendered metric with its dimensions, and numbers for what Jinja made strings of; checked.
+    """Return a rendered metric, checked, with its dimensions, and with numbers instead of the strings from Jinja.
 
     :param metric: A rendered :class:`EndpointMetric` or :class:`MetricMath`.
     :param endpoint_name: Value of the dimension EndpointName.
@@ -428,7 +428,7 @@ def metric_queries(metric: dict[str, Any]) -> list[dict[str, Any]]:
     if kind_of(metric) == "MetricMath":
         queries: dict[str, dict[str, Any]] = {}
         _collect_queries(metric, queries)
-        # The name that the CDK gives it, unless the user has given it to another.
+        # The id that the CDK uses, unless the user has given it to another metric.
         number = next(n for n in range(1, len(queries) + 2) if f"expr_{n}" not in queries)
         return [*queries.values(), _expression_query(f"expr_{number}", metric, returns=True)]
     return [_metric_query("m1", metric, returns=True)]
@@ -514,7 +514,7 @@ def _check_endpoint_metric(metric: dict[str, Any]) -> None:
 
 
 def _check_as_published(where: str, namespace: str, name: str, dimensions: Any, unit: Any) -> None:
-    """Refuse what SageMaker never publishes: an alarm on it would never see data."""
+    """Refuse a metric that SageMaker never publishes: an alarm on it would never see data."""
     if (namespace, name) not in PUBLISHED:
         for other in (INVOCATION_METRICS, UTILIZATION_METRICS):
             if namespace in (INVOCATION_METRICS, UTILIZATION_METRICS) and (other, name) in PUBLISHED:
@@ -523,7 +523,7 @@ def _check_as_published(where: str, namespace: str, name: str, dimensions: Any, 
                 )
         return
     published, _ = PUBLISHED[namespace, name]
-    # Two versions of async-inference-monitor differ about TimeInBacklog.
+    # Two versions of async-inference-monitor disagree about TimeInBacklog.
     taken = (published, "Microseconds") if name == "TimeInBacklog" else (published,)
     if published and unit is not None and not is_rendered_later(unit) and unit not in taken:
         raise invalid(
@@ -598,7 +598,7 @@ def _check_metric_math(math: dict[str, Any]) -> None:
 
 
 def _check_numbers(where: str, math: dict[str, Any]) -> None:
-    """Check how many metrics and expressions there are, with those inside: 10 each at most (MetricDataQuery)."""
+    """Check the number of metrics and expressions, nested ones included: at most 10 each (MetricDataQuery)."""
     metrics, expressions = 0, 1
     left = list(math["Metrics"].values())
     while left:
@@ -684,7 +684,7 @@ def check_statistic(where: str, statistic: Any) -> None:
 
 
 def is_percentile(statistic: Any) -> bool:
-    """Tell whether a statistic is a percentile: ``p99``."""
+    """Return whether a statistic is a percentile: ``p99``."""
     return isinstance(statistic, str) and bool(re.fullmatch(r"p\d.*", statistic))
 
 

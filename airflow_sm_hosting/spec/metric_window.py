@@ -1,4 +1,4 @@
-"""The time span of which the values of a metric are asked for."""
+"""The time span of a query for a metric's values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_sm_hosting.spec.rendered import as_seconds
 
 DEFAULT_LOOKBACK = 3600
 
-#: How far back there are data of a period (GetMetricData): of less than a minute, of less than five minutes, of less than an hour.
+#: Retention of data by period (GetMetricData): less than a minute, less than five minutes, less than an hour.
 RETENTION = (
     (60, timedelta(hours=3), "a multiple of 60"),
     (300, timedelta(days=15), "a multiple of 300"),
@@ -23,7 +23,7 @@ RETENTION = (
 def metric_window(
     metric: dict[str, Any], *, lookback: Any = None, start: Any = None, end: Any = None
 ) -> tuple[datetime, datetime]:
-    """Return start, rounded down to a whole period, and end; checked, and against how long CloudWatch keeps data of the period.
+    """Return start, rounded down to a whole period, and end, after checking that CloudWatch still keeps data of this period.
 
     :param metric: A completed metric.
     :param lookback: Seconds or a timedelta before the end, more than 0.

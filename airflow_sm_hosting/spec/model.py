@@ -1,4 +1,4 @@
-"""The CreateModel request: what its members must be to each other."""
+"""The CreateModel request, and the rules between its members."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_SUBNETS = 16  # VpcConfig, Subnets
 MAX_SECURITY_GROUPS = 5  # VpcConfig, SecurityGroupIds
 MAX_ENVIRONMENT_BYTES = 32 * 1024  # CreateModel documentation: all containers of a model together
 
-#: Which operator makes what a ``from_asset`` stands for.
+#: The operator that makes the resource of a ``from_asset``.
 ASSET_OPERATORS = {"ImageAsset": "BuildImageOperator", "ModelDataAsset": "UploadModelDataOperator"}
 
 
@@ -135,7 +135,7 @@ def _check_pipeline(containers: list[dict[str, Any]], mode: Any) -> None:
 
 
 def not_for_serverless(containers: Any, options: Mapping[str, Any]) -> list[str]:
-    """Return what of a model serverless endpoints exclude, in words.
+    """Return the features of a model that serverless endpoints exclude, as text.
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html, feature exclusions; for ``ModelDataSource``
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
@@ -165,7 +165,7 @@ def _is_private(image_config: Any) -> bool:
 
 
 def _is_uncompressed(container: Mapping[str, Any]) -> bool:
-    """Tell whether a container's model data is sent as ``ModelDataSource``."""
+    """Return whether a container's model data is sent as ``ModelDataSource``."""
     url = container.get("ModelDataUrl")
     is_prefix = kind_of(url) == "S3Prefix" or (isinstance(url, str) and url.endswith("/"))
     return container.get("ModelDataSource") is not None or (

@@ -1,8 +1,8 @@
-"""Names made of content: the same request has the same name, another request another.
+"""Names derived from content: equal requests have equal names, different requests different names.
 
 SageMaker's models and endpoint configs are immutable and their Create calls take no client token, so the name is the
-only idempotency key there is. The canonical form is versioned; a change of it would rename what exists and is held by
-golden tests.
+only idempotency key there is. The canonical form is versioned. A change of it would rename existing resources; golden tests
+prevent that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow_sm_hosting.spec.patterns import MAX_NAME_LENGTH
 CANONICAL_VERSION = 1
 DIGEST_LENGTH = 10
 
-#: Members that say what a resource is called and whose it is, not what it is.
+#: Members with a resource's name and owner, which are no part of its content.
 _NOT_CONTENT = ("ModelName", "EndpointConfigName", "Tags")
 
 
@@ -27,8 +27,8 @@ def canonical_request(
     """Return the canonical form of a completed request, as JSON text.
 
     :param operation: The API operation, e.g. ``CreateModel``.
-    :param request: The request as it is sent; its name and tags do not count.
-    :param resolved: What mutable references were resolved to and is not sent, e.g. the ETag of the model data.
+    :param request: The request to send; its name and tags are ignored.
+    :param resolved: Resolved values of mutable references that are not part of the request, e.g. the ETag of the model data.
     """
     content = {name: value for name, value in request.items() if name not in _NOT_CONTENT}
     return json.dumps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Partitions other than ``aws``, by how their Regions begin (botocore, partitions.json).
+#: Partitions other than ``aws``, by the prefix of their Regions (botocore, partitions.json).
 PARTITIONS = {
     "cn-": "aws-cn",
     "us-gov-": "aws-us-gov",

@@ -1,4 +1,4 @@
-"""Values that Airflow has rendered, turned into what they stand for: Jinja makes strings of everything."""
+"""Convert rendered values to their types: Jinja turns everything into strings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_sm_hosting.spec.patterns import MAX_TAGS
 
 
 def is_absent(value: Any) -> bool:
-    """Tell whether nothing was given: None, and what Jinja makes of None and of nothing, ``"None"`` and ``""``."""
+    """Return whether no value was given: None, or ``"None"`` and ``""``, which Jinja makes of None and of nothing."""
     return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
 
 
@@ -34,7 +34,7 @@ def as_boolean(where: str, value: Any) -> bool:
 
 
 def whole_number(value: Any) -> Any:
-    """Return the whole number that a string stands for, as Jinja makes strings of numbers; another value as it is."""
+    """Return the whole number in a string, as Jinja turns numbers into strings; other values are returned unchanged."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value) else value
 
 
@@ -48,7 +48,7 @@ def as_integer(where: str, value: Any, low: int, high: int | None = None) -> int
 def as_number(where: str, value: Any, *, low: float | None = None, above: float | None = None) -> float:
     """Return a rendered number."""
     if isinstance(value, str):
-        with contextlib.suppress(ValueError):  # the check names what is no number
+        with contextlib.suppress(ValueError):  # the check reports a value that is no number
             value = float(value)
     check_number(where, value, low=low, above=above)
     return float(value)
@@ -64,7 +64,7 @@ def as_seconds(where: str, value: Any, low: float, high: float | None = None) ->
 
 
 def as_list(where: str, value: Any) -> list[Any]:
-    """Return a rendered list; None is an empty one, and a string is an error: its letters would be taken as entries."""
+    """Return a rendered list; None is an empty list, and a string is an error: its letters would become entries."""
     if value is None:
         return []
     if isinstance(value, str | dict) or not isinstance(value, Iterable):
@@ -73,19 +73,19 @@ def as_list(where: str, value: Any) -> list[Any]:
 
 
 def as_string(where: str, value: Any) -> str:
-    """Return a rendered string; an upstream task that returned nothing gives None or ``"None"``, which is an error."""
+    """Return a rendered string; None and ``"None"``, from an upstream task that returned nothing, are errors."""
     if not isinstance(value, str) or is_absent(value):
         raise invalid(where, value, "a string (did the task that it comes from return nothing?)")
     return value
 
 
 def as_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> dict[str, str]:
-    """Return rendered tags as a dict; AWS's list of Key and Value is taken too.
+    """Return rendered tags as a dict; AWS's list of Key and Value is accepted too.
 
     :param where: The field.
     :param value: The tags.
-    :param most: How many there may be, e.g. what AWS allows less those that this package adds.
-    :raises InvalidSpecError: For what AWS would refuse.
+    :param most: Maximum number of tags, e.g. AWS's limit minus the tags of this package.
+    :raises InvalidSpecError: When AWS would refuse the tags.
     """
     if value is None:
         return {}
@@ -95,5 +95,5 @@ def as_tags(where: str, value: Any, *, most: int = MAX_TAGS) -> dict[str, str]:
 
 
 def seconds(value: Any) -> Any:
-    """Return a checked duration as AWS takes it: whole seconds; what is rendered later as it is."""
+    """Return a checked duration in whole seconds, as AWS expects; a value that is rendered later is returned unchanged."""
     return int(value.total_seconds()) if isinstance(value, timedelta) else value

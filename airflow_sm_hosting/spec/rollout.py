@@ -1,4 +1,4 @@
-"""How traffic moves to a new endpoint config: deployment configs in the shape of UpdateEndpoint's ``DeploymentConfig``.
+"""Rollouts of a new endpoint config, in the shape of UpdateEndpoint's ``DeploymentConfig``.
 
 .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html
 """
@@ -22,7 +22,7 @@ AlarmNames: TypeAlias = Sequence[TemplatedStr] | RenderedLater
 
 
 class _Rollout(dict[str, Any]):
-    """A ``DeploymentConfig``: its policy, and the alarms that roll back."""
+    """A ``DeploymentConfig``: its policy, and the alarms that roll the deployment back."""
 
     def __init__(self, policy: dict[str, Any], auto_rollback_alarms: AlarmNames | None) -> None:
         super().__init__({**policy, **auto_rollback(type(self).__name__, auto_rollback_alarms)})
@@ -177,7 +177,7 @@ _SIZES = {
 
 
 def completed(deployment_config: Any) -> dict[str, Any]:
-    """Return a rendered deployment config in the AWS shape: sizes and alarm names that Jinja made are completed.
+    """Return a rendered deployment config in the AWS shape, with sizes and alarm names from Jinja converted.
 
     :raises InvalidSpecError: When a rendered value is neither, or the waits are longer than the deployment may last.
     """
@@ -233,7 +233,7 @@ def check_alarm_names(where: str, alarm_names: Any) -> None:
 
 
 def longest_seconds(deployment_config: dict[str, Any] | None) -> int | None:
-    """Return how long a rendered deployment config lets its deployment last; None when it does not say."""
+    """Return the maximum duration of a deployment by its rendered deployment config; None when it has none."""
     config = completed(deployment_config or {})
     policy = config.get("BlueGreenUpdatePolicy") or config.get("RollingUpdatePolicy") or {}
     limit = policy.get("MaximumExecutionTimeoutInSeconds")
@@ -261,7 +261,7 @@ def _blue_green(
 
 
 def _check_execution_time(where: str, policy: dict[str, Any]) -> None:
-    """Check that a blue/green policy lets its deployment last longer than its waits together, as far as they are known.
+    """Check that the maximum duration of a blue/green deployment is longer than the sum of its waits, as far as they are known.
 
     BlueGreenUpdatePolicy documentation; a linear one waits after each of its steps, the last too (developer guide, "Use linear traffic
     shifting").
@@ -283,24 +283,24 @@ def _check_execution_time(where: str, policy: dict[str, Any]) -> None:
 
 
 def _whole_number(value: Any) -> int | None:
-    """Return a whole number, also one that Jinja wrote as a string; None for anything else."""
+    """Return a whole number, also from a string by Jinja; None for other values."""
     number = whole_number(value)
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _least_waits(routing: dict[str, Any]) -> int:
-    """Return how often a blue/green deployment waits at least; a step of a number of instances is half of the fleet at most."""
+    """Return the minimum number of waits of a blue/green deployment; a step in instances is at most half of the fleet."""
     return _steps(routing.get("LinearStepSize"), otherwise=50) if routing.get("Type") == "LINEAR" else 1
 
 
 def _most_waits(routing: dict[str, Any]) -> int:
-    """Return how often a deployment waits at most; a step of a number of instances is a tenth of the fleet at least."""
+    """Return the maximum number of waits of a deployment; a step in instances is at least a tenth of the fleet."""
     size = routing.get("LinearStepSize") or routing.get("MaximumBatchSize")
     return _steps(size, otherwise=10) if size else 1
 
 
 def _steps(size: Any, *, otherwise: int) -> int:
-    """Return in how many steps of a size the whole capacity has moved; ``otherwise`` is the percentage taken for what is none."""
+    """Return the number of steps of a size for the whole capacity; ``otherwise`` is the percentage for any other size."""
     percent = None
     if isinstance(size, dict) and size.get("Type") == "CAPACITY_PERCENT":
         percent = _whole_number(size.get("Value"))

@@ -1,4 +1,4 @@
-"""Bucket and key of a URL of S3, however it is written."""
+"""Bucket and key of an S3 URL in any of its forms."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import unquote_plus
 from airflow_sm_hosting.spec.partitions import DNS_SUFFIX, REGION
 
 #: The hosts of S3's API: https://docs.aws.amazon.com/general/latest/gr/s3.html, with the older ``s3-<region>``
-#: (AmazonS3/latest/userguide/VirtualHosting.html, "Legacy endpoints"). Not the hosts of websites and access points: what stands before
-#: those is no bucket's name, or no API answers there.
+#: (AmazonS3/latest/userguide/VirtualHosting.html, "Legacy endpoints"). Not the hosts of websites and access points: the name before
+#: those is no bucket, or no API answers there.
 _HOST = (
     r"s3(?:-accelerate(?:\.dualstack)?|-external-1|(?:-fips)?(?:\.dualstack)?(?:[.-]" + REGION + r")?)\."
 ) + DNS_SUFFIX
@@ -19,10 +19,10 @@ _VIRTUAL_HOSTED_STYLE = re.compile(r"(?P<bucket>.+)\." + _HOST)
 
 
 class S3Location(NamedTuple):
-    """Where an object, or what a prefix holds, lies.
+    """The location of an object, or of the objects below a prefix.
 
     :param bucket: The bucket's name.
-    :param key: The key or prefix, as S3 stores it: nothing in it is encoded.
+    :param key: The key or prefix as S3 stores it, without encoding.
     """
 
     bucket: str
@@ -35,9 +35,9 @@ class S3Location(NamedTuple):
 
     @classmethod
     def parse(cls, url: str) -> S3Location | None:
-        """Return what an ``s3://`` or ``https://`` URL names; None for what is no URL of S3.
+        """Return the location in an ``s3://`` or ``https://`` URL; None for other URLs.
 
-        An ``s3://`` URL is taken as it is. In an ``https://`` URL the key is percent-encoded, and S3 reads ``+`` as a space,
+        An ``s3://`` URL is not decoded. In an ``https://`` URL the key is percent-encoded, and S3 reads ``+`` as a space,
         as the console writes one in "Object URL" (aws/aws-sdk-net#1894, aws/aws-sdk-ruby#654). Query and fragment do not belong to the key.
         """
         scheme, _, rest = url.partition("://")
@@ -58,6 +58,6 @@ class S3Location(NamedTuple):
 
 
 def s3_url(url: str) -> str:
-    """Return the ``s3://`` URL of what any URL of S3 names, so that one place has one spelling; another URL as it is."""
+    """Return the ``s3://`` form of any S3 URL, so that each location has one spelling; other URLs are returned unchanged."""
     location = None if url.startswith("s3://") else S3Location.parse(url)
     return location.url if location else url

@@ -44,7 +44,7 @@ AggregationType: TypeAlias = Literal["Average", "Minimum", "Maximum"]
 
 
 class InvocationsScaling(Reference):
-    """Target tracking on the invocations that one instance takes: requests per second that become a target value.
+    """Target tracking on the invocations per instance: the target value is derived from requests per second.
 
     The target is ``safety_factor × max_requests_per_second × 60``, as the metric is per minute and instance.
 
@@ -53,7 +53,7 @@ class InvocationsScaling(Reference):
     :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-invocations``). (templated)
     :param scale_in_cooldown: Seconds or a timedelta after a scale-in before the next (default: AWS's, 300 s; 0 is kept). (templated)
     :param scale_out_cooldown: Seconds or a timedelta after a scale-out before the next (default: AWS's, 300 s; 0 is kept). (templated)
-    :param disable_scale_in: Whether instances are never taken away by this policy (default: AWS's, False). (templated)
+    :param disable_scale_in: Whether this policy never removes instances (default: AWS's, False). (templated)
     :raises InvalidSpecError: When a literal value can never work.
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-loadtest.html
@@ -88,16 +88,16 @@ class InvocationsScaling(Reference):
 class TargetTrackingScaling(dict[str, Any]):
     """Target tracking on any metric, in the shape of PutScalingPolicy.
 
-    The metric must fall as instances are added and rise as they are taken away, in proportion: it counts per instance.
+    The metric must fall in proportion as instances are added, and rise as they are removed: it counts per instance.
 
     :param target_value: The value to hold, more than 0; of ``SageMakerVariantProvisionedConcurrencyUtilization`` 1 at most. (templated)
     :param predefined_metric: A predefined metric of SageMaker; this or ``customized_metric``. (templated)
     :param customized_metric: An :class:`~airflow_sm_hosting.EndpointMetric`, whose dimensions are those of the variant (its period and
-        label do not count: the service looks at each minute), or a ``CustomizedMetricSpecification`` of the AWS shape. (templated)
+        label are ignored: the service evaluates each minute), or a ``CustomizedMetricSpecification`` of the AWS shape. (templated)
     :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-<metric>``). (templated)
     :param scale_in_cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
     :param scale_out_cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
-    :param disable_scale_in: Whether instances are never taken away by this policy (default: AWS's, False). (templated)
+    :param disable_scale_in: Whether this policy never removes instances (default: AWS's, False). (templated)
     :raises InvalidSpecError: When a literal value can never work.
 
     .. seealso:: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_TargetTrackingScalingPolicyConfiguration.html
@@ -233,7 +233,7 @@ class ScheduledScaling(dict[str, Any]):
 
 
 def policy_request(policy: dict[str, Any], *, endpoint_name: str, variant_name: str) -> dict[str, Any]:
-    """Return a rendered policy as PutScalingPolicy takes it: named, with its target value worked out and its metric completed."""
+    """Return a rendered policy as PutScalingPolicy takes it: with its name, computed target value and completed metric."""
     prefix = f"{endpoint_name}-{variant_name}"
     if kind_of(policy) != "InvocationsScaling":
         completed = _with_metric(policy, endpoint_name, variant_name)
@@ -268,7 +268,7 @@ def action_request(action: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_policy_name(prefix: str, policy: Mapping[str, Any]) -> str:
-    """Return the name of a policy that was given none: by what it follows, or ``step``."""
+    """Return the default name of a policy: from its metric, or ``step``."""
     tracking = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
     predefined = (tracking.get("PredefinedMetricSpecification") or {}).get("PredefinedMetricType")
     custom = tracking.get("CustomizedMetricSpecification") or {}
@@ -279,7 +279,7 @@ def default_policy_name(prefix: str, policy: Mapping[str, Any]) -> str:
 
 
 def _shortened(name: str) -> str:
-    """Return a name that is short enough; one that was too long ends in a digest of the whole, so that no two become one."""
+    """Return a name within the limit; a longer name is cut and ends with a digest of the whole name, so that names stay unique."""
     if len(name) <= MAX_POLICY_NAME_LENGTH:
         return name
     return f"{name[: MAX_POLICY_NAME_LENGTH - 9]}-{_digest(name)}"
@@ -290,7 +290,7 @@ def _digest(text: str) -> str:
 
 
 def _with_metric(policy: Mapping[str, Any], endpoint_name: str, variant_name: str) -> dict[str, Any]:
-    """Return a policy whose EndpointMetric, if it has one, has become a CustomizedMetricSpecification of the variant."""
+    """Return a policy with its EndpointMetric, if any, converted to a CustomizedMetricSpecification of the variant."""
     configuration = policy.get("TargetTrackingScalingPolicyConfiguration")
     metric: Any = (configuration or {}).get("CustomizedMetricSpecification")
     if configuration is None or kind_of(metric) != "EndpointMetric":
@@ -319,7 +319,7 @@ def _with_metric(policy: Mapping[str, Any], endpoint_name: str, variant_name: st
 
 
 def _warn_of_unknown_metric(name: Any) -> None:
-    """Warn of a predefined metric that is not known: AWS adds metrics."""
+    """Warn about an unknown predefined metric: AWS adds metrics."""
     if not is_rendered_later(name) and name not in PREDEFINED_METRICS:
         near = ", ".join(nearest(name, PREDEFINED_METRICS, 1))
         warnings.warn(
@@ -331,7 +331,7 @@ def _warn_of_unknown_metric(name: Any) -> None:
 
 
 def _warn_of_whole_variant(metric: Any) -> None:
-    """Warn of a metric of the whole variant, which more instances do not lower (API_CustomizedMetricSpecification)."""
+    """Warn about a metric of the whole variant, which more instances do not lower (API_CustomizedMetricSpecification)."""
     if isinstance(metric, Mapping) and metric.get("MetricName") == "Invocations":
         warnings.warn(
             "TargetTrackingScaling: customized_metric is Invocations, which does not fall when instances are added; "
@@ -356,7 +356,7 @@ def _check_options(
 
 
 def _parameter_of(where: str) -> Any:
-    """Return what names a member of the AWS shape as the constructor's parameter: ``MinCapacity`` is ``min_capacity``."""
+    """Return a function that converts a member of the AWS shape to the constructor's parameter: ``MinCapacity`` is ``min_capacity``."""
 
     def spell(member: str) -> str:
         return f"{where}: {re.sub(r'(?<!^)(?=[A-Z])', '_', member).lower()}"

@@ -1,4 +1,4 @@
-"""What Application Auto Scaling and SageMaker allow of scalable targets, policies and scheduled actions, in the shape of the AWS requests."""
+"""Rules of Application Auto Scaling and SageMaker for scalable targets, policies and scheduled actions, in the AWS shape."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from airflow_sm_hosting.spec.schedule import check_schedule, check_span, check_t
 
 INSTANCE_COUNT = "sagemaker:variant:DesiredInstanceCount"
 PROVISIONED_CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"
-#: What of a production variant can be scaled (RegisterScalableTarget, ScalableDimension).
+#: The scalable dimensions of a production variant (RegisterScalableTarget, ScalableDimension).
 SCALABLE_DIMENSIONS = (INSTANCE_COUNT, PROVISIONED_CONCURRENCY)
 
 INVOCATIONS_PER_INSTANCE = "SageMakerVariantInvocationsPerInstance"
 CONCURRENCY_UTILIZATION = "SageMakerVariantProvisionedConcurrencyUtilization"
 _COPY_COUNT = "sagemaker:inference-component:DesiredCopyCount"
-#: The dimension that each predefined metric of SageMaker is of. The names: Application Auto Scaling model, MetricType. What they are of:
+#: The scalable dimension of each predefined metric of SageMaker. Names: Application Auto Scaling model, MetricType. Dimensions:
 #: developer guide, "Auto scaling policy overview" and "Automatically scale Provisioned Concurrency for a serverless endpoint".
 PREDEFINED_METRICS = {
     INVOCATIONS_PER_INSTANCE: INSTANCE_COUNT,
@@ -44,7 +44,7 @@ PREDEFINED_METRICS = {
 #: Application Auto Scaling user guide, "Quotas for Application Auto Scaling": not adjustable.
 MAX_POLICIES = 50
 MAX_SCHEDULED_ACTIONS = 200
-#: Assumed: the guide names no greatest cooldown; a day is more than any that makes sense.
+#: Assumed: the guide documents no maximum cooldown; a day is longer than any useful one.
 MAX_COOLDOWN = 24 * 3600
 #: API_TargetTrackingScalingPolicyConfiguration.
 MAX_TARGET_VALUE = 2.0**360
@@ -60,7 +60,7 @@ SUSPENDED_STATE = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "S
 _PLACE = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
 Members = Mapping[str, Any]
-#: The members that the requests may have (Application Auto Scaling model), as far as they are looked into here.
+#: The members of the requests (Application Auto Scaling model), as far as they are checked here.
 POLICY_MEMBERS: Members = {
     "PolicyName": None,
     "PolicyType": None,
@@ -131,7 +131,7 @@ def check_action_name(where: str, name: Any) -> None:
 
 
 def check_cooldown(where: str, value: Any) -> None:
-    """Check a cooldown that was given: whole seconds or a timedelta; 0 is one."""
+    """Check a given cooldown: whole seconds or a timedelta; 0 is allowed."""
     if value is not None:
         check_seconds(where, value, 0, MAX_COOLDOWN)
 
@@ -147,7 +147,7 @@ def check_predefined_metric(where: str, metric: Any, target_value: Any) -> None:
 
 
 def check_target_value(where: str, value: Any) -> None:
-    """Check a target value: more than 0 (assumed of the metrics that SageMaker publishes), and not too great for the service."""
+    """Check a target value: more than 0 (assumed for the metrics that SageMaker publishes), and within the service's maximum."""
     check_number(where, value, above=0, high=MAX_TARGET_VALUE)
 
 
@@ -202,7 +202,7 @@ def _check_step(where: str, step: Mapping[str, Any], adjustment_type: Any) -> No
 
 
 def _check_intervals(where: str, bounds: list[tuple[Any, Any]]) -> None:
-    """Check that the intervals, in order, neither overlap nor leave a gap, and go on for ever where they pass the threshold."""
+    """Check that the sorted intervals neither overlap nor leave a gap, and are unbounded on each side of the threshold that they cover."""
     for side, name in ((0, "MetricIntervalLowerBound"), (1, "MetricIntervalUpperBound")):
         if sum(pair[side] is None for pair in bounds) > 1:
             raise InvalidSpecError(f"{where} has more than one step without {name}; allowed: one at most.")
@@ -232,7 +232,7 @@ def _bounds(step: Mapping[str, Any]) -> tuple[Any, Any]:
 def check_step_configuration(spell: Any, configuration: Mapping[str, Any]) -> None:
     """Check a step-scaling configuration (API_StepScalingPolicyConfiguration).
 
-    :param spell: Returns the name under which a member stands in messages.
+    :param spell: Returns the name of a member in messages.
     """
     adjustment_type = configuration.get("AdjustmentType")
     check_one_of(spell("AdjustmentType"), adjustment_type, ADJUSTMENT_TYPES)
@@ -257,7 +257,7 @@ def check_step_configuration(spell: Any, configuration: Mapping[str, Any]) -> No
 def check_tracking_configuration(spell: Any, configuration: Mapping[str, Any]) -> None:
     """Check a target-tracking configuration (API_TargetTrackingScalingPolicyConfiguration).
 
-    :param spell: Returns the name under which a member stands in messages.
+    :param spell: Returns the name of a member in messages.
     """
     value = configuration.get("TargetValue")
     check_target_value(spell("TargetValue"), value)
@@ -311,9 +311,9 @@ def check_customized_metric(where: str, metric: Any) -> None:
 
 
 def check_policies(where: str, policies: Iterable[Any]) -> None:
-    """Check policies, each by itself and all together; what is rendered later is passed over.
+    """Check policies, one by one and together; values that are rendered later are skipped.
 
-    :raises InvalidSpecError: Naming the policy and the member.
+    :raises InvalidSpecError: For a wrong value; the message names the policy and the member.
     """
     policies = list(policies)
     if len(policies) > MAX_POLICIES:
@@ -376,7 +376,7 @@ def _check_policy(where: str, policy: Any) -> None:
 def check_action(spell: Any, action: Mapping[str, Any]) -> None:
     """Check a scheduled action (API_PutScheduledAction).
 
-    :param spell: Returns the name under which a member stands in messages.
+    :param spell: Returns the name of a member in messages.
     """
     check_action_name(spell("ScheduledActionName"), action.get("ScheduledActionName"))
     check_schedule(spell("Schedule"), action.get("Schedule"))
@@ -401,7 +401,7 @@ def _both(spell: Any, one: str, other: str) -> str:
 
 
 def check_capacities(low_name: str, low: Any, high_name: str, high: Any) -> None:
-    """Check what is given of a least and a greatest capacity: whole numbers, 0 or more, in that order."""
+    """Check the given minimum and maximum capacity: whole numbers, 0 or more, in that order."""
     if high is not None:
         check_integer(high_name, high, 0)
     if low is not None:
@@ -411,7 +411,7 @@ def check_capacities(low_name: str, low: Any, high_name: str, high: Any) -> None
 
 
 def check_actions(where: str, actions: Iterable[Any]) -> None:
-    """Check scheduled actions, each by itself and all together; what is rendered later is passed over."""
+    """Check scheduled actions, one by one and together; values that are rendered later are skipped."""
     actions = list(actions)
     if len(actions) > MAX_SCHEDULED_ACTIONS:
         raise InvalidSpecError(
@@ -434,7 +434,7 @@ def check_actions(where: str, actions: Iterable[Any]) -> None:
 
 
 def check_suspended_state(where: str, state: Any) -> None:
-    """Check which activities are to be suspended (API_SuspendedState)."""
+    """Check the activities to suspend (API_SuspendedState)."""
     if state is None or is_rendered_later(state):
         return
     allowed = f"a dict of {', '.join(SUSPENDED_STATE)} to True or False"
@@ -447,7 +447,7 @@ def check_suspended_state(where: str, state: Any) -> None:
 def check_members(where: str, value: Mapping[str, Any], members: Members) -> None:
     """Check that members are written as AWS writes them.
 
-    One that is near to none of those known here is left to the service's model, which may know it already.
+    A name that resembles no known member is left to the service's model, which may already know it.
     """
     for name, item in value.items():
         here = f"{where}.{name}"
@@ -476,7 +476,7 @@ def _meant(name: str, members: Members) -> str | None:
 
 
 def tracked_metric(policy: Mapping[str, Any]) -> str | None:
-    """Return what a target-tracking policy follows, equal for equal metrics; None for other policies."""
+    """Return the metric of a target-tracking policy as a key, equal for equal metrics; None for other policies."""
     if kind_of(policy) == "InvocationsScaling":
         return INVOCATIONS_PER_INSTANCE
     configuration = policy.get("TargetTrackingScalingPolicyConfiguration")
@@ -502,7 +502,7 @@ def _in_order(value: Any) -> Any:
 
 
 def check_metric_dimension(where: str, policies: Iterable[Mapping[str, Any]], dimension: str) -> None:
-    """Check that predefined metrics are of the dimension that is scaled."""
+    """Check that predefined metrics belong to the scaled dimension."""
     for policy in policies:
         metric = tracked_metric(policy) or ""
         if PREDEFINED_METRICS.get(metric, dimension) != dimension:
@@ -513,7 +513,7 @@ def check_metric_dimension(where: str, policies: Iterable[Mapping[str, Any]], di
 
 
 def is_burstable(instance_type: Any) -> bool:
-    """Tell whether an instance type is a burstable one (ml.t2.…), which cannot be scaled; Trainium (ml.trn1.…) is none.
+    """Return whether an instance type is burstable (ml.t2.…), and so cannot be scaled; Trainium (ml.trn1.…) is not.
 
     RegisterScalableTarget answers "You cannot register a variant with ml.t2.medium instance type as a scalable target. Burstable …"
     (aws-controllers-k8s/community#1633).
@@ -532,13 +532,13 @@ def check_scaled_variant(
 ) -> None:
     """Check that a variant can be scaled, and within these capacities.
 
-    :param variant: A ``ProductionVariant`` of the AWS shape; what is rendered later in it is passed over.
-    :param minimum: Least capacity, or None for the initial one.
-    :param maximum: Greatest capacity.
-    :param scheduled_minimums: Least capacities that scheduled actions set.
-    :param scheduled_maximums: Greatest capacities that scheduled actions set.
-    :param asynchronous: Whether the endpoint answers asynchronously, so that it may have no instance.
-    :raises InvalidSpecError: For what the service would refuse, and for capacities that do not hold the initial one.
+    :param variant: A ``ProductionVariant`` of the AWS shape; values that are rendered later are skipped.
+    :param minimum: Minimum capacity, or None for the initial one.
+    :param maximum: Maximum capacity.
+    :param scheduled_minimums: Minimum capacities that scheduled actions set.
+    :param scheduled_maximums: Maximum capacities that scheduled actions set.
+    :param asynchronous: Whether the endpoint is asynchronous, and so may have no instance.
+    :raises InvalidSpecError: When the service would refuse it, and when the initial capacity is outside of the range.
     """
     name = variant.get("VariantName")
     serverless = variant.get("ServerlessConfig")
@@ -581,7 +581,7 @@ def check_scaled_variant(
 
 
 def initial_capacity(variant: Mapping[str, Any]) -> Any:
-    """Return the capacity with which a variant begins: the least one where none is given, as in the CDK."""
+    """Return the initial capacity of a variant: the minimum if none is given, as in the CDK."""
     serverless = variant.get("ServerlessConfig")
     if serverless:
         return serverless.get("ProvisionedConcurrency") or 0

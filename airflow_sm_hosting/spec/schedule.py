@@ -1,4 +1,4 @@
-"""The schedule of a scheduled action: ``at(…)``, ``rate(…)`` or ``cron(…)``, its time zone, and when it holds."""
+"""The schedule of a scheduled action: ``at(…)``, ``rate(…)`` or ``cron(…)``, its time zone, start and end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNITS = ("minute", "minutes", "hour", "hours", "day", "days")
 _MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 _DAYS = "SUN MON TUE WED THU FRI SAT".split()
 
-#: Name, least and greatest value, the names that stand for the values from the least on, and what else may stand alone, of each field:
+#: For each field: name, minimum, maximum, names of the values from the minimum on, and other allowed values:
 #: EventBridge user guide, "Cron expressions reference", to which "Schedule recurring scaling actions using Application Auto Scaling" leads.
 _CRON_FIELDS: tuple[tuple[str, int, int, list[str], str], ...] = (
     ("minutes", 0, 59, [], ""),
@@ -28,7 +28,7 @@ _CRON_FIELDS: tuple[tuple[str, int, int, list[str], str], ...] = (
 def check_schedule(where: str, schedule: Any) -> None:
     """Check a schedule expression (PutScheduledAction, Schedule).
 
-    :raises InvalidSpecError: Naming the part that is wrong.
+    :raises InvalidSpecError: For a wrong part; the message names it.
     """
     check_text(where, schedule, pattern=r"(?s)(at|rate|cron)\(.+\)", max_length=1600, allowed=_FORMS)
     if is_rendered_later(schedule):
@@ -63,7 +63,7 @@ def check_timezone(where: str, timezone: Any) -> None:
 
 
 def moment(where: str, value: Any) -> datetime:
-    """Return a time as AWS takes and describes it: in whole seconds, and in UTC where it has no time zone (PutScheduledAction).
+    """Return a time in AWS's form: whole seconds, and UTC if it has no time zone (PutScheduledAction).
 
     :param value: A datetime, or one in ISO format.
     """
@@ -75,12 +75,12 @@ def moment(where: str, value: Any) -> datetime:
             raise invalid(where, value, allowed) from None
     if not isinstance(value, datetime):
         raise invalid(where, value, allowed)
-    # botocore takes a time without a zone for the worker's local time.
+    # botocore reads a time without a zone as the worker's local time.
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).replace(microsecond=0)
 
 
 def check_span(start_name: str, start: Any, end_name: str, end: Any) -> None:
-    """Check that what is given of start and end are times, and in that order."""
+    """Check that the given start and end are times, and in that order."""
     begin, finish = (
         None if value is None or is_rendered_later(value) else moment(name, value)
         for name, value in ((start_name, start), (end_name, end))
@@ -120,7 +120,7 @@ def _check_cron(where: str, schedule: str, fields: list[str]) -> None:
 
 
 def _is_cron_part(part: str, low: int, high: int, names: list[str]) -> bool:
-    """Tell whether a part is ``*``, a value, a range, or one of them in steps."""
+    """Return whether a part is ``*``, a value, a range, or one of them in steps."""
     span, slash, step = part.partition("/")
     if slash and not (step.isascii() and step.isdecimal() and int(step) > 0):
         return False

@@ -22,7 +22,7 @@ class Hidden:
         return self._value
 
     def serialize(self) -> str:
-        """Return what rendered fields and the serialised DAG show (Airflow calls this)."""
+        """Return the text for rendered fields and the serialised DAG (Airflow calls this)."""
         return SHOWN
 
     def __repr__(self) -> str:
@@ -38,10 +38,10 @@ class Hidden:
 
 
 class HidesEnvironments:
-    """A template field whose containers' environment values are hidden once they are rendered, whatever they are.
+    """A template field that hides all environment values of its containers after rendering.
 
-    The constructor sets the field first; Airflow renders it by setting it again, for mapped tasks too, before anything shows it. What the
-    constructor sets is stored as it is: Airflow tells values that came from upstream, which it must not render, by their identity.
+    The constructor sets the field first; Airflow sets it again with the rendered value, for mapped tasks too, before the value is shown.
+    The constructor's value is stored unchanged: Airflow recognises values from upstream, which it must not render, by identity.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -64,7 +64,7 @@ def hide_environments(containers: Any, *, rendered: bool = False) -> Any:
     """Return containers with the values of their environments hidden.
 
     :param containers: Containers, or one.
-    :param rendered: Whether all values are known; otherwise what Airflow renders later stays as it is.
+    :param rendered: Whether all values are known; otherwise values that Airflow renders later stay unchanged.
     """
     if isinstance(containers, list | tuple):
         return [hide_environments(container, rendered=rendered) for container in containers]
@@ -84,7 +84,7 @@ def hide_environments(containers: Any, *, rendered: bool = False) -> Any:
 
 
 def reveal_environments(value: Any) -> Any:
-    """Return a copy of a rendered value with everything hidden in it revealed, for the AWS request."""
+    """Return a copy of a rendered value with its hidden values revealed, for the AWS request."""
     if isinstance(value, Hidden):
         return value.reveal()
     if isinstance(value, dict):

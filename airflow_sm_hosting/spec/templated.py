@@ -1,4 +1,4 @@
-"""The types of templated parameters: a value, or what Airflow makes it of when the task runs.
+"""The types of templated parameters: a value, or a placeholder that Airflow resolves when the task runs.
 
 A string may be Jinja, so it stands beside every other type; whether it makes a value of the right type is checked after rendering.
 """
@@ -11,10 +11,10 @@ from typing import Any, Protocol, TypeAlias
 
 
 class RenderedLater(Protocol):
-    """What Airflow resolves when the task runs: the output of a task (``XComArg``), or a parameter of the DAG (``DagParam``)."""
+    """A placeholder that Airflow resolves at run time: the output of a task (``XComArg``), or a parameter of the DAG (``DagParam``)."""
 
     def iter_references(self) -> Iterable[Any]:
-        """Yield the tasks whose output it takes, and the keys (Airflow calls this)."""
+        """Yield the upstream tasks and the keys (Airflow calls this)."""
 
     def resolve(self, context: Any) -> Any:
         """Return the value (Airflow calls this)."""

@@ -75,7 +75,7 @@ class InstanceProductionVariant(dict[str, Any]):
         if "InstancePools" not in members:
             check_instance_type(f"{where}: instance_type", instance_type)
         elif instance_type is not None:
-            # That the two exclude each other is assumed.
+            # Assumed: the two exclude each other.
             raise invalid(
                 f"{where}: instance_type", instance_type, "None with InstancePools, which name the types"
             )
@@ -116,7 +116,7 @@ class ServerlessProductionVariant(dict[str, Any]):
     :param variant_name: Name of the variant. (templated)
     :param max_concurrency: Requests served at once, 1 to 200. (templated)
     :param memory_size_in_mb: 1024, 2048, 3072, 4096, 5120 or 6144. (templated)
-    :param provisioned_concurrency: Requests for which capacity is held ready, 1 to 200, at most ``max_concurrency`` (default: none). (templated)
+    :param provisioned_concurrency: Requests with provisioned capacity, 1 to 200, at most ``max_concurrency`` (default: none). (templated)
     :param initial_variant_weight: 0 or more (default: 1.0). (templated)
     :raises InvalidSpecError: When a literal value can never work.
 
@@ -170,7 +170,7 @@ INSTANCE_PARAMETERS = {
     "VolumeSizeInGB": "volume_size_in_gb",
 }
 
-#: Whole numbers of ProductionVariant, with their least and greatest value (botocore, ProductionVariant).
+#: Whole numbers of ProductionVariant, with minimum and maximum (botocore, ProductionVariant).
 WHOLE_NUMBERS = {
     "InitialInstanceCount": (1, None),
     "VolumeSizeInGB": (1, 512),
@@ -182,9 +182,9 @@ MAX_INSTANCE_POOLS = 5  # ProductionVariant, InstancePools
 
 
 def check_variant(where: str, variant: dict[str, Any]) -> None:
-    """Check a variant in the AWS shape, whoever wrote it, as far as it is literal.
+    """Check the literal values of a variant in the AWS shape, from a spec object or a plain dict.
 
-    Strings that stand for whole numbers count as such, as Jinja makes strings of numbers.
+    Strings with whole numbers count as numbers, as Jinja turns numbers into strings.
 
     :raises InvalidSpecError: When AWS would refuse it.
     """

@@ -15,7 +15,7 @@ from airflow_sm_hosting.triggers.poller import in_thread, wait_for_endpoint
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.wait import WaitResult
 
-#: What goes on when a task is killed while it waits, by what it waits for.
+#: What continues in AWS after a waiting task is killed, by the goal of the wait.
 GOES_ON = {
     "deployed": "The deployment goes on in AWS, which has no call that stops one. Run the task again to join it; to go back, deploy the "
     "former endpoint config{previous} once it has ended.",
@@ -27,24 +27,24 @@ GOES_ON = {
 
 
 class EndpointTrigger(AwsParameters, BaseTrigger):
-    """Wait until an endpoint is as awaited; all triggers that use the same connection share one poller.
+    """Wait until an endpoint meets a condition; all triggers that use the same connection share one poller.
 
-    Yields one event: ``sighting``, how the wait ended (a :class:`airflow_sm_hosting.deployment.wait.WaitResult`, also for an error that
-    waiting does not mend), and ``carried``, what the task gave to be carried. The class path, the names of the arguments and of the event's
-    members are those of version 0.1.0: tasks may wait while the package is upgraded, and workers and triggerers are not upgraded at once.
+    Yields one event: ``sighting``, the result of the wait (a :class:`airflow_sm_hosting.deployment.wait.WaitResult`, also for a permanent
+    error), and ``carried``, the values that the task saved in the trigger. The class path, the names of the arguments and of the event's
+    members are those of version 0.1.0: tasks may wait during an upgrade, and workers and triggerers are upgraded at different times.
 
-    :param awaited: What is waited for, as ``WaitCondition.serialize`` writes it.
+    :param awaited: The condition that ends the wait, as ``WaitCondition.serialize`` writes it.
     :param deadline: When the time budget ends, in seconds since the epoch (default: never).
     :param started_at: When the wait began, in seconds since the epoch (default: now).
-    :param poll_interval: Seconds between two looks at most (default: 30), as far as the options ``[sm_hosting] calls_per_second`` and
+    :param poll_interval: Maximum seconds between two polls (default: 30), as far as the options ``[sm_hosting] calls_per_second`` and
         ``lists_per_second`` allow.
-    :param carried: What the task wants back with the event. It travels here and not in ``defer(kwargs=…)``, which ``dag.test()`` drops
-        (Airflow 3.3.2, airflow/sdk/definitions/dag.py, ``_run_task``).
+    :param carried: Values that the task gets back with the event. They are saved here and not in ``defer(kwargs=…)``, which
+        ``dag.test()`` drops (Airflow 3.3.2, airflow/sdk/definitions/dag.py, ``_run_task``).
     :param aws_conn_id: The Airflow connection used for AWS credentials.
     :param region_name: AWS Region.
     :param verify: Whether to verify TLS certificates, or the path of a CA bundle.
     :param botocore_config: Configuration of the botocore clients.
-    :param unknown: What another version of the package has written beside; it is ignored.
+    :param unknown: Arguments that another version of the package has written; they are ignored.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         self.botocore_config = botocore_config
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make this trigger again."""
+        """Return the class path and the arguments that recreate this trigger."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -92,7 +92,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         yield TriggerEvent({"sighting": result.serialize(), "carried": self.carried})
 
     async def on_kill(self) -> None:
-        """Say what goes on in AWS when a user ends the deferred task (called from Airflow 3.3 on); it changes nothing."""
+        """Log what continues in AWS when a user ends the deferred task (called from Airflow 3.3 on); nothing is changed."""
         carried = (self.carried or {}).get("progress") or {}
         previous = carried.get("previous_endpoint_config_name")
         goes_on = GOES_ON.get(self.awaited["until"], "What was begun goes on in AWS.")
@@ -111,7 +111,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
                 deadline=self.deadline,
                 started_at=self.started_at,
                 poll_interval=self.poll_interval,
-                # All triggers have one logger: making one takes longer than all else that a wait takes to begin.
+                # All triggers share one logger: making one takes longer than the rest of a wait's start.
                 log_status=self.logger().info,
             )
         except Exception as error:

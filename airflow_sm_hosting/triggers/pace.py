@@ -1,29 +1,29 @@
-"""When the poller may ask AWS, and what: arithmetic only; clocks and chance come from the caller."""
+"""Decide when the poller may call AWS, and which operation: arithmetic only; the caller passes in times and random numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Seconds that the first refused or failed call of a row makes the next ones wait; each further one twice that, up to the longest.
+#: Pause in seconds after the first refused or failed call of a series; each further one doubles it, up to the maximum.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
-#: What a fault leaves of the rate, what a success gives back of the full one, and below which part of it the rate never falls.
+#: Factor of the rate after a fault, share of the full rate that a success restores, and minimum share of the full rate.
 SLOWER, FASTER, SLOWEST = 0.5, 0.05, 0.05
 
-#: An interval is shortened by up to this part, so that pollers that began together do not stay in step.
+#: An interval is shortened by up to this share, so that pollers which began together do not stay in step.
 JITTER = 0.1
 
 ROUNDING = 1e-6
 
 
 class TokenBucket:
-    """Limits how often one operation is called.
+    """Limits the rate of one operation.
 
-    Calls are at most ``burst + rate * seconds`` in any time. A fault (throttling, the service, the connection) halves the rate and makes
-    the next call wait, for longer each time; successes bring the rate back.
+    In any period there are at most ``burst + rate * seconds`` calls. A fault (throttling, the service, the connection) halves the rate and
+    pauses the next call, longer each time; successes restore the rate.
 
-    :param rate: Calls a second that are allowed for long.
-    :param burst: Calls that are allowed at once after a time without any, 1 or more.
+    :param rate: Sustained calls a second.
+    :param burst: Calls allowed at once after a pause, 1 or more.
     :param now: The time, in seconds of a clock that never goes back.
     """
 
@@ -38,23 +38,23 @@ class TokenBucket:
 
     @property
     def faults(self) -> int:
-        """How many calls failed since one succeeded."""
+        """The number of failed calls since the last success."""
         return self._faults
 
     @property
     def rate(self) -> float:
-        """Calls a second that are allowed for now."""
+        """The calls a second that are allowed now."""
         return self._rate
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a call is allowed, 0 if it is."""
+        """Return the seconds until a call is allowed, 0 if one is allowed now."""
         self._count(now)
         missing = 1.0 - self._tokens
-        # n times 1/n of a token may be a hair less than one.
+        # n times 1/n of a token may be slightly less than one.
         return max(0.0, self._closed_until - now, missing / self._rate if missing > ROUNDING else 0.0)
 
     def take(self, now: float, calls: float = 1.0) -> None:
-        """Count calls, also ones that were made without asking: the bucket may owe."""
+        """Count calls, also calls made without asking: the bucket may go below zero."""
         self._count(now)
         self._tokens -= calls
 
@@ -64,7 +64,7 @@ class TokenBucket:
         self._rate = min(self.full_rate, self._rate + FASTER * self.full_rate)
 
     def failed(self, now: float, chance: float) -> None:
-        """Note that AWS refused for now, or did not answer.
+        """Note that AWS refused temporarily, or did not answer.
 
         :param chance: A random number from 0 to 1: the pause is between half of it and all of it.
         """
@@ -81,7 +81,7 @@ class TokenBucket:
 
 
 def jittered(interval: float, chance: float) -> float:
-    """Return an interval made shorter by chance, never longer: a wait is looked at no less often than it asks.
+    """Return an interval shortened by a random part, never lengthened: a wait is polled at least as often as requested.
 
     :param interval: Seconds.
     :param chance: A random number from 0 to 1.
@@ -92,16 +92,16 @@ def jittered(interval: float, chance: float) -> float:
 def sweep_period(
     intervals: Mapping[float, int], pages: int, *, lists_per_second: float, describes_per_second: float
 ) -> float | None:
-    """Return how often to list all endpoints, in seconds; None to describe each one that is waited for instead.
+    """Return the interval for listing all endpoints, in seconds; None to describe each awaited endpoint instead.
 
-    A sweep every T seconds serves all that want a look every T seconds or less often; the rest is described. Of all T, and none, the one
-    with the fewest calls that the rates allow is taken, a sweep only if it is cheaper than describing; if they allow none, the one that
-    exceeds them least.
+    A sweep (all pages of a list) every T seconds serves all endpoints with a poll interval of T seconds or more; the others are described.
+    Of all T, and no sweep, the function chooses the fewest calls that the rates allow, and a sweep only if it is cheaper than describing;
+    if the rates allow none, the one that exceeds them least.
 
-    :param intervals: How many endpoints want a look every so many seconds, by the seconds.
-    :param pages: How many calls a sweep takes.
-    :param lists_per_second: How many ListEndpoints are allowed, 0 for none.
-    :param describes_per_second: How many DescribeEndpoint are allowed.
+    :param intervals: The number of endpoints by poll interval in seconds.
+    :param pages: The number of calls of a sweep.
+    :param lists_per_second: Allowed ListEndpoints calls a second, 0 for none.
+    :param describes_per_second: Allowed DescribeEndpoint calls a second.
     """
     described = sum(count / interval for interval, count in intervals.items())
     best: float | None = None

@@ -33,43 +33,43 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-#: An endpoint that lists show in transition is described all the same, as lists may lag: after so many seconds at the earliest, and so
-#: seldom that these describes add at most such a part to the calls of the sweeps.
+#: An endpoint that lists show in transition is also described, as lists may lag: after this many seconds at the earliest, and so rarely
+#: that these describe calls add at most this share to the calls of the sweeps.
 BACKUP_INTERVAL, BACKUP_PART = 300.0, 0.25
 
-#: After so many sweeps that did not come, an endpoint is described instead.
+#: After this many missed sweeps, an endpoint is described instead.
 MISSED_SWEEPS = 3
 
-#: Pages of a sweep are at most this far apart, in seconds: AWS does not say how long a NextToken lives.
+#: Maximum time between two pages of a sweep, in seconds: AWS does not document the lifetime of a NextToken.
 LONGEST_SPACING = 10.0
 
-#: How many pages a sweep takes is believed for this long, in seconds, while none is made.
+#: How long the number of pages of the last sweep stays valid, in seconds.
 PAGES_BELIEVED = 900.0
 
-#: ListEndpoints is tried again this long after it was refused for good, in seconds.
+#: Time until the next try after AWS refused ListEndpoints permanently, in seconds.
 LISTS_REFUSED = 3600.0
 
-#: A connection is looked up again this long after the last time at the earliest, in seconds, when AWS refuses its credentials.
+#: Minimum time between two lookups of a connection whose credentials AWS refuses, in seconds.
 CONNECTION_KEPT = 60.0
 
-#: Waits that join in one turn of the event loop.
+#: Maximum number of waits that join in one turn of the event loop.
 LET_IN_AT_ONCE = 20
 
-#: When many wait for their first look, a sweep begins so many seconds later, for those that come at the same time.
+#: When many waits need their first poll, a sweep begins this many seconds later, to include waits that come at the same time.
 GATHERED = 0.5
 
-#: Describes that go on at once; each takes a thread.
+#: Maximum number of concurrent describe calls; each takes a thread.
 DESCRIBES_AT_ONCE = 3
 
-#: The last look at an endpoint is this long after its deadline, in seconds: the event loop's clock is another one.
+#: The last poll of an endpoint is this long after its deadline, in seconds: the event loop uses another clock.
 CLOCKS_APART = 0.001
 
 
 def in_thread(function: Callable[..., T]) -> Callable[..., Awaitable[T]]:
-    """Return the function as one that runs in a thread and leaves the event loop free.
+    """Return a function that runs in a thread and does not block the event loop.
 
-    Not ``asyncio.to_thread``: a connection that is looked up in the thread goes through the triggerer's event loop, and Airflow 3.1 finds
-    that loop through asgiref only.
+    Not ``asyncio.to_thread``: the lookup of a connection in the thread uses the triggerer's event loop, and Airflow 3.1 finds that loop
+    only through asgiref.
     """
     from asgiref.sync import sync_to_async
 
@@ -86,19 +86,19 @@ async def wait_for_endpoint(
     poll_interval: float,
     log_status: Callable[[str], None],
 ) -> WaitResult:
-    """Wait together with all others that use the same connection, and return how this wait ended.
+    """Wait in the poller of the connection, which all its waits share, and return the result of this wait.
 
     :param make_hook: Makes the hook from the AWS parameters.
-    :param aws_parameters: The four AWS parameters. Waits share a poller whose are equal.
-    :param awaited: What is waited for, as ``WaitCondition.serialize`` writes it.
+    :param aws_parameters: The four AWS parameters. Waits with equal parameters share a poller.
+    :param awaited: The condition that ends the wait, as ``WaitCondition.serialize`` writes it.
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
-    :param poll_interval: The most seconds between two looks, as far as the rates allow.
-    :param log_status: Takes a status line; called in the caller's context, which says whose log it goes to.
+    :param poll_interval: Maximum seconds between two polls, as far as the rates allow.
+    :param log_status: Takes a status line; called in the caller's context, so that the line goes to the caller's log.
     """
     poller = pollers().of(make_hook, aws_parameters)
     with poller.used():
-        # A few a turn of the event loop, so that a thousand at once do not hold it up.
+        # A few in each turn of the event loop, so that a thousand at once do not block it.
         async with poller.door:
             from airflow_sm_hosting.deployer.waiting import EndpointWait
             from airflow_sm_hosting.deployment.wait import WaitCondition
@@ -123,9 +123,9 @@ async def wait_for_endpoint(
 class Waiter:
     """One wait at a poller.
 
-    :param wait: Judges.
+    :param wait: The wait, which judges observations.
     :param deadline: When its time budget ends, in seconds since the epoch.
-    :param interval: The most seconds between two looks.
+    :param interval: Maximum seconds between two polls.
     """
 
     __slots__ = ("deadline", "ended", "interval", "joined_at", "wait")
@@ -140,9 +140,9 @@ class Waiter:
 
 
 class WatchedEndpoint:
-    """An endpoint that somebody waits for; times are the event loop's.
+    """An endpoint with at least one wait; times are those of the event loop.
 
-    :param name: Its name, as the waits give it.
+    :param name: Its name, as given by the waits.
     :param now: The time.
     """
 
@@ -169,25 +169,25 @@ class WatchedEndpoint:
         self.joined_at = now
         self.looked_at: float | None = None
         self.described_at = now
-        #: What part of the time between two backup describes passes before the next; the first one comes by chance.
+        #: Share of the time between two backup describe calls that passes before the next one; random for the first one.
         self.backup_part = random.random()  # noqa: S311
-        #: Since when a description is wanted: another wait is new, or a row has shown what only a description can tell.
+        #: Since when a description is needed: a new wait has joined, or a row has shown a change that needs a description.
         self.wanted_since = math.inf
         self.in_flight = False
-        #: Whether the credentials were renewed for its last call.
+        #: Whether the credentials were renewed for the last call.
         self.was_refused = False
         self.due = math.inf
 
 
 class EndpointPoller:
-    """Polls all endpoints that are waited for under one connection, until there are no more waits.
+    """Polls all awaited endpoints of one connection, until there are no more waits.
 
-    Two loops run side by side, one that lists and one that describes, each under the rate of its operation. What is due, and which
-    of the two is cheaper, is decided again after every call.
+    Two loops run concurrently: one lists, one describes, each limited by the rate of its operation. After every call the poller decides
+    again what is due, and which of the two is cheaper.
 
     :param make_hook: Makes the hook of the connection.
     :param limits: The rates of all pollers of this event loop.
-    :param on_end: Called with this poller when nobody waits any more, or when it failed.
+    :param on_end: Called with this poller after the last wait has ended, or when the poller failed.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class EndpointPoller:
         self._on_end = on_end
         self._failure: Exception | None = None
         self._loop = asyncio.get_running_loop()
-        #: Closed until what judges is imported; then a few at a time come in.
+        #: Closed until the modules that judge are imported; then a few waits at a time join.
         self.door = asyncio.Semaphore(0)
         self._users = 0
         self._endpoints: dict[str, WatchedEndpoint] = {}
@@ -228,7 +228,7 @@ class EndpointPoller:
         self._connecting = asyncio.Lock()
         self._describes: TokenBucket
         self._lists: TokenBucket
-        # In a context of its own: the first trigger's, with its log, ends with the first trigger.
+        # In a context of its own, as the first trigger's context, with its log, ends with that trigger.
         self._task = self._loop.create_task(
             self._run(), name="endpoint-poller", context=contextvars.Context()
         )
@@ -257,7 +257,7 @@ class EndpointPoller:
             self._unseen += 1
         endpoint.waiters.append(waiter)
         self._count_intervals(endpoint)
-        # A new wait is looked at now, also one for an endpoint that others have waited for a while.
+        # A new wait is polled now, also if others already wait for the same endpoint.
         if endpoint.looked_at is not None:
             endpoint.wanted_since = min(endpoint.wanted_since, waiter.joined_at)
         self._schedule(endpoint)
@@ -294,7 +294,7 @@ class EndpointPoller:
 
     async def _run(self) -> None:
         try:
-            # In a thread, as botocore takes long to be imported.
+            # In a thread, as the import of botocore is slow.
             await in_thread(_import_what_judges)()
             for _ in range(LET_IN_AT_ONCE):
                 self.door.release()
@@ -313,7 +313,7 @@ class EndpointPoller:
                         waiter.ended.set_exception(error)
 
     async def _connect_first(self) -> None:
-        """Look up the connection, again while that fails for what passes; what does not pass ends the waits."""
+        """Look up the connection, and retry temporary errors; a permanent error ends the waits."""
         trouble = TokenBucket(1.0, 1.0, self._loop.time())
         while True:
             try:
@@ -331,7 +331,7 @@ class EndpointPoller:
         self._calls = await in_thread(partial(_calls, self._make_hook))()
         self._describes, self._lists = self._limits.of(self._calls.account)
         self._connected_at = self._loop.time()
-        # What was refused to other credentials may be allowed to these.
+        # New credentials may have permissions that the old ones lacked.
         self._lists_allowed_at = -math.inf
         self._plan_is_old = True
         self._sweep_is_due.set()
@@ -364,11 +364,11 @@ class EndpointPoller:
         self._something_is_due.set()
 
     def _is_hurried(self) -> bool:
-        """Tell whether so many waits need their first poll that a sweep is cheaper."""
+        """Return whether a sweep is cheaper for the waits that need their first poll."""
         return self._period is not None and self._unseen > self._pages
 
     def _due_at(self, endpoint: WatchedEndpoint, now: float) -> float:
-        """Return when an endpoint is to be described."""
+        """Return when to describe an endpoint."""
         if endpoint.in_flight or not endpoint.waiters:
             return math.inf
         wanted = endpoint.wanted_since
@@ -383,7 +383,7 @@ class EndpointPoller:
             due = min(
                 endpoint.described_at + endpoint.backup_part * backup, looked_at + MISSED_SWEEPS * sweep
             )
-        # A wait ends with a look at its deadline.
+        # A wait ends with a poll at its deadline.
         first, *others = endpoint.waiters
         deadline = min(waiter.deadline for waiter in endpoint.waiters) if others else first.deadline
         left = deadline - time.time()
@@ -399,7 +399,7 @@ class EndpointPoller:
                 self._something_is_due.set()
 
     def _next_due(self) -> WatchedEndpoint | None:
-        """Return what is to be described first."""
+        """Return the endpoint to describe first."""
         while self._due:
             due, _, endpoint = self._due[0]
             if due == endpoint.due:
@@ -454,14 +454,14 @@ class EndpointPoller:
         self._was_seen(endpoint, asked_at)
 
     def _inform_waiters(self, endpoint: WatchedEndpoint, asked_at: float, see: See) -> bool:
-        """Pass an answer to all waits that had joined when it was asked for; return whether one has joined since."""
+        """Pass an answer to all waits that had joined before the call; return whether another wait has joined since."""
         came_later = False
         for waiter in list(endpoint.waiters):
             if waiter.joined_at > asked_at:
                 came_later = True
             elif (result := see(waiter.wait)) is not None:
                 self.leave(endpoint, waiter)
-                # A trigger that was cancelled has cancelled its future, too.
+                # A cancelled trigger has also cancelled its future.
                 if not waiter.ended.done():
                     waiter.ended.set_result(result)
         return came_later
@@ -473,7 +473,7 @@ class EndpointPoller:
         self._schedule(endpoint)
 
     async def _has_new_credentials(self, error: Exception, asked_at: float) -> bool:
-        """Look up the connection again when AWS refused a call; return whether to try the call again."""
+        """Look up the connection again after AWS refused a call; return whether to retry the call."""
         from airflow_sm_hosting.hooks.errors import is_passing
 
         if is_passing(error):
@@ -511,7 +511,7 @@ class EndpointPoller:
             self._sweep_is_due.clear()
             now = self._loop.time()
             if self._period is None and now >= self._pages_counted_at + PAGES_BELIEVED:
-                # Others' endpoints may be gone meanwhile; a sweep that turns out dear ends by itself.
+                # Endpoints of others may be gone meanwhile; a sweep that becomes too expensive stops itself.
                 self._pages = 1
             self._plan()
             pause = self._until_sweep(now)
@@ -530,7 +530,7 @@ class EndpointPoller:
         return 0.0 if self._is_hurried() else self._swept_at + self._sweep_part * self._period - now
 
     async def _sweep(self) -> None:
-        """List endpoints page by page, spread over the interval, until all that are waited for were seen, or describing is cheaper."""
+        """List endpoints page by page, spread over the interval, until all awaited endpoints were seen, or describing is cheaper."""
         self._swept_at = began = self._loop.time()
         self._sweep_part = jittered(1.0, random.random())  # noqa: S311
         left = {name.lower(): name for name in self._endpoints}
@@ -566,7 +566,7 @@ class EndpointPoller:
             await _nap(self._sweep_is_due, pause)
 
     async def _list(self, token: str | None) -> tuple[float, Page] | None:
-        """Return a page and when it was asked for; None when AWS refuses for a reason that waiting does not mend."""
+        """Return a page and the time of its request; None when AWS refuses permanently."""
         from airflow_sm_hosting.hooks.errors import is_passing
 
         while True:
@@ -574,7 +574,7 @@ class EndpointPoller:
                 await asyncio.sleep(pause)
             asked_at = self._loop.time()
             self._lists.take(asked_at)
-            # In the line of describes it takes a place, and does not wait for one.
+            # A list counts against the rate of describe calls, but does not wait for it.
             self._describes.take(asked_at)
             try:
                 answer = await in_thread(self._calls.page)(token)
@@ -604,7 +604,7 @@ class EndpointPoller:
 
     def _take_rows(self, page: Page, asked_at: float, left: dict[str, str]) -> None:
         for row in page.rows:
-            # Names are unique whatever their case (CreateEndpoint).
+            # Names are unique regardless of case (CreateEndpoint).
             lower = row["EndpointName"].lower()
             name = left.pop(lower, row["EndpointName"])
             if endpoint := self._endpoints.get(name):
@@ -614,7 +614,7 @@ class EndpointPoller:
         looking = [waiter.wait for waiter in endpoint.waiters if waiter.joined_at <= asked_at]
         if not looking:
             return
-        # Who came while the page was on its way has seen nothing yet.
+        # A wait that joined during the request has not seen a page yet.
         is_wanted = len(looking) < len(endpoint.waiters)
         for wait in looking:
             is_wanted |= wait.observe_row(row)
@@ -623,7 +623,7 @@ class EndpointPoller:
         self._was_seen(endpoint, asked_at)
 
     def _age(self, row: Described | None) -> float:
-        """Return for how long an endpoint has been as a row shows it: who has waited longest is described first."""
+        """Return the time since an endpoint's last change in a row: the longest waiting endpoint is described first."""
         if row is None:
             return 0.0
         age: float = time.time() - row["LastModifiedTime"].timestamp()
@@ -665,7 +665,7 @@ def pollers() -> Pollers:
 
 
 def _again(wait: EndpointWait) -> None:
-    """Observe nothing: the call is made again."""
+    """Discard the result: the call is repeated."""
 
 
 def _failing(error: Exception) -> See:

@@ -1,16 +1,16 @@
-"""How often AWS may be asked by all waits of a triggerer: Airflow's options, and what keeps them."""
+"""The rate limits of all waits of a triggerer: Airflow's options, and the limiters that enforce them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
 
-from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
+from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.triggers.pace import TokenBucket
 
-#: Calls a second, in all and of ListEndpoints. AWS publishes neither rate (assumed: 10 of all are fine); the nearest that is known is
+#: Calls a second: all operations, and ListEndpoints. AWS publishes neither rate (assumed: 10 in total are fine); the nearest known rate is
 #: ListTrainingJobs with 2 a second (aws-solutions/deepracer-on-aws 87).
 CALLS_PER_SECOND, LISTS_PER_SECOND = 9.0, 1.0
 
@@ -26,10 +26,10 @@ class RateLimits:
         self._buckets: dict[Hashable, tuple[TokenBucket, TokenBucket]] = {}
 
     def of(self, account: Hashable) -> tuple[TokenBucket, TokenBucket]:
-        """Return what limits DescribeEndpoint, and what limits ListEndpoints; a list counts as a describe, too."""
+        """Return the limiters of DescribeEndpoint and of ListEndpoints; a list also counts as a describe."""
         if account not in self._buckets:
             now = asyncio.get_running_loop().time()
-            # No bursts: at any moment, no more calls than the rate were made in the second before.
+            # No bursts: in any second there are no more calls than the rate.
             self._buckets[account] = (
                 TokenBucket(self.calls_per_second, 1.0, now),
                 TokenBucket(self.lists_per_second, 1.0, now),
