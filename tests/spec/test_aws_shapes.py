@@ -105,7 +105,7 @@ def tracking(**configuration: Any) -> None:
         {
             **TRACKING,
             "TargetTrackingScalingPolicyConfiguration": {
-                **TRACKING["TargetTrackingScalingPolicyConfiguration"],  # type: ignore[dict-item]
+                **TRACKING["TargetTrackingScalingPolicyConfiguration"],
                 **configuration,
             },
         }
