@@ -19,11 +19,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import docker
-import psutil
+import psutil  # type: ignore[import-untyped]
 import urllib3
 from rich.console import Console
 from rich.table import Table
@@ -113,14 +114,12 @@ def measure_endpoints(results: Results, number: int) -> None:
                 pass
 
         names = [f"e{index}" for index in range(number)]
-        cycles = [timed(lambda name=name: cycle(name)) for name in names]
+        cycles = [timed(partial(cycle, name)) for name in names]
         results.add("create to InService, median", statistics.median(cycles) * 1000, "ms", 50)
         results.add(
             "create to InService, 99th percentile", statistics.quantiles(cycles, n=100)[-1] * 1000, "ms"
         )
-        describes = [
-            timed(lambda name=name: sagemaker.describe_endpoint(EndpointName=name)) for name in names
-        ]
+        describes = [timed(partial(sagemaker.describe_endpoint, EndpointName=name)) for name in names]
         results.add(f"describe one of {number}, median", statistics.median(describes) * 1000, "ms")
         pages = sagemaker.get_paginator("list_endpoints").paginate(PaginationConfig={"PageSize": 100})
         found: list[int] = []
@@ -191,7 +190,7 @@ def push_with_docker(aws: LocalAws, image: str | None) -> str:
     ):
         if "error" in event:
             raise SystemExit(event["error"])
-    client.images.remove(built.id, force=True)
+    client.images.remove(str(built.id), force=True)
     return f"{name}:latest"
 
 
@@ -231,7 +230,7 @@ def push_by_hand(aws: LocalAws) -> str:
         "PUT",
         f"{base}/manifests/latest",
         json=manifest,
-        headers={**http.headers, "Content-Type": manifest["mediaType"]},
+        headers={**http.headers, "Content-Type": str(manifest["mediaType"])},
     )
     if put.status != 201:
         raise SystemExit(put.data.decode())

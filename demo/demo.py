@@ -193,7 +193,7 @@ class RunningAws:
         import boto3
         from botocore.config import Config
 
-        session = boto3.Session(
+        session: Any = boto3.Session(
             region_name=self.connection["extra"]["region_name"],
             aws_access_key_id=self.connection["login"],
             aws_secret_access_key=self.connection["password"],

@@ -84,7 +84,7 @@ def test_no_operator_says_for_itself_what_jinja_makes_of_none() -> None:
 def test_what_airflow_does_not_render_must_be_literal() -> None:
     containers = [ContainerDefinition(image=IMAGE)]
     with pytest.raises(InvalidSpecError, match=r"unique_name is .*Airflow does not render it"):
-        CreateModelOperator(task_id="t", model_name="m", containers=containers, unique_name="{{ x }}")  # type: ignore[arg-type]
+        CreateModelOperator(task_id="t", model_name="m", containers=containers, unique_name="{{ x }}")
 
 
 def test_a_path_with_a_url_names_the_url_and_the_way_out() -> None:
@@ -171,7 +171,7 @@ def test_attributes_that_airflow_converts_are_converted() -> None:
             task_id="t", endpoint_name="e", endpoint_config_name="c", retry_delay=5, retries="2"
         )
     assert (task.retry_delay, task.retries, task.dag) == (timedelta(seconds=5), 2, dag)
-    task.retry_delay = 6
+    task.retry_delay = 6  # type: ignore[assignment]
     assert task.retry_delay == timedelta(seconds=6)
 
 

@@ -15,7 +15,7 @@ from tests.operators.conftest import Ran
 
 def pushed(link: ConsoleLink, **options: Any) -> str | None:
     ran = Ran()
-    link.persist({"ti": ran}, **{"partition": "aws", "region": "eu-west-1", **options})  # type: ignore[arg-type]
+    link.persist({"ti": ran}, **{"partition": "aws", "region": "eu-west-1", **options})
     return ran.xcoms.get(link.key)
 
 

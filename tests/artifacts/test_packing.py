@@ -105,7 +105,7 @@ def test_equal_folders_give_equal_archives_and_different_ones_different(
     with gzip.open(one.path) as stream:
         assert hashlib.sha256(stream.read()).hexdigest() == one.sha256
     with tarfile.open(one.path) as archive:
-        unpacked = {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}  # type: ignore[union-attr]
+        unpacked = {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}
     assert unpacked == tree
     changed = sorted(tree)[0]
     (base / "two" / changed).write_bytes(tree[changed] + b"!")

@@ -160,7 +160,7 @@ def _answer(client: Any, operation: str, status: int, code: str) -> None:
 
     def refuse(**_: object) -> None:
         raise ClientError(
-            {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+            {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},
             operation,
         )
 

@@ -28,7 +28,7 @@ def kill_at_calls() -> None:
     """Have a task's process killed before or after its first call of an operation; a process runs one task."""
     from botocore.client import BaseClient
 
-    call = BaseClient._make_api_call
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def killing(client: Any, operation: str, request: Any) -> Any:
         kill_at("before", operation)
@@ -36,7 +36,7 @@ def kill_at_calls() -> None:
         kill_at("after", operation)
         return answer
 
-    BaseClient._make_api_call = killing
+    BaseClient._make_api_call = killing  # type: ignore[attr-defined]
 
 
 def kill_at(when: str, operation: str) -> None:

@@ -101,7 +101,7 @@ async def ran(task: Any, due: datetime, workers: ThreadPoolExecutor) -> Outcome:
             trigger = type(deferred.trigger)(**json.loads(json.dumps(arguments)))
             event = await anext(trigger.run())
             kwargs = {**(deferred.kwargs or {}), "event": event.payload}
-            step = task.resume_execution, (deferred.method_name, kwargs, context)
+            step = task.resume_execution, (deferred.method_name, kwargs, context)  # type: ignore[assignment]
         except Exception as error:
             return Outcome(done, error)
         else:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from airflow.sdk import DAG
 
@@ -180,8 +180,9 @@ class _Inside:
         sys.stdout = sys.stderr = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - as long as the process
         # The parent's clients, under this process's id: making them takes longer than all the rest.
         for cache in (clients._SESSIONS, clients._CLIENTS):
-            for (connection, *rest), made in list(cache.items()):  # type: ignore[misc]
-                cache[((os.getpid(), *connection[1:]), *rest)] = made  # type: ignore[index]
+            own: dict[Any, Any] = cast("dict[Any, Any]", cache)
+            for (connection, *rest), made in list(own.items()):
+                own[((os.getpid(), *connection[1:]), *rest)] = made
         for client in {id(client): client for client in clients._CLIENTS.values()}.values():
             client.meta.events.register_first("before-call", self._before)
             client.meta.events.register_last("after-call", self._after)
@@ -200,7 +201,7 @@ class _Inside:
             self._kill_at(Kill(name, number, "after"))
             return response
 
-        HTTPAdapter.send = counted  # type: ignore[method-assign]
+        HTTPAdapter.send = counted  # type: ignore[assignment, method-assign]
 
     def _before(self, model: Any, context: dict[str, Any], **_: Any) -> None:
         context["number"] = self._begin(model.name)

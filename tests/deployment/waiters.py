@@ -123,7 +123,7 @@ def _client() -> tuple[Any, _Script]:
     import boto3
 
     client, script = boto3.client("sagemaker", region_name="us-east-1"), _Script()
-    client._make_api_call = script
+    client._make_api_call = script  # type: ignore[attr-defined]
     return client, script
 
 

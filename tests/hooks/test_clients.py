@@ -110,7 +110,7 @@ def test_changed_credentials_make_a_new_client(aws: LocalAws, monkeypatch: pytes
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     second = SageMakerHostingHook().conn
     assert second is not first
-    assert second._request_signer._credentials.secret_key == "rotated"
+    assert second._request_signer._credentials.secret_key == "rotated"  # type: ignore[attr-defined]
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws.connection()))
     assert SageMakerHostingHook().conn is first
 
@@ -147,7 +147,7 @@ def test_the_ecr_and_s3_hooks_of_a_task_are_in_its_region(aws: LocalAws, dag: DA
     task.render_template_fields({})
     for hook in (task.ecr_hook(), task.model_data_hook, task.sagemaker_hook, task.cloudwatch_hook):
         client = hook.conn
-        assert (client.meta.region_name, client.meta.config.read_timeout) == ("eu-west-1", 7)
+        assert (client.meta.region_name, client.meta.config.read_timeout) == ("eu-west-1", 7)  # type: ignore[attr-defined]
         assert client._endpoint.http_session._verify is False
     assert task.ecr_hook("ap-south-1").conn.meta.region_name == "ap-south-1"
 
@@ -162,9 +162,11 @@ def test_what_checks_requests_and_what_sends_them_load_a_model_once(
     loaded: list[str] = []
     files = service_loader(None).file_loader
     monkeypatch.setattr(
-        files, "load_file", lambda path, load=files.load_file: loaded.append(path) or load(path)
+        files,
+        "load_file",
+        lambda path, load=files.load_file: loaded.append(path) or load(path),  # type: ignore[func-returns-value]
     )
-    service_loader(None)._cache.clear()
+    service_loader(None)._cache.clear()  # type: ignore[attr-defined]
     service_model.cache_clear()
 
     client = SageMakerHostingHook(region_name="eu-west-3").conn  # no other test has one

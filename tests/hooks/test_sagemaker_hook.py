@@ -49,6 +49,7 @@ def test_what_exists(endpoint: LocalAws) -> None:
     assert hook.describe_model("model")["PrimaryContainer"]["Image"] == IMAGE
     assert hook.describe_endpoint_config("c1")["EndpointConfigName"] == "c1"
     found = hook.describe_endpoint("churn")
+    assert found is not None
     assert found["EndpointStatus"] == "InService"
     assert "ResponseMetadata" not in found
     assert hook.delete_endpoint("churn") is True

@@ -56,7 +56,7 @@ class Worker:
 
     def client(self, service: str) -> Any:
         """Return a client under the user's key."""
-        return _SESSION.client(
+        return _SESSION.client(  # type: ignore[call-overload]
             service,
             region_name=self.aws.region_name,
             endpoint_url=self.aws.endpoint_url,

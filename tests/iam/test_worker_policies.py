@@ -63,10 +63,9 @@ from airflow_sm_hosting.exceptions import (
     NotFoundError,
     SmokeTestFailedError,
 )
-from airflow_sm_hosting.hooks.sagemaker import tag_list
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.provider_info import get_provider_info
-from airflow_sm_hosting.spec.tags import OURS
+from airflow_sm_hosting.spec.tags import OURS, tag_list
 from tests.iam.conftest import Worker
 from tests.local.conftest import Deployer
 from tests.local_servers import local_server

@@ -20,7 +20,7 @@ Write = Callable[..., Path]
 
 
 def _paths(folder: Path, **options: str) -> list[str]:
-    return [file.path for file in BuildContext(folder, **options).files()]  # type: ignore[arg-type]
+    return [file.path for file in BuildContext(folder, **options).files()]
 
 
 def test_files_are_sorted_and_what_is_ignored_is_left_out(write: Write) -> None:
@@ -152,7 +152,7 @@ def test_the_options_of_the_build_count_and_the_ignored_does_not(write: Write) -
         {"platform": "linux/arm64"},
         {"extra": ["a"]},
     ]
-    assert len({context.fingerprint(**each) for each in options}) == len(options)  # type: ignore[arg-type]
+    assert len({context.fingerprint(**each) for each in options}) == len(options)
     assert context.fingerprint(build_args={"A": "1", "B": "2"}) == context.fingerprint(
         build_args={"B": "2", "A": "1"}
     )

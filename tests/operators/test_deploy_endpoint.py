@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -689,7 +688,7 @@ def test_an_update_to_a_config_that_does_not_exist_is_a_clear_error(configs: Loc
 
 
 @pytest.fixture
-def two_variants(aws: LocalAws) -> Iterator[LocalAws]:
+def two_variants(aws: LocalAws) -> LocalAws:
     """An endpoint whose variant ``main`` has 4 instances now, and ``other`` weight 5; c2 says 1 and 3 instances, weight 1."""
     make_model(aws)
     client = aws.client("sagemaker")

@@ -338,7 +338,7 @@ def test_bad_rendered_values_are_found_before_the_first_call(
         setattr(task, name, value)
     aws.clear_requests()
     with pytest.raises(InvalidSpecError, match=message):
-        task.execute({"ti": None})  # type: ignore[typeddict-item]
+        task.execute({"ti": None})
     assert operations(aws) == []
 
 

@@ -78,13 +78,13 @@ def test_the_old_model_goes_on_answering(
         assert "The container must answer GET /ping" in told
         assert "this container crashes at its start" in told
         assert "the password is ***" in told
-        assert end.error.cause == "ping health check"  # type: ignore[union-attr]
-        assert why_hopeless(end.error)  # type: ignore[arg-type]
+        assert end.error.cause == "ping health check"
+        assert why_hopeless(end.error)
         assert end.details["action"] == "update"
         assert end.details["endpoint_config_name"] == good
         assert answer()["version"] == "1"
     assert ends[0].details == ends[1].details
-    assert ends[0].error.details.keys() == ends[1].error.details.keys()  # type: ignore[union-attr]
+    assert ends[0].error.details.keys() == ends[1].error.details.keys()
     found = settled(process_aws)
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", good)
 

@@ -343,3 +343,23 @@ def test_another_accounts_role_and_sagemaker_itself_may_pull() -> None:
 def test_bad_principals_are_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message):
         policies.image_pull(**given)
+
+
+def test_only_services_may_pull() -> None:
+    document = policies.image_pull(service_accounts=["123456789012"])
+    assert ["AWS" in statement["Principal"] for statement in document["Statement"]] == [False]
+
+
+def test_a_container_that_publishes_no_metrics_may_publish_none() -> None:
+    assert "cloudwatch:PutMetricData" not in str(policies.execution_role(metric_namespaces=[]))
+    assert "cloudwatch:PutMetricData" in str(policies.execution_role())
+
+
+def test_model_data_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match="model_data is 5"):
+        policies.execution_role(model_data=[5])
+
+
+def test_a_bucket_that_cannot_be_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match="model_data is "):
+        policies.execution_role(model_data=[{**ModelData.from_bucket("models", "k"), "Bucket": "NO"}])

@@ -179,4 +179,4 @@ def test_what_can_never_be_is_an_error_and_not_waited_for(
 
 def test_what_another_try_would_meet_again_is_not_tried_again() -> None:
     """Airflow 3.3 and newer asks; older versions try everything again."""
-    assert sensor().retry_policy is RETRIES
+    assert sensor().retry_policy is RETRIES  # type: ignore[comparison-overlap]

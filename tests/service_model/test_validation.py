@@ -147,7 +147,7 @@ leaves = st.none() | st.booleans() | st.integers(-5, 5000) | st.floats(allow_nan
 
 def mostly(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     """Return requests that are mostly of a shape, with values of wrong types, missing and unknown members here and there."""
-    wrong = leaves | st.just([]) | st.just({}) | st.just([None])
+    wrong: st.SearchStrategy[Any] = leaves | st.just([]) | st.just({}) | st.just([None])
     if depth > 4:
         return wrong
     match shape.type_name:
@@ -213,7 +213,7 @@ def test_a_time_that_is_none_is_refused() -> None:
 )
 def test_a_union_has_exactly_one_member(criteria: dict[str, Any]) -> None:
     shape = ALARM.members["EvaluationCriteria"]
-    assert shape.is_tagged_union
+    assert shape.is_tagged_union  # type: ignore[attr-defined]
     assert ParamValidator().validate(criteria, shape).has_errors()
     assert list(violations(shape, criteria))
 

@@ -38,7 +38,7 @@ def test_a_container_is_a_dict_in_the_shape_of_create_model() -> None:
         "Mode": "SingleModel",
         "ImageConfig": {"RepositoryAccessMode": "Vpc"},
     }
-    assert set(container) <= set(input_shape("sagemaker", "CreateModel").members["PrimaryContainer"].members)
+    assert set(container) <= set(input_shape("sagemaker", "CreateModel").members["PrimaryContainer"].members)  # type: ignore[attr-defined]
 
 
 def test_what_is_not_given_is_absent() -> None:

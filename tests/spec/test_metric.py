@@ -258,7 +258,7 @@ def test_the_metrics_of_an_inference_component_have_its_name() -> None:
 
 
 def test_the_units_are_those_of_the_service() -> None:
-    assert service_model("cloudwatch").shape_for("StandardUnit").enum == UNITS
+    assert service_model("cloudwatch").shape_for("StandardUnit").enum == UNITS  # type: ignore[attr-defined]
 
 
 def test_a_number_may_be_a_dimension() -> None:

@@ -181,7 +181,7 @@ def test_target_tracking_is_on_exactly_one_metric(metrics: dict[str, Any]) -> No
 
 
 def test_predefined_metrics_are_in_botocores_model() -> None:
-    shape = input_shape("application-autoscaling", "PutScalingPolicy")
+    shape: Any = input_shape("application-autoscaling", "PutScalingPolicy")
     for member in ("TargetTrackingScalingPolicyConfiguration", "PredefinedMetricSpecification"):
         shape = shape.members[member]
     assert set(PREDEFINED_METRICS) <= set(shape.members["PredefinedMetricType"].enum)

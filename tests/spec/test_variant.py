@@ -47,7 +47,7 @@ def test_an_instance_variant_is_a_dict_in_the_shape_of_production_variant() -> N
         "VolumeSizeInGB": 64,
         "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
     }
-    shape = input_shape("sagemaker", "CreateEndpointConfig").members["ProductionVariants"].member
+    shape = input_shape("sagemaker", "CreateEndpointConfig").members["ProductionVariants"].member  # type: ignore[attr-defined]
     assert set(variant) <= set(shape.members)
 
 
@@ -136,4 +136,4 @@ def test_a_misspelt_parameter_is_refused() -> None:
 
 def test_spec_objects_take_keywords_only() -> None:
     with pytest.raises(TypeError):
-        InstanceProductionVariant("churn", "main")  # type: ignore[misc]
+        InstanceProductionVariant("churn", "main")

@@ -203,7 +203,7 @@ def test_success_needs_no_second_description() -> None:
 
 def test_clocks_that_never_agree_do_not_hold_a_failure_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
     one = waiting(**BEFORE)
     for _ in range(6):
         one.observe_row(row("InService", at(60.5)))
@@ -223,7 +223,7 @@ def test_no_failure_is_told_from_a_description_as_it_was_before_the_update_had_b
 ) -> None:
     """One lags behind another that has shown the update going on; the next one tells the truth."""
     now = [1000.0]
-    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
     one = waiting(**BEFORE)
     assert one.observe(described("Updating", "old", at(5))) is None
     for _ in range(4):
@@ -238,7 +238,7 @@ def test_no_failure_is_told_from_a_description_as_it_was_before_the_update_had_b
 def test_an_endpoint_that_stays_as_it_was_before_was_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should AWS not count a rollback as a modification."""
     now = [1000.0]
-    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
     one = waiting(**BEFORE)
     assert one.observe(described("RollingBack", "old", at(0))) is None
     assert not rolled_back(one, at(0))

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -314,7 +314,9 @@ def test_the_connection_is_looked_up_once(endpoints: LocalAws, monkeypatch: pyte
     lookups = []
     real = SharedClients.get_connection
     monkeypatch.setattr(
-        SharedClients, "get_connection", lambda self, name: lookups.append(name) or real(name)
+        SharedClients,
+        "get_connection",
+        lambda self, name: lookups.append(name) or real(name),  # type: ignore[func-returns-value]
     )
     asyncio.run(all_ended([trigger(name) for name in NAMES]))
     assert lookups == ["aws_default"]
@@ -323,7 +325,7 @@ def test_the_connection_is_looked_up_once(endpoints: LocalAws, monkeypatch: pyte
 def test_other_aws_parameters_have_another_poller(endpoints: LocalAws) -> None:
     """In the other Region is no endpoint."""
 
-    async def run() -> list[dict[str, Any]]:
+    async def run() -> Sequence[dict[str, Any]]:
         return await asyncio.gather(
             ended(trigger("e00")), ended(trigger("e00", region_name="eu-west-1", seconds=0.5))
         )
@@ -522,7 +524,7 @@ def test_while_all_is_throttled_each_wait_ends_at_its_own_deadline(endpoints: Lo
         moments[name] = time.time() - began
         return sighting
 
-    async def run() -> list[dict[str, Any]]:
+    async def run() -> Sequence[dict[str, Any]]:
         return await asyncio.gather(one("e00", 0.4), one("e01", 0.8), one("e02", -5), one("e03", 1.2))
 
     client = sagemaker_client()

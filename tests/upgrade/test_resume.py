@@ -68,12 +68,12 @@ def without_claims(found: Mapping[str, Any], until: datetime | None = None) -> d
 
     :param until: Until when they wait instead.
     """
-    found = deepcopy(dict(found))
-    task, _, moment = found["endpoint_tags"].get(DETACHING, "").partition(" ")
+    changed: dict[str, Any] = deepcopy(dict(found))
+    task, _, moment = changed["endpoint_tags"].get(DETACHING, "").partition(" ")
     if moment:
         until = until or datetime.now(UTC) - timedelta(hours=1)
-        found["endpoint_tags"][DETACHING] = f"{task} {until.isoformat()}"
-    return found
+        changed["endpoint_tags"][DETACHING] = f"{task} {until.isoformat()}"
+    return changed
 
 
 # Deferred tasks.

@@ -164,7 +164,7 @@ def test_13_accelerators_are_refused_with_the_reason(make: Any, dag: DAG) -> Non
 
 
 def test_14_every_instance_type_of_the_api_is_known_and_new_ones_are_no_error() -> None:
-    members = input_shape("sagemaker", "CreateEndpointConfig").members["ProductionVariants"].member.members
+    members = input_shape("sagemaker", "CreateEndpointConfig").members["ProductionVariants"].member.members  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in members["InstanceType"].enum:

@@ -236,7 +236,7 @@ RULES: dict[str, list[Rule]] = {
     "a multi-model source": [
         Rule(lambda v: plain_container(Mode="MultiModel", ModelDataSource=v), {"S3DataSource": {}}, "ModelDataSource and Mode 'MultiModel'", late=False)
     ],
-    "6 additional sources": [
+    "6 additional sources": [  # type: ignore[var-annotated]
         Rule(lambda v: container(AdditionalModelDataSources=v), bad, "AdditionalModelDataSources is a") for bad in ([{}] * 6, "s3://models/", {})
     ],
     "structures": [
@@ -303,7 +303,7 @@ RULES: dict[str, list[Rule]] = {
         *whole_numbers(lambda v: config(instance(initial_instance_count=v)), "(initial_instance_count|InitialInstanceCount)", 1, None),
         *whole_numbers(lambda v: config(plain(InitialInstanceCount=v)), "InitialInstanceCount", 1, None),
     ],
-    "weight": [
+    "weight": [  # type: ignore[var-annotated]
         Rule(make, bad, "(initial_variant_weight|InitialVariantWeight)")
         for make in (lambda v: config(instance(initial_variant_weight=v)), lambda v: config(serverless(initial_variant_weight=v)), lambda v: config(plain(InitialVariantWeight=v)))
         for bad in (-0.1, float("nan"), float("inf"), True, [])

@@ -1,0 +1,298 @@
+"""A deployment that is simulated: what it would begin with, which calls it would make, and what would be so then."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_sm_hosting.deployment.decision import Action, Decision
+from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
+from airflow_sm_hosting.deployment.progress import Progress
+from airflow_sm_hosting.deployment.simulation import (
+    DeploymentPlan,
+    Simulation,
+    config_changes,
+    deployment_plan,
+    has_two_fleets,
+    simulate,
+)
+from airflow_sm_hosting.deployment.wanted import Wanted
+from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
+from airflow_sm_hosting.spec.tags import OURS
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PLACE = "arn:aws:sagemaker:eu-west-1:123456789012"
+ARN = f"{PLACE}:endpoint/churn"
+DUE = "2026-11-23T12:00:00+00:00"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+TARGET = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/churn/variant/main",
+    "ScalableDimension": DIMENSION,
+    "MinCapacity": 1,
+    "MaxCapacity": 4,
+}
+POLICY = {
+    "PolicyName": "load",
+    "PolicyType": "TargetTrackingScaling",
+    "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 70.0},
+}
+ACTION = {
+    "ScheduledActionName": "night",
+    "Schedule": "rate(1 day)",
+    "ScalableTargetAction": {"MinCapacity": 1},
+}
+PLACED = {name: TARGET[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+SCALING = {
+    "target": TARGET,
+    "policies": [{**PLACED, **POLICY}],
+    "actions": [{**PLACED, **ACTION}],
+    "arns": {"arn:old": "load"},
+    "tags": {},
+}
+
+
+def config(
+    name: str, instance_type: str = "ml.m5.large", model: str = "m1", count: int = 1
+) -> dict[str, Any]:
+    return {
+        "EndpointConfigName": name,
+        "EndpointConfigArn": f"{PLACE}:endpoint-config/{name}",
+        "ProductionVariants": [
+            {
+                "VariantName": "main",
+                "ModelName": model,
+                "InstanceType": instance_type,
+                "InitialInstanceCount": count,
+                "InitialVariantWeight": 1.0,
+            }
+        ],
+    }
+
+
+CONFIGS = {
+    "a": config("a"),
+    "b": config("b", model="m2", count=2),
+    "typed": config("typed", "ml.c5.large"),
+    "serverless": {
+        **config("serverless"),
+        "ProductionVariants": [
+            {"VariantName": "main", "ModelName": "m1", "ServerlessConfig": {"MaxConcurrency": 5}}
+        ],
+    },
+}
+MODELS = {"m1": {"ModelName": "m1", "Image": "one"}, "m2": {"ModelName": "m2", "Image": "two"}}
+
+
+def serving(name: str = "a", status: str = "InService", **members: Any) -> dict[str, Any]:
+    return {
+        "EndpointName": "churn",
+        "EndpointArn": ARN,
+        "EndpointConfigName": name,
+        "EndpointStatus": status,
+        "ProductionVariants": [{"VariantName": "main", "DesiredInstanceCount": 3, "DesiredWeight": 1.0}],
+        "LastModifiedTime": NOW,
+        **members,
+    }
+
+
+class Aws:
+    """What AWS answers.
+
+    :param endpoint: The endpoint; None for none.
+    :param tags: Its tags.
+    :param scaling: The scaling of its variant; None for no scalable target.
+    """
+
+    def __init__(
+        self, endpoint: dict[str, Any] | None, tags: dict[str, str] = OURS, scaling: Any = None
+    ) -> None:
+        self.endpoint, self.tags, self.scaling = endpoint, tags, scaling
+
+    def fetch(self, fact: Fact, observed: Observation) -> Any:
+        match fact.kind:
+            case FactKind.ENDPOINT:
+                return deepcopy(self.endpoint)
+            case FactKind.TAGS:
+                return dict(self.tags) if fact.of == (ARN,) else {}
+            case FactKind.ENDPOINT_CONFIG:
+                return CONFIGS.get(fact.of[0])
+            case FactKind.MODEL:
+                return MODELS[fact.of[0]]
+            case FactKind.SCALABLE_TARGETS:
+                return {"main": self.scaling["target"]} if self.scaling else {}
+            case FactKind.SCALING:
+                return deepcopy(self.scaling)
+            case FactKind.POLICY_ARNS:
+                return {name: arn for arn, name in self.scaling["arns"].items()}
+            case FactKind.ALARMS:
+                return {}
+        return []
+
+
+def simulated(aws: Aws, target: str, **wanted: Any) -> Simulation:
+    asked = Wanted("churn", target, **{"run_after": DUE, "task": "task0001", **wanted})
+    observed = Observation("churn", NOW, "copy0001")
+    return simulate(observed, asked, Progress(started_at=0, deadline=1e12), aws.fetch)
+
+
+def ends(found: Simulation) -> tuple[Any, ...]:
+    described = found.observed.endpoint or {}
+    variant = described["ProductionVariants"][0]
+    return described["EndpointStatus"], described["EndpointConfigName"], variant.get("DesiredInstanceCount")
+
+
+def test_an_endpoint_that_does_not_exist_is_created_with_its_tags() -> None:
+    found = simulated(Aws(None), "a")
+    assert (found.decision.action, found.calls, found.target) == (Action.CREATE, ["CreateEndpoint"], "a")
+    assert ends(found) == ("InService", "a", 1)
+    assert found.observed.endpoint is not None
+    assert found.observed.endpoint["EndpointArn"] == ARN
+    assert found.observed.tags.items() >= OURS.items()
+
+
+def test_an_endpoint_on_the_config_is_left_alone() -> None:
+    found = simulated(Aws(serving("a")), "a", run_after=None)
+    assert (found.decision.action, found.calls) == (Action.UNCHANGED, [])
+    assert ends(found) == ("InService", "a", 3)
+
+
+def test_an_endpoint_on_another_config_is_updated_and_tagged() -> None:
+    found = simulated(Aws(serving("a")), "b", tags={"team": "churn"})
+    assert found.decision.action is Action.UPDATE
+    assert "UpdateEndpoint" in found.calls
+    assert ends(found)[:2] == ("InService", "b")
+    assert found.observed.tags["team"] == "churn"
+
+
+@pytest.mark.parametrize(("retain", "count"), [(True, 3), (False, 2)])
+def test_instance_counts_are_kept_where_that_is_wanted(retain: bool, count: int) -> None:
+    assert ends(simulated(Aws(serving("a")), "b", retain=retain))[2] == count
+
+
+def test_scaling_is_off_while_another_instance_type_comes_and_the_same_after() -> None:
+    found = simulated(Aws(serving("a"), scaling=SCALING), "typed")
+    order = [name for name in found.calls if name != "AddTags"]
+    assert order.index("DeregisterScalableTarget") < order.index("UpdateEndpoint")
+    assert order.index("UpdateEndpoint") < order.index("RegisterScalableTarget")
+    assert order.index("RegisterScalableTarget") < order.index("PutScalingPolicy")
+    assert order[-1] == "DeleteTags"
+    after = found.observed.scaling(["main"])["main"]
+    assert after["target"] == TARGET
+    assert [one["PolicyName"] for one in after["policies"]] == ["load"]
+    assert [one["ScheduledActionName"] for one in after["actions"]] == ["night"]
+    assert not [key for key in found.observed.tags if "scaling" in key]
+
+
+def test_a_failed_endpoint_is_deleted_and_created_anew() -> None:
+    found = simulated(Aws(serving("a", "Failed"), scaling=SCALING), "b")
+    assert found.decision.action is Action.REPLACE
+    order = [name for name in found.calls if "Tags" not in name]
+    assert order[:2] == ["DeleteEndpoint", "CreateEndpoint"]
+    assert ends(found)[:2] == ("InService", "b")
+
+
+def test_what_goes_on_is_waited_for_and_nothing_is_said_of_what_follows() -> None:
+    found = simulated(Aws(serving("a", "SystemUpdating")), "b")
+    assert (found.decision.action, found.calls) == (Action.WAIT, [])
+
+
+def test_a_deployment_on_its_way_is_joined() -> None:
+    pending = {"PendingDeploymentSummary": {"EndpointConfigName": "b"}}
+    found = simulated(Aws(serving("a", "Updating", **pending)), "b")
+    assert found.decision.action is Action.JOIN
+    assert "UpdateEndpoint" not in found.calls
+    assert ends(found)[:2] == ("InService", "b")
+
+
+@pytest.mark.parametrize(
+    ("aws", "wanted", "reason"),
+    [
+        (Aws(serving("a"), tags={}), {}, "not marked as ours"),
+        (Aws(serving("a", "OutOfService")), {}, "OutOfService"),
+        (Aws(serving("a", "Failed")), {"replace_failed_endpoint": False}, "replace_failed_endpoint"),
+    ],
+    ids=["of others", "out of service", "failed"],
+)
+def test_a_refusal_is_a_plan_without_steps(aws: Aws, wanted: dict[str, Any], reason: str) -> None:
+    found = simulated(aws, "b", **wanted)
+    assert (found.decision.action, found.steps, found.target) == (Action.REFUSE, (), "b")
+    assert reason in found.decision.reason
+
+
+def test_an_endpoint_of_instances_does_not_become_serverless() -> None:
+    found = simulated(Aws(serving("a")), "serverless")
+    assert (found.decision.action, found.calls) == (Action.REFUSE, [])
+
+
+def test_a_newer_run_is_left_alone() -> None:
+    from airflow_sm_hosting.deployment.endpoint_tags import Run, RunState
+
+    run = Run("other001", "2026-11-24T12:00:00+00:00", RunState.DEPLOYED, int(NOW.timestamp()), "a")
+    found = simulated(Aws(serving("a"), tags={**OURS, **run.as_tag()}), "b")
+    assert (found.decision.action, found.calls) == (Action.OVERTAKEN, [])
+
+
+# For a person.
+
+
+def test_a_plan_shows_what_changes_and_what_is_called() -> None:
+    aws = Aws(serving("a"))
+    plan = deployment_plan(simulated(aws, "b"), "a", aws.fetch)
+    shown = plan.as_json()
+    assert (shown["action"], shown["serving"], shown["target"]) == ("update", "a", "b")
+    assert "UpdateEndpoint" in shown["calls"]
+    assert any("InitialInstanceCount" in line for line in plan.changes)
+    assert any(line.startswith("main: model Image") for line in plan.changes)
+    text = plan.as_markdown()
+    assert text.startswith("## churn: update\n")
+    assert "- serves now: `a`\n- would serve: `b`\n" in text
+    assert "### What would change" in text
+    assert "- `UpdateEndpoint`" in text
+
+
+def test_a_plan_that_changes_nothing_has_no_lists() -> None:
+    aws = Aws(serving("a"))
+    plan = deployment_plan(simulated(aws, "a", run_after=None), "a", aws.fetch)
+    assert (plan.changes, plan.calls, plan.two_fleets) == ([], [], False)
+    assert "###" not in plan.as_markdown()
+
+
+def test_what_is_refused_goes_on_serving_what_it_serves() -> None:
+    plan = DeploymentPlan(Decision(Action.REFUSE, "it is not ours."), "churn", None, "b")
+    text = plan.as_markdown()
+    assert "It is not ours.\n" in text
+    assert "- would serve: nothing" in text
+
+
+@pytest.mark.parametrize(
+    ("rollout", "two"),
+    [
+        (None, False),
+        (AllAtOnce(), False),
+        (AllAtOnce(termination_wait=60), True),
+        (Canary(size=1, wait_interval=60), True),
+        (Linear(step_size=1, wait_interval=60), True),
+        (Rolling(maximum_batch_size=1, wait_interval=60), True),
+    ],
+)
+def test_two_fleets_share_the_traffic_in_all_rollouts_but_all_at_once_without_a_bake(
+    rollout: Any, two: bool
+) -> None:
+    assert has_two_fleets(rollout) is two
+    aws = Aws(serving("a"))
+    found = simulated(aws, "b", deployment_config=rollout, run_after=None)
+    assert deployment_plan(found, None, aws.fetch).two_fleets is two
+
+
+def test_variants_come_and_go_and_members_too() -> None:
+    before = {**config("a"), "KmsKeyId": "key"}
+    after = {**config("b"), "DataCaptureConfig": {"EnableCapture": True}}
+    after["ProductionVariants"] = [{**after["ProductionVariants"][0], "VariantName": "other"}]
+    lines = config_changes(before, after)
+    assert lines[:2] == ["variant main goes", "variant other comes"]
+    assert lines[-1] == "KmsKeyId goes"
+    assert any(line.startswith("DataCaptureConfig") for line in lines)
