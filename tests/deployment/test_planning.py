@@ -413,8 +413,8 @@ def test_a_run_whose_update_was_late_restores_the_newer_config(status: str) -> N
     assert (noticed.progress.target, noticed.progress.restores_run) == ("c", LATE)
     [update] = [step for step in restoring.steps if isinstance(step, UpdateEndpoint)]
     assert update.request["EndpointConfigName"] == "c"
-    assert EndpointTags.read({**world.tags, **tags_set(restoring)}).run_of("task").state is RunState.CLAIMED  # type: ignore[union-attr]
-    assert EndpointTags.read({**world.tags, **tags_set(after)}).run_of("task").state is RunState.UNDONE  # type: ignore[union-attr]
+    assert EndpointTags.read({**world.tags, **tags_set(restoring)}).run_of("task").state is RunState.CLAIMED
+    assert EndpointTags.read({**world.tags, **tags_set(after)}).run_of("task").state is RunState.UNDONE
 
 
 @pytest.mark.parametrize(
