@@ -151,7 +151,8 @@ def _number_problem(value: Any) -> str | None:
 def _timestamp_problem(value: Any) -> str | None:
     try:
         parse_to_aware_datetime(value)
-    except (TypeError, ValueError, OverflowError, AttributeError):
+    except (TypeError, ValueError, OverflowError, AttributeError, RuntimeError):
+        # A RuntimeError is botocore's for a number beyond the years that a datetime has.
         return "Member must be a timestamp"
     return None
 

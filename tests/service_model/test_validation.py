@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.model import Shape
 from botocore.validate import ParamValidator
 from hypothesis import given, settings, strategies as st
 
@@ -188,10 +189,18 @@ def test_what_botocore_refuses_is_refused_before_it(service: str, operation: str
     @given(mostly(shape))
     def holds(request: Any) -> None:
         ready = typed(shape, request)
-        if ParamValidator().validate(ready, shape).has_errors():
+        if botocore_refuses(ready, shape):
             assert list(violations(shape, ready)), (request, ready)
 
     holds()
+
+
+def botocore_refuses(request: Any, shape: Shape) -> bool:
+    """Tell whether botocore's own validator refuses a request, or breaks at it."""
+    try:
+        return bool(ParamValidator().validate(request, shape).has_errors())
+    except RuntimeError:  # a time beyond the years that a datetime has
+        return True
 
 
 def test_a_time_that_is_none_is_refused() -> None:
@@ -203,6 +212,7 @@ def test_a_time_that_is_none_is_refused() -> None:
     }
     assert not kinds(SCHEDULE, {**request, "StartTime": datetime(2026, 1, 1, tzinfo=UTC)})
     assert not kinds(SCHEDULE, {**request, "StartTime": "2026-01-01T00:00:00Z"})
+    assert kinds(SCHEDULE, {**request, "StartTime": 6.8e16}) == [("StartTime", "type")]
     wrong = {**request, "StartTime": "soon"}
     assert ParamValidator().validate(wrong, SCHEDULE).has_errors()
     assert kinds(SCHEDULE, wrong) == [("StartTime", "type")]
