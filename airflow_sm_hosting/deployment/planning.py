@@ -149,7 +149,7 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
     if described and action in (Action.UPDATE, Action.UNCHANGED, Action.REPLACE):
         until = known.detached_by_another(wanted.task, observed.now)
         if until:
-            message = f"Another run is taking the scaling off endpoint {described['EndpointName']}; it is let until {until:%X} UTC"
+            message = f"Another run removes the scaling of endpoint {described['EndpointName']}; its claim ends at {until:%X} UTC"
             return Plan((), progress, decision, End(Ending.TRY_AGAIN, message, until=until))
     if action in (Action.UNCHANGED, Action.JOIN, Action.UPDATE):
         # This deployment also does the cleanup that other runs left.
@@ -299,9 +299,8 @@ def _join(
     live = described.get("EndpointConfigName")
     before = live if live != target else None
     if own is None and progress.previous_endpoint_config_name:
-        before = (
-            progress.previous_endpoint_config_name
-        )  # of this task's own deployment, which an older run has restored
+        # An older run has restored this task's own deployment.
+        before = progress.previous_endpoint_config_name
     progress = replace(
         progress,
         action=progress.action or str(Action.JOIN),
