@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import check_resource, resource_name
+from airflow_sm_hosting.spec.attributes import StoredAttribute
 from airflow_sm_hosting.spec.checks import (
     check_boolean,
     check_integer,
@@ -259,19 +260,8 @@ class FilePath(Field[str]):
         return text
 
 
-class PathAsText:
+class PathAsText(StoredAttribute):
     """An attribute that keeps a ``pathlib.Path`` as a string: Airflow renders strings only, and some of its versions resolve a path."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        try:
-            return instance.__dict__[self._name]
-        except KeyError:
-            raise AttributeError(self._name) from None
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self._name] = os.fspath(value) if isinstance(value, os.PathLike) else value

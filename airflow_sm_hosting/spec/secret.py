@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_sm_hosting.spec.attributes import StoredAttribute
 from airflow_sm_hosting.spec.checks import is_rendered_later
 
 SHOWN = "***"
@@ -37,23 +38,12 @@ class Hidden:
         return hash(SHOWN)
 
 
-class HidesEnvironments:
+class HidesEnvironments(StoredAttribute):
     """A template field that hides all environment values of its containers after rendering.
 
     The constructor sets the field first; Airflow sets it again with the rendered value, for mapped tasks too, before the value is shown.
     The constructor's value is stored unchanged: Airflow recognises values from upstream, which it must not render, by identity.
     """
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        try:
-            return instance.__dict__[self._name]
-        except KeyError:
-            raise AttributeError(self._name) from None
 
     def __set__(self, instance: Any, value: Any) -> None:
         rendered = self._name in instance.__dict__
