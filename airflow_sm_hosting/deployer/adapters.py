@@ -108,7 +108,7 @@ class StepRunner:
         """
         answer = ADAPTERS[type(step)](self, step, observed)
         if isinstance(step, Call):
-            log.info("%s, %s%s", step.operation, step.what, f": {step.why}" if step.why else "")
+            log.info("%s (%s)%s", step.operation, step.what, f": {step.why}" if step.why else "")
         return answer
 
 

@@ -19,6 +19,7 @@ from airflow_sm_hosting.deployment.steps import (
     PutScheduledAction,
     RegisterScalableTarget,
     Step,
+    tags_in_words,
 )
 from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.spec.tags import DETACHING
@@ -64,7 +65,7 @@ def finishing_steps(observed: Observation, wanted: Wanted, progress: Progress) -
         *_forgetting_replacement(observed, described["EndpointConfigName"]),
         DeleteTags(
             {"ResourceArn": arn, "TagKeys": sorted(done)},
-            f"tags {', '.join(sorted(done))}",
+            tags_in_words(done),
             "it is put right",
         ),
     ]

@@ -6,7 +6,7 @@ applies the steps of a plan; a simulation shows them to a person. Both fold the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -558,6 +558,19 @@ def _repointed(observed: Observation, name: str) -> Observation:
             )
     return observed
 
+
+def tags_in_words(keys: Iterable[str]) -> str:
+    """Return which tags a call writes, for the log: the first keys, and how many more.
+
+    :param keys: The keys of the tags.
+    """
+    names = sorted(keys)
+    more = f" and {len(names) - _TAGS_IN_LOG} more" if len(names) > _TAGS_IN_LOG else ""
+    return f"tags {', '.join(names[:_TAGS_IN_LOG])}{more}"
+
+
+#: So many keys of tags stand in a line of the log.
+_TAGS_IN_LOG = 3
 
 #: Every class of a call that changes a resource.
 CALLS: tuple[type[Call], ...] = (

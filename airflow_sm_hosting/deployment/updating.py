@@ -32,6 +32,7 @@ from airflow_sm_hosting.deployment.steps import (
     PutMetricAlarm,
     Step,
     UpdateEndpoint,
+    tags_in_words,
 )
 from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.deployment.wanted import Wanted
@@ -72,7 +73,7 @@ def missing_tags(arn: str, found: Mapping[str, str], wanted: Mapping[str, str], 
     if not missing:
         return []
     request = {"ResourceArn": arn, "Tags": tag_list(missing)}
-    return [AddTags(request, f"tags {', '.join(sorted(missing))}", why)]
+    return [AddTags(request, tags_in_words(missing), why)]
 
 
 def update_steps(

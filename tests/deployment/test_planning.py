@@ -28,6 +28,7 @@ from airflow_sm_hosting.deployment.steps import (
     UpdateEndpoint,
     UpdateEndpointWeightsAndCapacities,
     Wait,
+    tags_in_words,
 )
 from airflow_sm_hosting.deployment.verdict import after_look, judge
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
@@ -482,3 +483,8 @@ def test_a_restored_config_that_nobody_waits_for_is_no_success() -> None:
     restored = handed_over(progress(target="c", restores_run=LATE), ARN)
     assert (restored.ending, restored.serving) == (Ending.SKIPPED, "c")
     assert "is restored" in restored.message
+
+
+def test_a_line_of_the_log_names_a_few_tags_and_counts_the_rest() -> None:
+    assert tags_in_words({"b": "1", "a": "2"}) == "tags a, b"
+    assert tags_in_words(["e", "d", "c", "b", "a"]) == "tags a, b, c and 2 more"
