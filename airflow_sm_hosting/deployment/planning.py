@@ -534,8 +534,10 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
     again = replace(progress, stage=Stage.DEPLOY, result=None, waited_for=None)
     if result.outcome not in (Outcome.ROLLED_BACK, Outcome.FAILED):
         if progress.waited_for_older and observed.now.timestamp() < progress.deadline:
-            # The older run did not restore this run's config.
-            return Plan((LookAgain(),), replace(again, waited_for_older=False, updated_at=None))
+            warning = f"The older run did not restore {progress.target} within {OLDER_RUN_RESTORES:.0f} s. Deploying it again"
+            return Plan(
+                (LookAgain(),), replace(again, waited_for_older=False, updated_at=None), warning=warning
+            )
         note = SCALING_RESTORED_BY_RETRY if progress.unfinished else ""
         return Plan((), progress, end=failed_end(result, note))
     described = observed.endpoint

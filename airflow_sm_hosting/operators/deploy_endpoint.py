@@ -233,7 +233,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         result = WaitResult.deserialize(event["sighting"])
         progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
         progress = progress.after_wait(WaitFor(carried["until"]), result)
-        self.log.info("%s", result.message)
+        self._log_success(result)
         return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def on_kill(self) -> None:
@@ -285,8 +285,15 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         )
         while (result := wait.poll()) is None:
             time.sleep(wait.pause(interval))
-        self.log.info("%s", result.message)
+        self._log_success(result)
         return result
+
+    def _log_success(self, result: WaitResult) -> None:
+        """Log the end of a successful wait. Any other end is in the error, or in the warning of what follows."""
+        from airflow_sm_hosting.deployment.wait import Outcome
+
+        if result.outcome == Outcome.DEPLOYED:
+            self.log.info("%s", result.message)
 
     def _answer_failure(self) -> str | None:
         """Return the failure of the endpoint's answer; None when the answer is right."""

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import botocore.exceptions
 import pytest
@@ -15,12 +16,21 @@ from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import Deployer, wait_until
 from tests.local.test_control_plane import refusal_of
 
+TRANSITION = 30
+
+
+class SlowDeployer(Deployer):
+    """A deployer on a local AWS whose transitions end when its clock is advanced."""
+
+    def settled(self, endpoint: str) -> dict[str, Any]:
+        self.aws.advance(TRANSITION)
+        return super().settled(endpoint)
+
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[Deployer]:
-    """A local AWS whose transitions can be watched."""
-    with LocalAws(engine="none", transition_seconds=0.3) as aws:
-        yield Deployer(aws)
+def slow() -> Iterator[SlowDeployer]:
+    with LocalAws(engine="none", transition_seconds=TRANSITION, clock="virtual") as aws:
+        yield SlowDeployer(aws)
 
 
 def test_an_endpoint_is_created_and_told_of_meanwhile(slow):
@@ -33,9 +43,8 @@ def test_an_endpoint_is_created_and_told_of_meanwhile(slow):
     assert pending["EndpointConfigName"] == config
     assert pending["ProductionVariants"][0]["DesiredInstanceCount"] == 3
     assert pending["ProductionVariants"][0]["VariantStatus"][0]["Status"] == "Creating"
-    slow.sagemaker.get_waiter("endpoint_in_service").wait(
-        EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
-    )
+    slow.aws.advance(TRANSITION)
+    slow.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=endpoint)
     found = slow.describe(endpoint)
     assert "PendingDeploymentSummary" not in found
     (variant,) = found["ProductionVariants"]
@@ -200,9 +209,8 @@ def test_deleting_takes_its_time_and_frees_the_name(slow):
     endpoint = slow.endpoint(config)
     slow.sagemaker.delete_endpoint(EndpointName=endpoint)
     assert slow.describe(endpoint)["EndpointStatus"] == "Deleting"
-    slow.sagemaker.get_waiter("endpoint_deleted").wait(
-        EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
-    )
+    slow.aws.advance(TRANSITION)
+    slow.sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=endpoint)
     slow.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
     assert slow.settled(endpoint)["EndpointStatus"] == "InService"
 
@@ -243,7 +251,7 @@ def test_invoking_before_service_without_service_and_without_engine(slow):
     }
     endpoint = slow.endpoint(wait=False)
     assert "not in service (status Creating)" in refusal(endpoint)["Message"]
-    wait_until(lambda: slow.describe(endpoint)["EndpointStatus"] == "InService")
+    slow.settled(endpoint)
     assert "the engine 'none'" in refusal(endpoint)["Message"]
 
 
