@@ -1,4 +1,4 @@
-"""Each operation that changes something is named by one step class and made by one adapter; no module imports another in a circle."""
+"""Each operation that changes something is named by one step class and made by one adapter."""
 
 from __future__ import annotations
 
@@ -109,28 +109,3 @@ def test_no_other_client_method_changes_anything_in_the_deployer() -> None:
         and getattr(node.func.value, "attr", getattr(node.func.value, "id", "")) in ("conn", "client")
     }
     assert asked & writes <= methods
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_no_module_imports_another_in_a_circle(part: str) -> None:
-    """Imports inside functions and for the type checker count, too."""
-    prefix = f"airflow_sm_hosting.{part}"
-    imports: dict[str, set[str]] = {}
-    for path, tree in trees(part):
-        module = ".".join([prefix, *path.relative_to(PACKAGE / part).with_suffix("").parts])
-        imports[module.removesuffix(".__init__")] = {
-            name
-            for node in ast.walk(tree)
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-            if name.startswith(prefix + ".")
-        }
-    imports = {module: names & imports.keys() for module, names in imports.items()}
-    while leaves := {module for module, names in imports.items() if not names & imports.keys()}:
-        imports = {module: names for module, names in imports.items() if module not in leaves}
-    assert imports == {}
