@@ -61,11 +61,11 @@ SLOW = (
 #: Of these the ones that decide and do not start anything.
 QUICK = (
     "tests/local/test_archives.py",
-    "tests/local/test_control_plane.py",
-    "tests/local/test_metric_math.py",
-    "tests/local/test_metrics.py",
-    "tests/local/test_registry.py",
-    "tests/local/test_scaling.py",
+    "tests/local/sagemaker/test_operations.py",
+    "tests/local/cloudwatch/test_metric_math.py",
+    "tests/local/cloudwatch/test_metrics.py",
+    "tests/local/ecr/test_registry.py",
+    "tests/local/autoscaling/test_arithmetic.py",
 )
 
 

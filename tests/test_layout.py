@@ -6,6 +6,7 @@ Imports in functions and for the type checker count as those at the top of a mod
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +146,40 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_public_names_are_imported_only_in_functions_and_for_types(name: str) -> None:
     at_the_top = [node.module for node in TREES[name].body if isinstance(node, ast.ImportFrom)]
     assert not [module for module in at_the_top if str(module).startswith(PACKAGE)]
+
+
+# Spec objects name types of Airflow and boto3 for the type checker only: see tests/test_package.py.
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("spec", {"airflow", "types_boto3_sagemaker"}),
+        ("deployment", set()),
+        ("policies", set()),
+        ("service_model", {"botocore"}),
+    ],
+)
+def test_a_pure_part_imports_only_the_standard_library_and_what_it_models(
+    name: str, allowed: set[str]
+) -> None:
+    outside = {
+        (module, other)
+        for module in MODULES
+        if part(module) == name
+        for other in imports(module)
+        if other.split(".")[0] not in sys.stdlib_module_names | {PACKAGE} | allowed
+    }
+    assert outside == set()
+
+
+def test_the_local_aws_does_not_import_airflow() -> None:
+    found = {
+        name
+        for name in MODULES
+        if part(name).startswith("local")
+        for other in imports(name)
+        if other.split(".")[0] == "airflow"
+    }
+    assert found == set()
 
 
 def test_no_folder_has_too_many_modules() -> None:

@@ -350,7 +350,7 @@ def test_specs_and_decisions_need_neither_airflow_nor_boto3() -> None:
     assert answer.stdout.strip() == "[]"
 
 
-# Layout: imports run one way
+# What is imported where; tests/test_layout.py holds the layout.
 
 
 def imports(path: Path, *, at_module_level: bool = False) -> Iterator[str]:
@@ -375,101 +375,6 @@ def imports(path: Path, *, at_module_level: bool = False) -> Iterator[str]:
             yield from walk(child)
 
     yield from walk(ast.parse(path.read_text()))
-
-
-#: What each part may import of the package, beside itself and exceptions (design, section 2).
-ALLOWED = {
-    "spec": set(),
-    "deployment": {"spec"},
-    "images": {"spec"},
-    "artifacts": {"spec"},
-    "policies": {"spec"},
-    "service_model": {"spec"},
-    "fields": {"spec"},
-    "hooks": {"service_model", "deployment", "fields", "policies", "spec"},
-    "deployer": {"hooks", "service_model", "deployment", "spec"},
-    "triggers": {"deployer", "hooks", "deployment", "spec"},
-    "operators": {
-        "fields",
-        "deployer",
-        "hooks",
-        "service_model",
-        "deployment",
-        "policies",
-        "spec",
-        "triggers",
-        "links",
-        "retries",
-        "images",
-        "artifacts",
-    },
-    "sensors": {"fields", "deployer", "hooks", "deployment", "spec", "triggers", "links", "retries"},
-    "task_groups": {"operators", "sensors", "hooks", "deployment", "spec"},
-    "links": set(),
-    "retries": set(),
-}
-
-
-@pytest.mark.parametrize("part", ALLOWED)
-def test_imports_run_one_way(part: str) -> None:
-    paths = (
-        [PACKAGE / f"{part}.py"]
-        if part in ("fields", "links", "retries")
-        else sorted((PACKAGE / part).rglob("*.py"))
-    )
-    assert paths
-    allowed = ALLOWED[part] | {part, "exceptions"}
-    against = {
-        f"{path.relative_to(PACKAGE)} imports {module}"
-        for path in paths
-        for module in imports(path)
-        if module.startswith("airflow_sm_hosting.") and module.split(".")[1] not in allowed
-    }
-    assert against == set()
-
-
-@pytest.mark.parametrize("part", ["spec", "deployment"])
-def test_the_inner_parts_import_the_standard_library_alone(part: str) -> None:
-    outside = {
-        f"{path.name} imports {module}"
-        for path in (PACKAGE / part).rglob("*.py")
-        for module in imports(path)
-        if module.split(".")[0] not in sys.stdlib_module_names | {"airflow_sm_hosting", "__future__"}
-    }
-    assert outside == set()
-
-
-def test_the_service_model_imports_botocore_and_the_standard_library_alone() -> None:
-    outside = {
-        f"{path.name} imports {module}"
-        for path in (PACKAGE / "service_model").rglob("*.py")
-        for module in imports(path)
-        if module.split(".")[0]
-        not in sys.stdlib_module_names | {"airflow_sm_hosting", "__future__", "botocore"}
-    }
-    assert outside == set()
-
-
-def test_the_local_aws_imports_none_of_what_it_is_there_to_test() -> None:
-    forbidden = {
-        "operators",
-        "sensors",
-        "triggers",
-        "task_groups",
-        "links",
-        "hooks",
-        "deployer",
-        "deployment",
-        "policies",
-    }
-    against = {
-        f"{path.relative_to(PACKAGE)} imports {module}"
-        for path in (PACKAGE / "local").rglob("*.py")
-        for module in imports(path)
-        if (module.startswith("airflow_sm_hosting.") and module.split(".")[1] in forbidden)
-        or module.split(".")[0] == "airflow"
-    }
-    assert against == set()
 
 
 def test_heavy_modules_are_imported_at_module_level_only_where_no_dag_file_looks() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
+from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local import LocalAws
 
@@ -57,6 +58,14 @@ def tar_bytes(members: dict[str, bytes | tarfile.TarInfo], *, compressed: bool =
 
 def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def refusal_of(call: Callable[..., Any], **request: Any) -> tuple[str, str]:
+    """Return the code and the message with which a call is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
 
 
 class Deployer:

@@ -11,8 +11,7 @@ import pytest
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.client.local_aws import LocalAwsError
 from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock, make_clock
-from tests.local.conftest import FOREIGN_IMAGE, ROLE, wait_until
-from tests.local.test_control_plane import refusal_of
+from tests.local.conftest import FOREIGN_IMAGE, ROLE, refusal_of, wait_until
 
 START = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
 from airflow_sm_hosting.local.cloudwatch.metrics import metric_of
 from airflow_sm_hosting.local.cloudwatch.service import CloudWatch
 from airflow_sm_hosting.local.wire.errors import AwsError
-from tests.local.test_control_plane import refusal_of
+from tests.local.conftest import refusal_of
 
 NAMESPACE = "AWS/SageMaker"
 REGION = "us-east-1"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.local.client.environments import environment, run_script, without_ours
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, tar_bytes
-from tests.local.environments import environment, run_script, without_ours
 
 # The first run installs them, which takes minutes.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -13,8 +13,7 @@ import pytest
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.client.local_aws import LocalAwsError
 from airflow_sm_hosting.local.wire.errors import AwsError
-from tests.local.conftest import Deployer, wait_until
-from tests.local.test_control_plane import refusal_of
+from tests.local.conftest import Deployer, refusal_of, wait_until
 
 TRANSITION = 30
 

@@ -8,8 +8,8 @@ import pytest
 
 from airflow_sm_hosting.local.cloudwatch.metrics import metric_of
 from airflow_sm_hosting.local.wire.errors import AwsError
+from tests.local.conftest import refusal_of
 from tests.local.region import REGION, START, Region
-from tests.local.test_control_plane import refusal_of
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 TRACKING = {

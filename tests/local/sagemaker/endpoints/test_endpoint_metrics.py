@@ -20,7 +20,7 @@ from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_bas
 from airflow_sm_hosting.local.engines.engine import RunningContainer, Usage
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics, serverless_values
 from tests.local.conftest import Deployer
-from tests.local.test_docker_engine import build_and_push
+from tests.local.engines.images import build_and_push
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WHERE = {"EndpointName": "e", "VariantName": "v"}

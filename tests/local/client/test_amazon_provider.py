@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from tests.local.client.environments import environment, run_script, without_ours
 from tests.local.conftest import ROLE, Deployer, tar_bytes
-from tests.local.environments import environment, run_script, without_ours
 from tests.operators.conftest import Ran, run_task, task_id
 
 # The first run installs a second Airflow.

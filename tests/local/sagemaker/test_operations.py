@@ -5,16 +5,9 @@ import datetime
 import botocore.exceptions
 import pytest
 
-from tests.local.conftest import FOREIGN_IMAGE, OCI_MANIFEST, ROLE, Deployer, tar_bytes
+from tests.local.conftest import FOREIGN_IMAGE, OCI_MANIFEST, ROLE, Deployer, refusal_of, tar_bytes
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
-
-
-def refusal_of(call, **request) -> tuple[str, str]:
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**request)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 @pytest.fixture

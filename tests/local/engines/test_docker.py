@@ -1,57 +1,21 @@
 from __future__ import annotations
 
-import io
 import os
 import signal
-import tarfile
 
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
-from tests.local.conftest import ROLE, SERVING, Deployer, login_of, tar_bytes, wait_until
+from tests.local.conftest import ROLE, Deployer, login_of, tar_bytes, wait_until
+from tests.local.engines.images import build_and_push
 
 pytestmark = pytest.mark.engine
-
-DOCKERFILE = """\
-ARG BASE
-FROM ${BASE}
-COPY serve.py /opt/program/serve.py
-LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
-LABEL com.amazonaws.sagemaker.capabilities.multi-models=true
-ENTRYPOINT ["python3", "/opt/program/serve.py"]
-"""
 
 
 @pytest.fixture(scope="module")
 def base(docker_client):
     return ensure_debian_python_base(docker_client)
-
-
-def build_and_push(docker_client, deployer: Deployer, base: str) -> str:
-    """Build the serving container and push it, all through the Docker engine."""
-    repository = deployer.repository()
-    tag = f"{deployer.aws.endpoint_url.removeprefix('http://')}/{repository}:v1"
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, data in (("Dockerfile", DOCKERFILE.encode()), ("serve.py", SERVING.read_bytes())):
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o644
-            tar.addfile(info, io.BytesIO(data))
-    context.seek(0)
-    docker_client.images.build(
-        fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, buildargs={"BASE": base}
-    )
-    user, password = login_of(deployer.aws)
-    events = list(
-        docker_client.images.push(
-            tag, auth_config={"username": user, "password": password}, stream=True, decode=True
-        )
-    )
-    docker_client.images.remove(tag)
-    (digest,) = [event["aux"]["Digest"] for event in events if "aux" in event]
-    assert not [event for event in events if "error" in event]
-    return f"{tag.rpartition(':')[0]}@{digest}"
 
 
 @pytest.fixture(scope="module")
