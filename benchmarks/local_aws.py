@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import psutil  # type: ignore[import-untyped]
+import psutil
 import urllib3
 from rich.console import Console
 from rich.table import Table

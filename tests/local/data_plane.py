@@ -142,10 +142,10 @@ class DataPlane:
         self.app.start(self._server.server_port)
         self._clients: dict[str, Any] = {}
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.deployer = Deployer(self)  # type: ignore[arg-type]
+        self.deployer = Deployer(self)
         self.sagemaker, self.runtime = self.client("sagemaker"), self.client("sagemaker-runtime")
 
-    def client(self, service: str) -> Any:
+    def client(self, service: Any) -> Any:
         if service not in self._clients:
             self._clients[service] = boto3.Session(self.access_key, "secret", region_name=REGION).client(
                 service,

@@ -22,11 +22,12 @@ MODEL = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     adapters: dict[str, str] = {}
+    url: str
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.answer(int(os.environ.get("PING_STATUS", "200")), b"", "text/plain")
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         print("asked", flush=True)
         if self.path.startswith("/models"):
@@ -59,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
             answer["adapter"] = self.adapters[name]
         self.answer(200, json.dumps(answer).encode(), "application/json")
 
-    def multi_model(self, body):
+    def multi_model(self, body: bytes) -> None:
         """One model at a time: mms-container-apis.html."""
         if self.path == "/models":
             Handler.url = json.loads(body)["url"]
@@ -68,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         files = {path.name: path.read_text() for path in Path(self.url).iterdir()}
         self.answer(200, json.dumps({"url": self.url, "files": files}).encode(), "application/json")
 
-    def answer(self, status, body, content_type):
+    def answer(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -76,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format, *args):
+    def log_message(self, format: str, *args: object) -> None:
         print("answered", self.path, flush=True)
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import tarfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,24 +11,24 @@ from airflow_sm_hosting.local.archives import ArchiveError, Budget, apply_layer,
 from tests.local.conftest import tar_bytes
 
 
-def member(name, kind=tarfile.REGTYPE, linkname="", size=0):
+def member(name: str, kind: Any = tarfile.REGTYPE, linkname: str = "", size: int = 0) -> Any:
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.size = kind, linkname, size
     return info
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     inside = tmp_path / "inside"
     inside.mkdir()
     return inside
 
 
-def outside(folder):
+def outside(folder: Path) -> Any:
     return [path for path in folder.parent.iterdir() if path != folder]
 
 
-def test_a_model_archive_is_unpacked(folder):
+def test_a_model_archive_is_unpacked(folder: Path) -> None:
     link = member("latest", tarfile.SYMTYPE, "1/weights")
     unpack_model_archive(io.BytesIO(tar_bytes({"1/weights": b"0.5", "latest": link})), folder)
     assert (folder / "1/weights").read_bytes() == (folder / "latest").read_bytes() == b"0.5"
@@ -47,13 +49,15 @@ def test_a_model_archive_is_unpacked(folder):
         {"p": member("p", tarfile.FIFOTYPE)},
     ],
 )
-def test_hostile_model_archives_are_refused_and_write_nothing_outside(folder, members):
+def test_hostile_model_archives_are_refused_and_write_nothing_outside(
+    folder: Path, members: dict[str, Any]
+) -> None:
     with pytest.raises(ArchiveError):
         unpack_model_archive(io.BytesIO(tar_bytes(members)), folder)
     assert outside(folder) == []
 
 
-def test_bombs_are_refused_before_they_are_written(folder):
+def test_bombs_are_refused_before_they_are_written(folder: Path) -> None:
     archive = tar_bytes({"zeros": bytes(10_000_000)})
     assert len(archive) < 100_000
     with pytest.raises(ArchiveError, match="too large when unpacked"):
@@ -66,23 +70,23 @@ def test_bombs_are_refused_before_they_are_written(folder):
 
 
 @pytest.mark.parametrize("data", [b"", b"not a tar", tar_bytes({"a": b"b" * 1000})[:60]])
-def test_broken_archives_are_refused(folder, data):
+def test_broken_archives_are_refused(folder: Path, data: Any) -> None:
     with pytest.raises(ArchiveError, match="cannot be unpacked"):
         unpack_model_archive(io.BytesIO(data), folder)
 
 
-def test_an_uncompressed_model_archive_is_refused(folder):
+def test_an_uncompressed_model_archive_is_refused(folder: Path) -> None:
     with pytest.raises(ArchiveError):
         unpack_model_archive(io.BytesIO(tar_bytes({"a": b"b"}, compressed=False)), folder)
 
 
-def layers(folder, *contents):
+def layers(folder: Path, *contents: Any) -> None:
     budget = Budget()
     for content in contents:
         apply_layer(io.BytesIO(tar_bytes(content)), folder, budget=budget)
 
 
-def test_layers_lie_over_each_other(folder):
+def test_layers_lie_over_each_other(folder: Path) -> None:
     layers(
         folder,
         {"a/1": b"1", "a/2": b"2", "b/3": b"3", "c": b"c"},
@@ -96,7 +100,7 @@ def test_layers_lie_over_each_other(folder):
     }
 
 
-def test_absolute_links_of_an_image_are_meant_from_its_root(folder):
+def test_absolute_links_of_an_image_are_meant_from_its_root(folder: Path) -> None:
     layers(
         folder,
         {
@@ -109,7 +113,7 @@ def test_absolute_links_of_an_image_are_meant_from_its_root(folder):
     assert not (folder / "usr/bin/python3").readlink().is_absolute()
 
 
-def test_a_file_replaces_a_link_and_is_not_written_through_it(folder):
+def test_a_file_replaces_a_link_and_is_not_written_through_it(folder: Path) -> None:
     layers(
         folder,
         {"target": b"old", "link": member("link", tarfile.SYMTYPE, "target")},
@@ -127,7 +131,7 @@ def test_a_file_replaces_a_link_and_is_not_written_through_it(folder):
         {"d": member("d", tarfile.SYMTYPE, ".."), "d/.wh.keep": b""},
     ],
 )
-def test_hostile_layers_are_refused(folder, content):
+def test_hostile_layers_are_refused(folder: Path, content: dict[str, Any]) -> None:
     keep = folder.parent / "keep"
     keep.touch()
     with pytest.raises(ArchiveError):

@@ -72,7 +72,7 @@ class PythonProcess(RunningContainer):
     def usage(self) -> Usage | None:
         """Return what the process and its children use, of this computer's memory and disk."""
         # A dependency of Airflow itself.
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         try:
             process = self._measured or psutil.Process(self._process.pid)

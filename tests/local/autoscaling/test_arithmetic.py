@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -25,11 +26,11 @@ from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleErr
         (10, 0.9, 0.7, 13),
     ],
 )
-def test_target_tracking_is_proportional(current, value, target, capacity):
+def test_target_tracking_is_proportional(current: int, value: float, target: float, capacity: int) -> None:
     assert scaling.tracked_capacity(current, value, target) == capacity
 
 
-def test_the_largest_capacity_wins_out_and_in():
+def test_the_largest_capacity_wins_out_and_in() -> None:
     assert scaling.chosen(2, [DesiredCapacity("a", 3), DesiredCapacity("b", 5)]) == DesiredCapacity("b", 5)
     assert scaling.chosen(2, [DesiredCapacity("a", 1), DesiredCapacity("b", 3)]) == DesiredCapacity("b", 3)
     assert scaling.chosen(5, [DesiredCapacity("a", 1), DesiredCapacity("b", 3)]) == DesiredCapacity("b", 3)
@@ -37,7 +38,7 @@ def test_the_largest_capacity_wins_out_and_in():
     assert scaling.chosen(5, []) is None
 
 
-def test_target_tracking_scales_in_only_when_all_such_policies_would():
+def test_target_tracking_scales_in_only_when_all_such_policies_would() -> None:
     ready, staying = DesiredCapacity("a", 1, tracks=True), DesiredCapacity("b", 3, tracks=True)
     assert scaling.chosen(3, [ready, staying]) is None
     assert scaling.chosen(3, [ready, DesiredCapacity("b", 2, tracks=True)]) == DesiredCapacity(
@@ -51,7 +52,7 @@ def test_target_tracking_scales_in_only_when_all_such_policies_would():
 # Steps
 
 
-def steps(*rows, kind="ChangeInCapacity", **more):
+def steps(*rows: Any, kind: str = "ChangeInCapacity", **more: Any) -> Any:
     names = ("MetricIntervalLowerBound", "MetricIntervalUpperBound")
     return {
         "AdjustmentType": kind,
@@ -86,7 +87,7 @@ IN = steps((-10, 0, -1), (None, -10, -2))
         (steps((0, None, 0), kind="ExactCapacity"), 1, True, 0),
     ],
 )
-def test_steps(configuration, difference, above, capacity):
+def test_steps(configuration: Any, difference: float, above: bool, capacity: int | None) -> None:
     assert scaling.step_capacity(5, difference, above, configuration) == capacity
 
 
@@ -106,7 +107,7 @@ def test_steps(configuration, difference, above, capacity):
         (10, 0, 2, 10),
     ],
 )
-def test_percentages(current, percent, least, capacity):
+def test_percentages(current: int, percent: int, least: int | None, capacity: int) -> None:
     configuration = steps((0, None, percent), kind="PercentChangeInCapacity")
     if least:
         configuration["MinAdjustmentMagnitude"] = least
@@ -132,21 +133,21 @@ def test_percentages(current, percent, least, capacity):
         (steps((0, None, 1), MinAdjustmentMagnitude=1), "MinAdjustmentMagnitude"),
     ],
 )
-def test_step_policies_that_cannot_be(configuration, told):
+def test_step_policies_that_cannot_be(configuration: Any, told: str | None) -> None:
     problem = scaling.step_problem(configuration)
     assert (problem is None) == (told is None)
     assert (told or "") in (problem or "")
 
 
 @pytest.mark.parametrize(("how", "value"), [(None, 2), ("Average", 2), ("Minimum", 1), ("Maximum", 3)])
-def test_aggregation(how, value):
+def test_aggregation(how: str | None, value: int) -> None:
     assert scaling.aggregated([1, 2, 3], how) == value
 
 
 # Schedules
 
 
-def utc(text):
+def utc(text: str) -> Any:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -191,7 +192,7 @@ NOW = utc("2026-03-28T12:00:00")
         ("cron(0 8 * * ? *)", {"begin": utc("2026-04-01T08:00:00")}, ["2026-04-01T08:00:00"]),
     ],
 )
-def test_schedules(text, more, times):
+def test_schedules(text: str, more: dict[str, Any], times: list[Any]) -> None:
     schedule = Schedule(text, **more)
     found, after = [], NOW
     for _ in times or [None]:
@@ -218,11 +219,11 @@ def test_schedules(text, more, times):
         "cron(x 8 * * ? *)",
     ],
 )
-def test_what_is_no_schedule(text):
+def test_what_is_no_schedule(text: str) -> None:
     with pytest.raises(ScheduleError):
         Schedule(text)
 
 
-def test_an_unknown_time_zone():
+def test_an_unknown_time_zone() -> None:
     with pytest.raises(ScheduleError, match="Mars/Olympus"):
         Schedule("cron(0 8 * * ? *)", "Mars/Olympus")

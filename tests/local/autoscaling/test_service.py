@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_sm_hosting.local.cloudwatch.metrics import metric_of
 from airflow_sm_hosting.local.wire.errors import AwsError
-from tests.local.conftest import refusal_of
+from tests.local.conftest import Deployer, refusal_of
 from tests.local.region import REGION, START, Region
 
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -19,11 +21,11 @@ TRACKING = {
 
 
 @pytest.fixture
-def scaling(deployer):
+def scaling(deployer: Deployer) -> Any:
     return deployer.aws.client("application-autoscaling")
 
 
-def of(endpoint, variant="main"):
+def of(endpoint: str, variant: str = "main") -> Any:
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{endpoint}/variant/{variant}",
@@ -31,18 +33,18 @@ def of(endpoint, variant="main"):
     }
 
 
-def register(scaling, endpoint, **more):
+def register(scaling: Any, endpoint: str, **more: Any) -> None:
     scaling.register_scalable_target(**of(endpoint), MinCapacity=1, MaxCapacity=4, **more)
 
 
-def targets(scaling):
+def targets(scaling: Any) -> Any:
     return [
         t["ResourceId"]
         for t in scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
     ]
 
 
-def test_only_variants_that_exist_are_registered(deployer, scaling):
+def test_only_variants_that_exist_are_registered(deployer: Deployer, scaling: Any) -> None:
     endpoint = deployer.endpoint()
     for wanted in (of("absent"), of(endpoint, "absent")):
         code, message = refusal_of(scaling.register_scalable_target, **wanted, MinCapacity=1, MaxCapacity=2)
@@ -52,7 +54,7 @@ def test_only_variants_that_exist_are_registered(deployer, scaling):
     assert targets(scaling) == [of(endpoint)["ResourceId"]]
 
 
-def test_burstable_types_and_wrong_bounds_are_refused(deployer, scaling):
+def test_burstable_types_and_wrong_bounds_are_refused(deployer: Deployer, scaling: Any) -> None:
     burstable = deployer.endpoint(deployer.config(deployer.variant(InstanceType="ml.t2.medium")))
     code, message = refusal_of(
         scaling.register_scalable_target, **of(burstable), MinCapacity=1, MaxCapacity=2
@@ -75,7 +77,7 @@ def test_burstable_types_and_wrong_bounds_are_refused(deployer, scaling):
     )
 
 
-def test_what_is_not_registered_is_not_found(deployer, scaling):
+def test_what_is_not_registered_is_not_found(deployer: Deployer, scaling: Any) -> None:
     endpoint = deployer.endpoint()
     for call, request in (
         (
@@ -100,7 +102,7 @@ def test_what_is_not_registered_is_not_found(deployer, scaling):
         assert refusal_of(call, **of(endpoint), **request)[0] == "ObjectNotFoundException"
 
 
-def put_policy(scaling, endpoint):
+def put_policy(scaling: Any, endpoint: str) -> Any:
     return scaling.put_scaling_policy(
         **of(endpoint),
         PolicyName="p",
@@ -109,7 +111,7 @@ def put_policy(scaling, endpoint):
     )
 
 
-def test_a_target_tracking_policy_makes_its_two_alarms(deployer, scaling):
+def test_a_target_tracking_policy_makes_its_two_alarms(deployer: Deployer, scaling: Any) -> None:
     endpoint = deployer.endpoint()
     register(scaling, endpoint)
     for _ in range(2):
@@ -124,7 +126,7 @@ def test_a_target_tracking_policy_makes_its_two_alarms(deployer, scaling):
 
 
 @pytest.mark.parametrize("by", ["deregistering", "deleting the endpoint"])
-def test_policies_schedules_and_alarms_go_with_the_target(deployer, scaling, by):
+def test_policies_schedules_and_alarms_go_with_the_target(deployer: Deployer, scaling: Any, by: str) -> None:
     endpoint = deployer.endpoint()
     register(scaling, endpoint)
     put_policy(scaling, endpoint)
@@ -147,7 +149,7 @@ def test_policies_schedules_and_alarms_go_with_the_target(deployer, scaling, by)
     assert deployer.aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
-def test_updates_that_change_or_remove_a_scaled_variant_are_refused(deployer, scaling):
+def test_updates_that_change_or_remove_a_scaled_variant_are_refused(deployer: Deployer, scaling: Any) -> None:
     model = deployer.model()
     endpoint = deployer.endpoint(deployer.config(deployer.variant(model)))
     other_type = deployer.config(deployer.variant(model, InstanceType="ml.c5.large"))
@@ -164,11 +166,11 @@ def test_updates_that_change_or_remove_a_scaled_variant_are_refused(deployer, sc
     assert deployer.settled(endpoint)["EndpointConfigName"] == other_model
 
 
-def test_other_namespaces_are_motos(scaling):
+def test_other_namespaces_are_motos(scaling: Any) -> None:
     assert scaling.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"] == []
 
 
-def test_targets_carry_tags(deployer, scaling):
+def test_targets_carry_tags(deployer: Deployer, scaling: Any) -> None:
     endpoint = deployer.endpoint()
     arn = scaling.register_scalable_target(
         **of(endpoint), MinCapacity=1, MaxCapacity=2, Tags={"managed-by": "us"}
@@ -184,7 +186,7 @@ def test_targets_carry_tags(deployer, scaling):
     assert refusal_of(scaling.list_tags_for_resource, ResourceARN=arn)[0] == "ResourceNotFoundException"
 
 
-def test_what_was_put_is_what_is_told(deployer, scaling):
+def test_what_was_put_is_what_is_told(deployer: Deployer, scaling: Any) -> None:
     endpoint = deployer.endpoint()
     register(scaling, endpoint, SuspendedState={"DynamicScalingInSuspended": True})
     (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
@@ -239,7 +241,7 @@ def test_what_was_put_is_what_is_told(deployer, scaling):
 class Scaled(Region):
     """An endpoint ``e`` whose variants are scaled, and whose load is a number of invocations a minute."""
 
-    def __init__(self, folder, *variants, **more):
+    def __init__(self, folder: Path, *variants: Any, **more: Any) -> None:
         super().__init__(folder, transition_seconds=30, **more)
         self.scaling = self.hosting.scaling
         self.metrics = self.cloudwatch.region(REGION).metrics
@@ -249,7 +251,7 @@ class Scaled(Region):
         self.ask("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
         self.clock.advance(60)
 
-    def auto(self, operation, variant="main", **request):
+    def auto(self, operation: str, variant: str = "main", **request: Any) -> Any:
         return self.scaling.answer(
             operation,
             {
@@ -260,10 +262,10 @@ class Scaled(Region):
             },
         )
 
-    def register(self, low=1, high=8, **more):
+    def register(self, low: int = 1, high: int = 8, **more: Any) -> None:
         self.auto("RegisterScalableTarget", MinCapacity=low, MaxCapacity=high, **more)
 
-    def track(self, target=100.0, name="p", variant="main", **more):
+    def track(self, target: float = 100.0, name: str = "p", variant: str = "main", **more: Any) -> Any:
         return self.auto(
             "PutScalingPolicy",
             variant,
@@ -272,11 +274,11 @@ class Scaled(Region):
             TargetTrackingScalingPolicyConfiguration={**TRACKING, "TargetValue": target, **more},
         )
 
-    def count(self, variant="main"):
+    def count(self, variant: str = "main") -> Any:
         (found,) = [one for one in self.described["ProductionVariants"] if one["VariantName"] == variant]
         return found["CurrentInstanceCount"]
 
-    def load(self, *invocations, variant="main"):
+    def load(self, *invocations: Any, variant: str = "main") -> None:
         """Let minutes pass, each with so many invocations, spread over the instances that there are."""
         for number in invocations:
             if number:
@@ -286,22 +288,22 @@ class Scaled(Region):
                 self.metrics.put(metric, number / self.count(variant), at=self.clock.now())
             self.clock.advance(60)
 
-    def activities(self, **request):
+    def activities(self, **request: Any) -> Any:
         found = self.scaling.answer(
             "DescribeScalingActivities", {"ServiceNamespace": "sagemaker", **request}
         )["ScalingActivities"]
         return list(reversed(found))
 
-    def counts(self):
+    def described_activities(self) -> Any:
         return [one["Description"] for one in self.activities()]
 
 
 @pytest.fixture
-def scaled(tmp_path):
+def scaled(tmp_path: Path) -> Any:
     return Scaled(tmp_path)
 
 
-def test_target_tracking_scales_out_fast_and_in_slowly(scaled):
+def test_target_tracking_scales_out_fast_and_in_slowly(scaled: Any) -> None:
     scaled.register()
     scaled.track(ScaleOutCooldown=60, ScaleInCooldown=60)
     scaled.load(350, 350)
@@ -330,10 +332,12 @@ def test_target_tracking_scales_out_fast_and_in_slowly(scaled):
     # Without any traffic down to the minimum.
     scaled.load(*[0] * 20)
     assert scaled.count() == 1
-    assert scaled.counts() == [f"Setting desired instance count to {number}." for number in (4, 2, 1)]
+    assert scaled.described_activities() == [
+        f"Setting desired instance count to {number}." for number in (4, 2, 1)
+    ]
 
 
-def test_bounds_hold(scaled):
+def test_bounds_hold(scaled: Any) -> None:
     scaled.register(low=2, high=3)
     # "it changes the resource's current capacity to a value that is inside of this range"
     scaled.clock.advance(60)
@@ -351,14 +355,14 @@ def test_bounds_hold(scaled):
     assert scaled.activities()[-1]["Cause"] == "maximum capacity was set to 1"
 
 
-def test_a_policy_may_only_scale_out(scaled):
+def test_a_policy_may_only_scale_out(scaled: Any) -> None:
     scaled.register()
     assert len(scaled.track(DisableScaleIn=True)["Alarms"]) == 1
     scaled.load(350, 350, 350, *[0] * 40)
     assert scaled.count() == 4
 
 
-def test_two_variants_scale_independently(tmp_path):
+def test_two_variants_scale_independently(tmp_path: Path) -> None:
     region = Region.variant
     scaled = Scaled(tmp_path, region(None, "a", 1), region(None, "b", 1))
     for variant, high in (("a", 4), ("b", 2)):
@@ -371,7 +375,7 @@ def test_two_variants_scale_independently(tmp_path):
     assert scaled.count("b") == 2
 
 
-def test_the_cooldown_of_a_scale_out_counts_from_the_capacity_before_it(scaled):
+def test_the_cooldown_of_a_scale_out_counts_from_the_capacity_before_it(scaled: Any) -> None:
     """ "the capacity added by the initiating scale-out activity is calculated as part of the desired capacity" """
     scaled.register(high=20)
     scaled.track()
@@ -388,7 +392,7 @@ def test_the_cooldown_of_a_scale_out_counts_from_the_capacity_before_it(scaled):
     assert scaled.count() == 10
 
 
-def test_the_cooldown_of_a_scale_in_blocks_the_next_but_not_a_scale_out(scaled):
+def test_the_cooldown_of_a_scale_in_blocks_the_next_but_not_a_scale_out(scaled: Any) -> None:
     scaled.register(low=1)
     scaled.track(ScaleInCooldown=1200, ScaleOutCooldown=0)
     scaled.load(400, 400, 400, 400)
@@ -404,7 +408,7 @@ def test_the_cooldown_of_a_scale_in_blocks_the_next_but_not_a_scale_out(scaled):
     assert scaled.count() == 3
 
 
-def test_no_cooldown_is_none(scaled):
+def test_no_cooldown_is_none(scaled: Any) -> None:
     scaled.register(high=20)
     scaled.track(ScaleOutCooldown=0)
     scaled.load(200, 200, 200, 0)
@@ -413,7 +417,7 @@ def test_no_cooldown_is_none(scaled):
     assert scaled.count() == 4
 
 
-def test_several_policies_take_the_largest_capacity_and_scale_in_together(scaled):
+def test_several_policies_take_the_largest_capacity_and_scale_in_together(scaled: Any) -> None:
     scaled.register(high=20)
     scaled.track(name="small", target=100.0)
     scaled.track(name="large", target=50.0)
@@ -428,7 +432,7 @@ def test_several_policies_take_the_largest_capacity_and_scale_in_together(scaled
 
 
 @pytest.mark.parametrize("direction", ["In", "Out"])
-def test_what_is_suspended_is_not_done(scaled, direction):
+def test_what_is_suspended_is_not_done(scaled: Any, direction: str) -> None:
     scaled.register(SuspendedState={f"DynamicScaling{direction}Suspended": True})
     scaled.track(ScaleInCooldown=0)
     scaled.load(300, 300, 300, 300)
@@ -441,7 +445,7 @@ def test_what_is_suspended_is_not_done(scaled, direction):
     assert scaled.count() == (1 if direction == "In" else 3)
 
 
-def step_policy(scaled, **more):
+def step_policy(scaled: Any, **more: Any) -> None:
     policy = {
         "AdjustmentType": "ChangeInCapacity",
         "StepAdjustments": [
@@ -471,7 +475,7 @@ def step_policy(scaled, **more):
     )
 
 
-def test_step_scaling(scaled):
+def test_step_scaling(scaled: Any) -> None:
     scaled.register()
     step_policy(scaled, Cooldown=120)
     scaled.load(99)
@@ -487,7 +491,7 @@ def test_step_scaling(scaled):
     assert scaled.activities()[-1]["Cause"] == "monitor alarm busy in state ALARM triggered policy step"
 
 
-def test_an_endpoint_in_transition_is_scaled_when_it_has_settled(scaled):
+def test_an_endpoint_in_transition_is_scaled_when_it_has_settled(scaled: Any) -> None:
     scaled.register()
     step_policy(scaled, Cooldown=0)
     scaled.clock.advance(50)
@@ -500,16 +504,16 @@ def test_an_endpoint_in_transition_is_scaled_when_it_has_settled(scaled):
     scaled.metrics.put(load, 100.0, at=scaled.clock.now())
     (reason,) = scaled.activities(IncludeNotScaledActivities=True)[-1]["NotScaledReasons"]
     assert reason["Code"] == "TargetServicePutResourceAsUnscalable"
-    assert scaled.counts() == []
+    assert scaled.described_activities() == []
     scaled.clock.advance(60)
-    assert scaled.counts() == ["Setting desired instance count to 2."]
+    assert scaled.described_activities() == ["Setting desired instance count to 2."]
 
 
-def schedule(scaled, text, name="s", **more):
+def schedule(scaled: Any, text: str, name: str = "s", **more: Any) -> None:
     scaled.auto("PutScheduledAction", ScheduledActionName=name, Schedule=text, **more)
 
 
-def test_scheduled_actions_move_the_bounds(scaled):
+def test_scheduled_actions_move_the_bounds(scaled: Any) -> None:
     scaled.register(low=1, high=2)
     now = scaled.clock.now()
     at = (now + timedelta(minutes=10)).strftime("at(%Y-%m-%dT%H:%M:%S)")
@@ -525,7 +529,7 @@ def test_scheduled_actions_move_the_bounds(scaled):
     assert scaled.activities()[-1]["Cause"] == "minimum capacity was set to 3"
 
 
-def test_recurring_actions_in_a_time_zone(scaled):
+def test_recurring_actions_in_a_time_zone(scaled: Any) -> None:
     scaled.register(low=1, high=8)
     schedule(
         scaled, "cron(0 8 ? * * *)", "open", Timezone="Asia/Tokyo", ScalableTargetAction={"MinCapacity": 4}
@@ -555,7 +559,9 @@ def test_recurring_actions_in_a_time_zone(scaled):
         ({"MinCapacity": 4, "MaxCapacity": 4}, (4, 4)),
     ],
 )
-def test_a_bound_that_is_not_given_stays_where_it_can(scaled, change, bounds):
+def test_a_bound_that_is_not_given_stays_where_it_can(
+    scaled: Any, change: dict[str, Any], bounds: tuple[Any, ...]
+) -> None:
     scaled.register(low=2, high=8)
     schedule(scaled, "rate(5 minutes)", ScalableTargetAction=change)
     scaled.clock.advance(300)
@@ -565,7 +571,9 @@ def test_a_bound_that_is_not_given_stays_where_it_can(scaled, change, bounds):
     assert (target["MinCapacity"], target["MaxCapacity"]) == bounds
 
 
-def test_what_a_deployment_leaves_outside_of_the_bounds_is_brought_back_with_the_next_alarm(scaled):
+def test_what_a_deployment_leaves_outside_of_the_bounds_is_brought_back_with_the_next_alarm(
+    scaled: Any,
+) -> None:
     scaled.register(low=2, high=8)
     scaled.track(name="a")
     scaled.track(name="b", target=1000.0)
@@ -579,7 +587,7 @@ def test_what_a_deployment_leaves_outside_of_the_bounds_is_brought_back_with_the
     assert scaled.activities()[-1]["Cause"] == "minimum capacity was set to 2"
 
 
-def test_suspended_schedules_and_busy_endpoints(scaled):
+def test_suspended_schedules_and_busy_endpoints(scaled: Any) -> None:
     scaled.register(low=1, high=8, SuspendedState={"ScheduledScalingSuspended": True})
     schedule(scaled, "rate(5 minutes)", ScalableTargetAction={"MinCapacity": 2})
     scaled.clock.advance(600)
@@ -590,7 +598,7 @@ def test_suspended_schedules_and_busy_endpoints(scaled):
     scaled.ask("UpdateEndpoint", EndpointName="e", EndpointConfigName="next")
     # It is due in the middle of the update, and done a minute after.
     scaled.clock.advance(40)
-    assert scaled.counts() == []
+    assert scaled.described_activities() == []
     scaled.clock.advance(120)
     assert scaled.count() == 2
 
@@ -687,13 +695,13 @@ def test_suspended_schedules_and_busy_endpoints(scaled):
         ("GetPredictiveScalingForecast", {}, "validation error"),
     ],
 )
-def test_what_is_refused(scaled, operation, request_, told):
+def test_what_is_refused(scaled: Any, operation: Any, request_: Any, told: Any) -> None:
     scaled.register()
     with pytest.raises(AwsError, match=told):
         scaled.auto(operation, **request_)
 
 
-def test_asynchronous_endpoints_may_have_no_instance(tmp_path):
+def test_asynchronous_endpoints_may_have_no_instance(tmp_path: Path) -> None:
     scaled = Scaled(tmp_path)
     scaled.config(
         "async",
@@ -710,7 +718,7 @@ def test_asynchronous_endpoints_may_have_no_instance(tmp_path):
     assert variant["CurrentInstanceCount"] == 0
 
 
-def test_provisioned_concurrency_is_scaled(tmp_path):
+def test_provisioned_concurrency_is_scaled(tmp_path: Path) -> None:
     serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 20, "ProvisionedConcurrency": 2}
     scaled = Scaled(tmp_path, {"VariantName": "main", "ModelName": "m", "ServerlessConfig": serverless})
     dimension = {"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
@@ -740,10 +748,10 @@ def test_provisioned_concurrency_is_scaled(tmp_path):
     scaled.clock.advance(30)
     (variant,) = scaled.described["ProductionVariants"]
     assert variant["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 4
-    assert scaled.counts() == ["Setting desired provisioned concurrency to 4."]
+    assert scaled.described_activities() == ["Setting desired provisioned concurrency to 4."]
 
 
-def test_a_custom_metric_with_math(scaled):
+def test_a_custom_metric_with_math(scaled: Any) -> None:
     scaled.register()
     scaled.auto(
         "PutScalingPolicy",

@@ -170,11 +170,11 @@ def test_each_resource_with_its_operator_from_upload_to_deletion(deployer: Deplo
     assert run_task(sensor) == Ran()
     assert deployer.invoke("e")["version"] == "2"
 
-    hook = SageMakerHook()
-    hook.conn.delete_endpoint(EndpointName="e")
-    hook.conn.get_waiter("endpoint_deleted").wait(EndpointName="e", WaiterConfig={"Delay": 1})
+    client: Any = SageMakerHook().conn
+    client.delete_endpoint(EndpointName="e")
+    client.get_waiter("endpoint_deleted").wait(EndpointName="e", WaiterConfig={"Delay": 1})
     for number in "12":
-        hook.conn.delete_endpoint_config(EndpointConfigName=f"c{number}")
+        client.delete_endpoint_config(EndpointConfigName=f"c{number}")
         run("DeleteModel", config={"ModelName": f"m{number}"})
     assert deployer.sagemaker.list_models()["Models"] == []
     with pytest.raises(ClientError, match="Could not find model"):

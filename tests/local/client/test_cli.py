@@ -8,7 +8,10 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -18,18 +21,23 @@ from tests.local.conftest import wait_until
 
 
 @pytest.fixture
-def port():
+def port() -> Any:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 @pytest.fixture
-def run(tmp_path, port):
-    """Run the command with a state folder of its own, and stop what it has started."""
-    environment = {**os.environ, "SM_HOSTING_STATE_DIR": str(tmp_path / "state")}
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a command with a state folder of its own."""
+    return {**os.environ, "SM_HOSTING_STATE_DIR": str(tmp_path / "state")}
 
-    def run(*arguments, code=0, stdin=None, **more):
+
+@pytest.fixture
+def run(environment: dict[str, str], port: int) -> Iterator[Any]:
+    """Run the command, and stop what it has started."""
+
+    def run(*arguments: Any, code: int = 0, stdin: Any = None, **more: Any) -> Any:
         command = [sys.executable, "-m", "airflow_sm_hosting.cli", "local", *arguments, "--port", str(port)]
         done = subprocess.run(
             command, env=environment | more, input=stdin, capture_output=True, text=True, check=False
@@ -37,12 +45,11 @@ def run(tmp_path, port):
         assert done.returncode == code, (done.stdout, done.stderr)
         return done.stdout + done.stderr
 
-    run.environment = environment
     yield run
     run("down")
 
 
-def test_up_status_connection_and_down(run, port, tmp_path):
+def test_up_status_connection_and_down(run: Any, port: int, tmp_path: Path) -> None:
     assert "No local AWS runs" in run("status", code=3)
     assert "sm-hosting local up" in run("connection", code=3)
     said = run("up", "--detach", "--engine", "none", "--region", "eu-west-1", "--transition-seconds", "0")
@@ -76,7 +83,7 @@ def test_up_status_connection_and_down(run, port, tmp_path):
     assert json.loads(run("status", "--json", code=3)) == {"running": False, "port": port}
 
 
-def test_the_environment_can_be_sourced_and_the_access_key_kept(run):
+def test_the_environment_can_be_sourced_and_the_access_key_kept(run: Any) -> None:
     run("up", "--detach", "--engine", "none", "--access-key", "LOCALKEY0123456789AB")
     exports = run("connection", "--format", "env")
     script = f'{exports}\nprintf %s "$AWS_ACCESS_KEY_ID"; printf \'\\n%s\' "$AIRFLOW_CONN_AWS_DEFAULT"'
@@ -86,7 +93,7 @@ def test_the_environment_can_be_sourced_and_the_access_key_kept(run):
     assert json.loads(connection)["login"] == key
 
 
-def test_it_is_driven_from_the_command_line(run, port):
+def test_it_is_driven_from_the_command_line(run: Any, port: int) -> None:
     assert "sm-hosting local up" in run("reset", code=3)
     run(
         "up",
@@ -122,7 +129,7 @@ def test_it_is_driven_from_the_command_line(run, port):
     assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
-def test_logs_are_printed_and_followed(run, port):
+def test_logs_are_printed_and_followed(run: Any, environment: dict[str, str], port: int) -> None:
     run("up", "--detach", "--engine", "none", SM_HOSTING_LOCAL_ACCESS_KEY="LOCALFROMVARIABLE")
     logs = Daemon(port, 0, "LOCALFROMVARIABLE", "none", "us-east-1").control().client("logs")
     assert "No container of endpoint e has written anything" in run("logs", "e", code=1)
@@ -130,7 +137,7 @@ def test_logs_are_printed_and_followed(run, port):
     logs.create_log_group(logGroupName=group)
     now = int(time.time() * 1000)
 
-    def write(stream, *messages):
+    def write(stream: Any, *messages: Any) -> None:
         events = [{"timestamp": now + at, "message": message} for at, message in messages]
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
@@ -155,7 +162,7 @@ def test_logs_are_printed_and_followed(run, port):
     ]
     follower = subprocess.Popen(
         command,
-        env=run.environment,
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
         # A suite that was started in the background ignores Ctrl-C, and so would what it starts.
@@ -172,7 +179,7 @@ def test_logs_are_printed_and_followed(run, port):
     assert follower.returncode == 0
 
 
-def test_the_access_key_can_be_kept_in_a_file(run, tmp_path):
+def test_the_access_key_can_be_kept_in_a_file(run: Any, tmp_path: Path) -> None:
     assert "cannot be read" in run("up", "--access-key", f"@{tmp_path / 'none'}", code=1)
     file = tmp_path / "key"
     file.write_text("a key\n")
@@ -182,24 +189,24 @@ def test_the_access_key_can_be_kept_in_a_file(run, tmp_path):
     assert json.loads(run("connection"))["login"] == "LOCALFROMFILE"
 
 
-def test_it_stays_in_the_foreground_until_ctrl_c(run, port):
+def test_it_stays_in_the_foreground_until_ctrl_c(run: Any, environment: dict[str, str], port: int) -> None:
     command = [sys.executable, "-m", "airflow_sm_hosting.cli", "local", "up", "--engine", "none"]
     process = subprocess.Popen(
         [*command, "--port", str(port)],
-        env=run.environment,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert "Ctrl-C ends it" in process.stdout.readline()
-    wait_until(lambda: json.loads(run_status(run, port))["running"])
+    wait_until(lambda: json.loads(run_status(environment, port))["running"])
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert "No local AWS runs" in run("status", code=3)
 
 
-def run_status(run, port):
+def run_status(environment: dict[str, str], port: int) -> Any:
     command = [
         sys.executable,
         "-m",
@@ -210,17 +217,19 @@ def run_status(run, port):
         "--port",
         str(port),
     ]
-    return subprocess.run(command, env=run.environment, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
 
 
-def test_a_taken_port_is_an_error(run, port):
+def test_a_taken_port_is_an_error(run: Any, port: int) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()
         assert "ended with exit code" in run("up", "--detach", "--engine", "none", code=1)
 
 
-def test_without_the_extra_it_says_how_to_get_it(monkeypatch, capsys):
+def test_without_the_extra_it_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import importlib.util
 
     from airflow_sm_hosting import cli

@@ -5,15 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.client.local_aws import LocalAwsError
-from tests.local.conftest import wait_until
+from airflow_sm_hosting.local.client.control import LocalAwsError
+from tests.local.conftest import Deployer, wait_until
 
 
-def test_the_environment_is_enough_for_boto3(aws):
+def test_the_environment_is_enough_for_boto3(aws: LocalAws) -> None:
     script = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
     said = subprocess.run(
         [sys.executable, "-c", script],
@@ -25,7 +26,7 @@ def test_the_environment_is_enough_for_boto3(aws):
     assert said.strip() == aws.account_id
 
 
-def test_it_ends_with_the_process_that_started_it():
+def test_it_ends_with_the_process_that_started_it() -> None:
     script = (
         "import sys, time; from airflow_sm_hosting.local import LocalAws\n"
         "aws = LocalAws(engine='none'); aws.start()\n"
@@ -37,7 +38,7 @@ def test_it_ends_with_the_process_that_started_it():
     parent.send_signal(signal.SIGKILL)
     parent.wait()
 
-    def is_gone():
+    def is_gone() -> Any:
         try:
             os.kill(server, 0)
         except ProcessLookupError:
@@ -48,7 +49,7 @@ def test_it_ends_with_the_process_that_started_it():
     wait_until(is_gone, seconds=20)
 
 
-def test_it_can_be_started_again_and_two_do_not_disturb_each_other(deployer):
+def test_it_can_be_started_again_and_two_do_not_disturb_each_other(deployer: Deployer) -> None:
     model = deployer.model()
     with LocalAws(engine="none", transition_seconds=0) as other:
         assert other.endpoint_url != deployer.aws.endpoint_url
@@ -59,13 +60,15 @@ def test_it_can_be_started_again_and_two_do_not_disturb_each_other(deployer):
     assert [m["ModelName"] for m in deployer.sagemaker.list_models()["Models"]] == [model]
 
 
-def test_what_prevents_the_start_is_told(aws):
+def test_what_prevents_the_start_is_told(aws: LocalAws) -> None:
     port = int(aws.endpoint_url.rpartition(":")[2])
     with pytest.raises(LocalAwsError, match=f"in use|{port}"):
         LocalAws(engine="none", port=port).start()
 
 
-def test_auto_takes_the_process_engine_where_no_docker_answers_and_says_so(monkeypatch, caplog):
+def test_auto_takes_the_process_engine_where_no_docker_answers_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     with LocalAws(engine="auto") as aws:
         assert aws.engine == "process"
@@ -74,7 +77,7 @@ def test_auto_takes_the_process_engine_where_no_docker_answers_and_says_so(monke
         LocalAws(engine="docker").start()
 
 
-def test_connections_are_kept_alive(aws):
+def test_connections_are_kept_alive(aws: LocalAws) -> None:
     import http.client
 
     connection = http.client.HTTPConnection(aws.endpoint_url.removeprefix("http://"))

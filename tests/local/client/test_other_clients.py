@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_hosting.local import LocalAws
 from tests.local.client.environments import environment, run_script, without_ours
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, tar_bytes
 
@@ -163,16 +164,16 @@ def test_the_model_builder_of_the_sagemaker_python_sdk(deployer: Deployer, tmp_p
     assert deployer.sagemaker.list_models()["Models"] == []
 
 
-def test_the_aws_command_line(aws):
+def test_the_aws_command_line(aws: LocalAws) -> None:
     programs = environment("awscli", "awscli>=1.44")
 
-    def run(*arguments, code=0):
+    def run(*arguments: Any, code: int = 0) -> Any:
         command = [str(programs / "python"), str(programs / "aws"), *arguments]
         done = subprocess.run(command, env=without_ours(aws), capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout + done.stderr
 
-    def sagemaker(*arguments, code=0):
+    def sagemaker(*arguments: Any, code: int = 0) -> Any:
         return run("sagemaker", *arguments, code=code)
 
     assert "models" in run("s3", "mb", "s3://models")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.clock import VirtualClock
 from airflow_sm_hosting.local.cloudwatch import composite_alarms
 from airflow_sm_hosting.local.cloudwatch.alarm import Breach
@@ -22,7 +24,7 @@ REGION = "us-east-1"
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def alarm(**more):
+def alarm(**more: Any) -> Any:
     merged = {
         "AlarmName": "slow",
         "Namespace": NAMESPACE,
@@ -40,43 +42,43 @@ def alarm(**more):
 class Watch:
     """A CloudWatch in this process, whose time is advanced."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.clock = VirtualClock(START)
         self.cloudwatch = CloudWatch(self.clock)
         self.cloudwatch.start()
         self.alarms = self.cloudwatch.region(REGION).alarms
-        self.triggered = []
+        self.triggered: list[Any] = []
         self.alarms.on_scaling_action(lambda arn, breach: self.triggered.append((arn, breach)))
 
-    def ask(self, operation, **request):
+    def ask(self, operation: str, **request: Any) -> Any:
         return self.cloudwatch.answer(operation, request, REGION)
 
-    def alarm(self, **more):
+    def alarm(self, **more: Any) -> None:
         self.ask("PutMetricAlarm", **alarm(**more))
 
-    def put(self, *values, name="ModelLatency", **more):
+    def put(self, *values: Any, name: str = "ModelLatency", **more: Any) -> None:
         self.ask(
             "PutMetricData",
             Namespace=NAMESPACE,
             MetricData=[{"MetricName": name, "Value": float(value), **more} for value in values],
         )
 
-    def minutes(self, *values, **more):
+    def minutes(self, *values: Any, **more: Any) -> None:
         """Let minutes pass, each with a value or (None) without one."""
         for value in values:
             if value is not None:
                 self.put(value, **more)
             self.clock.advance(60)
 
-    def state(self, name="slow"):
+    def state(self, name: str = "slow") -> Any:
         return self.alarms.state(name)
 
-    def told(self, name="slow"):
+    def told(self, name: str = "slow") -> Any:
         answer = self.ask("DescribeAlarms", AlarmNames=[name])
         (found,) = answer["MetricAlarms"] + answer["CompositeAlarms"]
         return found
 
-    def history(self, kind, name="slow"):
+    def history(self, kind: str, name: str = "slow") -> Any:
         return [
             item["HistorySummary"]
             for item in self.ask("DescribeAlarmHistory", AlarmName=name, HistoryItemType=kind)[
@@ -86,18 +88,18 @@ class Watch:
 
 
 @pytest.fixture
-def watch():
+def watch() -> Any:
     return Watch()
 
 
 # What is refused
 
 
-def math_alarm(*queries, **more):
+def math_alarm(*queries: Any, **more: Any) -> Any:
     return alarm(Namespace=None, MetricName=None, Statistic=None, Period=None, Metrics=list(queries), **more)
 
 
-def stat(name, *, period=60, shown=False, statistic="Sum"):
+def stat(name: str, *, period: int = 60, shown: bool = False, statistic: str = "Sum") -> Any:
     return {
         "Id": name,
         "MetricStat": {
@@ -138,7 +140,7 @@ def stat(name, *, period=60, shown=False, statistic="Sum"):
         math_alarm({"Id": "a", "ReturnData": True}),
     ],
 )
-def test_put_metric_alarm_refuses(watch, request_):
+def test_put_metric_alarm_refuses(watch: Any, request_: Any) -> None:
     with pytest.raises(AwsError) as refused:
         watch.ask("PutMetricAlarm", **request_)
     assert refused.value.code in ("ValidationError", "InvalidParameterValue", "InvalidParameterCombination")
@@ -172,7 +174,9 @@ POINTS = {"0": False, "X": True, "-": None}
         ("X X X 0 0", 2, "OK", "OK", "OK", "OK"),
     ],
 )
-def test_missing_data(points, to_alarm, missing, ignore, breaching, not_breaching):
+def test_missing_data(
+    points: str, to_alarm: int, missing: str, ignore: str, breaching: str, not_breaching: str
+) -> None:
     told = {
         treatment: alarm_state(
             [POINTS[point] for point in points.split()],
@@ -205,7 +209,7 @@ def test_missing_data(points, to_alarm, missing, ignore, breaching, not_breachin
         ("Average", 1, False),
     ],
 )
-def test_low_samples(statistic, samples, low):
+def test_low_samples(statistic: str, samples: Any, low: bool) -> None:
     """Between 0.5 and 1.00: fewer than 10/(1-percentile) data points; below: fewer than 10/percentile."""
     assert is_low_sample(statistic, samples) is low
 
@@ -213,7 +217,7 @@ def test_low_samples(statistic, samples, low):
 # In time
 
 
-def test_an_alarm_begins_without_data_and_is_evaluated_every_minute(watch):
+def test_an_alarm_begins_without_data_and_is_evaluated_every_minute(watch: Any) -> None:
     watch.alarm()
     assert watch.told()["StateReason"] == "Unchecked: Initial alarm creation"
     assert watch.state() == "INSUFFICIENT_DATA"
@@ -241,7 +245,7 @@ def test_an_alarm_begins_without_data_and_is_evaluated_every_minute(watch):
     ]
 
 
-def test_putting_it_again_keeps_the_state_and_replaces_all_else(watch):
+def test_putting_it_again_keeps_the_state_and_replaces_all_else(watch: Any) -> None:
     watch.alarm(AlarmDescription="old")
     watch.minutes(11)
     watch.alarm(Threshold=20.0)
@@ -250,7 +254,7 @@ def test_putting_it_again_keeps_the_state_and_replaces_all_else(watch):
     assert watch.history("ConfigurationUpdate") == ['Alarm "slow" updated', 'Alarm "slow" created']
 
 
-def test_m_of_n(watch):
+def test_m_of_n(watch: Any) -> None:
     watch.alarm(EvaluationPeriods=3, DatapointsToAlarm=2)
     watch.minutes(11, 1, 1)
     assert watch.state() == "OK"
@@ -260,7 +264,7 @@ def test_m_of_n(watch):
     assert watch.state() == "OK"
 
 
-def test_the_latency_alarm_of_the_guide(watch):
+def test_the_latency_alarm_of_the_guide(watch: Any) -> None:
     """ModelLatency Average >= 100000 over 3 x 300 s: a quarter of an hour of slow answers."""
     watch.alarm(
         Period=300,
@@ -279,7 +283,7 @@ def test_the_latency_alarm_of_the_guide(watch):
     assert watch.state() == "OK"
 
 
-def test_a_wall_clock_window_stays_on_full_periods(watch):
+def test_a_wall_clock_window_stays_on_full_periods(watch: Any) -> None:
     watch.alarm(Period=300, EvaluationWindow={"WallClockWindow": {}})
     watch.minutes(*[11] * 4)
     assert watch.state() == "INSUFFICIENT_DATA"
@@ -287,7 +291,7 @@ def test_a_wall_clock_window_stays_on_full_periods(watch):
     assert watch.state() == "ALARM"
 
 
-def test_missing_data_in_time(watch):
+def test_missing_data_in_time(watch: Any) -> None:
     for treatment in ("missing", "ignore", "breaching", "notBreaching"):
         watch.alarm(AlarmName=treatment, TreatMissingData=treatment)
     watch.minutes(11)
@@ -303,7 +307,7 @@ def test_missing_data_in_time(watch):
     )
 
 
-def test_short_periods_are_evaluated_every_ten_seconds(watch):
+def test_short_periods_are_evaluated_every_ten_seconds(watch: Any) -> None:
     watch.alarm(Period=10)
     watch.put(11, StorageResolution=1)
     watch.clock.advance(10)
@@ -315,7 +319,7 @@ def test_short_periods_are_evaluated_every_ten_seconds(watch):
     assert watch.state() == "OK"
 
 
-def test_percentiles_dimensions_and_units_are_looked_at(watch):
+def test_percentiles_dimensions_and_units_are_looked_at(watch: Any) -> None:
     here = [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "v"}]
     for name, part in (
         ("p99", {"Statistic": None, "ExtendedStatistic": "p99"}),
@@ -336,7 +340,7 @@ def test_percentiles_dimensions_and_units_are_looked_at(watch):
     }
 
 
-def test_too_few_samples_for_a_percentile_change_nothing_where_they_are_ignored(watch):
+def test_too_few_samples_for_a_percentile_change_nothing_where_they_are_ignored(watch: Any) -> None:
     percentile = {"Statistic": None, "ExtendedStatistic": "p90"}
     watch.alarm(AlarmName="ignoring", EvaluateLowSampleCountPercentile="ignore", **percentile)
     watch.alarm(AlarmName="evaluating", **percentile)
@@ -355,7 +359,7 @@ ERROR_RATE = (
 )
 
 
-def test_an_alarm_on_an_expression(watch):
+def test_an_alarm_on_an_expression(watch: Any) -> None:
     watch.ask("PutMetricAlarm", **math_alarm(*ERROR_RATE, Threshold=5.0))
     watch.put(*[1] * 100, name="invocations")
     watch.put(*[1] * 5, name="errors")
@@ -371,7 +375,7 @@ def test_an_alarm_on_an_expression(watch):
     assert watch.state() == "INSUFFICIENT_DATA"
 
 
-def test_an_expression_that_is_not_done_says_so(watch):
+def test_an_expression_that_is_not_done_says_so(watch: Any) -> None:
     band = {"Id": "band", "Expression": "ANOMALY_DETECTION_BAND(m)", "ReturnData": True}
     watch.ask("PutMetricAlarm", **math_alarm(band, stat("m")))
     watch.minutes(1)
@@ -381,7 +385,7 @@ def test_an_expression_that_is_not_done_says_so(watch):
     assert "does not know the function ANOMALY_DETECTION_BAND" in told["StateReason"]
 
 
-def test_a_state_that_is_set_lasts_until_the_next_evaluation(watch):
+def test_a_state_that_is_set_lasts_until_the_next_evaluation(watch: Any) -> None:
     watch.alarm()
     watch.minutes(1)
     watch.ask("SetAlarmState", AlarmName="slow", StateValue="ALARM", StateReason="a test")
@@ -392,7 +396,7 @@ def test_a_state_that_is_set_lasts_until_the_next_evaluation(watch):
         watch.ask("SetAlarmState", AlarmName="absent", StateValue="OK", StateReason="")
 
 
-def test_many_alarms_on_much_data(watch):
+def test_many_alarms_on_much_data(watch: Any) -> None:
     """Two hours of 100 alarms on a metric with a hundred values a minute, evaluated in well under a second."""
     for number in range(100):
         watch.alarm(AlarmName=f"a{number}", EvaluationPeriods=3, Statistic=None, ExtendedStatistic="p99")
@@ -409,7 +413,7 @@ def test_many_alarms_on_much_data(watch):
 POLICY = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/sagemaker/x:policyName/p"
 
 
-def test_a_scaling_policy_is_triggered_every_minute_for_as_long_as_the_state_lasts(watch):
+def test_a_scaling_policy_is_triggered_every_minute_for_as_long_as_the_state_lasts(watch: Any) -> None:
     watch.alarm(AlarmActions=[POLICY])
     watch.minutes(1, 11, 12, 13, 1, 1)
     assert watch.triggered == [
@@ -418,7 +422,7 @@ def test_a_scaling_policy_is_triggered_every_minute_for_as_long_as_the_state_las
     assert watch.history("Action") == [f"Successfully executed action {POLICY}"]
 
 
-def test_actions_that_are_not_enabled_are_not_done(watch):
+def test_actions_that_are_not_enabled_are_not_done(watch: Any) -> None:
     watch.alarm(AlarmActions=[POLICY], ActionsEnabled=False)
     watch.minutes(11)
     assert watch.triggered == []
@@ -430,8 +434,8 @@ def test_actions_that_are_not_enabled_are_not_done(watch):
     assert len(watch.triggered) == 1
 
 
-def test_an_action_that_fails_stands_in_the_history(watch):
-    def fail(arn, breach):
+def test_an_action_that_fails_stands_in_the_history(watch: Any) -> None:
+    def fail(arn: str, breach: Breach) -> None:
         raise AwsError("ObjectNotFoundException", "There is no such policy.")
 
     watch.alarms.on_scaling_action(fail)
@@ -443,7 +447,7 @@ def test_an_action_that_fails_stands_in_the_history(watch):
     ]
 
 
-def test_the_history_has_every_change(watch):
+def test_the_history_has_every_change(watch: Any) -> None:
     watch.alarm()
     watch.minutes(11, 11, 1)
     assert watch.history("StateUpdate") == [
@@ -475,7 +479,7 @@ def test_the_history_has_every_change(watch):
         ("ALARM(with spaces in it) OR TRUE", True),
     ],
 )
-def test_rules(rule, holds):
+def test_rules(rule: str, holds: bool) -> None:
     states = {"a": "ALARM", "b": "OK", "c": "INSUFFICIENT_DATA"}
     assert composite_alarms.parse(rule).holds(lambda name: states.get(name.rpartition(":")[2])) is holds
 
@@ -496,12 +500,12 @@ def test_rules(rule, holds):
         " OR ".join(f"ALARM(a{number})" for number in range(101)),
     ],
 )
-def test_what_is_no_rule(rule):
+def test_what_is_no_rule(rule: Any) -> None:
     with pytest.raises(composite_alarms.RuleError):
         composite_alarms.parse(rule)
 
 
-def test_a_composite_alarm_follows_its_alarms(watch):
+def test_a_composite_alarm_follows_its_alarms(watch: Any) -> None:
     watch.alarm(AlarmName="slow")
     watch.alarm(AlarmName="failing", MetricName="Errors")
     watch.ask("PutCompositeAlarm", AlarmName="ill", AlarmRule="ALARM(slow) AND ALARM(failing)")
@@ -525,7 +529,7 @@ def test_a_composite_alarm_follows_its_alarms(watch):
     assert watch.alarms.all() == []
 
 
-def test_the_actions_of_a_composite_alarm_are_suppressed(watch):
+def test_the_actions_of_a_composite_alarm_are_suppressed(watch: Any) -> None:
     watch.alarm(AlarmName="slow")
     watch.alarm(AlarmName="deploying", MetricName="Deployments", TreatMissingData="ignore")
     watch.ask(
@@ -555,7 +559,7 @@ def test_the_actions_of_a_composite_alarm_are_suppressed(watch):
     assert "ActionsSuppressedBy" not in watch.told("ill")
 
 
-def test_a_suppression_goes_on_after_a_restart(watch):
+def test_a_suppression_goes_on_after_a_restart(watch: Any) -> None:
     watch.alarm(AlarmName="slow")
     watch.alarm(AlarmName="deploying", MetricName="Deployments", TreatMissingData="ignore")
     watch.ask(
@@ -587,11 +591,11 @@ def test_a_suppression_goes_on_after_a_restart(watch):
 
 
 @pytest.fixture
-def cloudwatch(virtual_aws):
+def cloudwatch(virtual_aws: LocalAws) -> Any:
     return virtual_aws.client("cloudwatch")
 
 
-def test_an_alarm_notifies_a_topic(virtual_aws, cloudwatch):
+def test_an_alarm_notifies_a_topic(virtual_aws: LocalAws, cloudwatch: Any) -> None:
     """SNS and the queue that is subscribed to it are moto's."""
     sns, sqs = virtual_aws.client("sns"), virtual_aws.client("sqs")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
@@ -631,7 +635,7 @@ def test_an_alarm_notifies_a_topic(virtual_aws, cloudwatch):
     assert item["HistorySummary"] == f"Successfully executed action {topic}"
 
 
-def test_what_was_put_is_what_is_told(cloudwatch):
+def test_what_was_put_is_what_is_told(cloudwatch: Any) -> None:
     request = alarm(
         AlarmDescription="d",
         ActionsEnabled=False,
@@ -668,13 +672,13 @@ def test_what_was_put_is_what_is_told(cloudwatch):
     )
 
 
-def test_alarms_are_found(cloudwatch):
+def test_alarms_are_found(cloudwatch: Any) -> None:
     for number in range(3):
         cloudwatch.put_metric_alarm(**alarm(AlarmName=f"a{number}"))
     cloudwatch.put_metric_alarm(**alarm(AlarmName="b", AlarmActions=[POLICY], MetricName="Other"))
     cloudwatch.put_composite_alarm(AlarmName="c", AlarmRule="ALARM(b)")
 
-    def names(**request):
+    def names(**request: Any) -> Any:
         answer = cloudwatch.describe_alarms(**request)
         return [one["AlarmName"] for one in answer["MetricAlarms"] + answer["CompositeAlarms"]]
 
@@ -690,7 +694,9 @@ def test_alarms_are_found(cloudwatch):
     assert [one["AlarmName"] for one in found] == ["b"]
 
 
-def test_the_numbers_that_are_asked_for_are_those_that_alarms_see(virtual_aws, cloudwatch):
+def test_the_numbers_that_are_asked_for_are_those_that_alarms_see(
+    virtual_aws: LocalAws, cloudwatch: Any
+) -> None:
     start = virtual_aws.now()
     cloudwatch.put_metric_data(
         Namespace=NAMESPACE,
@@ -774,7 +780,7 @@ def test_the_numbers_that_are_asked_for_are_those_that_alarms_see(virtual_aws, c
         ("put_metric_data", {"MetricData": [{"MetricName": "m", "Value": 1.0, "StorageResolution": 5}]}),
     ],
 )
-def test_what_cannot_be_asked(cloudwatch, operation, request_):
+def test_what_cannot_be_asked(cloudwatch: Any, operation: str, request_: dict[str, Any]) -> None:
     common = {
         "get_metric_statistics": {
             "Namespace": "N",
@@ -789,7 +795,7 @@ def test_what_cannot_be_asked(cloudwatch, operation, request_):
     assert code.startswith(("ValidationError", "InvalidParameter"))
 
 
-def test_the_query_protocol_is_spoken_too(virtual_aws):
+def test_the_query_protocol_is_spoken_too(virtual_aws: LocalAws) -> None:
     """Older SDKs speak it: botocore's oldest protocol of CloudWatch."""
     import boto3
     from botocore.config import Config
@@ -801,7 +807,7 @@ def test_the_query_protocol_is_spoken_too(virtual_aws):
     original = session._session.get_component("data_loader")
     load = original.load_service_model
 
-    def only_query(service_name, type_name, api_version=None):
+    def only_query(service_name: Any, type_name: Any, api_version: Any = None) -> Any:
         found = load(service_name, type_name, api_version)
         if service_name == "cloudwatch" and type_name == "service-2":
             return {**model, "metadata": {**model["metadata"], "protocol": "query", "protocols": ["query"]}}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from airflow_sm_hosting.local.cloudwatch.metric_math import (
 TIMES = [0, 60, 120, 180]
 
 
-def series(*values):
+def series(*values: Any) -> Any:
     return {time: float(value) for time, value in zip(TIMES, values, strict=True) if value is not None}
 
 
@@ -31,7 +32,7 @@ DATA = Data(
 )
 
 
-def evaluate_expression(expression, data):
+def evaluate_expression(expression: str, data: Any) -> Any:
     return evaluate_id("asked", replace(data, expressions={**data.expressions, "asked": expression}))
 
 
@@ -84,12 +85,12 @@ def evaluate_expression(expression, data):
         ("e2", (61, 41, 1, 1)),
     ],
 )
-def test_expressions(expression, values):
+def test_expressions(expression: str, values: tuple[Any, ...]) -> None:
     found = evaluate_expression(expression, DATA)
     assert found == pytest.approx(series(*values))
 
 
-def test_several_series():
+def test_several_series() -> None:
     assert evaluate_expression("METRICS('m') / 10", DATA) == [series(3, 2, 0, 0), series(2, None, 2, None)]
     assert evaluate_expression("REMOVE_EMPTY([m1, nothing])", DATA) == [series(30, 20, 0, 0)]
     assert evaluate_expression("SLICE([m1, m2, errors], 1, 2)", DATA) == [series(20, None, 20, None)]
@@ -125,6 +126,6 @@ def test_several_series():
         ("m1" + "+1" * 1000, "more than 1024"),
     ],
 )
-def test_what_is_no_expression(expression, told):
+def test_what_is_no_expression(expression: Any, told: str) -> None:
     with pytest.raises(ExpressionError, match=told.replace("(", r"\(")):
         evaluate_expression(expression, DATA)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,20 +16,29 @@ OTHER = metric_of("N", "other")
 NAMES = ("SampleCount", "Sum", "Minimum", "Maximum", "p50", "p99")
 
 
-def at(seconds):
+def at(seconds: float) -> Any:
     return START + timedelta(seconds=seconds)
 
 
-def told(metrics, metric=METRIC, *, first=0, period=60, number=3, names=NAMES, unit=None):
+def told(
+    metrics: Any,
+    metric: Any = METRIC,
+    *,
+    first: int = 0,
+    period: int = 60,
+    number: int = 3,
+    names: Any = NAMES,
+    unit: Any = None,
+) -> Any:
     return metrics.statistics(metric, names, START.timestamp() + first, period, number, unit=unit)
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Any:
     return tmp_path / "metrics.sqlite"
 
 
-def read(path):
+def read(path: Path) -> Any:
     """Return what another process would find, by Region."""
     found: dict[str, Metrics] = {}
     file = MetricsFile(path)
@@ -36,12 +47,12 @@ def read(path):
     return found
 
 
-def rows(path, table="data"):
+def rows(path: Path, table: str = "data") -> Any:
     with sqlite3.connect(path) as database:
         return database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
-def test_all_that_was_written_is_read(path):
+def test_all_that_was_written_is_read(path: Path) -> None:
     here, there = Metrics(), Metrics()
     for value in (1.0, 2.5, 2.5, 100.0):
         here.put(METRIC, value, at=at(0), unit="Seconds")
@@ -65,14 +76,14 @@ def test_all_that_was_written_is_read(path):
     assert told(found["eu-west-1"]) == [None, None, None]
 
 
-def test_only_what_changed_is_written(path):
+def test_only_what_changed_is_written(path: Path) -> None:
     metrics = Metrics()
     for minute in range(500):
         metrics.put(METRIC, 1.0, at=at(60 * minute))
         metrics.put(OTHER, 1.0, at=at(60 * minute))
     file = MetricsFile(path)
 
-    def written():
+    def written() -> Any:
         before = file._database.total_changes
         file.write({"r": metrics})
         return file._database.total_changes - before
@@ -88,7 +99,7 @@ def test_only_what_changed_is_written(path):
     assert rows(path) == 1001
 
 
-def test_what_is_forgotten_and_what_is_aggregated_is_so_in_the_file(path):
+def test_what_is_forgotten_and_what_is_aggregated_is_so_in_the_file(path: Path) -> None:
     metrics = Metrics()
     file = MetricsFile(path)
     metrics.put(METRIC, 1.0, at=at(0))
@@ -106,7 +117,7 @@ def test_what_is_forgotten_and_what_is_aggregated_is_so_in_the_file(path):
     assert rows(path) < 12_000
 
 
-def test_metrics_that_begin_anew_replace_what_was_there(path):
+def test_metrics_that_begin_anew_replace_what_was_there(path: Path) -> None:
     first, second = Metrics(), Metrics()
     first.put(METRIC, 1.0, at=at(0))
     file = MetricsFile(path)
@@ -119,7 +130,7 @@ def test_metrics_that_begin_anew_replace_what_was_there(path):
     assert told(found["r"]) == told(second)
 
 
-def test_what_was_read_is_not_written_again(path):
+def test_what_was_read_is_not_written_again(path: Path) -> None:
     metrics = Metrics()
     metrics.put(METRIC, 1.0, at=at(0))
     file = MetricsFile(path)
@@ -136,7 +147,7 @@ def test_what_was_read_is_not_written_again(path):
     assert told(read(path)["r"], names=["Sum"]) == [{"Sum": 2.0}, None, None]
 
 
-def test_what_could_not_be_written_is_written_the_next_time(path):
+def test_what_could_not_be_written_is_written_the_next_time(path: Path) -> None:
     metrics = Metrics()
     file = MetricsFile(path)
     file.write({"r": metrics})
@@ -152,7 +163,7 @@ def test_what_could_not_be_written_is_written_the_next_time(path):
     assert told(read(path)["r"]) == told(metrics)
 
 
-def test_a_file_of_another_version_is_left_alone(path):
+def test_a_file_of_another_version_is_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(VersionError, match=r"metrics\.sqlite has the version 99, not 1"):

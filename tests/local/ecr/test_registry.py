@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import datetime
 import json
+from typing import Any
 
 import botocore.exceptions
 import pytest
 
-from tests.local.conftest import DOCKER_MANIFEST, digest_of, login_of
+from tests.local.conftest import DOCKER_MANIFEST, Deployer, digest_of, login_of
 
 
 @pytest.fixture
-def http(deployer):
+def http(deployer: Deployer) -> Any:
     """Ask the registry over HTTP."""
 
-    def ask(method, path, *, login=True, **more):
+    def ask(method: str, path: str, *, login: bool = True, **more: Any) -> Any:
         headers = {**(deployer.registry_login() if login else {}), **more.pop("headers", {})}
         url = path if path.startswith("http") else f"{deployer.aws.endpoint_url}{path}"
         return deployer.http.request(method, url, headers=headers, **more)
@@ -21,11 +22,11 @@ def http(deployer):
     return ask
 
 
-def codes(answer):
+def codes(answer: Any) -> Any:
     return [error["code"] for error in json.loads(answer.data)["errors"]]
 
 
-def test_the_login_is_ecrs_and_nothing_else(deployer, http):
+def test_the_login_is_ecrs_and_nothing_else(deployer: Deployer, http: Any) -> None:
     data = deployer.aws.client("ecr").get_authorization_token()["authorizationData"][0]
     assert data["proxyEndpoint"] == deployer.aws.endpoint_url
     assert data["expiresAt"] > datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=11)
@@ -38,7 +39,7 @@ def test_the_login_is_ecrs_and_nothing_else(deployer, http):
         assert codes(answer) == ["UNAUTHORIZED"]
 
 
-def test_repository_uris_lead_to_this_registry(deployer):
+def test_repository_uris_lead_to_this_registry(deployer: Deployer) -> None:
     ecr = deployer.aws.client("ecr")
     host = deployer.aws.endpoint_url.removeprefix("http://")
     created = ecr.create_repository(repositoryName="a/b")["repository"]
@@ -46,12 +47,12 @@ def test_repository_uris_lead_to_this_registry(deployer):
     assert created["repositoryUri"] == described["repositoryUri"] == f"{host}/a/b"
 
 
-def test_a_repository_must_exist(http):
+def test_a_repository_must_exist(http: Any) -> None:
     answer = http("POST", "/v2/absent/blobs/uploads/")
     assert (answer.status, codes(answer)) == (404, ["NAME_UNKNOWN"])
 
 
-def test_what_is_pushed_is_in_ecr_and_can_be_pulled(deployer, http):
+def test_what_is_pushed_is_in_ecr_and_can_be_pulled(deployer: Deployer, http: Any) -> None:
     ecr = deployer.aws.client("ecr")
     uri = deployer.push_image(tag="v1")
     repository = uri.partition("/")[2].partition(":")[0]
@@ -85,7 +86,7 @@ def test_what_is_pushed_is_in_ecr_and_can_be_pulled(deployer, http):
     assert (available["layerAvailability"], available["layerSize"]) == ("AVAILABLE", layer["size"])
 
 
-def test_blobs_come_in_chunks_as_docker_sends_them(deployer, http):
+def test_blobs_come_in_chunks_as_docker_sends_them(deployer: Deployer, http: Any) -> None:
     repository = deployer.repository()
     data = bytes(range(256)) * 4096
     place = http("POST", f"/v2/{repository}/blobs/uploads/").headers["Location"]
@@ -102,7 +103,7 @@ def test_blobs_come_in_chunks_as_docker_sends_them(deployer, http):
     assert http("GET", done.headers["Location"]).data == data
 
 
-def test_blobs_come_in_one_request_or_are_mounted(deployer, http):
+def test_blobs_come_in_one_request_or_are_mounted(deployer: Deployer, http: Any) -> None:
     first, second = deployer.repository(), deployer.repository()
     done = http("POST", f"/v2/{first}/blobs/uploads/?digest={digest_of(b'abc')}", body=b"abc")
     assert done.status == 201
@@ -113,7 +114,7 @@ def test_blobs_come_in_one_request_or_are_mounted(deployer, http):
     assert unknown.status == 202
 
 
-def test_wrong_digests_unknown_parts_and_unknown_things_are_refused(deployer, http):
+def test_wrong_digests_unknown_parts_and_unknown_things_are_refused(deployer: Deployer, http: Any) -> None:
     repository = deployer.repository()
     place = http("POST", f"/v2/{repository}/blobs/uploads/").headers["Location"]
     wrong = http("PUT", f"{place}?digest={digest_of(b'b')}", body=b"a")
@@ -132,7 +133,7 @@ def test_wrong_digests_unknown_parts_and_unknown_things_are_refused(deployer, ht
     assert http("GET", f"/v2/{repository}/blobs/sha256:../../x").status == 404
 
 
-def test_a_tag_moves_and_the_image_before_stays_by_its_digest(deployer, http):
+def test_a_tag_moves_and_the_image_before_stays_by_its_digest(deployer: Deployer, http: Any) -> None:
     ecr = deployer.aws.client("ecr")
     repository = deployer.repository()
     for number in (b"1", b"2"):
@@ -143,7 +144,7 @@ def test_a_tag_moves_and_the_image_before_stays_by_its_digest(deployer, http):
     assert http("GET", f"/v2/{repository}/manifests/{details[0]['imageDigest']}").status == 200
 
 
-def test_immutable_tags_are_not_moved(deployer, http):
+def test_immutable_tags_are_not_moved(deployer: Deployer, http: Any) -> None:
     repository = deployer.repository(imageTagMutability="IMMUTABLE")
     deployer.push_image({"file": b"1"}, tag="v1", repository=repository)
     # The very same image may be pushed again.
@@ -152,7 +153,7 @@ def test_immutable_tags_are_not_moved(deployer, http):
         deployer.push_image({"file": b"2"}, tag="v1", repository=repository)
 
 
-def test_put_image_makes_a_manifest_pullable(deployer, http):
+def test_put_image_makes_a_manifest_pullable(deployer: Deployer, http: Any) -> None:
     ecr = deployer.aws.client("ecr")
     uri = deployer.push_image(tag="v1")
     repository = uri.partition("/")[2].partition(":")[0]
@@ -184,7 +185,7 @@ def test_put_image_makes_a_manifest_pullable(deployer, http):
         ecr.put_image(repositoryName="absent", imageTag="v3", imageManifest=other)
 
 
-def test_pushes_are_in_the_request_log_without_the_login(deployer):
+def test_pushes_are_in_the_request_log_without_the_login(deployer: Deployer) -> None:
     deployer.push_image(tag="v1")
     entries = [entry for entry in deployer.aws.requests() if entry["service"] == "registry"]
     assert [entry["operation"] for entry in entries] == [

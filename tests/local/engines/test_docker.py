@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
+import docker
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
@@ -14,21 +16,21 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def base(docker_client):
+def base(docker_client: docker.DockerClient) -> Any:
     return ensure_debian_python_base(docker_client)
 
 
 @pytest.fixture(scope="module")
-def local(docker_deployer):
+def local(docker_deployer: Deployer) -> Any:
     return docker_deployer
 
 
 @pytest.fixture(scope="module")
-def image(docker_client, local, base):
+def image(docker_client: docker.DockerClient, local: Any, base: str) -> Any:
     return build_and_push(docker_client, local, base)
 
 
-def containers_of(docker_client, endpoint):
+def containers_of(docker_client: docker.DockerClient, endpoint: str) -> Any:
     return [
         container
         for container in docker_client.containers.list(all=True, ignore_removed=True)
@@ -36,13 +38,15 @@ def containers_of(docker_client, endpoint):
     ]
 
 
-def test_what_docker_pushed_is_in_ecr(local, image):
+def test_what_docker_pushed_is_in_ecr(local: Any, image: str) -> None:
     repository, _, digest = image.partition("/")[2].partition("@")
     (details,) = local.aws.client("ecr").describe_images(repositoryName=repository)["imageDetails"]
     assert (details["imageDigest"], details["imageTags"]) == (digest, ["v1"])
 
 
-def test_push_without_login_or_repository_is_refused(docker_client, local, base):
+def test_push_without_login_or_repository_is_refused(
+    docker_client: docker.DockerClient, local: Any, base: str
+) -> None:
     host = local.aws.endpoint_url.removeprefix("http://")
     user, password = login_of(local.aws)
     for repository, login, text in (
@@ -59,7 +63,9 @@ def test_push_without_login_or_repository_is_refused(docker_client, local, base)
         assert any(part in answer.lower() for part in text.split("|")), answer
 
 
-def test_the_container_runs_as_sagemaker_runs_it(docker_client, local, image):
+def test_the_container_runs_as_sagemaker_runs_it(
+    docker_client: docker.DockerClient, local: Any, image: str
+) -> None:
     data = local.upload(tar_bytes({"weights.txt": b"0.5"}))
     model = local.model(Image=image, ModelDataUrl=data, Environment={"VERSION": "1"})
     endpoint = local.endpoint(local.config(local.variant(model)))
@@ -81,7 +87,9 @@ def test_the_container_runs_as_sagemaker_runs_it(docker_client, local, image):
     wait_until(lambda: not containers_of(docker_client, endpoint))
 
 
-def test_a_crashing_container_fails_and_its_traceback_is_in_the_log(docker_client, local, image):
+def test_a_crashing_container_fails_and_its_traceback_is_in_the_log(
+    docker_client: docker.DockerClient, local: Any, image: str
+) -> None:
     endpoint = local.endpoint(
         local.config(local.variant(local.model(Image=image, Environment={"CRASH": "1"})))
     )
@@ -90,7 +98,7 @@ def test_a_crashing_container_fails_and_its_traceback_is_in_the_log(docker_clien
     wait_until(lambda: not containers_of(docker_client, endpoint))
 
 
-def test_a_rolled_back_update_leaves_the_old_containers_answering(local, image):
+def test_a_rolled_back_update_leaves_the_old_containers_answering(local: Any, image: str) -> None:
     good = local.config(local.variant(local.model(Image=image, Environment={"VERSION": "good"})))
     bad = local.config(local.variant(local.model(Image=image, Environment={"CRASH": "1"})))
     endpoint = local.endpoint(good)
@@ -100,7 +108,7 @@ def test_a_rolled_back_update_leaves_the_old_containers_answering(local, image):
     assert local.invoke(endpoint)["version"] == "good"
 
 
-def test_a_command_that_does_not_exist_fails_with_the_engines_reason(local):
+def test_a_command_that_does_not_exist_fails_with_the_engines_reason(local: Any) -> None:
     image = local.push_image({"nothing": b""}, config={"Entrypoint": ["/absent"]})
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
     found = local.describe(endpoint)
@@ -108,7 +116,9 @@ def test_a_command_that_does_not_exist_fails_with_the_engines_reason(local):
     assert "/absent" in found["FailureReason"]
 
 
-def test_a_stopped_server_leaves_no_container_and_a_killed_ones_are_swept(docker_client, base):
+def test_a_stopped_server_leaves_no_container_and_a_killed_ones_are_swept(
+    docker_client: docker.DockerClient, base: str
+) -> None:
     first = LocalAws(engine="docker", transition_seconds=0)
     first.start()
     deployer = Deployer(first)
@@ -137,7 +147,9 @@ def test_a_stopped_server_leaves_no_container_and_a_killed_ones_are_swept(docker
     assert not containers_of(docker_client, stopped)
 
 
-def test_network_isolation_is_without_a_network(docker_client, local, image):
+def test_network_isolation_is_without_a_network(
+    docker_client: docker.DockerClient, local: Any, image: str
+) -> None:
     """API_CreateModel.html, EnableNetworkIsolation: "no inbound or outbound network calls can be made"; invocations still go."""
     name = local.name("isolated")
     local.sagemaker.create_model(
@@ -156,7 +168,9 @@ def test_network_isolation_is_without_a_network(docker_client, local, image):
     assert alone.exec_run(["python3", "-c", connect]).exit_code == 1
 
 
-def test_containers_of_a_pipeline_listen_where_they_are_told(docker_client, local, image):
+def test_containers_of_a_pipeline_listen_where_they_are_told(
+    docker_client: docker.DockerClient, local: Any, image: str
+) -> None:
     """multi-container-direct.html: SAGEMAKER_BIND_TO_PORT."""
     name = local.name("pipeline")
     containers = [{"Image": image, "Environment": {"VERSION": version}} for version in "12"]
@@ -174,7 +188,9 @@ def test_containers_of_a_pipeline_listen_where_they_are_told(docker_client, loca
     assert len(ports) == 2
 
 
-def test_a_serverless_container_has_its_memory(docker_client, local, image):
+def test_a_serverless_container_has_its_memory(
+    docker_client: docker.DockerClient, local: Any, image: str
+) -> None:
     """API_ProductionVariantServerlessConfig.html: MemorySizeInMB."""
     variant = {"VariantName": "main", "ModelName": local.model(Image=image)}
     config = local.config({**variant, "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 2}})
@@ -183,7 +199,9 @@ def test_a_serverless_container_has_its_memory(docker_client, local, image):
     assert container.attrs["HostConfig"]["Memory"] == 1024 * 1024**2
 
 
-def test_models_are_put_into_a_container_that_runs(docker_client, local, image):
+def test_models_are_put_into_a_container_that_runs(
+    docker_client: docker.DockerClient, local: Any, image: str
+) -> None:
     """mms-container-apis.html: the url of a model is /opt/ml/models/{model_name}/model."""
     archive = local.upload(tar_bytes({"weights": b"7"}), "models/a.tar.gz")
     prefix = archive.removesuffix("a.tar.gz")
@@ -195,7 +213,9 @@ def test_models_are_put_into_a_container_that_runs(docker_client, local, image):
     assert answer["url"].startswith("/opt/ml/models/")
 
 
-def test_adapters_are_put_into_the_container_of_their_base(docker_client, local, image):
+def test_adapters_are_put_into_the_container_of_their_base(
+    docker_client: docker.DockerClient, local: Any, image: str
+) -> None:
     """Where an adapter lies in the container is assumed."""
     variant = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     endpoint = local.endpoint(local.config(variant, ExecutionRoleArn=ROLE))
@@ -211,7 +231,7 @@ def test_adapters_are_put_into_the_container_of_their_base(docker_client, local,
             InferenceComponentName=name, EndpointName=endpoint, Specification=specification, **more
         )
 
-        def status(name=name):
+        def status(name: Any = name) -> Any:
             found = local.sagemaker.describe_inference_component(InferenceComponentName=name)
             return found["InferenceComponentStatus"]
 

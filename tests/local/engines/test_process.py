@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import botocore.exceptions
 import pytest
 
+from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import OCI_MANIFEST, ROLE, Deployer, tar_bytes, wait_until
 
 CRASH = {"CRASH": "1"}
@@ -21,7 +23,9 @@ def image(local: Deployer) -> str:
     return local.push_image()
 
 
-def test_the_container_answers_with_its_model_its_environment_and_the_callers_headers(local, image):
+def test_the_container_answers_with_its_model_its_environment_and_the_callers_headers(
+    local: Deployer, image: str
+) -> None:
     data = local.upload(tar_bytes({"weights.txt": b"0.5", "code/x.txt": b"y"}))
     model = local.model(Image=image, ModelDataUrl=data, Environment={"VERSION": "1"})
     endpoint = local.endpoint(local.config(local.variant(model)))
@@ -38,7 +42,7 @@ def test_the_container_answers_with_its_model_its_environment_and_the_callers_he
     }
 
 
-def test_model_data_may_be_an_uncompressed_prefix(local, image):
+def test_model_data_may_be_an_uncompressed_prefix(local: Deployer, image: str) -> None:
     uri = local.upload(b"0.5", key="models/a/weights.txt").removesuffix("weights.txt")
     source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
     model = local.model(Image=image, ModelDataSource={"S3DataSource": source})
@@ -46,20 +50,22 @@ def test_model_data_may_be_an_uncompressed_prefix(local, image):
     assert local.invoke(endpoint)["model"] == {"weights.txt": "0.5"}
 
 
-def test_describe_endpoint_names_the_image_by_digest(local, image):
+def test_describe_endpoint_names_the_image_by_digest(local: Deployer, image: str) -> None:
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
     (deployed,) = local.describe(endpoint)["ProductionVariants"][0]["DeployedImages"]
     assert deployed["SpecifiedImage"] == image
     assert "@sha256:" in deployed["ResolvedImage"]
 
 
-def test_lines_of_the_container_are_in_cloudwatch_logs(local, image):
+def test_lines_of_the_container_are_in_cloudwatch_logs(local: Deployer, image: str) -> None:
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
     local.invoke(endpoint)
     wait_until(lambda: "answered /invocations" in local.log(endpoint))
 
 
-def test_a_container_that_crashes_fails_the_endpoint_which_can_only_be_deleted(local, image):
+def test_a_container_that_crashes_fails_the_endpoint_which_can_only_be_deleted(
+    local: Deployer, image: str
+) -> None:
     config = local.config(local.variant(local.model(Image=image, Environment=CRASH)))
     endpoint = local.endpoint(config)
     found = local.describe(endpoint)
@@ -74,7 +80,9 @@ def test_a_container_that_crashes_fails_the_endpoint_which_can_only_be_deleted(l
     local.sagemaker.delete_endpoint(EndpointName=endpoint)
 
 
-def test_an_update_that_fails_goes_back_to_the_old_config_which_never_stopped_answering(local, image):
+def test_an_update_that_fails_goes_back_to_the_old_config_which_never_stopped_answering(
+    local: Deployer, image: str
+) -> None:
     good = local.config(local.variant(local.model(Image=image, Environment={"VERSION": "good"})))
     bad = local.config(local.variant(local.model(Image=image, Environment=CRASH)))
     endpoint = local.endpoint(good)
@@ -92,7 +100,9 @@ def test_an_update_that_fails_goes_back_to_the_old_config_which_never_stopped_an
         assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == bad
 
 
-def test_an_update_switches_to_the_new_fleet_and_forgets_the_failure_before(local, image):
+def test_an_update_switches_to_the_new_fleet_and_forgets_the_failure_before(
+    local: Deployer, image: str
+) -> None:
     old = local.config(local.variant(local.model(Image=image, Environment={"VERSION": "1"})))
     bad = local.config(local.variant(local.model(Image=image, Environment=CRASH)))
     new = local.config(local.variant(local.model(Image=image, Environment={"VERSION": "2"})))
@@ -105,7 +115,7 @@ def test_an_update_switches_to_the_new_fleet_and_forgets_the_failure_before(loca
     assert local.invoke(endpoint)["version"] == "2"
 
 
-def test_invocations_are_routed_by_weight_and_by_target_variant(local, image):
+def test_invocations_are_routed_by_weight_and_by_target_variant(local: Deployer, image: str) -> None:
     variants = [
         local.variant(
             local.model(Image=image, Environment={"VERSION": name}), name=name, InitialVariantWeight=weight
@@ -128,7 +138,7 @@ def test_invocations_are_routed_by_weight_and_by_target_variant(local, image):
         local.invoke(endpoint, TargetVariant="red")
 
 
-def test_a_pipeline_hands_each_containers_answer_to_the_next(local, image):
+def test_a_pipeline_hands_each_containers_answer_to_the_next(local: Deployer, image: str) -> None:
     name = local.name("pipeline")
     local.sagemaker.create_model(
         ModelName=name,
@@ -142,7 +152,7 @@ def test_a_pipeline_hands_each_containers_answer_to_the_next(local, image):
     assert '"version": "1"' in answer["body"]
 
 
-def test_what_goes_wrong_in_the_container_is_a_model_error(local, image):
+def test_what_goes_wrong_in_the_container_is_a_model_error(local: Deployer, image: str) -> None:
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         local.invoke(endpoint, b"fail")
@@ -155,7 +165,7 @@ def test_what_goes_wrong_in_the_container_is_a_model_error(local, image):
     assert 'Received server error (503) from primary with message "the model is ill"' in str(caught.value)
 
 
-def test_an_entry_point_that_is_not_python_fails_the_endpoint_and_says_so(local):
+def test_an_entry_point_that_is_not_python_fails_the_endpoint_and_says_so(local: Deployer) -> None:
     image = local.push_image({"bin/serve": b"#!/bin/sh\nexit 0\n"}, config={"Entrypoint": ["/bin/serve"]})
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
     assert "is not Python (/bin/serve)" in local.describe(endpoint)["FailureReason"]
@@ -171,19 +181,19 @@ def test_an_entry_point_that_is_not_python_fails_the_endpoint_and_says_so(local)
     ],
     ids=["script", "relative", "module", "pythonpath"],
 )
-def test_python_entry_points_of_all_sorts_run(local, config):
+def test_python_entry_points_of_all_sorts_run(local: Deployer, config: dict[str, Any]) -> None:
     image = local.push_image(config=config)
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
     assert local.describe(endpoint)["EndpointStatus"] == "InService", local.describe(endpoint)
 
 
-def test_hostile_model_archives_fail_the_endpoint_with_a_reason(local, image):
+def test_hostile_model_archives_fail_the_endpoint_with_a_reason(local: Deployer, image: str) -> None:
     data = local.upload(tar_bytes({"../../escaped.txt": b"x"}))
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image, ModelDataUrl=data))))
     assert "member outside of its folder" in local.describe(endpoint)["FailureReason"]
 
 
-def test_oci_images_are_refused_by_create_model(local):
+def test_oci_images_are_refused_by_create_model(local: Deployer) -> None:
     image = local.push_image(media_type=OCI_MANIFEST)
     with pytest.raises(
         botocore.exceptions.ClientError,
@@ -193,7 +203,7 @@ def test_oci_images_are_refused_by_create_model(local):
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_invocations_are_metrics(local, image):
+def test_invocations_are_metrics(local: Deployer, image: str) -> None:
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image), InitialInstanceCount=2)))
     for body in (b"a", b"slow"):
         local.invoke(endpoint, body)
@@ -226,7 +236,7 @@ def test_invocations_are_metrics(local, image):
     assert 300_000 < total("ModelLatency", "Maximum") < 3_000_000
 
 
-def test_deleting_the_endpoint_ends_its_processes(local, image):
+def test_deleting_the_endpoint_ends_its_processes(local: Deployer, image: str) -> None:
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))))
     marker = local.describe(endpoint)["EndpointArn"]
     assert marker
@@ -236,7 +246,7 @@ def test_deleting_the_endpoint_ends_its_processes(local, image):
     )
 
 
-def test_nothing_is_left_when_the_server_ends(image):
+def test_nothing_is_left_when_the_server_ends(image: str) -> None:
     from airflow_sm_hosting.local import LocalAws
 
     with LocalAws(engine="process", transition_seconds=0) as aws:
@@ -248,7 +258,7 @@ def test_nothing_is_left_when_the_server_ends(image):
     wait_until(lambda: not any(_runs(pid) for pid in children))
 
 
-def _children(aws) -> list[str]:
+def _children(aws: LocalAws) -> list[str]:
     pid = str(aws._process.pid)
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", pid], capture_output=True, text=True, check=False)
     return listed.stdout.split()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 import boto3
 import botocore.exceptions
@@ -10,8 +11,11 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from airflow_sm_hosting.local import LocalAws
+from tests.local.conftest import Deployer
 
-def client(aws, service, key="AKIAIOSFODNN7EXAMPLE", **more):
+
+def client(aws: LocalAws, service: Any, key: str = "AKIAIOSFODNN7EXAMPLE", **more: Any) -> Any:
     return boto3.Session(aws_access_key_id=key, aws_secret_access_key="x", region_name="us-east-1").client(
         service, endpoint_url=aws.endpoint_url, **more
     )
@@ -29,7 +33,7 @@ def client(aws, service, key="AKIAIOSFODNN7EXAMPLE", **more):
         ("s3", "list_buckets", "InvalidAccessKeyId"),
     ],
 )
-def test_another_access_key_is_refused(aws, service, operation, code):
+def test_another_access_key_is_refused(aws: LocalAws, service: str, operation: str, code: str) -> None:
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         getattr(client(aws, service), operation)()
     assert caught.value.response["Error"]["Code"] == code
@@ -38,17 +42,17 @@ def test_another_access_key_is_refused(aws, service, operation, code):
     assert (entry["status"], entry["error"]) == (403, code)
 
 
-def test_another_access_key_cannot_invoke(aws):
+def test_another_access_key_cannot_invoke(aws: LocalAws) -> None:
     with pytest.raises(botocore.exceptions.ClientError, match="UnrecognizedClientException"):
         client(aws, "sagemaker-runtime").invoke_endpoint(EndpointName="e", Body=b"x")
 
 
-def test_anonymous_requests_are_refused(aws):
+def test_anonymous_requests_are_refused(aws: LocalAws) -> None:
     with pytest.raises(botocore.exceptions.ClientError, match="InvalidAccessKeyId"):
         client(aws, "s3", config=Config(signature_version=UNSIGNED)).list_objects_v2(Bucket="b")
 
 
-def test_presigned_urls_work_with_our_key_only(aws):
+def test_presigned_urls_work_with_our_key_only(aws: LocalAws) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="bucket")
     s3.put_object(Bucket="bucket", Key="a b/c.txt", Body=b"hello")
@@ -65,20 +69,20 @@ def test_presigned_urls_work_with_our_key_only(aws):
             urllib.request.urlopen(url.replace(aws.access_key, "OTHER"))
 
 
-def test_sessions_of_assumed_roles_work(aws):
+def test_sessions_of_assumed_roles_work(aws: LocalAws) -> None:
     role = aws.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     session = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
     other = client(aws, "sagemaker", session["AccessKeyId"])
     assert other.list_models()["Models"] == []
 
 
-def get(aws, path, method="GET", **headers):
+def get(aws: LocalAws, path: str, method: str = "GET", **headers: Any) -> Any:
     request = urllib.request.Request(f"{aws.endpoint_url}{path}", method=method, headers=headers)
     with urllib.request.urlopen(request) as response:
         return json.loads(response.read() or b"null"), response.headers
 
 
-def test_health_needs_no_key_and_nothing_else_is_open(aws):
+def test_health_needs_no_key_and_nothing_else_is_open(aws: LocalAws) -> None:
     health, headers = get(aws, "/_sm_hosting/health", Origin="https://evil.example")
     assert (health["engine"], health["pid"]) == ("none", aws._process.pid)
     assert not [name for name in headers if name.lower().startswith("access-control")]
@@ -95,7 +99,7 @@ def test_health_needs_no_key_and_nothing_else_is_open(aws):
         assert caught.value.code in (401, 403), path
 
 
-def test_the_request_log_tells_what_was_done_and_nothing_of_what_was_said(deployer):
+def test_the_request_log_tells_what_was_done_and_nothing_of_what_was_said(deployer: Deployer) -> None:
     aws = deployer.aws
     deployer.model(Environment={"TOKEN": "swordfish"})
     aws.client("s3").create_bucket(Bucket="bucket")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -30,18 +33,18 @@ REGION = "eu-west-1"
 
 
 @pytest.fixture(autouse=True)
-def _moto(monkeypatch):
+def _moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
         yield
 
 
-def client(service):
+def client(service: Any) -> Any:
     return boto3.client(service, region_name=REGION)
 
 
-def test_s3_objects_are_read():
+def test_s3_objects_are_read() -> None:
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="bucket")
     for key in ("a/2", "a/1", "b"):
@@ -54,7 +57,7 @@ def test_s3_objects_are_read():
     assert objects.keys("absent", "") == []
 
 
-def test_s3_objects_are_written():
+def test_s3_objects_are_written() -> None:
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="bucket")
     assert objects.write("bucket", "a?b", b"data")
@@ -62,20 +65,20 @@ def test_s3_objects_are_written():
     assert not objects.write("absent", "a", b"")
 
 
-def test_log_lines_are_written():
+def test_log_lines_are_written() -> None:
     for _ in range(2):
         logs.put_lines(REGION, "/group", "stream", ["one", "two"])
     events = client("logs").get_log_events(logGroupName="/group", logStreamName="stream")["events"]
     assert [event["message"] for event in events] == ["one", "two"] * 2
 
 
-def test_operations_of_cloudwatch_are_answered_by_a_function():
+def test_operations_of_cloudwatch_are_answered_by_a_function() -> None:
     from moto.cloudwatch import urls
 
     before = dict(urls.url_paths)
     asked = []
 
-    def answer(operation, request, region):
+    def answer(operation: str, request: dict[str, Any], region: str) -> Any:
         asked.append((operation, request, region))
         if operation == "DeleteAlarms":
             raise AwsError("ResourceNotFound", "There is none.")
@@ -92,10 +95,11 @@ def test_operations_of_cloudwatch_are_answered_by_a_function():
     try:
         operations.replace_operations("cloudwatch", ["DescribeAlarms", "DeleteAlarms"], answer)
         (dispatch,) = urls.url_paths.values()
-        own = dispatch.__self__
-        assert own is not before["{0}/$"].__self__
+        bound: list[Any] = [dispatch, before["{0}/$"]]
+        own, of_moto = (one.__self__ for one in bound)
+        assert own is not of_moto
         # What is not replaced stays moto's.
-        assert own.put_dashboard is before["{0}/$"].__self__.put_dashboard
+        assert own.put_dashboard is of_moto.put_dashboard
         request = Request.from_primitives(
             "POST",
             "http://127.0.0.1/",
@@ -113,7 +117,7 @@ def test_operations_of_cloudwatch_are_answered_by_a_function():
         urls.url_paths.update(before)
 
 
-def test_topics_are_published_to():
+def test_topics_are_published_to() -> None:
     sns, sqs = client("sns"), client("sqs")
     topic = sns.create_topic(Name="t")["TopicArn"]
     queue = sqs.create_queue(QueueName="q")["QueueUrl"]
@@ -127,13 +131,13 @@ def test_topics_are_published_to():
         topics.publish(f"{topic}-absent", "subject", "message")
 
 
-def test_regions_have_names():
+def test_regions_have_names() -> None:
     """Of botocore, whose endpoints are no part of its interface."""
     assert region_description("us-east-1") == "US East (N. Virginia)"
     assert region_description("mars-1") == "mars-1"
 
 
-def test_ecr_repositories_keep_images_that_we_make():
+def test_ecr_repositories_keep_images_that_we_make() -> None:
     client("ecr").create_repository(repositoryName="repo")
     repository = repositories.find_repository("repo", ["us-east-1", REGION])
     assert repository is not None
@@ -151,14 +155,14 @@ def test_ecr_repositories_keep_images_that_we_make():
     assert repositories.find_repository("absent", [REGION]) is None
 
 
-def test_keys_of_assumed_roles_are_known():
+def test_keys_of_assumed_roles_are_known() -> None:
     role = client("iam").create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     session = client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
     assert identities.is_issued_key(session["AccessKeyId"])
     assert not identities.is_issued_key("OTHER")
 
 
-def test_the_server_application_and_its_request_handler_are_where_we_take_them_from():
+def test_the_server_application_and_its_request_handler_are_where_we_take_them_from() -> None:
     assert hasattr(RequestHandler, "make_environ")
     application = MotoApplication()
     client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -171,7 +175,7 @@ def test_the_server_application_and_its_request_handler_are_where_we_take_them_f
     assert b"<Name>bucket</Name>" not in application.answer(request).get_data()
 
 
-def test_users_and_roles_have_keys_and_policies():
+def test_users_and_roles_have_keys_and_policies() -> None:
     iam = client("iam")
     document = json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -192,7 +196,7 @@ def test_users_and_roles_have_keys_and_policies():
     assert identities.role_of_arn(role.arn) is role
 
 
-def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path):
+def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path: Path) -> None:
     from moto.core.base_backend import BackendDict
 
     blobs = pickles.Blobs(tmp_path)

@@ -343,7 +343,7 @@ def _clients(url: str, access_key: str) -> Callable[[str], Any]:
     once = Config(parameter_validation=False, retries={"total_max_attempts": 1}, proxies={})
 
     @cache
-    def client(service: str) -> Any:
+    def client(service: Any) -> Any:
         return session.client(service, endpoint_url=url, config=once)
 
     return client

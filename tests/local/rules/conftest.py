@@ -40,7 +40,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     if not is_moto or Path(__file__).parent not in pyfuncitem.path.parents:
         return (yield)
     rule = outcomes.rule_of(pyfuncitem.function)
-    problem: Exception | pytest.fail.Exception | None = None
+    problem: BaseException | None = None
     try:
         yield
     except (Exception, pytest.fail.Exception) as error:

@@ -9,11 +9,12 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.data_plane import Answer, DataPlane, data_plane, echo, slow, wait_until
+from tests.local.data_plane import Answer, Asked, DataPlane, data_plane, echo, slow, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +32,19 @@ def plane(plane_: DataPlane) -> DataPlane:
 class Queue:
     """An asynchronous endpoint with its buckets and topics."""
 
-    def __init__(self, plane, model, *, topics=False, included=(), client=None):
+    def __init__(
+        self,
+        plane: DataPlane,
+        model: Any,
+        *,
+        topics: bool = False,
+        included: tuple[Any, ...] = (),
+        client: Any = None,
+    ) -> None:
         self.plane = plane
         self.bucket = plane.bucket(**{"in": b"input"})
-        self.queues = {}
-        output = {
+        self.queues: dict[str, str] = {}
+        output: dict[str, Any] = {
             "S3OutputPath": f"s3://{self.bucket}/out/",
             "S3FailurePath": f"s3://{self.bucket}/failed",
         }
@@ -48,7 +57,7 @@ class Queue:
         config = {"OutputConfig": output, **({"ClientConfig": client} if client else {})}
         self.name = plane.serving(model, AsyncInferenceConfig=config)
 
-    def topic(self, name):
+    def topic(self, name: str) -> Any:
         sns, sqs = self.plane.client("sns"), self.plane.client("sqs")
         arn = sns.create_topic(Name=name)["TopicArn"]
         queue = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -57,26 +66,26 @@ class Queue:
         self.queues[name] = queue
         return arn
 
-    def told(self, name):
+    def told(self, name: str) -> Any:
         found = self.plane.client("sqs").receive_message(QueueUrl=self.queues[name], MaxNumberOfMessages=10)
         return [json.loads(json.loads(row["Body"])["Message"]) for row in found.get("Messages", ())]
 
-    def invoke(self, **members):
+    def invoke(self, **members: Any) -> Any:
         members = members or {"InputLocation": f"s3://{self.bucket}/in"}
         return self.plane.runtime.invoke_endpoint_async(EndpointName=self.name, **members)
 
-    def metric(self, name, statistic="Sum"):
+    def metric(self, name: str, statistic: str = "Sum") -> Any:
         return self.plane.metric(name, statistic, EndpointName=self.name, VariantName="main")
 
-    def backlog(self, name, statistic="Maximum"):
+    def backlog(self, name: str, statistic: str = "Maximum") -> Any:
         return self.plane.metric(name, statistic, EndpointName=self.name)
 
-    def scale(self, instances):
+    def scale(self, instances: int) -> None:
         self.plane.hosting.endpoints.set_desired(self.name, "main", instance_count=instances)
         self.plane.deployer.settled(self.name)
 
 
-def test_the_answer_is_put_into_s3(plane):
+def test_the_answer_is_put_into_s3(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpointAsync.html: 202 with InferenceId, OutputLocation and FailureLocation."""
     queue = Queue(plane, lambda asked: Answer(b"<" + asked.body + b">", content_type="text/x"), topics=True)
     answer = queue.invoke(
@@ -113,7 +122,7 @@ def test_the_answer_is_put_into_s3(plane):
     assert queue.told("Error") == []
 
 
-def test_the_metrics_are_those_of_asynchronous_endpoints_only(plane):
+def test_the_metrics_are_those_of_asynchronous_endpoints_only(plane: DataPlane) -> None:
     """async-inference-monitor.html: "Any metric not listed below is not published"."""
     queue = Queue(plane, echo)
     queue.invoke()
@@ -145,7 +154,9 @@ def test_the_metrics_are_those_of_asynchronous_endpoints_only(plane):
     ],
     ids=["model", "input", "time"],
 )
-def test_a_failure_is_put_into_s3_and_told(plane, model, members, reason, body, metric):
+def test_a_failure_is_put_into_s3_and_told(
+    plane: DataPlane, model: Any, members: dict[str, Any], reason: str, body: bytes | None, metric: str | None
+) -> None:
     """API_AsyncInferenceOutputConfig.html, S3FailurePath; async-inference-monitor.html, InvocationFailures."""
     queue = Queue(plane, model, topics=True)
     answer = queue.invoke(**{"InputLocation": f"s3://{queue.bucket}/in", **members})
@@ -163,7 +174,7 @@ def test_a_failure_is_put_into_s3_and_told(plane, model, members, reason, body, 
         assert queue.metric(metric) == 1
 
 
-def test_the_answer_can_be_told_by_sns(plane):
+def test_the_answer_can_be_told_by_sns(plane: DataPlane) -> None:
     """API_AsyncInferenceNotificationConfig.html: up to 128 KB."""
     queue = Queue(plane, echo, topics=True, included=["SUCCESS_NOTIFICATION_TOPIC"])
     queue.invoke(Body=b"small")
@@ -173,7 +184,7 @@ def test_the_answer_can_be_told_by_sns(plane):
     assert sorted(len(base64.b64decode(one)) for one in told) == [5, 100_000]
 
 
-def test_input_in_the_request(plane):
+def test_input_in_the_request(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpointAsync.html: Body, at most 128,000 bytes; aws-samples/sagemaker-genai-hosting-examples#208."""
     queue = Queue(plane, echo)
     answer = queue.invoke(Body=bytes(128_000))
@@ -186,7 +197,7 @@ def test_input_in_the_request(plane):
         queue.invoke(Body=bytes(128_001))
 
 
-def test_the_name_of_the_output_can_be_chosen(plane):
+def test_the_name_of_the_output_can_be_chosen(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpointAsync.html: S3OutputPathExtension and Filename."""
     queue = Queue(plane, echo)
     answer = queue.invoke(Body=b"x", S3OutputPathExtension="team/a", Filename="answer.json")
@@ -195,7 +206,7 @@ def test_the_name_of_the_output_can_be_chosen(plane):
     assert plane.object(answer["OutputLocation"]) == b"x"
 
 
-def test_each_kind_of_endpoint_has_its_operation(plane):
+def test_each_kind_of_endpoint_has_its_operation(plane: DataPlane) -> None:
     """async-inference.html; the sentences are assumed."""
     asynchronous, real_time = Queue(plane, echo), plane.serving(echo)
     with pytest.raises(ClientError, match="is an asynchronous endpoint and does not support InvokeEndpoint"):
@@ -206,11 +217,11 @@ def test_each_kind_of_endpoint_has_its_operation(plane):
         plane.runtime.invoke_endpoint_async(EndpointName=real_time, InputLocation="s3://b/k")
 
 
-def test_an_instance_works_on_so_many_at_once(plane):
+def test_an_instance_works_on_so_many_at_once(plane: DataPlane) -> None:
     """API_AsyncInferenceClientConfig.html: MaxConcurrentInvocationsPerInstance."""
     lock, go_on, now, most = threading.Lock(), threading.Event(), [0], [0]
 
-    def model(asked):
+    def model(asked: Asked) -> Any:
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
@@ -228,7 +239,7 @@ def test_an_instance_works_on_so_many_at_once(plane):
     assert most[0] == 2
 
 
-def test_without_instances_requests_wait_and_the_backlog_is_published(plane):
+def test_without_instances_requests_wait_and_the_backlog_is_published(plane: DataPlane) -> None:
     """async-inference-autoscale.html and async-inference-monitor.html: backlog metrics have EndpointName only."""
     queue = Queue(plane, echo)
     queue.scale(0)
@@ -248,7 +259,7 @@ def test_without_instances_requests_wait_and_the_backlog_is_published(plane):
     assert 60_000 <= queue.metric("TimeInBacklog", "Maximum") <= 62_000
 
 
-def test_a_backlog_scales_the_endpoint_out_from_zero(plane):
+def test_a_backlog_scales_the_endpoint_out_from_zero(plane: DataPlane) -> None:
     """async-inference-autoscale.html: a step policy on HasBacklogWithoutCapacity."""
     queue = Queue(plane, echo)
     queue.scale(0)
@@ -290,14 +301,14 @@ def test_a_backlog_scales_the_endpoint_out_from_zero(plane):
     assert plane.object(answer["OutputLocation"]) == b"input"
 
 
-def test_a_request_that_waits_too_long_expires(plane):
+def test_a_request_that_waits_too_long_expires(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpointAsync.html: RequestTTLSeconds."""
     queue = Queue(plane, echo, topics=True)
     queue.scale(0)
     short = queue.invoke(Body=b"x", RequestTTLSeconds=60)
     long = queue.invoke(Body=b"x")
     plane.clock.advance(61)
-    assert b"RequestTTLSeconds" in plane.object(short["FailureLocation"])
+    assert b"RequestTTLSeconds" in (plane.object(short["FailureLocation"]) or b"")
     assert [message["inferenceId"] for message in queue.told("Error")] == [short["InferenceId"]]
     assert queue.metric("ExpiredRequests") == 1
     assert plane.object(long["FailureLocation"]) is None
@@ -306,7 +317,7 @@ def test_a_request_that_waits_too_long_expires(plane):
     assert plane.object(long["FailureLocation"])
 
 
-def test_the_queue_goes_with_its_endpoint(plane):
+def test_the_queue_goes_with_its_endpoint(plane: DataPlane) -> None:
     queue = Queue(plane, echo)
     queue.scale(0)
     answer = queue.invoke()

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,9 @@ def plane(plane_: DataPlane) -> DataPlane:
     return plane_
 
 
-def capture(uri="s3://b/p", modes=("InputAndOutput",), percentage=100, **more):
+def capture(
+    uri: str = "s3://b/p", modes: tuple[Any, ...] = ("InputAndOutput",), percentage: int = 100, **more: Any
+) -> Any:
     return {
         "EnableCapture": True,
         "InitialSamplingPercentage": percentage,
@@ -38,7 +41,7 @@ def capture(uri="s3://b/p", modes=("InputAndOutput",), percentage=100, **more):
     }
 
 
-def test_invocations_are_written_as_json_lines_each_minute(plane):
+def test_invocations_are_written_as_json_lines_each_minute(plane: DataPlane) -> None:
     """The page's example: captureData, eventMetadata, eventVersion; the path by variant and hour."""
     bucket = plane.bucket()
     types = {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]}
@@ -83,7 +86,7 @@ def test_invocations_are_written_as_json_lines_each_minute(plane):
     [{"percentage": 0}, {"EnableCapture": False}],
     ids=["none in the sample", "switched off"],
 )
-def test_what_is_not_captured(plane, config):
+def test_what_is_not_captured(plane: DataPlane, config: dict[str, Any]) -> None:
     bucket = plane.bucket()
     endpoint = plane.serving(echo, DataCaptureConfig=capture(f"s3://{bucket}/", **config))
     plane.invoke(endpoint)
@@ -91,7 +94,7 @@ def test_what_is_not_captured(plane, config):
     assert plane.objects(bucket) == {}
 
 
-def test_the_sample_is_about_as_large_as_it_should_be(plane):
+def test_the_sample_is_about_as_large_as_it_should_be(plane: DataPlane) -> None:
     """API_DataCaptureConfig.html: InitialSamplingPercentage. Of 200 at 50 %, fewer than 60 or more than 140 come once in 10^8."""
     bucket = plane.bucket()
     endpoint = plane.serving(echo, DataCaptureConfig=capture(f"s3://{bucket}/p", percentage=50))
@@ -103,14 +106,14 @@ def test_the_sample_is_about_as_large_as_it_should_be(plane):
     assert 60 <= len(data.splitlines()) <= 140
 
 
-def test_a_bucket_that_is_not_there_does_not_disturb(plane):
+def test_a_bucket_that_is_not_there_does_not_disturb(plane: DataPlane) -> None:
     endpoint = plane.serving(echo, DataCaptureConfig=capture("s3://absent/p"))
     assert plane.invoke(endpoint)["Body"] == b"1,2"
     plane.clock.advance(60)
     assert plane.invoke(endpoint)["Body"] == b"1,2"
 
 
-def test_what_a_failed_invocation_was_asked_is_not_captured(plane):
+def test_what_a_failed_invocation_was_asked_is_not_captured(plane: DataPlane) -> None:
     """Assumed."""
     bucket = plane.bucket()
     endpoint = plane.serving(lambda asked: Answer(status=500), DataCaptureConfig=capture(f"s3://{bucket}/p"))
@@ -132,14 +135,14 @@ def test_what_a_failed_invocation_was_asked_is_not_captured(plane):
         ({"JsonContentTypes": ["application/json"]}, "", "BASE64"),
     ],
 )
-def test_how_data_is_encoded(types, content_type, encoding):
+def test_how_data_is_encoded(types: dict[str, Any], content_type: str, encoding: str) -> None:
     asked = {"Body": b"1,2", "ContentType": content_type}
     told = record(capture(CaptureContentTypeHeader=types), asked, "", b"", AT)["captureData"]["endpointInput"]
     assert told["encoding"] == encoding
     assert told["data"] == (base64.b64encode(b"1,2").decode() if encoding == "BASE64" else "1,2")
 
 
-def test_what_is_no_text_is_base64_whatever_its_type():
+def test_what_is_no_text_is_base64_whatever_its_type() -> None:
     asked = {"Body": b"\xff", "ContentType": "text/csv"}
     types = {"CsvContentTypes": ["text/csv"]}
     told = record(capture(CaptureContentTypeHeader=types), asked, "", b"", AT)["captureData"]["endpointInput"]
@@ -155,6 +158,6 @@ def test_what_is_no_text_is_base64_whatever_its_type():
         (["InputAndOutput"], {"endpointInput", "endpointOutput"}),
     ],
 )
-def test_which_side_is_captured(modes, sides):
+def test_which_side_is_captured(modes: list[Any], sides: set[Any]) -> None:
     """API_CaptureOption.html."""
     assert set(record(capture(modes=modes), {"Body": b""}, "", b"", AT)["captureData"]) == sides

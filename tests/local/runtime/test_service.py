@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
@@ -30,7 +31,7 @@ def plane(plane_: DataPlane) -> DataPlane:
     return plane_
 
 
-def refusal(call, *args, **more):
+def refusal(call: Callable[..., Any], *args: Any, **more: Any) -> Any:
     with pytest.raises(ClientError) as caught:
         call(*args, **more)
     return caught.value
@@ -39,11 +40,11 @@ def refusal(call, *args, **more):
 class Recorder:
     """A model that keeps what it was asked."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer: Any = None) -> None:
         self.asked: list[Asked] = []
         self.answer = answer or echo
 
-    def __call__(self, asked):
+    def __call__(self, asked: Asked) -> Any:
         self.asked.append(asked)
         return self.answer(asked)
 
@@ -51,7 +52,7 @@ class Recorder:
 # InvokeEndpoint
 
 
-def test_headers_go_to_the_container_and_back(plane):
+def test_headers_go_to_the_container_and_back(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpoint.html: the members that are headers; what the API does not name is stripped."""
     model = Recorder(
         lambda asked: Answer(
@@ -103,7 +104,7 @@ def test_headers_go_to_the_container_and_back(plane):
         ),
     ],
 )
-def test_what_a_plain_endpoint_refuses(plane, members, message):
+def test_what_a_plain_endpoint_refuses(plane: DataPlane, members: dict[str, Any], message: str) -> None:
     endpoint = plane.serving(echo)
     error = refusal(plane.invoke, endpoint, **members).response
     assert error["Error"]["Code"] == "ValidationError"
@@ -111,7 +112,7 @@ def test_what_a_plain_endpoint_refuses(plane, members, message):
     assert message.format(endpoint) in error["Error"]["Message"]
 
 
-def test_an_endpoint_that_is_not_there_or_not_in_service(plane):
+def test_an_endpoint_that_is_not_there_or_not_in_service(plane: DataPlane) -> None:
     """sagemaker_api.md A1, aws/amazon-sagemaker-examples#293: "Endpoint X of account N not found."."""
     assert "Endpoint nobody of account 123456789012 not found." in str(refusal(plane.invoke, "nobody"))
     endpoint = plane.serving(echo)
@@ -121,7 +122,7 @@ def test_an_endpoint_that_is_not_there_or_not_in_service(plane):
     assert "is not in service" in str(refusal(plane.invoke, endpoint))
 
 
-def test_the_largest_body_goes_through_and_a_larger_one_is_refused(plane):
+def test_the_largest_body_goes_through_and_a_larger_one_is_refused(plane: DataPlane) -> None:
     """botocore, BodyBlob: at most 6,291,456 bytes."""
     endpoint = plane.serving(lambda asked: Answer(str(len(asked.body)).encode()))
     assert plane.invoke(endpoint, bytes(6_291_456))["Body"] == b"6291456"
@@ -133,7 +134,7 @@ def test_the_largest_body_goes_through_and_a_larger_one_is_refused(plane):
     )
 
 
-def test_a_container_that_takes_too_long_is_a_model_error(plane):
+def test_a_container_that_takes_too_long_is_a_model_error(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpoint.html: containers must respond within 60 seconds; here within 0.1."""
     endpoint = plane.serving(slow(0.5))
     plane.hosting.runtime._timeout = 0.1
@@ -147,7 +148,7 @@ def test_a_container_that_takes_too_long_is_a_model_error(plane):
     assert plane.metric("Invocation5XXErrors", **where) == 1
 
 
-def test_an_error_of_the_container_is_quoted_with_its_status(plane):
+def test_an_error_of_the_container_is_quoted_with_its_status(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpoint.html, ModelError: 424 with OriginalStatusCode, OriginalMessage, LogStreamArn."""
     endpoint = plane.serving(lambda asked: Answer(b"no such column", status=415))
     error = refusal(plane.invoke, endpoint).response
@@ -163,7 +164,7 @@ def test_an_error_of_the_container_is_quoted_with_its_status(plane):
 # Several containers
 
 
-def test_containers_of_a_pipeline_have_ports_of_their_own_and_metrics_of_their_own(plane):
+def test_containers_of_a_pipeline_have_ports_of_their_own_and_metrics_of_their_own(plane: DataPlane) -> None:
     """multi-container-direct.html: SAGEMAKER_BIND_TO_PORT, SAGEMAKER_SAFE_PORT_RANGE; multi-container-metrics.html."""
     first = Recorder(lambda asked: Answer(asked.body + b"1", content_type="text/x-first"))
     second = Recorder(lambda asked: Answer(asked.body + b"2", content_type="text/x-second"))
@@ -184,7 +185,7 @@ def test_containers_of_a_pipeline_have_ports_of_their_own_and_metrics_of_their_o
         assert (plane.metric("ContainerLatency", **where) or 0) > 0
 
 
-def test_one_container_alone_listens_on_8080_and_is_not_told_where(plane):
+def test_one_container_alone_listens_on_8080_and_is_not_told_where(plane: DataPlane) -> None:
     """your-algorithms-inference-code.html: port 8080."""
     plane.serving(echo)
     (plan,) = plane.engine.plans
@@ -192,7 +193,7 @@ def test_one_container_alone_listens_on_8080_and_is_not_told_where(plane):
     assert not [name for name in plan.environment if name.startswith("SAGEMAKER_")]
 
 
-def test_direct_mode_asks_the_container_that_is_named(plane):
+def test_direct_mode_asks_the_container_that_is_named(plane: DataPlane) -> None:
     """multi-container-direct.html: only the named one processes the request; three validation errors."""
     containers = [
         plane.container(lambda asked, name=name: Answer(name.encode()), ContainerHostname=name)
@@ -208,7 +209,7 @@ def test_direct_mode_asks_the_container_that_is_named(plane):
 # Serverless
 
 
-def test_a_serverless_variant_has_its_memory_and_takes_less(plane):
+def test_a_serverless_variant_has_its_memory_and_takes_less(plane: DataPlane) -> None:
     """serverless-endpoints.html: 4 MB of payload; ProductionVariantServerlessConfig: MemorySizeInMB."""
     variant = plane.deployer.variant(plane.deployer.model(**plane.container(echo)))
     serverless = {key: variant[key] for key in ("VariantName", "ModelName")}
@@ -221,11 +222,11 @@ def test_a_serverless_variant_has_its_memory_and_takes_less(plane):
     assert "payload" in str(refusal(plane.invoke, endpoint, bytes(4 * 1024**2 + 1)))
 
 
-def test_more_at_once_than_the_max_concurrency_is_throttled(plane):
+def test_more_at_once_than_the_max_concurrency_is_throttled(plane: DataPlane) -> None:
     """serverless-endpoints.html: beyond MaxConcurrency requests are throttled."""
     begun, go_on = threading.Event(), threading.Event()
 
-    def model(asked):
+    def model(asked: Asked) -> Any:
         begun.set()
         assert go_on.wait(10)
         return echo(asked)
@@ -256,7 +257,7 @@ def test_more_at_once_than_the_max_concurrency_is_throttled(plane):
 # Shadow variants
 
 
-def shadowed(plane, production, shadow, weight):
+def shadowed(plane: DataPlane, production: Any, shadow: Any, weight: Any) -> Any:
     models = [plane.deployer.model(**plane.container(model)) for model in (production, shadow)]
     config = plane.deployer.config(
         plane.deployer.variant(models[0]),
@@ -267,7 +268,7 @@ def shadowed(plane, production, shadow, weight):
     return plane.deployer.endpoint(config)
 
 
-def test_a_shadow_variant_is_sent_copies_and_its_answers_are_dropped(plane):
+def test_a_shadow_variant_is_sent_copies_and_its_answers_are_dropped(plane: DataPlane) -> None:
     """API_CreateEndpointConfig.html, ShadowProductionVariants: traffic is replicated; model-shadow-deployment.html."""
     shadow = Recorder(lambda asked: Answer(b"broken", status=500))
     endpoint = shadowed(plane, echo, shadow, 1.0)
@@ -284,7 +285,7 @@ def test_a_shadow_variant_is_sent_copies_and_its_answers_are_dropped(plane):
     assert "not found" in str(refusal(plane.invoke, endpoint, TargetVariant="shadow"))
 
 
-def test_a_shadow_variant_is_sent_the_share_that_its_weight_says(plane):
+def test_a_shadow_variant_is_sent_the_share_that_its_weight_says(plane: DataPlane) -> None:
     """The weight is the share of the production variant's requests (assumed)."""
     shadow = Recorder()
     endpoint = shadowed(plane, echo, shadow, 0.0)
@@ -297,19 +298,19 @@ def test_a_shadow_variant_is_sent_the_share_that_its_weight_says(plane):
 # Streams
 
 
-def parts(answer):
+def parts(answer: Any) -> Any:
     return [event["PayloadPart"]["Bytes"] for event in answer["Body"]]
 
 
-def stream(plane, endpoint, **more):
+def stream(plane: DataPlane, endpoint: str, **more: Any) -> Any:
     return plane.runtime.invoke_endpoint_with_response_stream(EndpointName=endpoint, Body=b"q", **more)
 
 
-def test_each_piece_of_a_stream_comes_when_the_container_yields_it(plane):
+def test_each_piece_of_a_stream_comes_when_the_container_yields_it(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpointWithResponseStream.html: PayloadPart events."""
     received = threading.Semaphore(0)
 
-    def pieces():
+    def pieces() -> Iterator[Any]:
         for piece in (b"one", b"two", b"three"):
             yield piece
             # The next one is not made before the client has this one.
@@ -328,15 +329,15 @@ def test_each_piece_of_a_stream_comes_when_the_container_yields_it(plane):
     assert plane.metric("Invocation5XXErrors", **where) == 0
 
 
-def test_an_answer_that_is_no_stream_is_one_of_few_parts(plane):
+def test_an_answer_that_is_no_stream_is_one_of_few_parts(plane: DataPlane) -> None:
     endpoint = plane.serving(lambda asked: Answer(bytes(100_000)))
     assert b"".join(parts(stream(plane, endpoint))) == bytes(100_000)
 
 
-def test_a_stream_that_breaks_ends_with_a_model_stream_error(plane):
+def test_a_stream_that_breaks_ends_with_a_model_stream_error(plane: DataPlane) -> None:
     """botocore, ModelStreamError: ErrorCode StreamBroken."""
 
-    def pieces():
+    def pieces() -> Iterator[Any]:
         yield b"one"
         raise BrokenStream
 
@@ -351,11 +352,11 @@ def test_a_stream_that_breaks_ends_with_a_model_stream_error(plane):
     )
 
 
-def test_a_stream_that_pauses_too_long_ends_with_a_model_stream_error(plane):
+def test_a_stream_that_pauses_too_long_ends_with_a_model_stream_error(plane: DataPlane) -> None:
     """botocore, ModelStreamError: ErrorCode ModelInvocationTimeExceeded."""
     go_on = threading.Event()
 
-    def pieces():
+    def pieces() -> Iterator[Any]:
         yield b"one"
         go_on.wait(10)
 
@@ -368,13 +369,13 @@ def test_a_stream_that_pauses_too_long_ends_with_a_model_stream_error(plane):
         go_on.set()
 
 
-def test_a_stream_that_never_ends_is_ended():
+def test_a_stream_that_never_ends_is_ended() -> None:
     """How long all of it may take is assumed."""
 
     class Endless:
         chunked = False
 
-        def read1(self, amount):
+        def read1(self, amount: int) -> Any:
             return b"."
 
     failures = []
@@ -388,7 +389,7 @@ def test_a_stream_that_never_ends_is_ended():
     assert failures == [1]
 
 
-def test_an_error_before_the_stream_is_a_model_error(plane):
+def test_an_error_before_the_stream_is_a_model_error(plane: DataPlane) -> None:
     endpoint = plane.serving(lambda asked: Answer(b"ill", status=503))
     error = refusal(stream, plane, endpoint).response
     assert (error["Error"]["Code"], error["OriginalStatusCode"], error["OriginalMessage"]) == (
@@ -398,24 +399,28 @@ def test_an_error_before_the_stream_is_a_model_error(plane):
     )
 
 
-def test_messages_are_what_botocore_reads():
+def test_messages_are_what_botocore_reads() -> None:
     """https://smithy.io/2.0/aws/amazon-eventstream.html."""
     written = streaming.message({":event-type": "PayloadPart", "é": "ü"}, b"\x00\xff" * 1000)
     buffer = EventStreamBuffer()
     buffer.add_data(written + streaming.payload_part(b""))
-    first, second = buffer
-    assert (first.headers, first.payload) == ({":event-type": "PayloadPart", "é": "ü"}, b"\x00\xff" * 1000)
+    messages: list[Any] = list(buffer)
+    first, second = messages
+    assert first.headers == {":event-type": "PayloadPart", "é": "ü"}
+    assert first.payload == b"\x00\xff" * 1000
     assert second.payload == b""
     assert int.from_bytes(written[-4:], "big") == zlib.crc32(written[:-4])
 
 
-def test_an_invocation_does_not_have_the_state_written(plane, monkeypatch):
+def test_an_invocation_does_not_have_the_state_written(
+    plane: DataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it leaves is written every few seconds: writing after each would slow invocations down."""
 
     class State:
         changes = 0
 
-        def changed(self):
+        def changed(self) -> None:
             self.changes += 1
 
     endpoint = plane.serving(echo)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
+from typing import Any
 
 import botocore.exceptions
 import pytest
@@ -11,14 +13,14 @@ ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 
 
 @pytest.fixture
-def sagemaker(deployer):
+def sagemaker(deployer: Deployer) -> Any:
     return deployer.sagemaker
 
 
 # Models
 
 
-def test_a_model_is_described_as_it_was_created(deployer, sagemaker):
+def test_a_model_is_described_as_it_was_created(deployer: Deployer, sagemaker: Any) -> None:
     data = deployer.upload(tar_bytes({"a": b"b"}))
     request = {
         "ModelName": "Churn-1",
@@ -42,7 +44,7 @@ def test_a_model_is_described_as_it_was_created(deployer, sagemaker):
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "x"}]
 
 
-def test_what_exists_already_cannot_be_created_again(deployer, sagemaker):
+def test_what_exists_already_cannot_be_created_again(deployer: Deployer, sagemaker: Any) -> None:
     model, config = deployer.model(), deployer.config()
     endpoint = deployer.endpoint(config)
     assert refusal_of(sagemaker.create_model, ModelName=model, PrimaryContainer={"Image": FOREIGN_IMAGE}) == (
@@ -63,7 +65,9 @@ def test_what_exists_already_cannot_be_created_again(deployer, sagemaker):
     ) == ("ValidationException", f'Cannot create already existing endpoint "{ARN}:endpoint/{endpoint}".')
 
 
-def test_models_and_configs_are_found_in_any_case_and_shown_in_their_own(deployer, sagemaker):
+def test_models_and_configs_are_found_in_any_case_and_shown_in_their_own(
+    deployer: Deployer, sagemaker: Any
+) -> None:
     """What is there for Create is there for the others: assumed from ARNs, which are in lower case."""
     container = {"Image": FOREIGN_IMAGE}
     sagemaker.create_model(ModelName="Churn", ExecutionRoleArn=ROLE, PrimaryContainer=container)
@@ -88,7 +92,7 @@ def test_models_and_configs_are_found_in_any_case_and_shown_in_their_own(deploye
     assert sagemaker.list_models()["Models"] == []
 
 
-def test_what_does_not_exist_cannot_be_found(deployer, sagemaker):
+def test_what_does_not_exist_cannot_be_found(deployer: Deployer, sagemaker: Any) -> None:
     for call, request, text in (
         (sagemaker.describe_model, {"ModelName": "x"}, "model"),
         (sagemaker.delete_model, {"ModelName": "x"}, "model"),
@@ -107,7 +111,7 @@ def test_what_does_not_exist_cannot_be_found(deployer, sagemaker):
         assert message.startswith(f'Could not find {text} "{ARN}:')
 
 
-def test_input_is_refused_in_awss_words(sagemaker, deployer):
+def test_input_is_refused_in_awss_words(sagemaker: Any, deployer: Deployer) -> None:
     assert refusal_of(sagemaker.create_model, ModelName="a_b", PrimaryContainer={"Image": FOREIGN_IMAGE}) == (
         "ValidationException",
         "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must satisfy "
@@ -131,7 +135,7 @@ def test_input_is_refused_in_awss_words(sagemaker, deployer):
     assert "Member must satisfy enum value set: [ml.t2.medium," in message
 
 
-def test_environment_values_are_not_in_refusals(sagemaker):
+def test_environment_values_are_not_in_refusals(sagemaker: Any) -> None:
     _, message = refusal_of(
         sagemaker.create_model,
         ModelName="m",
@@ -140,7 +144,7 @@ def test_environment_values_are_not_in_refusals(sagemaker):
     assert "swordfish" not in message
 
 
-def container(**more):
+def container(**more: Any) -> Any:
     return {"Image": FOREIGN_IMAGE, **more}
 
 
@@ -174,7 +178,7 @@ def container(**more):
         ),
     ],
 )
-def test_create_model_refuses(sagemaker, request_part, text):
+def test_create_model_refuses(sagemaker: Any, request_part: dict[str, Any], text: str) -> None:
     code, message = refusal_of(sagemaker.create_model, ModelName="m", **request_part)
     assert code == "ValidationException"
     assert text in message
@@ -189,11 +193,13 @@ def test_create_model_refuses(sagemaker, request_part, text):
         ({"Mode": "MultiModel"}, "multi-models"),
     ],
 )
-def test_an_image_must_say_what_it_can(deployer, sagemaker, more, label):
+def test_an_image_must_say_what_it_can(
+    deployer: Deployer, sagemaker: Any, more: dict[str, Any], label: str
+) -> None:
     plain = deployer.push_image(config={"Entrypoint": ["serve"]})
     capable = deployer.push_image()
 
-    def create(name, image):
+    def create(name: str, image: str) -> None:
         container = {"Image": image}
         if "Mode" in more:
             container |= {
@@ -214,7 +220,9 @@ def test_an_image_must_say_what_it_can(deployer, sagemaker, more, label):
     create("capable", capable)
 
 
-def test_images_are_found_by_our_host_and_by_the_accounts_ecr_host_by_tag_and_by_digest(deployer, sagemaker):
+def test_images_are_found_by_our_host_and_by_the_accounts_ecr_host_by_tag_and_by_digest(
+    deployer: Deployer, sagemaker: Any
+) -> None:
     uri = deployer.push_image(tag="v1")
     repository = uri.partition("/")[2].partition(":")[0]
     port = uri.partition("/")[0].partition(":")[2]
@@ -231,7 +239,7 @@ def test_images_are_found_by_our_host_and_by_the_accounts_ecr_host_by_tag_and_by
     assert "Unsupported manifest media type" in refusal_of(deployer.model, Image=oci)[1]
 
 
-def variants(*more):
+def variants(*more: Any) -> Any:
     return {"ProductionVariants": list(more)}
 
 
@@ -263,7 +271,9 @@ SERVERLESS = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
         (lambda v: variants({**v(), "ModelName": None}), "ModelName must be specified"),
     ],
 )
-def test_create_endpoint_config_refuses(deployer, sagemaker, make, text):
+def test_create_endpoint_config_refuses(
+    deployer: Deployer, sagemaker: Any, make: Callable[..., Any], text: str
+) -> None:
     request = make(deployer.variant)
     request["ProductionVariants"] = [
         {key: value for key, value in variant.items() if value is not None}
@@ -274,12 +284,12 @@ def test_create_endpoint_config_refuses(deployer, sagemaker, make, text):
     assert text in message
 
 
-def serverless(variant, config):
+def serverless(variant: Callable[[], dict[str, Any]], config: Any) -> Any:
     made = variant()
     return {"VariantName": "s", "ModelName": made["ModelName"], "ServerlessConfig": config}
 
 
-def test_an_endpoint_config_is_described_as_it_was_created(deployer, sagemaker):
+def test_an_endpoint_config_is_described_as_it_was_created(deployer: Deployer, sagemaker: Any) -> None:
     request = {
         "EndpointConfigName": "c",
         "ProductionVariants": [
@@ -320,7 +330,7 @@ def test_an_endpoint_config_is_described_as_it_was_created(deployer, sagemaker):
 # Tags
 
 
-def test_tags_are_added_overwritten_listed_and_deleted(deployer, sagemaker):
+def test_tags_are_added_overwritten_listed_and_deleted(deployer: Deployer, sagemaker: Any) -> None:
     arn = deployer.describe(deployer.endpoint(Tags=[{"Key": "a", "Value": "1"}]))["EndpointArn"]
     sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}])
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn, PaginationConfig={"PageSize": 50})
@@ -338,7 +348,7 @@ def test_tags_are_added_overwritten_listed_and_deleted(deployer, sagemaker):
     assert code == "ResourceLimitExceeded"
 
 
-def test_tags_of_training_jobs_are_motos(deployer, sagemaker):
+def test_tags_of_training_jobs_are_motos(deployer: Deployer, sagemaker: Any) -> None:
     with pytest.raises(botocore.exceptions.ClientError):
         sagemaker.list_tags(ResourceArn=f"{ARN}:model/absent")
 
@@ -346,7 +356,7 @@ def test_tags_of_training_jobs_are_motos(deployer, sagemaker):
 # Lists
 
 
-def test_lists_are_paged_newest_first(deployer, sagemaker):
+def test_lists_are_paged_newest_first(deployer: Deployer, sagemaker: Any) -> None:
     config = deployer.config()
     names = [deployer.endpoint(config) for _ in range(7)]
     first = sagemaker.list_endpoints(MaxResults=3)
@@ -364,13 +374,13 @@ def test_lists_are_paged_newest_first(deployer, sagemaker):
     }
 
 
-def test_lists_are_filtered(deployer, sagemaker):
+def test_lists_are_filtered(deployer: Deployer, sagemaker: Any) -> None:
     config = deployer.config()
     for name in ("churn-a", "churn-b", "spam-a"):
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
         deployer.settled(name)
 
-    def names(**filters):
+    def names(**filters: Any) -> Any:
         return {row["EndpointName"] for row in sagemaker.list_endpoints(**filters)["Endpoints"]}
 
     assert names(NameContains="Churn") == {"churn-a", "churn-b"}
@@ -387,7 +397,7 @@ def test_lists_are_filtered(deployer, sagemaker):
 # Regions and the rest
 
 
-def test_regions_are_apart(deployer):
+def test_regions_are_apart(deployer: Deployer) -> None:
     import boto3
 
     deployer.model()
@@ -399,11 +409,11 @@ def test_regions_are_apart(deployer):
     assert ":eu-west-1:" in other.describe_model(ModelName="m")["ModelArn"]
 
 
-def test_the_rest_of_sagemaker_is_motos(sagemaker):
+def test_the_rest_of_sagemaker_is_motos(sagemaker: Any) -> None:
     assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
 
-def test_reset_forgets_everything(deployer: Deployer):
+def test_reset_forgets_everything(deployer: Deployer) -> None:
     deployer.endpoint()
     deployer.aws.client("s3").create_bucket(Bucket="bucket-x")
     deployer.aws.reset()

@@ -3,12 +3,14 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.client.control import LocalAwsError
 from airflow_sm_hosting.local.clock import VirtualClock
 from airflow_sm_hosting.local.server.faults import KINDS, Faults, Hit
@@ -19,16 +21,16 @@ MODEL = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": FOREIGN_IMAGE}}
 
 
 @pytest.fixture
-def clock():
+def clock() -> Any:
     return VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture
-def faults(clock):
+def faults(clock: Any) -> Any:
     return Faults(clock)
 
 
-def codes(faults, *requests):
+def codes(faults: Any, *requests: Any) -> Any:
     """Return the error code of each request, None for one that goes through."""
     hits = [faults.hit(*request) for request in requests]
     return [hit.error and hit.error.code for hit in hits]
@@ -40,7 +42,7 @@ DESCRIBE = ("sagemaker", "DescribeEndpoint", "e")
 # What is matched
 
 
-def test_without_faults_nothing_is_hit(faults):
+def test_without_faults_nothing_is_hit(faults: Any) -> None:
     assert faults.hit(*CREATE) == Hit()
 
 
@@ -60,24 +62,24 @@ def test_without_faults_nothing_is_hit(faults):
         ({"operation": "Create*", "resource": "other"}, False),
     ],
 )
-def test_a_fault_is_about_what_it_names(faults, names, is_hit):
+def test_a_fault_is_about_what_it_names(faults: Any, names: dict[str, Any], is_hit: bool) -> None:
     faults.add({"kind": "throttle", **names})
     assert codes(faults, CREATE) == ["ThrottlingException" if is_hit else None]
 
 
-def test_a_request_about_nothing_is_not_about_a_name(faults):
+def test_a_request_about_nothing_is_not_about_a_name(faults: Any) -> None:
     faults.add({"kind": "throttle", "resource": "e"})
     assert codes(faults, ("sagemaker", "ListEndpoints", None)) == [None]
 
 
-def test_a_count_is_of_hits_and_not_of_requests(faults):
+def test_a_count_is_of_hits_and_not_of_requests(faults: Any) -> None:
     faults.add({"kind": "error", "operation": "CreateEndpoint", "code": "X", "count": 2})
     assert codes(faults, CREATE, DESCRIBE, CREATE, CREATE) == ["X", None, "X", None]
     (told,) = faults.described()
     assert (told["hits"], told["over"]) == (2, True)
 
 
-def test_a_fault_lasts_for_its_seconds_of_the_clock(faults, clock):
+def test_a_fault_lasts_for_its_seconds_of_the_clock(faults: Any, clock: Any) -> None:
     faults.add({"kind": "throttle", "seconds": 10})
     assert codes(faults, CREATE) == ["ThrottlingException"]
     clock.advance(9.999)
@@ -86,7 +88,7 @@ def test_a_fault_lasts_for_its_seconds_of_the_clock(faults, clock):
     assert codes(faults, CREATE) == [None]
 
 
-def test_a_rate_is_of_each_operation(faults, clock):
+def test_a_rate_is_of_each_operation(faults: Any, clock: Any) -> None:
     faults.add({"kind": "throttle", "rate": 2})
     assert codes(faults, CREATE, CREATE, CREATE, DESCRIBE) == [None, None, "ThrottlingException", None]
     clock.advance(0.5)
@@ -96,7 +98,7 @@ def test_a_rate_is_of_each_operation(faults, clock):
     assert codes(faults, CREATE, CREATE, CREATE) == [None, None, "ThrottlingException"]
 
 
-def test_a_rate_below_one_lets_one_through_now_and_then(faults, clock):
+def test_a_rate_below_one_lets_one_through_now_and_then(faults: Any, clock: Any) -> None:
     faults.add({"kind": "throttle", "rate": 0.1})
     assert codes(faults, CREATE, CREATE) == [None, "ThrottlingException"]
     clock.advance(5)
@@ -105,13 +107,13 @@ def test_a_rate_below_one_lets_one_through_now_and_then(faults, clock):
     assert codes(faults, CREATE) == [None]
 
 
-def test_the_oldest_refusal_counts_and_the_next_is_kept(faults):
+def test_the_oldest_refusal_counts_and_the_next_is_kept(faults: Any) -> None:
     faults.add({"kind": "error", "code": "First", "count": 1})
     faults.add({"kind": "error", "code": "Second", "count": 1})
     assert codes(faults, CREATE, CREATE, CREATE) == ["First", "Second", None]
 
 
-def test_delays_add_up_and_go_with_a_refusal(faults):
+def test_delays_add_up_and_go_with_a_refusal(faults: Any) -> None:
     faults.add({"kind": "delay", "delay": 1.5})
     faults.add({"kind": "delay", "delay": 2})
     faults.add({"kind": "throttle"})
@@ -123,7 +125,7 @@ def test_delays_add_up_and_go_with_a_refusal(faults):
     ("service", "code", "status"),
     [("sagemaker", "ThrottlingException", 400), ("s3", "SlowDown", 503), ("monitoring", "Throttling", 400)],
 )
-def test_each_service_has_its_word_for_throttling(faults, service, code, status):
+def test_each_service_has_its_word_for_throttling(faults: Any, service: str, code: str, status: int) -> None:
     faults.add({"kind": "throttle"})
     error = faults.hit(service, "X", None).error
     assert (error.code, error.status) == (code, status)
@@ -132,12 +134,14 @@ def test_each_service_has_its_word_for_throttling(faults, service, code, status)
 @pytest.mark.parametrize(
     ("members", "status"), [({}, 500), ({"code": "X"}, 400), ({"code": "X", "status": 503}, 503)]
 )
-def test_an_error_that_is_named_is_the_callers_unless_said_otherwise(faults, members, status):
+def test_an_error_that_is_named_is_the_callers_unless_said_otherwise(
+    faults: Any, members: dict[str, Any], status: int
+) -> None:
     faults.add({"kind": "error", **members})
     assert faults.hit(*CREATE).error.status == status
 
 
-def test_of_two_shortages_the_worse_counts(faults):
+def test_of_two_shortages_the_worse_counts(faults: Any) -> None:
     faults.add({"kind": "capacity", "instance_type": "ml.g5.*", "instances": 3})
     faults.add({"kind": "capacity", "instance_type": "ml.g5.xlarge", "instances": 1, "count": 1})
     assert [faults.most_instances(t) for t in ("ml.g5.xlarge", "ml.g5.2xlarge", "ml.m5.large")] == [
@@ -175,14 +179,16 @@ def test_of_two_shortages_the_worse_counts(faults):
         ({"kind": "crash", "endpoint": "*", "count": 2}, "What crashes now has no count"),
     ],
 )
-def test_what_is_no_fault_is_refused_and_leaves_nothing(faults, request_, said):
+def test_what_is_no_fault_is_refused_and_leaves_nothing(
+    faults: Any, request_: dict[str, Any], said: str
+) -> None:
     with pytest.raises(AwsError) as caught:
         faults.add(request_)
     assert said in caught.value.message
     assert faults.described() == []
 
 
-def test_all_kinds_can_be_told(faults):
+def test_all_kinds_can_be_told(faults: Any) -> None:
     for kind in KINDS:
         faults.add({"kind": kind, **({"endpoint": "e", "when": "start"} if kind == "crash" else {})})
     assert [told["kind"] for told in faults.described()] == list(KINDS)
@@ -193,11 +199,11 @@ def test_all_kinds_can_be_told(faults):
 
 
 @pytest.fixture(scope="module")
-def client(_virtual_server):
+def client(_virtual_server: LocalAws) -> Any:
     """Return clients that try so often."""
 
     @cache
-    def client(service, retries=0):
+    def client(service: Any, retries: int = 0) -> Any:
         return boto3.Session(
             aws_access_key_id=_virtual_server.access_key,
             aws_secret_access_key=_virtual_server.secret_key,
@@ -223,7 +229,9 @@ def client(_virtual_server):
         ("logs", "describe_log_groups", "ThrottlingException"),
     ],
 )
-def test_every_protocol_carries_a_fault(virtual_aws, client, service, operation, code):
+def test_every_protocol_carries_a_fault(
+    virtual_aws: LocalAws, client: Any, service: str, operation: str, code: str
+) -> None:
     more = {"ServiceNamespace": "sagemaker"} if service == "application-autoscaling" else {}
     call = getattr(client(service), operation)
     with virtual_aws.fault("throttle") as fault:
@@ -234,7 +242,7 @@ def test_every_protocol_carries_a_fault(virtual_aws, client, service, operation,
     call(**more)
 
 
-def test_the_cbor_protocol_carries_a_fault(virtual_aws, client):
+def test_the_cbor_protocol_carries_a_fault(virtual_aws: LocalAws, client: Any) -> None:
     # boto3 asks CloudWatch in JSON; other SDKs do not.
     import urllib3
     from botocore.parsers import RpcV2CBORParser
@@ -253,7 +261,9 @@ def test_the_cbor_protocol_carries_a_fault(virtual_aws, client):
     assert parsed["Error"] == {"Code": "Throttling", "Message": "Rate exceeded"}
 
 
-def test_botocore_gets_over_two_throttlings_and_the_log_tells_of_them(virtual_aws, client):
+def test_botocore_gets_over_two_throttlings_and_the_log_tells_of_them(
+    virtual_aws: LocalAws, client: Any
+) -> None:
     virtual_aws.fault("throttle", operation="CreateModel", count=2)
     virtual_aws.clear_requests()
     answer = client("sagemaker", retries=3).create_model(ModelName="m", **MODEL)
@@ -264,7 +274,7 @@ def test_botocore_gets_over_two_throttlings_and_the_log_tells_of_them(virtual_aw
     assert log == [("ThrottlingException", ["throttle"])] * 2 + [(None, [])]
 
 
-def test_what_is_refused_was_not_done(virtual_aws, client):
+def test_what_is_refused_was_not_done(virtual_aws: LocalAws, client: Any) -> None:
     virtual_aws.fault(
         "error", operation="CreateModel", code="ResourceLimitExceeded", message="No more.", count=1
     )
@@ -274,7 +284,9 @@ def test_what_is_refused_was_not_done(virtual_aws, client):
 
 
 @pytest.mark.parametrize(("when", "models"), [("before", []), ("after", ["m"])])
-def test_a_connection_is_cut_before_or_after_the_service_acts(virtual_aws, client, when, models):
+def test_a_connection_is_cut_before_or_after_the_service_acts(
+    virtual_aws: LocalAws, client: Any, when: str, models: list[Any]
+) -> None:
     virtual_aws.fault("drop", operation="CreateModel", when=when, count=1)
     virtual_aws.clear_requests()
     with pytest.raises(ConnectionClosedError):
@@ -287,14 +299,14 @@ def test_a_connection_is_cut_before_or_after_the_service_acts(virtual_aws, clien
     )
 
 
-def test_a_retry_after_a_lost_answer_finds_the_name_taken(virtual_aws, client):
+def test_a_retry_after_a_lost_answer_finds_the_name_taken(virtual_aws: LocalAws, client: Any) -> None:
     # What makes idempotent creates necessary: AWS has no client token there.
     virtual_aws.fault("drop", operation="CreateModel", count=1)
     with pytest.raises(ClientError, match="Cannot create already existing model"):
         client("sagemaker", retries=2).create_model(ModelName="m", **MODEL)
 
 
-def test_a_delay_is_of_real_time(virtual_aws, client):
+def test_a_delay_is_of_real_time(virtual_aws: LocalAws, client: Any) -> None:
     sagemaker = client("sagemaker")
     virtual_aws.fault("delay", operation="ListModels", delay=0.3, count=1)
     began = time.perf_counter()
@@ -305,7 +317,7 @@ def test_a_delay_is_of_real_time(virtual_aws, client):
     assert time.perf_counter() - began < 0.3
 
 
-def test_the_registry_is_hit_too(virtual_aws):
+def test_the_registry_is_hit_too(virtual_aws: LocalAws) -> None:
     deployer = Deployer(virtual_aws)
     repository = deployer.repository()
     with virtual_aws.fault("error", service="registry", operation="StartBlobUpload", status=503):
@@ -317,14 +329,14 @@ def test_the_registry_is_hit_too(virtual_aws):
     assert answer.status == 503
 
 
-def test_our_own_interface_is_never_hit(virtual_aws):
+def test_our_own_interface_is_never_hit(virtual_aws: LocalAws) -> None:
     virtual_aws.fault("throttle")
     assert len(virtual_aws.faults()) == 1
     virtual_aws.reset()
     assert virtual_aws.faults() == []
 
 
-def test_what_is_wrong_with_a_fault_is_told(virtual_aws):
+def test_what_is_wrong_with_a_fault_is_told(virtual_aws: LocalAws) -> None:
     with pytest.raises(LocalAwsError, match="kind must be one of"):
         virtual_aws.fault("explode")
     with pytest.raises(LocalAwsError, match="There is no fault 'x'"):
@@ -336,7 +348,7 @@ def test_what_is_wrong_with_a_fault_is_told(virtual_aws):
 # What endpoints run on
 
 
-def test_a_new_endpoint_without_capacity_fails_and_the_next_does_not(virtual_aws):
+def test_a_new_endpoint_without_capacity_fails_and_the_next_does_not(virtual_aws: LocalAws) -> None:
     deployer = Deployer(virtual_aws)
     fault = virtual_aws.fault("capacity", instance_type="ml.m5.*", count=1)
     config = deployer.config()
@@ -348,7 +360,7 @@ def test_a_new_endpoint_without_capacity_fails_and_the_next_does_not(virtual_aws
     assert fault.hits == 1
 
 
-def test_an_update_without_capacity_is_rolled_back(virtual_aws):
+def test_an_update_without_capacity_is_rolled_back(virtual_aws: LocalAws) -> None:
     deployer = Deployer(virtual_aws)
     old, new = (deployer.config(deployer.variant(InitialInstanceCount=2)) for _ in range(2))
     endpoint = deployer.endpoint(old, wait=False)
@@ -366,7 +378,9 @@ def test_an_update_without_capacity_is_rolled_back(virtual_aws):
 
 
 @pytest.mark.parametrize(("short_for", "status"), [(250, "InService"), (350, "Failed")])
-def test_a_variant_waits_for_instances_as_long_as_it_is_told(virtual_aws, short_for, status):
+def test_a_variant_waits_for_instances_as_long_as_it_is_told(
+    virtual_aws: LocalAws, short_for: int, status: str
+) -> None:
     deployer = Deployer(virtual_aws)
     config = deployer.config(deployer.variant(VariantInstanceProvisionTimeoutInSeconds=300))
     virtual_aws.fault("capacity", instance_type="ml.m5.*", seconds=short_for)
@@ -379,7 +393,7 @@ def test_a_variant_waits_for_instances_as_long_as_it_is_told(virtual_aws, short_
     assert ("InsufficientInstanceCapacity" in found.get("FailureReason", "")) is (status == "Failed")
 
 
-def test_each_batch_of_a_rolling_update_waits_for_its_instances(virtual_aws):
+def test_each_batch_of_a_rolling_update_waits_for_its_instances(virtual_aws: LocalAws) -> None:
     deployer = Deployer(virtual_aws)
     variant = deployer.variant(InitialInstanceCount=4, VariantInstanceProvisionTimeoutInSeconds=300)
     old, new = (deployer.config(variant) for _ in range(2))
@@ -403,7 +417,7 @@ def test_each_batch_of_a_rolling_update_waits_for_its_instances(virtual_aws):
 class Copies:
     """Inference components on an endpoint with one instance."""
 
-    def __init__(self, aws, **variant):
+    def __init__(self, aws: LocalAws, **variant: Any) -> None:
         self.deployer = Deployer(aws)
         self.sagemaker = self.deployer.sagemaker
         bare = {"VariantName": "main", "InstanceType": "ml.g5.xlarge", "InitialInstanceCount": 1, **variant}
@@ -416,7 +430,7 @@ class Copies:
             "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128},
         }
 
-    def create(self, name, copies=1):
+    def create(self, name: str, copies: int = 1) -> Any:
         self.sagemaker.create_inference_component(
             InferenceComponentName=name,
             EndpointName=self.endpoint,
@@ -427,14 +441,14 @@ class Copies:
         self.aws.advance(1)
         return self.told(name)
 
-    def want(self, name, copies):
+    def want(self, name: str, copies: int) -> Any:
         self.sagemaker.update_inference_component_runtime_config(
             InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": copies}
         )
         self.aws.advance(1)
         return self.told(name)
 
-    def told(self, name):
+    def told(self, name: str) -> Any:
         found = self.sagemaker.describe_inference_component(InferenceComponentName=name)
         counts = found["RuntimeConfig"]
         return (
@@ -443,12 +457,12 @@ class Copies:
             (counts["DesiredCopyCount"], counts["CurrentCopyCount"]),
         )
 
-    def instances(self):
+    def instances(self) -> Any:
         (variant,) = self.deployer.describe(self.endpoint)["ProductionVariants"]
         return variant["CurrentInstanceCount"]
 
 
-def test_an_inference_component_without_capacity_fails_and_the_next_does_not(virtual_aws):
+def test_an_inference_component_without_capacity_fails_and_the_next_does_not(virtual_aws: LocalAws) -> None:
     copies = Copies(virtual_aws)
     fault = virtual_aws.fault("capacity", instance_type="ml.g5.*", count=1)
     status, has_reason, (_, current) = copies.create("failed")
@@ -458,7 +472,7 @@ def test_an_inference_component_without_capacity_fails_and_the_next_does_not(vir
     copies.sagemaker.delete_inference_component(InferenceComponentName="failed")
 
 
-def test_copies_that_cannot_be_had_are_not_there_and_the_others_go_on(virtual_aws):
+def test_copies_that_cannot_be_had_are_not_there_and_the_others_go_on(virtual_aws: LocalAws) -> None:
     copies = Copies(virtual_aws)
     assert copies.create("one", 2) == ("InService", False, (2, 2))
     with virtual_aws.fault("capacity", instance_type="ml.g5.xlarge", instances=1):
@@ -472,7 +486,7 @@ def test_copies_that_cannot_be_had_are_not_there_and_the_others_go_on(virtual_aw
         assert copies.want("one", 5) == ("InService", False, (5, 5))
 
 
-def test_an_update_of_copies_without_capacity_is_rolled_back(virtual_aws):
+def test_an_update_of_copies_without_capacity_is_rolled_back(virtual_aws: LocalAws) -> None:
     copies = Copies(virtual_aws)
     copies.create("one", 2)
     with virtual_aws.fault("capacity"):
@@ -486,7 +500,7 @@ def test_an_update_of_copies_without_capacity_is_rolled_back(virtual_aws):
     assert found["Specification"]["ModelName"] == copies.specification["ModelName"]
 
 
-def test_scaled_copies_are_short_as_well(virtual_aws):
+def test_scaled_copies_are_short_as_well(virtual_aws: LocalAws) -> None:
     copies = Copies(virtual_aws)
     copies.create("one")
     fault = virtual_aws.fault("capacity", instance_type="ml.g5.*", count=1)
@@ -503,7 +517,7 @@ def test_scaled_copies_are_short_as_well(virtual_aws):
     assert fault.hits == 1
 
 
-def test_no_instance_comes_for_copies_that_cannot_be_had(virtual_aws):
+def test_no_instance_comes_for_copies_that_cannot_be_had(virtual_aws: LocalAws) -> None:
     """endpoint-auto-scaling-zero-instances.html: the variant has an instance again with the first copy."""
     managed = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
     copies = Copies(virtual_aws, ManagedInstanceScaling=managed)
@@ -518,7 +532,7 @@ def test_no_instance_comes_for_copies_that_cannot_be_had(virtual_aws):
     assert copies.instances() == 1
 
 
-def test_a_container_that_crashes_at_its_start_fails_the_endpoint(virtual_aws):
+def test_a_container_that_crashes_at_its_start_fails_the_endpoint(virtual_aws: LocalAws) -> None:
     deployer = Deployer(virtual_aws)
     virtual_aws.fault("crash", endpoint="endpoint-*", variant="main", when="start", count=1)
     config = deployer.config()
@@ -530,7 +544,7 @@ def test_a_container_that_crashes_at_its_start_fails_the_endpoint(virtual_aws):
     assert "did not pass the ping health check" in reason
 
 
-def test_a_container_that_crashes_is_started_anew(process_deployer):
+def test_a_container_that_crashes_is_started_anew(process_deployer: Deployer) -> None:
     deployer = process_deployer
     model = deployer.model(Image=deployer.push_image())
     endpoint = deployer.endpoint(deployer.config(deployer.variant(model)))
@@ -539,7 +553,7 @@ def test_a_container_that_crashes_is_started_anew(process_deployer):
     with pytest.raises(deployer.runtime.exceptions.ModelError):
         deployer.invoke(endpoint)
 
-    def answers_again():
+    def answers_again() -> Any:
         try:
             return deployer.invoke(endpoint)["body"] == "1,2"
         except deployer.runtime.exceptions.ModelError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,23 +18,23 @@ from tests.local.conftest import Deployer, wait_until
 
 
 @pytest.fixture(autouse=True)
-def _own_temporary_folder(tmp_path, monkeypatch):
+def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Servers of other tests come and go meanwhile.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
-def folders(tmp_path):
+def folders(tmp_path: Path) -> Any:
     return {path.name for path in tmp_path.iterdir() if path.name.startswith("sm-hosting-")}
 
 
-def kill(aws):
+def kill(aws: LocalAws) -> None:
     os.kill(aws.health()["pid"], signal.SIGKILL)
     aws.stop()
 
 
 @contextmanager
-def serving(**options):
+def serving(**options: Any) -> Iterator[Any]:
     """A server of the process engine with an endpoint, and the processes that it has started."""
     with LocalAws(engine="process", transition_seconds=0, **options) as aws:
         deployer = Deployer(aws)
@@ -42,14 +44,16 @@ def serving(**options):
         yield aws, deployer, endpoint, psutil.Process(aws.health()["pid"]).children(recursive=True)
 
 
-def is_alive(process):
+def is_alive(process: Any) -> Any:
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def test_processes_and_folder_go_with_a_server_that_is_killed_and_another_is_not_disturbed(tmp_path):
+def test_processes_and_folder_go_with_a_server_that_is_killed_and_another_is_not_disturbed(
+    tmp_path: Path,
+) -> None:
     with serving() as (other, deployer, endpoint, others):
         theirs = folders(tmp_path)
         with serving() as (killed, _, _, processes):
@@ -66,7 +70,7 @@ def test_processes_and_folder_go_with_a_server_that_is_killed_and_another_is_not
     assert not any(is_alive(process) for process in others)
 
 
-def test_the_next_start_removes_what_a_killed_server_left(tmp_path):
+def test_the_next_start_removes_what_a_killed_server_left(tmp_path: Path) -> None:
     with LocalAws(engine="none") as alive:
         before = folders(tmp_path)
         killed = LocalAws(engine="none")
@@ -82,7 +86,7 @@ def test_the_next_start_removes_what_a_killed_server_left(tmp_path):
     assert folders(tmp_path) == set()
 
 
-def test_only_what_a_server_left_is_swept(tmp_path):
+def test_only_what_a_server_left_is_swept(tmp_path: Path) -> None:
     left = tmp_path / "sm-hosting-left"
     left.mkdir()
     (left / "file").write_text("x")
@@ -103,5 +107,5 @@ def test_only_what_a_server_left_is_swept(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "sm-hosting-x.lock", "/tmp/../etc/sm-hosting-x.lock", ""])
-def test_what_cannot_be_a_lock_of_ours_is_not_opened(path):
+def test_what_cannot_be_a_lock_of_ours_is_not_opened(path: str) -> None:
     assert not work_dir.is_free(Path(path))

@@ -6,6 +6,7 @@ import shutil
 import signal
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,11 +20,11 @@ ARCHIVE = tar_bytes({"weights": b"1"})
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"
 
 
-def without_answer(told):
+def without_answer(told: Any) -> Any:
     return {name: value for name, value in told.items() if name != "ResponseMetadata"}
 
 
-def kill(aws):
+def kill(aws: LocalAws) -> None:
     os.kill(aws.health()["pid"], signal.SIGKILL)
     aws.stop()
 
@@ -31,7 +32,7 @@ def kill(aws):
 class Seen:
     """All that is to be the same before and after."""
 
-    def __init__(self, aws, endpoint):
+    def __init__(self, aws: LocalAws, endpoint: str) -> None:
         sagemaker, scaling = aws.client("sagemaker"), aws.client("application-autoscaling")
         one = {"ServiceNamespace": "sagemaker"}
         found = sagemaker.describe_endpoint(EndpointName=endpoint)
@@ -83,7 +84,7 @@ class Seen:
             component["Specification"].get("Container", {}).pop("DeployedImage", None)
 
 
-def make_everything(aws):
+def make_everything(aws: LocalAws) -> Any:
     deployer = Deployer(aws)
     image = deployer.push_image({"opt/program/serve.py": b"pass"})
     data = deployer.upload(ARCHIVE)
@@ -173,7 +174,7 @@ def make_everything(aws):
     return deployer, endpoint, failed
 
 
-def test_what_was_created_outlives_a_kill(tmp_path):
+def test_what_was_created_outlives_a_kill(tmp_path: Path) -> None:
     folder, log = tmp_path / "state", tmp_path / "log"
     options = {
         "engine": "none",
@@ -236,7 +237,7 @@ def test_what_was_created_outlives_a_kill(tmp_path):
     assert list((folder / "registry" / "blobs").iterdir()) == []
 
 
-def test_a_state_that_0_1_wrote_is_restored(tmp_path):
+def test_a_state_that_0_1_wrote_is_restored(tmp_path: Path) -> None:
     """``state_of_0_1.json`` was written by the server before its modules lay in folders; it must be read for ever."""
     folder = tmp_path / "state"
     folder.mkdir()
@@ -280,7 +281,7 @@ def test_a_state_that_0_1_wrote_is_restored(tmp_path):
         assert tags == [{"Key": "a", "Value": "b"}]
 
 
-def test_containers_are_started_again(tmp_path):
+def test_containers_are_started_again(tmp_path: Path) -> None:
     options = {"engine": "process", "transition_seconds": 0, "state": tmp_path}
     with LocalAws(**options) as aws:
         deployer = Deployer(aws)
@@ -305,12 +306,12 @@ def test_containers_are_started_again(tmp_path):
 # Metrics and alarms
 
 
-def put(aws, *values, name="M"):
+def put(aws: LocalAws, *values: Any, name: str = "M") -> None:
     data = [{"MetricName": name, "Value": value} for value in values]
     aws.client("cloudwatch").put_metric_data(Namespace="N", MetricData=data)
 
 
-def told(aws, name="M", **where):
+def told(aws: LocalAws, name: str = "M", **where: Any) -> Any:
     found = aws.client("cloudwatch").get_metric_statistics(
         Namespace=where.pop("namespace", "N"),
         MetricName=name,
@@ -325,7 +326,7 @@ def told(aws, name="M", **where):
 
 
 @pytest.mark.parametrize("ends", ["killed", "stopped"])
-def test_metrics_and_what_alarms_make_of_them_outlive_the_server(tmp_path, ends):
+def test_metrics_and_what_alarms_make_of_them_outlive_the_server(tmp_path: Path, ends: str) -> None:
     options = {"engine": "none", "clock": "virtual", "transition_seconds": 0, "state": tmp_path}
     with LocalAws(**options) as aws:
         cloudwatch = aws.client("cloudwatch")
@@ -367,7 +368,7 @@ def test_metrics_and_what_alarms_make_of_them_outlive_the_server(tmp_path, ends)
         assert aws.client("cloudwatch").list_metrics()["Metrics"] == []
 
 
-def test_data_of_metrics_that_cannot_be_read_are_left_alone(tmp_path):
+def test_data_of_metrics_that_cannot_be_read_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "metrics.sqlite").write_bytes(b"junk" * 1000)
     with pytest.raises(LocalAwsError, match=r"metrics\.sqlite cannot be read: file is not a database"):
         LocalAws(engine="none", state=tmp_path).start()
@@ -377,13 +378,13 @@ def test_data_of_metrics_that_cannot_be_read_are_left_alone(tmp_path):
 # Asynchronous requests
 
 
-def async_config(deployer, model, bucket, **client):
+def async_config(deployer: Deployer, model: Any, bucket: str, **client: Any) -> Any:
     output = {"S3OutputPath": f"s3://{bucket}/out", "S3FailurePath": f"s3://{bucket}/failed"}
     config = {"OutputConfig": output, **({"ClientConfig": client} if client else {})}
     return deployer.config(deployer.variant(model), AsyncInferenceConfig=config)
 
 
-def content(aws, uri):
+def content(aws: LocalAws, uri: str) -> Any:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     try:
         return aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -391,7 +392,7 @@ def content(aws, uri):
         return None
 
 
-def test_accepted_requests_are_answered_after_a_kill_and_after_a_stop(tmp_path):
+def test_accepted_requests_are_answered_after_a_kill_and_after_a_stop(tmp_path: Path) -> None:
     options = {"engine": "process", "transition_seconds": 0, "state": tmp_path}
     kept = tmp_path / "async"
     with LocalAws(**options) as aws:
@@ -405,7 +406,7 @@ def test_accepted_requests_are_answered_after_a_kill_and_after_a_stop(tmp_path):
         # The state has the endpoint.
         wait_until(lambda: endpoint in (tmp_path / "state.json").read_text())
 
-        def invoke(aws, **members):
+        def invoke(aws: LocalAws, **members: Any) -> Any:
             invoke = aws.client("sagemaker-runtime").invoke_endpoint_async
             return invoke(EndpointName=endpoint, **members)["OutputLocation"]
 
@@ -433,7 +434,7 @@ def test_accepted_requests_are_answered_after_a_kill_and_after_a_stop(tmp_path):
         assert json.loads(content(aws, asked[-1]))["body"] == "last"
 
 
-def test_a_request_expires_while_the_server_is_away_and_goes_with_its_endpoint(tmp_path):
+def test_a_request_expires_while_the_server_is_away_and_goes_with_its_endpoint(tmp_path: Path) -> None:
     options = {"engine": "none", "clock": "virtual", "transition_seconds": 0, "state": tmp_path}
     kept = tmp_path / "async"
     with LocalAws(**options) as aws:
@@ -475,7 +476,7 @@ def test_a_request_expires_while_the_server_is_away_and_goes_with_its_endpoint(t
         wait_until(lambda: not list(kept.iterdir()))
 
 
-def test_a_request_that_cannot_be_read_is_named(tmp_path):
+def test_a_request_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "async").mkdir()
     for content, said in (("{", "cannot be read"), ('{"version": 2}', "is of another version than 1")):
         (tmp_path / "async" / "a.json").write_text(content)
@@ -483,7 +484,7 @@ def test_a_request_that_cannot_be_read_is_named(tmp_path):
             LocalAws(engine="none", state=tmp_path).start()
 
 
-def test_a_folder_that_others_can_write_is_refused(tmp_path):
+def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
     # Whoever can change a pickle in it can run code.
     tmp_path.chmod(0o777)
     with pytest.raises(StateError, match="nobody else may write into it"):
@@ -493,14 +494,14 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"), [("{", "cannot be read"), ('{"version": 99}', "has the version 99, not 1")]
 )
-def test_a_state_that_cannot_be_read_is_left_alone(tmp_path, content, said):
+def test_a_state_that_cannot_be_read_is_left_alone(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "state.json").write_text(content)
     with pytest.raises(LocalAwsError, match=said):
         LocalAws(engine="none", state=tmp_path).start()
     assert (tmp_path / "state.json").read_text() == content
 
 
-def test_a_pickle_that_cannot_be_read_is_named(tmp_path):
+def test_a_pickle_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text('{"version": 1, "moto": "5.2.0", "state": null}')
     (tmp_path / "moto").mkdir(mode=0o700)
     (tmp_path / "moto" / "s3.pickle").write_bytes(b"junk")

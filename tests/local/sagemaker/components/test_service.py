@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -18,7 +19,7 @@ from botocore.exceptions import ClientError
 from airflow_sm_hosting.local.engines.engine import Usage
 from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, tar_bytes
-from tests.local.data_plane import Answer, DataPlane, Function, data_plane, echo
+from tests.local.data_plane import Answer, Asked, DataPlane, Function, data_plane, echo
 from tests.local.region import Region
 
 NEEDS = {"MinMemoryRequiredInMb": 1024, "NumberOfCpuCoresRequired": 1.0}
@@ -28,7 +29,7 @@ COPIES = "sagemaker:inference-component:DesiredCopyCount"
 class Host:
     """An endpoint for inference components, ``e`` with the variant ``main``."""
 
-    def __init__(self, region: Region, **variant):
+    def __init__(self, region: Region, **variant: Any) -> None:
         self.region = region
         self.ask = region.ask
         bare = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1, **variant}
@@ -43,7 +44,7 @@ class Host:
         region.clock.advance(60)
         assert region.status == "InService"
 
-    def request(self, name="c", copies=1, **more):
+    def request(self, name: str = "c", copies: int = 1, **more: Any) -> Any:
         return {
             "InferenceComponentName": name,
             "EndpointName": "e",
@@ -53,27 +54,27 @@ class Host:
             **more,
         }
 
-    def create(self, name="c", copies=1, **more):
+    def create(self, name: str = "c", copies: int = 1, **more: Any) -> None:
         self.ask("CreateInferenceComponent", **self.request(name, copies, **more))
         self.region.clock.advance(60)
 
-    def describe(self, name="c"):
+    def describe(self, name: str = "c") -> Any:
         return self.ask("DescribeInferenceComponent", InferenceComponentName=name)
 
-    def copies(self, name="c"):
+    def copies(self, name: str = "c") -> Any:
         told = self.describe(name)["RuntimeConfig"]
         return told["DesiredCopyCount"], told["CurrentCopyCount"]
 
-    def refusal(self, operation, **request):
+    def refusal(self, operation: str, **request: Any) -> Any:
         return self.region.refusal(operation, **request)
 
 
 @pytest.fixture
-def host(make_region):
+def host(make_region: Callable[..., Region]) -> Any:
     return Host(make_region(transition_seconds=10))
 
 
-def test_a_component_comes_into_service(host):
+def test_a_component_comes_into_service(host: Any) -> None:
     """DescribeInferenceComponentOutput; InferenceComponentStatus."""
     made = host.ask("CreateInferenceComponent", **host.request(copies=2, Tags=[{"Key": "a", "Value": "b"}]))
     arn = "arn:aws:sagemaker:us-east-1:123456789012:inference-component/c"
@@ -98,7 +99,7 @@ def test_a_component_comes_into_service(host):
     assert host.ask("ListTags", ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
 
 
-def test_a_container_of_its_own_is_described_with_its_image(host):
+def test_a_container_of_its_own_is_described_with_its_image(host: Any) -> None:
     """InferenceComponentContainerSpecificationSummary: DeployedImage in place of Image."""
     container = {"Image": FOREIGN_IMAGE, "Environment": {"A": "b"}}
     host.create(Specification={"Container": container, "ComputeResourceRequirements": NEEDS})
@@ -143,7 +144,7 @@ def test_a_container_of_its_own_is_described_with_its_image(host):
         ({"InferenceComponentName": "C"}, "Cannot create already existing inference component"),
     ],
 )
-def test_what_create_refuses(host, more, message):
+def test_what_create_refuses(host: Any, more: dict[str, Any], message: str) -> None:
     host.create()
     request = {**host.request("other"), **more}
     refusal = host.refusal(
@@ -152,7 +153,7 @@ def test_what_create_refuses(host, more, message):
     assert message in refusal
 
 
-def test_an_endpoint_with_models_hosts_none(region):
+def test_an_endpoint_with_models_hosts_none(region: Region) -> None:
     """hashicorp/terraform-provider-aws#40644."""
     region.serving()
     request = {
@@ -168,7 +169,7 @@ def test_an_endpoint_with_models_hosts_none(region):
     )
 
 
-def test_what_is_in_progress_is_left_alone(host):
+def test_what_is_in_progress_is_left_alone(host: Any) -> None:
     """aws/amazon-sagemaker-examples#3432: one that is Creating cannot be deleted; the sentence is assumed."""
     host.ask("CreateInferenceComponent", **host.request())
     for operation, more in (
@@ -188,7 +189,7 @@ def test_what_is_in_progress_is_left_alone(host):
 
 
 @pytest.mark.parametrize("operation", ["UpdateInferenceComponentRuntimeConfig", "UpdateInferenceComponent"])
-def test_copies_come_and_go(host, operation):
+def test_copies_come_and_go(host: Any, operation: str) -> None:
     """API_UpdateInferenceComponentRuntimeConfig.html, API_UpdateInferenceComponent.html."""
     host.create(copies=1)
     member = "RuntimeConfig" if operation == "UpdateInferenceComponent" else "DesiredRuntimeConfig"
@@ -200,7 +201,7 @@ def test_copies_come_and_go(host, operation):
     assert host.describe()["InferenceComponentStatus"] == "InService"
 
 
-def test_a_rolling_update_replaces_copies_batch_by_batch(host):
+def test_a_rolling_update_replaces_copies_batch_by_batch(host: Any) -> None:
     """API_InferenceComponentRollingUpdatePolicy.html."""
     host.create(copies=4)
     container = {"Image": FOREIGN_IMAGE}
@@ -226,7 +227,7 @@ def test_a_rolling_update_replaces_copies_batch_by_batch(host):
     assert told["LastDeploymentConfig"] == update["DeploymentConfig"]
 
 
-def test_a_batch_is_at_most_half_of_the_copies(host):
+def test_a_batch_is_at_most_half_of_the_copies(host: Any) -> None:
     """API_InferenceComponentRollingUpdatePolicy.html: "between 5% to 50% of the copy count"."""
     host.create(copies=4)
     policy = {"MaximumBatchSize": {"Type": "COPY_COUNT", "Value": 3}, "WaitIntervalInSeconds": 0}
@@ -239,7 +240,7 @@ def test_a_batch_is_at_most_half_of_the_copies(host):
     assert "MaximumBatchSize" in refusal
 
 
-def test_an_alarm_takes_an_update_back(host):
+def test_an_alarm_takes_an_update_back(host: Any) -> None:
     """API_InferenceComponentDeploymentConfig.html: AutoRollbackConfiguration."""
     host.create(copies=2)
     host.ask(
@@ -264,13 +265,13 @@ def test_an_alarm_takes_an_update_back(host):
     assert host.copies() == (2, 2)
 
 
-def test_components_are_listed(host):
+def test_components_are_listed(host: Any) -> None:
     """API_ListInferenceComponents.html."""
     host.create("one")
     host.create("two")
     host.ask("CreateInferenceComponent", **host.request("three"))
 
-    def names(**request):
+    def names(**request: Any) -> Any:
         found = host.ask("ListInferenceComponents", **request)["InferenceComponents"]
         return [row["InferenceComponentName"] for row in found]
 
@@ -281,7 +282,7 @@ def test_components_are_listed(host):
     assert names(VariantNameEquals="main", MaxResults=1) == ["three"]
 
 
-def test_an_endpoint_with_components_stays(host):
+def test_an_endpoint_with_components_stays(host: Any) -> None:
     """aws/amazon-sagemaker-feedback#49; the sentence is assumed."""
     host.create()
     assert "with inference components" in host.refusal("DeleteEndpoint", EndpointName="e")
@@ -298,12 +299,14 @@ def test_an_endpoint_with_components_stays(host):
     host.ask("DeleteEndpoint", EndpointName="e")
 
 
-def test_a_variant_that_scales_by_itself_has_no_instances_without_copies(make_region):
+def test_a_variant_that_scales_by_itself_has_no_instances_without_copies(
+    make_region: Callable[..., Region],
+) -> None:
     """https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html."""
     scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
     host = Host(make_region(), ManagedInstanceScaling=scaling)
 
-    def instances():
+    def instances() -> Any:
         return host.region.described["ProductionVariants"][0]["CurrentInstanceCount"]
 
     host.create()
@@ -318,7 +321,7 @@ def test_a_variant_that_scales_by_itself_has_no_instances_without_copies(make_re
         assert instances() == expected
 
 
-def test_copies_are_scaled(host):
+def test_copies_are_scaled(host: Any) -> None:
     """RegisterScalableTarget: sagemaker:inference-component:DesiredCopyCount, from 0."""
     host.create()
     target = {
@@ -345,13 +348,13 @@ def test_copies_are_scaled(host):
 ARTIFACT = {"ArtifactUrl": "s3://bucket/adapter.tar.gz"}
 
 
-def adapter(base="c", **more):
+def adapter(base: str = "c", **more: Any) -> Any:
     """Return what AWS's example creates: realtime-endpoints-adapt.html."""
     specification = {"BaseInferenceComponentName": base, "Container": ARTIFACT}
     return {"InferenceComponentName": "a", "EndpointName": "e", "Specification": specification, **more}
 
 
-def test_an_adapter_is_an_inference_component_without_copies_of_its_own(host):
+def test_an_adapter_is_an_inference_component_without_copies_of_its_own(host: Any) -> None:
     """realtime-endpoints-adapt.html; that RuntimeConfig is not described is assumed."""
     host.create(copies=2)
     tags = [{"Key": "a", "Value": "b"}]
@@ -376,7 +379,7 @@ def test_an_adapter_is_an_inference_component_without_copies_of_its_own(host):
     host.ask("DeleteInferenceComponent", InferenceComponentName="c")
 
 
-def of_adapter(**more):
+def of_adapter(**more: Any) -> Any:
     return {"Specification": {**adapter()["Specification"], **more}}
 
 
@@ -400,7 +403,7 @@ def of_adapter(**more):
         ({"Specifications": [{"ModelName": "m"}]}, "Exactly one of Specification and Specifications"),
     ],
 )
-def test_what_create_refuses_of_an_adapter(host, more, message):
+def test_what_create_refuses_of_an_adapter(host: Any, more: Any, message: str) -> None:
     host.create()
     host.ask("CreateEndpoint", EndpointName="e2", EndpointConfigName="old")
     host.ask("CreateInferenceComponent", **adapter(InferenceComponentName="other"))
@@ -409,7 +412,7 @@ def test_what_create_refuses_of_an_adapter(host, more, message):
     assert message in host.refusal("CreateInferenceComponent", **{**adapter(), **more})
 
 
-def test_what_an_adapter_has_not_cannot_be_changed(host):
+def test_what_an_adapter_has_not_cannot_be_changed(host: Any) -> None:
     """Assumed, as its copies are the base's."""
     host.create()
     host.create("d")
@@ -450,12 +453,12 @@ def plane(plane_: DataPlane) -> DataPlane:
     return plane_
 
 
-def endpoint_of(plane):
+def endpoint_of(plane: DataPlane) -> Any:
     variant = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     return plane.deployer.endpoint(plane.deployer.config(variant, ExecutionRoleArn=ROLE))
 
 
-def component(plane, endpoint, model, copies=1):
+def component(plane: DataPlane, endpoint: str, model: Any, copies: int = 1) -> Any:
     name = plane.deployer.name("component")
     plane.sagemaker.create_inference_component(
         InferenceComponentName=name,
@@ -471,7 +474,7 @@ def component(plane, endpoint, model, copies=1):
     return name
 
 
-def test_a_component_is_invoked_by_its_name(plane):
+def test_a_component_is_invoked_by_its_name(plane: DataPlane) -> None:
     """API_runtime_InvokeEndpoint.html: InferenceComponentName; aws-samples/amazon-kendra-langchain-extensions#64."""
     endpoint = endpoint_of(plane)
     one, two = (
@@ -493,7 +496,9 @@ def test_a_component_is_invoked_by_its_name(plane):
     assert plane.metric("InvocationsPerInstance", EndpointName=endpoint, VariantName="main") is None
 
 
-def test_what_its_containers_use_is_published_every_minute(plane, monkeypatch):
+def test_what_its_containers_use_is_published_every_minute(
+    plane: DataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """monitoring-cloudwatch.html, inference component metrics: NEEDS are one core and 1024 MB."""
     monkeypatch.setattr(Function, "usage", lambda self: Usage(50, 1, None, memory_mb=256))
     endpoint = endpoint_of(plane)
@@ -501,7 +506,7 @@ def test_what_its_containers_use_is_published_every_minute(plane, monkeypatch):
     plane.clock.advance(60)
     plane.settled()
 
-    def used(name, metric):
+    def used(name: str, metric: Any) -> Any:
         return plane.metric(
             metric, "Average", "/aws/sagemaker/InferenceComponents", InferenceComponentName=name
         )
@@ -511,7 +516,7 @@ def test_what_its_containers_use_is_published_every_minute(plane, monkeypatch):
     assert used(none, "CPUUtilizationNormalized") is None
 
 
-def test_a_stream_of_a_component(plane):
+def test_a_stream_of_a_component(plane: DataPlane) -> None:
     endpoint = endpoint_of(plane)
     name = component(plane, endpoint, lambda asked: Answer(iter([b"a", b"b"])))
     answer = plane.runtime.invoke_endpoint_with_response_stream(
@@ -520,7 +525,7 @@ def test_a_stream_of_a_component(plane):
     assert b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"]) == b"ab"
 
 
-def test_its_lines_are_in_a_log_group_of_its_own(plane):
+def test_its_lines_are_in_a_log_group_of_its_own(plane: DataPlane) -> None:
     """The log group of an inference component, as the SageMaker console links it: /aws/sagemaker/InferenceComponents/<name>."""
     endpoint = endpoint_of(plane)
     name = component(plane, endpoint, lambda asked: Answer(status=500))
@@ -533,7 +538,7 @@ def test_its_lines_are_in_a_log_group_of_its_own(plane):
     assert len(streams) == 1
 
 
-def test_one_whose_model_does_not_start_fails_and_can_be_deleted(plane):
+def test_one_whose_model_does_not_start_fails_and_can_be_deleted(plane: DataPlane) -> None:
     endpoint = endpoint_of(plane)
     name = component(plane, endpoint, echo)
     broken = plane.deployer.model(Environment={"MODEL": "nobody"})
@@ -563,13 +568,13 @@ def test_one_whose_model_does_not_start_fails_and_can_be_deleted(plane):
 class Adaptable:
     """A container as AWS's serving images are: github.com/aws/model-hosting-container-standards, sagemaker/lora."""
 
-    def __init__(self):
-        self.adapters = {}
-        self.asked = []
+    def __init__(self) -> None:
+        self.adapters: dict[str, bytes] = {}
+        self.asked: list[str] = []
         self.may_load = threading.Event()
         self.may_load.set()
 
-    def __call__(self, asked):
+    def __call__(self, asked: Asked) -> Any:
         if asked.path == "/adapters":
             self.may_load.wait(30)
             given = json.loads(asked.body)
@@ -586,17 +591,17 @@ class Adaptable:
 class Adapted:
     """An endpoint with an inference component that has adapters."""
 
-    def __init__(self, plane, model=None, copies=1):
+    def __init__(self, plane: DataPlane, model: Any = None, copies: int = 1) -> None:
         self.plane = plane
         self.container = model or Adaptable()
         self.endpoint = endpoint_of(plane)
         self.base = component(plane, self.endpoint, self.container, copies)
 
-    def artifact(self, weights):
+    def artifact(self, weights: bytes) -> Any:
         bucket = self.plane.bucket(**{"a.tar.gz": tar_bytes({"weights": weights})})
         return {"Container": {"ArtifactUrl": f"s3://{bucket}/a.tar.gz"}}
 
-    def create(self, name, weights=b"", **more):
+    def create(self, name: str, weights: bytes = b"", **more: Any) -> Any:
         self.plane.sagemaker.create_inference_component(
             InferenceComponentName=name,
             EndpointName=self.endpoint,
@@ -605,14 +610,14 @@ class Adapted:
         self.plane.clock.advance(1)
         return self.describe(name)
 
-    def describe(self, name):
+    def describe(self, name: str) -> Any:
         return self.plane.sagemaker.describe_inference_component(InferenceComponentName=name)
 
-    def invoke(self, name):
+    def invoke(self, name: str) -> Any:
         return self.plane.invoke(self.endpoint, InferenceComponentName=name)["Body"]
 
 
-def test_adapters_are_loaded_by_the_container_of_their_base_and_named_to_it(plane):
+def test_adapters_are_loaded_by_the_container_of_their_base_and_named_to_it(plane: DataPlane) -> None:
     adapted = Adapted(plane, copies=2)
     one, two = adapted.create("one", b"1"), adapted.create("two", b"2")
     assert {told["InferenceComponentStatus"] for told in (one, two)} == {"InService"}
@@ -641,7 +646,7 @@ def test_adapters_are_loaded_by_the_container_of_their_base_and_named_to_it(plan
         adapted.invoke("one")
 
 
-def test_containers_that_are_new_load_the_adapters_again(plane):
+def test_containers_that_are_new_load_the_adapters_again(plane: DataPlane) -> None:
     adapted = Adapted(plane)
     adapted.create("one", b"1")
     # The base gets another fleet.
@@ -675,7 +680,9 @@ def test_containers_that_are_new_load_the_adapters_again(plane):
     ],
     ids=["no artifact", "no adapters"],
 )
-def test_an_adapter_that_cannot_be_loaded_fails_and_can_be_deleted(plane, model, artifact, reason):
+def test_an_adapter_that_cannot_be_loaded_fails_and_can_be_deleted(
+    plane: DataPlane, model: Any, artifact: dict[str, Any] | None, reason: str
+) -> None:
     """That it fails is API_DescribeInferenceComponent.html, FailureReason; the sentences are assumed."""
     adapted = Adapted(plane, model)
     told = adapted.create("one", **({"Container": artifact} if artifact else {}))
@@ -688,7 +695,7 @@ def test_an_adapter_that_cannot_be_loaded_fails_and_can_be_deleted(plane, model,
     plane.sagemaker.delete_inference_component(InferenceComponentName=adapted.base)
 
 
-def test_an_adapter_has_no_capacity_where_its_base_has_none(plane):
+def test_an_adapter_has_no_capacity_where_its_base_has_none(plane: DataPlane) -> None:
     adapted = Adapted(plane, copies=0)
     adapted.create("one", b"1")
     with pytest.raises(ClientError, match="Inference Component has no capacity"):
@@ -697,7 +704,7 @@ def test_an_adapter_has_no_capacity_where_its_base_has_none(plane):
     assert plane.metric("NoCapacityInvocationFailures", InferenceComponentName=adapted.base) == 1
 
 
-def test_without_copies_it_cannot_be_invoked_and_the_failures_scale_it_out(plane):
+def test_without_copies_it_cannot_be_invoked_and_the_failures_scale_it_out(plane: DataPlane) -> None:
     """endpoint-auto-scaling-zero-instances.html: NoCapacityInvocationFailures and a step policy."""
     endpoint = endpoint_of(plane)
     name = component(plane, endpoint, echo, copies=0)
@@ -737,7 +744,7 @@ def test_without_copies_it_cannot_be_invoked_and_the_failures_scale_it_out(plane
     assert plane.invoke(endpoint, InferenceComponentName=name)["Body"] == b"1,2"
 
 
-def test_target_tracking_scales_copies_out_and_in(plane):
+def test_target_tracking_scales_copies_out_and_in(plane: DataPlane) -> None:
     """SageMakerInferenceComponentInvocationsPerCopy: the sum a minute."""
     endpoint = endpoint_of(plane)
     name = component(plane, endpoint, echo)
@@ -760,7 +767,7 @@ def test_target_tracking_scales_copies_out_and_in(plane):
         },
     )
 
-    def copies():
+    def copies() -> Any:
         told = plane.sagemaker.describe_inference_component(InferenceComponentName=name)
         return told["RuntimeConfig"]["CurrentCopyCount"]
 

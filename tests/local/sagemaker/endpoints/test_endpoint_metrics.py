@@ -9,7 +9,9 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Any
 
+import docker
 import pytest
 from botocore.exceptions import ClientError
 
@@ -30,55 +32,55 @@ class Container(RunningContainer):
     url = None
     resolved_image = ""
 
-    def __init__(self, *usages):
+    def __init__(self, *usages: Any) -> None:
         self.usages = list(usages)
 
-    def exit_code(self):
+    def exit_code(self) -> Any:
         return None
 
-    def kill(self):
+    def kill(self) -> None:
         pass
 
-    def stop(self, grace=0.0):
+    def stop(self, grace: float = 0.0) -> None:
         pass
 
-    def usage(self):
+    def usage(self) -> Any:
         return self.usages.pop(0)
 
 
 class Serving:
-    def __init__(self, running):
+    def __init__(self, running: Any) -> None:
         self.running = running
 
 
 class Variant:
-    def __init__(self, *containers, instance_count=2, **config):
+    def __init__(self, *containers: Any, instance_count: int = 2, **config: Any) -> None:
         self.name, self.config_name, self.instance_count = "v", "c", instance_count
         self.config = config
         self.containers = [Serving(container) for container in containers]
 
 
 class Published:
-    def __init__(self):
+    def __init__(self) -> None:
         self.clock = VirtualClock(START)
         self.metrics = Metrics()
         self.endpoints = EndpointMetrics(self.metrics, self.clock)
 
-    def names(self):
+    def names(self) -> Any:
         return {metric.name for metric, _ in self.metrics.known()}
 
-    def told(self, name, namespace="AWS/SageMaker", minute=0, where=None):
+    def told(self, name: str, namespace: str = "AWS/SageMaker", minute: int = 0, where: Any = None) -> Any:
         metric = metric_of(namespace, name, where or WHERE)
         (found,) = self.metrics.statistics(metric, STATISTICS, START.timestamp() + 60 * minute, 60, 1)
         return found
 
 
 @pytest.fixture
-def published():
+def published() -> Any:
     return Published()
 
 
-def test_an_invocation_of_an_instance(published):
+def test_an_invocation_of_an_instance(published: Any) -> None:
     for status in (200, 200, 400, 503, 0):
         with published.endpoints.invocation("e", Variant(), time.perf_counter() - 0.5) as invocation:
             invocation.status = status
@@ -99,13 +101,13 @@ def test_an_invocation_of_an_instance(published):
     }
 
 
-def test_what_the_model_was_not_asked_is_not_published(published):
+def test_what_the_model_was_not_asked_is_not_published(published: Any) -> None:
     with published.endpoints.invocation("e", Variant(), 0.0):
         pass
     assert published.names() == set()
 
 
-def test_concurrent_requests_are_of_high_resolution(published):
+def test_concurrent_requests_are_of_high_resolution(published: Any) -> None:
     with (
         published.endpoints.invocation("e", Variant(), 0.0) as first,
         published.endpoints.invocation("e", Variant(), 0.0) as second,
@@ -120,7 +122,7 @@ def test_concurrent_requests_are_of_high_resolution(published):
     assert [one["Maximum"] for one in found] == [1.5, 0.5]
 
 
-def test_a_serverless_variant_publishes_its_own_metrics_only(published):
+def test_a_serverless_variant_publishes_its_own_metrics_only(published: Any) -> None:
     config = {"ServerlessConfig": {"MaxConcurrency": 10, "ProvisionedConcurrency": 2}}
     variant = Variant(instance_count=None, **config)
     with (
@@ -140,7 +142,7 @@ def test_a_serverless_variant_publishes_its_own_metrics_only(published):
     ]
 
 
-def test_what_containers_use_is_published_of_the_minute_that_ended(published):
+def test_what_containers_use_is_published_of_the_minute_that_ended(published: Any) -> None:
     variant = Variant(Container(Usage(50, 10, 70)), Container(Usage(100, 5, None)))
     published.clock.advance(60)
     published.endpoints.publish_usage([("e", variant)])
@@ -161,10 +163,12 @@ def test_what_containers_use_is_published_of_the_minute_that_ended(published):
         # "The value ranges between 0%-100%."
         ({"NumberOfCpuCoresRequired": 0.25}, 100),
         # Of all that there is.
-        ({}, 75 / os.cpu_count()),
+        ({}, 75 / (os.cpu_count() or 1)),
     ],
 )
-def test_what_copies_use_is_published_of_what_they_asked_for(published, needs, cpu):
+def test_what_copies_use_is_published_of_what_they_asked_for(
+    published: Any, needs: dict[str, Any], cpu: Any
+) -> None:
     needs = {"MinMemoryRequiredInMb": 512, **needs}
     variant = Variant(Container(Usage(75, 10, 70, memory_mb=128)), ComputeResourceRequirements=needs)
     published.clock.advance(60)
@@ -175,12 +179,12 @@ def test_what_copies_use_is_published_of_what_they_asked_for(published, needs, c
     assert published.names() == {"CPUUtilizationNormalized", "MemoryUtilizationNormalized"}
 
 
-def test_a_container_that_cannot_be_measured_publishes_nothing(published):
+def test_a_container_that_cannot_be_measured_publishes_nothing(published: Any) -> None:
     published.endpoints.publish_usage([("e", Variant(Container(None))), ("e", Variant())])
     assert published.names() == set()
 
 
-def test_a_scaled_variant_without_traffic_publishes_zeros(published):
+def test_a_scaled_variant_without_traffic_publishes_zeros(published: Any) -> None:
     with published.endpoints.invocation("e", Variant(), 0.0) as invocation:
         invocation.status = 200
     published.clock.advance(60)
@@ -193,8 +197,8 @@ def test_a_scaled_variant_without_traffic_publishes_zeros(published):
     }
 
 
-def test_many_invocations_at_once_are_all_counted(published):
-    def invoke():
+def test_many_invocations_at_once_are_all_counted(published: Any) -> None:
+    def invoke() -> None:
         for _ in range(200):
             with published.endpoints.invocation("e", Variant(), 0.0) as invocation:
                 invocation.status = 200
@@ -212,16 +216,16 @@ def test_many_invocations_at_once_are_all_counted(published):
 
 
 @pytest.fixture(scope="module")
-def deployer(virtual_process_deployer):
+def deployer(virtual_process_deployer: Deployer) -> Any:
     return virtual_process_deployer
 
 
 @pytest.fixture(scope="module")
-def image(deployer):
+def image(deployer: Deployer) -> Any:
     return deployer.push_image()
 
 
-def test_two_variants_scale_independently_under_real_traffic(deployer, image):
+def test_two_variants_scale_independently_under_real_traffic(deployer: Deployer, image: str) -> None:
     aws = deployer.aws
     scaling = aws.client("application-autoscaling")
     model = deployer.model(Image=image)
@@ -248,14 +252,14 @@ def test_two_variants_scale_independently_under_real_traffic(deployer, image):
             },
         )
 
-    def minutes(number, **invocations):
+    def minutes(number: int, **invocations: Any) -> None:
         for _ in range(number):
             for variant, times in invocations.items():
                 for _ in range(times):
                     deployer.invoke(endpoint, TargetVariant=variant)
             aws.advance(60)
 
-    def counts():
+    def counts() -> Any:
         variants = deployer.describe(endpoint)["ProductionVariants"]
         return {one["VariantName"]: one["CurrentInstanceCount"] for one in variants}
 
@@ -277,7 +281,7 @@ def test_two_variants_scale_independently_under_real_traffic(deployer, image):
     deployer.sagemaker.delete_endpoint(EndpointName=endpoint)
 
 
-def test_the_latency_alarm_of_the_guide_under_real_traffic(deployer, image):
+def test_the_latency_alarm_of_the_guide_under_real_traffic(deployer: Deployer, image: str) -> None:
     """ModelLatency Average >= 100000 over 3 x 300 s: to ALARM when a slow model serves, and back."""
     aws = deployer.aws
     cloudwatch = aws.client("cloudwatch")
@@ -299,7 +303,7 @@ def test_the_latency_alarm_of_the_guide_under_real_traffic(deployer, image):
         ComparisonOperator="GreaterThanOrEqualToThreshold",
     )
 
-    def state_after(*config):
+    def state_after(*config: Any) -> Any:
         if config:
             deployer.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config[0])
             aws.advance(0)
@@ -351,7 +355,7 @@ def test_the_latency_alarm_of_the_guide_under_real_traffic(deployer, image):
 
 
 @pytest.mark.engine
-def test_what_a_container_of_docker_uses_is_published(docker_client):
+def test_what_a_container_of_docker_uses_is_published(docker_client: docker.DockerClient) -> None:
     with LocalAws(engine="docker", transition_seconds=0, clock="virtual") as aws:
         deployer = Deployer(aws)
         image = build_and_push(docker_client, deployer, ensure_debian_python_base(docker_client))

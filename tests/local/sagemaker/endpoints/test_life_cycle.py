@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import botocore.exceptions
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.client.local_aws import LocalAwsError
+from airflow_sm_hosting.local.client.control import LocalAwsError
 from airflow_sm_hosting.local.wire.errors import AwsError
 from tests.local.conftest import Deployer, refusal_of, wait_until
+from tests.local.region import Region
 
 TRANSITION = 30
 
@@ -32,7 +33,7 @@ def slow() -> Iterator[SlowDeployer]:
         yield SlowDeployer(aws)
 
 
-def test_an_endpoint_is_created_and_told_of_meanwhile(slow):
+def test_an_endpoint_is_created_and_told_of_meanwhile(slow: SlowDeployer) -> None:
     config = slow.config(slow.variant(InitialInstanceCount=3))
     endpoint = slow.endpoint(config, wait=False)
     creating = slow.describe(endpoint)
@@ -53,7 +54,7 @@ def test_an_endpoint_is_created_and_told_of_meanwhile(slow):
 
 
 @pytest.mark.parametrize("status", ["Creating", "Updating", "Deleting"])
-def test_nothing_can_be_done_to_an_endpoint_in_transition(slow, status):
+def test_nothing_can_be_done_to_an_endpoint_in_transition(slow: SlowDeployer, status: str) -> None:
     config = slow.config()
     endpoint = slow.endpoint(config, wait=status != "Creating")
     if status == "Updating":
@@ -76,7 +77,7 @@ def test_nothing_can_be_done_to_an_endpoint_in_transition(slow, status):
     )
 
 
-def test_an_update_resets_weights_and_counts_unless_they_are_retained(slow):
+def test_an_update_resets_weights_and_counts_unless_they_are_retained(slow: SlowDeployer) -> None:
     first, second, third, fourth = (slow.config(slow.variant(InitialInstanceCount=2)) for _ in range(4))
     endpoint = slow.endpoint(first)
     slow.sagemaker.update_endpoint_weights_and_capacities(
@@ -93,7 +94,7 @@ def test_an_update_resets_weights_and_counts_unless_they_are_retained(slow):
     assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (2, 5)
     assert _properties(slow.settled(endpoint)) == (0.5, 5)
 
-    def update(config, **more):
+    def update(config: str, **more: Any) -> Any:
         slow.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, **more)
         return _properties(slow.settled(endpoint))
 
@@ -106,12 +107,12 @@ def test_an_update_resets_weights_and_counts_unless_they_are_retained(slow):
     assert update(fourth) == (1.0, 2)
 
 
-def _properties(endpoint) -> tuple[float, int]:
+def _properties(endpoint: dict[str, Any]) -> tuple[float, int]:
     (variant,) = endpoint["ProductionVariants"]
     return variant["CurrentWeight"], variant["CurrentInstanceCount"]
 
 
-def test_updating_shows_the_old_config_and_the_pending_one(slow):
+def test_updating_shows_the_old_config_and_the_pending_one(slow: SlowDeployer) -> None:
     old, new = slow.config(), slow.config()
     endpoint = slow.endpoint(old)
     slow.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
@@ -122,14 +123,14 @@ def test_updating_shows_the_old_config_and_the_pending_one(slow):
     assert slow.settled(endpoint)["EndpointConfigName"] == new
 
 
-def test_an_update_to_the_config_that_serves_is_accepted(slow):
+def test_an_update_to_the_config_that_serves_is_accepted(slow: SlowDeployer) -> None:
     config = slow.config()
     endpoint = slow.endpoint(config)
     slow.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
     assert slow.settled(endpoint)["EndpointConfigName"] == config
 
 
-def test_an_update_after_the_old_config_was_deleted_is_refused(deployer):
+def test_an_update_after_the_old_config_was_deleted_is_refused(deployer: Deployer) -> None:
     old, new = deployer.config(), deployer.config()
     endpoint = deployer.endpoint(old)
     deployer.sagemaker.delete_endpoint_config(EndpointConfigName=old)
@@ -141,7 +142,7 @@ def test_an_update_after_the_old_config_was_deleted_is_refused(deployer):
     assert message.endswith(f'/{old}".')
 
 
-def test_the_deployment_config_is_kept_and_told(deployer):
+def test_the_deployment_config_is_kept_and_told(deployer: Deployer) -> None:
     old, new, last = deployer.config(), deployer.config(), deployer.config()
     endpoint = deployer.endpoint(old)
     wanted = {
@@ -158,7 +159,7 @@ def test_the_deployment_config_is_kept_and_told(deployer):
     assert deployer.settled(endpoint)["LastDeploymentConfig"] == wanted
 
 
-def test_guarded_updates_need_the_same_variants(deployer):
+def test_guarded_updates_need_the_same_variants(deployer: Deployer) -> None:
     old = deployer.config(deployer.variant(name="a"))
     new = deployer.config(deployer.variant(name="b"))
     endpoint = deployer.endpoint(old)
@@ -180,7 +181,7 @@ def test_guarded_updates_need_the_same_variants(deployer):
     assert "same variant names" in message
 
 
-def test_an_instance_endpoint_cannot_become_serverless_but_the_other_way_it_can(deployer):
+def test_an_instance_endpoint_cannot_become_serverless_but_the_other_way_it_can(deployer: Deployer) -> None:
     model = deployer.model()
     serverless = deployer.config(
         {
@@ -203,7 +204,7 @@ def test_an_instance_endpoint_cannot_become_serverless_but_the_other_way_it_can(
     assert "cannot be updated to a serverless variant" in message
 
 
-def test_deleting_takes_its_time_and_frees_the_name(slow):
+def test_deleting_takes_its_time_and_frees_the_name(slow: SlowDeployer) -> None:
     config = slow.config()
     endpoint = slow.endpoint(config)
     slow.sagemaker.delete_endpoint(EndpointName=endpoint)
@@ -214,7 +215,7 @@ def test_deleting_takes_its_time_and_frees_the_name(slow):
     assert slow.settled(endpoint)["EndpointStatus"] == "InService"
 
 
-def test_models_and_configs_in_use_can_be_deleted(deployer):
+def test_models_and_configs_in_use_can_be_deleted(deployer: Deployer) -> None:
     model = deployer.model()
     config = deployer.config(deployer.variant(model))
     deployer.endpoint(config)
@@ -226,7 +227,7 @@ def test_models_and_configs_in_use_can_be_deleted(deployer):
     deployer.sagemaker.delete_endpoint_config(EndpointConfigName=config)
 
 
-def test_an_image_deleted_meanwhile_fails_the_endpoint(deployer):
+def test_an_image_deleted_meanwhile_fails_the_endpoint(deployer: Deployer) -> None:
     image = deployer.push_image(tag="v1")
     config = deployer.config(deployer.variant(deployer.model(Image=image)))
     repository = image.partition("/")[2].partition(":")[0]
@@ -238,8 +239,8 @@ def test_an_image_deleted_meanwhile_fails_the_endpoint(deployer):
     )
 
 
-def test_invoking_before_service_without_service_and_without_engine(slow):
-    def refusal(name):
+def test_invoking_before_service_without_service_and_without_engine(slow: SlowDeployer) -> None:
+    def refusal(name: str) -> Any:
         with pytest.raises(botocore.exceptions.ClientError) as caught:
             slow.runtime.invoke_endpoint(EndpointName=name, Body=b"x")
         return caught.value.response["Error"]
@@ -254,7 +255,7 @@ def test_invoking_before_service_without_service_and_without_engine(slow):
     assert "the engine 'none'" in refusal(endpoint)["Message"]
 
 
-def test_bodies_have_a_limit(deployer):
+def test_bodies_have_a_limit(deployer: Deployer) -> None:
     endpoint = deployer.endpoint()
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         deployer.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x" * 6_291_457)
@@ -264,7 +265,7 @@ def test_bodies_have_a_limit(deployer):
 # In virtual time, in this process.
 
 
-def test_names_of_endpoints_have_no_case_but_for_invocations(region):
+def test_names_of_endpoints_have_no_case_but_for_invocations(region: Region) -> None:
     """ "The name is case-insensitive in CreateEndpoint, but the case is preserved and must be matched in InvokeEndpoint" """
     region.config("c")
     region.ask("CreateEndpoint", EndpointName="Churn", EndpointConfigName="c")
@@ -309,7 +310,9 @@ CHANGES = {
         ("UpdateRollbackFailed", {"UpdateEndpoint", "DeleteEndpoint"}),
     ],
 )
-def test_what_each_status_lets_one_do(make_region, status, allowed, operation):
+def test_what_each_status_lets_one_do(
+    make_region: Callable[..., Region], status: str, allowed: Any, operation: Any
+) -> None:
     region = make_region(transition_seconds=5)
     region.serving()
     endpoint = region.hosting.endpoints.find("e")
@@ -328,7 +331,7 @@ def test_what_each_status_lets_one_do(make_region, status, allowed, operation):
         assert region.status == status
 
 
-def test_aws_updates_an_endpoint_by_itself(region):
+def test_aws_updates_an_endpoint_by_itself(region: Region) -> None:
     region.serving()
     region.hosting.endpoints.set_status("e", "SystemUpdating", 60)
     assert region.share == 0
@@ -347,8 +350,8 @@ def test_aws_updates_an_endpoint_by_itself(region):
     ],
 )
 def test_an_endpoint_whose_parts_were_deleted_cannot_be_patched_and_says_so(
-    region, operation, request_, lost
-):
+    region: Region, operation: str, request_: dict[str, Any], lost: str
+) -> None:
     """ministryofjustice/analytical-platform#10195: it goes on, with a reason that is not one of a deployment."""
     region.serving()
     region.ask(operation, **request_)
@@ -358,7 +361,7 @@ def test_an_endpoint_whose_parts_were_deleted_cannot_be_patched_and_says_so(
     assert lost in region.described["FailureReason"]
 
 
-def test_a_status_is_given_through_the_server_only_to_who_may_have_it(deployer):
+def test_a_status_is_given_through_the_server_only_to_who_may_have_it(deployer: Deployer) -> None:
     endpoint = deployer.endpoint()
     deployer.aws.set_endpoint_status(endpoint, "OutOfService")
     assert deployer.describe(endpoint)["EndpointStatus"] == "OutOfService"
@@ -372,7 +375,7 @@ def test_a_status_is_given_through_the_server_only_to_who_may_have_it(deployer):
         deployer.aws.set_endpoint_status("absent", "OutOfService")
 
 
-def test_an_endpoint_is_given_a_rollback_that_failed(deployer):
+def test_an_endpoint_is_given_a_rollback_that_failed(deployer: Deployer) -> None:
     """It serves, is neither scaled nor reweighted, and another update mends it."""
     endpoint, config = deployer.endpoint(), deployer.config()
     deployer.aws.set_endpoint_status(endpoint, "UpdateRollbackFailed")
@@ -387,21 +390,21 @@ def test_an_endpoint_is_given_a_rollback_that_failed(deployer):
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", config)
 
 
-def test_what_was_just_created_cannot_be_found_yet(make_region):
+def test_what_was_just_created_cannot_be_found_yet(make_region: Callable[..., Region]) -> None:
     """Reads are eventually consistent: API_CreateEndpoint.html tells to describe first, and to retry."""
     region = make_region(consistency_seconds=3)
     model = {"ModelName": "m"}
     config = {"EndpointConfigName": "c"}
     endpoint = {"EndpointName": "e"}
 
-    def is_found(operation, **request):
+    def is_found(operation: str, **request: Any) -> Any:
         try:
             region.ask(operation, **request)
         except AwsError as refusal:
             return "Could not find" not in refusal.message
         return True
 
-    def wait_for(operation, **request):
+    def wait_for(operation: str, **request: Any) -> None:
         assert not is_found(operation, **request)
         region.clock.advance(2.999)
         assert not is_found(operation, **request)
@@ -438,14 +441,14 @@ def test_what_was_just_created_cannot_be_found_yet(make_region):
         ([{"VariantName": "main", "ServerlessUpdateConfig": {"MaxConcurrency": 1}}], "instance-backed"),
     ],
 )
-def test_weights_and_capacities_that_are_refused(region, changes, expected):
+def test_weights_and_capacities_that_are_refused(region: Region, changes: list[Any], expected: str) -> None:
     region.serving()
     request = {"EndpointName": "e", "DesiredWeightsAndCapacities": changes}
     assert expected in region.refusal("UpdateEndpointWeightsAndCapacities", **request)
     assert region.status == "InService"
 
 
-def test_a_serverless_variant_is_scaled_by_its_concurrency(make_region):
+def test_a_serverless_variant_is_scaled_by_its_concurrency(make_region: Callable[..., Region]) -> None:
     region = make_region(transition_seconds=5)
     serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 10, "ProvisionedConcurrency": 1}
     region.serving({"VariantName": "main", "ModelName": "m", "ServerlessConfig": serverless})
@@ -459,7 +462,7 @@ def test_a_serverless_variant_is_scaled_by_its_concurrency(make_region):
     )
     region.hosting.endpoints.set_desired("e", "main", provisioned_concurrency=4)
 
-    def told():
+    def told() -> Any:
         (variant,) = region.described["ProductionVariants"]
         return tuple(
             variant[f"{which}ServerlessConfig"]["ProvisionedConcurrency"] for which in ("Current", "Desired")
@@ -470,7 +473,7 @@ def test_a_serverless_variant_is_scaled_by_its_concurrency(make_region):
     assert (region.status, told()) == ("InService", (4, 4))
 
 
-def test_an_asynchronous_endpoint_may_have_no_instances(region):
+def test_an_asynchronous_endpoint_may_have_no_instances(region: Region) -> None:
     region.config("c", AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://b/"}})
     region.ask("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
     region.clock.advance(0)
@@ -479,7 +482,7 @@ def test_an_asynchronous_endpoint_may_have_no_instances(region):
     assert region.counts == (0, 0)
 
 
-def test_deleting_is_told_of_by_the_variants(make_region):
+def test_deleting_is_told_of_by_the_variants(make_region: Callable[..., Region]) -> None:
     region = make_region(transition_seconds=5)
     region.serving()
     region.ask("DeleteEndpoint", EndpointName="e")
@@ -489,7 +492,7 @@ def test_deleting_is_told_of_by_the_variants(make_region):
     assert "Could not find" in region.refusal("DescribeEndpoint", EndpointName="e")
 
 
-def test_a_deleted_endpoint_of_the_same_name_is_another_one(make_region):
+def test_a_deleted_endpoint_of_the_same_name_is_another_one(make_region: Callable[..., Region]) -> None:
     """What was to happen to the one must not happen to the other."""
     region = make_region(transition_seconds=5)
     region.serving()
@@ -503,7 +506,7 @@ def test_a_deleted_endpoint_of_the_same_name_is_another_one(make_region):
     assert region.status == "InService"
 
 
-def test_a_reset_in_the_middle_of_a_deployment_leaves_nothing(region):
+def test_a_reset_in_the_middle_of_a_deployment_leaves_nothing(region: Region) -> None:
     region.serving()
     region.update(
         {
@@ -521,7 +524,7 @@ def test_a_reset_in_the_middle_of_a_deployment_leaves_nothing(region):
 # With containers.
 
 
-def test_a_container_that_died_is_started_anew(process_deployer):
+def test_a_container_that_died_is_started_anew(process_deployer: Deployer) -> None:
     """Meanwhile invocations fail with ModelError."""
     local = process_deployer
     image = local.push_image({"opt/program/serve.py": DYING})
@@ -531,7 +534,7 @@ def test_a_container_that_died_is_started_anew(process_deployer):
         local.invoke(endpoint, b"die")
     assert caught.value.response["Error"]["Code"] == "ModelError"
 
-    def answers():
+    def answers() -> Any:
         try:
             return local.invoke(endpoint, b"pid")["pid"]
         except local.runtime.exceptions.ModelError:
@@ -541,7 +544,7 @@ def test_a_container_that_died_is_started_anew(process_deployer):
     assert local.describe(endpoint)["EndpointStatus"] == "InService"
 
 
-def test_a_container_that_dies_unasked_is_found_by_the_clock(virtual_process_deployer):
+def test_a_container_that_dies_unasked_is_found_by_the_clock(virtual_process_deployer: Deployer) -> None:
     local = virtual_process_deployer
     image = local.push_image({"opt/program/serve.py": DYING})
     endpoint = local.endpoint(local.config(local.variant(local.model(Image=image))), wait=False)
@@ -554,11 +557,11 @@ def test_a_container_that_dies_unasked_is_found_by_the_clock(virtual_process_dep
     assert local.invoke(endpoint, b"pid")["pid"] != pid
 
 
-def test_what_is_in_flight_ends_on_the_old_fleet(process_deployer):
+def test_what_is_in_flight_ends_on_the_old_fleet(process_deployer: Deployer) -> None:
     local = process_deployer
     image = local.push_image()
 
-    def version(name, seconds):
+    def version(name: str, seconds: float) -> Any:
         environment = {"VERSION": name, "SECONDS": seconds}
         return local.config(local.variant(local.model(Image=image, Environment=environment)))
 
