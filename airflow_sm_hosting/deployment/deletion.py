@@ -93,10 +93,9 @@ def _endpoint(observed: Observation, deletion: Deletion) -> DeletionPlan:
     config = described.get("EndpointConfigName")
     made_of = {config: _models(observed, config)} if config else {}
     # DeleteEndpoint deregisters scalable targets only if the caller has the permission.
-    targets = observed.get(observed.targets_fact) if len(observed.targets_fact.of) > 1 else {}
     steps: list[Step] = [
         DeregisterScalableTarget(place_of(target), f"scaling of variant {variant}", "the endpoint is deleted")
-        for variant, target in targets.items()
+        for variant, target in observed.scalable_targets.items()
     ]
     delete = DeleteEndpoint({"EndpointName": name}, f"endpoint {name}")
     return DeletionPlan((*steps, delete, Wait(WaitCondition(WaitFor.GONE, name))), made_of)

@@ -129,14 +129,26 @@ class Observation:
 
     @property
     def targets_fact(self) -> Fact:
-        """The fact behind :attr:`scaled_variants`."""
+        """The fact behind :attr:`scalable_targets`."""
         variants = [one["VariantName"] for one in (self.endpoint or {}).get("ProductionVariants") or []]
         return Fact(FactKind.SCALABLE_TARGETS, (self.endpoint_name, *variants))
 
     @property
+    def scalable_targets(self) -> Mapping[str, Mapping[str, Any]]:
+        """The scalable targets among the endpoint's variants, by variant.
+
+        An endpoint without variants has none, and AWS is not asked: DescribeScalableTargets without resource ids answers the targets of
+        all endpoints (for an empty list of ids, this is assumed).
+        """
+        found: Mapping[str, Mapping[str, Any]] = (
+            self.get(self.targets_fact) if len(self.targets_fact.of) > 1 else {}
+        )
+        return found
+
+    @property
     def scaled_variants(self) -> set[str]:
         """The variants of the endpoint that are scalable targets."""
-        return set(self.get(self.targets_fact)) if len(self.targets_fact.of) > 1 else set()
+        return set(self.scalable_targets)
 
     def scaling(self, variants: Collection[str]) -> Snapshot:
         """Return the scaling of the variants that are scalable targets."""

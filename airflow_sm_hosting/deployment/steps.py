@@ -135,7 +135,7 @@ class DeleteEndpoint(Call):
         """The endpoint is being deleted."""
         if observed.simulated:
             # DeleteEndpoint deletes its scalable targets too.
-            for variant, target in dict(observed.get(observed.targets_fact)).items():
+            for variant, target in observed.scalable_targets.items():
                 observed = observed.learned(policy_arns_fact(observed, variant, target), {})
                 observed = observed.learned(observed.scaling_fact(variant), None)
             observed = observed.learned(observed.targets_fact, {})
