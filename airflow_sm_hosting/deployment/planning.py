@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 from airflow_sm_hosting.deployment.decision import Action, Decision, decide
 from airflow_sm_hosting.deployment.endpoint_tags import (
@@ -128,6 +129,8 @@ def plan(observed: Observation, wanted: Wanted, progress: Progress) -> Plan | Fa
                 return _complete(observed, wanted, progress)
             case Stage.RECOVER:
                 return _recover(observed, wanted, progress)
+            case _:
+                assert_never(progress.stage)
     except FactNeededError as lacking:
         return lacking.fact
 

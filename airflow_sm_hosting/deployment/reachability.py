@@ -18,7 +18,6 @@ from airflow_sm_hosting.deployment.steps import (
     DeleteModel,
     DeleteObject,
 )
-from airflow_sm_hosting.spec.s3_location import S3Location
 
 #: BatchDeleteImage accepts at most 100 images.
 _IMAGES_A_CALL = 100
@@ -54,7 +53,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Stored:
-    """An image or an artifact: the step that deletes it, the names that models may use for it, and its storage time."""
+    """An image or an artifact.
+
+    :param uri: ``repository:tag`` of an image, ``s3://bucket/key`` of an artifact.
+    :param names: The names that models may use for it.
+    :param created: When it was stored.
+    """
 
     uri: str
     names: frozenset[str]
@@ -145,7 +149,6 @@ def deleting_steps(found: Unneeded) -> list[Call]:
             request = {"repositoryName": repository, "imageIds": [{"imageTag": tag} for tag in some]}
             steps.append(BatchDeleteImage(request, f"{len(some)} image tags of {repository}"))
     for artifact in found.artifacts:
-        if location := S3Location.parse(artifact):
-            request = {"Bucket": location.bucket, "Key": location.key}
-            steps.append(DeleteObject(request, artifact))
+        bucket, _, key = artifact.removeprefix("s3://").partition("/")
+        steps.append(DeleteObject({"Bucket": bucket, "Key": key}, artifact))
     return steps

@@ -288,12 +288,10 @@ class PutScalingPolicy(ScalingCall):
         """The policy exists; the answer contains its ARN, which is new if the policy was deleted before."""
         _, variant = variant_of(self.request.get("ResourceId", ""))
         name = self.request["PolicyName"]
-        if answer is not None:
-            arn = answer["PolicyARN"]
-        elif observed.simulated:
+        if answer is None:
             arn = observed.policy_arns(variant, self.request["ScalableDimension"]).get(name, f"new:{name}")
         else:
-            return observed
+            arn = answer["PolicyARN"]
         put = policy_members(self.request)
         known = self._scaling_changed(
             observed,

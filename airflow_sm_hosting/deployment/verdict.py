@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 from airflow_sm_hosting.deployment.status import (
     BROKEN,
@@ -47,6 +47,8 @@ def judge(condition: WaitCondition, described: Described | None) -> Verdict:
             return judge_gone(described, condition.endpoint_name)
         case WaitFor.SETTLED:
             return judge_settled(described, condition.endpoint_name)
+        case _:
+            assert_never(condition.until)
 
 
 def after_look(condition: WaitCondition, described: Described | None) -> WaitCondition:

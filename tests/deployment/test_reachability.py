@@ -7,7 +7,15 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from airflow_sm_hosting.deployment.reachability import Config, Endpoint, Model, Stored, Unneeded, unneeded
+from airflow_sm_hosting.deployment.reachability import (
+    Config,
+    Endpoint,
+    Model,
+    Stored,
+    Unneeded,
+    deleting_steps,
+    unneeded,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 OLD = NOW - timedelta(days=9)
@@ -138,3 +146,42 @@ def test_nothing_that_is_reachable_ever_goes(
     # Whatever stays has all that it needs.
     for name, used_models in configs.items():
         assert name in gone.configs or not used_models & set(gone.models)
+
+
+# What deletes it.
+
+
+def calls(gone: Unneeded) -> list[tuple[str, Any]]:
+    return [(step.operation, step.request) for step in deleting_steps(gone)]
+
+
+def test_configs_go_first_then_models_images_and_artifacts() -> None:
+    gone = Unneeded(
+        configs=["c1", "c2"],
+        models=["m1"],
+        images=["one:a", "registry/two:b", "one:c"],
+        artifacts=["s3://bucket/churn/model.tar.gz", "s3://bucket/a b+c"],
+    )
+    assert calls(gone) == [
+        ("DeleteEndpointConfig", {"EndpointConfigName": "c1"}),
+        ("DeleteEndpointConfig", {"EndpointConfigName": "c2"}),
+        ("DeleteModel", {"ModelName": "m1"}),
+        (
+            "BatchDeleteImage",
+            {"repositoryName": "one", "imageIds": [{"imageTag": "a"}, {"imageTag": "c"}]},
+        ),
+        ("BatchDeleteImage", {"repositoryName": "registry/two", "imageIds": [{"imageTag": "b"}]}),
+        ("DeleteObject", {"Bucket": "bucket", "Key": "churn/model.tar.gz"}),
+        ("DeleteObject", {"Bucket": "bucket", "Key": "a b+c"}),
+    ]
+
+
+def test_images_go_a_hundred_a_call() -> None:
+    images = [f"one:{number}" for number in range(150)]
+    requests = [request for _, request in calls(Unneeded(images=images))]
+    assert [len(request["imageIds"]) for request in requests] == [100, 50]
+    assert [f"one:{image['imageTag']}" for request in requests for image in request["imageIds"]] == images
+
+
+def test_nothing_is_deleted_where_all_is_needed() -> None:
+    assert calls(Unneeded()) == []
