@@ -20,10 +20,11 @@ from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.scaling_snapshot import as_tags
 from airflow_sm_hosting.deployment.status import is_transitional, on_its_way_to
 from airflow_sm_hosting.deployment.steps import (
-    AddTags,
     Call,
+    CheckAnswer,
     CreateEndpoint,
     DeleteEndpoint,
+    DeleteTags,
     LookAgain,
     UpdateEndpoint,
     UpdateEndpointWeightsAndCapacities,
@@ -36,6 +37,7 @@ from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.exceptions import AlarmGoingOffError, ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
+    FALLBACK_FOR,
     OURS,
     PENDING_COUNT,
     PREVIOUS_ENDPOINT_CONFIGS,
@@ -55,30 +57,15 @@ from tests.deployment.worlds import (
     World,
     endpoint,
     nothing_known,
+    planned,
     progress,
+    tags_set,
     wanted,
 )
 
 DOCUMENTED = (ConflictError, InvalidSpecError, AlarmGoingOffError, NotFoundError)
-#: No plan needs more facts than these.
-MOST_FACTS = 12
 RUN = Run("task", MIDDLE, RunState.CLAIMED, 0, "b")
 SECONDS = int(NOW.timestamp())
-
-
-def planned(
-    world: World, wanted: Wanted, progress: Progress, observed: Observation | None = None
-) -> tuple[Plan, Observation]:
-    """Plan, and fetch what the plan needs; hold that no fact is asked for twice."""
-    observed = observed or nothing_known(now=world.now)
-    for _ in range(MOST_FACTS):
-        found = plan(observed, wanted, progress)
-        if isinstance(found, Plan):
-            return found, observed
-        assert isinstance(found, Fact)
-        assert found not in observed.facts
-        observed = observed.learned(found, world.fetch(found))
-    raise AssertionError("the plan asks for facts for ever")
 
 
 # Over all statuses, tags and options.
@@ -342,12 +329,6 @@ def newer_run(state: RunState = RunState.DEPLOYED, moment: int = SECONDS) -> dic
     return {**OURS, RUN_AFTER: LATE, **Run("newer", LATE, state, moment, "c").as_tag()}
 
 
-def tags_set(found: Plan) -> dict[str, str]:
-    return {
-        key: value for step in found.steps if isinstance(step, AddTags) for key, value in step.tags.items()
-    }
-
-
 def test_a_run_that_is_overtaken_looks_once_more_when_the_endpoint_was_described_before_its_tags() -> None:
     world = World(endpoint("InService", "a"), newer_run())
 
@@ -485,6 +466,207 @@ def test_a_restored_config_that_nobody_waits_for_is_no_success() -> None:
     assert "is restored" in restored.message
 
 
+def test_a_run_that_has_restored_a_newer_runs_config_is_skipped() -> None:
+    """The smoke test is not for that config."""
+    result = WaitResult(str(Outcome.DEPLOYED), "Endpoint churn serves c.", {"EndpointArn": ARN})
+    restored = progress(target="c", restores_run=LATE, action="overtaken")
+    asked = wanted(run_after=MIDDLE, smoke_test=True)
+
+    found, _ = planned(
+        World(endpoint("InService", "c")), asked, restored.after_wait(WaitFor.DEPLOYED, result)
+    )
+
+    assert found.end
+    assert (found.end.ending, found.end.serving, found.end.endpoint_arn) == (Ending.SKIPPED, "c", ARN)
+    assert (
+        f"a newer run, due {LATE}; c, which that one deployed, was restored and serves" in found.end.message
+    )
+
+
 def test_a_line_of_the_log_names_a_few_tags_and_counts_the_rest() -> None:
     assert tags_in_words({"b": "1", "a": "2"}) == "tags a, b"
     assert tags_in_words(["e", "d", "c", "b", "a"]) == "tags a, b, c and 2 more"
+
+
+def test_entries_of_old_runs_go_when_an_update_was_taken() -> None:
+    others = [Run(f"old{number}", EARLY, RunState.UNDONE, SECONDS, "a") for number in range(4)]
+    own = Run("task", MIDDLE, RunState.CLAIMED, SECONDS, "b")
+    tags = {**OURS, **{key: value for run in (*others, own) for key, value in run.as_tag().items()}}
+    world, before = World(endpoint("Updating", "a", "b"), tags), progress(target="b", action="update")
+
+    taken, _ = planned(world, wanted(run_after=MIDDLE), before, nothing_known(own_change="updated"))
+    joined, _ = planned(world, wanted(run_after=MIDDLE), before)
+
+    [forget] = [step for step in taken.steps if isinstance(step, DeleteTags)]
+    assert forget.request == {
+        "ResourceArn": ARN,
+        "TagKeys": [f"sm-hosting:run:old{number}" for number in range(4)],
+    }
+    assert not [step for step in joined.steps if isinstance(step, DeleteTags)]
+
+
+def test_a_config_that_serves_with_another_image_than_was_asked_for_is_a_failure() -> None:
+    image = {"SpecifiedImage": "churn@sha256:1", "ResolvedImage": "churn@sha256:2"}
+    variants = [{"VariantName": "main", "DesiredInstanceCount": 1, "DeployedImages": [image]}]
+    world = World(endpoint("InService", "b", ProductionVariants=variants))
+
+    judged, observed = planned(world, wanted(run_after=MIDDLE), progress())
+    ended, _ = planned(world, wanted(run_after=MIDDLE), judged.progress, observed)
+
+    assert judged.decision
+    assert (judged.steps, judged.end, judged.decision.action) == ((), None, Action.FAIL)
+    assert ended.end
+    assert (ended.end.ending, ended.end.serving, ended.end.endpoint_arn) == (Ending.FAILED, "b", ARN)
+    assert "variant main runs churn@sha256:2, not churn@sha256:1" in ended.end.message
+
+
+def test_a_failed_endpoint_stays_when_there_is_no_config_to_keep_its_tags() -> None:
+    """DeleteEndpoint deletes them, and a later try would find neither scaling nor alarms."""
+    world = World(endpoint("Failed", "b"), {**OURS, f"{ROLLOUT_ALARMS}b": "made"}, configs={})
+    with pytest.raises(NotFoundError, match="no endpoint config 'b'"):
+        planned(world, wanted(run_after=MIDDLE), progress())
+
+
+def test_a_run_that_was_overtaken_restores_the_scaling_that_it_took_off_before_it_is_skipped() -> None:
+    copies = as_tags({"main": SCALING}, "0123abcd")
+    world = World(endpoint("InService", "c"), {**newer_run(), **copies})
+    before = progress(target="b", unfinished=tuple(copies))
+
+    restoring, observed = planned(world, wanted(run_after=MIDDLE), before)
+    for step in restoring.steps:
+        observed = step.effect(observed, world.apply(step, "task"))
+    forgetting, observed = planned(world, wanted(run_after=MIDDLE), restoring.progress, observed)
+    for step in forgetting.steps:
+        observed = step.effect(observed, world.apply(step, "task"))
+    ended, _ = planned(world, wanted(run_after=MIDDLE), forgetting.progress, observed)
+
+    assert (restoring.end, forgetting.end) == (None, None)
+    assert world.scaling == SCALING
+    assert not set(copies) & set(world.tags)
+    assert ended.end
+    assert (ended.end.ending, ended.end.serving) == (Ending.SKIPPED, "c")
+
+
+# The smoke test.
+
+
+@pytest.mark.parametrize(
+    ("live", "wrong", "rolls_back", "ending", "message"),
+    [
+        ("a", {}, True, Ending.SUCCEEDED, "Endpoint churn serves b."),
+        ("a", {"b": "It says 500."}, False, Ending.WRONG_ANSWER, "It says 500. b goes on serving."),
+        (
+            "a",
+            {"b": "It says 500."},
+            True,
+            Ending.WRONG_ANSWER,
+            "It says 500. It was b that answered. The endpoint was rolled back, and serves a.",
+        ),
+        # Nothing served before.
+        (None, {"b": "It says 500."}, True, Ending.WRONG_ANSWER, "It says 500. b goes on serving."),
+        # The answer of the config before is not asked for.
+        (
+            "a",
+            {"a": "It says 400.", "b": "It says 500."},
+            True,
+            Ending.WRONG_ANSWER,
+            "It says 500. It was b that answered. The endpoint was rolled back, and serves a.",
+        ),
+    ],
+    ids=["right", "wrong", "wrong, rolls back", "wrong, nothing before", "wrong before, too"],
+)
+def test_a_wrong_answer_ends_a_run_and_rolls_the_endpoint_back_where_that_is_wanted(
+    live: str | None, wrong: dict[str, str], rolls_back: bool, ending: Ending, message: str
+) -> None:
+    world = World(endpoint("InService", live) if live else None, wrong_answers=wrong)
+    asked = wanted(run_after=MIDDLE, smoke_test=True, rolls_back_wrong_answers=rolls_back)
+    engine = Engine(world, asked)
+
+    run_all([engine])
+
+    assert engine.end
+    assert (engine.end.ending, engine.end.message) == (ending, message)
+    assert world.endpoint
+    assert world.endpoint["EndpointConfigName"] == engine.end.serving
+    went_back = engine.end.serving == "a"
+    assert [config for _, config in world.accepted] == (["b", "a"] if went_back else ["b"])
+    # A run that was undone does not keep an older one from deploying.
+    own = EndpointTags.read(world.tags).run_of("task")
+    assert own
+    assert own.state is (RunState.UNDONE if went_back else RunState.DEPLOYED)
+
+
+def test_a_rollback_after_a_wrong_answer_is_a_deployment_of_its_own_and_a_warning() -> None:
+    world, result = World(endpoint("InService", "b")), WaitResult(str(Outcome.DEPLOYED), "")
+    before = progress(
+        target="b", action="update", previous_endpoint_config_name="a", updated_at=SECONDS
+    ).after_wait(WaitFor.DEPLOYED, result)
+    asked = wanted(run_after=MIDDLE, smoke_test=True, rolls_back_wrong_answers=True)
+
+    checking, _ = planned(world, asked, before)
+    back, _ = planned(world, asked, replace(before, answer_failure="It says 500."))
+
+    assert checking.steps == (CheckAnswer(), LookAgain())
+    assert (back.steps, back.warning) == ((LookAgain(),), "It says 500. Going back to a")
+    assert (back.progress.target, back.progress.rolling_back) == ("a", True)
+    assert (back.progress.stage, back.progress.updated_at) == (Stage.DEPLOY, None)
+
+
+# A wait that did not end in success.
+
+
+def rolled_back(reason: str = "", target: str = "b", **given: Any) -> Progress:
+    """Return the progress of a deployment that SageMaker rolled back to ``a``."""
+    described = {"EndpointArn": ARN, "EndpointConfigName": "a", "FailureReason": reason}
+    result = WaitResult(str(Outcome.ROLLED_BACK), f"{target} was rolled back.", described)
+    return progress(target=target, action="update", **given).after_wait(WaitFor.DEPLOYED, result)
+
+
+NO_CAPACITY = "Insufficient capacity for instance type ml.g5.2xlarge"
+
+
+def test_a_config_without_capacity_gives_way_to_one_fallback_after_the_other() -> None:
+    world = World(endpoint("InService", "a"), configs=dict.fromkeys("abcd", "ml.m5.large"))
+    asked = wanted(run_after=MIDDLE, fallbacks=("c", "d"))
+
+    first, _ = planned(world, asked, rolled_back(NO_CAPACITY, updated_at=SECONDS))
+    second, _ = planned(world, asked, rolled_back(NO_CAPACITY, "c", without_capacity=("b",)))
+    last, _ = planned(world, asked, rolled_back(NO_CAPACITY, "d", without_capacity=("b", "c")))
+    updating, _ = planned(world, asked, first.progress)
+
+    assert (first.steps, first.warning) == ((LookAgain(),), "b was rolled back. Deploying c instead")
+    assert (first.progress.target, first.progress.without_capacity) == ("c", ("b",))
+    assert (first.progress.stage, first.progress.updated_at) == (Stage.DEPLOY, None)
+    assert (second.progress.target, second.progress.without_capacity) == ("d", ("b", "c"))
+    assert last.end == End(Ending.FAILED, "d was rolled back.", "a", ARN)
+    [update] = [step for step in updating.steps if isinstance(step, UpdateEndpoint)]
+    assert update.request["EndpointConfigName"] == "c"
+    assert tags_set(updating)[FALLBACK_FOR] == "b"
+
+
+@pytest.mark.parametrize(
+    ("reason", "rolling_back"),
+    [("did not pass the ping health check", False), ("", False), (NO_CAPACITY, True)],
+    ids=["another reason", "no reason", "a rollback"],
+)
+def test_a_fallback_is_for_want_of_capacity_alone(reason: str, rolling_back: bool) -> None:
+    before = rolled_back(reason, rolling_back=rolling_back)
+    found, _ = planned(World(endpoint("InService", "a")), wanted(run_after=MIDDLE, fallbacks=("c",)), before)
+    assert found.end == End(Ending.FAILED, "b was rolled back.", "a", ARN)
+
+
+def test_a_run_that_was_rolled_back_counts_as_undone_and_leaves_no_alarms() -> None:
+    own = Run("task", MIDDLE, RunState.DEPLOYED, SECONDS, "b").as_tag()
+    alarms = {f"rollout/churn/{config}/main-0": {"AlarmName": config} for config in ("b", "c")}
+    world = World(endpoint("InService", "a"), {**OURS, **own, f"{ROLLOUT_ALARMS}b": "made"}, alarms=alarms)
+    before = rolled_back(unfinished=(f"{ROLLOUT_ALARMS}b",))
+
+    undoing, observed = planned(world, wanted(run_after=MIDDLE), before)
+    for step in undoing.steps:
+        observed = step.effect(observed, world.apply(step, "task"))
+    ended, _ = planned(world, wanted(run_after=MIDDLE), undoing.progress, observed)
+
+    assert EndpointTags.read(world.tags).run_of("task") == Run("task", MIDDLE, RunState.UNDONE, SECONDS, "b")
+    assert list(world.alarms) == ["rollout/churn/c/main-0"]
+    assert f"{ROLLOUT_ALARMS}b" not in world.tags
+    assert (undoing.end, ended.end) == (None, End(Ending.FAILED, "b was rolled back.", "a", ARN))

@@ -8,17 +8,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
+from airflow_sm_hosting.deployment.planning import Plan, plan
 from airflow_sm_hosting.deployment.progress import Progress
 from airflow_sm_hosting.deployment.status import is_transitional, on_its_way_to
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
+    CheckAnswer,
+    ConfirmDetaching,
     CreateEndpoint,
+    DeleteAlarms,
     DeleteTags,
+    DeregisterScalableTarget,
     LookAgain,
+    PutCompositeAlarm,
+    PutMetricAlarm,
+    PutScalingPolicy,
+    PutScheduledAction,
+    RegisterScalableTarget,
     Step,
     UpdateEndpoint,
 )
 from airflow_sm_hosting.deployment.wanted import Wanted
+from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 from airflow_sm_hosting.spec.tags import OURS
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,6 +39,8 @@ EARLY, MIDDLE, LATE = (
 )
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn"
 CONFIGS = ("a", "b", "c")
+#: No plan needs more facts than these.
+MOST_FACTS = 12
 
 
 def config_arn(name: str) -> str:
@@ -47,6 +60,8 @@ class World:
     :param configs: The instance type of each config's variant.
     :param scaling: The scaling of the endpoint's variant, as a snapshot has it; None for no scalable target.
     :param config_tags: The tags of every config.
+    :param alarms: The alarms, by name.
+    :param wrong_answers: What is wrong with the answer of the endpoint, by the config that serves.
     :param asked: The facts that were fetched.
     :param now: The time.
     :param transition: How long the endpoint takes to change.
@@ -58,6 +73,8 @@ class World:
     configs: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(CONFIGS, "ml.m5.large"))
     scaling: Mapping[str, Any] | None = None
     config_tags: Mapping[str, str] = field(default_factory=dict)
+    alarms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    wrong_answers: Mapping[str, str] = field(default_factory=dict)
     asked: list[Fact] = field(default_factory=list)
     now: datetime = NOW
     transition: timedelta = timedelta(minutes=5)
@@ -98,7 +115,25 @@ class World:
                 self.tags = {
                     key: value for key, value in self.tags.items() if key not in step.request["TagKeys"]
                 }
-            case LookAgain():
+            case CheckAnswer():
+                return self.wrong_answers.get((self.endpoint or {})["EndpointConfigName"])
+            case DeregisterScalableTarget():
+                self.scaling = None
+            case RegisterScalableTarget():
+                self.scaling = {"target": step.request, "policies": [], "actions": [], "arns": {}}
+            case PutScalingPolicy():
+                return self._put_policy(step)
+            case PutScheduledAction():
+                self.scaling = {
+                    **(self.scaling or {}),
+                    "actions": [*(self.scaling or {})["actions"], step.request],
+                }
+            case PutMetricAlarm() | PutCompositeAlarm():
+                self.alarms = {**self.alarms, step.request["AlarmName"]: step.request}
+            case DeleteAlarms():
+                gone = step.request["AlarmNames"]
+                self.alarms = {name: alarm for name, alarm in self.alarms.items() if name not in gone}
+            case LookAgain() | ConfirmDetaching():
                 pass
             case _:
                 raise AssertionError(step)
@@ -108,6 +143,17 @@ class World:
         live = self.endpoint["EndpointConfigName"] if self.endpoint else config
         self.accepted.append((task, config))
         self.endpoint = endpoint(status, live, config, LastModifiedTime=self.now)
+
+    def _put_policy(self, step: PutScalingPolicy) -> dict[str, str]:
+        """Put a policy: one that was deleted before gets a new ARN."""
+        name = step.request["PolicyName"]
+        before, arn = self.scaling or {}, f"arn:new:{name}"
+        self.scaling = {
+            **before,
+            "policies": [*before["policies"], step.request],
+            "arns": {**before["arns"], arn: name},
+        }
+        return {"PolicyARN": arn}
 
     def fetch(self, fact: Fact, observed: Observation | None = None) -> Any:
         """Return a fact, as the observer does."""
@@ -136,10 +182,13 @@ class World:
                 return {"main": self.scaling["target"]} if self.scaling else {}
             case FactKind.SCALING:
                 return self.scaling
-            case FactKind.POLICY_ARNS | FactKind.ALARMS:
-                return {}
-            case FactKind.ROLLOUT_ALARMS | FactKind.ALARMS_WITH_ACTION:
-                return []
+            case FactKind.ALARMS:
+                return {name: self.alarms[name] for name in fact.of if name in self.alarms}
+            case FactKind.ROLLOUT_ALARMS:
+                return sorted(name for name in self.alarms if name.startswith(alarm_prefix(*fact.of)))
+            case FactKind.ALARMS_WITH_ACTION:
+                [arn] = fact.of
+                return [alarm for alarm in self.alarms.values() if arn in alarm.get("AlarmActions", [])]
         raise AssertionError(fact)
 
 
@@ -184,3 +233,24 @@ def wanted(**given: Any) -> Wanted:
 def progress(**given: Any) -> Progress:
     now = NOW.timestamp()
     return Progress(**{"started_at": now, "deadline": now + 3600, **given})
+
+
+def planned(
+    world: World, wanted: Wanted, progress: Progress, observed: Observation | None = None
+) -> tuple[Plan, Observation]:
+    """Plan, and fetch what the plan needs; hold that no fact is asked for twice."""
+    observed = observed or nothing_known(now=world.now)
+    for _ in range(MOST_FACTS):
+        found = plan(observed, wanted, progress)
+        if isinstance(found, Plan):
+            return found, observed
+        assert isinstance(found, Fact)
+        assert found not in observed.facts
+        observed = observed.learned(found, world.fetch(found))
+    raise AssertionError("the plan asks for facts for ever")
+
+
+def tags_set(found: Plan) -> dict[str, str]:
+    return {
+        key: value for step in found.steps if isinstance(step, AddTags) for key, value in step.tags.items()
+    }
