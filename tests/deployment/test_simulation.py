@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from airflow_sm_hosting.deployment.decision import Action, Decision
+from airflow_sm_hosting.deployment.endpoint_tags import detaching_claim
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.progress import Progress
 from airflow_sm_hosting.deployment.simulation import (
     DeploymentPlan,
     Simulation,
+    changed_models,
     config_changes,
     deployment_plan,
     has_two_fleets,
     simulate,
 )
 from airflow_sm_hosting.deployment.wanted import Wanted
+from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
+from airflow_sm_hosting.spec.metric import EndpointMetric
 from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
-from airflow_sm_hosting.spec.tags import OURS
+from airflow_sm_hosting.spec.tags import DETACHING, OURS, PENDING_COUNT
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PLACE = "arn:aws:sagemaker:eu-west-1:123456789012"
@@ -105,12 +109,17 @@ class Aws:
     :param endpoint: The endpoint; None for none.
     :param tags: Its tags.
     :param scaling: The scaling of its variant; None for no scalable target.
+    :param alarm: An alarm whose action is the policy of the scaling; None for none.
     """
 
     def __init__(
-        self, endpoint: dict[str, Any] | None, tags: dict[str, str] = OURS, scaling: Any = None
+        self,
+        endpoint: dict[str, Any] | None,
+        tags: dict[str, str] = OURS,
+        scaling: Any = None,
+        alarm: dict[str, Any] | None = None,
     ) -> None:
-        self.endpoint, self.tags, self.scaling = endpoint, tags, scaling
+        self.endpoint, self.tags, self.scaling, self.alarm = endpoint, tags, scaling, alarm
 
     def fetch(self, fact: Fact, observed: Observation) -> Any:
         match fact.kind:
@@ -123,6 +132,7 @@ class Aws:
             case FactKind.MODEL:
                 return MODELS[fact.of[0]]
             case FactKind.SCALABLE_TARGETS:
+                assert fact.of[1:], "without variants AWS answers the targets of all endpoints"
                 return {"main": self.scaling["target"]} if self.scaling else {}
             case FactKind.SCALING:
                 return deepcopy(self.scaling)
@@ -130,6 +140,8 @@ class Aws:
                 return {name: arn for arn, name in self.scaling["arns"].items()}
             case FactKind.ALARMS:
                 return {}
+            case FactKind.ALARMS_WITH_ACTION:
+                return [self.alarm] if self.alarm else []
         return []
 
 
@@ -185,6 +197,58 @@ def test_scaling_is_off_while_another_instance_type_comes_and_the_same_after() -
     assert [one["PolicyName"] for one in after["policies"]] == ["load"]
     assert [one["ScheduledActionName"] for one in after["actions"]] == ["night"]
     assert not [key for key in found.observed.tags if "scaling" in key]
+
+
+def test_an_alarm_that_names_a_policy_is_put_once_after_the_policy() -> None:
+    alarm = {"AlarmName": "busy", "AlarmActions": ["arn:old"]}
+    found = simulated(Aws(serving("a"), scaling=SCALING, alarm=alarm), "typed")
+    assert found.calls.count("PutMetricAlarm") == 1
+    assert found.calls.index("PutScalingPolicy") < found.calls.index("PutMetricAlarm")
+
+
+def test_alarms_for_the_new_fleet_are_there_while_it_comes() -> None:
+    alarm = NewFleetAlarm(variant_name="main", metric=EndpointMetric.invocations(period=60), threshold=1)
+    rollout = AllAtOnce(termination_wait=300)
+    found = simulated(Aws(serving("a")), "b", fleet_alarms=[alarm], deployment_config=rollout)
+    order = [name for name in found.calls if "Tags" not in name]
+    assert order == ["PutMetricAlarm", "UpdateEndpoint", "DeleteAlarms"]
+    assert found.observed.rollout_alarms("b") == []
+
+
+def test_counts_that_an_earlier_try_left_are_set_one_variant_a_call() -> None:
+    variants = [{"VariantName": name, "DesiredInstanceCount": 1} for name in ("main", "dark", "light")]
+    counts = {f"{PENDING_COUNT}main": "a:4", f"{PENDING_COUNT}dark": "a:2", f"{PENDING_COUNT}light": "b:9"}
+    found = simulated(Aws(serving("a", ProductionVariants=variants), {**OURS, **counts}), "a")
+    assert (found.decision.action, found.calls) == (
+        Action.UNCHANGED,
+        ["UpdateEndpointWeightsAndCapacities", "DeleteTags"] * 2,
+    )
+    after = (found.observed.endpoint or {})["ProductionVariants"]
+    assert [one["DesiredInstanceCount"] for one in after] == [4, 2, 1]
+    assert not {f"{PENDING_COUNT}main", f"{PENDING_COUNT}dark"} & set(found.observed.tags)
+
+
+def test_the_claim_of_another_run_is_waited_for_and_the_plan_goes_on() -> None:
+    until = NOW + timedelta(seconds=40)
+    found = simulated(Aws(serving("a"), {**OURS, **detaching_claim("other001", until)}), "b")
+    assert found.decision.action is Action.UPDATE
+    assert "UpdateEndpoint" in found.calls
+    assert ends(found)[:2] == ("InService", "b")
+    assert found.observed.now == until
+    assert DETACHING not in found.observed.tags
+
+
+def test_a_serverless_variant_is_described_by_its_concurrency() -> None:
+    found = simulated(Aws(None), "serverless")
+    assert (found.observed.endpoint or {})["ProductionVariants"] == [
+        {"VariantName": "main", "DesiredWeight": 1.0, "CurrentServerlessConfig": {"MaxConcurrency": 5}}
+    ]
+
+
+def test_a_failed_endpoint_that_never_had_variants_is_replaced_too() -> None:
+    failed = {name: value for name, value in serving("a", "Failed").items() if name != "ProductionVariants"}
+    found = simulated(Aws(failed), "b")
+    assert (found.decision.action, found.calls[:2]) == (Action.REPLACE, ["DeleteEndpoint", "CreateEndpoint"])
 
 
 def test_a_failed_endpoint_is_deleted_and_created_anew() -> None:
@@ -286,6 +350,20 @@ def test_two_fleets_share_the_traffic_in_all_rollouts_but_all_at_once_without_a_
     aws = Aws(serving("a"))
     found = simulated(aws, "b", deployment_config=rollout, run_after=None)
     assert deployment_plan(found, None, aws.fetch).two_fleets is two
+
+
+def test_a_model_changes_where_a_variant_stays_and_names_another() -> None:
+    def of(**models: str | None) -> dict[str, Any]:
+        return {
+            "ProductionVariants": [
+                {"VariantName": name, **({"ModelName": model} if model else {})}
+                for name, model in models.items()
+            ]
+        }
+
+    before = of(same="m1", other="m1", gone="m1", without=None)
+    after = of(same="m1", other="m2", new="m2", without="m2")
+    assert list(changed_models(before, after)) == [("other", "m1", "m2")]
 
 
 def test_variants_come_and_go_and_members_too() -> None:
