@@ -9,6 +9,7 @@ import pytest
 from airflow_sm_hosting import EndpointMetric, MetricMath
 from airflow_sm_hosting.deployment.alarm import (
     AlarmPlan,
+    alarm_steps,
     check_published,
     needs_instance_type,
     plan_alarm,
@@ -16,6 +17,7 @@ from airflow_sm_hosting.deployment.alarm import (
     without_gpu,
 )
 from airflow_sm_hosting.deployment.difference import ABSENT
+from airflow_sm_hosting.deployment.steps import PutCompositeAlarm, PutMetricAlarm, TagAlarm
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.spec.metric import PUBLISHED, completed_metric
 from airflow_sm_hosting.spec.tags import OURS, TASK
@@ -68,6 +70,38 @@ def test_an_alarm_of_others_is_changed_only_when_it_is_adopted(named: bool) -> N
         plan([], others, named=named, wanted_tags={"team": "a"})
     assert plan(LINES, others, adopt=True) == AlarmPlan(put=True, tags={**OURS, TASK: MINE})
     assert plan([], others, adopt=True) == AlarmPlan(put=False, tags={**OURS, TASK: MINE})
+
+
+ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"
+REQUEST = {"AlarmName": "a", "Threshold": 2.0}
+TEAM, TEAM_TAGS = {"team": "a"}, [{"Key": "team", "Value": "a"}]
+TAGGED = TagAlarm({"ResourceARN": ARN, "Tags": TEAM_TAGS}, "tags of alarm a")
+
+
+@pytest.mark.parametrize("put", [PutMetricAlarm, PutCompositeAlarm])
+@pytest.mark.parametrize(
+    ("decided", "arn", "request_", "tagged"),
+    [
+        (AlarmPlan(put=True), None, {**REQUEST, "Tags": TEAM_TAGS}, []),
+        # PutMetricAlarm sets no tags of an alarm that is there.
+        (AlarmPlan(put=True), ARN, REQUEST, []),
+        (AlarmPlan(put=True, tags=TEAM), ARN, REQUEST, [TAGGED]),
+        (AlarmPlan(put=False, tags=TEAM), ARN, None, [TAGGED]),
+        (AlarmPlan(put=False), ARN, None, []),
+    ],
+    ids=["new", "changed", "changed, tags missing", "tags missing", "as asked for"],
+)
+def test_an_alarm_is_put_with_its_tags_once_and_tagged_after_that(
+    put: Any, decided: AlarmPlan, arn: str | None, request_: Any, tagged: list[Any]
+) -> None:
+    steps = alarm_steps(decided, put, REQUEST, arn=arn, new_tags=TEAM)
+    assert steps == [*([put(request_, "alarm a")] if request_ else []), *tagged]
+    assert "Tags" not in REQUEST
+
+
+def test_why_an_alarm_is_put_is_told() -> None:
+    [step] = alarm_steps(plan(LINES, {**OURS, TASK: MINE}), PutMetricAlarm, REQUEST, arn=ARN, new_tags={})
+    assert step.why == "Threshold is 1.0, wanted 2.0"
 
 
 def test_the_tag_of_a_task_fits_into_its_value() -> None:

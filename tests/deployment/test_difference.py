@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_sm_hosting.deployment.difference import differences
+from airflow_sm_hosting.deployment.difference import differences, unwanted
 
 SECRET = "hunter2-and-more"
 
@@ -88,6 +88,40 @@ def test_an_environment_that_is_there_and_was_not_asked_for_is_a_difference() ->
     )
 
 
+# What is there, and was not asked for.
+
+
+@pytest.mark.parametrize(
+    ("wanted", "described", "lines"),
+    [
+        ({"A": 1}, {"A": 2}, []),  # a difference, of which differences() tells
+        ({}, {"A": 1}, ["A is 1, and is not wanted"]),
+        ({"A": {}}, {"A": {"B": [1]}}, ["A.B is [1], and is not wanted"]),
+        ({"A": [{"B": 1}]}, {"A": ({"B": 1, "C": 2},)}, ["A[0].C is 2, and is not wanted"]),
+        ({"A": [{"Name": "a"}, {"Name": "b"}]}, {"A": [{"Name": "b", "C": 1}, {"Name": "a"}]}, ["A[1].C is 1, and is not wanted"]),
+        ({"A": [{}]}, {"A": [{"B": 1}, {"B": 1}]}, []),  # a difference
+        ({"A": "x"}, {"A": {"B": 1}}, []),  # a difference
+        ({}, {"A": None, "B": [], "C": {}, "D": ""}, []),
+        ({}, {"Mode": "SingleModel", "ModelDataSource": {"S3DataSource": {}}}, []),
+        ({}, {"Mode": "MultiModel"}, ["Mode is 'MultiModel', and is not wanted"]),
+        ({"Environment": {"A": "1"}}, {"Environment": {"A": "1", "B": SECRET}}, []),  # differences() tells, without the value
+        ({"A": {}}, {"A": {"B": container(A=SECRET)}}, ["A.B is {'Image': 'churn:1', 'Environment': {'A': '***'}}, and is not wanted"]),
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_what_is_not_wanted_is_named_with_its_place(wanted: Any, described: Any, lines: list[str]) -> None:
+    assert unwanted(wanted, described) == lines
+
+
+def test_members_that_no_request_has_are_looked_at_only_below_the_first_level() -> None:
+    described = {"Arn": "a", "Image": "b", "A": {"Arn": "c"}}
+    assert unwanted({"A": {}}, described, {"A"}) == ["A.Arn is 'c', and is not wanted"]
+    assert unwanted({"A": {}}, described, {"A", "Image"}) == [
+        "Image is 'b', and is not wanted",
+        "A.Arn is 'c', and is not wanted",
+    ]
+
+
 values = st.recursive(
     st.integers() | st.text(max_size=4) | st.booleans(),
     lambda inner: (
@@ -101,6 +135,7 @@ values = st.recursive(
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), values, max_size=4))
 def test_a_request_does_not_differ_from_itself(request: dict[str, Any]) -> None:
     assert differences(request, copy.deepcopy(request)) == []
+    assert unwanted(request, copy.deepcopy(request)) == []
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(), min_size=1), st.data())

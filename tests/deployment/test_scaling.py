@@ -291,6 +291,15 @@ def test_a_new_least_capacity_above_what_an_action_has_set_is_sent_with_the_grea
     assert (service.target["MinCapacity"], service.target["MaxCapacity"]) == (3, 6)
 
 
+def test_a_least_capacity_that_is_set_right_is_sent_with_the_greatest_where_an_action_has_set_that() -> None:
+    service = Service()
+    asked = asked_for(actions=(action("night", high=2),), minimum=3, maximum=6)
+    service.run(asked)
+    assert service.target is not None
+    service.target |= {"MinCapacity": 1, "MaxCapacity": 2}  # somebody's, and the night's
+    assert service.run(asked)[1].request == {**PLACE, "MinCapacity": 3, "MaxCapacity": 6}
+
+
 def test_only_what_differs_of_a_target_is_sent() -> None:
     service = Service()
     service.run(asked_for())

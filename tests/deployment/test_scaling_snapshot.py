@@ -19,6 +19,8 @@ from airflow_sm_hosting.deployment.scaling_snapshot import (
     restorable,
     scaling_of,
     tag_keys,
+    variant_of,
+    variant_resource_id,
 )
 from airflow_sm_hosting.exceptions import ConflictError
 
@@ -174,6 +176,18 @@ def test_scaling_by_instances_and_by_concurrency_are_not_mixed() -> None:
     serverless = scaling_of({**place, "MinCapacity": 1, "MaxCapacity": 2}, [], [], {})
 
     assert merged({"main": SCALING}, {"main": serverless}) == {"main": serverless}
+
+
+def test_a_resource_id_names_the_endpoint_and_the_variant() -> None:
+    assert variant_resource_id("churn", "main") == PLACE["ResourceId"]
+    assert variant_of(PLACE["ResourceId"]) == ("churn", "main")
+
+
+@pytest.mark.parametrize(
+    "other", ["", "inference-component/churn", "endpoint/churn", "endpoint/churn/variant/a/b", "a/b/c/d"]
+)
+def test_the_resource_id_of_something_else_names_none(other: str) -> None:
+    assert variant_of(other) == ("", "")
 
 
 def test_what_does_not_fit_is_not_taken_off() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.deployment.verdict import (
+    Verdict,
     after_look,
     has_begun,
     judge,
     judge_service,
-    judge_settled,
     moment,
 )
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
@@ -104,6 +104,24 @@ def test_a_broken_endpoint_is_told_with_its_reason(status: str) -> None:
     assert all(word in message for word in ("churn", status, NEW, REASON))
     mixed = "mix of the old and the new" in message
     assert mixed is (status == "UpdateRollbackFailed")
+
+
+def test_an_image_that_was_given_by_digest_must_be_the_one_that_runs() -> None:
+    def runs(*images: tuple[str, str]) -> dict[str, Any]:
+        deployed = [{"SpecifiedImage": asked, "ResolvedImage": found} for asked, found in images]
+        return {
+            **look("InService", NEW),
+            "ProductionVariants": [{"VariantName": "main", "DeployedImages": deployed}],
+        }
+
+    right = runs(("a@sha256:1", "b@sha256:1"), ("a:tag", "a@sha256:2"), ("a@sha256:1", "a:tag"))
+    wrong = judge(update(), runs(("a@sha256:1", "a@sha256:1"), ("b@sha256:2", "b@sha256:3")))
+
+    assert judge(update(), right).outcome is Outcome.DEPLOYED
+    assert wrong.outcome is Outcome.FAILED
+    assert wrong.message == (
+        f"Endpoint churn is in service on {NEW}, but variant main runs b@sha256:3, not b@sha256:2, which was asked for."
+    )
 
 
 # Right after the call, DescribeEndpoint may still answer what was before it.
@@ -219,9 +237,17 @@ def test_an_endpoint_that_does_not_exist_yet_is_waited_for() -> None:
     assert judge_service(None, "churn", None).outcome is Outcome.PENDING
 
 
+def test_a_deleted_endpoint_is_waited_for_until_it_is_gone() -> None:
+    gone = WaitCondition(WaitFor.GONE, "churn")
+    for answer in (look("InService"), look("Failed"), look("Deleting")):
+        assert judge(gone, answer).outcome is Outcome.PENDING
+    assert judge(gone, None) == Verdict(Outcome.DEPLOYED, "Endpoint churn is deleted.")
+
+
 def test_settled_is_whatever_has_ended() -> None:
+    settled = WaitCondition(WaitFor.SETTLED, "churn")
     for status in (*TRANSITIONAL, "Deleting"):
-        assert judge_settled(look(status), "churn").outcome is Outcome.PENDING
-    assert judge_settled(look("InService", pending=NEW), "churn").outcome is Outcome.PENDING
+        assert judge(settled, look(status)).outcome is Outcome.PENDING
+    assert judge(settled, look("InService", pending=NEW)).outcome is Outcome.PENDING
     for answer in (None, look("InService"), *(look(status) for status in BROKEN)):
-        assert judge_settled(answer, "churn").outcome is Outcome.DEPLOYED
+        assert judge(settled, answer).outcome is Outcome.DEPLOYED

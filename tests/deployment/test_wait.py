@@ -9,7 +9,7 @@ import pytest
 
 from airflow_sm_hosting.deployment.status import instance_counts
 from airflow_sm_hosting.deployment.verdict import after_look, judge
-from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 
 CONFIG = "churn-new"
 
@@ -47,6 +47,14 @@ def test_a_wait_travels_as_plain_json(condition: WaitCondition) -> None:
     assert WaitCondition.deserialize(travelled) == condition
     assert WaitCondition.deserialize(travelled).serialize() == travelled
     assert type(travelled["until"]) is str
+
+
+@pytest.mark.parametrize("described", [{}, {"EndpointArn": "arn", "FailureReason": "no ping"}])
+def test_a_result_travels_as_plain_json_and_may_be_of_a_later_version(described: dict[str, str]) -> None:
+    result = WaitResult(str(Outcome.FAILED), "It is Failed.", described)
+    travelled = json.loads(json.dumps(result.serialize()))
+    assert travelled == {"outcome": "failed", "message": "It is Failed.", "described": described}
+    assert WaitResult.deserialize({**travelled, "of a later version": 1}) == result
 
 
 def test_a_wait_keeps_no_hold_on_what_it_was_given() -> None:
