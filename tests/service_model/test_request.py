@@ -44,6 +44,20 @@ def test_all_problems_are_told_at_once() -> None:
         assert path in str(caught.value)
 
 
+def test_a_collection_is_told_by_its_size_and_an_unknown_member_is_not_shown() -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        validated_request(
+            "sagemaker",
+            "CreateEndpointConfig",
+            {"EndpointConfigName": "c", "ProductionVariants": [], "Environmnt": {"TOKEN": "hunter2"}},
+        )
+    assert "ProductionVariants is a list of 0: Member must have length greater than or equal to 1" in str(
+        caught.value
+    )
+    assert "Environmnt is ***: Member must be one of: " in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_validating_changes_nothing_that_was_given() -> None:
     request = {"ModelName": "m", "EnableNetworkIsolation": "True", "VpcConfig": None}
     before = copy.deepcopy(request)

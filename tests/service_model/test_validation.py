@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,10 @@ UPDATE = input_shape("sagemaker", "UpdateEndpoint")
 ALARM = input_shape("cloudwatch", "PutMetricAlarm")
 POLICY = input_shape("application-autoscaling", "PutScalingPolicy")
 SCHEDULE = input_shape("application-autoscaling", "PutScheduledAction")
+INVOCATION = input_shape("sagemaker-runtime", "InvokeEndpoint")
+PACKAGE = input_shape("sagemaker", "CreateModelPackage")
+#: InvokeEndpoint, Body.
+LARGEST_BODY = 6_291_456
 
 OPERATIONS = [
     ("sagemaker", "CreateModel"),
@@ -102,6 +107,22 @@ def test_what_is_right_breaks_nothing() -> None:
         "Tags": [{"Key": "sm-hosting:managed-by", "Value": "größe 5 µ"}],
     }
     assert kinds(MODEL, request) == []
+
+
+@pytest.mark.parametrize(("size", "expected"), [(LARGEST_BODY, []), (LARGEST_BODY + 1, [("Body", "length")])])
+def test_a_body_that_is_too_large_is_named(size: int, expected: list[tuple[str, str]]) -> None:
+    assert kinds(INVOCATION, {"EndpointName": "e", "Body": bytes(size)}) == expected
+
+
+def test_a_pattern_that_is_no_regular_expression_of_python_is_not_checked() -> None:
+    """The model says ``([…]*)${1,128}``: the service may take what it does not say."""
+    key = PACKAGE.members["CustomerMetadataProperties"].key  # type: ignore[attr-defined]
+    with pytest.raises(re.error):
+        re.compile(key.metadata["pattern"].replace(r"\p{L}\p{Z}\p{N}", ""))
+    assert kinds(PACKAGE, {"CustomerMetadataProperties": {"a!": "1"}}) == []
+    assert kinds(PACKAGE, {"CustomerMetadataProperties": {"a" * 129: "1"}}) == [
+        (f"CustomerMetadataProperties.{'a' * 129} (key)", "length")
+    ]
 
 
 def test_a_control_character_in_a_policys_name_is_refused() -> None:
