@@ -137,7 +137,10 @@ CLAIMED = Run("claimed", LATER, RunState.CLAIMED, 150, "c")
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(
     lambda moment: moment.isoformat(timespec="milliseconds")
 )
-CONFIGS = st.from_regex(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}", fullmatch=True)
+#: botocore, EndpointConfigName: 63 characters at most.
+CONFIGS = st.from_regex(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}", fullmatch=True).filter(
+    lambda name: len(name) <= 63
+)
 RUNS = st.builds(
     Run,
     task=st.text().map(digest),
