@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 DAGS = Path(__file__).parent.parent / "dags"
 
@@ -20,9 +24,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True, help="where to write what was done")
     options = parser.parse_args()
 
-    from airflow.dag_processing.dagbag import BundleDagBag
-
-    bag = BundleDagBag(DAGS, bundle_path=DAGS, bundle_name="dags-folder", safe_mode=False)
+    bag = _read_dags()
     if bag.import_errors:
         raise SystemExit(f"The DAG files do not import: {bag.import_errors}")
     report = {}
@@ -33,6 +35,17 @@ def main() -> None:
         options.report.write_text(json.dumps(report, indent=1, default=str))
         if run.state != "success":
             raise SystemExit(f"{dag_id} ended as {run.state}")
+
+
+def _read_dags() -> DagBag:
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag  # type: ignore[attr-defined,no-redef]
+
+    # DAG files import from the folder of their bundle.
+    sys.path.append(str(DAGS))
+    return DagBag(DAGS, bundle_path=DAGS, safe_mode=False)
 
 
 def _told(ti: Any) -> dict[str, Any]:

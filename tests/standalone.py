@@ -17,6 +17,10 @@ import requests
 
 BIN = Path(sys.executable).parent
 
+#: The seconds that an endpoint takes to change where a task is deferred. Much longer than a turn of the scheduler: Airflow fails the try of a
+#: task that is resumed before the scheduler has seen that its first process ended (apache/airflow#72716).
+DEFERRED_TRANSITION = 8.0
+
 
 def free_port() -> int:
     with socket.socket() as found:

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.bases.operator import BaseOperator
-from airflow.serialization.serialized_objects import DagSerialization
 
 import airflow_sm_hosting
 from airflow_sm_hosting import (
@@ -32,6 +31,7 @@ from airflow_sm_hosting.fields import (
     HasFields,
 )
 from airflow_sm_hosting.sensors import EndpointInServiceSensor
+from tests.airflow_versions import DagSerialization
 from tests.operators.conftest import IMAGE
 
 OPERATORS = [

@@ -17,7 +17,7 @@ from tests.crashes.before import Before
 from tests.crashes.tasks import SECOND_RUN, make_project
 from tests.crashes.world import differing, world
 from tests.operators.conftest import _emptied
-from tests.standalone import Airflow
+from tests.standalone import DEFERRED_TRANSITION, Airflow
 
 pytestmark = [pytest.mark.scheduler, pytest.mark.timeout(600)]
 
@@ -48,9 +48,8 @@ KILLS: dict[str, dict[str, tuple[str, str]]] = {
     DEFERRABLE: {"deploy": ("before", "RegisterScalableTarget")},
 }
 
-#: The seconds that an endpoint takes to change. In the triggerer much longer than a turn of the scheduler: Airflow fails the try of a task
-#: that is resumed before the scheduler has seen that its first process ended (apache/airflow#72716).
-TRANSITION, DEFERRED_TRANSITION = 0.5, 8.0
+#: The seconds that an endpoint takes to change.
+TRANSITION = 0.5
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.dag_processing.dagbag import BundleDagBag
-from airflow.serialization.serialized_objects import DagSerialization
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+else:
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+        from airflow.serialization.serialized_objects import DagSerialization
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag
+        from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 #: Where the DAG files are.
 DAGS = Path(__file__).parent.parent.parent / "dags"
@@ -35,23 +44,25 @@ FILES = sorted(path.name for path in DAGS.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
-def bag() -> BundleDagBag:
-    return BundleDagBag(DAGS, bundle_path=DAGS, bundle_name="dags-folder", safe_mode=False)
+def bag() -> DagBag:
+    # DAG files import from the folder of their bundle.
+    sys.path.append(str(DAGS))
+    return DagBag(DAGS, bundle_path=DAGS, safe_mode=False)
 
 
-def test_every_file_imports_without_an_error(bag: BundleDagBag) -> None:
+def test_every_file_imports_without_an_error(bag: DagBag) -> None:
     assert bag.import_errors == {}
 
 
-def test_no_file_warns(bag: BundleDagBag) -> None:
+def test_no_file_warns(bag: DagBag) -> None:
     assert bag.captured_warnings == {}
 
 
-def test_every_file_has_a_dag(bag: BundleDagBag) -> None:
+def test_every_file_has_a_dag(bag: DagBag) -> None:
     assert {dag.relative_fileloc for dag in bag.dags.values()} == set(FILES)
 
 
-def test_no_dag_has_a_cycle(bag: BundleDagBag) -> None:
+def test_no_dag_has_a_cycle(bag: DagBag) -> None:
     from airflow.sdk import DAG
 
     for dag in bag.dags.values():
@@ -59,13 +70,13 @@ def test_no_dag_has_a_cycle(bag: BundleDagBag) -> None:
         dag.check_cycle()
 
 
-def test_params_are_valid_by_default(bag: BundleDagBag) -> None:
+def test_params_are_valid_by_default(bag: DagBag) -> None:
     """A run that an asset event starts has no form in which a person could fill in what is missing."""
     for dag in bag.dags.values():
         dag.params.validate()
 
 
-def test_names_are_valid_for_sagemaker_once_rendered(bag: BundleDagBag) -> None:
+def test_names_are_valid_for_sagemaker_once_rendered(bag: DagBag) -> None:
     for dag in bag.dags.values():
         environment = dag.get_template_env()
         for task in dag.tasks:
@@ -82,7 +93,7 @@ def test_names_are_valid_for_sagemaker_once_rendered(bag: BundleDagBag) -> None:
 @pytest.mark.parametrize(
     "word", ["ds", "ts", "ds_nodash", "ts_nodash", "logical_date", "data_interval_start"]
 )
-def test_no_template_uses_what_an_asset_triggered_run_does_not_have(bag: BundleDagBag, word: str) -> None:
+def test_no_template_uses_what_an_asset_triggered_run_does_not_have(bag: DagBag, word: str) -> None:
     used = re.compile(rf"\{{\{{[^}}]*\b(?<![.|]){word}\b")
     for dag in bag.dags.values():
         for task in dag.tasks:
@@ -91,7 +102,7 @@ def test_no_template_uses_what_an_asset_triggered_run_does_not_have(bag: BundleD
                 assert not used.search(text), f"{dag.dag_id}.{task.task_id}: {field} uses {word}"
 
 
-def test_every_dag_survives_serialisation(bag: BundleDagBag) -> None:
+def test_every_dag_survives_serialisation(bag: DagBag) -> None:
     for dag in bag.dags.values():
         data = DagSerialization.to_dict(dag)
         assert set(DagSerialization.from_dict(data).task_ids) == set(dag.task_ids)
@@ -99,13 +110,19 @@ def test_every_dag_survives_serialisation(bag: BundleDagBag) -> None:
 
 PROBE = """
 import json, sys, time
+from pathlib import Path
 import airflow.sdk
-from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.models.serialized_dag import SerializedDagModel
-from airflow.serialization.serialized_objects import DagSerialization
+try:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+except ImportError:
+    from airflow.models.dagbag import DagBag
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 folder, file = sys.argv[1:]
+sys.path.append(folder)
 def parse():
-    return BundleDagBag(f"{folder}/{file}", bundle_path=folder, bundle_name="b", safe_mode=False)
+    return DagBag(f"{folder}/{file}", bundle_path=Path(folder), safe_mode=False)
 before = set(sys.modules)
 bag = parse()
 added = {name.partition(".")[0] for name in set(sys.modules) - before}

@@ -15,7 +15,6 @@ from airflow.sdk import DAG, literal, task
 from airflow.sdk.bases.operator import BaseOperator
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 from airflow.serialization.helpers import serialize_template_field
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_sm_hosting import (
     AllAtOnce,
@@ -41,6 +40,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import longest_seconds
 from airflow_sm_hosting.spec.secret import reveal_environments
+from tests.airflow_versions import DagBag, DagSerialization
 
 SECRET = "hunter2-and-more"
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/churn:1"
@@ -389,7 +389,7 @@ with DAG("churn", schedule=None) as dag:
 def test_serialisation_is_equal_under_two_hash_seeds(tmp_path: Path) -> None:
     (tmp_path / "churn.py").write_text(DAG_FILE)
     script = (
-        "import json, runpy; from airflow.serialization.serialized_objects import DagSerialization; "
+        "import json, runpy; from tests.airflow_versions import DagSerialization; "
         f"dag = runpy.run_path({str(tmp_path / 'churn.py')!r})['dag']; "
         "print('DAG' + json.dumps(DagSerialization.to_dict(dag), sort_keys=True))"
     )
@@ -518,8 +518,6 @@ BROKEN_FILES = {
 
 
 def test_a_bad_literal_breaks_the_dag_file_with_a_clear_sentence(tmp_path: Path) -> None:
-    from airflow.dag_processing.dagbag import DagBag
-
     for index, (code, _) in enumerate(BROKEN_FILES.values()):
         (tmp_path / f"broken_{index}.py").write_text(
             "from airflow.sdk import DAG\nfrom airflow_sm_hosting import *\n"
