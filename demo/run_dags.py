@@ -41,7 +41,7 @@ def _read_dags() -> DagBag:
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import DagBag  # type: ignore[attr-defined,no-redef]
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
 
     # DAG files import from the folder of their bundle.
     sys.path.append(str(DAGS))
