@@ -264,6 +264,15 @@ def shown(operator: Any) -> str:
     return json.dumps([fields, server])
 
 
+def environment_shown(operator: Any) -> Any:
+    """Return the environment of the first container as Airflow shows it."""
+    containers = _serialize_rendered_fields(operator)["containers"]
+    if isinstance(containers, str):
+        # Airflow 3.1 shows a field with values of its own kind as a text.
+        return {"A": "***"} if "'Environment': {'A': ***}" in containers else containers
+    return containers[0]["Environment"]
+
+
 @pytest.mark.usefixtures("dag")
 def test_rendered_templates_show_json() -> None:
     operator = CreateEndpointConfigOperator(
@@ -303,7 +312,8 @@ def test_environment_values_are_shown_as_stars(environment: dict[str, Any], para
     done = rendered(operator, **params)
     assert SECRET not in shown(done)
     assert "74119274" not in shown(done)
-    assert _serialize_rendered_fields(done)["containers"] == [{"Environment": {"A": "***"}, "Image": IMAGE}]
+    assert environment_shown(done) == {"A": "***"}
+    assert IMAGE in shown(done)
     (container,) = reveal_environments(done.containers)
     assert container["Environment"]["A"] != "***"
 
@@ -354,7 +364,7 @@ def test_a_dag_with_spec_objects_serialises_and_comes_back(dag: DAG) -> None:
     back = DagSerialization.from_dict(json.loads(text))
     assert back.get_task("model").upstream_task_ids == {"image"}
     assert back.get_task("config").upstream_task_ids == {"model"}
-    assert back.get_task("config").production_variants[0]["VariantName"] == "main"
+    assert "'VariantName': 'main'" in str(back.get_task("config").production_variants)
     assert "***" in str(back.get_task("model").containers)
 
 
@@ -454,7 +464,7 @@ def test_environment_values_of_mapped_tasks_are_shown_as_stars(how: str) -> None
     mapped.render_template_fields(whole)
     done = whole["task"]
     assert SECRET not in shown(done)
-    assert _serialize_rendered_fields(done)["containers"][0]["Environment"] == {"A": "***"}
+    assert environment_shown(done) == {"A": "***"}
     assert SECRET in reveal_environments(done.containers)[0]["Environment"]["A"]
     # As airflow.sdk.execution_time.task_runner._render_map_index does it.
     name = done.get_dag().get_template_env().from_string(mapped.map_index_template).render(whole)
