@@ -1,4 +1,4 @@
-"""Application Auto Scaling of SageMaker: targets, policies, scheduled actions, and the scaling of endpoints.
+"""Application Auto Scaling of SageMaker: targets, policies and scheduled actions, and their operations.
 
 Rules, unless said otherwise: https://docs.aws.amazon.com/autoscaling/application/APIReference/ and botocore's model of it.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from airflow_sm_hosting.local.autoscaling import arithmetic
-from airflow_sm_hosting.local.autoscaling.arithmetic import DesiredCapacity
 from airflow_sm_hosting.local.autoscaling.dimensions import (
     CONCURRENCY,
     COPIES,
@@ -25,15 +22,12 @@ from airflow_sm_hosting.local.autoscaling.dimensions import (
 )
 from airflow_sm_hosting.local.autoscaling.policies import (
     Policy,
-    capacity_by_steps,
-    capacity_by_tracking,
     check_policy,
-    cooldown_seconds,
-    is_triggered,
     tracking_alarms,
 )
+from airflow_sm_hosting.local.autoscaling.scaler import Scaler
 from airflow_sm_hosting.local.autoscaling.schedules import Schedule, ScheduleError
-from airflow_sm_hosting.local.autoscaling.targets import Activity, Cooldown, ScheduledAction, Target
+from airflow_sm_hosting.local.autoscaling.targets import Activity, ScheduledAction, Target
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch.alarm import Breach
 from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
@@ -50,14 +44,8 @@ _ROLES = {INSTANCES: "Endpoint", CONCURRENCY: "Endpoint", COPIES: "InferenceComp
 # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-quotas.html
 _MAX_POLICIES, _MAX_SCHEDULED = 50, 200
 _MAX_TAGS = 50
-# DescribeScalingActivities goes back six weeks; the number is ours.
-_ACTIVITIES = 1_000
 _PAGE = 50
 _INVALID_TOKEN = AwsError("InvalidNextTokenException", "The NextToken is not valid.")
-# How often a change is polled until it has happened.
-_POLL_SECONDS = 1.0
-# A scheduled change of an endpoint in transition is tried again after this.
-_RETRY_SECONDS = 60.0
 
 
 _Key = tuple[str, str]
@@ -89,8 +77,8 @@ class AutoScaling:
         self._tags = TagStore(most=_MAX_TAGS, too_many="TooManyTagsException", noun="scalable target")
         self._policies: dict[_Key, dict[str, Policy]] = {}
         self._scheduled: dict[_Key, dict[str, ScheduledAction]] = {}
-        self._activities: deque[Activity] = deque(maxlen=_ACTIVITIES)
         self._dimensions = dimensions
+        self._scaler = Scaler(lock, alarms, clock, dimensions, self._is_target)
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "RegisterScalableTarget": self._register,
             "DeregisterScalableTarget": self._deregister,
@@ -181,7 +169,7 @@ class AutoScaling:
                     for key, actions in self._scheduled.items()
                     for action in actions.values()
                 ],
-                "activities": [dict(vars(activity)) for activity in self._activities],
+                "activities": [dict(vars(activity)) for activity in self._scaler.activities],
             }
 
     def load(self, saved: Mapping[str, Any]) -> None:
@@ -201,7 +189,7 @@ class AutoScaling:
             for one in saved["activities"]:
                 if one["members"]["StatusCode"] == "InProgress":
                     one["members"] |= {"StatusCode": "Unfulfilled", "EndTime": self._clock.now()}
-                self._activities.append(Activity(**one))
+                self._scaler.activities.append(Activity(**one))
 
     # Targets
 
@@ -235,7 +223,7 @@ class AutoScaling:
             self._targets[key] = target
         # "If the specified resource is not active in the target service, this operation does not change the resource's
         # current capacity. Otherwise, it changes the resource's current capacity to a value that is inside of this range."
-        self._pull(target, again=False)
+        self._scaler.pull(target, again=False)
         return {"ScalableTargetARN": target.arn}
 
     def _new_target(self, resource_id: str, dimension: str) -> Target:
@@ -282,6 +270,9 @@ class AutoScaling:
                 and (not request.get("ResourceIds") or target.resource_id in request["ResourceIds"])
             ]
         return _page("ScalableTargets", rows, request)
+
+    def _is_target(self, target: Target) -> bool:
+        return self._targets.get((target.resource_id, target.dimension)) is target
 
     def _target(self, request: Mapping[str, Any]) -> Target:
         target = self._targets.get(_key(request))
@@ -445,7 +436,7 @@ class AutoScaling:
             # Where the one that is given lies beyond the one that is not, that one moves along (assumed).
             target.minimum = min(target.minimum, high) if low is None else low
             target.maximum = max(target.maximum, low) if high is None else high
-        self._pull(target, again=True)
+        self._scaler.pull(target, again=True)
 
     def _delete_scheduled_action(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
@@ -501,196 +492,19 @@ class AutoScaling:
     def _on_alarm(self, policy_arn: str, breach: Breach) -> None:
         """Scale as an alarm triggers it; called on every change of its state, and every minute that the state lasts."""
         with self._lock:
-            found = next(
-                (
-                    (self._targets[key], policy)
-                    for key, policies in self._policies.items()
-                    for policy in policies.values()
-                    if policy_arn.partition(":createdBy/")[0] == policy.arn
-                ),
-                None,
-            )
-            if found is None:
-                raise AwsError("ObjectNotFoundException", f"There is no scaling policy {policy_arn}.")
-            target, triggered = found
-            dimension = self._dimensions[target.dimension]
-            current = dimension.capacity(target.resource_id)
-            if current is None:
-                return
-            if not target.minimum <= current <= target.maximum:
-                # A deployment has left it there.
-                self._pull(target, again=False)
-                return
-            desired = self._desired_capacities(target, current)
-            applied = arithmetic.chosen(current, desired)
-            cause = (
-                f"monitor alarm {breach.alarm_name} in state {breach.state} triggered policy {triggered.name}"
-            )
-            if applied is None:
-                asked = [one for one in desired if one.alarm == breach.alarm_name]
-                if asked:
-                    self._note_not_scaled(target, _standing(target, current), current, cause)
-                return
-            if not dimension.is_active(target.resource_id):
-                self._note_not_scaled(target, "TargetServicePutResourceAsUnscalable", current, cause)
-                return
-            if applied.alarm != breach.alarm_name:
-                cause = f"monitor alarm {applied.alarm} in state ALARM triggered policy {applied.policy}"
-            direction = "Out" if applied.capacity > current else "In"
-            if target.suspended[f"DynamicScaling{direction}Suspended"]:
-                return
-            now = self._clock.now()
-            if direction == "In" and target.into and _is_cooling(target.into, now):
-                return
-            policy = self._policies[(target.resource_id, target.dimension)][applied.policy]
-            seconds = cooldown_seconds(policy, target.dimension, direction)
-            self._scale(target, applied.capacity, current, cause, seconds)
-
-    def _desired_capacities(self, target: Target, current: int) -> list[DesiredCapacity]:
-        """Return the capacity that each policy of a target desires now, within the target's bounds."""
-        now = self._clock.now()
-        # "While the cooldown period is in effect, the capacity added by the initiating scale-out activity is calculated
-        # as part of the desired capacity for the next scale-out activity."
-        counted = target.out.before if target.out and _is_cooling(target.out, now) else current
-        desired = []
-        alarms = self._alarms.all()
-        for policy in self._policies.get((target.resource_id, target.dimension), {}).values():
-            mine = [alarm for alarm in alarms if is_triggered(alarm, policy)]
-            one = (capacity_by_tracking if policy.tracks else capacity_by_steps)(
-                policy, mine, current, counted
-            )
-            if one is not None:
-                bounded = min(max(one.capacity, target.minimum), target.maximum)
-                desired.append(DesiredCapacity(one.policy, bounded, one.tracks, one.alarm))
-        return desired
-
-    def _pull(self, target: Target, *, again: bool) -> None:
-        """Scale to within the bounds.
-
-        :param again: Whether to try again later where that is not possible now.
-        """
-        with self._lock:
-            if self._targets.get((target.resource_id, target.dimension)) is not target:
-                return
-            dimension = self._dimensions[target.dimension]
-            current = dimension.capacity(target.resource_id)
-            if current is None or target.minimum <= current <= target.maximum:
-                return
-            if not dimension.is_active(target.resource_id):
-                if again:
-                    self._clock.call_later(_RETRY_SECONDS, lambda: self._pull(target, again=True))
-                return
-            bound, desired = (
-                ("minimum", target.minimum) if current < target.minimum else ("maximum", target.maximum)
-            )
-            self._scale(target, desired, current, f"{bound} capacity was set to {desired}", None)
-
-    def _scale(self, target: Target, desired: int, current: int, cause: str, cooldown: int | None) -> None:
-        dimension = self._dimensions[target.dimension]
-        now = self._clock.now()
-        activity = Activity(
-            {
-                "ActivityId": str(uuid4()),
-                "ServiceNamespace": "sagemaker",
-                "ResourceId": target.resource_id,
-                "ScalableDimension": target.dimension,
-                "Description": f"Setting {dimension.noun} to {desired}.",
-                "Cause": cause,
-                "StartTime": now,
-                "StatusCode": "InProgress",
-                "StatusMessage": f"Successfully set {dimension.noun} to {desired}. Waiting for change to be fulfilled by "
-                "sagemaker.",
-            }
-        )
-        self._activities.append(activity)
-        try:
-            dimension.change(target.resource_id, desired)
-        except AwsError as error:
-            activity.members |= {
-                "StatusCode": "Failed",
-                "EndTime": now,
-                "StatusMessage": f"Failed to set {dimension.noun} to {desired}. Reason: {error.message}",
-            }
-            return
-        LOG.info("%s: %d -> %d (%s)", target.resource_id, current, desired, cause)
-        if cooldown is not None:
-            if desired > current:
-                # A scale-out within the cooldown of another is counted from before both. It ends that of a scale-in.
-                before = target.out.before if target.out and _is_cooling(target.out, now) else current
-                target.out, target.into = Cooldown(None, before), None
-            else:
-                target.into = Cooldown(None, current)
-        self._clock.call_later(
-            _POLL_SECONDS, lambda: self._poll(target, activity, desired, cooldown, desired > current)
-        )
-
-    def _poll(
-        self, target: Target, activity: Activity, desired: int, cooldown: int | None, out: bool
-    ) -> None:
-        """End an activity as soon as the change has happened; the cooldown begins then."""
-        with self._lock:
-            dimension = self._dimensions[target.dimension]
-            capacity = dimension.capacity(target.resource_id)
-            if capacity is not None and not dimension.is_active(target.resource_id):
-                self._clock.call_later(
-                    _POLL_SECONDS, lambda: self._poll(target, activity, desired, cooldown, out)
-                )
-                return
-            now = self._clock.now()
-            fulfilled = capacity == desired
-            activity.members |= {
-                "EndTime": now,
-                "StatusCode": "Successful" if fulfilled else "Unfulfilled",
-                "StatusMessage": (
-                    f"Successfully set {dimension.noun} to {desired}. Change successfully fulfilled by sagemaker."
-                    if fulfilled
-                    else f"Successfully set {dimension.noun} to {desired}. Change was not fulfilled by sagemaker."
-                ),
-            }
-            running = target.out if out else target.into
-            if cooldown is not None and running and running.until is None:
-                running.until = now + timedelta(seconds=cooldown)
-
-    def _note_not_scaled(self, target: Target, code: str, current: int, cause: str) -> None:
-        reason = {
-            "Code": code,
-            "CurrentCapacity": current,
-            **({"MaxCapacity": target.maximum} if code == "AlreadyAtMaxCapacity" else {}),
-            **({"MinCapacity": target.minimum} if code == "AlreadyAtMinCapacity" else {}),
-        }
-        last = next(
-            (one for one in reversed(self._activities) if one.members["ResourceId"] == target.resource_id),
-            None,
-        )
-        if last and last.not_scaled and last.members["NotScaledReasons"] == [reason]:
-            # An alarm asks every minute.
-            return
-        now = self._clock.now()
-        self._activities.append(
-            Activity(
-                {
-                    "ActivityId": str(uuid4()),
-                    "ServiceNamespace": "sagemaker",
-                    "ResourceId": target.resource_id,
-                    "ScalableDimension": target.dimension,
-                    "Description": "Attempting to scale due to alarm triggered",
-                    "Cause": cause,
-                    "StartTime": now,
-                    "EndTime": now,
-                    "StatusCode": "Failed",
-                    "StatusMessage": "The scalable target was not scaled.",
-                    "NotScaledReasons": [reason],
-                },
-                not_scaled=True,
-            )
-        )
+            for key, policies in self._policies.items():
+                for policy in policies.values():
+                    if policy_arn.partition(":createdBy/")[0] == policy.arn:
+                        self._scaler.scale_on_alarm(self._targets[key], policy, policies, breach)
+                        return
+            raise AwsError("ObjectNotFoundException", f"There is no scaling policy {policy_arn}.")
 
     def _describe_activities(self, request: dict[str, Any]) -> dict[str, Any]:
         _check_filter(request)
         with self._lock:
             rows = [
                 dict(activity.members)
-                for activity in reversed(self._activities)
+                for activity in reversed(self._scaler.activities)
                 if request.get("ResourceId") in (None, activity.members["ResourceId"])
                 and request.get("ScalableDimension") in (None, activity.members["ScalableDimension"])
                 and (request.get("IncludeNotScaledActivities") or not activity.not_scaled)
@@ -700,16 +514,6 @@ class AutoScaling:
 
 def _without(members: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in members.items() if name not in names}
-
-
-def _is_cooling(cooldown: Cooldown, now: datetime) -> bool:
-    return cooldown.until is None or now < cooldown.until
-
-
-def _standing(target: Target, current: int) -> str:
-    if current >= target.maximum:
-        return "AlreadyAtMaxCapacity"
-    return "AlreadyAtMinCapacity" if current <= target.minimum else "AlreadyAtDesiredCapacity"
 
 
 def _schedule_of(request: Mapping[str, Any]) -> Schedule:
