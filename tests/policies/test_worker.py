@@ -202,7 +202,7 @@ def table() -> str:
         first = shown.setdefault(id(permissions), name)
         lines = ["| IAM action | on | when |", "|---|---|---|", *map(row, permissions)]
         if first != name:
-            lines = [f"The same as of [{first}](#{first.lower()})."]
+            lines = [f"The same as for [{first}](#{first.lower()})."]
         parts.append("\n".join([f"### {name}", "", *lines]))
     return "\n\n".join(parts)
 
