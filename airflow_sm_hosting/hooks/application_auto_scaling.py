@@ -95,7 +95,7 @@ class ApplicationAutoScalingHook(SharedClients):
         except ClientError as error:
             if error_code(error) != "ObjectNotFoundException":
                 raise
-            self.log.info("%s: it is gone already", operation)
+            self.log.info("%s: already deleted", operation)
             return {}
         return answered
 

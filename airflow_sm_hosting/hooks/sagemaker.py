@@ -102,8 +102,8 @@ class SageMakerHostingHook(SharedClients):
             for what, ours in own.items():
                 if parts[what.lower()] != ours:
                     raise InvalidSpecError(
-                        f"{where} is {value}, of {what} {parts[what.lower()]}, and the connection is of {what} {ours}; "
-                        "allowed: what lies in the connection's own account and Region."
+                        f"{where} is {value}, in {what} {parts[what.lower()]}, but the connection uses {what} "
+                        f"{ours}; allowed: resources in the connection's account and Region."
                     )
 
     def tags(self, arn: str) -> dict[str, str]:

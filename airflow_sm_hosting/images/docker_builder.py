@@ -175,8 +175,8 @@ def _lines(event: Mapping[str, Any]) -> list[str]:
 def _with_hint(message: str, last: Iterable[str]) -> str:
     if "buildkit" in message.lower():
         message += (
-            " (the image is built through the Docker Engine's API, which offers the classic builder only: "
-            "leave out what BuildKit alone knows, such as RUN --mount and here-documents)"
+            " (the image is built through the Docker Engine API, which offers only the classic builder: do "
+            "not use BuildKit features such as RUN --mount and here-documents)"
         )
     lines = "\n".join(last)
     return f"{message}\nThe last lines of the log:\n{lines}" if lines else message

@@ -150,7 +150,7 @@ def parse_dockerfile(text: str, *, file: str = "Dockerfile") -> list[Instruction
     if start:
         instructions.append(_instruction(collected, file, start, escape))
     if not instructions:
-        raise ImageBuildError(f"{file} holds no instruction")
+        raise ImageBuildError(f"{file} contains no instruction")
     return instructions
 
 
@@ -175,7 +175,7 @@ def _instruction(text: str, file: str, line: int, escape: str) -> Instruction:
         rest = rest[flag.end() :]
     instruction = Instruction(name.upper(), flags, rest, file, line, escape)
     if not re.fullmatch("[A-Z]+", instruction.name):
-        raise instruction.refuse("This is no instruction")
+        raise instruction.refuse("This is not an instruction")
     return instruction
 
 
@@ -243,7 +243,7 @@ class _Expansion:
         self._at += 1
         name = _NAME.match(self._word, self._at)
         if name is None:
-            raise self._instruction.refuse(f"{self._word} has no variable's name after ${{")
+            raise self._instruction.refuse(f"{self._word} has no variable name after ${{")
         self._at = name.end()
         value = self._variables.get(name[0])
         empty_counts = self._word.startswith(":", self._at)
@@ -254,7 +254,7 @@ class _Expansion:
             return value or ""
         if operator not in {"-", "+", "?"}:
             raise self._instruction.refuse(
-                f"{self._word}: only ${{x}}, ${{x:-y}}, ${{x:+y}} and ${{x:?y}} are known"
+                f"{self._word}: only ${{x}}, ${{x:-y}}, ${{x:+y}} and ${{x:?y}} are supported"
             )
         self._at += 1
         alternative = self._until("}")

@@ -242,7 +242,7 @@ def make_clock(name: str) -> Clock:
     :raises ValueError: There is no such clock.
     """
     if name not in NAMES:
-        raise ValueError(f"There is no clock {name!r}; there are {' and '.join(NAMES)}.")
+        raise ValueError(f"There is no clock {name!r}; allowed: {' and '.join(NAMES)}.")
     return RealClock() if name == "real" else VirtualClock()
 
 

@@ -105,10 +105,8 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
 def _report(kinds: dict[str, list[str]], *, dry_run: bool) -> str:
     total = sum(map(len, kinds.values()))
     if not total:
-        return "Nothing is there that no endpoint needs.\n"
-    title = f"{total} things that no endpoint needs " + (
-        "(dry run: nothing is deleted)" if dry_run else "are deleted"
-    )
+        return "There are no unused resources.\n"
+    title = f"{total} unused resources " + ("(dry run: nothing is deleted)" if dry_run else "are deleted")
     lines = [f"## {title}"]
     for kind, names in kinds.items():
         if names:

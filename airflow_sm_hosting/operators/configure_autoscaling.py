@@ -276,11 +276,13 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
         runner = StepRunner(self)
         for name in planned.foreign:
-            self.log.info("%s has the %s, which is not ours: left alone", resource_id, name)
+            self.log.info(
+                "%s has the %s, which this package did not create; it is left alone", resource_id, name
+            )
         for step in runner.validated(tuple(planned.steps)):
             runner.apply(step)
         if not planned.steps:
-            self.log.info("Autoscaling of %s is as asked; nothing to do", resource_id)
+            self.log.info("Autoscaling of %s is up to date; nothing to do", resource_id)
 
 
 def _place(resource_id: str, dimension: str) -> dict[str, str]:

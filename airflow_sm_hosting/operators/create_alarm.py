@@ -227,7 +227,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         if instance_type := without_gpu(config, variant_name):
             # Assumed: AWS defines the metrics by the instance's GPUs, and does not document that other instances publish none.
             self.log.warning(
-                "The variant %s runs on %s, which has no GPU: an alarm on a GPU metric never sees data there.",
+                "The variant %s runs on %s, which has no GPU: an alarm on a GPU metric never gets data.",
                 variant_name,
                 instance_type,
             )

@@ -111,7 +111,8 @@ class DeployEndpointFields(AwsFields):
         """Check that a rollback after a smoke test has a smoke test, while the DAG file is parsed."""
         if not self.rendered and self.on_smoke_failure == "rollback" and self.smoke_test is None:
             raise InvalidSpecError(
-                f"{where}on_smoke_failure is 'rollback', and there is no smoke_test that could fail; allowed: with smoke_test=."
+                f"{where}on_smoke_failure is 'rollback', but there is no smoke_test; allowed: with "
+                "smoke_test=."
             )
 
 
@@ -239,8 +240,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def on_kill(self) -> None:
         """Log what continues in AWS: no operation stops a deployment in progress."""
         self.log.warning(
-            "This task was killed; what it began at endpoint %s goes on in AWS. Run it again to join that deployment, or deploy "
-            "another endpoint config once it has ended.",
+            "This task was killed; its deployment of endpoint %s continues in AWS. Run the task again to "
+            "join the deployment, or deploy another endpoint config after it has ended.",
             self.endpoint_name,
         )
 
@@ -313,7 +314,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             compare(name, answer.content, test.get("Expect"))
         except InvocationError as error:
             return str(error)
-        self.log.info("The smoke test was answered rightly by variant %s", answer.variant)
+        self.log.info("The smoke test succeeded on variant %s", answer.variant)
         return None
 
     def _report(self, context: Context, progress: Progress, end: End) -> str:

@@ -90,6 +90,6 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
             StepRunner(self).apply(step)
             removed += things
         if not removed:
-            self.log.info("%s is no scalable target; nothing to do", resource_id)
+            self.log.info("%s is not a scalable target; nothing to do", resource_id)
         self.tell_details(context, {"removed": removed})
         return resource_id

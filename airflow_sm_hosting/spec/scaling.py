@@ -325,7 +325,7 @@ def _warn_of_unknown_metric(name: Any) -> None:
         warnings.warn(
             f"TargetTrackingScaling: predefined_metric is {name!r}, which this version does not know"
             + (f" (nearest: {near})" if near else "")
-            + "; it is sent as it is.",
+            + "; it is sent unchanged.",
             stacklevel=3,
         )
 
@@ -334,8 +334,8 @@ def _warn_of_whole_variant(metric: Any) -> None:
     """Warn about a metric of the whole variant, which more instances do not lower (API_CustomizedMetricSpecification)."""
     if isinstance(metric, Mapping) and metric.get("MetricName") == "Invocations":
         warnings.warn(
-            "TargetTrackingScaling: customized_metric is Invocations, which does not fall when instances are added; "
-            "target tracking needs a metric per instance, such as InvocationsPerInstance.",
+            "TargetTrackingScaling: customized_metric is Invocations, which does not decrease when instances "
+            "are added; target tracking needs a metric per instance, such as InvocationsPerInstance.",
             stacklevel=3,
         )
 

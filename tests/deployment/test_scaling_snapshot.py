@@ -179,7 +179,7 @@ def test_scaling_by_instances_and_by_concurrency_are_not_mixed() -> None:
 def test_what_does_not_fit_is_not_taken_off() -> None:
     noise = random.Random(1).randbytes(12_000).hex()
 
-    with pytest.raises(ConflictError, match="too large to be written down"):
+    with pytest.raises(ConflictError, match="too large to be saved"):
         as_tags({"main": {"noise": noise}}, "copy")
 
 

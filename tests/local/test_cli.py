@@ -66,7 +66,7 @@ def test_up_status_connection_and_down(run, port, tmp_path):
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
 
     again = run("up", "--detach", "--engine", "none")
-    assert "is running already" in again
+    assert "is already running" in again
     assert connection["login"] in again
     assert json.loads(run("status", "--json"))["pid"] == status["pid"]
 
@@ -113,7 +113,7 @@ def test_it_is_driven_from_the_command_line(run, port):
     )
     assert json.loads(run("fault", "list")) == told
     assert "must be a whole number" in run("fault", "throttle", "--count", "0", code=1)
-    assert "No container that runs is meant" in run("fault", "crash", "--endpoint", "e", code=1)
+    assert "No running container matches" in run("fault", "crash", "--endpoint", "e", code=1)
     run("fault", "clear", told["id"])
     assert run("fault", "list") == ""
 
@@ -176,7 +176,7 @@ def test_the_access_key_can_be_kept_in_a_file(run, tmp_path):
     assert "cannot be read" in run("up", "--access-key", f"@{tmp_path / 'none'}", code=1)
     file = tmp_path / "key"
     file.write_text("a key\n")
-    assert "letters, digits and signs" in run("up", "--access-key", f"@{file}", code=1)
+    assert "letters, digits and punctuation" in run("up", "--access-key", f"@{file}", code=1)
     file.write_text("LOCALFROMFILE\n")
     run("up", "--detach", "--engine", "none", "--access-key", f"@{file}")
     assert json.loads(run("connection"))["login"] == "LOCALFROMFILE"
@@ -191,7 +191,7 @@ def test_it_stays_in_the_foreground_until_ctrl_c(run, port):
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert "Ctrl-C ends it" in process.stdout.readline()
+    assert "Press Ctrl-C to stop it" in process.stdout.readline()
     wait_until(lambda: json.loads(run_status(run, port))["running"])
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

@@ -437,7 +437,7 @@ LITERALS: dict[str, tuple[dict[str, Any], str]] = {
     "a threshold of True": ({"threshold": True}, "threshold is True"),
     "a threshold that nothing crosses": (
         {"metric": EndpointMetric.disk_utilization(), "threshold": 101},
-        "threshold is 101 with GreaterThanOrEqualToThreshold: the alarm could never fire",
+        "threshold is 101 with GreaterThanOrEqualToThreshold, so the alarm can never go off",
     ),
     "no periods": ({"evaluation_periods": 0}, "evaluation_periods is 0"),
     "True periods": ({"evaluation_periods": True}, "evaluation_periods is True"),
@@ -446,7 +446,7 @@ LITERALS: dict[str, tuple[dict[str, Any], str]] = {
     "a metric that is none": ({"metric": "Invocations"}, "metric is 'Invocations'; allowed: an EndpointMetric"),
     "an operator that is none": ({"comparison_operator": "GreaterThan"}, "comparison_operator is 'GreaterThan'"),
     "a treatment that is none": ({"treat_missing_data": "whatever"}, "treat_missing_data is 'whatever'"),
-    "few samples of a sum": ({"evaluate_low_sample_count_percentile": "ignore"}, "with a percentile such as 'p99' only"),
+    "few samples of a sum": ({"evaluate_low_sample_count_percentile": "ignore"}, "only with a percentile such as 'p99'"),
     "a string of actions": ({"alarm_actions": TOPIC}, "alarm_actions is 'arn:aws:sns.*a list of 5 ARNs"),
     "6 actions": ({"ok_actions": [TOPIC] * 6}, "ok_actions has 6 actions; allowed: 5 at most"),
     "an action that is no ARN": ({"insufficient_data_actions": ["oncall"]}, r"insufficient_data_actions\[0\] is 'oncall'"),
@@ -491,7 +491,7 @@ RENDERED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an expression": (
         {"metric": MetricMath(expression="{{ 'b' }}", metrics={"a": EndpointMetric.invocations()}, label="x")},
-        "Not among them: b",
+        "Unknown: b",
     ),
     "a metric": ({"metric": "{{ 'Invocations' }}"}, "metric is 'Invocations'; allowed: an EndpointMetric"),
     "actions enabled": ({"actions_enabled": "{{ 'maybe' }}"}, "actions_enabled is 'maybe'"),

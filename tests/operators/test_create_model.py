@@ -292,7 +292,7 @@ def test_an_exact_name_with_an_overwritten_artifact_is_a_conflict(
     containers = container(model_data=f"s3://{bucket}/model.tar.gz")
     run_task(create(unique_name=False, containers=containers))
     aws.client("s3").put_object(Bucket=bucket, Key="model.tar.gz", Body=b"two")
-    with pytest.raises(ConflictError, match="what lies behind it"):
+    with pytest.raises(ConflictError, match="its image tag or model data has changed"):
         run_task(create(unique_name=False, containers=containers))
 
 

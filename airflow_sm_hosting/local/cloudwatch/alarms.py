@@ -267,14 +267,14 @@ class Alarms:
         if isinstance(series, list):
             if len(series) != 1:
                 raise metric_math.ExpressionError(
-                    f"The expression gives {len(series)} time series, where an alarm watches one."
+                    f"The expression returns {len(series)} time series; an alarm can watch only one."
                 )
             (series,) = series
         return [Point(time, series[time]) if time in series else None for time in data.times]
 
     def _threshold(self, alarm: Alarm) -> float:
         if alarm.request.get("ThresholdMetricId"):
-            raise metric_math.ExpressionError("The local AWS does no anomaly detection.")
+            raise metric_math.ExpressionError("The local AWS does not support anomaly detection.")
         return float(alarm.request["Threshold"])
 
     def _evaluate_composite(self, alarm: Alarm) -> None:
@@ -343,7 +343,7 @@ class Alarms:
                 self._note(
                     alarm,
                     "Action",
-                    f"The local AWS does nothing for the action {action}",
+                    f"The local AWS does not execute the action {action}",
                     {"actionState": "Failed"},
                 )
 

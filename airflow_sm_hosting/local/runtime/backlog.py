@@ -80,7 +80,7 @@ class Backlog:
             except (OSError, ValueError) as error:
                 raise BacklogError(f"{path} cannot be read: {error}") from error
             if saved.pop("version", None) != VERSION:
-                raise BacklogError(f"{path} is of another version than {VERSION}.")
+                raise BacklogError(f"{path} does not have the version {VERSION}.")
             yield path.stem, saved, body
 
     # For the state

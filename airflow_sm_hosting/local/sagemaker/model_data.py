@@ -117,4 +117,4 @@ def _write_below(folder: Path, name: str, data: bytes) -> None:
         target.write_bytes(data)
     except OSError as error:
         # A file and a folder of one name: documented as not supported for uncompressed model data.
-        raise ModelFetchError(f"The model data cannot be laid out as files at {name!r}: {error}") from error
+        raise ModelFetchError(f"The model data cannot be written as files at {name!r}: {error}") from error

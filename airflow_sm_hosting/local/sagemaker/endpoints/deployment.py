@@ -203,7 +203,7 @@ class FleetDeployment:
         except FleetError as error:
             failure = str(error)
         except Exception as error:
-            LOG.exception("the fleet of %s cannot be started", self.config["EndpointConfigName"])
+            LOG.exception("cannot start the fleet of %s", self.config["EndpointConfigName"])
             failure = f"Request to service failed: {error}"
         with self._lock:
             if self._ended or self.failure:
