@@ -259,7 +259,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _access_key(given: str | None) -> str | None:
-    """Return the access key that was asked for: an argument is shown to every user of the computer, the others are not."""
+    """Return the requested access key. Command-line arguments are visible to every user of the computer, the other ways are not."""
     from airflow_sm_hosting.local.client.control import LocalAwsError
 
     if given is None:

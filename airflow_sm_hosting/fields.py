@@ -602,7 +602,7 @@ class HasFields:
         return super().render_template(content, context, jinja_env, *others)  # type: ignore[misc]
 
     def _has_jinja(self, text: str, jinja_env: Any) -> bool:
-        """Tell whether a string is a template in an environment, which may have delimiters of its own, or the path of one."""
+        """Tell whether a string is a template in an environment, which may have its own delimiters, or the path of one."""
         starts = (
             jinja_env.variable_start_string,
             jinja_env.block_start_string,

@@ -109,7 +109,7 @@ with DAG(
 
     @task(multiple_outputs=True, inlets=[MODEL])
     def choose_model(params=None, triggering_asset_events=None, inlet_events=None):
-        """Take the model of the event that started this run, or the one that was asked for, or the newest."""
+        """Take the model of the event that started this run, or the given one, or the newest."""
         if triggering_asset_events and triggering_asset_events.get(MODEL):
             extra = triggering_asset_events[MODEL][-1].extra
         else:

@@ -34,7 +34,7 @@ ENDPOINT = "breast-cancer"
 BUCKET = "sm-hosting-models"
 ROLE = "SageMakerHostingRole"
 DEFAULT_BASE = "python:3.12-slim"
-#: Images are put together without an engine, and one whose base cannot be had is good for the process engine.
+#: Images are put together without an engine, and one whose base cannot be pulled works only with the process engine.
 WITHOUT_ENGINE = {"AIRFLOW__SM_HOSTING__IMAGE_BUILDER": "assembler", "SM_HOSTING_ALLOW_MISSING_BASE": "1"}
 ROLE_TRUST = {
     "Version": "2012-10-17",

@@ -175,7 +175,7 @@ def _moment_of(answer: Mapping[str, Any]) -> int:
 
 
 def delete_endpoint(runner: StepRunner, step: DeleteEndpoint, observed: Observation | None) -> Any:
-    """Begin to delete the endpoint; an endpoint that is already gone is no error."""
+    """Begin to delete the endpoint; an endpoint that is already gone is not an error."""
     return runner.aws.sagemaker_hook.delete_endpoint(step.request["EndpointName"])
 
 

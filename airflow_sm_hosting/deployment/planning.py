@@ -549,7 +549,7 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         return Plan((), progress, end=failed_end(result, note))
     described = observed.endpoint
     known = EndpointTags.read(observed.tags, on_its_way_to(described))
-    # A wait with a long poll interval may miss the end of its own deployment and see the next one's: that is no rollback.
+    # A wait with a long poll interval may miss the end of its own deployment and see the next one's: that is not a rollback.
     decision = _decide(described, wanted, progress, known)
     if decision.action is Action.OVERTAKEN:
         return _overtaken(observed, wanted, progress, known, decision)

@@ -269,7 +269,7 @@ def plan_scaling(
     :param asked: The requested scaling.
     :param found: The existing scaling.
     :param tags: Tags of the target; not needed when :func:`tags_matter` returns False.
-    :param adopt: Whether the task may change a target, policy or action that is not ours; it is ours from then on.
+    :param adopt: Whether the task may change a target, policy or action that is not ours; it is then managed by this package.
     :raises ConflictError: When the plan would change something that is not ours.
     """
     ours = is_ours(dict(tags))

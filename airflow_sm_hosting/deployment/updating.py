@@ -196,7 +196,7 @@ def fallback_tag(wanted: Wanted, target: str, known: EndpointTags | None = None)
     asked = wanted.endpoint_config_name or ""
     if target in wanted.fallbacks and target != asked:
         return {FALLBACK_FOR: asked}
-    # An empty value means that the serving config is no fallback.
+    # An empty value means that the serving config is not a fallback.
     return {FALLBACK_FOR: ""} if known and known.fallback_for else {}
 
 

@@ -42,7 +42,7 @@ class SageMakerHostingHook(SharedClients):
     """Interact with Amazon SageMaker hosting.
 
     Provide thin wrapper around :external+boto3:py:class:`boto3.client("sagemaker") <SageMaker.Client>`: a resource that does not
-    exist is described as None, and deleting it is no error.
+    exist is described as None, and deleting it is not an error.
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """

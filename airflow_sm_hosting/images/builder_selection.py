@@ -17,7 +17,7 @@ def select_builder(name: str, *, log: Log) -> ImageBuilder:
         ``auto``: the engine if one answers, else the assembler.
     :param log: logger of the task
     :raises InvalidSpecError: there is no such builder
-    :raises ImageBuildError: the Docker Engine was asked for, and does not answer
+    :raises ImageBuildError: the Docker Engine was requested, and does not answer
     """
     if name not in BUILDERS:
         raise InvalidSpecError(f"There is no image builder {name!r}; allowed: {', '.join(BUILDERS)}")

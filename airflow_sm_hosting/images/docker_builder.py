@@ -192,7 +192,7 @@ def _secrets(recipe: BuildRecipe, destination: Destination) -> list[str]:
         name for line in _FROM.findall(recipe.context.read_dockerfile()) for name in _VARIABLE.findall(line)
     }
     values = {value for name, value in recipe.build_args.items() if name not in public}
-    # A shorter value ("1", "on") would blot out half of the log, and is no secret.
+    # A shorter value ("1", "on") would blot out half of the log, and is not a secret.
     return sorted(
         {value for value in values if len(value) >= 4} | {destination.password} - {""}, key=len, reverse=True
     )

@@ -38,7 +38,7 @@ class Instruction:
     escape: str = "\\"
 
     def refuse(self, why: str) -> ImageBuildError:
-        """Return the error that names the file, the line and what stands there."""
+        """Return the error that names the file, the line and the instruction."""
         flags = "".join(f" --{flag}={value}" if value else f" --{flag}" for flag, value in self.flags.items())
         return ImageBuildError(
             f"{self.file}, line {self.line}: {self.name}{flags} {self.arguments}\n{why}".replace(" \n", "\n")
@@ -67,7 +67,7 @@ class Instruction:
         return ["/bin/sh", "-c", self.arguments] if self.arguments else []
 
     def words(self, variables: Mapping[str, str]) -> list[str]:
-        """Return the arguments as words, with quotes taken off and variables put in."""
+        """Return the arguments as words, with quotes removed and variables replaced."""
         listed = self.exec_form()
         if listed is not None:
             return [self.expand(word, variables) for word in listed]
@@ -93,7 +93,7 @@ class Instruction:
         return pairs
 
     def expand(self, word: str, variables: Mapping[str, str]) -> str:
-        """Return the word with quotes and escapes taken off and variables put in, as Docker does it."""
+        """Return the word with quotes and escapes removed and variables replaced, as in Docker."""
         return _Expansion(self, word, variables).result()
 
     def _split(self) -> list[str]:
@@ -127,7 +127,7 @@ def parse_dockerfile(text: str, *, file: str = "Dockerfile") -> list[Instruction
 
     :param text: of the Dockerfile
     :param file: what messages call it
-    :raises ImageBuildError: a line that is no instruction, with its number
+    :raises ImageBuildError: a line that is not an instruction, with its number
     """
     lines = text.splitlines()
     escape = _escape_directive(lines)

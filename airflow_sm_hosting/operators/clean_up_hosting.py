@@ -38,7 +38,7 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
     """Delete models, endpoint configs, image tags and artifacts that no endpoint needs; by default only report them.
 
     An endpoint needs its serving config, a pending config, possible rollback targets, and the models, images and artifacts of these.
-    Only resources that our tags mark as ours are deleted (images: tags set by ``BuildImageOperator``; artifacts: objects stored by
+    Only resources with this package's tags are deleted (images: tags set by ``BuildImageOperator``; artifacts: objects stored by
     ``UploadModelDataOperator``), and never an image or artifact of a model that stays.
 
     .. seealso::

@@ -139,7 +139,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     :param retain_variant_properties: ``"auto"`` (default) retains the instance counts of variants that are scalable targets in an
         update, and takes all other properties from the new config; True retains all counts and weights, False none. (templated)
     :param replace_failed_endpoint: Whether to delete an endpoint in status Failed and create it again (default: True). (templated)
-    :param adopt: Whether the task may change an endpoint that our tags do not mark as ours (default: False). (templated)
+    :param adopt: Whether the task may change an endpoint without this package's tags (default: False). (templated)
     :param allow_older: Whether this run deploys even if a newer run has already deployed (default: False). (templated)
     :param fallback_endpoint_config_names: Configs to deploy instead, in this order, if AWS has no capacity (for instance with another
         instance type); ``details`` name the serving config (default: none). (templated)
@@ -409,7 +409,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             return given.timeout
         shift = longest_seconds(self._deployment_config())
         one = (shift or SHIFT_SECONDS) + DOWNLOAD_SECONDS + STARTUP_SECONDS + PROVISION_SECONDS
-        # A fallback is a deployment of its own, and so is a rollback after the smoke test.
+        # A fallback is a separate deployment, and so is a rollback after the smoke test.
         fallbacks = given.fallback_endpoint_config_names
         return one * (1 + len(fallbacks) + (given.on_smoke_failure == "rollback"))
 

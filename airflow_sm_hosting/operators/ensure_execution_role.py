@@ -164,11 +164,11 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     :param subnets: The model's subnets (default: no VPC). (templated)
     :param security_group_ids: The model's security groups. (templated)
     :param statements: Further statements, for what the containers do by themselves. (templated)
-    :param policy_name: Name of the inline policy of ours in the role (default: ``sm-hosting``). (templated)
+    :param policy_name: Name of the inline policy that the operator manages (default: ``sm-hosting``). (templated)
     :param path: Path of the role, ``/…/``; a role never changes its path (default: ``/`` for a new one, any for one that exists). (templated)
     :param permissions_boundary: ARN of the policy that bounds the role (default: none is set, one that is there stays). (templated)
     :param tags: Tags, as a dict; they are reconciled, other people's tags stay unchanged. (templated)
-    :param adopt: Whether the task may change a role that our tags do not mark as ours (default: False). (templated)
+    :param adopt: Whether the task may change a role without this package's tags (default: False). (templated)
     :param propagation_timeout: Seconds, or a timedelta, within which IAM must show the change, 1 or more (default: 120). (templated)
     :raises InvalidSpecError: Before the first AWS call, for parameters that can never work.
     :raises ConflictError: When the role is not ours, has another path, or the change does not persist.
@@ -396,7 +396,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
 
 
 def _literals(value: Any) -> Any:
-    """Return the literal items of a list while the DAG file is parsed; a value that is no list is left to the check."""
+    """Return the literal items of a list while the DAG file is parsed; a value that is not a list is left to the check."""
     if is_rendered_later(value) or value is None:
         return []
     return [item for item in value if not _is_open(item)] if isinstance(value, list | tuple) else value

@@ -314,7 +314,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),),
-    # For the triggerer, which may have an identity of its own.
+    # For the triggerer, which may have its own identity.
     "EndpointTrigger": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),
         _need(

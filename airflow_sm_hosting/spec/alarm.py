@@ -116,7 +116,7 @@ def threshold_value(metric: Any, threshold: Any, *, where: str = "threshold") ->
     :param metric: An EndpointMetric, a MetricMath, or None if it is not known yet.
     :param threshold: A number, also as a string from Jinja, or a timedelta.
     :param where: The beginning of the message.
-    :raises InvalidSpecError: For a timedelta on a metric that is no duration, and for a value that is no number.
+    :raises InvalidSpecError: For a timedelta on a metric that is not a duration, and for a value that is not a number.
     """
     name = metric.get("MetricName") if isinstance(metric, dict) else None
     if isinstance(threshold, timedelta):

@@ -36,7 +36,7 @@ class ModelHostingTaskGroup(TaskGroup):
 
     A ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an
     :class:`UploadModelDataOperator`; two containers of one folder or artifact share the task. Then come the models, the endpoint
-    config, the deployment, a smoke test if one is asked for, and scaling and alarms.
+    config, the deployment, a smoke test if one is given, and scaling and alarms.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#modelhostingtaskgroup

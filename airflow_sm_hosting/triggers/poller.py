@@ -228,7 +228,7 @@ class EndpointPoller:
         self._connecting = asyncio.Lock()
         self._describes: TokenBucket
         self._lists: TokenBucket
-        # In a context of its own, as the first trigger's context, with its log, ends with that trigger.
+        # In its own context, as the first trigger's context, with its log, ends with that trigger.
         self._task = self._loop.create_task(
             self._run(), name="endpoint-poller", context=contextvars.Context()
         )

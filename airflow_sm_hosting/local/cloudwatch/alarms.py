@@ -75,7 +75,7 @@ class Alarms:
         self._scale = scale
 
     def state(self, name: str) -> str | None:
-        """Return the state of the alarm of that name or ARN, None where there is none."""
+        """Return the state of the alarm of that name or ARN, None if there is none."""
         with self._lock:
             found = self._find(name)
             return found.state if found else None
@@ -357,7 +357,7 @@ class Alarms:
             else:
                 topics.publish(action, *what)
         except Exception as failure:
-            # "CloudWatch doesn't test or validate the actions": what fails stands in the history.
+            # "CloudWatch doesn't test or validate the actions": failures are recorded in the history.
             error = getattr(failure, "message", None) or str(failure)
             LOG.info("alarm %s: the action %s failed: %s", alarm.name, action, error)
         if not noted:

@@ -88,7 +88,7 @@ def _download(folder: Path) -> list[Path]:
     )
     packages = folder / "packages"
     packages.mkdir()
-    # apt's sandbox user cannot write into this folder; it says so and goes on as root.
+    # apt's sandbox user cannot write into this folder; it says so and continues as root.
     _run(["apt-get", "download", "-o", "APT::Sandbox::User=root", *names], packages)
     return sorted(packages.glob("*.deb"))
 

@@ -22,7 +22,7 @@ NO_ISOLATION = (
 def make_engine(name: str, registry: Registry, work_dir: WorkDir) -> Engine:
     """Return an engine by its name; ``auto`` takes docker where it answers, and the process engine where not.
 
-    :raises RuntimeError: Docker was asked for and does not answer.
+    :raises RuntimeError: Docker was requested and does not answer.
     """
     if name in ("auto", "docker"):
         # 0.1 s to import, for those who use it.

@@ -40,7 +40,7 @@ _OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 
 class PythonProcess(RunningContainer):
-    """A container's entry point, as a process group of its own."""
+    """A container's entry point, as its own process group."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Accepted asynchronous requests on disk, so that the next server answers them.
 
-Each is a file of its own, written before the request is accepted and removed when its result is saved: a queue can be long, and is not
+Each is a separate file, written before the request is accepted and removed when its result is saved: a queue can be long, and is not
 written again with each change of other state.
 """
 

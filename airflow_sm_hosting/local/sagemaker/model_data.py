@@ -36,7 +36,7 @@ class ModelSource:
 
 
 def location_of(uri: str) -> S3Location:
-    """Return bucket and key of a URL of S3; of another URL a place where there is nothing."""
+    """Return bucket and key of a URL of S3; of another URL, a location that does not exist."""
     return S3Location.parse(uri) or S3Location("", "")
 
 

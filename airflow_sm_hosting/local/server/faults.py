@@ -266,7 +266,7 @@ class Faults:
         return Hit(tuple(kinds), delay, error, drop)
 
     def most_instances(self, instance_type: str) -> int | None:
-        """Return how many instances of a type one request can take, None where there is no shortage."""
+        """Return how many instances of a type one request can take, None if there is no shortage."""
         with self._lock:
             found = [one for one in self._of("capacity") if one.fault.is_about(instance_type=instance_type)]
             return min((one.fault.instances for one in found), default=None)

@@ -43,7 +43,7 @@ class StateError(RuntimeError):
 class State:
     """A folder with the saved state, used by one server at a time.
 
-    :param folder: The folder; made where it is absent.
+    :param folder: The folder; created if it does not exist.
     :raises StateError: Another server uses it, or other users could write into it.
     """
 
