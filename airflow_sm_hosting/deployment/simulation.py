@@ -244,7 +244,7 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         {key: value for key, value in resource.items() if key not in _IDENTITY or "VariantName" in resource}
         for resource in (before, after)
     )
-    lines = [line.replace(", wanted ", ", becomes ") for line in differences(new, old)]
+    lines = [line.replace(", requested ", ", becomes ") for line in differences(new, old)]
     return lines + [f"{key} goes" for key in old if key not in new]
 
 

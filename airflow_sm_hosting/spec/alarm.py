@@ -1,4 +1,4 @@
-"""Rules of alarms on metrics: what PutMetricAlarm accepts, and which alarms could never fire.
+"""Rules of alarms on metrics: what PutMetricAlarm accepts, and which alarms can never go off.
 
 Source of the rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 """

@@ -432,7 +432,7 @@ def test_a_gpu_metric_of_an_instance_without_one_is_a_warning_once(
 # What is refused, and when
 
 LITERALS: dict[str, tuple[dict[str, Any], str]] = {
-    "a duration on a count": ({"threshold": timedelta(seconds=1)}, "threshold is .*Invocation5XXErrors is no duration"),
+    "a duration on a count": ({"threshold": timedelta(seconds=1)}, "threshold is .*Invocation5XXErrors is not a duration"),
     "no threshold": ({"threshold": None}, "threshold is None; allowed: a number"),
     "a threshold of True": ({"threshold": True}, "threshold is True"),
     "a threshold that nothing crosses": (
@@ -476,7 +476,7 @@ RENDERED: dict[str, tuple[dict[str, Any], str]] = {
     "no threshold": ({"threshold": "{{ none }}"}, "threshold is 'None'"),
     "a threshold that nothing crosses": (
         {"metric": EndpointMetric.disk_utilization(), "threshold": "{{ 101 }}"},
-        "threshold is 101 with .*could never fire",
+        "threshold is 101 with .*can never go off",
     ),
     "periods that are none": ({"evaluation_periods": "{{ 'two' }}"}, "evaluation_periods is 'two'"),
     "more than a day": ({"evaluation_periods": "{{ 400 }}"}, "evaluation_periods × period is 400 × 300 s"),

@@ -242,7 +242,7 @@ def test_an_exact_name_with_other_content_is_a_conflict_that_shows_the_differenc
         )
     )
     assert type(end.error) is ConflictError
-    assert "ExecutionRoleArn is 'arn:aws:iam::123456789012:role/sagemaker', wanted" in str(end.error)
+    assert "ExecutionRoleArn is 'arn:aws:iam::123456789012:role/sagemaker', requested" in str(end.error)
     assert "PrimaryContainer.Environment.PASSWORD differs" in str(end.error)
     assert "KEPT" not in str(end.error)
     assert SECRET not in str(end.error)

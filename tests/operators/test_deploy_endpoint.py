@@ -385,7 +385,7 @@ def test_a_rolled_back_update_is_a_failure(configs: LocalAws, dag: DAG, deferrab
     end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentRolledBackError
     assert str(end.error).startswith(
-        "SageMaker rolled endpoint churn back: it serves c1, not the requested bad. Reason: Requested image "
+        "SageMaker rolled endpoint churn back: it serves c1, not bad as requested. Reason: Requested image "
     )
     assert set(end.ran.details) == DETAILS
     assert end.details == details("update", "c1", "c1")
@@ -401,7 +401,7 @@ def test_a_silent_rollback_is_a_failure_too(configs: LocalAws, dag: DAG, deferra
         end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentRolledBackError
     assert str(end.error) == (
-        "SageMaker rolled endpoint churn back: it serves c1, not the requested bad. SageMaker gives no reason; see the "
+        "SageMaker rolled endpoint churn back: it serves c1, not bad as requested. SageMaker gives no reason; see the "
         "endpoint's logs."
     )
 
@@ -442,7 +442,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_is_a_failure(
     with answered_with(sagemaker_client(), "DescribeEndpoint", deleted):
         end = outcome(deploy("c2", deferrable=deferrable))
     assert type(end.error) is DeploymentFailedError
-    assert str(end.error) == "Endpoint churn is being deleted while c2 was deployed."
+    assert str(end.error) == "Endpoint churn is being deleted while c2 is being deployed."
 
 
 # Time, throttling, permission.

@@ -77,7 +77,7 @@ def test_a_wrong_answer_fails_and_leaves_serving_what_was_deployed(versions: Loc
 
     assert isinstance(end.error, SmokeTestFailedError)
     assert "expected: a response that contains" in str(end.error)
-    assert "two goes on serving" in str(end.error)
+    assert "two continues to serve" in str(end.error)
     assert end.details["endpoint_config_name"] == settled(versions)["EndpointConfigName"] == "two"
     assert why_hopeless(end.error)
 
@@ -100,7 +100,7 @@ def test_a_new_endpoint_has_nothing_to_roll_back_to(versions: LocalAws, dag: DAG
     end = outcome(deploy("one", smoke_test=expecting("2"), on_smoke_failure="rollback"))
 
     assert isinstance(end.error, SmokeTestFailedError)
-    assert "one goes on serving" in str(end.error)
+    assert "one continues to serve" in str(end.error)
 
 
 def test_an_unchanged_endpoint_is_asked_too(versions: LocalAws, dag: DAG) -> None:

@@ -136,7 +136,7 @@ def test_a_deployment_is_seen_to_begin_in_a_row() -> None:
     assert sighting is not None
     assert (sighting.outcome, sighting.message) == (
         "failed",
-        "Endpoint churn was deleted while new was being deployed.",
+        "Endpoint churn is gone: it was deleted while new was being deployed.",
     )
     assert waiting().observe(None) is None
 

@@ -2,8 +2,8 @@
 
 The actions of a service are in its page of the service authorization reference
 (https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html). Most are the
-operation's own name; what differs, and what AWS checks beside it, is listed here with its source. A request to a service that is not known here
-needs its operation on all resources, so a policy that names resources does not allow it.
+operation's own name; exceptions, and additional checks of AWS, are listed here with their source. A request to a service that is not
+known here needs its operation on all resources, so a policy that names resources does not allow it.
 """
 
 from __future__ import annotations
