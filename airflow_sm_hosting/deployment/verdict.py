@@ -76,7 +76,9 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     begun = has_begun(condition, described)
     if described is None:
         if begun:
-            return Verdict(Outcome.FAILED, f"Endpoint {name} is gone: it was deleted while {config} was being deployed.")
+            return Verdict(
+                Outcome.FAILED, f"Endpoint {name} is gone: it was deleted while {config} was being deployed."
+            )
         return Verdict(Outcome.PENDING, "not visible yet")
 
     status, live = described["EndpointStatus"], described.get("EndpointConfigName")
@@ -99,7 +101,7 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
         return Verdict(
             Outcome.ROLLED_BACK,
             f"SageMaker rolled endpoint {name} back: it serves {live}, not {config} as requested. "
-                f"{reason_sentence}",
+            f"{reason_sentence}",
         )
     if status in BROKEN and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")

@@ -102,7 +102,7 @@ def test_it_is_driven_from_the_command_line(run, port):
     aws = Daemon(port, 0, "LOCALFROMSTDIN", "none", "us-east-1").control()
     began = aws.now()
     assert run("advance", "8h").strip() == (began + timedelta(hours=8)).isoformat()
-    assert "no duration" in run("advance", "soon", code=2)
+    assert "not a duration" in run("advance", "soon", code=2)
 
     told = json.loads(run("fault", "throttle", "--operation", "Create*", "--count", "1", "--seconds", "10m"))
     assert (told["kind"], told["operation"], told["count"], told["seconds"]) == (
