@@ -125,7 +125,7 @@ def test_it_is_driven_from_the_command_line(run, port):
 def test_logs_are_printed_and_followed(run, port):
     run("up", "--detach", "--engine", "none", SM_HOSTING_LOCAL_ACCESS_KEY="LOCALFROMVARIABLE")
     logs = Daemon(port, 0, "LOCALFROMVARIABLE", "none", "us-east-1").control().client("logs")
-    assert "No container of endpoint e has written anything" in run("logs", "e", code=1)
+    assert "No container of endpoint e has written any logs" in run("logs", "e", code=1)
     group = "/aws/sagemaker/Endpoints/e"
     logs.create_log_group(logGroupName=group)
     now = int(time.time() * 1000)
