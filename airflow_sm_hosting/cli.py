@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="sm-hosting", description="Tools for SageMaker hosting with Airflow."
     )
     groups = parser.add_subparsers(required=True, metavar="COMMAND")
-    local = groups.add_parser("local", help="SageMaker hosting, S3, ECR and the rest of AWS on this computer")
+    local = groups.add_parser(
+        "local", help="SageMaker hosting, S3, ECR and other AWS services on this computer"
+    )
     commands = local.add_subparsers(required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="start it; it stays in the foreground until Ctrl-C")
@@ -64,14 +66,15 @@ def _parser() -> argparse.ArgumentParser:
         "--engine",
         choices=("auto", "docker", "process", "none"),
         default="auto",
-        help="what runs the containers of endpoints: docker; process (Python entry points as plain processes, NO "
-        "ISOLATION); none (endpoints cannot be invoked); auto (docker where it answers, else process)",
+        help="the container engine for endpoints: docker; process (Python entry points as plain processes, NO "
+        "ISOLATION); none (endpoints cannot be invoked); auto (docker if it answers, else process)",
     )
     up.add_argument(
         "--access-key",
         metavar="KEY",
-        help="the access key to ask for; '-' reads it from standard input, '@FILE' from a file; default: that of "
-        f"${ACCESS_KEY_VARIABLE}, or a random one. As an argument it is shown to every user of the computer",
+        help="the access key that clients must use; '-' reads it from standard input, '@FILE' from a file; "
+        f"default: ${ACCESS_KEY_VARIABLE}, or a random key. As an argument it is visible to every user of the "
+        "computer",
     )
     up.add_argument("--region", default="us-east-1", help="the default Region (%(default)s)")
     up.add_argument(
@@ -82,52 +85,51 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.5,
         metavar="S",
-        help="how long an endpoint is at least Creating, Updating or Deleting (%(default)s)",
+        help="the minimum time that an endpoint is Creating, Updating or Deleting (%(default)s)",
     )
     up.add_argument(
         "--clock",
         choices=("real", "virtual"),
         default="real",
-        help="the clock: the computer's, or one that stands still until it is advanced (%(default)s)",
+        help="the clock: the computer's, or a virtual one that stands still until it is advanced (%(default)s)",
     )
     up.add_argument(
         "--consistency-seconds",
         type=float,
         default=0.0,
         metavar="S",
-        help="how long what was just created cannot be found, as reads of AWS are eventually consistent (%(default)s)",
+        help="how long a new resource cannot be found, since AWS reads are eventually consistent (%(default)s)",
     )
     up.add_argument(
         "--state",
         metavar="DIR",
-        help="a folder that keeps what was created over restarts; default: it is in memory only",
+        help="a folder that keeps resources over restarts; default: keep them in memory only",
     )
     up.set_defaults(run=_up)
 
-    down = commands.add_parser("down", help="stop it, with all containers of its endpoints")
+    down = commands.add_parser("down", help="stop it and all containers of its endpoints")
     _add_port(down)
     down.set_defaults(run=_down)
 
-    reset = commands.add_parser(
-        "reset", help="forget everything that was created, stop all containers, and end all faults"
-    )
+    reset = commands.add_parser("reset", help="delete all resources, stop all containers, and end all faults")
     _add_port(reset)
     reset.set_defaults(run=_reset)
 
-    logs = commands.add_parser("logs", help="print what the containers of an endpoint wrote")
+    logs = commands.add_parser("logs", help="print the logs of an endpoint's containers")
     logs.add_argument("endpoint", metavar="ENDPOINT", help="its name")
-    logs.add_argument("--variant", metavar="NAME", help="only of this variant")
-    logs.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
+    logs.add_argument("--variant", metavar="NAME", help="only logs of this variant")
+    logs.add_argument("--follow", "-f", action="store_true", help="follow the logs until Ctrl-C")
     _add_region(logs)
     _add_port(logs)
     logs.set_defaults(run=_logs)
 
-    advance = commands.add_parser("advance", help="move a virtual clock on, and print its new time")
+    advance = commands.add_parser("advance", help="advance a virtual clock, and print its new time")
     advance.add_argument(
         "duration",
         type=_duration,
         metavar="DURATION",
-        help="seconds, or a number with the unit s, m, h or d: 90, 10m, 8h; 0 waits for containers that start",
+        help="seconds, or a number with the unit s, m, h or d: 90, 10m, 8h; 0 only waits for containers that are "
+        "starting",
     )
     _add_port(advance)
     advance.set_defaults(run=_advance)
@@ -149,10 +151,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_fault(commands: Any) -> None:
-    fault = commands.add_parser("fault", help="let something go wrong")
+    fault = commands.add_parser("fault", help="inject a fault")
     kinds = fault.add_subparsers(required=True, metavar="KIND")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--count", type=int, metavar="N", help="how often (default: always)")
+    common.add_argument("--count", type=int, metavar="N", help="how many times it applies (default: always)")
     common.add_argument(
         "--seconds",
         type=_duration,
@@ -166,7 +168,7 @@ def _add_fault(commands: Any) -> None:
     )
     request.add_argument("--operation", metavar="NAME", help="CreateEndpoint; wildcards: 'Describe*'")
     request.add_argument(
-        "--resource", metavar="NAME", help="what the request is about, as in the request log"
+        "--resource", metavar="NAME", help="the resource of the request, as in the request log"
     )
 
     def kind(name: str, parent: argparse.ArgumentParser, text: str) -> argparse.ArgumentParser:
@@ -174,42 +176,46 @@ def _add_fault(commands: Any) -> None:
         parser.set_defaults(run=_fault, kind=name)
         return parser
 
-    throttle = kind("throttle", request, "refuse requests as too many")
+    throttle = kind("throttle", request, "throttle requests")
     throttle.add_argument(
         "--rate",
         type=float,
         metavar="R",
-        help="so many a second of each operation go through (default: none)",
+        help="requests per second of each operation that go through (default: none)",
     )
     kind("delay", request, "answer late").add_argument(
         "--delay", type=float, metavar="S", help="seconds of real time (default: 1)"
     )
-    error = kind("error", request, "refuse requests with an error")
+    error = kind("error", request, "reject requests with an error")
     error.add_argument("--code", help="the error code (default: InternalFailure)")
     error.add_argument("--message", help="its sentence")
-    error.add_argument("--status", type=int, help="its HTTP status (default: 400; of InternalFailure 500)")
-    kind("drop", request, "cut the connection").add_argument(
+    error.add_argument("--status", type=int, help="its HTTP status (default: 400; for InternalFailure 500)")
+    kind("drop", request, "drop the connection").add_argument(
         "--when", choices=("before", "after"), help="before or after the service has acted (default: after)"
     )
-    capacity = kind("capacity", common, "have too few instances for new fleets")
+    capacity = kind("capacity", common, "limit the instances for new fleets")
     capacity.add_argument(
         "--instance-type", metavar="TYPE", help="ml.g5.xlarge; wildcards: 'ml.g5.*' (default: all)"
     )
-    capacity.add_argument("--instances", type=int, metavar="N", help="so many are given at once (default: 0)")
-    crash = kind("crash", common, "let containers end")
-    crash.add_argument("--endpoint", metavar="NAME", required=True, help="of this endpoint; '*' for all")
-    crash.add_argument("--variant", metavar="NAME", help="of this variant")
+    capacity.add_argument(
+        "--instances", type=int, metavar="N", help="number of instances that are still available (default: 0)"
+    )
+    crash = kind("crash", common, "stop containers")
+    crash.add_argument(
+        "--endpoint", metavar="NAME", required=True, help="containers of this endpoint; '*' for all"
+    )
+    crash.add_argument("--variant", metavar="NAME", help="only containers of this variant")
     crash.add_argument("--container", metavar="NAME", help="'primary', or a container's hostname")
     crash.add_argument(
         "--when",
         choices=("now", "start"),
-        help="those that run now, or those that are started (default: now)",
+        help="containers that run now, or containers that are started (default: now)",
     )
-    shown = kinds.add_parser("list", help="print all faults as JSON, one a line")
+    shown = kinds.add_parser("list", help="print all faults as JSON, one per line")
     _add_port(shown)
     shown.set_defaults(run=_list_faults)
     clear = kinds.add_parser("clear", help="end a fault, or all")
-    clear.add_argument("id", nargs="?", metavar="ID", help="the fault's id")
+    clear.add_argument("id", nargs="?", metavar="ID", help="the fault's ID")
     _add_port(clear)
     clear.set_defaults(run=_clear_faults)
 
@@ -225,9 +231,9 @@ def _duration(text: str) -> float:
     try:
         seconds = float(number) * unit
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration, as 90, 10m and 8h are") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 90, 10m or 8h") from error
     if not 0 <= seconds < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration from 0 to 30 years")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration from 0 to 30 years")
     return seconds
 
 
@@ -243,7 +249,7 @@ def _up(options: argparse.Namespace) -> int:
     with daemon.exclusive(options.port):
         running = daemon.Daemon.find(options.port)
         if running:
-            print(f"The local AWS is running already on {running.endpoint_url} (engine {running.engine}).\n")
+            print(f"The local AWS is already running on {running.endpoint_url} (engine {running.engine}).\n")
             _show(running)
             return 0
         if options.detach:
@@ -253,7 +259,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _access_key(given: str | None) -> str | None:
-    """Return the access key that was asked for: an argument is shown to every user of the computer, the others are not."""
+    """Return the requested access key. Command-line arguments are visible to every user of the computer, the other ways are not."""
     from airflow_sm_hosting.local.client.control import LocalAwsError
 
     if given is None:
@@ -270,7 +276,7 @@ def _access_key(given: str | None) -> str | None:
         raise LocalAwsError(f"The access key cannot be read from {given[1:]}: {error}") from error
     if not re.fullmatch(r"[!-+\-.0-~]+", key):
         # It is told in a header, between slashes and commas.
-        raise LocalAwsError("An access key has letters, digits and signs other than '/' and ','.")
+        raise LocalAwsError("An access key may contain letters, digits and punctuation, except '/' and ','.")
     return key
 
 
@@ -312,7 +318,8 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
     def on_ready(ready: dict[str, Any]) -> None:
         started.append(_noted(ready, access_key, options.region))
         print(
-            f"The local AWS runs on {started[0].endpoint_url} (engine {ready['engine']}). Ctrl-C ends it.\n"
+            f"The local AWS runs on {started[0].endpoint_url} (engine {ready['engine']}). Press Ctrl-C to "
+            "stop it.\n"
         )
         _show(started[0])
 

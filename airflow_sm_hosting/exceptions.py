@@ -10,7 +10,7 @@ class SageMakerHostingError(Exception):
 
 
 class InvalidSpecError(SageMakerHostingError, ValueError):
-    """What was asked for can never work: the message names the field, what was found and what is allowed.
+    """The specification can never work: the message names the field, what was found and what is allowed.
 
     Raised while the DAG file is parsed for literal values, and before the first AWS call for rendered ones.
     Retrying does not help.
@@ -18,7 +18,7 @@ class InvalidSpecError(SageMakerHostingError, ValueError):
 
 
 class ConflictError(SageMakerHostingError):
-    """Something of that name exists and is not what was asked for, or is not ours to change."""
+    """A resource of that name exists with different content, or is not managed by this package."""
 
 
 class AlarmGoingOffError(SageMakerHostingError):
@@ -26,7 +26,7 @@ class AlarmGoingOffError(SageMakerHostingError):
 
 
 class NotFoundError(SageMakerHostingError):
-    """Something that was referred to does not exist."""
+    """A referenced resource does not exist."""
 
 
 class AccessError(SageMakerHostingError):
@@ -46,7 +46,7 @@ class ModelDataError(SageMakerHostingError):
 
 
 class DeploymentError(SageMakerHostingError):
-    """A deployment ended, and what was asked for does not serve."""
+    """A deployment ended, and the requested config does not serve."""
 
     def __init__(
         self, message: str, *, details: dict[str, Any] | None = None, cause: str | None = None
@@ -62,11 +62,11 @@ class DeploymentRolledBackError(DeploymentError):
 
 
 class DeploymentFailedError(DeploymentError):
-    """The endpoint is in a state in which it does not serve what was asked for, and maybe nothing."""
+    """The endpoint is in a state in which it does not serve the requested config, or does not serve at all."""
 
 
 class DeploymentTimeoutError(DeploymentError):
-    """The time budget ended before the deployment did; it goes on in AWS, and the next try joins it."""
+    """The time budget ended before the deployment did; it continues in AWS, and the next try joins it."""
 
 
 class SmokeTestFailedError(DeploymentError):

@@ -251,7 +251,7 @@ class FilePath(Field[str]):
         if not isinstance(text, str) or not text:
             raise invalid(where, value, "a path, as a string or a pathlib.Path")
         if "://" in text:
-            raise invalid(where, text, "a path of the worker's file system, and no URL", hint=self._instead)
+            raise invalid(where, text, "a path in the worker's file system, not a URL", hint=self._instead)
 
     def value(self, where: str, given: Any) -> str:
         """Return the path as a string."""
@@ -507,7 +507,7 @@ class _LaterValue:
         """Return nothing; it is never asked."""
 
     def __repr__(self) -> str:
-        return "what a callable returns"
+        return "the return value of a callable"
 
 
 class Fields:
@@ -602,7 +602,7 @@ class HasFields:
         return super().render_template(content, context, jinja_env, *others)  # type: ignore[misc]
 
     def _has_jinja(self, text: str, jinja_env: Any) -> bool:
-        """Tell whether a string is a template in an environment, which may have delimiters of its own, or the path of one."""
+        """Tell whether a string is a template in an environment, which may have its own delimiters, or the path of one."""
         starts = (
             jinja_env.variable_start_string,
             jinja_env.block_start_string,

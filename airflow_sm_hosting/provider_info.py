@@ -73,15 +73,16 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "auto",
                     },
                     "calls_per_second": {
-                        "description": "How many calls a second all deferred waits of a triggerer make together, for each AWS "
-                        "credentials and Region; 0.1 to 1000.",
+                        "description": "Maximum number of calls per second of all deferred waits of a triggerer together, "
+                        "for each AWS credentials and Region; 0.1 to 1000.",
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": "20",
                         "default": "9",
                     },
                     "lists_per_second": {
-                        "description": "How many of these are ListEndpoints; 0 to 1000, 0 to do without.",
+                        "description": "Maximum number of these calls that are ListEndpoints; 0 to 1000, 0 disables "
+                        "ListEndpoints.",
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": "2",

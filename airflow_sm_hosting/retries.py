@@ -48,15 +48,15 @@ def why_hopeless(exception: BaseException) -> str | None:
     """Return why trying again cannot help; None when it may."""
     name = type(exception).__name__
     if isinstance(exception, HOPELESS):
-        return f"{name}: another try would meet it again"
+        return f"{name}: a retry would fail in the same way"
     if isinstance(exception, ImageBuildError | ModelDataError):
         return None  # a registry or S3 may have been out of reach
     if isinstance(exception, DeploymentError) and exception.cause not in (None, *PASSING_CAUSES):
-        return f"{name} ({exception.cause}): another try would deploy the same, and meet it again"
+        return f"{name} ({exception.cause}): a retry would deploy the same config and fail in the same way"
     response = getattr(exception, "response", None)
     code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
     if code in ("ValidationException", "ValidationError", "InvalidParameterValue") or "AccessDenied" in code:
-        return f"{code}: another try would send the same, and be refused again"
+        return f"{code}: a retry would send the same request and be rejected again"
     return None
 
 

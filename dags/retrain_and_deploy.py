@@ -30,7 +30,7 @@ VARIANT = "main"
 
 with DAG(
     "retrain_and_deploy",
-    description="From a freshly trained model to an answering endpoint.",
+    description="Deploy a newly trained model to an endpoint.",
     doc_md=__doc__,
     schedule=[MODEL],
     start_date=datetime(2026, 1, 1),
@@ -42,7 +42,7 @@ with DAG(
             None,
             type=["null", "string"],
             title="Model path",
-            description="Folder or .tar.gz of the artifact to deploy (default: the newest that was announced).",
+            description="Folder or .tar.gz of the artifact to deploy (default: that of the newest asset event).",
         ),
         "endpoint_name": Param(
             "breast-cancer",
@@ -65,7 +65,7 @@ with DAG(
             "SageMakerHostingRole",
             type="string",
             title="Execution role",
-            description="Role that SageMaker assumes, as name or ARN.",
+            description="Name or ARN of the role that SageMaker assumes.",
             section="AWS",
         ),
         "base_image": Param(
@@ -102,14 +102,14 @@ with DAG(
             section="Capacity",
         ),
         "poll_interval": Param(
-            10, type="number", minimum=1, title="Seconds between two looks", section="Waiting"
+            10, type="number", minimum=1, title="Seconds between two polls", section="Waiting"
         ),
     },
 ) as dag:
 
     @task(multiple_outputs=True, inlets=[MODEL])
     def choose_model(params=None, triggering_asset_events=None, inlet_events=None):
-        """Take the model of the event that started this run, or the one that was asked for, or the newest."""
+        """Take the model of the event that started this run, or the given one, or the newest."""
         if triggering_asset_events and triggering_asset_events.get(MODEL):
             extra = triggering_asset_events[MODEL][-1].extra
         else:
@@ -117,7 +117,9 @@ with DAG(
             extra = announced[-1].extra if len(announced) else None
         path = params["model_path"] or (extra or {}).get("path")
         if not path:
-            raise ValueError("No model was announced yet: run the DAG train_model, or give model_path.")
+            raise ValueError(
+                "There is no asset event of a model yet: run the DAG train_model, or give model_path."
+            )
         # An artifact that nobody announced comes without rows to ask about.
         announced = extra if extra and extra.get("path") == path else {}
         samples = announced.get("samples") or {"rows": [], "predicted": []}

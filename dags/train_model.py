@@ -13,7 +13,7 @@ MODEL = Asset("breast_cancer_model")
 
 with DAG(
     "train_model",
-    description="Train a classifier of tumours, and announce its artifact.",
+    description="Train a tumour classifier, and emit an asset event for its artifact.",
     doc_md=__doc__,
     schedule="@weekly",
     start_date=datetime(2026, 1, 1),
@@ -27,13 +27,13 @@ with DAG(
             minimum=0.1,
             maximum=0.5,
             title="Holdout",
-            description="Share of the rows that the model is tested on and not trained on.",
+            description="Share of the rows that are used for testing and not for training.",
         ),
         "model_store": Param(
             None,
             type=["null", "string"],
             title="Model store",
-            description="Folder that trainer and deployer both see (default: $MODEL_STORE, else $AIRFLOW_HOME/models).",
+            description="Folder that both DAGs can access (default: $MODEL_STORE, else $AIRFLOW_HOME/models).",
         ),
     },
 ) as dag:

@@ -34,7 +34,7 @@ ENDPOINT = "breast-cancer"
 BUCKET = "sm-hosting-models"
 ROLE = "SageMakerHostingRole"
 DEFAULT_BASE = "python:3.12-slim"
-#: Images are put together without an engine, and one whose base cannot be had is good for the process engine.
+#: Images are put together without an engine, and one whose base cannot be pulled works only with the process engine.
 WITHOUT_ENGINE = {"AIRFLOW__SM_HOSTING__IMAGE_BUILDER": "assembler", "SM_HOSTING_ALLOW_MISSING_BASE": "1"}
 ROLE_TRUST = {
     "Version": "2012-10-17",
@@ -51,7 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", choices=("auto", "docker", "process"), default="auto")
     parser.add_argument(
-        "--seed", type=int, default=7, help="of the training's split; another one is another model"
+        "--seed", type=int, default=7, help="of the train/test split; another seed gives another model"
     )
     parser.add_argument("--port", type=int, default=PORT, help="of the local AWS")
     options = parser.parse_args()
@@ -76,7 +76,7 @@ def main() -> int:
     tell_timeline(report)
     tell_predictions(aws, report)
     tell_changes([request for request in aws.requests() if request["number"] > before])
-    console.print(f"\nTook {time.monotonic() - began:.0f} s. The endpoint goes on answering.")
+    console.print(f"\nTook {time.monotonic() - began:.0f} s. The endpoint stays in service.")
     console.print(
         "  [bold]make ui[/]       Airflow's UI on it, at http://127.0.0.1:8080\n"
         "  [bold]make demo[/]     again: nothing changes; with another SEED=… : a new model on the same endpoint\n"
@@ -88,7 +88,7 @@ def main() -> int:
 def choose_engine(wanted: str) -> tuple[str, str]:
     """Return the engine of the containers and the base of their image."""
     if wanted == "process":
-        return without_engine("the process engine was asked for")
+        return without_engine("the process engine was requested")
     import docker
     import requests
     from docker.errors import DockerException
@@ -100,11 +100,11 @@ def choose_engine(wanted: str) -> tuple[str, str]:
         if wanted == "docker":
             raise
         hint = "'make docker-engine' installs one (Debian and Ubuntu, root)"
-        return without_engine(f"no Docker engine can be used ({error}); {hint}")
+        return without_engine(f"no Docker engine is available ({error}); {hint}")
     base = base_image(client)
     if base is None:
         return without_engine(
-            f"{DEFAULT_BASE} cannot be pulled, and no base can be made from Debian packages here"
+            f"{DEFAULT_BASE} cannot be pulled, and no base image can be built from Debian packages here"
         )
     console.print(f"Engine: Docker {client.version()['Version']}, base image {base}")
     return "docker", base
@@ -130,7 +130,7 @@ def base_image(client: Any) -> str | None:
             console.print(f"{DEFAULT_BASE} cannot be pulled ({error.explanation or error}).")
         else:
             return DEFAULT_BASE
-    with console.status("Making a base image from Debian packages"):
+    with console.status("Building a base image from Debian packages"):
         try:
             return ensure_debian_python_base(client)
         except ImageBuildError as error:
@@ -142,7 +142,8 @@ def without_engine(why: str) -> tuple[str, str]:
     """Say loudly that containers are plain processes."""
     console.rule("[bold red]NO ISOLATION", style="red")
     console.print(
-        f"Containers run as plain Python processes of yours, as {why}. Good for a look, not for images of others.\n"
+        f"Containers run as plain Python processes of your user, because {why}. Do not use it for images of "
+        "others.\n"
     )
     return "process", DEFAULT_BASE
 
@@ -170,9 +171,7 @@ def start_local_aws(engine: str, port: int) -> RunningAws | None:
     )
     console.print(f"Local AWS: {status['endpoint_url']}, engine {status['engine']}")
     if status["engine"] != engine:
-        console.print(
-            f"It was started with the engine {status['engine']}, which stays; 'make demo-down' ends it."
-        )
+        console.print(f"It is already running with the engine {status['engine']}; 'make demo-down' stops it.")
     return RunningAws(connection, status["engine"])
 
 
@@ -361,7 +360,7 @@ def tell_changes(requests: list[dict[str, Any]]) -> None:
         f"{request['service']}:{request['operation']}" for request in requests if request["mutating"]
     )
     if not changing:
-        console.print(f"\n[bold green]Nothing changed[/]: {len(requests)} calls, none of them mutating.")
+        console.print(f"\n[bold green]Nothing changed[/]: {len(requests)} calls, no mutating ones.")
         return
     told = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in changing.items())
     console.print(f"\n{len(requests)} calls, {changing.total()} of them mutating: {told}")

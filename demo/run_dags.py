@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument(
         "--deploy", type=json.loads, required=True, help="run conf of retrain_and_deploy, JSON"
     )
-    parser.add_argument("--report", type=Path, required=True, help="where to write what was done")
+    parser.add_argument("--report", type=Path, required=True, help="file for the results")
     options = parser.parse_args()
 
     bag = _read_dags()

@@ -23,7 +23,7 @@ def main() -> None:
     os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
     airflow = Path(sys.executable).parent / "airflow"
     os.environ["PATH"] = f"{airflow.parent}{os.pathsep}{os.environ['PATH']}"  # it starts "airflow" by name
-    print(f"Airflow's UI: http://127.0.0.1:{port} (no password). Ctrl-C ends it.", flush=True)
+    print(f"Airflow's UI: http://127.0.0.1:{port} (no password). Press Ctrl-C to stop it.", flush=True)
     os.execv(airflow, [str(airflow), "standalone"])  # noqa: S606  (no shell: it takes the place of this process)
 
 

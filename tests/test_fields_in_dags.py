@@ -94,7 +94,7 @@ def test_a_path_with_a_url_names_the_url_and_the_way_out() -> None:
 
 def test_on_smoke_failure_wants_a_smoke_test() -> None:
     names = {"endpoint_name": "e", "endpoint_config_name": "c", "on_smoke_failure": "rollback"}
-    with pytest.raises(InvalidSpecError, match="on_smoke_failure is 'rollback', and there is no smoke_test"):
+    with pytest.raises(InvalidSpecError, match="on_smoke_failure is 'rollback', but there is no smoke_test"):
         DeployEndpointOperator(task_id="t", **names)
     DeployEndpointOperator(task_id="t", **names, smoke_test=SmokeTest(body="x"))
 

@@ -81,13 +81,11 @@ def content_sha256(path: str | os.PathLike[str]) -> str:
 
 def _take_archive(source: Path) -> PackedArtifact:
     absolute = os.path.abspath(source)
-    allowed = (
-        f"model data is a gzip-compressed tar file whose name ends {ARCHIVE_SUFFIX}, or a folder to pack"
-    )
+    allowed = f"model data must be a gzip-compressed tar file with the suffix {ARCHIVE_SUFFIX}, or a folder"
     if not source.is_file():
         raise InvalidSpecError(f"Model data {absolute} is neither a file nor a folder; {allowed}")
     if not source.name.lower().endswith(ARCHIVE_SUFFIX):
-        raise InvalidSpecError(f"Model data {absolute} does not end {ARCHIVE_SUFFIX}; {allowed}")
+        raise InvalidSpecError(f"Model data {absolute} does not end with {ARCHIVE_SUFFIX}; {allowed}")
     try:
         with source.open("rb") as file:
             if file.read(len(_GZIP_MAGIC)) != _GZIP_MAGIC:
@@ -109,7 +107,7 @@ def _check_first_member(file: object, absolute: str, allowed: str) -> None:
             first = archive.next()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise InvalidSpecError(
-            f"Model data {absolute} is gzip, but holds no tar file ({error}); {allowed}"
+            f"Model data {absolute} is gzip, but does not contain a tar file ({error}); {allowed}"
         ) from error
     if first is None:
         raise InvalidSpecError(f"Model data {absolute} is an empty archive; {allowed}")
@@ -191,7 +189,7 @@ def _members_below(inside: str, directory: str, prefix: str, ancestors: tuple[st
         if stat.S_ISDIR(mode):
             if target in ancestors:
                 raise ModelDataError(
-                    f"The symbolic link {member!r} in {inside} leads back to a folder that it is in; remove it"
+                    f"The symbolic link {member!r} in {inside} points to one of its parent folders; remove it"
                 )
             yield _Member(member, target, is_directory=True, executable=True)
             yield from _members_below(inside, target, f"{member}/", (*ancestors, target))
@@ -199,8 +197,8 @@ def _members_below(inside: str, directory: str, prefix: str, ancestors: tuple[st
             yield _Member(member, target, is_directory=False, executable=bool(mode & stat.S_IXUSR))
         else:
             raise ModelDataError(
-                f"{member!r} in {inside} is neither a file, a folder nor a link; "
-                "an archive of model data can hold only those: remove it"
+                f"{member!r} in {inside} is not a file, a folder or a link; an archive of model data can "
+                "contain only those: remove it"
             )
 
 
@@ -208,12 +206,13 @@ def _inside(inside: str, path: str, member: str) -> str:
     target = os.path.realpath(path)
     if not os.path.exists(target):
         raise ModelDataError(
-            f"The symbolic link {member!r} in {inside} points to nothing ({os.readlink(path)})"
+            f"The symbolic link {member!r} in {inside} points to a missing file ({os.readlink(path)})"
         )
     if os.path.commonpath([inside, target]) != inside:
         raise ModelDataError(
-            f"The symbolic link {member!r} in {inside} leads out of the folder, to {target}; SageMaker takes no "
-            "links, and only what is inside the folder is packed in a link's place: copy the file into the folder"
+            f"The symbolic link {member!r} in {inside} points out of the folder, to {target}; SageMaker does "
+            "not accept links, and only files inside the folder are packed instead of a link: copy the file "
+            "into the folder"
         )
     return target
 
@@ -230,7 +229,7 @@ def _write_tar(root: Path, sink: _Sink) -> None:
             _write_file(member, sink, buffer)
     if not holds_files:
         raise ModelDataError(
-            f"The folder {os.path.abspath(root)} holds no file; there is no model data to pack"
+            f"The folder {os.path.abspath(root)} contains no file; there is no model data to pack"
         )
     sink.update(bytes(2 * tarfile.BLOCKSIZE))  # a tar stream ends with two empty blocks
 
@@ -245,7 +244,7 @@ def _write_file(member: _Member, sink: _Sink, buffer: bytearray) -> None:
             count = file.readinto(view[: min(left, len(view))])
             if not count:
                 raise ModelDataError(
-                    f"{member.path} became shorter while it was packed; pack it once it is complete"
+                    f"{member.path} became shorter while it was packed; pack it when it is complete"
                 )
             sink.update(view[:count])
             left -= count

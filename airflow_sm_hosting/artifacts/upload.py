@@ -56,7 +56,7 @@ def content_key(prefix: str, name: str, sha256: str) -> str:
     :raises InvalidSpecError: the key is longer than S3 allows, or ``sha256`` is none
     """
     if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
-        raise InvalidSpecError(f"{sha256!r} is no SHA-256 in lower-case hex")
+        raise InvalidSpecError(f"{sha256!r} is not a SHA-256 in lower-case hex")
     parts = [part.strip("/") for part in (prefix, name)]
     key = "/".join([*(part for part in parts if part), f"{sha256}{ARCHIVE_SUFFIX}"])
     if len(key.encode()) > _LONGEST_KEY:
@@ -94,18 +94,18 @@ def upload_if_absent(
     owner = {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {}
     held = _head(s3_client, bucket, key, owner)
     if held is not None and _is_artifact(held, artifact):
-        log.info("%s is there already: nothing to upload", uri)
+        log.info("%s already exists: nothing to upload", uri)
         return _result(uri, held, uploaded=False)
     if held is not None:
-        log.info("%s is there, but is not what its name says; uploading it anew", uri)
+        log.info("%s exists, but its content does not match its name; uploading it again", uri)
     log.info("Uploading %s (%.1f MB) to %s", artifact.path, artifact.size / 1e6, uri)
     _upload(s3_client, artifact, bucket, key, kms_key_id, owner)
     held = _head(s3_client, bucket, key, owner)
     if held is None or not _is_artifact(held, artifact) or held["ContentLength"] != artifact.size:
         found = "nothing" if held is None else f"{held['ContentLength']} bytes"
         raise ModelDataError(
-            f"{uri} was uploaded, but S3 does not hold it as sent (found {found}, expected {artifact.size} bytes of "
-            f"SHA-256 {artifact.sha256}); does something else write to this key?"
+            f"{uri} was uploaded, but the object in S3 differs (found {found}, expected {artifact.size} bytes "
+            f"with SHA-256 {artifact.sha256}); does something else write to this key?"
         )
     log.info("Uploaded %s", uri)
     return _result(uri, held, uploaded=True)
@@ -177,13 +177,14 @@ def _refused(error: ClientError, status: int | None, bucket: str, key: str) -> N
         ) from error
     if status == 403:
         raise ModelDataError(
-            f"S3 refused {error.operation_name} on {uri} ({code}). The task needs s3:GetObject and s3:PutObject on the "
-            "key, and s3:ListBucket on the bucket: without it S3 answers 403 instead of 404 for an object that "
-            "does not exist. The bucket's owner and KMS key policy can refuse, too"
+            f"S3 denied {error.operation_name} on {uri} ({code}). The task needs s3:GetObject and "
+            "s3:PutObject on the key, and s3:ListBucket on the bucket: without it S3 returns 403 instead of "
+            "404 for an object that does not exist. The bucket policy and the KMS key policy can also deny "
+            "access"
         ) from error
     if status in {301, 307}:
         raise ModelDataError(
-            f"The bucket {bucket!r} is in another Region than the task's; SageMaker needs model data in the Region "
-            "of the model: give region_name, or a bucket of that Region"
+            f"The bucket {bucket!r} is not in the task's Region; SageMaker needs model data in the Region of "
+            "the model: give region_name, or a bucket in that Region"
         ) from error
-    raise ModelDataError(f"S3 refused {error.operation_name} on {uri}: {error}") from error
+    raise ModelDataError(f"S3 rejected {error.operation_name} on {uri}: {error}") from error

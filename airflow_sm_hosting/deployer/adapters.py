@@ -175,7 +175,7 @@ def _moment_of(answer: Mapping[str, Any]) -> int:
 
 
 def delete_endpoint(runner: StepRunner, step: DeleteEndpoint, observed: Observation | None) -> Any:
-    """Begin to delete the endpoint; an endpoint that is already gone is no error."""
+    """Begin to delete the endpoint; an endpoint that is already gone is not an error."""
     return runner.aws.sagemaker_hook.delete_endpoint(step.request["EndpointName"])
 
 
@@ -299,7 +299,7 @@ def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Obse
         return
     # Each run writes first and reads then, so at least one of two runs sees the other.
     delete_tags(runner, DeleteTags({"ResourceArn": step.endpoint_arn, "TagKeys": sorted(copies)}), observed)
-    raise ConcurrentUpdateError("Another run takes the scaling off")
+    raise ConcurrentUpdateError("Another run removes the scaling")
 
 
 def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation | None) -> str | None:

@@ -44,7 +44,7 @@ def encoded(body: Any) -> bytes:
         body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
     )
     if len(content) > MAX_BODY_BYTES:
-        raise InvalidSpecError(f"body has {len(content)} bytes; allowed: {MAX_BODY_BYTES} at most.")
+        raise InvalidSpecError(f"body has {len(content)} bytes; allowed: at most {MAX_BODY_BYTES}.")
     return content
 
 
@@ -91,7 +91,7 @@ def compare(endpoint_name: str, content: bytes, expect: Any) -> None:
         return
     text = content.decode(errors="replace")
     if isinstance(expect, str):
-        right, wanted = expect in text, f"an answer that contains {expect!r}"
+        right, wanted = expect in text, f"a response that contains {expect!r}"
     else:
         try:
             right = json.loads(text) == expect

@@ -83,7 +83,7 @@ class Observer:
         return {by_resource[target["ResourceId"]]: target for target in targets}
 
     def _scaling(self, observed: Observation, endpoint_name: str, variant: str) -> Mapping[str, Any] | None:
-        """Return the scaling of a variant in the form of a snapshot; None when it is no scalable target."""
+        """Return the scaling of a variant in the form of a snapshot; None when it is not a scalable target."""
         known = [
             found
             for fact, found in observed.facts.items()

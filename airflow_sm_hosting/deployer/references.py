@@ -118,7 +118,9 @@ class ReferenceResolver:
                 host = f"{account}.dkr.ecr.{self._region()}.{self._ecr(None).conn_dns_suffix}"
                 return self._pinned(f"{host}/{image['RepositoryName']}:{image['Tag']}")
             case kind if kind in ASSET_OPERATORS:
-                raise InvalidSpecError(f"Image is a from_asset(…), which {ASSET_OPERATORS[kind]} makes.")
+                raise InvalidSpecError(
+                    f"Image is a from_asset(…), which must be built by {ASSET_OPERATORS[kind]}."
+                )
             case _:
                 raise invalid("Image", image, "an image URI, or a ContainerImage")
 
@@ -142,7 +144,8 @@ class ReferenceResolver:
                 return s3_url(as_string("ModelDataUrl", model_data))
             case kind:
                 raise InvalidSpecError(
-                    f"ModelDataUrl is a from_asset(…), which {ASSET_OPERATORS.get(kind, kind)} makes."
+                    "ModelDataUrl is a from_asset(…), which must be uploaded by "
+                    f"{ASSET_OPERATORS.get(kind, kind)}."
                 )
 
     def _source(self, source: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -158,7 +161,9 @@ class ReferenceResolver:
         location = S3Location.parse(url)
         if location is None:
             log.warning(
-                "Model data %s is not an S3 URL that can be read; an overwrite of it goes unnoticed.", url
+                "Model data %s is not an S3 URL that can be parsed; if it is overwritten, this is not "
+                "noticed.",
+                url,
             )
             return {}
         if url.endswith("/"):
@@ -187,7 +192,7 @@ class ReferenceResolver:
             return uri
         if not ecr and not self._is_local_registry(name.host):
             log.warning(
-                "Image %s is not in ECR; its tag is sent as it is, and a moved tag goes unnoticed.", uri
+                "Image %s is not in ECR; its tag is sent unchanged, and a moved tag is not noticed.", uri
             )
             return uri
         return self._with_digest(
@@ -210,7 +215,8 @@ class ReferenceResolver:
         own = self._region()
         if region != own:
             log.warning(
-                "Image %s lies in %s and the model in %s; SageMaker documents that both must be of one Region (ContainerDefinition).",
+                "Image %s is in %s and the model in %s; according to SageMaker's documentation both must be "
+                "in the same Region (ContainerDefinition).",
                 uri,
                 region,
                 own,

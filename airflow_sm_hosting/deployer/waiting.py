@@ -71,7 +71,7 @@ class EndpointWait:
             self._known = None if is_transitional(described) else _shown(described)
             return self._unless_too_late(verdict.message, described)
         if verdict.outcome is not Outcome.DEPLOYED and self._is_outdated(described):
-            return self._unless_too_late("described as it was before; asking again")
+            return self._unless_too_late("the description is outdated; polling again")
         return WaitResult(str(verdict.outcome), verdict.message, self._identity)
 
     def observe_row(self, row: Described | None) -> bool:
@@ -101,7 +101,7 @@ class EndpointWait:
         """Process a failed call; return the result, or None while the wait continues."""
         if not is_passing(error):
             return result_of_error(error, self._condition.endpoint_name)
-        return self._unless_too_late(f"could not be described ({error}); asking again")
+        return self._unless_too_late(f"could not be described ({error}); polling again")
 
     def _is_news(self, changed: datetime, row: Described) -> bool:
         """Return whether a row belongs to the awaited deployment: lists lag, and may show the beginning of an earlier deployment."""
@@ -140,8 +140,9 @@ class EndpointWait:
         if now >= self._deadline:
             return WaitResult(
                 outcome=str(Outcome.TIMED_OUT),
-                message=f"Endpoint {self._condition.endpoint_name}: the time budget ended after {now - self._started_at:.0f} s "
-                f"({status}). Nothing was stopped: what goes on in AWS goes on, and the next try joins it.",
+                message=f"Endpoint {self._condition.endpoint_name}: the time budget ended after "
+                f"{now - self._started_at:.0f} s ({status}). Nothing was stopped: any operation in progress "
+                "continues in AWS, and the next try joins it.",
                 described=self._identity,
             )
         self._log(status, described, in_full=True)

@@ -71,15 +71,17 @@ def plan_alarm(
             return AlarmPlan(put=False)
         if not adopt:
             raise ConflictError(
-                f"The alarm {name!r} exists, was not made by this package, and is not what was asked for: "
-                f"{'; '.join(lines) or 'tags are missing'}. Give it another alarm_name, or adopt=True to take it over."
+                f"The alarm {name!r} exists, was not created by this package, and differs from the requested "
+                f"one: {'; '.join(lines) or 'tags are missing'}. Give another alarm_name, or adopt=True to "
+                "take it over."
             )
     writer = tags.get(TASK)
     other = writer if writer not in (None, task) else None
     if lines and other and not named:
         raise ConflictError(
-            f"The alarm {name!r} was written by another task, {other}, and is not what this one, {task}, asks for: {'; '.join(lines)}. "
-            f"Give each its own alarm_name; if the task was only renamed, alarm_name={name!r} takes it over."
+            f"The alarm {name!r} was written by another task, {other}, and differs from the one that this "
+            f"task, {task}, requests: {'; '.join(lines)}. Give each task its own alarm_name. If the task was "
+            f"only renamed, alarm_name={name!r} takes the alarm over."
         )
     marks = {**OURS, TASK: task} if lines or not is_ours(dict(tags)) else {}
     missing |= {key: value for key, value in marks.items() if tags.get(key) != value}
@@ -133,7 +135,8 @@ def check_published(
     """
     if endpoint is None:
         raise NotFoundError(
-            f"There is no endpoint {endpoint_name!r}. Make the alarm after it, or with check_endpoint=False."
+            f"There is no endpoint {endpoint_name!r}. Create the alarm after the endpoint, or give "
+            "check_endpoint=False."
         )
     variants = variants_of(endpoint)
     if not variants:  # Not in service yet: DescribeEndpoint does not describe its future variants.
@@ -148,8 +151,8 @@ def check_published(
         if kind not in kinds and not one.get("AccountId"):
             there = [name for (space, name), (_, published) in PUBLISHED.items() if kind in published]
             raise InvalidSpecError(
-                f"metric is {one['MetricName']}, which SageMaker does not publish for the {kind} endpoint {endpoint_name!r}: the alarm "
-                f"could never fire; allowed: {', '.join(there)}."
+                f"metric is {one['MetricName']}, which SageMaker does not publish for the {kind} endpoint "
+                f"{endpoint_name!r}, so the alarm can never go off; allowed: {', '.join(there)}."
             )
 
 

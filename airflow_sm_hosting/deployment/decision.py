@@ -65,7 +65,7 @@ def decide(
     :param serverless: Whether the config's variant is serverless; None when it was not looked up.
     """
     if described is None:
-        return Decision(Action.CREATE, f"the endpoint does not exist; it is created on {config}")
+        return Decision(Action.CREATE, f"the endpoint does not exist; it is created with config {config}")
 
     name, status = described["EndpointName"], described["EndpointStatus"]
     live, pending = described.get("EndpointConfigName"), pending_config(described)
@@ -73,37 +73,38 @@ def decide(
     if status == IN_SERVICE and live == config and pending is None:
         return Decision(Action.UNCHANGED, f"endpoint {name} already serves {config}")
     if pending == config and status != DELETING:
-        return Decision(Action.JOIN, f"endpoint {name} is {status} and already on its way to {config}")
+        return Decision(Action.JOIN, f"endpoint {name} is {status} and already being updated to {config}")
     if overtaken_by:
         return Decision(
             Action.OVERTAKEN,
-            f"endpoint {name} was deployed by a newer run, due {overtaken_by}, and is left on {pending or live}; "
-            "allow_older=True deploys this run's content all the same",
+            f"endpoint {name} was deployed by a newer run, due {overtaken_by}, and stays on "
+            f"{pending or live}; allow_older=True deploys this run's config anyway",
         )
     if is_transitional(described):
-        return Decision(Action.WAIT, f"endpoint {name} is {status}; nothing can be changed until that ends")
+        return Decision(Action.WAIT, f"endpoint {name} is {status} and cannot be changed until that ends")
     if not owned and not adopt:
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} exists and is not marked as ours by its tags, so something else made it; "
-            "adopt=True takes it over",
+            f"endpoint {name} exists without this package's tags, so something else created it; adopt=True "
+            "takes it over",
         )
     if status == FAILED:
         if replace_failed_endpoint:
             return Decision(
                 Action.REPLACE,
-                f"endpoint {name} is Failed, in which state it can only be deleted; it is deleted and created on {config}",
+                f"endpoint {name} is Failed and can only be deleted; it is deleted and created again with "
+                f"config {config}",
             )
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} is Failed ({described.get('FailureReason') or 'no reason given'}), in which state it can only be "
-            "deleted; replace_failed_endpoint=True deletes it and creates it anew",
+            f"endpoint {name} is Failed ({described.get('FailureReason') or 'no reason given'}) and can only "
+            "be deleted; replace_failed_endpoint=True deletes it and creates it again",
         )
     if status == OUT_OF_SERVICE:
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} is OutOfService ({described.get('FailureReason') or 'no reason given'}); "
-            "AWS documents no update of it: delete it (DeleteEndpointOperator) and deploy again",
+            f"endpoint {name} is OutOfService ({described.get('FailureReason') or 'no reason given'}); AWS "
+            "does not document updates in this status: delete it (DeleteEndpointOperator) and deploy again",
         )
     # Developer guide, "Serverless Inference": an endpoint on instances cannot be updated to a serverless config, and
     # the way back is open once only.
@@ -111,7 +112,7 @@ def decide(
     if serverless is True and variants and not is_serverless(variants):
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} is on instances and {config} is serverless, which UpdateEndpoint refuses; "
-            "deploy to another endpoint name, or delete this one first",
+            f"endpoint {name} runs on instances and {config} is serverless; UpdateEndpoint rejects this: "
+            "deploy to another endpoint name, or delete this endpoint first",
         )
     return Decision(Action.UPDATE, f"endpoint {name} is {status} on {live}; it is updated to {config}")

@@ -86,7 +86,8 @@ def _endpoint(observed: Observation, deletion: Deletion) -> DeletionPlan:
     described, name = observed.endpoint or {}, deletion.endpoint_name
     if not deletion.adopt and not is_ours(dict(observed.tags)):
         raise ConflictError(
-            f"Endpoint {name} is not marked as ours by its tags, so something else made it; adopt=True deletes it all the same."
+            f"Endpoint {name} does not have this package's tags, so something else created it; adopt=True "
+            "deletes it anyway."
         )
     if is_transitional(described):
         return DeletionPlan((Wait(WaitCondition(WaitFor.SETTLED, name)),))
@@ -122,12 +123,12 @@ def _rest(observed: Observation, deletion: Deletion, made_of: MadeOf) -> Deletio
     kept: list[str] = []
     for config, models in made_of.items():
         if deletion.with_config and config in needed:
-            kept.append(f"Endpoint config {config} is kept: another endpoint is on it")
+            kept.append(f"Endpoint config {config} is kept: another endpoint uses it")
         elif deletion.with_config:
             steps.append(DeleteEndpointConfig({"EndpointConfigName": config}, f"endpoint config {config}"))
         for model in models if deletion.with_models else ():
             if model in needed_models:
-                kept.append(f"Model {model} is kept: another endpoint is made of it")
+                kept.append(f"Model {model} is kept: another endpoint uses it")
             else:
                 steps.append(DeleteModel({"ModelName": model}, f"model {model}"))
     return DeletionPlan(tuple(steps), kept=kept)

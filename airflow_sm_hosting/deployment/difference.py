@@ -32,9 +32,9 @@ def differences(wanted: Any, described: Any, path: str = "") -> list[str]:
             lines += differences(value, described.get(name), f"{path}.{name}" if path else name)
         if described.get(_HIDDEN) and _HIDDEN not in wanted:
             # SageMaker never adds an environment itself.
-            lines.append(f"{path}.{_HIDDEN} is there, and is not wanted")
+            lines.append(f"{path}.{_HIDDEN} is set, but not requested")
         if path.endswith(_HIDDEN):
-            lines += [f"{path}.{name} is there and not wanted" for name in described if name not in wanted]
+            lines += [f"{path}.{name} is set, but not requested" for name in described if name not in wanted]
         return lines
     if isinstance(wanted, list | tuple):
         found = list(described) if isinstance(described, list | tuple) else []
@@ -92,7 +92,7 @@ def unwanted(
             ):
                 continue
             elif _HIDDEN not in path:
-                lines.append(f"{where} is {_shown(value)!r}, and is not wanted")
+                lines.append(f"{where} is {_shown(value)!r}, but not requested")
         return lines
     if (
         isinstance(wanted, list | tuple)
@@ -118,7 +118,7 @@ def _in_order(items: Any) -> list[Any]:
 def _line(path: str, wanted: Any, described: Any) -> str:
     if _HIDDEN in path:
         return f"{path} differs"
-    return f"{path} is {_shown(described)!r}, wanted {_shown(wanted)!r}"
+    return f"{path} is {_shown(described)!r}, requested {_shown(wanted)!r}"
 
 
 def _shown(value: Any) -> Any:

@@ -40,13 +40,16 @@ def rollout_problem(
     old, new = [{variant["VariantName"] for variant in variants} for variants in (before, after)]
     if old != new:
         return (
-            f"{kind} needs the same variants in both configs; the endpoint has {_names(old)}, the new config {_names(new)}: deploy "
-            "all at once"
+            f"{kind} needs the same variants in both configs; the endpoint has {_names(old)}, the new config "
+            f"has {_names(new)}: use AllAtOnce"
         )
     if rolling and (is_serverless(before) or is_serverless(after)):
-        return f"{kind} is not for serverless variants: deploy all at once"
+        return f"{kind} is not supported for serverless variants: use AllAtOnce"
     if rolling and len(after) > 1:
-        return f"{kind} is for endpoints of one variant, and this one has {len(after)}: use a canary, or deploy all at once"
+        return (
+            f"{kind} is only for endpoints with one variant, and this endpoint has {len(after)}: use Canary or "
+            "AllAtOnce"
+        )
     inferentia = [
         variant["VariantName"]
         for variant in (*before, *after)
@@ -54,8 +57,8 @@ def rollout_problem(
     ]
     if inferentia:
         return (
-            f"{kind} does not exist for Inf1 instances (variant {inferentia[0]}): SageMaker would shift all traffic at once, without "
-            "a bake and without saying so; deploy all at once"
+            f"{kind} is not supported for Inf1 instances (variant {inferentia[0]}): SageMaker would silently "
+            "shift all traffic at once, without a bake time; use AllAtOnce"
         )
     size = (
         routing.get("CanarySize")
@@ -78,10 +81,16 @@ def _too_large(
         if count is None:
             continue
         if count == 1:
-            return f"{kind} needs two instances or more, and variant {variant} has one: deploy all at once, or ask for two"
+            return (
+                f"{kind} needs at least two instances, and variant {variant} has one: use AllAtOnce, or request "
+                "two instances"
+            )
         step = int(size.get("Value") or 0)
         if size.get("Type") == "INSTANCE_COUNT" and step * 2 > count:
-            return f"{kind} takes half of the capacity at most a step, and {step} is more than half of the {count} instances of {variant}"
+            return (
+                f"{kind} moves at most half of the capacity per step, and {step} is more than half of the {count} "
+                f"instances of {variant}"
+            )
     return None
 
 

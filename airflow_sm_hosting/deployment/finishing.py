@@ -66,7 +66,7 @@ def finishing_steps(observed: Observation, wanted: Wanted, progress: Progress) -
         DeleteTags(
             {"ResourceArn": arn, "TagKeys": sorted(done)},
             tags_in_words(done),
-            "it is put right",
+            "they are no longer needed",
         ),
     ]
 
@@ -92,7 +92,7 @@ def _restoring(
 
 
 def _restoring_variant(variant: str, scaling: Mapping[str, Any]) -> list[Step]:
-    why = "it was taken off for the update"
+    why = "it was removed for the update"
     return [
         RegisterScalableTarget(scaling["target"], f"scaling of variant {variant}", why),
         *(
@@ -131,7 +131,11 @@ def _forgetting_replacement(observed: Observation, config_name: str) -> list[Ste
     arn = config["EndpointConfigArn"]
     keys = tags_to_delete(observed.tags_of(arn))
     return (
-        [DeleteTags({"ResourceArn": arn, "TagKeys": keys}, f"tags of {config_name}", "the endpoint has them")]
+        [
+            DeleteTags(
+                {"ResourceArn": arn, "TagKeys": keys}, f"tags of {config_name}", "the endpoint has them now"
+            )
+        ]
         if keys
         else []
     )

@@ -38,7 +38,7 @@ class FactKind(StrEnum):
     #: The names of our metric alarms on an endpoint. Subject: the endpoint's name.
     ENDPOINT_ALARMS = "alarms on the endpoint"
     #: The models of every config that an endpoint serves or is being updated to, by the config's name.
-    NEEDED_CONFIGS = "configs that endpoints need"
+    NEEDED_CONFIGS = "configs that endpoints use"
 
 
 @dataclass(frozen=True)

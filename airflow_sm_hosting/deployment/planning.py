@@ -56,7 +56,9 @@ from airflow_sm_hosting.spec.tags import DEPLOYING, OURS, PENDING_COUNT, RUN_AFT
 #: An older run whose update reached AWS after a newer run's restores the newer config; the newer run waits for that, in seconds.
 OLDER_RUN_RESTORES = 120.0
 
-SCALING_RESTORED_BY_RETRY = "Scaling that was taken off for the update is written down in the endpoint's tags; the next try puts it back."
+SCALING_RESTORED_BY_RETRY = (
+    "The scaling that was removed for the update is saved in the endpoint's tags; the next try restores it."
+)
 
 
 class Ending(StrEnum):
@@ -208,7 +210,8 @@ def _find_config_before(described: Described | None, known: EndpointTags, wanted
     target = rollback_target(known.history, serving=serving)
     if target is None:
         raise NotFoundError(
-            f"Endpoint {name} serves {serving}, and its tags name no config that served before: name one (endpoint_config_name=…)."
+            f"Endpoint {name} serves {serving}, and its tags name no previous config: give one "
+            "(endpoint_config_name=…)."
         )
     return target
 
@@ -243,8 +246,8 @@ def _restore(
 ) -> Plan:
     described = observed.endpoint or {}
     reason = (
-        f"this run's update reached AWS after that of a newer run, due {newer.run_after}; "
-        f"{newer.endpoint_config_name}, which that one deployed, is restored"
+        f"this run's update reached AWS after that of a newer run, due {newer.run_after}; the newer run's "
+        f"config {newer.endpoint_config_name} is restored"
     )
     restoring = replace(
         progress,
@@ -267,7 +270,7 @@ def _restore(
 def _writing_again(observed: Observation, wanted: Wanted, known: EndpointTags) -> list[AddTags]:
     """Return the step that saves the scaling removed by this task again, if another run has deleted the saved copy."""
     lost, arn = lost_copies(observed, wanted, known), (observed.endpoint or {})["EndpointArn"]
-    return missing_tags(arn, {}, lost, "another run has put back the scaling before this task took it off")
+    return missing_tags(arn, {}, lost, "another run has restored the scaling before this task removed it")
 
 
 def _create(observed: Observation, wanted: Wanted, progress: Progress, decision: Decision) -> Plan:
@@ -321,7 +324,9 @@ def _join(
     ]
     if own == "updated" and (old := known.runs_to_forget(wanted.task)):
         steps.append(
-            DeleteTags({"ResourceArn": arn, "TagKeys": old}, "entries of old runs", "newer ones count")
+            DeleteTags(
+                {"ResourceArn": arn, "TagKeys": old}, "entries of old runs", "newer entries replace them"
+            )
         )
     condition = WaitCondition(
         WaitFor.DEPLOYED,
@@ -370,8 +375,8 @@ def _replace(
         if config is None:
             raise NotFoundError(f"There is no endpoint config {target!r}.")
         arn = config["EndpointConfigArn"]
-        steps += missing_tags(arn, {}, keep, "what the endpoint that is created anew needs")
-    why = f"it is Failed, and is created anew on {target}"
+        steps += missing_tags(arn, {}, keep, "the endpoint that is created again needs it")
+    why = f"it is Failed, and is created again with config {target}"
     delete = DeleteEndpoint({"EndpointName": wanted.endpoint_name}, f"endpoint {wanted.endpoint_name}", why)
     return Plan((*steps, delete), progress, decision)
 
@@ -405,7 +410,9 @@ def _wait_for_others(
     tags = release_of_claim(known, wanted)
     steps: list[AddTags] = []
     if observed.own_change is None:
-        steps = missing_tags(described["EndpointArn"], observed.tags, tags, "this task waits itself")
+        steps = missing_tags(
+            described["EndpointArn"], observed.tags, tags, "this task must wait for another deployment"
+        )
     wait = Wait(WaitCondition(until, wanted.endpoint_name))
     return Plan((*steps, wait), progress, None if observed.own_change else decision)
 
@@ -419,7 +426,7 @@ def _taking_replacement_over(observed: Observation, progress: Progress) -> list[
     """Return the step that copies the tags saved in the config to an endpoint that this run deleted and another run created again."""
     kept = _kept_from_replacement(observed, progress)
     arn = (observed.endpoint or {})["EndpointArn"]
-    return [*missing_tags(arn, observed.tags, kept, "another run created the endpoint anew")]
+    return [*missing_tags(arn, observed.tags, kept, "another run created the endpoint again")]
 
 
 def _kept_from_replacement(observed: Observation, progress: Progress) -> dict[str, str]:
@@ -476,7 +483,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
         ending = Ending.WRONG_ANSWER
         message = f"{progress.smoke_failure} The endpoint was rolled back, and serves {target}."
     elif progress.answer_failure:
-        ending, message = Ending.WRONG_ANSWER, f"{progress.answer_failure} {target} goes on serving."
+        ending, message = Ending.WRONG_ANSWER, f"{progress.answer_failure} {target} continues to serve."
     return Plan((), progress, end=End(ending, message, target, arn))
 
 
@@ -513,7 +520,7 @@ def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: 
 
 
 def _roll_back(progress: Progress, back: str) -> Plan:
-    failure = f"{progress.answer_failure} It was {progress.target} that answered."
+    failure = f"{progress.answer_failure} The response came from {progress.target}."
     going_back = replace(
         progress,
         stage=Stage.DEPLOY,
@@ -525,7 +532,7 @@ def _roll_back(progress: Progress, back: str) -> Plan:
         waited_for=None,
         updated_at=None,
     )
-    return Plan((LookAgain(),), going_back, warning=f"{progress.answer_failure} Going back to {back}")
+    return Plan((LookAgain(),), going_back, warning=f"{progress.answer_failure} Rolling back to {back}")
 
 
 # A wait did not end in success.
@@ -545,7 +552,7 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         return Plan((), progress, end=failed_end(result, note))
     described = observed.endpoint
     known = EndpointTags.read(observed.tags, on_its_way_to(described))
-    # A wait with a long poll interval may miss the end of its own deployment and see the next one's: that is no rollback.
+    # A wait with a long poll interval may miss the end of its own deployment and see the next one's: that is not a rollback.
     decision = _decide(described, wanted, progress, known)
     if decision.action is Action.OVERTAKEN:
         return _overtaken(observed, wanted, progress, known, decision)
@@ -592,8 +599,8 @@ def _wait_for_older(observed: Observation, described: Described, wanted: Wanted,
         give_up_at=observed.now.timestamp() + OLDER_RUN_RESTORES,
     )
     reason = (
-        f"an older run's update reached AWS after this one's, and the endpoint is on {described.get('EndpointConfigName')}; that run "
-        f"restores {progress.target}"
+        "an older run's update reached AWS after this run's update, and the endpoint is on "
+        f"{described.get('EndpointConfigName')}; the older run restores {progress.target}"
     )
     waiting = replace(progress, waited_for_older=True)
     return Plan((Wait(condition),), waiting, Decision(Action.WAIT, reason))

@@ -29,57 +29,61 @@ _KNOWN: tuple[tuple[Cause, str, str], ...] = (
     (
         Cause.CAPACITY,
         r"insufficient\s*(instance)?\s*capacity|InsufficientInstanceCapacity|unable to provision|capacity (error|.*not available)",
-        "AWS has no free instances of this type now: try again later, give fallback_endpoint_config_names with another instance type, or "
-        f"list InstancePools in the variant ({_GUIDE}/endpoint-instance-pools.html).",
+        "AWS has no capacity for this instance type now: retry later, give fallback_endpoint_config_names "
+        "with another instance type, or list InstancePools in the variant "
+        f"({_GUIDE}/endpoint-instance-pools.html).",
     ),
     (
         Cause.QUOTA,
         r"ResourceLimitExceeded|service limit|account-level service limit|quota",
-        "The account's quota is used up (an update needs room for both fleets): ask for more in Service Quotas, or use a rolling "
-        f"update, which needs less ({_GUIDE}/regions-quotas.html).",
+        "The account's quota is exhausted (an update needs quota for both fleets): request an increase in "
+        f"Service Quotas, or use a rolling update, which needs less ({_GUIDE}/regions-quotas.html).",
     ),
     (
         Cause.MANIFEST,
         r"manifest (media )?type|unsupported manifest|vnd\.oci\.image",
-        "SageMaker takes Docker's image manifests, not OCI's: build with BuildImageOperator, or with --provenance=false and "
-        f"oci-mediatypes=false ({_GUIDE}/your-algorithms-inference-code.html).",
+        "SageMaker accepts Docker image manifests, not OCI manifests: build with BuildImageOperator, or with "
+        f"--provenance=false and oci-mediatypes=false ({_GUIDE}/your-algorithms-inference-code.html).",
     ),
     (
         Cause.ARCHITECTURE,
         r"exec format error|architecture",
-        "The image is built for another processor than the instance has: build it with platform='linux/amd64', or 'linux/arm64' for "
-        f"Graviton types ({_GUIDE}/realtime-endpoints-graviton.html).",
+        "The image is built for another CPU architecture than the instance's: build it with "
+        "platform='linux/amd64', or 'linux/arm64' for Graviton types "
+        f"({_GUIDE}/realtime-endpoints-graviton.html).",
     ),
     (
         Cause.IMAGE_ACCESS,
         r"ecr:(GetDownloadUrlForLayer|BatchGetImage|BatchCheckLayerAvailability)|Requested image .* not found|pull.*image|image.*(not exist|not found)",
-        "The image cannot be pulled: the execution role needs ecr:BatchGetImage, GetDownloadUrlForLayer and BatchCheckLayerAvailability on "
-        f"its repository, and one of another account must let it in ({_GUIDE}/your-algorithms-containers-inference-private.html).",
+        "The image cannot be pulled: the execution role needs ecr:BatchGetImage, GetDownloadUrlForLayer and "
+        "BatchCheckLayerAvailability on its repository, and the policy of a repository in another account "
+        f"must allow the role ({_GUIDE}/your-algorithms-containers-inference-private.html).",
     ),
     (
         Cause.ROLE,
         r"assume role|AssumeRole|is not authorized to perform|AccessDenied|role .* (invalid|not exist|cannot)",
-        "The execution role cannot be used, or may not do what is needed: see EnsureExecutionRoleOperator and "
+        "The execution role cannot be assumed, or lacks a permission: see EnsureExecutionRoleOperator and "
         f"{_GUIDE}/sagemaker-roles.html.",
     ),
     (
         Cause.MODEL_DATA,
         r"model (data|artifact)|ModelDataUrl|untar|decompress|extract|Could not find.*s3|s3://",
-        "The model data cannot be downloaded or unpacked: it is one .tar.gz in the model's Region that the execution role may read, "
-        f"without links that lead outside ({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-code-load-artifacts).",
+        "The model data cannot be downloaded or unpacked: it must be one .tar.gz in the model's Region that "
+        "the execution role may read, without links to paths outside of it "
+        f"({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-code-load-artifacts).",
     ),
     (
         Cause.ALARM,
         r"alarm",
-        "An alarm of auto_rollback_alarms went off while traffic moved: look at what it watches before deploying this again "
-        f"({_GUIDE}/deployment-guardrails-configuration.html).",
+        "An alarm of auto_rollback_alarms went off while traffic was shifted: check its metric before you "
+        f"deploy this config again ({_GUIDE}/deployment-guardrails-configuration.html).",
     ),
     (
         Cause.PING,
         r"ping health check|health check|/ping",
-        "The container must answer GET /ping on port 8080 with 200 within 2 seconds, and for the first time within "
-        "container_startup_health_check_timeout: look at its log, and run the image with the argument 'serve' "
-        f"({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-algo-ping-requests).",
+        "The container must answer GET /ping on port 8080 with 200 within 2 seconds, and for the first time "
+        "within container_startup_health_check_timeout: check its log, and run the image with the argument "
+        f"'serve' ({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-algo-ping-requests).",
     ),
 )
 

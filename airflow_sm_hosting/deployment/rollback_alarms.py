@@ -31,7 +31,7 @@ def bake(deployment_config: Mapping[str, Any]) -> tuple[int, str]:
         times = _steps(routing.get("LinearStepSize"))
     end = int(blue_green.get("TerminationWaitInSeconds") or 0)
     parts = [
-        *([f"{times} × {wait} s of bake"] if times else []),
+        *([f"{times} × {wait} s of bake time"] if times else []),
         *([] if rolling else [f"{end} s before the old fleet ends"]),
     ]
     return times * wait + end, " + ".join(parts)
@@ -40,7 +40,7 @@ def bake(deployment_config: Mapping[str, Any]) -> tuple[int, str]:
 def going_off(described: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a sentence for every alarm that is already in ALARM: it would roll back the deployment at once."""
     return [
-        f"alarm {alarm['AlarmName']} is in ALARM already ({alarm.get('StateReason') or 'no reason given'})"
+        f"alarm {alarm['AlarmName']} is already in ALARM ({alarm.get('StateReason') or 'no reason given'})"
         for alarm in described
         if alarm.get("StateValue") == "ALARM"
     ]
@@ -73,8 +73,8 @@ def problems(
             )
         if alarm.get("TreatMissingData") == "breaching" and FLEET in _dimensions(alarm):
             found.append(
-                f"alarm {name} watches one fleet only (dimension {FLEET}) and treats missing data as breaching: it goes off before the new "
-                "fleet has any traffic; allowed: notBreaching"
+                f"alarm {name} watches only one fleet (dimension {FLEET}) and treats missing data as "
+                "breaching, so it goes off before the new fleet has any traffic; allowed: notBreaching"
             )
     return found
 

@@ -188,7 +188,10 @@ class _Share:
         """Return the conflicts between the request and the policies or actions of others."""
         kind = self.kind
         problems = [
-            f"{kind.word} {name!r} is there, differs, and is not ours (adopt=True overwrites it)"
+            (
+                f"{kind.word} {name!r} exists, differs, and was not created by this package (adopt=True "
+                "overwrites it)"
+            )
             for name in self.changes
             if name in self.found and digest(name) not in self.owned
         ]
@@ -196,13 +199,15 @@ class _Share:
             metric = tracked_metric(self.found[name])
             if metric and any(tracked_metric(self.asked[put]) == metric for put in self.changes):
                 problems.append(
-                    f"{kind.word} {name!r} is not ours, and follows a metric of a policy that is asked for; AWS takes one "
-                    f"target-tracking policy for each metric (delete it, or name ours so and give adopt=True)"
+                    f"{kind.word} {name!r} was not created by this package, and uses the metric of a given "
+                    "policy; AWS allows one target-tracking policy per metric (delete it, or give your "
+                    "policy this name and adopt=True)"
                 )
         number = len(self.asked) + len(self.foreign)
         if number > kind.most and self.changes:
             problems.append(
-                f"there would be {number}, {len(self.foreign)} of them not ours; AWS takes {kind.most}"
+                f"there would be {number}, of which this package did not create {len(self.foreign)}; AWS "
+                f"allows {kind.most}"
             )
         return problems
 
@@ -237,7 +242,7 @@ class _Share:
             self.kind.delete(
                 {**place, self.kind.name: name},
                 f"{self.kind.word} {name}",
-                "it makes way" if name in self.asked else "it is no longer asked for",
+                "it is replaced" if name in self.asked else "it is no longer given",
             )
             for name in names
         ]
@@ -264,7 +269,7 @@ def plan_scaling(
     :param asked: The requested scaling.
     :param found: The existing scaling.
     :param tags: Tags of the target; not needed when :func:`tags_matter` returns False.
-    :param adopt: Whether the task may change a target, policy or action that is not ours; it is ours from then on.
+    :param adopt: Whether the task may change a target, policy or action that is not ours; it is then managed by this package.
     :raises ConflictError: When the plan would change something that is not ours.
     """
     ours = is_ours(dict(tags))
@@ -299,8 +304,9 @@ def plan_scaling(
     if not ours and not adopt:
         if writes:
             raise ConflictError(
-                f"Scalable target {asked.place['ResourceId']} exists and is not tagged as ours; it would have to be changed "
-                f"({'; '.join(f'{step.what}: {step.why}' for step in writes)}). adopt=True takes it over."
+                f"Scalable target {asked.place['ResourceId']} exists without this package's tags, and it must "
+                f"be changed ({'; '.join(f'{step.what}: {step.why}' for step in writes)}). adopt=True takes "
+                "it over."
             )
         return ScalingPlan([], foreign)
     problems = [problem for share in shares for problem in share.conflicts()]
@@ -341,15 +347,16 @@ def plan_removal(
                 foreign.append(things[-1])
     if not adopt and not is_ours(dict(tags)):
         raise ConflictError(
-            f"Scalable target {resource_id} is not tagged as ours. adopt=True removes it with all that belongs to it "
-            f"({', '.join(things)})."
+            f"Scalable target {resource_id} does not have this package's tags. adopt=True removes it with all "
+            f"that belongs to it ({', '.join(things)})."
         )
     if not adopt and foreign:
         raise ConflictError(
-            f"Scalable target {resource_id} has what is not ours and would go with it: {', '.join(foreign)}. "
-            "Delete it first, or give adopt=True."
+            f"Scalable target {resource_id} has policies or scheduled actions that this package did not "
+            f"create and that would be deleted with it: {', '.join(foreign)}. Delete them first, or give "
+            "adopt=True."
         )
-    step = DeregisterScalableTarget(place_of(target), resource_id, f"gone with it: {', '.join(things)}")
+    step = DeregisterScalableTarget(place_of(target), resource_id, f"deleted with it: {', '.join(things)}")
     return step, things
 
 

@@ -155,9 +155,9 @@ def as_tags(snapshot: Snapshot, copy: str) -> dict[str, str]:
     parts = [text[start : start + _ROOM] for start in range(0, len(text), _ROOM)]
     if len(parts) > _MOST_PARTS:
         raise ConflictError(
-            f"The scaling of {', '.join(snapshot)} has to be taken off for this update, and is too large to be written down in the "
-            f"endpoint's tags first ({len(text)} characters; allowed: {_MOST_PARTS * _ROOM}). Deregister the scalable targets, deploy, and "
-            "configure autoscaling again."
+            f"The scaling of {', '.join(snapshot)} must be removed for this update, but it is too large to be "
+            f"saved in the endpoint's tags ({len(text)} characters; allowed: {_MOST_PARTS * _ROOM}). "
+            "Deregister the scalable targets, deploy, and configure autoscaling again."
         )
     return {f"{SNAPSHOT_TAG}:{copy}:{index + 1}of{len(parts)}": part for index, part in enumerate(parts)}
 

@@ -154,8 +154,8 @@ class DeploymentPlan:
             f"- two fleets share the traffic meanwhile: {'yes' if self.two_fleets else 'no'}",
         ]
         for title, items in (
-            ("What would change", self.changes),
-            ("Calls that change something", self.calls),
+            ("Changes", self.changes),
+            ("Write calls", self.calls),
         ):
             if items:
                 lines += ["", f"### {title}", "", *(f"- {_code(item)}" for item in items)]
@@ -213,8 +213,8 @@ def _config_and_model_changes(observed: Observation, serving: str, target: str) 
 def config_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return the differences between two described endpoint configs; variants are matched by name."""
     old, new = _by_variant(before), _by_variant(after)
-    lines = [f"variant {name} goes" for name in old if name not in new]
-    lines += [f"variant {name} comes" for name in new if name not in old]
+    lines = [f"variant {name} is removed" for name in old if name not in new]
+    lines += [f"variant {name} is added" for name in new if name not in old]
     for name in new:
         if name in old:
             lines += [f"{name}: {line}" for line in _changes(old[name], new[name])]
@@ -244,7 +244,7 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         {key: value for key, value in resource.items() if key not in _IDENTITY or "VariantName" in resource}
         for resource in (before, after)
     )
-    lines = [line.replace(", wanted ", ", becomes ") for line in differences(new, old)]
+    lines = [line.replace(", requested ", ", becomes ") for line in differences(new, old)]
     return lines + [f"{key} goes" for key in old if key not in new]
 
 

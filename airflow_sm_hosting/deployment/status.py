@@ -73,7 +73,7 @@ def status_line(described: Described | None) -> str:
     parts = [described["EndpointStatus"], f"on config {described.get('EndpointConfigName')}"]
     pending = pending_config(described)
     if pending and pending != described.get("EndpointConfigName"):
-        parts.append(f"going to {pending}")
+        parts.append(f"deploying {pending}")
     summary = described.get("PendingDeploymentSummary") or described
     for variant in summary.get("ProductionVariants") or []:
         stages = [stage["Status"] for stage in variant.get("VariantStatus") or []]

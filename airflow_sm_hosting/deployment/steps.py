@@ -267,7 +267,7 @@ class DeregisterScalableTarget(ScalingCall):
     operation = "DeregisterScalableTarget"
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
-        """The variant is no scalable target."""
+        """The variant is not a scalable target."""
         _, variant = variant_of(self.request.get("ResourceId", ""))
         known = self._scaling_changed(observed, lambda _: None)
         if not known.simulated:

@@ -115,7 +115,7 @@ def update_steps(
     if snapshot and not _claims(known, wanted, observed):
         until = observed.now + DETACHING_LASTS
         claim = missing_tags(
-            arn, tags, detaching_claim(wanted.task, until), "this task takes the scaling off for the update"
+            arn, tags, detaching_claim(wanted.task, until), "this task removes the scaling for the update"
         )
         return [*claim, LookAgain()]
 
@@ -136,7 +136,7 @@ def update_steps(
     }
     return [
         # Before the update, so that the next try and a rollback find what they need even if this task is killed.
-        *missing_tags(arn, tags, record, "what a later try or a rollback needs"),
+        *missing_tags(arn, tags, record, "a later try or a rollback needs it"),
         *(
             PutMetricAlarm(
                 {**alarm, "Tags": tag_list(OURS)},
@@ -196,7 +196,7 @@ def fallback_tag(wanted: Wanted, target: str, known: EndpointTags | None = None)
     asked = wanted.endpoint_config_name or ""
     if target in wanted.fallbacks and target != asked:
         return {FALLBACK_FOR: asked}
-    # An empty value means that the serving config is no fallback.
+    # An empty value means that the serving config is not a fallback.
     return {FALLBACK_FOR: ""} if known and known.fallback_for else {}
 
 
@@ -324,7 +324,8 @@ def _with_alarms(
     endpoint = observed.endpoint_name
     if len(names) > MAX_ALARMS:
         raise InvalidSpecError(
-            f"Endpoint {endpoint}: the rollout has {len(names)} alarms; allowed: {MAX_ALARMS} at most (AutoRollbackConfig)."
+            f"Endpoint {endpoint}: the rollout has {len(names)} alarms; allowed: at most {MAX_ALARMS} "
+            "(AutoRollbackConfig)."
         )
     described = list(observed.alarms(named).values()) if named else []
     found = problems(names, [*described, *fleet_alarms], deployment_config)
@@ -333,7 +334,8 @@ def _with_alarms(
     off = going_off(described)
     if off:
         raise AlarmGoingOffError(
-            f"Endpoint {endpoint} is not updated: {'; '.join(off)}, and would roll the deployment back at once."
+            f"Endpoint {endpoint} is not updated: {'; '.join(off)}, which would roll the deployment back at "
+            "once."
         )
     return {
         **deployment_config,
@@ -385,8 +387,8 @@ def _detaching(
             [
                 DeleteTags(
                     {"ResourceArn": arn, "TagKeys": others},
-                    "older copies of the scaling",
-                    "it is written down anew",
+                    "older copies of the saved scaling",
+                    "it is saved again",
                 )
             ]
             if others
@@ -396,7 +398,8 @@ def _detaching(
             DeregisterScalableTarget(
                 place_of(scaling["target"]),
                 f"scaling of variant {variant}",
-                "its instance type changes, or it goes; it is put back when the update has ended",
+                "the variant's instance type changes, or the variant is removed; the scaling is restored "
+                "when the update has ended",
             )
             for variant, scaling in snapshot.items()
         ),

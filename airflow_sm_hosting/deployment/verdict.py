@@ -79,7 +79,7 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     if described is None:
         if begun:
             return Verdict(
-                Outcome.FAILED, f"Endpoint {name} is gone: it was deleted while {config} was deployed."
+                Outcome.FAILED, f"Endpoint {name} is gone: it was deleted while {config} was being deployed."
             )
         return Verdict(Outcome.PENDING, "not visible yet")
 
@@ -87,7 +87,7 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     reason = described.get("FailureReason")
     reason_sentence = f"Reason: {reason}" if reason else "SageMaker gives no reason; see the endpoint's logs."
     if status == DELETING:
-        return Verdict(Outcome.FAILED, f"Endpoint {name} is being deleted while {config} was deployed.")
+        return Verdict(Outcome.FAILED, f"Endpoint {name} is being deleted while {config} is being deployed.")
     if is_transitional(described):
         return Verdict(Outcome.PENDING, status_line(described))
     if status == IN_SERVICE and live == config:
@@ -102,7 +102,8 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     if status == IN_SERVICE:
         return Verdict(
             Outcome.ROLLED_BACK,
-            f"SageMaker rolled endpoint {name} back: it serves {live}, not {config}, which was asked for. {reason_sentence}",
+            f"SageMaker rolled endpoint {name} back: it serves {live}, not {config} as requested. "
+            f"{reason_sentence}",
         )
     if status in BROKEN and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")
@@ -113,7 +114,7 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     )
     return Verdict(
         Outcome.FAILED,
-        f"Endpoint {name} is {status} on {live}; {config} was asked for. {serving} {reason_sentence}",
+        f"Endpoint {name} is {status} on {live}; requested: {config}. {serving} {reason_sentence}",
     )
 
 
@@ -123,7 +124,10 @@ def wrong_images(described: Described) -> list[str]:
     DeployedImage, SpecifiedImage and ResolvedImage. Assumed: an image given by digest resolves to that digest.
     """
     return [
-        f"variant {variant['VariantName']} runs {image['ResolvedImage']}, not {image['SpecifiedImage']}, which was asked for"
+        (
+            f"variant {variant['VariantName']} runs {image['ResolvedImage']}, not the requested "
+            f"{image['SpecifiedImage']}"
+        )
         for variant in described.get("ProductionVariants") or []
         for image in variant.get("DeployedImages") or []
         if "@" in image.get("SpecifiedImage", "")

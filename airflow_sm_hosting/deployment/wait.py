@@ -50,7 +50,7 @@ class WaitCondition:
     :param endpoint_config_name: The config that should serve; None for any.
     :param modified_before: ``LastModifiedTime`` before the call, in ISO format; None for a new or a joined endpoint.
     :param begun: Whether a description has shown that the deployment began. Right after UpdateEndpoint, a describe call may still answer
-        the state before, which is no rollback.
+        the state before, which is not a rollback.
     :param instance_counts: Instance counts by variant, for :attr:`WaitFor.COUNTED`.
     :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
     """

@@ -80,7 +80,7 @@ class ApplicationAutoScalingHook(SharedClients):
             return {}  # the target is gone meanwhile
 
     def change(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an operation that changes a target, its tags, policies or scheduled actions; deleting something already gone is no error.
+        """Call an operation that changes a target, its tags, policies or scheduled actions; deleting something already gone is not an error.
 
         :param operation: The API operation, e.g. ``PutScalingPolicy``.
         :param request: Its request.
@@ -95,7 +95,7 @@ class ApplicationAutoScalingHook(SharedClients):
         except ClientError as error:
             if error_code(error) != "ObjectNotFoundException":
                 raise
-            self.log.info("%s: it is gone already", operation)
+            self.log.info("%s: already deleted", operation)
             return {}
         return answered
 

@@ -140,7 +140,8 @@ class CloudWatchHook(SharedClients):
             # PartialData means that more pages follow (MetricDataResult, StatusCode).
             if status not in ("Complete", "PartialData"):
                 raise SageMakerHostingError(
-                    f"CloudWatch did not give the values of the metric: {status}{f' ({messages})' if messages else ''}."
+                    "CloudWatch did not return the values of the metric: "
+                    f"{status}{(f' ({messages})' if messages else '')}."
                 )
         return points
 

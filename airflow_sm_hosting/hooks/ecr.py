@@ -82,9 +82,10 @@ class EcrRepositoryHook(SharedClients, EcrHook):
                 and registry_id != self.account_id
             ):
                 raise AccessError(
-                    f"ECR of account {registry_id} refuses {repository_name} to account {self.account_id} ({error_message(error)}). "
-                    "The repository's policy must allow this account, and the model's execution role, ecr:BatchGetImage, "
-                    "ecr:GetDownloadUrlForLayer and ecr:BatchCheckLayerAvailability."
+                    f"ECR of account {registry_id} denies account {self.account_id} access to "
+                    f"{repository_name} ({error_message(error)}). The repository's policy must allow this "
+                    "account, and the model's execution role, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer "
+                    "and ecr:BatchCheckLayerAvailability."
                 ) from None
             if error_code(error) != "RepositoryNotFoundException":
                 raise

@@ -18,7 +18,7 @@ LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
 LINES = 15
 #: Page size of DescribeLogStreams.
 MOST_STREAMS = 50
-#: Minimum length of a value to hide: a shorter value occurs everywhere, and is no secret.
+#: Minimum length of a value to hide: a shorter value occurs everywhere, and is not a secret.
 SHORTEST_SECRET = 4
 #: Maximum difference between this clock and AWS's, in seconds.
 CLOCKS_APART = 5.0

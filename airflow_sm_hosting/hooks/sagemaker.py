@@ -42,7 +42,7 @@ class SageMakerHostingHook(SharedClients):
     """Interact with Amazon SageMaker hosting.
 
     Provide thin wrapper around :external+boto3:py:class:`boto3.client("sagemaker") <SageMaker.Client>`: a resource that does not
-    exist is described as None, and deleting it is no error.
+    exist is described as None, and deleting it is not an error.
 
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
@@ -102,8 +102,8 @@ class SageMakerHostingHook(SharedClients):
             for what, ours in own.items():
                 if parts[what.lower()] != ours:
                     raise InvalidSpecError(
-                        f"{where} is {value}, of {what} {parts[what.lower()]}, and the connection is of {what} {ours}; "
-                        "allowed: what lies in the connection's own account and Region."
+                        f"{where} is {value}, in {what} {parts[what.lower()]}, but the connection uses {what} "
+                        f"{ours}; allowed: resources in the connection's account and Region."
                     )
 
     def tags(self, arn: str) -> dict[str, str]:

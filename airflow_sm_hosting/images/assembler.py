@@ -140,7 +140,7 @@ class _Assembly:
 
     def carry_out(self, instruction: Instruction) -> None:
         if self._stage is None and instruction.name not in {"FROM", "ARG"}:
-            raise instruction.refuse("Only ARG may stand before FROM")
+            raise instruction.refuse("Only ARG is allowed before FROM")
         self._log.info("Line %s: %s %s", instruction.line, instruction.name, instruction.arguments)
         layers = len(self.image.layers)
         self._steps[instruction.name](instruction)
@@ -164,7 +164,7 @@ class _Assembly:
             raise ImageBuildError(f"{recipe.context.directory / recipe.context.dockerfile} has no FROM")
         if recipe.target and recipe.target != self._stage:
             raise ImageBuildError(
-                f"The Dockerfile has no stage {recipe.target!r}; it has {self._stage or 'one without name'}"
+                f"The Dockerfile has no stage {recipe.target!r}; it has {self._stage or 'one stage without a name'}"
             )
         unused = sorted(set(recipe.build_args) - self._consumed - _PREDEFINED)
         if unused:
@@ -188,10 +188,10 @@ class _Assembly:
 
     def _from(self, instruction: Instruction) -> None:
         if "platform" in instruction.flags:
-            self._log.info("--platform of FROM is not used; the image is made for %s", self._recipe.platform)
+            self._log.info("--platform of FROM is ignored; the image is built for %s", self._recipe.platform)
         words = instruction.words(self._before_from)
         if len(words) not in {1, 3} or (len(words) == 3 and words[1].lower() != "as"):
-            raise instruction.refuse("FROM needs an image, and may name the stage: FROM <image> [AS <name>]")
+            raise instruction.refuse("FROM needs an image and may name the stage: FROM <image> [AS <name>]")
         if not words[0]:
             raise instruction.refuse("The image's name is empty; give the ARG a default value, or build_args")
         self._stage = words[2] if len(words) == 3 else ""
@@ -205,11 +205,11 @@ class _Assembly:
         except ImageBuildError as error:
             if not self._allow_missing_base:
                 raise instruction.refuse(
-                    f"The base image cannot be had without an engine: {error}"
+                    f"The base image cannot be pulled without an engine: {error}"
                 ) from error
             self._log.warning(
-                "THE BASE IMAGE %s IS LEFT OUT, because it cannot be had (%s). The image runs in the local AWS's "
-                "process engine only, with that engine's Python in place of the base",
+                "THE BASE IMAGE %s IS LEFT OUT, because it cannot be pulled (%s). The image runs only in the "
+                "local AWS's process engine, with that engine's Python instead of the base image",
                 words[0],
                 error,
             )
@@ -248,10 +248,11 @@ class _Assembly:
     def _add(self, instruction: Instruction) -> None:
         for word in instruction.words(self._variables())[:-1]:
             if _REMOTE.match(word):
-                raise instruction.refuse("ADD of an address needs an engine; download it before, and COPY it")
+                raise instruction.refuse("ADD of a URL needs an engine; download the file first, and COPY it")
             if _ARCHIVE.search(word):
                 raise instruction.refuse(
-                    "ADD would unpack the archive, which needs an engine; COPY its content"
+                    "ADD would unpack the archive, which needs an engine; unpack it first, and COPY its "
+                    "content"
                 )
         self._copy(instruction)
 
@@ -278,7 +279,7 @@ class _Assembly:
         for word in " ".join(instruction.words(self._variables())).split():
             port = word if "/" in word else f"{word}/tcp"
             if not re.fullmatch(r"\d+(-\d+)?/(tcp|udp|sctp)", port.lower()):
-                raise instruction.refuse(f"{word!r} is no port; expected 8080 or 8080/tcp")
+                raise instruction.refuse(f"{word!r} is not a port; expected 8080 or 8080/tcp")
             ports[port.lower()] = {}
         self.image.config["ExposedPorts"] = ports
 
@@ -337,9 +338,7 @@ class _Assembly:
     def _match(self, instruction: Instruction, source: str) -> list[tuple[str, ContextFile]]:
         """Return the file or folder that a source of COPY names, and its name in the image."""
         if source.startswith("<<"):
-            raise instruction.refuse(
-                "A here-document needs an engine with BuildKit; put the text into a file"
-            )
+            raise instruction.refuse("A here-document needs an engine with BuildKit; put the text in a file")
         path = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
         if not path:
             return [("", ContextFile("", "directory"))]
@@ -349,7 +348,7 @@ class _Assembly:
             paths = [name for name in self._files if pattern.fullmatch(name)]
         if not paths:
             context = self._recipe.context
-            hint = f" ({DOCKERIGNORE} leaves it out)" if (context.directory / path).exists() else ""
+            hint = f" ({DOCKERIGNORE} excludes it)" if (context.directory / path).exists() else ""
             raise instruction.refuse(f"{source!r} is not in the build context {context.directory}{hint}")
         return [(posixpath.basename(path), self._followed(instruction, path)) for path in paths]
 
@@ -361,7 +360,7 @@ class _Assembly:
             target = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), file.target))
             if target in seen or target not in self._files:
                 raise instruction.refuse(
-                    f"The link {path!r} leads to {file.target!r}, which is not in the build context"
+                    f"The link {path!r} points to {file.target!r}, which is not in the build context"
                 )
             seen.add(target)
             file = self._files[target]
@@ -402,14 +401,15 @@ def _refuse_what_needs_an_engine(instructions: Iterable[Instruction]) -> None:
         stages += name == "FROM"
         if name == "RUN":
             raise instruction.refuse(
-                "RUN needs a Docker Engine: start one, or set DOCKER_HOST, or put what RUN makes into the base image"
+                "RUN needs a Docker Engine: start one, or set DOCKER_HOST, or put the result of RUN into the "
+                "base image"
             )
         if name not in _KNOWN:
             raise instruction.refuse(
-                f"{name} needs a Docker Engine; without one there are: {', '.join(sorted(_KNOWN))}"
+                f"{name} needs a Docker Engine; allowed without one: {', '.join(sorted(_KNOWN))}"
             )
         if stages > 1:
-            raise instruction.refuse("A Dockerfile of several stages needs a Docker Engine")
+            raise instruction.refuse("A Dockerfile with several stages needs a Docker Engine")
         for flag in sorted(set(instruction.flags) - _FLAGS.get(name, set())):
             raise instruction.refuse(f"{name} --{flag} needs a Docker Engine")
 
@@ -439,14 +439,15 @@ def _ownership(instruction: Instruction, variables: dict[str, str]) -> tuple[int
         owner = _OWNER.match(asked)
         if owner is None:
             raise instruction.refuse(
-                f"--chown={asked} needs an engine to look the name up in the image; give numbers: --chown=1000:1000"
+                f"--chown={asked} needs an engine to look up the name in the image; give numbers: "
+                "--chown=1000:1000"
             )
         numbers = [0 if part == "root" else int(part) for part in owner.groups() if part is not None]
         uid, gid = numbers[0], numbers[-1]  # Docker takes the uid for the gid, too, if that is all there is
     if "chmod" in instruction.flags:
         asked = instruction.expand(instruction.flags["chmod"], variables)
         if not _MODE.match(asked):
-            raise instruction.refuse(f"--chmod={asked} is no octal mode; give digits: --chmod=755")
+            raise instruction.refuse(f"--chmod={asked} is not an octal mode; give digits: --chmod=755")
         mode = int(asked, 8)
     return uid, gid, mode
 
@@ -500,7 +501,7 @@ def _pull(
         chosen = manifests.select_platform(json.loads(content), platform)
         media_type, content = registry.get_manifest(repository, chosen)
     manifest = manifests.to_docker(json.loads(content))
-    log.info("Taking the base image %s, %s", name, manifests.digest_of(content))
+    log.info("Using the base image %s, %s", name, manifests.digest_of(content))
     base = json.loads(registry.get_blob(repository, manifest["config"]["digest"]))
     check_platform(
         platform, os_name=base["os"], architecture=base["architecture"], what=f"The base image {name}"
@@ -527,7 +528,7 @@ def _push(assembly: _Assembly, destination: Destination, registry: RegistryClien
     for layer in image.layers:
         digest = layer["digest"]
         if registry.has_blob(repository, digest):
-            log.info("%s: layer is there already", digest)
+            log.info("%s: layer already exists", digest)
         else:
             registry.upload_blob(repository, digest, image.local[digest])
             log.info("%s: pushed %.1f MB", digest, layer["size"] / 1e6)

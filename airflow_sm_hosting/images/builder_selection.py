@@ -17,10 +17,10 @@ def select_builder(name: str, *, log: Log) -> ImageBuilder:
         ``auto``: the engine if one answers, else the assembler.
     :param log: logger of the task
     :raises InvalidSpecError: there is no such builder
-    :raises ImageBuildError: the Docker Engine was asked for, and does not answer
+    :raises ImageBuildError: the Docker Engine was requested, and does not answer
     """
     if name not in BUILDERS:
-        raise InvalidSpecError(f"There is no image builder {name!r}; there are: {', '.join(BUILDERS)}")
+        raise InvalidSpecError(f"There is no image builder {name!r}; allowed: {', '.join(BUILDERS)}")
     if name == "assembler":
         return ImageAssembler()
     try:
@@ -28,5 +28,5 @@ def select_builder(name: str, *, log: Log) -> ImageBuilder:
     except ImageBuildError as error:
         if name == "docker":
             raise
-        log.warning("%s; assembling the image without an engine, which can do everything but RUN", error)
+        log.warning("%s; the assembler is used instead, which supports everything except RUN", error)
         return ImageAssembler()

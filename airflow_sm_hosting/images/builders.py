@@ -42,7 +42,7 @@ class Destination:
         host, _, repository = self.repository_uri.partition("/")
         if not repository or not (set(".:") & set(host) or host == "localhost"):
             raise InvalidSpecError(
-                f"{self.repository_uri!r} is no repository URI; expected <registry host>/<repository name>"
+                f"{self.repository_uri!r} is not a repository URI; expected <registry host>/<repository name>"
             )
 
     @property
@@ -109,7 +109,7 @@ def settle_manifest(
     media_type, content = registry.get_manifest(repository, reference)
     if manifests.is_index(media_type):
         reference = manifests.select_platform(json.loads(content), platform)
-        log.info("The image is a list of manifests; taking the one for %s, %s", platform, reference)
+        log.info("The image is a manifest list; using the manifest for %s, %s", platform, reference)
         media_type, content = registry.get_manifest(repository, reference)
         rewritten = True
     else:
@@ -120,7 +120,8 @@ def settle_manifest(
         content = manifests.to_bytes(manifest)
         rewritten = True
         log.info(
-            "SageMaker refuses manifests of the type %s; pushing the same image with Docker's", media_type
+            "SageMaker rejects manifests of the type %s; pushing the same image with a Docker manifest",
+            media_type,
         )
     elif "layers" not in manifest:
         manifest = manifests.to_docker(manifest)  # raises an error with the reason
@@ -144,7 +145,8 @@ def _put(registry: RegistryClient, destination: Destination, content: bytes, log
         digest = manifests.digest_of(content)
         registry.put_manifest(repository, digest, content, manifests.DOCKER_MANIFEST)
         log.warning(
-            "Tags of %s are immutable: the tag %s still names the manifest that SageMaker refuses; use %s@%s",
+            "Tags of %s are immutable: the tag %s still refers to the manifest that SageMaker rejects; use "
+            "%s@%s",
             destination.repository_uri,
             destination.tag,
             destination.repository_uri,
@@ -164,7 +166,7 @@ def check_platform(platform: str, *, os_name: str, architecture: str, what: str)
     found = f"{os_name}/{architecture}"
     if wanted != found:
         raise ImageBuildError(
-            f"{what} is for {found}, but {platform} was asked for; on a SageMaker instance it would end with "
-            "'exec format error'. Use a base image of that platform and an engine that can build for it "
-            "(on another architecture: with QEMU's binfmt handlers), or give platform="
+            f"{what} is for {found}, but {platform} was requested; on a SageMaker instance it would fail with "
+            "'exec format error'. Use a base image of that platform and an engine that can build for it (on "
+            "another architecture: with QEMU's binfmt handlers), or give platform="
         )

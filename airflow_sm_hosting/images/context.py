@@ -57,14 +57,14 @@ class BuildContext:
         self.directory = Path(os.path.abspath(directory))
         if not self.directory.is_dir():
             found = "is a file" if self.directory.exists() else "does not exist"
-            raise InvalidSpecError(f"The folder to build, {self.directory}, {found}; a build needs a folder")
+            raise InvalidSpecError(f"The build directory {self.directory} {found}; a build needs a folder")
         path = Path(os.path.normpath(self.directory / dockerfile))
         if not path.is_relative_to(self.directory):
             raise InvalidSpecError(
-                f"The Dockerfile {path} is outside of the folder to build, {self.directory}"
+                f"The Dockerfile {path} is outside of the build directory {self.directory}"
             )
         if not path.is_file():
-            raise InvalidSpecError(f"The Dockerfile {path} does not exist; name it with dockerfile=")
+            raise InvalidSpecError(f"The Dockerfile {path} does not exist; give its path with dockerfile=")
         self.dockerfile = path.relative_to(self.directory).as_posix()
 
     def files(self) -> list[ContextFile]:
@@ -194,7 +194,7 @@ class BuildContext:
                     elif not (excluded or stat.S_ISSOCK(mode)):  # Docker leaves sockets out, too
                         raise InvalidSpecError(
                             f"{self.directory / path} is a pipe or a device and cannot be part of a build; "
-                            f"remove it or name it in {DOCKERIGNORE}"
+                            f"remove it or list it in {DOCKERIGNORE}"
                         )
 
     def _holds_dockerfile(self, folder: str) -> bool:

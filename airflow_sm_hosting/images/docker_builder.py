@@ -175,8 +175,8 @@ def _lines(event: Mapping[str, Any]) -> list[str]:
 def _with_hint(message: str, last: Iterable[str]) -> str:
     if "buildkit" in message.lower():
         message += (
-            " (the image is built through the Docker Engine's API, which offers the classic builder only: "
-            "leave out what BuildKit alone knows, such as RUN --mount and here-documents)"
+            " (the image is built through the Docker Engine API, which offers only the classic builder: do "
+            "not use BuildKit features such as RUN --mount and here-documents)"
         )
     lines = "\n".join(last)
     return f"{message}\nThe last lines of the log:\n{lines}" if lines else message
@@ -192,7 +192,7 @@ def _secrets(recipe: BuildRecipe, destination: Destination) -> list[str]:
         name for line in _FROM.findall(recipe.context.read_dockerfile()) for name in _VARIABLE.findall(line)
     }
     values = {value for name, value in recipe.build_args.items() if name not in public}
-    # A shorter value ("1", "on") would blot out half of the log, and is no secret.
+    # A shorter value ("1", "on") would blot out half of the log, and is not a secret.
     return sorted(
         {value for value in values if len(value) >= 4} | {destination.password} - {""}, key=len, reverse=True
     )

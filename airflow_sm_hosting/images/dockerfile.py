@@ -38,7 +38,7 @@ class Instruction:
     escape: str = "\\"
 
     def refuse(self, why: str) -> ImageBuildError:
-        """Return the error that names the file, the line and what stands there."""
+        """Return the error that names the file, the line and the instruction."""
         flags = "".join(f" --{flag}={value}" if value else f" --{flag}" for flag, value in self.flags.items())
         return ImageBuildError(
             f"{self.file}, line {self.line}: {self.name}{flags} {self.arguments}\n{why}".replace(" \n", "\n")
@@ -67,7 +67,7 @@ class Instruction:
         return ["/bin/sh", "-c", self.arguments] if self.arguments else []
 
     def words(self, variables: Mapping[str, str]) -> list[str]:
-        """Return the arguments as words, with quotes taken off and variables put in."""
+        """Return the arguments as words, with quotes removed and variables replaced."""
         listed = self.exec_form()
         if listed is not None:
             return [self.expand(word, variables) for word in listed]
@@ -93,7 +93,7 @@ class Instruction:
         return pairs
 
     def expand(self, word: str, variables: Mapping[str, str]) -> str:
-        """Return the word with quotes and escapes taken off and variables put in, as Docker does it."""
+        """Return the word with quotes and escapes removed and variables replaced, as in Docker."""
         return _Expansion(self, word, variables).result()
 
     def _split(self) -> list[str]:
@@ -127,7 +127,7 @@ def parse_dockerfile(text: str, *, file: str = "Dockerfile") -> list[Instruction
 
     :param text: of the Dockerfile
     :param file: what messages call it
-    :raises ImageBuildError: a line that is no instruction, with its number
+    :raises ImageBuildError: a line that is not an instruction, with its number
     """
     lines = text.splitlines()
     escape = _escape_directive(lines)
@@ -150,7 +150,7 @@ def parse_dockerfile(text: str, *, file: str = "Dockerfile") -> list[Instruction
     if start:
         instructions.append(_instruction(collected, file, start, escape))
     if not instructions:
-        raise ImageBuildError(f"{file} holds no instruction")
+        raise ImageBuildError(f"{file} contains no instruction")
     return instructions
 
 
@@ -175,7 +175,7 @@ def _instruction(text: str, file: str, line: int, escape: str) -> Instruction:
         rest = rest[flag.end() :]
     instruction = Instruction(name.upper(), flags, rest, file, line, escape)
     if not re.fullmatch("[A-Z]+", instruction.name):
-        raise instruction.refuse("This is no instruction")
+        raise instruction.refuse("This is not an instruction")
     return instruction
 
 
@@ -243,7 +243,7 @@ class _Expansion:
         self._at += 1
         name = _NAME.match(self._word, self._at)
         if name is None:
-            raise self._instruction.refuse(f"{self._word} has no variable's name after ${{")
+            raise self._instruction.refuse(f"{self._word} has no variable name after ${{")
         self._at = name.end()
         value = self._variables.get(name[0])
         empty_counts = self._word.startswith(":", self._at)
@@ -254,7 +254,7 @@ class _Expansion:
             return value or ""
         if operator not in {"-", "+", "?"}:
             raise self._instruction.refuse(
-                f"{self._word}: only ${{x}}, ${{x:-y}}, ${{x:+y}} and ${{x:?y}} are known"
+                f"{self._word}: only ${{x}}, ${{x:-y}}, ${{x:+y}} and ${{x:?y}} are supported"
             )
         self._at += 1
         alternative = self._until("}")

@@ -117,7 +117,7 @@ def _class_end(glob: str, start: int) -> int:
         elif glob[at] == "]":
             return at
         at += 1
-    raise InvalidSpecError(f"The .dockerignore pattern {glob!r} has a '[' without its ']'")
+    raise InvalidSpecError(f"The .dockerignore pattern {glob!r} has a '[' without a ']'")
 
 
 def _class_to_regex(content: str) -> str:

@@ -81,7 +81,7 @@ class ImageTree:
             if followed is None:
                 return path
             path = followed
-        raise ImageBuildError(f"The base image's links lead in a circle at {path}")
+        raise ImageBuildError(f"The base image has a circular link at {path}")
 
     def parents(self, path: str) -> list[LayerFile]:
         """Return the parent folders of a path, as they are in the image or as they must be made."""

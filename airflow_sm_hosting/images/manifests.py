@@ -75,7 +75,7 @@ def to_docker(manifest: Mapping[str, Any]) -> dict[str, Any]:
     :raises ImageBuildError: a layer has a form that Docker's manifests do not know
     """
     if manifest.get("schemaVersion") != 2 or "config" not in manifest or "layers" not in manifest:
-        raise ImageBuildError("The registry holds no image manifest of schema version 2 for what was pushed")
+        raise ImageBuildError("The registry has no image manifest of schema version 2 for the pushed image")
     if manifest.get("mediaType") == DOCKER_MANIFEST:
         return dict(manifest)
     # OCI allows an image manifest without mediaType; annotations, subject and artifactType are OCI's alone.
@@ -99,7 +99,9 @@ def _descriptor(descriptor: Mapping[str, Any], media_type: str) -> dict[str, Any
 
 def _config_type(media_type: str) -> str:
     if media_type not in {OCI_CONFIG, DOCKER_CONFIG}:
-        raise ImageBuildError(f"What was pushed is no container image: its configuration is {media_type}")
+        raise ImageBuildError(
+            f"The pushed artifact is not a container image: its configuration is {media_type}"
+        )
     return DOCKER_CONFIG
 
 
@@ -113,6 +115,4 @@ def _layer_type(media_type: str) -> str:
             "A layer is compressed with zstd, which SageMaker cannot pull; build with gzip layers: --compression gzip "
             "(buildx: --output type=image,compression=gzip,force-compression=true,oci-mediatypes=false)"
         )
-    raise ImageBuildError(
-        f"A layer has the media type {media_type}, for which Docker's manifests have no name"
-    )
+    raise ImageBuildError(f"A layer has the media type {media_type}, which Docker manifests do not support")

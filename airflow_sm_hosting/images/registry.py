@@ -146,18 +146,19 @@ class RegistryClient:
                             file.write(chunk)
                     except requests.RequestException as error:
                         raise RegistryError(
-                            f"The blob {digest} of {self.host}/{repository} broke off: {error}"
+                            f"The download of the blob {digest} of {self.host}/{repository} was interrupted: "
+                            f"{error}"
                         ) from error
                 if f"sha256:{received.hexdigest()}" != digest:
                     raise RegistryError(
-                        f"The registry {self.host} sent another content for the blob {digest}"
+                        f"The registry {self.host} sent different content for the blob {digest}"
                     )
 
     def get_blob(self, repository: str, digest: str) -> bytes:
         """Return a small blob, such as an image's configuration, and check its digest."""
         content = self._request("GET", repository, f"blobs/{digest}").content
         if digest_of(content) != digest:
-            raise RegistryError(f"The registry {self.host} sent another content for the blob {digest}")
+            raise RegistryError(f"The registry {self.host} sent different content for the blob {digest}")
         return content
 
     def get_manifest(self, repository: str, reference: str) -> tuple[str, bytes]:
@@ -170,7 +171,9 @@ class RegistryClient:
             "GET", repository, f"manifests/{reference}", headers={"Accept": ", ".join(ALL_MANIFESTS)}
         )
         if reference.startswith("sha256:") and digest_of(answer.content) != reference:
-            raise RegistryError(f"The registry {self.host} sent another content for the manifest {reference}")
+            raise RegistryError(
+                f"The registry {self.host} sent different content for the manifest {reference}"
+            )
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         if media_type not in ALL_MANIFESTS:
             # OCI makes mediaType optional in the manifest, some registries send a general Content-Type.
@@ -267,7 +270,7 @@ class RegistryClient:
         realm = urlsplit(fields["realm"])
         if realm.scheme != "https" and not is_loopback(realm.netloc):
             raise RegistryError(
-                f"The registry {self.host} asks to send credentials without TLS to {realm.netloc}"
+                f"The registry {self.host} requests credentials without TLS for {realm.netloc}"
             )
         headers = {"Authorization": self._basic} if self._basic else {}
         try:
@@ -281,7 +284,7 @@ class RegistryClient:
             raise RegistryError(f"The token service of {self.host} cannot be reached: {error}") from error
         if not token.ok:
             raise RegistryError(
-                f"The registry {self.host} gave no token for {repository}: {_reason(token)}",
+                f"The registry {self.host} returned no token for {repository}: {_reason(token)}",
                 status=token.status_code,
             )
         body = token.json()

@@ -78,7 +78,7 @@ class Clock(ABC):
 
     @abstractmethod
     def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
-        """Call a function after so many seconds of this clock (0 and less: at once), on a thread of the clock."""
+        """Call a function after this number of seconds of the clock (0 and less: at once), on a thread of the clock."""
 
     @abstractmethod
     def run(self, function: Callable[[], object]) -> None:
@@ -112,7 +112,7 @@ class RealClock(Clock):
         return to_millisecond(datetime.now(UTC))
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
-        """Call a function after so many seconds, on a thread of its own."""
+        """Call a function after this number of seconds, on its own thread."""
         timer = Timer(function)
         with self._changed:
             self._timers.add(time.monotonic() + seconds, timer)
@@ -123,7 +123,7 @@ class RealClock(Clock):
         return timer
 
     def run(self, function: Callable[[], object]) -> None:
-        """Call a function now, on a thread of its own."""
+        """Call a function now, on its own thread."""
         threading.Thread(target=Timer(function).call, name="work", daemon=True).start()
 
     def clear(self) -> None:
@@ -149,7 +149,7 @@ class RealClock(Clock):
 
 
 class VirtualClock(Clock):
-    """A clock that stands still but for :meth:`advance`.
+    """A clock that only :meth:`advance` moves.
 
     :param start: Its first time; default: the last full hour, so that the periods of metrics lie the same in every run.
     """
@@ -181,7 +181,7 @@ class VirtualClock(Clock):
         return timer
 
     def run(self, function: Callable[[], object]) -> None:
-        """Call a function now, on a thread of its own; no virtual time passes until it has ended."""
+        """Call a function now, on its own thread; no virtual time passes until it has ended."""
         with self._changed:
             self._working += 1
         threading.Thread(target=self._work, args=(Timer(function),), name="work", daemon=True).start()
@@ -242,7 +242,7 @@ def make_clock(name: str) -> Clock:
     :raises ValueError: There is no such clock.
     """
     if name not in NAMES:
-        raise ValueError(f"There is no clock {name!r}; there are {' and '.join(NAMES)}.")
+        raise ValueError(f"There is no clock {name!r}; allowed: {' and '.join(NAMES)}.")
     return RealClock() if name == "real" else VirtualClock()
 
 

@@ -52,7 +52,7 @@ def sweep() -> None:
         except OSError:
             continue
         if mine and is_free(lock_file):
-            LOG.info("removing %s: its server is gone", folder)
+            LOG.info("removing %s: its server is no longer running", folder)
             shutil.rmtree(folder, ignore_errors=True)
 
 

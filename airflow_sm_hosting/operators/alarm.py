@@ -138,10 +138,12 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         )
         if plan.taken_from:
             self.log.warning(
-                "The alarm %s was written by another task, %s; this one takes it over.", name, plan.taken_from
+                "The alarm %s was written by another task, %s; this task takes it over.",
+                name,
+                plan.taken_from,
             )
         if not plan.put:
-            self.log.info("Alarm %s is as asked", name)
+            self.log.info("Alarm %s is up to date", name)
         return plan
 
     def _apply(

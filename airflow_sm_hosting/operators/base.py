@@ -126,7 +126,7 @@ class SageMakerHostingBaseOperator(_AwsArguments, HasFields, BaseOperator):
         fileloc = self.dag.fileloc if self.has_dag() else ""  # type: ignore[no-untyped-call]
         if not fileloc:
             raise InvalidSpecError(
-                f"{path!r} is a relative path, and the task has no DAG file to take it from."
+                f"{path!r} is a relative path, and the task has no DAG file that it could be relative to."
             )
         return Path(fileloc).parent / given
 

@@ -36,7 +36,7 @@ def _check_repository(where: str, value: Any) -> None:
         value,
         pattern=REPOSITORY_PATTERN,
         max_length=256,
-        allowed="an ECR repository's name, lower case, without host and tag",
+        allowed="an ECR repository name in lower case, without registry host and tag",
     )
 
 
@@ -145,12 +145,12 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         if found is None:
             digest = self._build(hook, recipe, uri, tag, builder=given.builder).digest
         else:
-            self.log.info("%s has an image of this content already; nothing to build", uri)
+            self.log.info("%s already has an image with this content; nothing to build", uri)
             digest = self._settled(hook, recipe, uri, tag, found)
         if wanted_tag and hook.image_digest(repository, wanted_tag) != digest:
             image = hook.image_of_digest(repository, digest)
             if image is None:
-                raise ImageBuildError(f"{uri}@{digest} was pushed and cannot be found in ECR.")
+                raise ImageBuildError(f"{uri}@{digest} was pushed, but cannot be found in ECR.")
             hook.tag_image(repository, image, wanted_tag)
         tags = [tag, *([wanted_tag] if wanted_tag else [])]
         self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})

@@ -38,7 +38,7 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
     """Delete models, endpoint configs, image tags and artifacts that no endpoint needs; by default only report them.
 
     An endpoint needs its serving config, a pending config, possible rollback targets, and the models, images and artifacts of these.
-    Only resources that our tags mark as ours are deleted (images: tags set by ``BuildImageOperator``; artifacts: objects stored by
+    Only resources with this package's tags are deleted (images: tags set by ``BuildImageOperator``; artifacts: objects stored by
     ``UploadModelDataOperator``), and never an image or artifact of a model that stays.
 
     .. seealso::
@@ -105,10 +105,8 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
 def _report(kinds: dict[str, list[str]], *, dry_run: bool) -> str:
     total = sum(map(len, kinds.values()))
     if not total:
-        return "Nothing is there that no endpoint needs.\n"
-    title = f"{total} things that no endpoint needs " + (
-        "(dry run: nothing is deleted)" if dry_run else "are deleted"
-    )
+        return "There are no unused resources.\n"
+    title = f"{total} unused resources " + ("(dry run: nothing is deleted)" if dry_run else "are deleted")
     lines = [f"## {title}"]
     for kind, names in kinds.items():
         if names:

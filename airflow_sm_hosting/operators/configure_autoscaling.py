@@ -81,11 +81,11 @@ class ConfigureAutoscalingFields(AwsFields):
 
 
 class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
-    """Make a production variant a scalable target, with policies and scheduled actions; write only differences.
+    """Register a production variant as a scalable target, with policies and scheduled actions; write only differences.
 
-    One task describes all the scaling of its variant: our policies and scheduled actions that are no longer requested are deleted,
-    those of others stay unchanged. The tags of the scalable target list ours. A capacity set by a scheduled action stays until the
-    next scheduled action.
+    One task defines all the scaling of its variant: policies and scheduled actions of this package that are no longer given are
+    deleted, others stay unchanged. The tags of the scalable target list those of this package. A capacity set by a scheduled action
+    stays until the next scheduled action.
 
     Uses ``application-autoscaling:RegisterScalableTarget``, ``PutScalingPolicy``, ``PutScheduledAction``, ``DeleteScalingPolicy``,
     ``DeleteScheduledAction``, ``TagResource`` and ``UntagResource``.
@@ -107,11 +107,11 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         that of the variant, which is looked up). (templated)
     :param suspended_state: The suspended activities, as a dict of ``DynamicScalingInSuspended``, ``DynamicScalingOutSuspended`` and
         ``ScheduledScalingSuspended`` to True or False; an activity that is not named is False (default: unchanged). (templated)
-    :param adopt: Whether the task may change a scalable target, and policies and actions of the same names, that are not ours; they are
-        ours from then on (default: False). (templated)
+    :param adopt: Whether the task may take over a scalable target, and policies and actions of the same names, that this package did
+        not create (default: False). (templated)
     :raises InvalidSpecError: Before the first changing call, when the service would refuse the request.
     :raises NotFoundError: When the endpoint or its variant does not exist.
-    :raises ConflictError: When the task would have to change something that is not ours.
+    :raises ConflictError: When the task would have to change something that this package did not create.
     :return: The scalable target's resource id, ``endpoint/<endpoint>/variant/<variant>``.
     """
 
@@ -276,11 +276,13 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
         runner = StepRunner(self)
         for name in planned.foreign:
-            self.log.info("%s has the %s, which is not ours: left alone", resource_id, name)
+            self.log.info(
+                "%s has the %s, which this package did not create; it is left alone", resource_id, name
+            )
         for step in runner.validated(tuple(planned.steps)):
             runner.apply(step)
         if not planned.steps:
-            self.log.info("Autoscaling of %s is as asked; nothing to do", resource_id)
+            self.log.info("Autoscaling of %s is up to date; nothing to do", resource_id)
 
 
 def _place(resource_id: str, dimension: str) -> dict[str, str]:

@@ -104,7 +104,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     :param check_endpoint: Whether endpoint and variant must exist and publish the metric (default: True; one more call). False for an
         alarm that is made before its endpoint. (templated)
     :param adopt: Whether the task may take over an alarm with this name that this package did not make (default: False). (templated)
-    :raises InvalidSpecError: For an alarm that CloudWatch would refuse or that could never fire. Raised before the first AWS call, except
+    :raises InvalidSpecError: For an alarm that CloudWatch would refuse or that can never go off. Raised before the first AWS call, except
         when this kind of endpoint does not publish the metric.
     :raises NotFoundError: With ``check_endpoint``, when there is no such endpoint or variant.
     :raises ConflictError: When the alarm was made by others, or by another task under the default name, and differs from the request.
@@ -227,7 +227,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         if instance_type := without_gpu(config, variant_name):
             # Assumed: AWS defines the metrics by the instance's GPUs, and does not document that other instances publish none.
             self.log.warning(
-                "The variant %s runs on %s, which has no GPU: an alarm on a GPU metric never sees data there.",
+                "The variant %s runs on %s, which has no GPU: an alarm on a GPU metric never gets data.",
                 variant_name,
                 instance_type,
             )
@@ -248,7 +248,7 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
     :param statistic: ``Average`` (default), ``Sum``, ``Minimum``, ``Maximum``, ``SampleCount``, or an extended one such as ``p99``.
     :param period: Seconds or a timedelta: 10, 20, 30, or a multiple of 60 (default: 300).
     :param kwargs: The other parameters of :class:`CreateEndpointAlarmOperator`.
-    :raises InvalidSpecError: For an alarm that CloudWatch would refuse or that could never fire, before the first AWS call.
+    :raises InvalidSpecError: For an alarm that CloudWatch would refuse or that can never go off, before the first AWS call.
     :return: The alarm's name.
     """
 

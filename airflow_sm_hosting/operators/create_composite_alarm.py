@@ -150,11 +150,13 @@ class CreateCompositeAlarmOperator(AlarmOperator):
         found = described.get(name)
         if found and "AlarmRule" not in found:
             raise ConflictError(
-                f"The alarm {name!r} exists and is one on a metric, no composite alarm. Give this one another alarm_name."
+                f"The alarm {name!r} exists and is a metric alarm, not a composite alarm. Give another "
+                "alarm_name."
             )
         if missing := [alarm for alarm in needed if alarm not in described]:
             raise NotFoundError(
-                f"The composite alarm {name!r} needs alarms that do not exist: {', '.join(missing)}. Make them before it."
+                f"The composite alarm {name!r} needs alarms that do not exist: {', '.join(missing)}. Create "
+                "them first."
             )
         plan = self._plan(context, hook, "PutCompositeAlarm", request, found, tags=tags, adopt=adopt)
         self._apply(context, request, found, plan)

@@ -105,7 +105,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         self.check_literals(locals())
         super().__init__(**kwargs)
         self.model_name = model_name
-        # A value that is no spec object may come from upstream to a mapped task, and stays unchanged: see HidesEnvironments.
+        # A value that is not a spec object may come from upstream to a mapped task, and stays unchanged: see HidesEnvironments.
         literal = isinstance(containers, list | tuple) and any(
             isinstance(container, ContainerDefinition) for container in containers
         )

@@ -33,7 +33,7 @@ class DeleteEndpointFields(AwsFields):
 
 
 class DeleteEndpointOperator(SageMakerHostingBaseOperator):
-    """Delete an endpoint, and on request its config and models; a missing resource is no error.
+    """Delete an endpoint, and on request its config and models; a missing resource is not an error.
 
     Waits first until no change is in progress, as SageMaker refuses to delete meanwhile, and deletes in the order that AWS documents:
     the endpoint, after its end the config, then the models (``sagemaker:DeleteEndpoint``, ``DeleteEndpointConfig``,
@@ -47,7 +47,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param delete_endpoint_config: Whether to delete its endpoint config too (default: False). (templated)
     :param delete_models: Whether to delete the models of this config too (default: False). (templated)
-    :param adopt: Whether the task may delete an endpoint that our tags do not mark as ours (default: False). (templated)
+    :param adopt: Whether the task may delete an endpoint without this package's tags (default: False). (templated)
     :param poll_interval: Seconds, or a timedelta, between two polls, 0.1 or more (default: 10).
     :param timeout: Time budget in seconds, or as a timedelta, 1 or more (default: 3600). (templated)
     :raises ConflictError: When the endpoint is not ours.

@@ -111,7 +111,8 @@ class DeployEndpointFields(AwsFields):
         """Check that a rollback after a smoke test has a smoke test, while the DAG file is parsed."""
         if not self.rendered and self.on_smoke_failure == "rollback" and self.smoke_test is None:
             raise InvalidSpecError(
-                f"{where}on_smoke_failure is 'rollback', and there is no smoke_test that could fail; allowed: with smoke_test=."
+                f"{where}on_smoke_failure is 'rollback', but there is no smoke_test; allowed: with "
+                "smoke_test=."
             )
 
 
@@ -138,7 +139,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     :param retain_variant_properties: ``"auto"`` (default) retains the instance counts of variants that are scalable targets in an
         update, and takes all other properties from the new config; True retains all counts and weights, False none. (templated)
     :param replace_failed_endpoint: Whether to delete an endpoint in status Failed and create it again (default: True). (templated)
-    :param adopt: Whether the task may change an endpoint that our tags do not mark as ours (default: False). (templated)
+    :param adopt: Whether the task may change an endpoint without this package's tags (default: False). (templated)
     :param allow_older: Whether this run deploys even if a newer run has already deployed (default: False). (templated)
     :param fallback_endpoint_config_names: Configs to deploy instead, in this order, if AWS has no capacity (for instance with another
         instance type); ``details`` name the serving config (default: none). (templated)
@@ -239,8 +240,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     def on_kill(self) -> None:
         """Log what continues in AWS: no operation stops a deployment in progress."""
         self.log.warning(
-            "This task was killed; what it began at endpoint %s goes on in AWS. Run it again to join that deployment, or deploy "
-            "another endpoint config once it has ended.",
+            "This task was killed; its deployment of endpoint %s continues in AWS. Run the task again to "
+            "join the deployment, or deploy another endpoint config after it has ended.",
             self.endpoint_name,
         )
 
@@ -313,7 +314,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             compare(name, answer.content, test.get("Expect"))
         except InvocationError as error:
             return str(error)
-        self.log.info("The smoke test was answered rightly by variant %s", answer.variant)
+        self.log.info("The smoke test succeeded on variant %s", answer.variant)
         return None
 
     def _report(self, context: Context, progress: Progress, end: End) -> str:
@@ -408,7 +409,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             return given.timeout
         shift = longest_seconds(self._deployment_config())
         one = (shift or SHIFT_SECONDS) + DOWNLOAD_SECONDS + STARTUP_SECONDS + PROVISION_SECONDS
-        # A fallback is a deployment of its own, and so is a rollback after the smoke test.
+        # A fallback is a separate deployment, and so is a rollback after the smoke test.
         fallbacks = given.fallback_endpoint_config_names
         return one * (1 + len(fallbacks) + (given.on_smoke_failure == "rollback"))
 

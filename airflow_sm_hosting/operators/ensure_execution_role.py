@@ -64,7 +64,7 @@ def _check_policy_name(where: str, value: Any) -> None:
 
 
 def _check_path(where: str, value: Any) -> None:
-    check_text(where, value, pattern=PATH, allowed="'/', or a path that begins and ends with '/'")
+    check_text(where, value, pattern=PATH, allowed="'/', or a path that starts and ends with '/'")
 
 
 def _check_boundary(where: str, value: Any) -> None:
@@ -133,7 +133,8 @@ class EnsureExecutionRoleFields(AwsFields):
 
         if pieces:
             raise InvalidSpecError(
-                f"{where} is given with {', '.join(pieces)}; allowed: the policy, or its pieces."
+                f"{where} is given with {', '.join(pieces)}; allowed: either the policy, or the parameters "
+                "that build it."
             )
         policies.check_document(where, self.policy)
 
@@ -163,11 +164,11 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     :param subnets: The model's subnets (default: no VPC). (templated)
     :param security_group_ids: The model's security groups. (templated)
     :param statements: Further statements, for what the containers do by themselves. (templated)
-    :param policy_name: Name of the inline policy of ours in the role (default: ``sm-hosting``). (templated)
+    :param policy_name: Name of the inline policy that the operator manages (default: ``sm-hosting``). (templated)
     :param path: Path of the role, ``/…/``; a role never changes its path (default: ``/`` for a new one, any for one that exists). (templated)
     :param permissions_boundary: ARN of the policy that bounds the role (default: none is set, one that is there stays). (templated)
     :param tags: Tags, as a dict; they are reconciled, other people's tags stay unchanged. (templated)
-    :param adopt: Whether the task may change a role that our tags do not mark as ours (default: False). (templated)
+    :param adopt: Whether the task may change a role without this package's tags (default: False). (templated)
     :param propagation_timeout: Seconds, or a timedelta, within which IAM must show the change, 1 or more (default: 120). (templated)
     :raises InvalidSpecError: Before the first AWS call, for parameters that can never work.
     :raises ConflictError: When the role is not ours, has another path, or the change does not persist.
@@ -255,7 +256,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         if written:
             self._wait(hook, given, wanted)
         else:
-            self.log.info("The role %s is as asked; nothing to do", arn)
+            self.log.info("The role %s is up to date; nothing to do", arn)
         others = self._other_policies(hook, given)
         self.tell_details(
             context,
@@ -297,13 +298,13 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
     def _check_ownership(role: Mapping[str, Any], given: EnsureExecutionRoleFields) -> None:
         if given.path and role["Path"] != given.path:
             raise ConflictError(
-                f"The role {role['RoleName']} exists and has the path {role['Path']!r}, not {given.path!r}; IAM never changes a "
-                "role's path: use another name, or no path."
+                f"The role {role['RoleName']} exists and has the path {role['Path']!r}, not {given.path!r}; "
+                "IAM cannot change a role's path: use another name, or no path."
             )
         if not given.adopt and not is_ours({tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}):
             raise ConflictError(
-                f"The role {role['Arn']} is not marked as ours by its tags, so something else made it; adopt=True puts our policy "
-                "into it all the same and leaves its other policies alone."
+                f"The role {role['Arn']} does not have this package's tags, so something else created it; "
+                "adopt=True adds the policy anyway and leaves the role's other policies alone."
             )
 
     def _write(self, hook: IamHook, given: EnsureExecutionRoleFields, lacks: Lacking) -> None:
@@ -338,10 +339,10 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
                     raise
                 # Its other inline policies count, too.
                 raise InvalidSpecError(
-                    f"Role {name}: IAM refuses the policy: {error_message(error)}"
+                    f"Role {name}: IAM rejects the policy: {error_message(error)}"
                 ) from None
         if lacks.names:
-            self.log.info("Wrote to role %s: %s", name, ", ".join(lacks.names))
+            self.log.info("Updated role %s: %s", name, ", ".join(lacks.names))
 
     @staticmethod
     def _wait(hook: IamHook, given: EnsureExecutionRoleFields, wanted: Role) -> None:
@@ -376,8 +377,8 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
             retrying(unseen)
         except RetryError as error:
             raise ConflictError(
-                f"The role {name} was written, and after {timeout:g} s IAM does not show it as written "
-                f"({', '.join(error.last_attempt.result())}); does something else write to it, too?"
+                f"The role {name} was updated, but after {timeout:g} s IAM does not show the change "
+                f"({', '.join(error.last_attempt.result())}); does something else also change the role?"
             ) from None
 
     def _other_policies(self, hook: IamHook, given: EnsureExecutionRoleFields) -> list[str]:
@@ -389,13 +390,13 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         others = [*inline, *hook.attached_policies(name)]
         if others:
             self.log.warning(
-                "The role %s has other policies, which were left alone: %s", name, ", ".join(others)
+                "The role %s has other policies, which are left alone: %s", name, ", ".join(others)
             )
         return others
 
 
 def _literals(value: Any) -> Any:
-    """Return the literal items of a list while the DAG file is parsed; a value that is no list is left to the check."""
+    """Return the literal items of a list while the DAG file is parsed; a value that is not a list is left to the check."""
     if is_rendered_later(value) or value is None:
         return []
     return [item for item in value if not _is_open(item)] if isinstance(value, list | tuple) else value

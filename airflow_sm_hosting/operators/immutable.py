@@ -124,11 +124,12 @@ def make_once(
         # We created it from this request; only AWS's description differs.
         different = []
     if found.get(CONTENT_DIGEST, digest) != digest and not different:
-        different = ["what lies behind it (image tag, model data) has changed since it was made"]
+        different = ["its image tag or model data has changed since it was created"]
     if different:
         raise ConflictError(
-            f"The {kind.noun} {name} exists and is not what was asked for: {'; '.join(different)}. SageMaker never changes a "
-            f"{kind.noun}: use unique_name=True, which names it by its content, or another name."
+            f"The {kind.noun} {name} exists with different content: {'; '.join(different)}. SageMaker cannot "
+            f"change a {kind.noun}: use unique_name=True, which derives the name from the content, or another "
+            "name."
         )
     hook.reconcile_tags(arn, found, tags)
     log.info("The %s %s exists with this content; nothing to do", kind.noun, name)

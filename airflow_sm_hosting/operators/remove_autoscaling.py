@@ -32,7 +32,7 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     """Deregister a production variant as a scalable target (``application-autoscaling:DeregisterScalableTarget``).
 
     AWS deletes its policies, with the alarms of target tracking, and its scheduled actions; your own alarms on a step policy stay.
-    The variant keeps its instances. A variant that is no scalable target stays unchanged.
+    The variant keeps its instances. A variant that is not a scalable target stays unchanged.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#removeautoscalingoperator
@@ -90,6 +90,6 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
             StepRunner(self).apply(step)
             removed += things
         if not removed:
-            self.log.info("%s is no scalable target; nothing to do", resource_id)
+            self.log.info("%s is not a scalable target; nothing to do", resource_id)
         self.tell_details(context, {"removed": removed})
         return resource_id

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def _check_bucket(where: str, value: Any) -> None:
-    check_text(where, value, pattern=BUCKET_PATTERN, allowed="a bucket's name")
+    check_text(where, value, pattern=BUCKET_PATTERN, allowed="a bucket name")
 
 
 class UploadModelDataFields(AwsFields):
     """The parameters of :class:`UploadModelDataOperator`."""
 
     path = FilePath(
-        instead="What is in S3 already needs no upload: give it to ContainerDefinition(model_data=…)."
+        instead="Data that is already in S3 needs no upload: pass its URL to ContainerDefinition(model_data=…)."
     )
     bucket_name = Text(_check_bucket)
     key_prefix = Text(default="")

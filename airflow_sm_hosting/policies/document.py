@@ -50,8 +50,8 @@ def check_size(where: str, policy: Mapping[str, Any]) -> None:
     size = len(compact(policy))
     if size > MAX_ROLE_POLICY:
         raise InvalidSpecError(
-            f"{where} has {size} characters; allowed: {MAX_ROLE_POLICY}, all inline policies of a role together. Name prefixes in "
-            "place of single objects and repositories, or make several roles."
+            f"{where} has {size} characters; allowed: {MAX_ROLE_POLICY} for all inline policies of a role "
+            "together. Give prefixes instead of single objects and repositories, or create several roles."
         )
 
 
@@ -85,7 +85,7 @@ def check_statement(where: str, statement: Any) -> None:
         if (one in statement) == (other in statement):
             raise InvalidSpecError(f"{where} must have exactly one of {one} and {other}.")
     if {"Principal", "NotPrincipal"} & set(statement):
-        raise InvalidSpecError(f"{where} has a Principal; the principal is the role that the policy is in.")
+        raise InvalidSpecError(f"{where} has a Principal; the policy of a role must not have one.")
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -43,16 +43,16 @@ _PUSH = "ecr:BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart Com
 _ALARM = (
     _need("sagemaker:DescribeEndpoint", "endpoint", "unless check_endpoint=False"),
     _need("cloudwatch:DescribeAlarms", "alarm", "always"),
-    _need("cloudwatch:PutMetricAlarm", "alarm", "it is not there, or differs"),
-    _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
-    _need("cloudwatch:TagResource", "alarm", "it is not there, as it is tagged, or tags are missing"),
+    _need("cloudwatch:PutMetricAlarm", "alarm", "it does not exist, or differs"),
+    _need("cloudwatch:ListTagsForResource", "alarm", "it exists"),
+    _need("cloudwatch:TagResource", "alarm", "it is created, as it is tagged, or tags are missing"),
 )
 
-_MOVED = "a scaled variant changes its instance type or goes, or a failed endpoint is replaced"
+_MOVED = "the instance type of a scaled variant changes, a scaled variant is removed, or a failed endpoint is replaced"
 
 #: The permissions to deploy a config to an endpoint.
 _DEPLOYMENT = (
-    _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+    _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),
     _need("sagemaker:ListTags", "endpoint", "it exists"),
     # API_CreateEndpoint.html, API_UpdateEndpoint.html: on the endpoint and on its config
     _need("sagemaker:CreateEndpoint", "endpoint endpoint-config", "it does not exist, or has failed"),
@@ -70,12 +70,12 @@ _DEPLOYMENT = (
     _need(
         "sagemaker:UpdateEndpointWeightsAndCapacities",
         "endpoint",
-        "instance counts are set after the update, or scaling is put back",
+        "instance counts are set after the update, or scaling is restored",
     ),
     _need(
         "sagemaker:DeleteTags",
         "endpoint",
-        "instance counts were set, scaling was put back, new_fleet_alarms were deleted, or old runs have tags",
+        "instance counts were set, scaling was restored, new_fleet_alarms were deleted, or old runs have tags",
     ),
     _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
     _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
@@ -83,25 +83,25 @@ _DEPLOYMENT = (
     _need(
         "application-autoscaling:RegisterScalableTarget PutScalingPolicy PutScheduledAction",
         "scalable-target",
-        "the same, as it is put back",
+        "the same, as scaling is restored",
     ),
-    _need("application-autoscaling:TagResource", "scalable-target", "the same, and it has tags"),
+    _need("application-autoscaling:TagResource", "scalable-target", "the same, if it has tags"),
     # autoscaling/application/userguide/security_iam_permission_validation.html
-    _need("cloudwatch:PutMetricAlarm DeleteAlarms", "any", "scaling is put back", aws=True),
-    _need("sagemaker:ListTags", "endpoint-config", "scaling is put back, or a failed endpoint is replaced"),
+    _need("cloudwatch:PutMetricAlarm DeleteAlarms", "any", "scaling is restored", aws=True),
+    _need("sagemaker:ListTags", "endpoint-config", "scaling is restored, or a failed endpoint is replaced"),
     _need(
         "sagemaker:AddTags DeleteTags",
         "endpoint-config",
-        "a failed endpoint is replaced that is scaled: its config's tags hold the scaling meanwhile",
+        "a failed endpoint that is scaled is replaced: its config's tags hold the scaling meanwhile",
     ),
     # API_DescribeAlarms.html: "scoped to *" for composite alarms
-    _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is put back"),
+    _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is restored"),
     _need("cloudwatch:PutMetricAlarm TagResource DeleteAlarms", "rollout-alarm", "new_fleet_alarms"),
     _need("sagemaker:InvokeEndpoint", "endpoint", "smoke_test"),
     _need(
         "logs:DescribeLogStreams GetLogEvents",
         "endpoint-logs",
-        "it fails: the error has the last lines",
+        "it fails: the error has the last log lines",
         optional=True,
     ),
     _need(
@@ -116,16 +116,16 @@ _DEPLOYMENT = (
 PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "BuildImageOperator": (
         _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
-        _need("ecr:CreateRepository", "repository", "there is no repository"),
+        _need("ecr:CreateRepository", "repository", "the repository does not exist"),
         # AmazonECR/latest/userguide/supported-iam-actions-tagging.html
-        _need("ecr:TagResource", "repository", "there is no repository, as it is tagged", aws=True),
-        _need("ecr:GetAuthorizationToken", "any", "something is built"),
+        _need("ecr:TagResource", "repository", "the repository is created, as it is tagged", aws=True),
+        _need("ecr:GetAuthorizationToken", "any", "an image is built"),
         # AmazonECR/latest/userguide/image-push-iam.html
-        _need(_PUSH, "repository", "something is built", aws=True),
+        _need(_PUSH, "repository", "an image is built", aws=True),
         _need(
             "ecr:GetDownloadUrlForLayer",
             "repository",
-            "a base image lies there, or Docker has pushed: the image is read back",
+            "a base image is there, or Docker has pushed: the image is read back",
             aws=True,
         ),
     ),
@@ -133,26 +133,29 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("s3:GetObject", "object", "always"),
         # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
         _need(
-            "s3:ListBucket", "bucket", "always: it is how S3 may say that there is no such object", aws=True
+            "s3:ListBucket",
+            "bucket",
+            "always: without it, S3 does not say that an object does not exist",
+            aws=True,
         ),
         _need("s3:PutObject", "object", "something is uploaded"),
         _need("s3:AbortMultipartUpload", "object", "an upload of 64 MiB or more fails"),
         # AmazonS3/latest/userguide/UsingKMSEncryption.html
         _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
-        _need("kms:Decrypt", "key", "the same, and it has 64 MiB or more", aws=True),
+        _need("kms:Decrypt", "key", "the same, for 64 MiB or more", aws=True),
     ),
     "CreateModelOperator": (
         _need("sagemaker:DescribeModel", "model", "always"),
-        _need("sagemaker:CreateModel", "model", "there is none"),
-        _need("sagemaker:ListTags", "model", "there is one, and tags are given or the name is exact"),
+        _need("sagemaker:CreateModel", "model", "it does not exist"),
+        _need("sagemaker:ListTags", "model", "it exists, and tags are given or the name is exact"),
         # service-authorization/latest/reference/list_amazonsagemaker.html: dependent action of the Create operations
-        _need("sagemaker:AddTags", "model", "there is none, or tags are missing"),
+        _need("sagemaker:AddTags", "model", "it is created, or tags are missing"),
         _need("iam:GetRole", "role", "execution_role is a name"),
         # API_CreateModel.html
-        _need("iam:PassRole", "role", "there is none, and it has an execution role", aws=True),
+        _need("iam:PassRole", "role", "it is created with an execution role", aws=True),
         _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
         _need("ecr:BatchGetImage", "repository", "an image is named by tag"),
-        _need("s3:GetObject", "object", "model data is one object that is not named by its content"),
+        _need("s3:GetObject", "object", "model data is one object whose key is not derived from its content"),
         _need(
             "s3:ListBucket",
             "bucket",
@@ -161,11 +164,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "CreateEndpointConfigOperator": (
         _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
-        _need("sagemaker:CreateEndpointConfig", "endpoint-config", "there is none"),
-        _need(
-            "sagemaker:ListTags", "endpoint-config", "there is one, and tags are given or the name is exact"
-        ),
-        _need("sagemaker:AddTags", "endpoint-config", "there is none, or tags are missing"),
+        _need("sagemaker:CreateEndpointConfig", "endpoint-config", "it does not exist"),
+        _need("sagemaker:ListTags", "endpoint-config", "it exists, and tags are given or the name is exact"),
+        _need("sagemaker:AddTags", "endpoint-config", "it is created, or tags are missing"),
     ),
     "DeployEndpointOperator": _DEPLOYMENT,
     "RollbackEndpointOperator": _DEPLOYMENT,
@@ -182,7 +183,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
         _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
         _need("sagemaker:ListTags", "endpoint-config", "the same"),
-        _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is put back"),
+        _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is restored"),
     ),
     "ConfigureAutoscalingOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
@@ -192,29 +193,31 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "something is registered, or min_capacity is not given",
         ),
         _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
-        _need(
-            "application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "there is one"
-        ),
+        _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "it exists"),
         _need(
             "application-autoscaling:ListTagsForResource",
             "scalable-target",
-            "it is there and something differs",
+            "it exists and something differs",
         ),
         _need(
-            "application-autoscaling:RegisterScalableTarget", "scalable-target", "it is not there, or differs"
+            "application-autoscaling:RegisterScalableTarget",
+            "scalable-target",
+            "it does not exist, or differs",
         ),
         _need(
             "application-autoscaling:TagResource",
             "scalable-target",
-            "it is not there, as it is tagged, or what is ours changes",
+            "it is created, as it is tagged, or the tags of this package change",
         ),
-        _need("application-autoscaling:UntagResource", "scalable-target", "much less is ours than before"),
-        _need("application-autoscaling:PutScalingPolicy", "scalable-target", "a policy differs"),
-        _need("application-autoscaling:DeleteScalingPolicy", "scalable-target", "one is no longer asked for"),
-        _need("application-autoscaling:PutScheduledAction", "scalable-target", "a scheduled action differs"),
         _need(
-            "application-autoscaling:DeleteScheduledAction", "scalable-target", "one is no longer asked for"
+            "application-autoscaling:UntagResource",
+            "scalable-target",
+            "this package manages much less than before",
         ),
+        _need("application-autoscaling:PutScalingPolicy", "scalable-target", "a policy differs"),
+        _need("application-autoscaling:DeleteScalingPolicy", "scalable-target", "one is no longer given"),
+        _need("application-autoscaling:PutScheduledAction", "scalable-target", "a scheduled action differs"),
+        _need("application-autoscaling:DeleteScheduledAction", "scalable-target", "one is no longer given"),
         # autoscaling/application/userguide/security_iam_permission_validation.html, …/security_iam_id-based-policy-examples.html
         _need(
             "sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is registered", aws=True
@@ -234,11 +237,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "RemoveAutoscalingOperator": (
         _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
-        _need(
-            "application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "there is one"
-        ),
-        _need("application-autoscaling:ListTagsForResource", "scalable-target", "there is one"),
-        _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "there is one"),
+        _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "it exists"),
+        _need("application-autoscaling:ListTagsForResource", "scalable-target", "it exists"),
+        _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "it exists"),
     ),
     "CreateLatencyAlarmOperator": _ALARM,
     "CreateEndpointAlarmOperator": (
@@ -252,9 +253,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "CreateCompositeAlarmOperator": (
         # API_DescribeAlarms.html, API_PutCompositeAlarm.html: "scoped to *"
         _need("cloudwatch:DescribeAlarms", "any", "always"),
-        _need("cloudwatch:PutCompositeAlarm", "any", "it is not there, or differs"),
-        _need("cloudwatch:ListTagsForResource", "alarm", "it is there"),
-        _need("cloudwatch:TagResource", "alarm", "it is not there, as it is tagged, or tags are missing"),
+        _need("cloudwatch:PutCompositeAlarm", "any", "it does not exist, or differs"),
+        _need("cloudwatch:ListTagsForResource", "alarm", "it exists"),
+        _need("cloudwatch:TagResource", "alarm", "it is created, as it is tagged, or tags are missing"),
     ),
     "get_metric": (_need("cloudwatch:GetMetricData", "any", "always"),),
     "InvokeEndpointOperator": (
@@ -262,12 +263,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need(
             "sagemaker:DescribeEndpoint",
             "endpoint",
-            "target_variant does not exist: the error names those that do",
+            "target_variant does not exist: the error lists the existing ones",
             optional=True,
         ),
     ),
     "DeleteEndpointOperator": (
-        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each look"),
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),
         _need("sagemaker:ListTags", "endpoint", "it exists, and adopt is False"),
         _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it exists"),
         _need("sagemaker:DeleteEndpoint", "endpoint", "it exists"),
@@ -286,7 +287,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("cloudwatch:DescribeAlarms", "any", "always"),
         # The owner of an alarm is not known before, so any name is possible, also those of autoscaling.
         _need("cloudwatch:ListTagsForResource", "every-alarm", "there are alarms on it"),
-        _need("cloudwatch:DeleteAlarms", "alarm rollout-alarm", "alarms on it are ours"),
+        _need("cloudwatch:DeleteAlarms", "alarm rollout-alarm", "alarms on it were created by this package"),
     ),
     "CleanUpHostingOperator": (
         _need("sagemaker:ListEndpoints ListEndpointConfigs ListModels", "any", "always"),
@@ -303,20 +304,25 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("s3:DeleteObject", "object", "the same, and dry_run=False"),
     ),
     "EnsureExecutionRoleOperator": (
-        _need("iam:GetRole", "role", "always, and until IAM shows what was written"),
+        _need("iam:GetRole", "role", "always, and until IAM shows the change"),
         _need("iam:ListRolePolicies ListAttachedRolePolicies GetRolePolicy", "role", "it exists"),
-        _need("iam:CreateRole", "role", "there is none"),
+        _need("iam:CreateRole", "role", "it does not exist"),
         # IAM/latest/UserGuide/id_tags.html
-        _need("iam:TagRole", "role", "there is none, as it is tagged, or tags are missing"),
-        _need("iam:PutRolePolicy", "role", "its policy is not there, or differs"),
+        _need("iam:TagRole", "role", "it is created, as it is tagged, or tags are missing"),
+        _need("iam:PutRolePolicy", "role", "its policy does not exist, or differs"),
         _need("iam:UpdateAssumeRolePolicy", "role", "SageMaker may not assume it"),
         _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
     ),
-    "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),),
-    # For the triggerer, which may have an identity of its own.
+    "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),),
+    # For the triggerer, which may have its own identity.
     "EndpointTrigger": (
-        _need("sagemaker:DescribeEndpoint", "endpoint", "at each look"),
-        _need("sagemaker:ListEndpoints", "any", "many wait: fewer calls than one an endpoint", optional=True),
+        _need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),
+        _need(
+            "sagemaker:ListEndpoints",
+            "any",
+            "many tasks wait: fewer calls than one per endpoint",
+            optional=True,
+        ),
     ),
 }
 

@@ -127,11 +127,11 @@ def key_arns(where: str, keys: Iterable[Any], at: Place) -> list[str]:
         if isinstance(key, str) and re.match(r"alias/|arn:aws[a-z-]*:kms:[^:]*:[^:]*:alias/", key):
             # https://docs.aws.amazon.com/kms/latest/developerguide/cmks-in-iam-policies.html
             raise invalid(
-                where, key, "ids or ARNs of KMS keys; an alias in a policy does not stand for its key"
+                where, key, "IDs or ARNs of KMS keys; in a policy, an alias does not refer to its key"
             )
         found = _given_arn(where, key, "kms", rf"key/({KMS_KEY_ID}|[\w*?-]+)")
         if found is None and not (isinstance(key, str) and re.fullmatch(KMS_KEY_ID, key)):
-            raise invalid(where, key, "ids or ARNs of KMS keys")
+            raise invalid(where, key, "IDs or ARNs of KMS keys")
         arns.append(found or at.arn("kms", f"key/{key}"))
     return arns
 
@@ -193,7 +193,9 @@ def _repository_arn(where: str, repository: Any, at: Place) -> str:
                 name = re.sub(r"(:[^:@/]+)?(@.+)?$", "", (uri or local)["name"])  # type: ignore[index]
             elif "." in repository.partition("/")[0] and "/" in repository:
                 raise invalid(
-                    where, repository, f"{allowed}; an image elsewhere is not pulled with IAM permissions"
+                    where,
+                    repository,
+                    f"{allowed}; images in other registries are not pulled with IAM permissions",
                 )
         case _:
             raise invalid(where, repository, allowed)
@@ -213,7 +215,7 @@ def _s3_place(where: str, url: Any, is_prefix: bool) -> tuple[str, str]:
         case None if isinstance(url, str):
             if url.startswith("https://") and "?" in url:
                 # It may be the signature of a presigned URL.
-                raise invalid(where, f"{url.partition('?')[0]}?***", f"{allowed}, without a query")
+                raise invalid(where, f"{url.partition('?')[0]}?***", f"{allowed}, without a query string")
             location = S3Location.parse(url)
             if location is None:
                 raise invalid(where, url, allowed)

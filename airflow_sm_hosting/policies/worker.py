@@ -160,7 +160,7 @@ class _Resources:
     def _names(self, operator: str, where: str) -> list[Any]:
         if self._given[where] is None:
             raise InvalidSpecError(
-                f"{where} is not given, and {operator} needs it; allowed: a list, [] where there are none."
+                f"{where} is missing, and {operator} needs it; allowed: a list; [] means none."
             )
         return as_list(where, self._given[where])
 
@@ -182,7 +182,7 @@ def _name(operator: Any) -> str:
     if found is None:
         near = nearest(names[0], PERMISSIONS, 1)
         raise InvalidSpecError(
-            f"operators: {names[0]!r} is none of this package"
+            f"operators: {names[0]!r} is not an operator, sensor or trigger of this package"
             + (f". Did you mean {near[0]!r}?" if near else "")
             + f"; allowed: {', '.join(PERMISSIONS)}."
         )

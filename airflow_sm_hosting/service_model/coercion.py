@@ -1,4 +1,4 @@
-"""Turns strings that Jinja made of numbers and booleans back, as botocore's model types the members."""
+"""Converts strings that Jinja rendered from numbers and booleans to the types of botocore's model."""
 
 from __future__ import annotations
 

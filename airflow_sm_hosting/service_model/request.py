@@ -37,8 +37,8 @@ def validated_request(service: str, operation: str, request: Mapping[str, Any]) 
             problems.append(f"{violation.path} is {_shown(violation)}: {violation.constraint}")
     if problems:
         raise InvalidSpecError(
-            f"{operation} would be refused ({len(problems)} "
-            f"{'problem' if len(problems) == 1 else 'problems'}): {'; '.join(problems)}"
+            f"{operation} would be rejected ({len(problems)} "
+            f"{('problem' if len(problems) == 1 else 'problems')}): {'; '.join(problems)}"
         )
     return ready
 
@@ -47,7 +47,7 @@ def _warn_of_unknown_member(operation: str, violation: Violation) -> None:
     members = violation.constraint.partition("[")[2].rstrip("]").split(", ")
     near = ", ".join(nearest(str(violation.value), members, 3))
     log.warning(
-        "%s: %s is %r, which the installed botocore does not know%s; it is sent as it is.",
+        "%s: %s is %r, which the installed botocore does not know%s; it is sent unchanged.",
         operation,
         violation.path,
         violation.value,

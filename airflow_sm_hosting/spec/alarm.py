@@ -1,4 +1,4 @@
-"""Rules of alarms on metrics: what PutMetricAlarm accepts, and which alarms could never fire.
+"""Rules of alarms on metrics: what PutMetricAlarm accepts, and which alarms can never go off.
 
 Source of the rules: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 """
@@ -116,7 +116,7 @@ def threshold_value(metric: Any, threshold: Any, *, where: str = "threshold") ->
     :param metric: An EndpointMetric, a MetricMath, or None if it is not known yet.
     :param threshold: A number, also as a string from Jinja, or a timedelta.
     :param where: The beginning of the message.
-    :raises InvalidSpecError: For a timedelta on a metric that is no duration, and for a value that is no number.
+    :raises InvalidSpecError: For a timedelta on a metric that is not a duration, and for a value that is not a number.
     """
     name = metric.get("MetricName") if isinstance(metric, dict) else None
     if isinstance(threshold, timedelta):
@@ -126,7 +126,8 @@ def threshold_value(metric: Any, threshold: Any, *, where: str = "threshold") ->
             raise invalid(
                 where,
                 threshold,
-                f"a number, as {name or 'the result of an expression'} is no duration (durations: {', '.join(DURATION_UNITS)})",
+                f"a number, as {name or 'the result of an expression'} is not a duration (durations: "
+                f"{', '.join(DURATION_UNITS)})",
             )
         return threshold / DURATION_UNITS[name]
     if isinstance(threshold, str):
@@ -153,8 +154,8 @@ def check_window(
         )
     if datapoints_to_alarm is not None and datapoints_to_alarm > evaluation_periods:
         raise InvalidSpecError(
-            f"{where}: datapoints_to_alarm is {datapoints_to_alarm} of {evaluation_periods} evaluation_periods: "
-            "the alarm could never fire; allowed: evaluation_periods at most."
+            f"{where}: datapoints_to_alarm is {datapoints_to_alarm} of {evaluation_periods} "
+            "evaluation_periods, so the alarm can never go off; allowed: at most evaluation_periods."
         )
 
 
@@ -162,7 +163,7 @@ def _check_percentile(field: str, value: Any, watched: list[dict[str, Any]]) -> 
     statistics = [one["Statistic"] for one in watched]
     if statistics and not any(is_percentile(one) or is_rendered_later(one) for one in statistics):
         raise invalid(
-            field, value, f"with a percentile such as 'p99' only; the statistic is {', '.join(statistics)}"
+            field, value, f"only with a percentile such as 'p99'; the statistic is {', '.join(statistics)}"
         )
 
 
@@ -185,8 +186,8 @@ def _check_reachable(where: str, metric: dict[str, Any], comparison_operator: An
     if not crossed[comparison_operator]:
         most = "more" if high == math.inf else f"{high:g}"
         raise InvalidSpecError(
-            f"{where}: threshold is {threshold:g} with {comparison_operator}: the alarm could never fire; allowed: a threshold that "
-            f"the {statistic} of {name} can cross, whose values are 0 to {most}."
+            f"{where}: threshold is {threshold:g} with {comparison_operator}, so the alarm can never go off; "
+            f"allowed: a threshold that the {statistic} of {name} can cross; its values are 0 to {most}."
         )
 
 
@@ -227,8 +228,8 @@ def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
             raise invalid(
                 f"{where}[{index}]",
                 action,
-                "the ARN of an SNS topic, a Lambda function or a Systems Manager action; a composite alarm acts on no instance and "
-                "scales nothing",
+                "the ARN of an SNS topic, a Lambda function or a Systems Manager action; a composite alarm "
+                "has no EC2 or scaling actions",
             )
 
 
@@ -241,7 +242,8 @@ def check_named(where: str, metric: Any, alarm_name: Any) -> None:
     """Check that the alarm has a name: an expression without a label gives none."""
     if alarm_name is None and kind_of(metric) == "MetricMath" and not metric.get("Label"):
         raise InvalidSpecError(
-            f"{where}: alarm_name is missing; an expression has no name of its own. Give alarm_name=, or a label= to the MetricMath."
+            f"{where}: alarm_name is missing, and an expression has no name. Give alarm_name=, or give the "
+            "MetricMath a label=."
         )
 
 
@@ -254,14 +256,17 @@ def doubts(metric: dict[str, Any]) -> list[str]:
         near = nearest(name, known, 1) if known and name not in known else []
         if near:
             warnings.append(
-                f"{namespace} has no metric {name!r} that this version knows (nearest: {near[0]}); it is sent as it is."
+                f"{namespace} has no metric {name!r} that this version knows (nearest: {near[0]}); it is sent "
+                "unchanged."
             )
         if (
             namespace == INVOCATION_METRICS
             and name in ("Invocations", "InvocationsPerInstance")
             and statistic not in ("Sum", "SampleCount")
         ):
-            warnings.append(f"AWS documents the statistic Sum only for {name}; {statistic} is sent as it is.")
+            warnings.append(
+                f"For {name}, AWS documents only the statistic Sum; {statistic} is sent unchanged."
+            )
         if known and one["Period"] < 60:
             warnings.append(
                 f"{name} is published once a minute unless the endpoint config's MetricsConfig says otherwise; with a period of "

@@ -93,10 +93,10 @@ def check_rule(where: str, rule: Any, *, own_name: Any = None) -> None:
             return
         rule = rule_text(rule)
     if not isinstance(rule, str):
-        raise invalid(where, rule, 'an AlarmRule, or a text such as \'ALARM("a") AND NOT ALARM("b")\'')
+        raise invalid(where, rule, 'an AlarmRule, or a string such as \'ALARM("a") AND NOT ALARM("b")\'')
     if own_name in alarms_of_rule(where, rule):
         raise invalid(
-            where, rule, f"a rule over other alarms than {own_name!r} itself; it could never be evaluated"
+            where, rule, f"a rule that does not use {own_name!r} itself; such a rule cannot be evaluated"
         )
 
 
@@ -156,7 +156,7 @@ class _RuleReader:
         while position < len(text):
             word = re.compile(_WORD_PATTERN).match(text, position)
             if word is None:
-                raise self._wrong('a quotation mark (") has no other')
+                raise self._wrong('a quotation mark (") is not closed')
             self._words.append(word[1])
             position = word.end()
 
@@ -164,7 +164,7 @@ class _RuleReader:
         """Read all of it."""
         self._rule()
         if self._next < len(self._words):
-            raise self._wrong(f"{self._take()!r} stands where AND or OR is expected")
+            raise self._wrong(f"found {self._take()!r}, expected AND or OR")
 
     def _rule(self) -> None:
         self._operand()
@@ -179,7 +179,7 @@ class _RuleReader:
         if word == "(":
             self._depth += 1
             if 2 * self._depth > MAX_ELEMENTS:
-                raise self._wrong(f"more than {MAX_ELEMENTS} parentheses stand in one another")
+                raise self._wrong(f"more than {MAX_ELEMENTS} nested parentheses")
             self._rule()
             self._expect(")")
             self._depth -= 1
@@ -194,14 +194,14 @@ class _RuleReader:
         else:
             found = repr(word) if word else "the end"
             raise self._wrong(
-                f"{found} stands where {', '.join(STATES)}, NOT, TRUE, FALSE or a parenthesis is expected"
+                f"found {found}, expected {', '.join(STATES)}, NOT, TRUE, FALSE or a parenthesis"
             )
 
     def _name(self) -> None:
         word = self._take()
         name = word.strip('"')
         if word in ("", "(", ")") or not name.strip():
-            raise self._wrong("a function without an alarm's name")
+            raise self._wrong("a function without an alarm name")
         self.names.append(name)
 
     def _peek(self) -> str:
@@ -215,7 +215,7 @@ class _RuleReader:
     def _expect(self, expected: str) -> None:
         found = self._take()
         if found != expected:
-            raise self._wrong(f"{repr(found) if found else 'the end'} stands where {expected!r} is expected")
+            raise self._wrong(f"found {(repr(found) if found else 'the end')}, expected {expected!r}")
 
     def _wrong(self, what: str) -> InvalidSpecError:
         return invalid(
@@ -243,7 +243,7 @@ def _check_operand_name(name: Any) -> None:
         check_alarm_name("a name in AlarmRule", name)
     if '"' in name:
         # Assumed: no way to write one is documented.
-        raise invalid("a name in AlarmRule", name, "an alarm's name without a quotation mark (\")")
+        raise invalid("a name in AlarmRule", name, 'an alarm name without a quotation mark (")')
 
 
 def _has_late_parts(rule: dict[str, Any]) -> bool:

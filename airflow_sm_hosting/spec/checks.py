@@ -158,7 +158,7 @@ def check_instance_type(where: str, value: Any) -> None:
         warnings.warn(
             f"{where} is {value!r}, of a family that this version does not know"
             + (f" (nearest: {near})" if near else "")
-            + "; it is sent as it is.",
+            + "; it is sent unchanged.",
             stacklevel=4,
         )
 
@@ -289,7 +289,8 @@ def check_role(where: str, value: Any) -> None:
         value,
         pattern=ROLE_ARN_PATTERN if by_arn else ROLE_NAME_PATTERN,
         max_length=2048 if by_arn else 576,
-        allowed="a role's name of 1 to 64 letters, digits and _ + = , . @ -, or an ARN 'arn:<partition>:iam::<account>:role/<name>'",
+        allowed="a role name of 1 to 64 letters, digits and _ + = , . @ -, or an ARN "
+        "'arn:<partition>:iam::<account>:role/<name>'",
     )
 
 
@@ -302,7 +303,7 @@ def check_kms_key(where: str, value: Any) -> None:
         value,
         pattern=KMS_KEY_PATTERN,
         max_length=2048,
-        allowed="a key's id, 'alias/<name>', or the ARN of either",
+        allowed="a key ID, 'alias/<name>', or the ARN of either",
     )
 
 
@@ -311,7 +312,7 @@ def check_ids(where: str, value: Any, most: int) -> None:
     if value is None or is_rendered_later(value):
         return
     if not isinstance(value, list | tuple):
-        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a list of 1 to {most} ids.")
+        raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: a list of 1 to {most} IDs.")
     if not 1 <= len(value) <= most:
         raise InvalidSpecError(f"{where} has {len(value)} entries; allowed: 1 to {most}.")
     for index, one in enumerate(value):
@@ -319,7 +320,7 @@ def check_ids(where: str, value: Any, most: int) -> None:
             f"{where}[{index}]",
             one,
             pattern=VPC_ID_PATTERN,
-            allowed="an id of 1 to 32 letters, digits and hyphens",
+            allowed="an ID of 1 to 32 letters, digits and hyphens",
         )
     check_unique(where, value)
 

@@ -104,7 +104,7 @@ class ContainerImage:
             repository_name,
             pattern=REPOSITORY_PATTERN,
             max_length=256,
-            allowed="an ECR repository's name, lower case, without host and tag",
+            allowed="an ECR repository name in lower case, without registry host and tag",
         )
         if digest is not None:
             check_text(
@@ -117,7 +117,7 @@ class ContainerImage:
             f"{where}: tag",
             tag,
             pattern=TAG_PATTERN,
-            allowed="an image tag of 1 to 128 letters, digits, '.', '_' and '-'; a digest goes into digest=",
+            allowed="an image tag of 1 to 128 letters, digits, '.', '_' and '-'; give a digest as digest=",
         )
         if registry_id is not None:
             check_text(
@@ -131,7 +131,7 @@ class ContainerImage:
                 f"{where}: region_name",
                 region_name,
                 pattern=REGION_PATTERN,
-                allowed="a Region's name, e.g. 'eu-west-1'",
+                allowed="a Region name, e.g. 'eu-west-1'",
             )
         return Reference(
             "EcrImage",
@@ -160,7 +160,7 @@ class ContainerImage:
             repository_name,
             pattern=REPOSITORY_PATTERN,
             max_length=256,
-            allowed="a repository's name, lower case, without host and tag",
+            allowed="a repository name in lower case, without registry host and tag",
         )
         check_text(
             "ContainerImage.from_dlc: tag",
@@ -205,7 +205,7 @@ class ModelData:
             "ModelData.from_bucket: bucket_name",
             bucket_name,
             pattern=BUCKET_PATTERN,
-            allowed="a bucket's name",
+            allowed="a bucket name",
         )
         if not is_rendered_later(object_key) and (
             not isinstance(object_key, str) or not object_key or object_key[0] == "/" or object_key[-1] == "/"
@@ -213,7 +213,8 @@ class ModelData:
             raise invalid(
                 "ModelData.from_bucket: object_key",
                 object_key,
-                "an object's key, without a leading '/'; what ends with '/' goes into ModelData.from_prefix(…)",
+                "an object key without a leading '/'; use ModelData.from_prefix(…) for a prefix that ends "
+                "with '/'",
             )
         return Reference("S3Object", Bucket=bucket_name, Key=object_key)
 
@@ -229,7 +230,7 @@ class ModelData:
             "ModelData.from_prefix: bucket_name",
             bucket_name,
             pattern=BUCKET_PATTERN,
-            allowed="a bucket's name",
+            allowed="a bucket name",
         )
         if not is_rendered_later(prefix) and not isinstance(prefix, str):
             raise invalid("ModelData.from_prefix: prefix", prefix, "a string")
@@ -399,7 +400,7 @@ def check_url(where: str, url: Any) -> None:
         raise invalid(
             where,
             f"{url.partition('?')[0]}?***",
-            "a URL without query: SageMaker reads the object with its role",
+            "a URL without a query string: SageMaker reads the object with the model's role",
         )
     check_text(
         where, url, pattern=r"(https|s3)://([^/]+)/?(.*)", max_length=1024, allowed=MODEL_DATA_IN_WORDS
@@ -416,9 +417,9 @@ def check_member_names(where: str, members: dict[str, Any], parameters: dict[str
     for name in members:
         if name in parameters:
             raise InvalidSpecError(
-                f"{where}: {name} is given as a further member; allowed: {parameters[name]}=…."
+                f"{where}: {name} is given in AWS's spelling; allowed: {parameters[name]}=…."
             )
         if not name[:1].isupper():
             raise InvalidSpecError(
-                f"{where} has no parameter {name!r}; members of the AWS shape are written as AWS writes them."
+                f"{where} has no parameter {name!r}; give members of the AWS shape in AWS's spelling."
             )

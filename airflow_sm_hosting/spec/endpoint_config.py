@@ -102,7 +102,7 @@ def check_endpoint_config(
     shadows = _check_variants("shadow_production_variants", shadow_production_variants)
     if shadows is not None and variants is not None and (len(variants) != 1 or len(shadows) != 1):
         raise InvalidSpecError(
-            f"shadow_production_variants has {len(shadows)} entries beside {len(variants)} production variants; "
+            f"shadow_production_variants has {len(shadows)} entries with {len(variants)} production variants; "
             "allowed: exactly one of each (CreateEndpointConfig)."
         )
     check_unique(
@@ -122,8 +122,9 @@ def check_endpoint_config(
     )
     if variants and all(_weighs_nothing(variant) for variant in variants):
         warnings.warn(
-            "production_variants: every InitialVariantWeight is 0. A variant's share is its weight divided by the sum of all "
-            "(ProductionVariant documentation), which is 0 here: what SageMaker makes of it is not documented.",
+            "production_variants: every InitialVariantWeight is 0. A variant's share is its weight divided "
+            "by the sum of all weights (ProductionVariant documentation), which is 0 here; AWS does not "
+            "document the effect.",
             stacklevel=3,
         )
 
@@ -177,12 +178,13 @@ def _check_serverless(
     both = [member for member in INSTANCE_MEMBERS if member in serverless[0]]
     if both:
         raise InvalidSpecError(
-            f"production_variants[0] has ServerlessConfig and {', '.join(both)}; allowed: either of the two kinds."
+            f"production_variants[0] has ServerlessConfig and {', '.join(both)}; allowed: either serverless "
+            "or instance members."
         )
     for member in NOT_FOR_SERVERLESS:
         if members.get(member) and not is_rendered_later(members[member]):
             raise InvalidSpecError(
-                f"{member} is given with a serverless variant; allowed: on instance variants only."
+                f"{member} is given with a serverless variant; allowed: only with instance variants."
             )
 
 

@@ -102,7 +102,7 @@ def fleet_alarm_request(
     return present(
         **request,
         AlarmName=f"{alarm_prefix(endpoint_name, endpoint_config_name)}{variant}-{name}-{index}",
-        AlarmDescription=f"Rolls back the deployment of {endpoint_config_name}; deleted when that has ended.",
+        AlarmDescription=f"Rolls back the deployment of {endpoint_config_name}; deleted when the deployment has ended.",
         EvaluationPeriods=conditions["evaluation_periods"],
         DatapointsToAlarm=conditions["datapoints_to_alarm"],
         ComparisonOperator=conditions["comparison_operator"],

@@ -445,7 +445,8 @@ def _collect_queries(math: dict[str, Any], queries: dict[str, dict[str, Any]]) -
             query = _metric_query(name, metric, returns=False)
         if queries.setdefault(name, query) != query:
             raise InvalidSpecError(
-                f"MetricMath: metrics has the id {name!r} for two different metrics; allowed: an id for each."
+                f"MetricMath: metrics has the ID {name!r} for two different metrics; allowed: one ID per "
+                "metric."
             )
 
 
@@ -519,7 +520,9 @@ def _check_as_published(where: str, namespace: str, name: str, dimensions: Any, 
         for other in (INVOCATION_METRICS, UTILIZATION_METRICS):
             if namespace in (INVOCATION_METRICS, UTILIZATION_METRICS) and (other, name) in PUBLISHED:
                 raise invalid(
-                    f"{where}: namespace", namespace, f"{other!r}, where SageMaker publishes {name}"
+                    f"{where}: namespace",
+                    namespace,
+                    f"{other!r}, the namespace in which SageMaker publishes {name}",
                 )
         return
     published, _ = PUBLISHED[namespace, name]
@@ -528,7 +531,8 @@ def _check_as_published(where: str, namespace: str, name: str, dimensions: Any, 
     if published and unit is not None and not is_rendered_later(unit) and unit not in taken:
         raise invalid(
             f"{where}: unit", unit,
-            f"{published!r}, in which SageMaker publishes {name}, or none; with another unit there would never be data",
+            f"{published!r}, the unit in which SageMaker publishes {name}, or none; with another unit there "
+                "is never data",
         )  # fmt: skip
     if not isinstance(dimensions, dict) or any(is_rendered_later(key) for key in dimensions):
         return
@@ -538,7 +542,7 @@ def _check_as_published(where: str, namespace: str, name: str, dimensions: Any, 
         # Metrics of an inference component have its name (monitoring-cloudwatch); further dimensions narrow: EndpointConfigName,
         # ContainerName and others.
         right = {"EndpointName", "VariantName"} <= set(dimensions) or "InferenceComponentName" in dimensions
-        needed = "EndpointName and VariantName (or InferenceComponentName), and further ones"
+        needed = "EndpointName and VariantName (or InferenceComponentName), and optionally others"
     if not right:
         raise invalid(
             f"{where}: dimensions", sorted(dimensions), f"{needed}, as SageMaker publishes {name} with them"
@@ -577,7 +581,7 @@ def _check_metric_math(math: dict[str, Any]) -> None:
     if math.get("Period") is not None:
         check_period(f"{where}: period", math["Period"])
     if not isinstance(metrics, dict) or not metrics:
-        raise invalid(f"{where}: metrics", metrics, f"a dict of 1 to {MAX_METRICS} metrics by their ids")
+        raise invalid(f"{where}: metrics", metrics, f"a dict of 1 to {MAX_METRICS} metrics by ID")
     for name, metric in metrics.items():
         check_text(
             f"an id of {where}: metrics", name, pattern=ID_PATTERN, max_length=255,
@@ -593,7 +597,7 @@ def _check_metric_math(math: dict[str, Any]) -> None:
         # Assumed: an alarm is evaluated once a period, and the CDK gives all metrics of an expression one.
         raise invalid(
             f"{where}: metrics", f"of the periods {', '.join(map(str, sorted(periods)))}",
-            "metrics of one period; give the expression a period=, and all have it",
+            "metrics with the same period; give the expression a period= to set it for all",
         )  # fmt: skip
 
 
@@ -629,7 +633,8 @@ def _check_expression(where: str, expression: Any, metrics: dict[str, Any]) -> N
     if several := re.search(r"\b(SEARCH|SELECT)\b", plain):
         raise invalid(
             where, expression,
-            f"an expression whose result is one time series; {several[0]} gives several, which an alarm cannot watch",
+            f"an expression whose result is one time series; {several[0]} returns several, which an alarm "
+                "cannot watch",
         )  # fmt: skip
     depth = 0
     for character in plain:
@@ -641,15 +646,15 @@ def _check_expression(where: str, expression: Any, metrics: dict[str, Any]) -> N
     used = set(re.findall(rf"\b{ID_PATTERN}\b", plain))
     if unknown := sorted(used - set(metrics)):
         raise invalid(
-            where, expression, f"the ids of metrics: {', '.join(metrics)}",
-            hint=f"Not among them: {', '.join(unknown)}. Functions are written in upper case.",
+            where, expression, f"the IDs of metrics: {', '.join(metrics)}",
+            hint=f"Unknown: {', '.join(unknown)}. Functions are written in upper case.",
         )  # fmt: skip
     # METRICS() is all of them.
     unused = [] if re.search(r"\bMETRICS\b", plain) else sorted(set(metrics) - used)
     if unused:
         raise invalid(
             f"{where.removesuffix('expression')}metrics", sorted(metrics),
-            f"ids that the expression uses; {expression!r} does not use {', '.join(unused)}",
+            f"IDs that the expression uses; {expression!r} does not use {', '.join(unused)}",
         )  # fmt: skip
 
 

@@ -49,8 +49,8 @@ def metric_window(
                 raise invalid(
                     "period",
                     one["Period"],
-                    f"{allowed}, as CloudWatch keeps data of shorter periods for {kept.total_seconds() / 3600:g} hours only, and "
-                    f"start is {begins.isoformat()}",
+                    f"{allowed}, as CloudWatch keeps data of shorter periods for only "
+                    f"{kept.total_seconds() / 3600:g} hours, and start is {begins.isoformat()}",
                 )
     # On the clock, as alarms are evaluated: otherwise periods are counted from the start (GetMetricData, StartTime).
     period = max(one["Period"] for one in endpoint_metrics(metric))
@@ -58,7 +58,7 @@ def metric_window(
 
 
 def _point_in_time(where: str, value: Any) -> datetime:
-    allowed = "a datetime with a time zone, or the same in ISO 8601, e.g. '2026-11-23T04:00:00+00:00'"
+    allowed = "a datetime with a time zone, or a string in ISO 8601, e.g. '2026-11-23T04:00:00+00:00'"
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

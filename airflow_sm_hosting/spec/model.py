@@ -97,8 +97,9 @@ def _check_container(where: str, container: dict[str, Any]) -> None:
         operator = ASSET_OPERATORS.get(kind_of(container.get(member)) or "")
         if operator:
             raise InvalidSpecError(
-                f"{where}.{member} is a from_asset(…): CreateModelOperator builds and uploads nothing. Give it the output of a "
-                f"{operator} instead, or use ModelHostingTaskGroup, which lays out that task by itself."
+                f"{where}.{member} is a from_asset(…), but CreateModelOperator does not build or upload "
+                f"assets. Give it the output of a {operator} instead, or use ModelHostingTaskGroup, which "
+                "creates that task."
             )
     if not any(
         container.get(member) for member in ("Image", "ModelPackageName", "InferenceSpecificationName")
@@ -114,7 +115,8 @@ def _check_pipeline(containers: list[dict[str, Any]], mode: Any) -> None:
     if len(containers) > 1 and any(hostnames) and not all(hostnames):
         without = [index for index, name in enumerate(hostnames) if not name]
         raise InvalidSpecError(
-            f"containers: ContainerHostname is missing at {without}; allowed: on all containers of a pipeline, or on none."
+            f"containers: ContainerHostname is missing on {without}; allowed: on all containers of a "
+            "pipeline, or on none."
         )
     if mode == "Direct" and not all(hostnames):
         raise InvalidSpecError(
@@ -130,7 +132,7 @@ def _check_pipeline(containers: list[dict[str, Any]], mode: Any) -> None:
     )
     if size > MAX_ENVIRONMENT_BYTES:
         raise InvalidSpecError(
-            f"containers: the environments have {size} bytes together; allowed: {MAX_ENVIRONMENT_BYTES}."
+            f"containers: the environments have {size} bytes in total; allowed: {MAX_ENVIRONMENT_BYTES}."
         )
 
 

@@ -48,7 +48,7 @@ def as_integer(where: str, value: Any, low: int, high: int | None = None) -> int
 def as_number(where: str, value: Any, *, low: float | None = None, above: float | None = None) -> float:
     """Return a rendered number."""
     if isinstance(value, str):
-        with contextlib.suppress(ValueError):  # the check reports a value that is no number
+        with contextlib.suppress(ValueError):  # the check reports a value that is not a number
             value = float(value)
     check_number(where, value, low=low, above=above)
     return float(value)

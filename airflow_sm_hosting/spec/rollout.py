@@ -228,7 +228,7 @@ def check_alarm_names(where: str, alarm_names: Any) -> None:
             name,
             pattern=r"(?s).+",
             max_length=255,
-            allowed="an alarm's name of 1 to 255 characters",
+            allowed="an alarm name of 1 to 255 characters",
         )
 
 
@@ -276,7 +276,7 @@ def _check_execution_time(where: str, policy: dict[str, Any]) -> None:
         return
     waits = _least_waits(routing)
     check_number(
-        f"{where}: maximum_execution_timeout (more than the waits together: {waits} x {wait} s and {last} s)",
+        f"{where}: maximum_execution_timeout (more than the sum of the waits: {waits} x {wait} s and {last} s)",
         limit,
         above=waits * wait + last,
     )

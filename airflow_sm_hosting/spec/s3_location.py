@@ -10,7 +10,7 @@ from airflow_sm_hosting.spec.partitions import DNS_SUFFIX, REGION
 
 #: The hosts of S3's API: https://docs.aws.amazon.com/general/latest/gr/s3.html, with the older ``s3-<region>``
 #: (AmazonS3/latest/userguide/VirtualHosting.html, "Legacy endpoints"). Not the hosts of websites and access points: the name before
-#: those is no bucket, or no API answers there.
+#: those is not a bucket, or no API answers there.
 _HOST = (
     r"s3(?:-accelerate(?:\.dualstack)?|-external-1|(?:-fips)?(?:\.dualstack)?(?:[.-]" + REGION + r")?)\."
 ) + DNS_SUFFIX

@@ -150,14 +150,14 @@ class TargetTrackingScaling(dict[str, Any]):
 
 
 class StepScaling(dict[str, Any]):
-    """Step scaling, in the shape of PutScalingPolicy; an alarm of yours names the policy's ARN as its action.
+    """Step scaling, in the shape of PutScalingPolicy; your own alarm names the policy's ARN as its action.
 
     :param step_adjustments: ``StepAdjustment`` dicts of the AWS shape, at least one; their intervals are relative to the alarm's
         threshold, and neither overlap nor leave a gap. (templated)
     :param adjustment_type: ``ChangeInCapacity`` (default), ``PercentChangeInCapacity`` or ``ExactCapacity``. (templated)
     :param cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
     :param metric_aggregation_type: ``Average``, ``Minimum`` or ``Maximum`` (default: AWS's, Average). (templated)
-    :param min_adjustment_magnitude: Least number of instances for ``PercentChangeInCapacity``. (templated)
+    :param min_adjustment_magnitude: Minimum number of instances for ``PercentChangeInCapacity``. (templated)
     :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-step``). (templated)
     :raises InvalidSpecError: When a literal value can never work.
 
@@ -199,8 +199,8 @@ class ScheduledScaling(dict[str, Any]):
 
     :param scheduled_action_name: Name of the action. (templated)
     :param schedule: ``at(yyyy-mm-ddThh:mm:ss)``, ``rate(value unit)`` or ``cron(six fields)``. (templated)
-    :param min_capacity: Least number of instances from then on (default: unchanged). (templated)
-    :param max_capacity: Greatest number of instances from then on (default: unchanged). (templated)
+    :param min_capacity: Minimum number of instances from then on (default: unchanged). (templated)
+    :param max_capacity: Maximum number of instances from then on (default: unchanged). (templated)
     :param timezone: IANA time zone of the schedule (default: AWS's, UTC). (templated)
     :param start_time: First moment at which the schedule holds. (templated)
     :param end_time: Last moment at which the schedule holds. (templated)
@@ -325,7 +325,7 @@ def _warn_of_unknown_metric(name: Any) -> None:
         warnings.warn(
             f"TargetTrackingScaling: predefined_metric is {name!r}, which this version does not know"
             + (f" (nearest: {near})" if near else "")
-            + "; it is sent as it is.",
+            + "; it is sent unchanged.",
             stacklevel=3,
         )
 
@@ -334,8 +334,8 @@ def _warn_of_whole_variant(metric: Any) -> None:
     """Warn about a metric of the whole variant, which more instances do not lower (API_CustomizedMetricSpecification)."""
     if isinstance(metric, Mapping) and metric.get("MetricName") == "Invocations":
         warnings.warn(
-            "TargetTrackingScaling: customized_metric is Invocations, which does not fall when instances are added; "
-            "target tracking needs a metric per instance, such as InvocationsPerInstance.",
+            "TargetTrackingScaling: customized_metric is Invocations, which does not decrease when instances "
+            "are added; target tracking needs a metric per instance, such as InvocationsPerInstance.",
             stacklevel=3,
         )
 

@@ -115,7 +115,7 @@ def check_policy_name(where: str, name: Any) -> None:
         name,
         pattern=r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?",
         max_length=256,
-        allowed="1 to 256 characters, beginning and ending with no space",
+        allowed="1 to 256 characters, without leading or trailing space",
     )
 
 
@@ -205,7 +205,7 @@ def _check_intervals(where: str, bounds: list[tuple[Any, Any]]) -> None:
     """Check that the sorted intervals neither overlap nor leave a gap, and are unbounded on each side of the threshold that they cover."""
     for side, name in ((0, "MetricIntervalLowerBound"), (1, "MetricIntervalUpperBound")):
         if sum(pair[side] is None for pair in bounds) > 1:
-            raise InvalidSpecError(f"{where} has more than one step without {name}; allowed: one at most.")
+            raise InvalidSpecError(f"{where} has more than one step without {name}; allowed: at most one.")
     ordered = sorted(bounds, key=lambda pair: (pair[0] is not None, pair[0] or 0))
     for (_, upper), (lower, _) in pairwise(ordered):
         if upper != lower:
@@ -217,11 +217,13 @@ def _check_intervals(where: str, bounds: list[tuple[Any, Any]]) -> None:
     least, greatest = ordered[0][0], ordered[-1][1]
     if least is not None and least < 0:
         raise InvalidSpecError(
-            f"{where} begins at {least}; allowed: with a negative MetricIntervalLowerBound one step has none at all."
+            f"{where} begins at {least}; allowed: if one step has a negative MetricIntervalLowerBound, "
+            "another step must have none."
         )
     if greatest is not None and greatest > 0:
         raise InvalidSpecError(
-            f"{where} ends at {greatest}; allowed: with a positive MetricIntervalUpperBound one step has none at all."
+            f"{where} ends at {greatest}; allowed: if one step has a positive MetricIntervalUpperBound, "
+            "another step must have none."
         )
 
 
@@ -270,7 +272,7 @@ def check_tracking_configuration(spell: Any, configuration: Mapping[str, Any]) -
         where = spell("PredefinedMetricSpecification")
         if "ResourceLabel" in predefined:
             raise invalid(
-                f"{where}: ResourceLabel", predefined["ResourceLabel"], "none: it is for load balancers alone"
+                f"{where}: ResourceLabel", predefined["ResourceLabel"], "none: it is only for load balancers"
             )
         check_predefined_metric(where, predefined.get("PredefinedMetricType"), value)
     if custom is not None:
@@ -318,7 +320,7 @@ def check_policies(where: str, policies: Iterable[Any]) -> None:
     policies = list(policies)
     if len(policies) > MAX_POLICIES:
         raise InvalidSpecError(
-            f"{where} has {len(policies)} entries; allowed: {MAX_POLICIES} a scalable target at most."
+            f"{where} has {len(policies)} entries; allowed: at most {MAX_POLICIES} per scalable target."
         )
     for index, policy in enumerate(policies):
         if not is_rendered_later(policy):
@@ -332,7 +334,7 @@ def check_policies(where: str, policies: Iterable[Any]) -> None:
             # User guide, "How target tracking scaling works": several, "provided that each of them uses a different metric"; the service
             # answers "Only one TargetTrackingScaling policy for a given metric specification is allowed." (terraform-provider-aws#41179)
             raise InvalidSpecError(
-                f"{where} has two target-tracking policies on {metric}; allowed: one for each metric."
+                f"{where} has two target-tracking policies on {metric}; allowed: one per metric."
             )
 
 
@@ -354,7 +356,8 @@ def _check_policy(where: str, policy: Any) -> None:
         raise invalid(
             f"{where}.PolicyType",
             kind,
-            "TargetTrackingScaling or StepScaling; PredictiveScaling is for Amazon ECS alone (PutScalingPolicy)",
+            "TargetTrackingScaling or StepScaling; PredictiveScaling is only for Amazon ECS "
+            "(PutScalingPolicy)",
         )
     check_one_of(f"{where}.PolicyType", kind, POLICY_TYPES)
     for policy_type, check in (
@@ -365,7 +368,8 @@ def _check_policy(where: str, policy: Any) -> None:
         configuration = policy.get(member)
         if not is_rendered_later(kind) and (configuration is None) == (kind == policy_type):
             raise InvalidSpecError(
-                f"{where} is a {kind} {'without' if configuration is None else 'with'} {member}; allowed: {kind}PolicyConfiguration alone."
+                f"{where} is a {kind} {('without' if configuration is None else 'with')} {member}; allowed: "
+                f"only {kind}PolicyConfiguration."
             )
         if isinstance(configuration, Mapping):
             check(lambda name, member=member: f"{where}.{member}.{name}", configuration)
@@ -407,7 +411,7 @@ def check_capacities(low_name: str, low: Any, high_name: str, high: Any) -> None
     if low is not None:
         check_integer(low_name, low, 0)
     if isinstance(low, int) and isinstance(high, int) and low > high:
-        raise invalid(low_name, low, f"at most the greatest capacity, {high}")
+        raise invalid(low_name, low, f"at most the maximum capacity, {high}")
 
 
 def check_actions(where: str, actions: Iterable[Any]) -> None:
@@ -415,7 +419,8 @@ def check_actions(where: str, actions: Iterable[Any]) -> None:
     actions = list(actions)
     if len(actions) > MAX_SCHEDULED_ACTIONS:
         raise InvalidSpecError(
-            f"{where} has {len(actions)} entries; allowed: {MAX_SCHEDULED_ACTIONS} a scalable target at most."
+            f"{where} has {len(actions)} entries; allowed: at most {MAX_SCHEDULED_ACTIONS} per scalable "
+            "target."
         )
     for index, action in enumerate(actions):
         if is_rendered_later(action):
@@ -457,11 +462,12 @@ def check_members(where: str, value: Mapping[str, Any], members: Members) -> Non
                     check_members(here, part, members[name])
         elif name in _PLACE:
             raise InvalidSpecError(
-                f"{here} is given; it is filled in by the task, from endpoint_name and variant_name."
+                f"{here} is given, but the task sets it from endpoint_name and variant_name."
             )
         elif near := _meant(str(name), members):
             raise InvalidSpecError(
-                f"{here} is no member of the AWS shape; allowed: {', '.join(members)}. Did you mean {near!r}?"
+                f"{here} is not a member of the AWS shape; allowed: {', '.join(members)}. Did you mean "
+                f"{near!r}?"
             )
 
 
@@ -508,7 +514,8 @@ def check_metric_dimension(where: str, policies: Iterable[Mapping[str, Any]], di
         if PREDEFINED_METRICS.get(metric, dimension) != dimension:
             fitting = [name for name, of in PREDEFINED_METRICS.items() if of == dimension]
             raise InvalidSpecError(
-                f"{where} has a policy on {metric}, which is of {PREDEFINED_METRICS[metric]}; allowed for {dimension}: {', '.join(fitting)}."
+                f"{where} has a policy on {metric}, which belongs to {PREDEFINED_METRICS[metric]}; allowed "
+                f"for {dimension}: {', '.join(fitting)}."
             )
 
 
@@ -555,8 +562,8 @@ def check_scaled_variant(
                 raise invalid("max_capacity", high, f"at most the max_concurrency of variant {name}, {most}")
     elif is_burstable(variant.get("InstanceType")):
         raise InvalidSpecError(
-            f"Variant {name} has the burstable instance_type {variant['InstanceType']!r}, which cannot be autoscaled; allowed: "
-            "any other, such as 'ml.m5.large'."
+            f"Variant {name} has the burstable instance_type {variant['InstanceType']!r}, which cannot be "
+            "autoscaled; allowed: any other type, such as 'ml.m5.large'."
         )
     else:
         managed = variant.get("ManagedInstanceScaling") or not variant.get("ModelName")
@@ -567,7 +574,8 @@ def check_scaled_variant(
                 raise invalid(
                     "min_capacity",
                     low,
-                    f"1 or more for variant {name}, as a real-time endpoint keeps one instance (an asynchronous one need not)",
+                    f"1 or more for variant {name}, as a real-time endpoint keeps one instance (only an "
+                    "asynchronous endpoint can have none)",
                 )
     initial = (
         serverless.get("ProvisionedConcurrency") if serverless else variant.get("InitialInstanceCount", 1)

@@ -53,7 +53,7 @@ def check_timezone(where: str, timezone: Any) -> None:
         return
     from zoneinfo import ZoneInfo
 
-    allowed = "a name of the IANA time zone data base, such as 'Europe/Berlin' or 'Etc/GMT+9'"
+    allowed = "a name of the IANA time zone database, such as 'Europe/Berlin' or 'Etc/GMT+9'"
     if not isinstance(timezone, str):
         raise invalid(where, timezone, allowed)
     try:
@@ -67,7 +67,7 @@ def moment(where: str, value: Any) -> datetime:
 
     :param value: A datetime, or one in ISO format.
     """
-    allowed = "a datetime, or one in ISO format"
+    allowed = "a datetime, or a string in ISO format"
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value.strip())
@@ -86,7 +86,7 @@ def check_span(start_name: str, start: Any, end_name: str, end: Any) -> None:
         for name, value in ((start_name, start), (end_name, end))
     )
     if begin and finish and begin >= finish:
-        raise invalid(end_name, end, f"a time after {begin.isoformat()}, when it starts")
+        raise invalid(end_name, end, f"a time after the start, {begin.isoformat()}")
 
 
 def _check_at(where: str, schedule: str, inside: str) -> None:
@@ -96,9 +96,7 @@ def _check_at(where: str, schedule: str, inside: str) -> None:
     except ValueError:
         right = False
     if not right:
-        raise invalid(
-            where, schedule, "at(yyyy-mm-ddThh:mm:ss), a time that exists; its zone is given as timezone"
-        )
+        raise invalid(where, schedule, "at(yyyy-mm-ddThh:mm:ss) with a valid time; give its zone as timezone")
 
 
 def _check_cron(where: str, schedule: str, fields: list[str]) -> None:
@@ -113,7 +111,8 @@ def _check_cron(where: str, schedule: str, fields: list[str]) -> None:
             raise invalid(
                 where,
                 schedule,
-                f"as {name}, here {field!r}: {low} to {high}{words}, with the signs that it takes",
+                f"cron with {name} (here {field!r}) from {low} to {high}{words}, with the special characters "
+                "of this field",
             )
     if (fields[2] == "?") == (fields[4] == "?"):
         raise invalid(where, schedule, "cron with '?' as exactly one of day of month and day of week")

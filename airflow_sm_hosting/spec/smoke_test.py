@@ -36,7 +36,7 @@ class SmokeTest(Reference):
         expect: Json | RenderedLater | None = None,
     ) -> None:
         if body is None or isinstance(body, bytes):
-            raise invalid("SmokeTest: body", body, "a string, or a value that becomes JSON")
+            raise invalid("SmokeTest: body", body, "a string, or a value that can be serialised as JSON")
         if target_variant is not None:
             check_name("SmokeTest: target_variant", target_variant)
         super().__init__(

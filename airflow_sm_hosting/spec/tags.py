@@ -43,7 +43,7 @@ ROLLED_BACK = "sm-hosting:rolled-back"
 ROLLOUT_ALARMS = "sm-hosting:rollout-alarms:"
 
 #: On endpoints: ``<task> <moment>``: the task that removes the scaling for its update, and until when others wait for it. It is advisory:
-#: every run saves the scaling before it removes it, in tags of its own.
+#: every run saves the scaling before it removes it, in its own tags.
 DETACHING = "sm-hosting:detaching"
 
 #: On alarms: the task that wrote it last, so that two tasks do not overwrite each other's alarm in every run.

@@ -77,7 +77,7 @@ class InstanceProductionVariant(dict[str, Any]):
         elif instance_type is not None:
             # Assumed: the two exclude each other.
             raise invalid(
-                f"{where}: instance_type", instance_type, "None with InstancePools, which name the types"
+                f"{where}: instance_type", instance_type, "None with InstancePools, which contain the types"
             )
         check_integer(f"{where}: initial_instance_count", initial_instance_count, 1)
         check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)

@@ -36,7 +36,7 @@ class ModelHostingTaskGroup(TaskGroup):
 
     A ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an
     :class:`UploadModelDataOperator`; two containers of one folder or artifact share the task. Then come the models, the endpoint
-    config, the deployment, a smoke test if one is asked for, and scaling and alarms.
+    config, the deployment, a smoke test if one is given, and scaling and alarms.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#modelhostingtaskgroup
@@ -200,7 +200,8 @@ class ModelHostingTaskGroup(TaskGroup):
         repository = image.get("RepositoryName") or self._repository_name
         if repository is None:
             raise InvalidSpecError(
-                "repository_name is missing; it is where the image of ContainerImage.from_asset(…) is pushed to."
+                "repository_name is missing; the image of ContainerImage.from_asset(…) is pushed to this "
+                "repository."
             )
         return self._once(
             image,
@@ -222,7 +223,7 @@ class ModelHostingTaskGroup(TaskGroup):
     def _upload(self, model_data: dict[str, Any]) -> Any:
         if self._bucket_name is None:
             raise InvalidSpecError(
-                "bucket_name is missing; it is where the artifact of ModelData.from_asset(…) is uploaded to."
+                "bucket_name is missing; the artifact of ModelData.from_asset(…) is uploaded to this bucket."
             )
         bucket = self._bucket_name
         return self._once(
@@ -281,7 +282,8 @@ def _check_serverless(
         )
         if excluded:
             raise InvalidSpecError(
-                f"models[{name!r}] has {', '.join(excluded)}, and a serverless variant serves it; allowed: on instance variants only."
+                f"models[{name!r}] has {', '.join(excluded)}, and a serverless variant uses it; allowed: only "
+                "on instance variants."
             )
 
 

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sm-hosting-engine",
         choices=ENGINES,
         default="none",
-        help="what runs the containers of the fixture sm_hosting_aws (default: none)",
+        help="the container engine of the fixture sm_hosting_aws (default: none)",
     )
     parser.addoption(
         "--sm-hosting-clock",

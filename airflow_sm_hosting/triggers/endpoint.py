@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 #: What continues in AWS after a waiting task is killed, by the goal of the wait.
 GOES_ON = {
-    "deployed": "The deployment goes on in AWS, which has no call that stops one. Run the task again to join it; to go back, deploy the "
-    "former endpoint config{previous} once it has ended.",
-    "counted": "The change of instance counts goes on in AWS. Run the task again to join it.",
-    "gone": "The deletion goes on in AWS, which cannot be stopped. Run the task again to go on from there.",
-    "settled": "What goes on at the endpoint goes on in AWS; this task had not begun to change it. Run the task again to go on from there.",
-    "in_service": "This task only watched, and nothing in AWS has changed by it.",
+    "deployed": "The deployment continues in AWS, which has no call to stop it. Run the task again to join it. To roll "
+    "back, deploy the previous endpoint config{previous} after it has ended.",
+    "counted": "The change of instance counts continues in AWS. Run the task again to join it.",
+    "gone": "The deletion continues in AWS and cannot be stopped. Run the task again to continue.",
+    "settled": "The current change of the endpoint continues in AWS; this task had not changed the endpoint yet. Run "
+    "the task again to continue.",
+    "in_service": "This task only waited and changed nothing in AWS.",
 }
 
 
@@ -95,7 +96,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         """Log what continues in AWS when a user ends the deferred task (called from Airflow 3.3 on); nothing is changed."""
         carried = (self.carried or {}).get("progress") or {}
         previous = carried.get("previous_endpoint_config_name")
-        goes_on = GOES_ON.get(self.awaited["until"], "What was begun goes on in AWS.")
+        goes_on = GOES_ON.get(self.awaited["until"], "The operation in progress continues in AWS.")
         self.log.warning(
             "The task that waited for endpoint %s was killed. %s",
             self.awaited["endpoint_name"],

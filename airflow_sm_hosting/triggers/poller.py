@@ -228,7 +228,7 @@ class EndpointPoller:
         self._connecting = asyncio.Lock()
         self._describes: TokenBucket
         self._lists: TokenBucket
-        # In a context of its own, as the first trigger's context, with its log, ends with that trigger.
+        # In its own context, as the first trigger's context, with its log, ends with that trigger.
         self._task = self._loop.create_task(
             self._run(), name="endpoint-poller", context=contextvars.Context()
         )
@@ -303,7 +303,7 @@ class EndpointPoller:
                 tasks.create_task(self._keep_listing())
                 await self._keep_describing(tasks)
         except Exception as error:
-            log.exception("The poller of endpoints failed")
+            log.exception("The endpoint poller failed")
             self._failure = error
             self._on_end(self)
             self.door.release()
@@ -581,7 +581,7 @@ class EndpointPoller:
             except Exception as error:
                 self._note_failure(self._lists, error)
                 if is_passing(error):
-                    log.info("ListEndpoints failed (%s); asking again", error)
+                    log.info("ListEndpoints failed (%s); retrying", error)
                     continue
                 self._stop_listing(error)
                 return None
@@ -592,9 +592,11 @@ class EndpointPoller:
         from airflow_sm_hosting.hooks.errors import is_denied
 
         if not self._refusal_was_told:
-            way_out = " Allow sagemaker:ListEndpoints to have fewer calls." if is_denied(error) else ""
+            way_out = (
+                " Allow sagemaker:ListEndpoints to reduce the number of calls." if is_denied(error) else ""
+            )
             log.warning(
-                "Endpoints cannot be listed: each one that is waited for is described instead.%s (%s)",
+                "Endpoints cannot be listed; each endpoint is described instead.%s (%s)",
                 way_out,
                 error,
             )

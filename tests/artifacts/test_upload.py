@@ -63,7 +63,7 @@ def test_the_key_is_made_of_the_content(prefix: str, name: str, key: str) -> Non
 def test_a_key_that_s3_would_refuse_is_refused() -> None:
     with pytest.raises(InvalidSpecError, match="1024"):
         content_key("p" * 1000, "churn", SHA)
-    with pytest.raises(InvalidSpecError, match="no SHA-256"):
+    with pytest.raises(InvalidSpecError, match="not a SHA-256"):
         content_key("", "churn", "latest")
 
 
@@ -172,9 +172,9 @@ def _answer(client: Any, operation: str, status: int, code: str) -> None:
     [
         ("HeadObject", 403, "403", "s3:ListBucket"),
         ("PutObject", 403, "AccessDenied", "s3:PutObject"),
-        ("HeadObject", 301, "301", "another Region"),
-        ("HeadObject", 400, "400", "S3 refused HeadObject"),
-        ("PutObject", 500, "InternalError", "S3 refused PutObject"),
+        ("HeadObject", 301, "301", "not in the task's Region"),
+        ("HeadObject", 400, "400", "S3 rejected HeadObject"),
+        ("PutObject", 500, "InternalError", "S3 rejected PutObject"),
     ],
 )
 def test_refusals_are_explained(
@@ -187,5 +187,5 @@ def test_refusals_are_explained(
 
 def test_an_object_that_is_not_as_sent_is_an_error(s3: Any, artifact: PackedArtifact, tmp_path: Path) -> None:
     longer = PackedArtifact(artifact.path, artifact.sha256, artifact.size + 1, temporary=False)
-    with pytest.raises(ModelDataError, match="does not hold it as sent"):
+    with pytest.raises(ModelDataError, match="but the object in S3 differs"):
         upload_if_absent(s3, longer, bucket="models", key="k.tar.gz", log=log)

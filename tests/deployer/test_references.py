@@ -113,7 +113,7 @@ def test_an_image_of_another_region_is_found_there_with_a_warning(
     for given in (f"{host}/there:1", image, f"{host}/there@{digest}"):
         caplog.clear()
         assert resolver.image(given) == f"{host}/there@{digest}"
-        assert "lies in eu-west-1 and the model in us-east-1" in caplog.text
+        assert "is in eu-west-1 and the model in us-east-1" in caplog.text
     with pytest.raises(NotFoundError, match="in us-east-1"):
         resolver.image(ContainerImage.from_ecr_repository("there", "1", registry_id=ACCOUNT))
 

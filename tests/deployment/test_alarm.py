@@ -23,7 +23,7 @@ from airflow_sm_hosting.spec.metric import PUBLISHED, completed_metric
 from airflow_sm_hosting.spec.tags import OURS, TASK
 
 MINE, OTHER = "dag/alarm", "dag/other"
-LINES = ["Threshold is 1.0, wanted 2.0"]
+LINES = ["Threshold is 1.0, requested 2.0"]
 
 
 def plan(lines: list[str], tags: dict[str, str] | None, **options: Any) -> AlarmPlan:
@@ -64,7 +64,7 @@ def test_another_tasks_alarm_is_changed_only_when_it_is_named() -> None:
 def test_an_alarm_of_others_is_changed_only_when_it_is_adopted(named: bool) -> None:
     others = {"team": "b"}
     assert plan([], others, named=named) == AlarmPlan(put=False)
-    with pytest.raises(ConflictError, match=r"was not made by this package.*Threshold is.*adopt=True"):
+    with pytest.raises(ConflictError, match=r"was not created by this package.*Threshold is.*adopt=True"):
         plan(LINES, others, named=named)
     with pytest.raises(ConflictError, match="tags are missing"):
         plan([], others, named=named, wanted_tags={"team": "a"})
@@ -167,7 +167,7 @@ def test_the_table_is_that_of_the_pages(kind: str, metric: Any, published: bool)
     if published:
         check(metric, KINDS[kind])
     else:
-        with pytest.raises(InvalidSpecError, match="could never fire"):
+        with pytest.raises(InvalidSpecError, match="can never go off"):
             check(metric, KINDS[kind])
 
 

@@ -204,10 +204,10 @@ def test_deciding_changes_nothing_that_was_described() -> None:
     [
         (None, {}, ["does not exist", WANTED]),
         (described("InService", WANTED), {}, ["churn", "already serves", WANTED]),
-        (described("Updating", OTHER, WANTED), {}, ["churn", "Updating", "already on its way", WANTED]),
+        (described("Updating", OTHER, WANTED), {}, ["churn", "Updating", "already being updated", WANTED]),
         (described("InService"), {"overtaken_by": "2030-01-01"}, ["2030-01-01", OTHER, "allow_older=True"]),
         (described("SystemUpdating"), {}, ["SystemUpdating", "until that ends"]),
-        (described("InService"), {"owned": False}, ["not marked as ours", "adopt=True"]),
+        (described("InService"), {"owned": False}, ["without this package's tags", "adopt=True"]),
         (described("Failed"), {}, ["Failed", "only be deleted", WANTED]),
         (described("Failed", reason="no ping"), {"replace_failed_endpoint": False}, ["no ping", "replace_failed_endpoint=True"]),
         (described("OutOfService", reason="gone"), {}, ["OutOfService", "gone", "DeleteEndpointOperator"]),

@@ -88,7 +88,7 @@ def test_what_is_in_progress_is_waited_for_first() -> None:
 
 
 def test_an_endpoint_of_others_is_deleted_only_where_that_is_wanted() -> None:
-    with pytest.raises(ConflictError, match="not marked as ours"):
+    with pytest.raises(ConflictError, match="does not have this package's tags"):
         planned(facts={"tags": {}})
     assert calls(planned(facts={"tags": {}}, adopt=True)) == [("DeleteEndpoint", {"EndpointName": "churn"})]
 
@@ -134,8 +134,8 @@ def test_what_another_endpoint_needs_is_kept_and_told() -> None:
     found = planned({"c1": ["m1", "m2"]}, {**GONE, "needed": needed}, with_config=True, with_models=True)
     assert calls(found) == [("DeleteModel", {"ModelName": "m2"})]
     assert found.kept == [
-        "Endpoint config c1 is kept: another endpoint is on it",
-        "Model m1 is kept: another endpoint is made of it",
+        "Endpoint config c1 is kept: another endpoint uses it",
+        "Model m1 is kept: another endpoint uses it",
     ]
 
 

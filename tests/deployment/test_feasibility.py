@@ -34,7 +34,7 @@ def test_nothing_stands_in_the_way_of_an_ordinary_endpoint(rollout: Any) -> None
 
 @pytest.mark.parametrize("rollout", [CANARY, LINEAR, ROLLING])
 def test_the_variants_must_have_the_same_names(rollout: Any) -> None:
-    assert "the endpoint has main, the new config main, second" in str(
+    assert "the endpoint has main, the new config has main, second" in str(
         problem(rollout, wanted=[variant(), variant("second")])
     )
     assert problem(AllAtOnce(), wanted=[variant(), variant("second")]) is None
@@ -46,14 +46,14 @@ def test_a_rolling_update_is_for_one_variant_on_instances() -> None:
 
     assert "one variant" in str(problem(ROLLING, serving=two, wanted=two))
     assert problem(CANARY, serving=two, wanted=two) is None
-    assert "not for serverless" in str(problem(ROLLING, serving=serverless, wanted=serverless))
+    assert "not supported for serverless" in str(problem(ROLLING, serving=serverless, wanted=serverless))
 
 
 @pytest.mark.parametrize("rollout", [CANARY, LINEAR, ROLLING])
 def test_what_would_silently_be_all_at_once_is_told(rollout: Any) -> None:
     found = problem(rollout, wanted=[variant(InstanceType="ml.inf1.xlarge")])
 
-    assert "without a bake and without saying so" in str(found)
+    assert "silently shift all traffic at once, without a bake time" in str(found)
     assert problem(rollout, wanted=[variant(InstanceType="ml.inf2.xlarge")]) is None
 
 

@@ -72,7 +72,7 @@ def test_the_example_of_the_developer_guide_cannot_trip_and_the_arithmetic_is_to
 
     assert problems(["latency"], [slow], Canary(size="30%", wait_interval=600)) == [
         "alarm latency cannot go off in time: it needs 2 × 600 s = 1200 s of breaching data, and the rollout gives it "
-        "1 × 600 s of bake + 0 s before the old fleet ends = 600 s"
+        "1 × 600 s of bake time + 0 s before the old fleet ends = 600 s"
     ]
 
 
@@ -103,4 +103,4 @@ def test_missing_data_of_a_fleet_that_is_not_there_yet_must_not_breach() -> None
 def test_an_alarm_that_is_going_off_is_told_with_its_reason() -> None:
     off = alarm(StateValue="ALARM", StateReason="threshold crossed")
 
-    assert going_off([off, alarm("errors")]) == ["alarm latency is in ALARM already (threshold crossed)"]
+    assert going_off([off, alarm("errors")]) == ["alarm latency is already in ALARM (threshold crossed)"]

@@ -183,7 +183,9 @@ def test_a_target_of_others_is_changed_only_when_adopted() -> None:
     # As asked for already: nothing is to be written.
     assert service.run(asked_for(tracking("theirs"))) == []
     assert service.run(asked_for()) == []
-    with pytest.raises(ConflictError, match=r"not tagged as ours.*policy a: it does not exist.*adopt=True"):
+    with pytest.raises(
+        ConflictError, match=r"without this package's tags.*policy a: it does not exist.*adopt=True"
+    ):
         service.run(asked_for(tracking("a")))
     assert service.policies == {"theirs": tracking("theirs")}
 
@@ -200,7 +202,9 @@ def test_a_policy_of_others_of_the_same_name_is_overwritten_only_when_adopted() 
     service = Service()
     service.run(asked_for())
     service.policies["a"] = tracking("a", target=5)
-    with pytest.raises(ConflictError, match=r"policy 'a' is there, differs, and is not ours \(adopt=True"):
+    with pytest.raises(
+        ConflictError, match=r"policy 'a' exists, differs, and was not created by this package \(adopt=True"
+    ):
         service.run(asked_for(tracking("a")))
     # An equal one stays theirs: it is not deleted later.
     service.run(asked_for(tracking("a", target=5), maximum=9))
@@ -218,7 +222,7 @@ def test_a_policy_of_others_on_the_same_metric_is_a_conflict_before_anything_is_
     service.policies["theirs"] = tracking("theirs", "Metric")
     for adopt in (False, True):
         with pytest.raises(
-            ConflictError, match="'theirs' is not ours, and follows a metric of a policy that is"
+            ConflictError, match="'theirs' was not created by this package, and uses the metric of a"
         ):
             service.run(asked_for(tracking("a", "Metric")), adopt=adopt)
     assert set(service.policies) == {"theirs"}
@@ -249,7 +253,9 @@ def test_as_many_as_aws_takes_are_exchanged_for_as_many_others() -> None:
     service.run(asked_for())
     assert service.tags == MARKS
     service.policies = {str(number): tracking(str(number)) for number in range(50)}
-    with pytest.raises(ConflictError, match="there would be 51, 50 of them not ours; AWS takes 50"):
+    with pytest.raises(
+        ConflictError, match="there would be 51, of which this package did not create 50; AWS allows 50"
+    ):
         service.run(asked_for(tracking("a")))
 
 
@@ -411,10 +417,15 @@ def test_removing_needs_all_to_be_ours() -> None:
     step, things = plan_removal(found, ours, adopt=False)
     assert step.request == {**PLACE, "ResourceId": "r"}
     assert things == ["scalable target", "policy a"]
-    with pytest.raises(ConflictError, match=r"r is not tagged as ours.*scalable target, policy a"):
+    with pytest.raises(
+        ConflictError, match=r"r does not have this package's tags.*scalable target, policy a"
+    ):
         plan_removal(found, {}, adopt=False)
     mixed = ObservedScaling(target, [tracking("a"), tracking("b")], [action("x", 1)])
-    with pytest.raises(ConflictError, match=r"r has what is not ours.*: policy b, scheduled action x\."):
+    with pytest.raises(
+        ConflictError,
+        match=r"r has policies or scheduled actions that this package did not create.*: policy b, scheduled action x\.",
+    ):
         plan_removal(mixed, ours, adopt=False)
     everything = ["scalable target", "policy a", "policy b", "scheduled action x"]
     assert plan_removal(mixed, {}, adopt=True)[1] == everything

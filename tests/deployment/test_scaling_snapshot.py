@@ -193,7 +193,7 @@ def test_the_resource_id_of_something_else_names_none(other: str) -> None:
 def test_what_does_not_fit_is_not_taken_off() -> None:
     noise = random.Random(1).randbytes(12_000).hex()
 
-    with pytest.raises(ConflictError, match="too large to be written down"):
+    with pytest.raises(ConflictError, match="too large to be saved"):
         as_tags({"main": {"noise": noise}}, "copy")
 
 

@@ -99,7 +99,7 @@ UPDATING = ("Updating", OLD, WANTED)
 DONE, BACK = ("InService", WANTED), ("InService", OLD)
 NAMED = {
     "created": story("create", ("Creating", WANTED), DONE, serves=True),
-    "created; not visible at the first look (assumed)": story(
+    "created; not visible at the first poll (assumed)": story(
         "create", ("Creating", WANTED), DONE, outdated=1, serves=True
     ),
     "the creation failed": story("create", ("Creating", WANTED), ("Failed", WANTED), reason=FRESH_REASON),
@@ -107,10 +107,10 @@ NAMED = {
     "updated; the reason of an earlier failure stays": story(
         "update", UPDATING, DONE, reason=STALE_REASON, serves=True
     ),
-    "updated; the first look is outdated (assumed)": story(
+    "updated; the first poll is outdated (assumed)": story(
         "update", UPDATING, DONE, outdated=1, serves=True
     ),
-    "updated while AWS maintains": story(
+    "updated during maintenance by AWS": story(
         "update", UPDATING, ("SystemUpdating", WANTED), DONE, serves=True
     ),
     "rolled back, with a reason": story(
@@ -120,8 +120,8 @@ NAMED = {
     "rolled back, with an empty reason (terraform-provider-aws 49020)": story(
         "update", UPDATING, BACK, reason=""
     ),
-    "rolled back; the first look is outdated (assumed)": story("update", UPDATING, BACK, outdated=1),
-    "rolled back in the bake time, in which it was InService (assumed)": story(
+    "rolled back; the first poll is outdated (assumed)": story("update", UPDATING, BACK, outdated=1),
+    "rolled back in the bake time, while it was InService (assumed)": story(
         "update", UPDATING, ("InService", WANTED, WANTED), BACK, reason=FRESH_REASON
     ),
     "UpdateRollbackFailed": story("update", UPDATING, ("UpdateRollbackFailed", OLD), reason=FRESH_REASON),
@@ -129,7 +129,7 @@ NAMED = {
     "somebody deploys a third config after it": story(
         "update", UPDATING, ("Updating", WANTED, ANOTHER), ("InService", ANOTHER)
     ),
-    "deleted by somebody": story("update", UPDATING, ("Deleting", OLD), None),
+    "deleted by somebody else": story("update", UPDATING, ("Deleting", OLD), None),
 }  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def table_of_counts(told: list[Story]) -> str:
             looks = "some outdated" if outdated else "all up to date"
             rows.append([name, looks, f"{len(of):,}", *(f"{found[what]:,}" for what in list(CELLS)[1:])])
     plural = ["false successes", "false failures", "waits for ever", "successes too early"]
-    return table(["who waits", "looks", "sequences", *plural], rows)
+    return table(["waiter", "polls", "sequences", *plural], rows)
 
 
 @pytest.mark.slow

@@ -275,7 +275,7 @@ def test_a_deployment_on_its_way_is_joined() -> None:
 @pytest.mark.parametrize(
     ("aws", "wanted", "reason"),
     [
-        (Aws(serving("a"), tags={}), {}, "not marked as ours"),
+        (Aws(serving("a"), tags={}), {}, "without this package's tags"),
         (Aws(serving("a", "OutOfService")), {}, "OutOfService"),
         (Aws(serving("a", "Failed")), {"replace_failed_endpoint": False}, "replace_failed_endpoint"),
     ],
@@ -314,7 +314,7 @@ def test_a_plan_shows_what_changes_and_what_is_called() -> None:
     text = plan.as_markdown()
     assert text.startswith("## churn: update\n")
     assert "- serves now: `a`\n- would serve: `b`\n" in text
-    assert "### What would change" in text
+    assert "### Changes" in text
     assert "- `UpdateEndpoint`" in text
 
 
@@ -371,6 +371,6 @@ def test_variants_come_and_go_and_members_too() -> None:
     after = {**config("b"), "DataCaptureConfig": {"EnableCapture": True}}
     after["ProductionVariants"] = [{**after["ProductionVariants"][0], "VariantName": "other"}]
     lines = config_changes(before, after)
-    assert lines[:2] == ["variant main goes", "variant other comes"]
+    assert lines[:2] == ["variant main is removed", "variant other is added"]
     assert lines[-1] == "KmsKeyId goes"
     assert any(line.startswith("DataCaptureConfig") for line in lines)

@@ -156,7 +156,7 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], str]] = {
     "the wrong way round": ({"start": NOW + timedelta(days=1)}, "start is .*a time before end"),
     "seconds of yesterday": (
         {"metric": EndpointMetric.invocations(period=30), "lookback": timedelta(days=1)},
-        "period is 30; allowed: a multiple of 60, as CloudWatch keeps data of shorter periods for 3 hours only",
+        "period is 30; allowed: a multiple of 60, as CloudWatch keeps data of shorter periods for only 3 hours",
     ),
     "minutes of last month": (
         {"metric": EndpointMetric.error_rate(period=60), "lookback": timedelta(days=30)},

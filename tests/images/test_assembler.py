@@ -49,12 +49,12 @@ def test_names_of_images_are_read_as_docker_reads_them(name: str, parts: tuple[s
         ("COPY --chmod=u+x a /", 2, "octal"),
         ("COPY a", 2, "at least one source"),
         ("COPY missing /", 2, "'missing' is not in the build context"),
-        ("COPY ignored /", 2, r"\.dockerignore leaves it out"),
+        ("COPY ignored /", 2, r"\.dockerignore excludes it"),
         ("COPY a b /c", 2, "must end with /"),
         ("COPY <<EOF /x", 2, "here-document"),
-        ("ADD https://example.com/x /", 2, "ADD of an address"),
+        ("ADD https://example.com/x /", 2, "ADD of a URL"),
         ("ADD x.tar.gz /", 2, "ADD would unpack"),
-        ("EXPOSE http", 2, "no port"),
+        ("EXPOSE http", 2, "is not a port"),
         ("ENV A", 2, "needs a value"),
         ("COPY dangling /", 2, "not in the build context"),
     ],
@@ -83,7 +83,7 @@ def test_what_needs_an_engine_is_refused_with_its_line(
 @pytest.mark.parametrize(
     ("dockerfile", "message"),
     [
-        ("ENV A=1\nFROM scratch", "Only ARG may stand before FROM"),
+        ("ENV A=1\nFROM scratch", "Only ARG is allowed before FROM"),
         ("ARG A=1", "has no FROM"),
         ("ARG BASE\nFROM ${BASE}", "name is empty"),
         ("FROM scratch as", "FROM needs an image"),
@@ -100,7 +100,9 @@ def test_a_dockerfile_without_a_proper_from_is_refused(
 @pytest.mark.usefixtures("short_pauses")
 def test_a_base_that_cannot_be_had_is_an_error(write: Write, log: Any) -> None:
     recipe = BuildRecipe(BuildContext(write({"Dockerfile": "FROM 127.0.0.1:1/base:1\n"})))
-    with pytest.raises(ImageBuildError, match=r"(?s)line 1: FROM.*base image cannot be had.*127\.0\.0\.1:1"):
+    with pytest.raises(
+        ImageBuildError, match=r"(?s)line 1: FROM.*base image cannot be pulled.*127\.0\.0\.1:1"
+    ):
         ImageAssembler(allow_missing_base=False).build_and_push(recipe, NOWHERE, log)
 
 
@@ -215,7 +217,7 @@ class TestAssembled:
         second = ImageAssembler().build_and_push(BuildRecipe(BuildContext(copied)), destination, log)
         assert second == first
         assert first.media_type == manifests.DOCKER_MANIFEST
-        assert "layer is there already" in log.text
+        assert "layer already exists" in log.text
         (copied / "b").write_text("c")
         assert ImageAssembler().build_and_push(BuildRecipe(BuildContext(copied)), destination, log) != first
 

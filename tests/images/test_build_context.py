@@ -63,9 +63,9 @@ def test_what_is_missing_is_named_with_its_absolute_path(
 ) -> None:
     folder = write({"a": ""})
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidSpecError, match=f"{tmp_path}/nothing, does not exist"):
+    with pytest.raises(InvalidSpecError, match=f"{tmp_path}/nothing does not exist"):
         BuildContext("nothing")
-    with pytest.raises(InvalidSpecError, match=f"{folder}/a, is a file"):
+    with pytest.raises(InvalidSpecError, match=f"{folder}/a is a file"):
         BuildContext(folder / "a")
     with pytest.raises(InvalidSpecError, match=f"{folder}/Dockerfile does not exist"):
         BuildContext("context")

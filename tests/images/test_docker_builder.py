@@ -27,7 +27,7 @@ def test_without_an_engine_auto_assembles_and_says_so_once(log: Any, monkeypatch
     assert "No Docker Engine answers" in log.warnings[0]
     with pytest.raises(ImageBuildError, match="No Docker Engine answers"):
         select_builder("docker", log=log)
-    with pytest.raises(InvalidSpecError, match="there are: auto, docker, assembler"):
+    with pytest.raises(InvalidSpecError, match="allowed: auto, docker, assembler"):
         select_builder("kaniko", log=log)
     assert select_builder("assembler", log=log).name == "assembler"
 

@@ -99,9 +99,9 @@ def test_exec_and_shell_form(text: str, command: list[str]) -> None:
 
 
 def test_what_is_no_instruction_is_refused() -> None:
-    with pytest.raises(ImageBuildError, match="Dockerfile, line 2: FR0M x\nThis is no instruction"):
+    with pytest.raises(ImageBuildError, match="Dockerfile, line 2: FR0M x\nThis is not an instruction"):
         parse_dockerfile("FROM a\nfr0m x")
-    with pytest.raises(ImageBuildError, match="holds no instruction"):
+    with pytest.raises(ImageBuildError, match="contains no instruction"):
         parse_dockerfile("# nothing\n")
 
 

@@ -52,7 +52,7 @@ def test_the_media_type_may_be_left_out() -> None:
         ({"schemaVersion": 1}, "schema version 2"),
         (
             {**_oci(), "config": {"mediaType": "application/vnd.cncf.helm.config.v1+json"}},
-            "no container image",
+            "not a container image",
         ),
     ],
 )

@@ -432,12 +432,12 @@ def test_a_gpu_metric_of_an_instance_without_one_is_a_warning_once(
 # What is refused, and when
 
 LITERALS: dict[str, tuple[dict[str, Any], str]] = {
-    "a duration on a count": ({"threshold": timedelta(seconds=1)}, "threshold is .*Invocation5XXErrors is no duration"),
+    "a duration on a count": ({"threshold": timedelta(seconds=1)}, "threshold is .*Invocation5XXErrors is not a duration"),
     "no threshold": ({"threshold": None}, "threshold is None; allowed: a number"),
     "a threshold of True": ({"threshold": True}, "threshold is True"),
     "a threshold that nothing crosses": (
         {"metric": EndpointMetric.disk_utilization(), "threshold": 101},
-        "threshold is 101 with GreaterThanOrEqualToThreshold: the alarm could never fire",
+        "threshold is 101 with GreaterThanOrEqualToThreshold, so the alarm can never go off",
     ),
     "no periods": ({"evaluation_periods": 0}, "evaluation_periods is 0"),
     "True periods": ({"evaluation_periods": True}, "evaluation_periods is True"),
@@ -446,7 +446,7 @@ LITERALS: dict[str, tuple[dict[str, Any], str]] = {
     "a metric that is none": ({"metric": "Invocations"}, "metric is 'Invocations'; allowed: an EndpointMetric"),
     "an operator that is none": ({"comparison_operator": "GreaterThan"}, "comparison_operator is 'GreaterThan'"),
     "a treatment that is none": ({"treat_missing_data": "whatever"}, "treat_missing_data is 'whatever'"),
-    "few samples of a sum": ({"evaluate_low_sample_count_percentile": "ignore"}, "with a percentile such as 'p99' only"),
+    "few samples of a sum": ({"evaluate_low_sample_count_percentile": "ignore"}, "only with a percentile such as 'p99'"),
     "a string of actions": ({"alarm_actions": TOPIC}, "alarm_actions is 'arn:aws:sns.*a list of 5 ARNs"),
     "6 actions": ({"ok_actions": [TOPIC] * 6}, "ok_actions has 6 actions; allowed: 5 at most"),
     "an action that is no ARN": ({"insufficient_data_actions": ["oncall"]}, r"insufficient_data_actions\[0\] is 'oncall'"),
@@ -476,7 +476,7 @@ RENDERED: dict[str, tuple[dict[str, Any], str]] = {
     "no threshold": ({"threshold": "{{ none }}"}, "threshold is 'None'"),
     "a threshold that nothing crosses": (
         {"metric": EndpointMetric.disk_utilization(), "threshold": "{{ 101 }}"},
-        "threshold is 101 with .*could never fire",
+        "threshold is 101 with .*can never go off",
     ),
     "periods that are none": ({"evaluation_periods": "{{ 'two' }}"}, "evaluation_periods is 'two'"),
     "more than a day": ({"evaluation_periods": "{{ 400 }}"}, "evaluation_periods × period is 400 × 300 s"),
@@ -491,7 +491,7 @@ RENDERED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an expression": (
         {"metric": MetricMath(expression="{{ 'b' }}", metrics={"a": EndpointMetric.invocations()}, label="x")},
-        "Not among them: b",
+        "Unknown: b",
     ),
     "a metric": ({"metric": "{{ 'Invocations' }}"}, "metric is 'Invocations'; allowed: an EndpointMetric"),
     "actions enabled": ({"actions_enabled": "{{ 'maybe' }}"}, "actions_enabled is 'maybe'"),

@@ -119,7 +119,7 @@ def test_what_no_endpoint_needs_is_deleted_and_the_rest_is_not(
     aws.clear_requests()
 
     again = outcome(clean_up(**PLACES, dry_run="{{ 'False' }}"))
-    assert again.value == "Nothing is there that no endpoint needs.\n"
+    assert again.value == "There are no unused resources.\n"
     assert operations(aws, mutating=True) == []
 
 

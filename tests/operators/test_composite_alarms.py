@@ -145,7 +145,7 @@ def test_alarms_that_do_not_exist_are_named(alarms: LocalAws, dag: DAG) -> None:
 def test_an_alarm_on_a_metric_is_not_replaced(alarms: LocalAws, dag: DAG) -> None:
     end = outcome(composite(alarm_name="slow", alarm_rule=AlarmRule.ok("errors"), adopt=True))
     assert isinstance(end.error, ConflictError)
-    assert "is one on a metric" in str(end.error)
+    assert "is a metric alarm" in str(end.error)
     assert operations(alarms) == ["DescribeAlarms"]
 
 
@@ -174,23 +174,23 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any] | None, str]] = {
     "a rule with an end missing": (
         {"alarm_rule": "ALARM(a"},
         {"alarm_rule": "{{ 'ALARM(a' }}"},
-        "alarm_rule is 'ALARM.a'.* the end stands where",
+        "alarm_rule is 'ALARM.a'.* found the end, expected",
     ),
     "a rule over itself": (
         {"alarm_rule": "OK(unwell)"},
         {"alarm_rule": AlarmRule.ok("{{ 'unwell' }}")},
-        "over other alarms than 'unwell' itself",
+        "that does not use 'unwell' itself",
     ),
     "a rule over nothing": (
         {"alarm_rule": 'OK("")'},
         {"alarm_rule": AlarmRule.ok("{{ none }}")},
-        "a function without an alarm's name|a name in the alarm rule is 'None'",
+        "a function without an alarm name|a name in the alarm rule is 'None'",
     ),
     "a string of actions": ({"alarm_actions": TOPIC}, {"alarm_actions": "{{ 'arn' }}"}, "alarm_actions is (a str|'arn)"),
     "an action that scales": (
         {"ok_actions": ["arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1"]},
         {"ok_actions": ["arn:aws:{{ 'autoscaling' }}:us-east-1:123456789012:scalingPolicy:1"]},
-        "a composite alarm acts on no instance",
+        "a composite alarm has no EC2 or scaling actions",
     ),
     "a suppressor without waits": (
         {"actions_suppressor": "deploying"},

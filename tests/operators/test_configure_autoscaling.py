@@ -248,7 +248,7 @@ def test_rendered_strings_are_typed_back(aws: LocalAws, dag: DAG) -> None:
     [
         ({"max_capacity": "{{ 'many' }}"}, "max_capacity is 'many'"),
         ({"max_capacity": "{{ 2.5 }}"}, "max_capacity is '2.5'"),
-        ({"min_capacity": "{{ 5 }}"}, "min_capacity is 5; allowed: at most the greatest capacity, 4"),
+        ({"min_capacity": "{{ 5 }}"}, "min_capacity is 5; allowed: at most the maximum capacity, 4"),
         ({"min_capacity": "{{ -1 }}"}, "min_capacity is -1"),
         ({"endpoint_name": "{{ 'a_b' }}"}, "endpoint_name is 'a_b'"),
         ({"variant_name": "{{ None }}"}, "variant_name is 'None'"),
@@ -367,7 +367,7 @@ def test_a_target_that_others_made_is_changed_only_when_adopted(aws: LocalAws, d
     run_task(configure())
     with (
         calls() as asked,
-        pytest.raises(ConflictError, match=rf"{RESOURCE} exists and is not tagged as ours.*adopt"),
+        pytest.raises(ConflictError, match=rf"{RESOURCE} exists without this package's tags.*adopt"),
     ):
         run_task(configure(max_capacity=6))
     assert written(asked) == []
@@ -592,7 +592,7 @@ def test_provisioned_concurrency_of_a_serverless_variant_is_scaled(aws: LocalAws
         (2, {"max_capacity": 11}, "max_capacity is 11; allowed: at most the max_concurrency of variant main, 10"),
         (2, {"max_capacity": 1}, "at least the provisioned concurrency of variant main, 2"),
         (2, {"scalable_dimension": INSTANCE_COUNT}, f"allowed: {PROVISIONED_CONCURRENCY} for variant main"),
-        (2, {"policies": [InvocationsScaling(max_requests_per_second=1)]}, "which is of sagemaker:variant:DesiredInstanceCount"),
+        (2, {"policies": [InvocationsScaling(max_requests_per_second=1)]}, "which belongs to sagemaker:variant:DesiredInstanceCount"),
     ],
     ids=["none", "above", "below", "dimension", "metric"],
 )  # fmt: skip

@@ -214,7 +214,7 @@ def test_an_exact_name(aws: LocalAws, dag: DAG) -> None:
     aws.clear_requests()
     end = outcome(create(variant(initial_instance_count=3), unique_name=False))
     assert type(end.error) is ConflictError
-    assert "ProductionVariants[0].InitialInstanceCount is 1, wanted 3" in str(end.error)
+    assert "ProductionVariants[0].InitialInstanceCount is 1, requested 3" in str(end.error)
     assert operations(aws, mutating=True) == []
 
 

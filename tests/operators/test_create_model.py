@@ -242,7 +242,7 @@ def test_an_exact_name_with_other_content_is_a_conflict_that_shows_the_differenc
         )
     )
     assert type(end.error) is ConflictError
-    assert "ExecutionRoleArn is 'arn:aws:iam::123456789012:role/sagemaker', wanted" in str(end.error)
+    assert "ExecutionRoleArn is 'arn:aws:iam::123456789012:role/sagemaker', requested" in str(end.error)
     assert "PrimaryContainer.Environment.PASSWORD differs" in str(end.error)
     assert "KEPT" not in str(end.error)
     assert SECRET not in str(end.error)
@@ -292,7 +292,7 @@ def test_an_exact_name_with_an_overwritten_artifact_is_a_conflict(
     containers = container(model_data=f"s3://{bucket}/model.tar.gz")
     run_task(create(unique_name=False, containers=containers))
     aws.client("s3").put_object(Bucket=bucket, Key="model.tar.gz", Body=b"two")
-    with pytest.raises(ConflictError, match="what lies behind it"):
+    with pytest.raises(ConflictError, match="its image tag or model data has changed"):
         run_task(create(unique_name=False, containers=containers))
 
 

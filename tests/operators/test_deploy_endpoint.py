@@ -298,7 +298,7 @@ def test_a_new_endpoint_that_fails_is_an_error_with_the_reason(
     end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentFailedError
     assert str(end.error).startswith(
-        "Endpoint churn is Failed on bad; bad was asked for. It does not serve. Reason: Requested image "
+        "Endpoint churn is Failed on bad; requested: bad. It does not serve. Reason: Requested image "
     )
     assert end.details == details("create", "bad")
     assert {key: end.error.details[key] for key in end.details} == end.details
@@ -310,7 +310,7 @@ def test_an_endpoint_that_is_not_ours_is_not_touched(configs: LocalAws, dag: DAG
     end = outcome(deploy("c2", deferrable=deferrable))
     assert type(end.error) is ConflictError
     assert str(end.error) == (
-        "endpoint churn exists and is not marked as ours by its tags, so something else made it; adopt=True takes it over"
+        "endpoint churn exists without this package's tags, so something else created it; adopt=True takes it over"
     )
     assert operations(configs, mutating=True) == []
 
@@ -346,8 +346,8 @@ def test_an_overtaken_run_is_skipped(configs: LocalAws, dag: DAG, deferrable: bo
 
     assert type(end.error) is AirflowSkipException
     assert str(end.error) == (
-        "endpoint churn was deployed by a newer run, due 2026-01-02T00:00:00.000+00:00, and is left on c2; "
-        "allow_older=True deploys this run's content all the same"
+        "endpoint churn was deployed by a newer run, due 2026-01-02T00:00:00.000+00:00, and stays on c2; "
+        "allow_older=True deploys this run's config anyway"
     )
     assert set(end.ran.details) == DETAILS
     assert end.details == details("overtaken", "c2")
@@ -366,7 +366,7 @@ def test_a_newer_run_in_progress_is_not_waited_for(slow_aws: LocalAws, dag: DAG,
     run_task(deploy("c2", wait_for_completion=False), run_after=LATE)
     end = outcome(deploy("c1", deferrable=deferrable), run_after=EARLY)
     assert type(end.error) is AirflowSkipException
-    assert "is left on c2" in str(end.error)
+    assert "stays on c2" in str(end.error)
     assert end.ran.deferrals == 0
 
 
@@ -385,7 +385,7 @@ def test_a_rolled_back_update_is_a_failure(configs: LocalAws, dag: DAG, deferrab
     end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentRolledBackError
     assert str(end.error).startswith(
-        "SageMaker rolled endpoint churn back: it serves c1, not bad, which was asked for. Reason: Requested image "
+        "SageMaker rolled endpoint churn back: it serves c1, not bad as requested. Reason: Requested image "
     )
     assert set(end.ran.details) == DETAILS
     assert end.details == details("update", "c1", "c1")
@@ -401,7 +401,7 @@ def test_a_silent_rollback_is_a_failure_too(configs: LocalAws, dag: DAG, deferra
         end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentRolledBackError
     assert str(end.error) == (
-        "SageMaker rolled endpoint churn back: it serves c1, not bad, which was asked for. SageMaker gives no reason; see the "
+        "SageMaker rolled endpoint churn back: it serves c1, not bad as requested. SageMaker gives no reason; see the "
         "endpoint's logs."
     )
 
@@ -426,7 +426,7 @@ def test_broken_endpoints_are_failures(
     with answered_with(sagemaker_client(), "DescribeEndpoint", broken):
         end = outcome(deploy("c2", deferrable=deferrable))
     assert type(end.error) is DeploymentFailedError
-    assert str(end.error) == f"Endpoint churn is {status} on c2; c2 was asked for. {words}"
+    assert str(end.error) == f"Endpoint churn is {status} on c2; requested: c2. {words}"
     assert end.details == details("update", "c2", "c1")
 
 
@@ -442,7 +442,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_is_a_failure(
     with answered_with(sagemaker_client(), "DescribeEndpoint", deleted):
         end = outcome(deploy("c2", deferrable=deferrable))
     assert type(end.error) is DeploymentFailedError
-    assert str(end.error) == "Endpoint churn is being deleted while c2 was deployed."
+    assert str(end.error) == "Endpoint churn is being deleted while c2 is being deployed."
 
 
 # Time, throttling, permission.
@@ -457,7 +457,7 @@ def test_the_time_budget_ends_both_waits_alike_and_the_next_try_joins(
     assert type(end.error) is DeploymentTimeoutError
     assert str(end.error) == (
         "Endpoint churn: the time budget ended after 1 s (Creating, on config c1, variant main Creating). Nothing was stopped: "
-        "what goes on in AWS goes on, and the next try joins it."
+        "any operation in progress continues in AWS, and the next try joins it."
     )
     assert end.details["action"] == "create"
     assert end.details["endpoint_config_name"] == "c1"
@@ -582,7 +582,7 @@ def test_an_alarm_that_is_going_off_already_is_waited_out_by_a_retry(configs: Lo
     error = outcome(task).error
 
     assert isinstance(error, AlarmGoingOffError)
-    assert "alarm latency is in ALARM already (slow)" in str(error)
+    assert "alarm latency is already in ALARM (slow)" in str(error)
     assert operations(configs, mutating=True) == []
     assert why_hopeless(error) is None
 
@@ -596,7 +596,7 @@ def test_a_rollout_that_the_variants_exclude_is_refused_before_the_update(
     error = outcome(deploy("c2", rollout=Canary(size="10%", wait_interval=60))).error
 
     assert isinstance(error, ConflictError)
-    assert "a canary needs two instances or more, and variant main has one" in str(error)
+    assert "a canary needs at least two instances, and variant main has one" in str(error)
     assert operations(configs, mutating=True) == []
 
 

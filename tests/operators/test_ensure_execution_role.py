@@ -169,7 +169,7 @@ def test_a_role_of_somebody_elses_is_not_touched_without_adopt(aws: LocalAws, ia
         Tags=[{"Key": "owner", "Value": "them"}],
     )
     aws.clear_requests()
-    with pytest.raises(ConflictError, match=r"is not marked as ours by its tags.*adopt=True"):
+    with pytest.raises(ConflictError, match=r"does not have this package's tags.*adopt=True"):
         run_task(operator())
     assert operations(aws) == ["GetRole"]
 
@@ -187,7 +187,7 @@ def test_a_role_of_somebody_elses_is_not_touched_without_adopt(aws: LocalAws, ia
 def test_a_path_cannot_change(iam: Any, dag: DAG) -> None:
     run_task(operator(path="/a/"))
     run_task(operator())  # not asked for
-    with pytest.raises(ConflictError, match=r"has the path '/a/', not '/b/'; IAM never changes"):
+    with pytest.raises(ConflictError, match=r"has the path '/a/', not '/b/'; IAM cannot change"):
         run_task(operator(path="/b/"))
 
 
@@ -272,7 +272,7 @@ def test_a_policy_that_never_comes_to_be_seen_is_told(operators_iam: Any, dag: D
     unseen = [refusal("NoSuchEntity", status=404)] * 50
     with (
         answering(operators_iam, "GetRolePolicy", *unseen),
-        pytest.raises(ConflictError, match=r"after 1 s IAM does not show it as written \(policy\)"),
+        pytest.raises(ConflictError, match=r"after 1 s IAM does not show the change \(policy\)"),
     ):
         run_task(operator(propagation_timeout=1))
 
@@ -284,7 +284,7 @@ def test_a_policy_that_never_comes_to_be_seen_is_told(operators_iam: Any, dag: D
 def test_what_iam_says_of_a_policy_is_told(operators_iam: Any, dag: DAG, code: str, words: str) -> None:
     with (
         answering(operators_iam, "PutRolePolicy", refusal(code, f"{words} in policy.")),
-        pytest.raises(InvalidSpecError, match=f"Role {NAME}: IAM refuses the policy: {words}"),
+        pytest.raises(InvalidSpecError, match=f"Role {NAME}: IAM rejects the policy: {words}"),
     ):
         run_task(operator())
 
@@ -296,15 +296,15 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"role_name": "x" * 65}, "role_name is"),
     ({"role_name": ""}, "role_name is ''"),
     ({"policy_name": "a b"}, "policy_name is 'a b'"),
-    ({"path": "models"}, "path is 'models'; allowed: '/', or a path that begins and ends with '/'"),
+    ({"path": "models"}, "path is 'models'; allowed: '/', or a path that starts and ends with '/'"),
     ({"permissions_boundary": "bound"}, "permissions_boundary is 'bound'; allowed: the ARN of a managed policy"),
     ({"model_data": ["s3://models/"]}, "whole bucket"),
     ({"model_data": "s3://models/churn/"}, "model_data is a str; allowed: a list"),
-    ({"repositories": ["ghcr.io/x/y"]}, "an image elsewhere"),
-    ({"kms_key_ids": ["alias/x"]}, "does not stand for its key"),
+    ({"repositories": ["ghcr.io/x/y"]}, "images in other registries"),
+    ({"kms_key_ids": ["alias/x"]}, "does not refer to its key"),
     ({"statements": [{"Effect": "Allow"}]}, r"statements\[0\] must have exactly one of"),
     ({"statements": [{"Effect": "Allow", "Action": "x" * 10_241, "Resource": "*"}]}, "characters; allowed: 10240"),
-    ({"policy": DENY, "model_data": ["s3://models/churn/"]}, "policy is given with model_data; allowed: the policy, or its pieces"),
+    ({"policy": DENY, "model_data": ["s3://models/churn/"]}, "policy is given with model_data; allowed: either the policy, or the parameters"),
     ({"policy": "{}"}, "is not a policy document"),
     ({"policy": {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}]}}, "has a Principal"),
     ({"tags": 5}, "tags is"),

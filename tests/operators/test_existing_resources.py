@@ -184,11 +184,11 @@ def test_an_endpoint_is_scaled_and_watched_by_arn(existing: LocalAws, dag: DAG) 
 @pytest.mark.parametrize(
     ("place", "words", "asked"),
     [
-        ({"region": "eu-west-1"}, "of Region eu-west-1, and the connection is of Region us-east-1", []),
-        ({"partition": "aws-cn"}, "of partition aws-cn, and the connection is of partition aws", []),
+        ({"region": "eu-west-1"}, "in Region eu-west-1, but the connection uses Region us-east-1", []),
+        ({"partition": "aws-cn"}, "in partition aws-cn, but the connection uses partition aws", []),
         (
             {"account": "210987654321"},
-            f"of account 210987654321, and the connection is of account {ACCOUNT}",
+            f"in account 210987654321, but the connection uses account {ACCOUNT}",
             ["GetCallerIdentity"],
         ),
     ],

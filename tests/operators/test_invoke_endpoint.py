@@ -83,7 +83,7 @@ def test_what_is_sent(aws: LocalAws, dag: DAG, body: Any) -> None:
 
 def test_an_expected_answer(aws: LocalAws, dag: DAG) -> None:
     assert run_task(invoke(expect='"version": "main"')).value == "churn"
-    with pytest.raises(InvocationError, match="expected: an answer that contains 'version 2'"):
+    with pytest.raises(InvocationError, match="expected: a response that contains 'version 2'"):
         run_task(invoke(expect="version 2"))
     with pytest.raises(InvocationError, match=r"expected: the JSON \{\"version\": \"main\"\}"):
         run_task(invoke(expect={"version": "main"}))

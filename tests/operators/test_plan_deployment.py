@@ -75,7 +75,7 @@ def test_an_update_is_told_field_by_field_without_secrets(configs: LocalAws, dag
     assert "main: ModelName is 'model', becomes 'secret'" in found["changes"]
     assert "main: model PrimaryContainer.Environment differs" in found["changes"]
     assert "hunter2" not in end.value + repr(found)
-    assert "### What would change" in end.value
+    assert "### Changes" in end.value
     assert operations(configs, mutating=True) == []
 
 

@@ -63,7 +63,10 @@ def test_the_target_goes_with_its_policies_and_actions_and_a_rerun_changes_nothi
 @pytest.mark.usefixtures("endpoint")
 def test_what_is_not_ours_is_removed_only_when_adopted(aws: LocalAws, dag: DAG) -> None:
     autoscaling_client().register_scalable_target(**PLACE, MinCapacity=1, MaxCapacity=2)
-    with calls() as asked, pytest.raises(ConflictError, match=f"{RESOURCE} is not tagged as ours"):
+    with (
+        calls() as asked,
+        pytest.raises(ConflictError, match=f"{RESOURCE} does not have this package's tags"),
+    ):
         run_task(remove())
     assert written(asked) == []
     run_task(remove(adopt="{{ true }}"))
@@ -74,7 +77,7 @@ def test_what_is_not_ours_is_removed_only_when_adopted(aws: LocalAws, dag: DAG) 
 def test_what_others_put_on_our_target_is_named_and_goes_only_when_adopted(aws: LocalAws, dag: DAG) -> None:
     run_task(configure(**everything()))
     put_by_hand(aws)
-    named = r"would go with it: policy by-hand, scheduled action by-hand\."
+    named = r"would be deleted with it: policy by-hand, scheduled action by-hand\."
     with calls() as asked, pytest.raises(ConflictError, match=named):
         run_task(remove())
     assert written(asked) == []

@@ -72,7 +72,7 @@ def test_the_old_model_goes_on_answering(
         assert type(end.error) is DeploymentRolledBackError
         told = str(end.error)
         assert told.startswith(
-            f"SageMaker rolled endpoint churn back: it serves {good}, not {bad}, which was asked for. Reason: {REASON}"
+            f"SageMaker rolled endpoint churn back: it serves {good}, not {bad} as requested. Reason: {REASON}"
         )
         # What to do about it, and what the container wrote last, without the values of its environment.
         assert "The container must answer GET /ping" in told

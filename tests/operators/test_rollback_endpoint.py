@@ -131,7 +131,7 @@ def test_with_nothing_before_it_says_so(configs: LocalAws, dag: DAG) -> None:
     error = outcome(rollback(), run_after=NOW).error
 
     assert isinstance(error, NotFoundError)
-    assert "Endpoint churn serves a, and its tags name no config that served before" in str(error)
+    assert "Endpoint churn serves a, and its tags name no previous config" in str(error)
     assert operations(configs, mutating=True) == []
 
 

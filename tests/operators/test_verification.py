@@ -76,8 +76,8 @@ def test_a_wrong_answer_fails_and_leaves_serving_what_was_deployed(versions: Loc
     end = outcome(deploy("two", smoke_test=expecting("1")))
 
     assert isinstance(end.error, SmokeTestFailedError)
-    assert "expected: an answer that contains" in str(end.error)
-    assert "two goes on serving" in str(end.error)
+    assert "expected: a response that contains" in str(end.error)
+    assert "two continues to serve" in str(end.error)
     assert end.details["endpoint_config_name"] == settled(versions)["EndpointConfigName"] == "two"
     assert why_hopeless(end.error)
 
@@ -100,7 +100,7 @@ def test_a_new_endpoint_has_nothing_to_roll_back_to(versions: LocalAws, dag: DAG
     end = outcome(deploy("one", smoke_test=expecting("2"), on_smoke_failure="rollback"))
 
     assert isinstance(end.error, SmokeTestFailedError)
-    assert "one goes on serving" in str(end.error)
+    assert "one continues to serve" in str(end.error)
 
 
 def test_an_unchanged_endpoint_is_asked_too(versions: LocalAws, dag: DAG) -> None:
@@ -155,7 +155,7 @@ def test_another_image_than_the_one_asked_for_is_a_failure(aws: LocalAws, dag: D
         end = outcome(deploy("c1", deferrable=deferrable))
 
     assert isinstance(end.error, DeploymentFailedError)
-    assert f"variant main runs {other}, not {IMAGE}, which was asked for" in str(end.error)
+    assert f"variant main runs {other}, not the requested {IMAGE}" in str(end.error)
 
 
 # The fallback.
@@ -236,7 +236,7 @@ def test_without_any_capacity_the_failure_says_what_to_do(capacity: LocalAws, da
         end = outcome(deploy("large", fallback_endpoint_config_names=["larger"]))
 
     assert isinstance(end.error, DeploymentRolledBackError)
-    assert "AWS has no free instances of this type now" in str(end.error)
+    assert "AWS has no capacity for this instance type now" in str(end.error)
     assert why_hopeless(end.error) is None  # time mends it
     assert settled(capacity)["EndpointConfigName"] == "c1"
 

@@ -68,7 +68,7 @@ BY_ITSELF = {
     "Asset hash",
     "DockerImageAsset hash",
     "Target value",
-    "Least and greatest capacity around the initial count",
+    "Minimum and maximum capacity around the initial count",
     "Burstable types",
     "Scaling role",
     "Model role: trust",

@@ -141,12 +141,12 @@ def test_what_an_operator_does_not_need_need_not_be_given() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"operators": ["DeployOperator"]}, "'DeployOperator' is none of this package.*Did you mean"),
-        ({"operators": [5]}, "operators: 'int' is none of this package"),
+        ({"operators": ["DeployOperator"]}, "'DeployOperator' is not an operator, sensor or trigger of this package.*Did you mean"),
+        ({"operators": [5]}, "operators: 'int' is not an operator, sensor or trigger of this package"),
         ({"operators": "DeployEndpointOperator"}, "operators is a str; allowed: a list"),
-        ({"operators": ["CreateModelOperator"], "repositories": None}, "repositories is not given, and CreateModelOperator needs it"),
-        ({"operators": ["UploadModelDataOperator"], "model_data": None}, "model_data is not given, and UploadModelDataOperator"),
-        ({"operators": ["EnsureExecutionRoleOperator"], "execution_roles": None}, "execution_roles is not given"),
+        ({"operators": ["CreateModelOperator"], "repositories": None}, "repositories is missing, and CreateModelOperator needs it"),
+        ({"operators": ["UploadModelDataOperator"], "model_data": None}, "model_data is missing, and UploadModelDataOperator"),
+        ({"operators": ["EnsureExecutionRoleOperator"], "execution_roles": None}, "execution_roles is missing"),
         ({"execution_roles": ["a b"]}, "execution_roles is 'a b'; allowed: names or ARNs of IAM roles"),
         ({"models": ["a_b"]}, "models is 'a_b'; allowed: names or ARNs of SageMaker models"),
         ({"endpoints": [f"{FRONT}:model/x"]}, "an ARN of the form arn:<partition>:sagemaker:…:endpoint/"),
@@ -202,7 +202,7 @@ def table() -> str:
         first = shown.setdefault(id(permissions), name)
         lines = ["| IAM action | on | when |", "|---|---|---|", *map(row, permissions)]
         if first != name:
-            lines = [f"The same as of [{first}](#{first.lower()})."]
+            lines = [f"The same as for [{first}](#{first.lower()})."]
         parts.append("\n".join([f"### {name}", "", *lines]))
     return "\n\n".join(parts)
 

@@ -34,7 +34,7 @@ def test_a_malformed_member_of_an_enum_is_an_error() -> None:
 
 
 def test_all_problems_are_told_at_once() -> None:
-    with pytest.raises(InvalidSpecError, match=r"CreateModel would be refused \(3 problems\): ") as caught:
+    with pytest.raises(InvalidSpecError, match=r"CreateModel would be rejected \(3 problems\): ") as caught:
         validated_request(
             "sagemaker",
             "CreateModel",

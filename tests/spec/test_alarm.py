@@ -85,8 +85,8 @@ def test_a_threshold_that_is_no_finite_number_is_refused(threshold: Any) -> None
 @pytest.mark.parametrize(
     ("metric", "what"),
     [
-        (EndpointMetric.invocations(), "Invocations is no duration"),
-        (EndpointMetric.error_rate(), "the result of an expression is no duration"),
+        (EndpointMetric.invocations(), "Invocations is not a duration"),
+        (EndpointMetric.error_rate(), "the result of an expression is not a duration"),
     ],
 )
 def test_a_duration_on_a_metric_that_is_none_is_refused(metric: Any, what: str) -> None:
@@ -128,12 +128,12 @@ BAD_NUMBERS: dict[str, tuple[dict[str, Any], str]] = {
     "periods that are missing": ({"evaluation_periods": None}, "evaluation_periods is None"),
     "no datapoints": ({"datapoints_to_alarm": 0}, "datapoints_to_alarm is 0"),
     "True datapoints": ({"datapoints_to_alarm": True}, "datapoints_to_alarm is True"),
-    "4 of 3": ({"datapoints_to_alarm": 4}, "datapoints_to_alarm is 4 of 3 evaluation_periods: the alarm could never fire"),
+    "4 of 3": ({"datapoints_to_alarm": 4}, "datapoints_to_alarm is 4 of 3 evaluation_periods, so the alarm can never go off"),
     "an unknown operator": ({"comparison_operator": "GreaterThan"}, "comparison_operator is 'GreaterThan'.*Did you mean 'GreaterThanThreshold'"),
     "an operator of bands": ({"comparison_operator": "GreaterThanUpperThreshold"}, "comparison_operator is 'GreaterThanUpperThreshold'"),
     "no operator": ({"comparison_operator": None}, "comparison_operator is None"),
     "an unknown treatment": ({"treat_missing_data": "notbreaching"}, "treat_missing_data is 'notbreaching'.*Did you mean 'notBreaching'"),
-    "few samples of an average": ({"evaluate_low_sample_count_percentile": "ignore"}, "evaluate_low_sample_count_percentile is 'ignore'; allowed: with a percentile"),
+    "few samples of an average": ({"evaluate_low_sample_count_percentile": "ignore"}, "evaluate_low_sample_count_percentile is 'ignore'; allowed: only with a percentile"),
     "few samples otherwise": (
         {"metric": EndpointMetric.model_latency(statistic="p99"), "evaluate_low_sample_count_percentile": "Ignore"},
         "evaluate_low_sample_count_percentile is 'Ignore'; allowed: 'evaluate', 'ignore'",
@@ -197,7 +197,7 @@ def test_a_threshold_that_nothing_crosses_is_refused(
     if fires:
         alarm(metric, **options)
         return
-    with pytest.raises(InvalidSpecError, match=r"Op: threshold is .*the alarm could never fire"):
+    with pytest.raises(InvalidSpecError, match=r"Op: threshold is .*the alarm can never go off"):
         alarm(metric, **options)
     # Missing data fire it then.
     alarm(metric, **options, treat_missing_data="breaching")
@@ -241,7 +241,7 @@ def test_other_actions_are_refused(actions: Any, message: str) -> None:
 
 @pytest.mark.parametrize("action", [POLICY, "arn:aws:automate:us-east-1:ec2:stop"])
 def test_a_composite_alarm_scales_nothing(action: str) -> None:
-    with pytest.raises(InvalidSpecError, match="a composite alarm acts on no instance"):
+    with pytest.raises(InvalidSpecError, match="a composite alarm has no EC2 or scaling actions"):
         check_actions("a", [action], composite=True)
 
 
@@ -271,7 +271,7 @@ def test_the_default_name_is_that_of_the_metric_or_the_label_of_an_expression() 
     ("metric", "doubt"),
     [
         (EndpointMetric.custom(SAGEMAKER, "Invocations4XXErrors"), "has no metric 'Invocations4XXErrors'.*nearest: Invocation4XXErrors"),
-        (EndpointMetric.invocations(statistic="p99"), "AWS documents the statistic Sum only for Invocations; p99"),
+        (EndpointMetric.invocations(statistic="p99"), "For Invocations, AWS documents only the statistic Sum; p99"),
         (EndpointMetric.model_latency(period=10), "ModelLatency is published once a minute"),
         (EndpointMetric.model_latency(), None),
         (EndpointMetric.invocations(statistic="SampleCount"), None),

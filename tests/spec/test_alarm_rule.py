@@ -77,25 +77,25 @@ def test_texts_are_read(text: str, alarms: list[str]) -> None:
 
 BAD_RULES = {
     "": "r has 0 characters",
-    "   ": "the end stands where ALARM",
-    "ALARM(a": r"the end stands where '\)'",
-    "ALARM(a))": r"'\)' stands where AND or OR is expected",
-    "ALARM()": "a function without an alarm's name",
-    'ALARM("")': "a function without an alarm's name",
-    "ALARM": r"the end stands where '\('",
-    "ALARM(a) ALARM(b)": "'ALARM' stands where AND or OR",
-    "ALARM(a b)": r"'b' stands where '\)'",
-    "ALARM(a) XOR OK(b)": "'XOR' stands where AND or OR",
-    "ALARM(a) AND": "the end stands where",
-    "AND ALARM(a)": "'AND' stands where",
-    "alarm(a)": "'alarm' stands where",
-    "ALARM(a) and ALARM(b)": "'and' stands where AND or OR",
-    "NOT": "the end stands where",
-    "MISSING(a)": "'MISSING' stands where",
-    "()": r"'\)' stands where",
+    "   ": "found the end, expected ALARM",
+    "ALARM(a": r"found the end, expected '\)'",
+    "ALARM(a))": r"found '\)', expected AND or OR",
+    "ALARM()": "a function without an alarm name",
+    'ALARM("")': "a function without an alarm name",
+    "ALARM": r"found the end, expected '\('",
+    "ALARM(a) ALARM(b)": "found 'ALARM', expected AND or OR",
+    "ALARM(a b)": r"found 'b', expected '\)'",
+    "ALARM(a) XOR OK(b)": "found 'XOR', expected AND or OR",
+    "ALARM(a) AND": "found the end, expected",
+    "AND ALARM(a)": "found 'AND', expected",
+    "alarm(a)": "found 'alarm', expected",
+    "ALARM(a) and ALARM(b)": "found 'and', expected AND or OR",
+    "NOT": "found the end, expected",
+    "MISSING(a)": "found 'MISSING', expected",
+    "()": r"found '\)', expected",
     'ALARM("a)': "a quotation mark",
-    "ALARM(a) AND {{": "'{{' stands where",
-    "(" * 600: "parentheses stand in one another",
+    "ALARM(a) AND {{": "found '{{', expected",
+    "(" * 600: "nested parentheses",
     " OR ".join(f"ALARM(a{n})" for n in range(101)): "r names 101 alarms; allowed: 100 at most",
     " OR ".join(["ALARM(a)"] * 501): "r has 501 elements; allowed: 500 at most",
     "ALARM(" + "a" * 10_240 + ")": "r has 10247 characters; allowed: 1 to 10240",
@@ -131,12 +131,12 @@ def test_what_cannot_be_a_rule_is_refused(make: Any) -> None:
 
 @pytest.mark.parametrize("rule", [5, None, ["ALARM(a)"], {"a": 1}], ids=repr)
 def test_what_is_no_rule_is_refused(rule: Any) -> None:
-    with pytest.raises(InvalidSpecError, match=r"r is .*; allowed: an AlarmRule, or a text"):
+    with pytest.raises(InvalidSpecError, match=r"r is .*; allowed: an AlarmRule, or a string"):
         check_rule("r", rule)
 
 
 def test_an_alarm_does_not_wait_for_itself() -> None:
     check_rule("r", AlarmRule.any_of("a", "b"), own_name="c")
     for rule in (AlarmRule.any_of("a", "b"), "NOT OK(b)"):
-        with pytest.raises(InvalidSpecError, match="over other alarms than 'b' itself"):
+        with pytest.raises(InvalidSpecError, match="that does not use 'b' itself"):
             check_rule("r", rule, own_name="b")

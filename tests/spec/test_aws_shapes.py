@@ -266,7 +266,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
         lambda: ContainerDefinition(image="a:1", model_data={"S3DataSource": {}}, ModelDataSource={}),
         "has model_data and ModelDataSource",
     ),
-    (lambda: ContainerDefinition(image="a:1", Image="b:1"), "Image is given as a further member"),
+    (lambda: ContainerDefinition(image="a:1", Image="b:1"), "Image is given in AWS's spelling"),
     (lambda: ContainerDefinition(image="a:1", mode="Multi"), "mode is 'Multi'"),
     (lambda: check_model_data("data", {"Image": "a"}), "data is "),
     (lambda: check_url("data", "https://b/k?X-Amz-Signature=secret"), r"data is 'https://b/k\?\*\*\*'"),
@@ -281,7 +281,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: policies(EndpointMetric.invocations()), "is a EndpointMetric; allowed: a policy"),
     (lambda: policies(ACTION), "scheduled action"),
     (lambda: policies({**TRACKING, "PolicyName": ""}), "PolicyName is ''"),
-    (lambda: policies({"PolicyType": "PredictiveScaling"}), "Amazon ECS alone"),
+    (lambda: policies({"PolicyType": "PredictiveScaling"}), "only for Amazon ECS"),
     (lambda: policies({"PolicyType": "Tracking"}), "PolicyType is 'Tracking'"),
     (lambda: policies({"PolicyType": "StepScaling"}), "without StepScalingPolicyConfiguration"),
     (lambda: policies({**TRACKING, "StepScalingPolicyConfiguration": {}}), "with StepScalingPolicyConfiguration"),
@@ -289,7 +289,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
         lambda: policies({**TRACKING, "TargetTrackingScalingPolicyConfiguration": 5}),
         "TargetTrackingScalingPolicyConfiguration is a int",
     ),
-    (lambda: policies({**TRACKING, "ResourceId": "endpoint/a/variant/b"}), "filled in by the task"),
+    (lambda: policies({**TRACKING, "ResourceId": "endpoint/a/variant/b"}), "the task sets it"),
     (lambda: policies({**TRACKING, "policy_name": "a"}), "Did you mean 'PolicyName'"),
     (lambda: policies({**TRACKING, "PolicyNam": "a"}), "Did you mean 'PolicyName'"),
     (lambda: tracking(DisableScaleIn="yes"), "DisableScaleIn"),
@@ -305,7 +305,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: actions({**ACTION, "ScalableTargetAction": None}), "at least one of the two"),
     (
         lambda: actions({**ACTION, "ScalableTargetAction": {"MinCapacity": 3, "MaxCapacity": 2}}),
-        "at most the greatest capacity, 2",
+        "at most the maximum capacity, 2",
     ),
     (lambda: actions({**ACTION, "Timezone": "Berlin"}), "Timezone is 'Berlin'"),
     (lambda: check_suspended_state("state", {}), "state is"),
@@ -419,7 +419,7 @@ def test_predefined_metrics_are_of_the_dimension_that_is_scaled() -> None:
     dimension = "sagemaker:variant:DesiredInstanceCount"
     check_metric_dimension("policies", [TRACKING, {}], dimension)
     with pytest.raises(
-        InvalidSpecError, match="which is of sagemaker:variant:DesiredInstanceCount; allowed for"
+        InvalidSpecError, match="which belongs to sagemaker:variant:DesiredInstanceCount; allowed for"
     ):
         check_metric_dimension("policies", [TRACKING], "sagemaker:variant:DesiredProvisionedConcurrency")
 

@@ -110,7 +110,8 @@ def test_the_longest_image_and_url_are_taken() -> None:
 
 def test_a_misspelt_parameter_is_no_member_of_the_aws_shape() -> None:
     with pytest.raises(
-        InvalidSpecError, match=r"ContainerDefinition has no parameter 'enviroment'; members of the AWS shape"
+        InvalidSpecError,
+        match=r"ContainerDefinition has no parameter 'enviroment'; give members of the AWS shape",
     ) as caught:
         ContainerDefinition(image=IMAGE, enviroment={"PASSWORD": SECRET})
     assert SECRET not in str(caught.value)
@@ -200,7 +201,7 @@ def test_an_ecr_image_has_a_tag_or_a_digest() -> None:
         ({"tag": ""}, "tag"),
         ({"tag": "t" * 129}, "tag"),
         ({"tag": "-t"}, "tag"),
-        ({"tag": "sha256:" + "0" * 64}, "a digest goes into digest="),
+        ({"tag": "sha256:" + "0" * 64}, "give a digest as digest="),
         ({"digest": "sha256:" + "0" * 63}, "digest"),
         ({"digest": "sha256:" + "A" * 64}, "digest"),
         ({"digest": "0" * 64}, "digest"),

@@ -198,7 +198,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "dimensions without an endpoint": ({"dimensions": {"Endpoint": "churn", "Variant": "main"}}, "dimensions is .*EndpointName and VariantName"),
     "dimensions without a variant": ({"dimensions": {"EndpointName": "churn"}}, "dimensions is .*SageMaker publishes ModelLatency"),
     "a unit that is none": ({"unit": "Fortnights"}, "unit is 'Fortnights'; allowed: 'Seconds'"),
-    "a unit never published": ({"unit": "Milliseconds"}, "unit is 'Milliseconds'; allowed: 'Microseconds', in which SageMaker publishes"),
+    "a unit never published": ({"unit": "Milliseconds"}, "unit is 'Milliseconds'; allowed: 'Microseconds', the unit in which SageMaker publishes"),
     "an empty label": ({"label": ""}, "label is ''; allowed: a string that is not empty"),
     "a label that is none": ({"label": 5}, "label is 5"),
     "a short account": ({"account_id": "123"}, "account_id is '123'; allowed: an account of 12 digits"),
@@ -233,8 +233,8 @@ def test_a_bad_option_is_refused_while_it_is_written_and_once_it_is_rendered(
         ("Team", None, "metric_name is None"),
         ("Team", 5, "metric_name is 5"),
         ("Team", "a\nb", "metric_name is 'a"),
-        (INVOCATIONS, "CPUUtilization", f"namespace is '{INVOCATIONS}'; allowed: '{UTILIZATION}', where SageMaker"),
-        (UTILIZATION, "ModelLatency", f"namespace is '{UTILIZATION}'; allowed: '{INVOCATIONS}', where SageMaker"),
+        (INVOCATIONS, "CPUUtilization", f"namespace is '{INVOCATIONS}'; allowed: '{UTILIZATION}', the namespace in which SageMaker"),
+        (UTILIZATION, "ModelLatency", f"namespace is '{UTILIZATION}'; allowed: '{INVOCATIONS}', the namespace in which SageMaker"),
     ],
 )  # fmt: skip
 def test_a_metric_that_cannot_be_is_refused(namespace: Any, name: Any, message: str) -> None:
@@ -326,7 +326,7 @@ def test_expressions_may_stand_in_expressions() -> None:
         metrics={"rate": rate, "invocations": EndpointMetric.overhead_latency()},
         label="x",
     )
-    with pytest.raises(InvalidSpecError, match=r"metrics has the id 'invocations' for two different metrics"):
+    with pytest.raises(InvalidSpecError, match=r"metrics has the ID 'invocations' for two different metrics"):
         put(other)
 
 
@@ -359,11 +359,11 @@ BAD_EXPRESSIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no expression": ({"expression": ""}, "MetricMath: expression is ''; allowed: a metric-math expression of 1 to 2048"),
     "an expression of 2049": ({"expression": "errors + invocations" + " " * 2040}, "expression is .*2060 characters"),
     "a number": ({"expression": 5}, "expression is 5"),
-    "an unknown id": ({"expression": "errors / requests + invocations"}, "expression is .*the ids of metrics: errors, invocations.*Not among them: requests"),
-    "a function in lower case": ({"expression": "sum([errors, invocations])"}, "Not among them: sum. Functions are written in upper case"),
+    "an unknown id": ({"expression": "errors / requests + invocations"}, "expression is .*the IDs of metrics: errors, invocations.*Unknown: requests"),
+    "a function in lower case": ({"expression": "sum([errors, invocations])"}, "Unknown: sum. Functions are written in upper case"),
     "an id that is not used": ({"expression": "errors * 2"}, "metrics is .*does not use invocations"),
-    "SEARCH": ({"expression": "SEARCH('{AWS/SageMaker}', 'Sum')"}, "SEARCH gives several"),
-    "a query": ({"expression": "SELECT AVG(errors)"}, "SELECT gives several"),
+    "SEARCH": ({"expression": "SEARCH('{AWS/SageMaker}', 'Sum')"}, "SEARCH returns several"),
+    "a query": ({"expression": "SELECT AVG(errors)"}, "SELECT returns several"),
     "a parenthesis too many": ({"expression": "(errors / invocations"}, "balanced parentheses"),
     "parentheses the wrong way": ({"expression": ")errors( / invocations"}, "balanced parentheses"),
     "no metrics": ({"metrics": {}}, r"metrics is \{\}; allowed: a dict of 1 to 10 metrics"),
@@ -387,7 +387,7 @@ BAD_EXPRESSIONS: dict[str, tuple[dict[str, Any], str]] = {
     "something else as metric": ({"metrics": {"a": "Invocations"}, "expression": "a"}, r"metrics\['a'\] is 'Invocations'; allowed: an EndpointMetric"),
     "several periods": (
         {"metrics": {**RATE, "errors": EndpointMetric.invocation_5xx_errors(period=60)}},
-        "of the periods 60, 300'; allowed: metrics of one period",
+        "of the periods 60, 300'; allowed: metrics with the same period",
     ),
     "an empty label": ({"label": ""}, "MetricMath: label is ''"),
     "a period of 61": ({"period": 61}, "MetricMath: period is 61"),

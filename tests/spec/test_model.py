@@ -78,7 +78,7 @@ def test_1_to_15_containers_are_taken(number: int) -> None:
         ([{"Environment": {}}], r"containers\[0\] has no Image; allowed: an image, or a ModelPackageName"),
         ([{"Image": "churn:1", "ModelDataUrl": "s3://a/b", "ModelDataSource": {}}], "both ModelDataUrl and ModelDataSource"),
         ([{"Image": "churn:1", "Environment": {"1": SECRET}}], r"a key of containers\[0\].Environment is '1'"),
-        ([container(container_hostname="a"), container()], r"ContainerHostname is missing at \[1\]"),
+        ([container(container_hostname="a"), container()], r"ContainerHostname is missing on \[1\]"),
         ([container(container_hostname="a"), container(container_hostname="a")], "ContainerHostname has 'a' twice"),
         ([container(image=ContainerImage.from_asset("app"))], r"containers\[0\].Image is a from_asset.*BuildImageOperator.*ModelHostingTaskGroup"),
         ([container(), container(model_data=ModelData.from_asset("m"))], r"containers\[1\].ModelDataUrl is a from_asset.*UploadModelDataOperator.*ModelHostingTaskGroup"),
@@ -104,7 +104,7 @@ def test_environments_of_all_containers_share_32_kilobytes() -> None:
     # 16 bytes of keys and 2 × 16 values of 1016 bytes in all: exactly 32 KB.
     environment = {f"KEY{number:05}": "v" * 1016 for number in range(16)}
     check_model(containers=pipeline(2, environment=environment))
-    with pytest.raises(InvalidSpecError, match=r"the environments have 32777 bytes together; allowed: 32768"):
+    with pytest.raises(InvalidSpecError, match=r"the environments have 32777 bytes in total; allowed: 32768"):
         check_model(
             containers=[*pipeline(2, environment=environment), container(environment={"KEY00000": "v"})]
         )
@@ -112,7 +112,7 @@ def test_environments_of_all_containers_share_32_kilobytes() -> None:
 
 def test_bytes_count_and_not_characters() -> None:
     environment = {f"K{number}": "ü" * 1024 for number in range(16)}
-    with pytest.raises(InvalidSpecError, match=r"bytes together"):
+    with pytest.raises(InvalidSpecError, match=r"bytes in total"):
         check_model(containers=[container(environment=environment)])
 
 

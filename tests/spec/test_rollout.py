@@ -109,7 +109,7 @@ def test_the_whole_deployment_lasts_longer_than_its_waits() -> None:
     Canary(**waits, maximum_execution_timeout=1201)
     with pytest.raises(
         InvalidSpecError,
-        match=r"Canary: maximum_execution_timeout \(more than the waits together: 1 x 600 s and 600 s\) is 1200",
+        match=r"Canary: maximum_execution_timeout \(more than the sum of the waits: 1 x 600 s and 600 s\) is 1200",
     ):
         Canary(**waits, maximum_execution_timeout=1200)
     Canary(**{**waits, "wait_interval": "{{ x }}"}, maximum_execution_timeout=600)

@@ -362,8 +362,8 @@ def tracking(**members: Any) -> dict[str, Any]:
         (tracking(TargetValue=float("inf")), "TargetValue is inf"),
         (tracking(TargetValue=2.0**361), "TargetValue is"),
         (tracking(TargetValue=True), "TargetValue is True"),
-        (tracking(ScaleInCoolDown=1), "ScaleInCoolDown is no member .*Did you mean 'ScaleInCooldown'"),
-        (tracking(target_value=1), "target_value is no member .*Did you mean 'TargetValue'"),
+        (tracking(ScaleInCoolDown=1), "ScaleInCoolDown is not a member .*Did you mean 'ScaleInCooldown'"),
+        (tracking(target_value=1), "target_value is not a member .*Did you mean 'TargetValue'"),
         (tracking(ScaleInCooldown=-1), "ScaleInCooldown is -1"),
         (tracking(DisableScaleIn="no"), "DisableScaleIn is 'no'"),
         (tracking(CustomizedMetricSpecification={}), "exactly one of the two"),
@@ -449,7 +449,7 @@ def test_step_adjustments_that_aws_takes(steps: list[Any]) -> None:
         ([step(0, by=True)], "ScalingAdjustment is True"),
         ([step(float("nan"))], "MetricIntervalLowerBound is nan"),
         ([{"MetricIntervalLowerBound": 0}], "a dict with ScalingAdjustment"),
-        ([{**step(0), "scaling_adjustment": 1}], "scaling_adjustment is no member"),
+        ([{**step(0), "scaling_adjustment": 1}], "scaling_adjustment is not a member"),
         (["5"], r"step_adjustments\[0\] is a str"),
         ("5", "step_adjustments is a str"),
         (step(0), "step_adjustments is a dict"),
@@ -504,10 +504,10 @@ def test_schedules_that_aws_takes(schedule: str) -> None:
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ("at(2030-02-30T00:00:00)", "a time that exists"),
-        ("at(2030-02-03)", "a time that exists"),
-        ("at(2030-2-3T0:0:0)", "a time that exists"),
-        ("at(2030-02-03T00:00:00Z)", "a time that exists"),
+        ("at(2030-02-30T00:00:00)", "with a valid time"),
+        ("at(2030-02-03)", "with a valid time"),
+        ("at(2030-2-3T0:0:0)", "with a valid time"),
+        ("at(2030-02-03T00:00:00Z)", "with a valid time"),
         ("rate(0 days)", "a whole number from 1"),
         ("rate(1.5 days)", "a whole number from 1"),
         ("rate(1 week)", "one of minute"),
@@ -517,18 +517,18 @@ def test_schedules_that_aws_takes(schedule: str) -> None:
         ("cron(0 8 * * * *)", "exactly one of day of month and day of week"),
         ("cron(0 8 ? * ? *)", "exactly one of day of month and day of week"),
         ("cron(0 8 1 * MON *)", "exactly one of day of month and day of week"),
-        ("cron(60 8 * * ? *)", "as minutes, here '60': 0 to 59"),
-        ("cron(0 24 * * ? *)", "as hours, here '24'"),
-        ("cron(0 8 0 * ? *)", "as day of month, here '0'"),
-        ("cron(0 8 * 13 ? *)", "as month, here '13': 1 to 12 or JAN to DEC"),
-        ("cron(0 8 ? * 0 *)", "as day of week, here '0': 1 to 7 or SUN to SAT"),
-        ("cron(0 8 ? * XXX *)", "as day of week, here 'XXX'"),
-        ("cron(0 8 ? * 3#6 *)", "as day of week, here '3#6'"),
-        ("cron(0 8 * * ? 1969)", "as year, here '1969'"),
-        ("cron(? 8 * * ? *)", r"as minutes, here '\?'"),
-        ("cron(*/0 8 * * ? *)", "as minutes, here"),
-        ("cron(1-2-3 8 * * ? *)", "as minutes, here"),
-        ("cron(, 8 * * ? *)", "as minutes, here ','"),
+        ("cron(60 8 * * ? *)", r"cron with minutes \(here '60'\) from 0 to 59"),
+        ("cron(0 24 * * ? *)", r"cron with hours \(here '24'"),
+        ("cron(0 8 0 * ? *)", r"cron with day of month \(here '0'"),
+        ("cron(0 8 * 13 ? *)", r"cron with month \(here '13'\) from 1 to 12 or JAN to DEC"),
+        ("cron(0 8 ? * 0 *)", r"cron with day of week \(here '0'\) from 1 to 7 or SUN to SAT"),
+        ("cron(0 8 ? * XXX *)", r"cron with day of week \(here 'XXX'"),
+        ("cron(0 8 ? * 3#6 *)", r"cron with day of week \(here '3#6'"),
+        ("cron(0 8 * * ? 1969)", r"cron with year \(here '1969'"),
+        ("cron(? 8 * * ? *)", r"cron with minutes \(here '\?'"),
+        ("cron(*/0 8 * * ? *)", r"cron with minutes \(here"),
+        ("cron(1-2-3 8 * * ? *)", r"cron with minutes \(here"),
+        ("cron(, 8 * * ? *)", r"cron with minutes \(here ','"),
         ("Rate(1 day)", "at\\(yyyy"),
         (5, "at\\(yyyy"),
     ],
@@ -552,11 +552,11 @@ def test_time_zones_that_there_are_not(timezone: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"min_capacity": 3, "max_capacity": 2}, "min_capacity is 3; allowed: at most the greatest capacity, 2"),
+        ({"min_capacity": 3, "max_capacity": 2}, "min_capacity is 3; allowed: at most the maximum capacity, 2"),
         ({"min_capacity": True}, "min_capacity is True"),
         ({"min_capacity": float("nan")}, "min_capacity is nan"),
-        ({"start_time": datetime(2030, 1, 2, tzinfo=UTC), "end_time": datetime(2030, 1, 1, tzinfo=UTC)}, "end_time is .*a time after 2030-01-02"),
-        ({"start_time": datetime(2030, 1, 2), "end_time": "2030-01-02T00:00:00+00:00"}, "end_time is .*a time after 2030-01-02"),
+        ({"start_time": datetime(2030, 1, 2, tzinfo=UTC), "end_time": datetime(2030, 1, 1, tzinfo=UTC)}, "end_time is .*a time after the start, 2030-01-02"),
+        ({"start_time": datetime(2030, 1, 2), "end_time": "2030-01-02T00:00:00+00:00"}, "end_time is .*a time after the start, 2030-01-02"),
         ({"start_time": "soon"}, "start_time is 'soon'"),
         ({"end_time": 5}, "end_time is 5"),
     ],
@@ -587,7 +587,7 @@ def test_an_endpoint_metric_with_a_percentile_becomes_a_query() -> None:
 
 
 def test_a_metric_of_the_whole_variant_is_a_warning() -> None:
-    with pytest.warns(UserWarning, match="Invocations, which does not fall when instances are added"):
+    with pytest.warns(UserWarning, match="Invocations, which does not decrease when instances are added"):
         TargetTrackingScaling(target_value=1, customized_metric=EndpointMetric.invocations())
 
 

@@ -110,7 +110,7 @@ def test_a_refused_request_does_not_tell_the_values() -> None:
             {"Containers": [{"Environment": environment}]},
         ):
             with pytest.raises(
-                InvalidSpecError, match=r"CreateModel would be refused .*Environment\..*\*\*\*"
+                InvalidSpecError, match=r"CreateModel would be rejected .*Environment\..*\*\*\*"
             ) as caught:
                 validated_request("sagemaker", "CreateModel", {"ModelName": "m", **member})
             assert SECRET not in str(caught.value)

@@ -136,7 +136,7 @@ def test_a_deployment_is_seen_to_begin_in_a_row() -> None:
     assert sighting is not None
     assert (sighting.outcome, sighting.message) == (
         "failed",
-        "Endpoint churn is gone: it was deleted while new was deployed.",
+        "Endpoint churn is gone: it was deleted while new was being deployed.",
     )
     assert waiting().observe(None) is None
 
@@ -179,7 +179,7 @@ def test_no_failure_is_told_from_a_description_that_is_older_than_a_row() -> Non
     assert not one.observe_row(row("Updating", at(5)))
     assert one.observe_row(row("InService", at(60)))
     assert not rolled_back(one, at(0)), "the description is the one from before the update"
-    assert "asking again" in lines[-1]
+    assert "polling again" in lines[-1]
     assert rolled_back(one, at(60))
 
 

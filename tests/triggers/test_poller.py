@@ -804,7 +804,7 @@ def test_an_endpoint_that_is_deleted_meanwhile(endpoints: LocalAws, others: int)
     first, *rest = asyncio.run(run())
     assert (first["outcome"], first["message"]) == (
         "failed",
-        "Endpoint doomed is gone: it was deleted while c1 was deployed.",
+        "Endpoint doomed is gone: it was deleted while c1 was being deployed.",
     )
     assert [one["outcome"] for one in rest] == ["deployed"] * others
 

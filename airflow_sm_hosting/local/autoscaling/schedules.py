@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 _FORM = re.compile(r"(at|rate|cron)\((.*)\)")
 _RATE = re.compile(r"([1-9]\d*) (minute|hour|day)(s?)")
 _FIELDS = 6
-# Sunday is 1 with AWS, 0 with everybody else. What follows a slash or # is no day.
+# Sunday is 1 with AWS, 0 with everybody else. What follows a slash or # is not a day.
 _DAY = re.compile(r"(?<![/#\d])([1-7])(?![\d])")
 
 
 class ScheduleError(ValueError):
-    """The expression is no schedule; the message says why."""
+    """The expression is not a schedule; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Schedule:
     :param timezone: IANA name of the time zone in which ``at`` and ``cron`` are meant.
     :param begin: Its first time; of ``rate``: from when it counts.
     :param end: Its last time.
-    :raises ScheduleError: The text is no schedule.
+    :raises ScheduleError: The text is not a schedule.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Schedule:
         self.next(datetime.now(UTC))
 
     def next(self, after: datetime) -> datetime | None:
-        """Return the first time after another one, in UTC; None where there is none any more.
+        """Return the first time after another one, in UTC; None if there is none any more.
 
         Of ``rate`` without a beginning: counted from ``after``.
         """

@@ -146,7 +146,7 @@ class AutoScaling:
         """
         check_request("application-autoscaling", operation, request)
         if operation not in self._operations:
-            raise AwsError("ValidationException", f"The local AWS does not do {operation}.")
+            raise AwsError("ValidationException", f"The local AWS does not implement {operation}.")
         return self._operations[operation](request)
 
     # Saved state

@@ -29,7 +29,7 @@ def container_logs(
         streams = _streams(logs, group, variant)
         if not streams and not follow:
             of = f"variant {variant} of endpoint {endpoint}" if variant else f"endpoint {endpoint}"
-            raise LocalAwsError(f"No container of {of} has written anything.")
+            raise LocalAwsError(f"No container of {of} has written any logs.")
         lines: list[tuple[int, str]] = []
         for stream in streams:
             events, tokens[stream] = _new_events(logs, group, stream, tokens.get(stream))

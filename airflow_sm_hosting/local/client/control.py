@@ -239,12 +239,12 @@ class Control:
         return StandingFault(self, self.begin_fault(kind, **members))
 
     def begin_fault(self, kind: str, **members: Any) -> dict[str, Any]:
-        """Begin a fault as :meth:`fault` does, and return its description: what was asked for, ``id``, ``hits``, ``over``."""
+        """Begin a fault as :meth:`fault` does, and return its description: the given options, ``id``, ``hits``, ``over``."""
         answer: dict[str, Any] = self._ask_admin_api("POST", "faults", {"kind": kind, **members})
         return answer
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return all faults: what was asked for, and ``id``, ``hits``, ``over``."""
+        """Return all faults: the given options, ``id``, ``hits``, ``over``."""
         found: list[dict[str, Any]] = self._ask_admin_api("GET", "faults")
         return found
 

@@ -88,7 +88,7 @@ class Daemon:
         try:
             until_gone(_is_alive, self.pid)
         except RetryError as error:
-            raise LocalAwsError(f"The process {self.pid} does not end.") from error
+            raise LocalAwsError(f"The process {self.pid} does not stop.") from error
         forget(self.port)
 
 

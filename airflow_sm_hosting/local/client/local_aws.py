@@ -83,7 +83,7 @@ class LocalAws(Control):
         with LocalAws(engine="none") as aws:
             aws.client("sagemaker").list_endpoints()
 
-    It runs in a process of its own, which ends with this one.
+    It runs in its own process, which ends with this one.
 
     :param port: TCP port, 0 for a free one.
     :param engine: The engine for the containers of endpoints: ``docker``; ``process`` (Python entry points as plain

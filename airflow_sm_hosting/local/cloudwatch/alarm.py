@@ -121,6 +121,6 @@ class Alarm:
 def parsed_rule(rule: str) -> composite_alarms.Rule:
     """Return the rule of a composite alarm.
 
-    :raises RuleError: The text is no rule.
+    :raises RuleError: The text is not a rule.
     """
     return composite_alarms.parse(rule)

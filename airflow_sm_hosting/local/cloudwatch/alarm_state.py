@@ -59,7 +59,7 @@ def alarm_state(
         return "OK"
     if missing == "ignore":
         return before
-    # Only breaching ones, and too few. Where the oldest is old enough, it is no premature alarm any more.
+    # Only breaching ones, and too few. Where the oldest is old enough, it is not a premature alarm any more.
     oldest = next((index for index, point in enumerate(points) if point), len(points))
     return "ALARM" if len(points) - oldest >= to_alarm else "INSUFFICIENT_DATA"
 

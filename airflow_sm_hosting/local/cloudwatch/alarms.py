@@ -75,7 +75,7 @@ class Alarms:
         self._scale = scale
 
     def state(self, name: str) -> str | None:
-        """Return the state of the alarm of that name or ARN, None where there is none."""
+        """Return the state of the alarm of that name or ARN, None if there is none."""
         with self._lock:
             found = self._find(name)
             return found.state if found else None
@@ -267,14 +267,14 @@ class Alarms:
         if isinstance(series, list):
             if len(series) != 1:
                 raise metric_math.ExpressionError(
-                    f"The expression gives {len(series)} time series, where an alarm watches one."
+                    f"The expression returns {len(series)} time series; an alarm can watch only one."
                 )
             (series,) = series
         return [Point(time, series[time]) if time in series else None for time in data.times]
 
     def _threshold(self, alarm: Alarm) -> float:
         if alarm.request.get("ThresholdMetricId"):
-            raise metric_math.ExpressionError("The local AWS does no anomaly detection.")
+            raise metric_math.ExpressionError("The local AWS does not support anomaly detection.")
         return float(alarm.request["Threshold"])
 
     def _evaluate_composite(self, alarm: Alarm) -> None:
@@ -343,7 +343,7 @@ class Alarms:
                 self._note(
                     alarm,
                     "Action",
-                    f"The local AWS does nothing for the action {action}",
+                    f"The local AWS does not execute the action {action}",
                     {"actionState": "Failed"},
                 )
 
@@ -357,7 +357,7 @@ class Alarms:
             else:
                 topics.publish(action, *what)
         except Exception as failure:
-            # "CloudWatch doesn't test or validate the actions": what fails stands in the history.
+            # "CloudWatch doesn't test or validate the actions": failures are recorded in the history.
             error = getattr(failure, "message", None) or str(failure)
             LOG.info("alarm %s: the action %s failed: %s", alarm.name, action, error)
         if not noted:

@@ -24,7 +24,7 @@ _MAX_CHILDREN = 100
 
 
 class RuleError(ValueError):
-    """The text is no rule; the message says why."""
+    """The text is not a rule; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Rule:
     def holds(self, state_of: Callable[[str], str | None]) -> bool:
         """Tell whether the rule holds.
 
-        :param state_of: Returns the state of the alarm of that name or ARN, None where there is none.
+        :param state_of: Returns the state of the alarm of that name or ARN, None if there is none.
         """
         return self._holds(state_of)
 
@@ -49,7 +49,7 @@ class Rule:
 def parse(text: str) -> Rule:
     """Parse a rule.
 
-    :raises RuleError: The text is no rule.
+    :raises RuleError: The text is not a rule.
     """
     tokens = _tokens(text)
     children = tuple(dict.fromkeys(token[1] for token in tokens if len(token) == 2))

@@ -22,7 +22,7 @@ _KEPT_SECONDS = 15 * 86_400
 _HIGH_RESOLUTION_KEPT_SECONDS = 3 * 3_600
 # So many seconds of high resolution may stand before they are aggregated.
 _AGGREGATED_ABOVE = 20_000
-# From so many different values on, a distribution keeps three digits of each (sum, minimum, maximum stay exact).
+# From this number of different values on, a distribution keeps three digits of each (sum, minimum, maximum stay exact).
 _EXACT_VALUES = 1_000
 
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)", re.IGNORECASE)

@@ -40,7 +40,7 @@ class VersionError(ValueError):
 class MetricsFile:
     """A file that keeps the data of all metrics, one transaction at a time.
 
-    :param path: The file; made where it is absent.
+    :param path: The file; created if it does not exist.
     :raises VersionError: It was written by another version.
     :raises sqlite3.Error: It cannot be read.
     """

@@ -230,7 +230,7 @@ class Registry:
         for child in manifest.get("manifests", ()):
             if not self.image(repository, child["digest"]):
                 raise RegistryRefusal(
-                    404, "MANIFEST_UNKNOWN", f"manifest {child['digest']} of the index is absent"
+                    404, "MANIFEST_UNKNOWN", f"manifest {child['digest']} of the index does not exist"
                 )
 
 

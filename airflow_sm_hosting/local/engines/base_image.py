@@ -44,8 +44,8 @@ def ensure_debian_python_base(client: docker.DockerClient, tag: str = "sm-hostin
     missing = [program for program in ("apt-get", "apt-cache", "dpkg-deb") if not shutil.which(program)]
     if missing:
         raise ImageBuildError(
-            f"A base image can be made from packages on Debian and Ubuntu only: {', '.join(missing)} is missing. Give "
-            "another base image, such as python:3.12-slim, that the engine has or can pull."
+            f"A base image can be built from packages only on Debian and Ubuntu: {', '.join(missing)} is "
+            "missing. Give another base image, such as python:3.12-slim, that the engine has or can pull."
         )
     with tempfile.TemporaryDirectory(prefix="sm-hosting-base-") as folder:
         root = Path(folder) / "root"
@@ -88,7 +88,7 @@ def _download(folder: Path) -> list[Path]:
     )
     packages = folder / "packages"
     packages.mkdir()
-    # apt's sandbox user cannot write into this folder; it says so and goes on as root.
+    # apt's sandbox user cannot write into this folder; it says so and continues as root.
     _run(["apt-get", "download", "-o", "APT::Sandbox::User=root", *names], packages)
     return sorted(packages.glob("*.deb"))
 
@@ -132,7 +132,7 @@ def _run(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImageBuildError(
-            f"{command[0]} failed, so that no base image can be made: {done.stderr.strip()[-1000:]} (`apt-get update` may "
-            "help; it needs root.)"
+            f"{command[0]} failed, so no base image can be built: {done.stderr.strip()[-1000:]} (`apt-get "
+            "update` may help; it needs root.)"
         )
     return done.stdout

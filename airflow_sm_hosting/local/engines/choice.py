@@ -13,16 +13,16 @@ LOG = logging.getLogger(__name__)
 NAMES = ("auto", "docker", "process", "none")
 
 NO_ISOLATION = (
-    "NO ISOLATION: with the process engine, images run as plain Python processes of this user, with this computer's "
-    "files and network. Whoever can push an image here can run code here. Use it with images that you trust, or use "
-    "the docker engine."
+    "NO ISOLATION: with the process engine, images run as plain Python processes of this user, with this "
+    "computer's files and network. Anyone who can push an image here can run code here. Use it only with "
+    "images that you trust, or use the docker engine."
 )
 
 
 def make_engine(name: str, registry: Registry, work_dir: WorkDir) -> Engine:
     """Return an engine by its name; ``auto`` takes docker where it answers, and the process engine where not.
 
-    :raises RuntimeError: Docker was asked for and does not answer.
+    :raises RuntimeError: Docker was requested and does not answer.
     """
     if name in ("auto", "docker"):
         # 0.1 s to import, for those who use it.
@@ -35,7 +35,7 @@ def make_engine(name: str, registry: Registry, work_dir: WorkDir) -> Engine:
         except DockerException as error:
             if name == "docker":
                 raise RuntimeError(f"No Docker engine answers: {error}") from error
-            LOG.warning("No Docker engine answers: taking the process engine.")
+            LOG.warning("No Docker engine answers: using the process engine.")
     if name == "none":
         from airflow_sm_hosting.local.engines.none import NoEngine
 

@@ -243,8 +243,8 @@ class DockerEngine(Engine):
         """
         if platform.system() != "Linux" or not self._is_on_this_kernel():
             LOG.warning(
-                "%s has a network, though its model has EnableNetworkIsolation: containers of an engine on another computer or "
-                "in a virtual machine cannot be asked without one.",
+                "%s has a network, although its model has EnableNetworkIsolation: containers of an engine on "
+                "another computer or in a virtual machine cannot be reached without one.",
                 spec.name,
             )
             return None
@@ -267,7 +267,7 @@ class DockerEngine(Engine):
             all=True, ignore_removed=True, filters={"label": f"{HOST_LABEL}={platform.node()}"}
         ):
             if self._is_left(container.labels):
-                LOG.info("removing the container %s: its server is gone", container.name)
+                LOG.info("removing the container %s: its server is no longer running", container.name)
                 with suppress(DockerException):
                     container.remove(force=True, v=True)
                     image = container.attrs["Config"]["Image"]

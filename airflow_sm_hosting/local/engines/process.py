@@ -40,7 +40,7 @@ _OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 
 class PythonProcess(RunningContainer):
-    """A container's entry point, as a process group of its own."""
+    """A container's entry point, as its own process group."""
 
     def __init__(
         self,
@@ -162,8 +162,8 @@ class ProcessEngine(Engine):
         """Unpack the image and start its entry point."""
         if spec.stored is None:
             raise ContainerError(
-                f"The image {spec.image} is not in the local registry ({self._registry.host}), and the process engine "
-                "cannot run any other. Push it there, or use the docker engine."
+                f"The image {spec.image} is not in the local registry ({self._registry.host}), and the "
+                "process engine can run only images from there. Push it there, or use the docker engine."
             )
         root = Path(tempfile.mkdtemp(prefix="image-", dir=self._folder))
         try:
@@ -242,8 +242,8 @@ def python_command(config: Mapping[str, Any], root: Path, image: str) -> list[st
         return [sys.executable, str(script), *rest]
     shown = " ".join(config.get("Entrypoint") or ["serve"])
     raise ContainerError(
-        f"The entry point of the image {image} is not Python ({shown}): the process engine of the local AWS runs "
-        "Python entry points only. Use the docker engine."
+        f"The entry point of the image {image} is not Python ({shown}): the process engine of the local AWS "
+        "runs only Python entry points. Use the docker engine."
     )
 
 

@@ -1,6 +1,6 @@
 """IAM enforced: who asks, whether its policies allow it, and the refusal in the words of the service.
 
-Off until it is asked for. The server's own access key is the account's root user and always allowed, so tests set up with it
+Off by default. The server's own access key is the account's root user and always allowed, so tests set up with it
 and run what they are about under the key of an IAM user or an assumed role.
 """
 

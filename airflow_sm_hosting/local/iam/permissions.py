@@ -2,8 +2,8 @@
 
 The actions of a service are in its page of the service authorization reference
 (https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html). Most are the
-operation's own name; what differs, and what AWS checks beside it, stands here with its source. A request to a service that is not known here
-needs its operation on all resources, so a policy that names resources does not allow it.
+operation's own name; exceptions, and additional checks of AWS, are listed here with their source. A request to a service that is not
+known here needs its operation on all resources, so a policy that names resources does not allow it.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ class Resources(Protocol):
     """The resources of a Region that permissions depend on. The Region answers for them."""
 
     def endpoint_config_name(self, endpoint_name: str) -> str | None:
-        """Return the name of the endpoint config in service, None where there is no such endpoint."""
+        """Return the name of the endpoint config in service, None if there is no such endpoint."""
 
     def endpoint_config(self, name: str) -> Mapping[str, Any] | None:
-        """Return an endpoint config, None where there is none."""
+        """Return an endpoint config, None if there is none."""
 
     def is_scaled(self, endpoint_name: str) -> bool:
         """Tell whether a variant of an endpoint is a scalable target."""

@@ -90,7 +90,7 @@ def _is_about(statement: Mapping[str, Any], action: str, resource: str) -> bool:
 def _arn_matches(pattern: str, resource: str) -> bool:
     """Tell whether a Resource names an ARN; a wildcard does not reach beyond its part between colons, but for the last."""
     if "${" in pattern:
-        raise NotEvaluatedError(f"the local AWS does not fill in policy variables: {pattern}")
+        raise NotEvaluatedError(f"the local AWS does not support policy variables: {pattern}")
     if pattern == "*":
         return True
     if resource == "*":
@@ -132,7 +132,7 @@ def _condition_holds(operator: str, key: str, wanted: list[Any], context: Contex
 
 def _equals(pattern: str, value: str) -> bool:
     if "${" in pattern:
-        raise NotEvaluatedError(f"the local AWS does not fill in policy variables: {pattern}")
+        raise NotEvaluatedError(f"the local AWS does not support policy variables: {pattern}")
     return pattern == value
 
 
@@ -160,7 +160,7 @@ def _matches_any(patterns: Iterable[str], value: str, *, fold: bool = False) -> 
 
 def _matches(pattern: str, value: str) -> bool:
     if "${" in pattern:
-        raise NotEvaluatedError(f"the local AWS does not fill in policy variables: {pattern}")
+        raise NotEvaluatedError(f"the local AWS does not support policy variables: {pattern}")
     return _compiled(pattern).fullmatch(value) is not None
 
 

@@ -43,7 +43,7 @@ def identity_of_key(access_key: str) -> Identity | None:
 
 
 def identity_of_arn(arn: str) -> Identity | None:
-    """Return the user, the group or the role of an ARN, as :func:`identity_of_key` does; None where there is none."""
+    """Return the user, the group or the role of an ARN, as :func:`identity_of_key` does; None if there is none."""
     if found := role_of_arn(arn):
         return identity_of_role(found, arn)
     for user in _iam().list_users("/", None, None):

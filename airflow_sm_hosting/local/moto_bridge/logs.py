@@ -11,7 +11,7 @@ from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 
 
 def put_lines(region: str, group: str, stream: str, lines: Sequence[str]) -> None:
-    """Write lines to a CloudWatch Logs stream, made where it is absent."""
+    """Write lines to a CloudWatch Logs stream, created if it does not exist."""
     backend = logs_backends[ACCOUNT_ID][region]
     backend.ensure_log_group(group)
     backend.ensure_log_stream(group, stream)

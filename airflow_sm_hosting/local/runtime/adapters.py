@@ -81,11 +81,11 @@ class Adapters:
         try:
             answer = ask(container, caller, f"{_PATH}/{name}", method="DELETE")
         except AwsError as error:
-            LOG.warning("the container %s does not unload the adapter %s: %s", container.name, name, error)
+            LOG.warning("the container %s did not unload the adapter %s: %s", container.name, name, error)
             return
         if not is_good(answer) and answer.status != 404:
             LOG.warning(
-                "the container %s does not unload the adapter %s: %s", container.name, name, answer.status
+                "the container %s did not unload the adapter %s: %s", container.name, name, answer.status
             )
 
     def _of(self, container: ServingContainer) -> _Held:

@@ -385,7 +385,7 @@ class AsyncInference:
         try:
             topics.publish(topic, "", json.dumps(message))
         except Exception:
-            LOG.exception("endpoint %s: nothing can be published to %s", endpoint.name, topic)
+            LOG.exception("endpoint %s: cannot publish to %s", endpoint.name, topic)
             where = {"EndpointName": endpoint.name, "VariantName": variant.name}
             self._metrics.publish(where, [("NotificationFailures", 1.0, "Count")])
 

@@ -1,6 +1,6 @@
 """Accepted asynchronous requests on disk, so that the next server answers them.
 
-Each is a file of its own, written before the request is accepted and removed when its result is saved: a queue can be long, and is not
+Each is a separate file, written before the request is accepted and removed when its result is saved: a queue can be long, and is not
 written again with each change of other state.
 """
 
@@ -80,7 +80,7 @@ class Backlog:
             except (OSError, ValueError) as error:
                 raise BacklogError(f"{path} cannot be read: {error}") from error
             if saved.pop("version", None) != VERSION:
-                raise BacklogError(f"{path} is of another version than {VERSION}.")
+                raise BacklogError(f"{path} does not have the version {VERSION}.")
             yield path.stem, saved, body
 
     # For the state

@@ -157,7 +157,7 @@ class MultiModel:
         answer = ask(container, caller, f"/models/{found}", method="DELETE")
         if not is_good(answer) and answer.status != 404:
             LOG.warning(
-                "the container %s does not unload the model %s: %s", container.name, found, answer.status
+                "the container %s did not unload the model %s: %s", container.name, found, answer.status
             )
         publish([("ModelUnloadingTime", _microseconds(began), "Microseconds")])
         return True

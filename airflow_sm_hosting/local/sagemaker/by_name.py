@@ -1,4 +1,4 @@
-"""Resources by name, in whichever case the name is asked for."""
+"""Resources by case-insensitive name."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class ModelSource:
 
 
 def location_of(uri: str) -> S3Location:
-    """Return bucket and key of a URL of S3; of another URL a place where there is nothing."""
+    """Return bucket and key of a URL of S3; of another URL, a location that does not exist."""
     return S3Location.parse(uri) or S3Location("", "")
 
 
@@ -117,4 +117,4 @@ def _write_below(folder: Path, name: str, data: bytes) -> None:
         target.write_bytes(data)
     except OSError as error:
         # A file and a folder of one name: documented as not supported for uncompressed model data.
-        raise ModelFetchError(f"The model data cannot be laid out as files at {name!r}: {error}") from error
+        raise ModelFetchError(f"The model data cannot be written as files at {name!r}: {error}") from error

@@ -144,5 +144,5 @@ class AdminApi:
             )
         )
         if not hits:
-            raise AwsError("ResourceNotFoundException", "No container that runs is meant.", status=404)
+            raise AwsError("ResourceNotFoundException", "No running container matches.", status=404)
         return {**fault.described(hits), "over": True}

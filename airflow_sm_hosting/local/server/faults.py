@@ -135,7 +135,7 @@ def fault_of(request: Mapping[str, Any], *, id: str, now: datetime) -> Fault:
     known = (*_ALL, *KINDS[kind])
     for name, value in given.items():
         if name not in known:
-            raise _invalid(f"A fault of the kind {kind} has no {name}; it can have {', '.join(known)}.")
+            raise _invalid(f"A fault of the kind {kind} has no {name}; allowed: {', '.join(known)}.")
         _check(kind, name, value)
     if kind == "crash" and "endpoint" not in given:
         raise _invalid("A fault of the kind crash needs an endpoint ('*' for all).")
@@ -145,7 +145,7 @@ def fault_of(request: Mapping[str, Any], *, id: str, now: datetime) -> Fault:
     if kind in _WHEN:
         given.setdefault("when", "after" if kind == "drop" else "now")
     if kind == "crash" and given["when"] == "now" and (set(given) & set(_ALL)):
-        raise _invalid("What crashes now has no count and no seconds.")
+        raise _invalid("A fault of the kind crash with when='now' cannot have count or seconds.")
     return Fault(id, kind, now, **given)
 
 
@@ -162,7 +162,7 @@ def _check(kind: str, name: str, value: Any) -> None:
                 f"when must be {' or '.join(_WHEN[kind])} for a fault of the kind {kind}, not {value!r}."
             )
     elif not isinstance(value, str) or not value:
-        raise _invalid(f"{name} must be a text that is not empty, not {value!r}.")
+        raise _invalid(f"{name} must be a non-empty string, not {value!r}.")
 
 
 def _invalid(message: str) -> AwsError:
@@ -266,7 +266,7 @@ class Faults:
         return Hit(tuple(kinds), delay, error, drop)
 
     def most_instances(self, instance_type: str) -> int | None:
-        """Return how many instances of a type one request can take, None where there is no shortage."""
+        """Return how many instances of a type one request can take, None if there is no shortage."""
         with self._lock:
             found = [one for one in self._of("capacity") if one.fault.is_about(instance_type=instance_type)]
             return min((one.fault.instances for one in found), default=None)

@@ -60,7 +60,7 @@ class KeepAliveRequestHandler(RequestHandler):
             self.close_connection = True
         except Exception:
             # The front application answers errors by itself; what comes here broke in the middle of an answer.
-            LOG.exception("%s %s broke off", self.command, self.path.partition("?")[0])
+            LOG.exception("%s %s: the connection was interrupted", self.command, self.path.partition("?")[0])
             self.close_connection = True
         finally:
             # A BufferedReader that is collected closes what is below it: the connection's own file.

@@ -41,7 +41,7 @@ class IncomingRequest:
 
     @cached_property
     def is_for_registry(self) -> bool:
-        """Whether it is for the container registry, which has a login of its own."""
+        """Whether it is for the container registry, which has its own login."""
         path = self.request.path
         return (path == "/v2" or path.startswith("/v2/")) and self.credential is None
 

@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--consistency-seconds", type=float, default=0.0)
     parser.add_argument("--state")
     parser.add_argument(
-        "--until-stdin-closes", action="store_true", help="end when the process that started this one does"
+        "--until-stdin-closes", action="store_true", help="stop when the process that started this one ends"
     )
     options = parser.parse_args()
     logging.basicConfig(

@@ -49,7 +49,7 @@ class Region:
     :param clock: The clock.
     :param consistency_seconds: How long a created resource cannot be found yet.
     :param cloudwatch: The Region's metrics and alarms. Default: its own, which nothing evaluates.
-    :param alarm_state: Returns the state of an alarm by its name, None where there is no such alarm. Default: that of
+    :param alarm_state: Returns the state of an alarm by its name, None if there is no such alarm. Default: that of
         ``cloudwatch``.
     :param shortages: Source of simulated capacity shortages. Default: there are none.
     :param backlog: Saves asynchronous requests over a restart. Default: nothing does.
@@ -171,12 +171,12 @@ class Region:
     # For IAM
 
     def endpoint_config_name(self, endpoint_name: str) -> str | None:
-        """Return the name of the endpoint config in service, None where there is no such endpoint."""
+        """Return the name of the endpoint config in service, None if there is no such endpoint."""
         endpoint = self.endpoints.find(endpoint_name)
         return endpoint.serving.config_name if endpoint else None
 
     def endpoint_config(self, name: str) -> Mapping[str, Any] | None:
-        """Return an endpoint config, None where there is none."""
+        """Return an endpoint config, None if there is none."""
         return self._store.configs.get(name)
 
     def is_scaled(self, endpoint_name: str) -> bool:

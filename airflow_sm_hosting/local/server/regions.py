@@ -1,4 +1,4 @@
-"""All Regions, each made when it is first asked for."""
+"""All Regions, each created on first use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Regions:
             return self._regions[name]
 
     def all(self) -> list[Region]:
-        """Return the Regions that were asked for."""
+        """Return the Regions that were used."""
         with self._lock:
             return list(self._regions.values())
 

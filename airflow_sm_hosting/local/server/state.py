@@ -43,7 +43,7 @@ class StateError(RuntimeError):
 class State:
     """A folder with the saved state, used by one server at a time.
 
-    :param folder: The folder; made where it is absent.
+    :param folder: The folder; created if it does not exist.
     :raises StateError: Another server uses it, or other users could write into it.
     """
 
@@ -55,7 +55,7 @@ class State:
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise StateError(f"Another local AWS keeps its state in {self.folder}.") from error
+            raise StateError(f"Another local AWS uses the state folder {self.folder}.") from error
         #: Where the layers of images are.
         self.registry_folder = self._subfolder("registry")
         #: The asynchronous requests that are not finished.
@@ -209,7 +209,7 @@ def _check_owner(folder: Path) -> None:
     found = folder.stat()
     if found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise StateError(
-            f"{folder} must belong to you, and nobody else may write into it: chmod go-w {folder}"
+            f"{folder} must belong to you, and nobody else may have write access: chmod go-w {folder}"
         )
 
 

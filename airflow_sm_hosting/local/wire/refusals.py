@@ -82,8 +82,8 @@ def refusal_code(body: bytes) -> str | None:
 def unknown_key(request: Request, service: str | None) -> AwsError:
     """Return the refusal of an unknown access key, with the code of the service asked."""
     message = (
-        "The security token included in the request is invalid. (This local AWS takes only the access key that "
-        "`sm-hosting local up` printed; `sm-hosting local connection` shows it again.)"
+        "The security token included in the request is invalid. (This local AWS accepts only the access key "
+        "that `sm-hosting local up` printed; `sm-hosting local connection` shows it again.)"
     )
     if service in (None, "s3"):
         # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html

@@ -73,7 +73,7 @@ def test_up_status_connection_and_down(run: Any, port: int, tmp_path: Path) -> N
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
 
     again = run("up", "--detach", "--engine", "none")
-    assert "is running already" in again
+    assert "is already running" in again
     assert connection["login"] in again
     assert json.loads(run("status", "--json"))["pid"] == status["pid"]
 
@@ -109,7 +109,7 @@ def test_it_is_driven_from_the_command_line(run: Any, port: int) -> None:
     aws = Daemon(port, 0, "LOCALFROMSTDIN", "none", "us-east-1").control()
     began = aws.now()
     assert run("advance", "8h").strip() == (began + timedelta(hours=8)).isoformat()
-    assert "no duration" in run("advance", "soon", code=2)
+    assert "not a duration" in run("advance", "soon", code=2)
 
     told = json.loads(run("fault", "throttle", "--operation", "Create*", "--count", "1", "--seconds", "10m"))
     assert (told["kind"], told["operation"], told["count"], told["seconds"]) == (
@@ -120,7 +120,7 @@ def test_it_is_driven_from_the_command_line(run: Any, port: int) -> None:
     )
     assert json.loads(run("fault", "list")) == told
     assert "must be a whole number" in run("fault", "throttle", "--count", "0", code=1)
-    assert "No container that runs is meant" in run("fault", "crash", "--endpoint", "e", code=1)
+    assert "No running container matches" in run("fault", "crash", "--endpoint", "e", code=1)
     run("fault", "clear", told["id"])
     assert run("fault", "list") == ""
 
@@ -132,7 +132,7 @@ def test_it_is_driven_from_the_command_line(run: Any, port: int) -> None:
 def test_logs_are_printed_and_followed(run: Any, environment: dict[str, str], port: int) -> None:
     run("up", "--detach", "--engine", "none", SM_HOSTING_LOCAL_ACCESS_KEY="LOCALFROMVARIABLE")
     logs = Daemon(port, 0, "LOCALFROMVARIABLE", "none", "us-east-1").control().client("logs")
-    assert "No container of endpoint e has written anything" in run("logs", "e", code=1)
+    assert "No container of endpoint e has written any logs" in run("logs", "e", code=1)
     group = "/aws/sagemaker/Endpoints/e"
     logs.create_log_group(logGroupName=group)
     now = int(time.time() * 1000)
@@ -183,7 +183,7 @@ def test_the_access_key_can_be_kept_in_a_file(run: Any, tmp_path: Path) -> None:
     assert "cannot be read" in run("up", "--access-key", f"@{tmp_path / 'none'}", code=1)
     file = tmp_path / "key"
     file.write_text("a key\n")
-    assert "letters, digits and signs" in run("up", "--access-key", f"@{file}", code=1)
+    assert "letters, digits and punctuation" in run("up", "--access-key", f"@{file}", code=1)
     file.write_text("LOCALFROMFILE\n")
     run("up", "--detach", "--engine", "none", "--access-key", f"@{file}")
     assert json.loads(run("connection"))["login"] == "LOCALFROMFILE"
@@ -198,7 +198,7 @@ def test_it_stays_in_the_foreground_until_ctrl_c(run: Any, environment: dict[str
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert "Ctrl-C ends it" in process.stdout.readline()
+    assert "Press Ctrl-C to stop it" in process.stdout.readline()
     wait_until(lambda: json.loads(run_status(environment, port))["running"])
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

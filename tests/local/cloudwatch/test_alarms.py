@@ -442,7 +442,7 @@ def test_an_action_that_fails_stands_in_the_history(watch: Any) -> None:
     watch.alarm(AlarmActions=[POLICY], OKActions=["arn:aws:automate:us-east-1:ec2:stop"])
     watch.minutes(11, 1)
     assert watch.history("Action") == [
-        "The local AWS does nothing for the action arn:aws:automate:us-east-1:ec2:stop",
+        "The local AWS does not execute the action arn:aws:automate:us-east-1:ec2:stop",
         f"Failed to execute action {POLICY}. Received error: There is no such policy.",
     ]
 

@@ -1,7 +1,6 @@
-"""Each rule is tried on the local AWS and on plain moto, in one run.
+"""Each rule is tested on the local AWS and on plain moto, in one run.
 
-On moto, a rule that is not obeyed is no failure: it is what ``docs/local-aws-rules.md`` tells of moto. It is one where the page tells
-something else.
+A rule that moto does not follow is a failure only if ``docs/local-aws-rules.md`` says that moto follows it, and vice versa.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from airflow_sm_hosting.local import LocalAws
 from tests.local.rules import outcomes
 from tests.local.rules.cloud import Cloud, moto_cloud, our_cloud
 
-#: Whether plain moto obeys a rule, of the tests that were run.
+#: Whether plain moto follows each rule, by the name of its test.
 MOTO = pytest.StashKey[dict[str, bool]]()
-#: Whether the page is being written, and is not to be compared with.
+#: Whether the page is being written, so that results are not compared with it.
 WRITING = pytest.StashKey[bool]()
 
 
@@ -50,9 +49,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     obeyed[rule.name] = obeyed.get(rule.name, True) and problem is None
     if not config.stash.get(WRITING, False):
         expected = _told(rule)
-        assert expected is not None, "docs/local-aws-rules.md does not have this rule: write it anew"
+        assert expected is not None, (
+            "docs/local-aws-rules.md does not have this rule: run python -m tests.local.rules.write_page"
+        )
         assert (problem is None) is expected, (
-            f"docs/local-aws-rules.md says that moto {'obeys' if expected else 'does not obey'} this rule: {problem!r}"
+            f"docs/local-aws-rules.md says that moto {'follows' if expected else 'does not follow'} this rule: {problem!r}"
         )
     return True
 

@@ -83,14 +83,14 @@ def page(moto: dict[str, bool]) -> str:
     every = [rule for found in sections.values() for rule in found]
     obeyed = sum(moto[rule.name] for rule in every)
     lines = [
-        "# The rules that the local AWS obeys",
+        "# The rules that the local AWS follows",
         "",
-        f"{len(every)} rules of SageMaker hosting and of what goes with it, each one test in `tests/local/rules/`. The local AWS obeys all of",
-        f"them; plain moto, in the same run of the same tests, {obeyed}. *Assumed* says that no source was found and the rule is inferred. A test",
-        "of what moto does not have at all, or cannot be brought to (a Failed endpoint), counts as not obeyed. Hours pass for the local AWS only:",
-        "nothing happens in moto by itself.",
+        f"{len(every)} rules of SageMaker hosting and related services, each with one test in `tests/local/rules/`. The local AWS follows all of",
+        f"them; plain moto, in the same run of the same tests, follows {obeyed}. *Assumed* means that no source was found and the rule is inferred.",
+        "A rule about a feature that moto lacks, or about a state that moto cannot reach (a Failed endpoint), counts as not followed. Only the",
+        "local AWS can advance time: moto does nothing by itself.",
         "",
-        "This page is written by `python -m tests.local.rules.write_page`; the tests fail where it is out of date.",
+        "`python -m tests.local.rules.write_page` writes this page; the tests fail if it is out of date.",
     ]
     for heading, found in sections.items():
         lines += ["", f"## {heading}", "", "| rule | source | local AWS | plain moto |", "|---|---|---|---|"]

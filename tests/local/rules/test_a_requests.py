@@ -1,4 +1,4 @@
-"""Requests: names, limits and how they are refused."""
+"""Requests: names, limits and error responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST = "a" * 63
 
 
 def test_endpoint_name_pattern(cloud: Cloud) -> None:
-    """An endpoint's name has letters, digits and inner hyphens only.
+    """An endpoint's name contains only letters, digits and inner hyphens.
 
     Source: sagemaker:API_CreateEndpoint.html; botocore, CreateEndpointInput.EndpointName
     """
@@ -78,7 +78,7 @@ def test_hostname_pattern(cloud: Cloud) -> None:
 
 
 def test_violation_sentence(cloud: Cloud) -> None:
-    """What breaks the service's model is refused as "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must …".
+    """A violation of the service's model is rejected with "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must …".
 
     Source: astronomer/astronomer-providers#1055; aws/sagemaker-python-sdk#101
     """
@@ -89,7 +89,7 @@ def test_violation_sentence(cloud: Cloud) -> None:
 
 
 def test_violations_are_counted(cloud: Cloud) -> None:
-    """Several violations are told in one refusal, with their number.
+    """Several violations are reported in one error, with their number.
 
     Source: aws/sagemaker-python-sdk#101
     """
@@ -98,9 +98,9 @@ def test_violations_are_counted(cloud: Cloud) -> None:
 
 
 def test_missing_member(cloud: Cloud) -> None:
-    """A required member that is missing is refused as null.
+    """A missing required member is reported as null.
 
-    Source: botocore, CreateEndpointInput (required); the sentence is assumed
+    Source: botocore, CreateEndpointInput (required); the wording is assumed
     """
     with refused("null", "'endpointConfigName'"):
         cloud.sagemaker.create_endpoint(EndpointName="e")
@@ -134,7 +134,7 @@ def test_wrong_type(cloud: Cloud) -> None:
 
 
 def test_weight_is_not_negative(cloud: Cloud) -> None:
-    """A weight is 0 or more.
+    """A weight must be 0 or more.
 
     Source: botocore, ProductionVariant.InitialVariantWeight
     """
@@ -145,7 +145,7 @@ def test_weight_is_not_negative(cloud: Cloud) -> None:
 
 
 def test_instance_count_is_positive(cloud: Cloud) -> None:
-    """A variant begins with at least one instance.
+    """A variant starts with at least one instance.
 
     Source: botocore, ProductionVariant.InitialInstanceCount
     """
@@ -188,7 +188,7 @@ def test_download_timeout(cloud: Cloud) -> None:
 
 
 def test_known_instance_types(cloud: Cloud) -> None:
-    """All instance types of the service's model are taken: ml.g5, ml.g6e, ml.m6i, ml.c7g, ml.inf2, ml.p5 among them.
+    """All instance types of the service's model are accepted, including ml.g5, ml.g6e, ml.m6i, ml.c7g, ml.inf2 and ml.p5.
 
     Source: botocore, ProductionVariantInstanceType (277 values)
     """
@@ -205,7 +205,7 @@ def test_known_instance_types(cloud: Cloud) -> None:
 
 
 def test_unknown_instance_type(cloud: Cloud) -> None:
-    """An instance type that there is not is refused with the list of those that there are.
+    """An unknown instance type is rejected with the list of valid ones.
 
     Source: botocore, ProductionVariantInstanceType
     """
@@ -250,7 +250,7 @@ def test_fifty_tags(cloud: Cloud) -> None:
 
 
 def test_environment_names(cloud: Cloud) -> None:
-    """A name in an environment begins with a letter or an underscore, and has no hyphens.
+    """An environment key begins with a letter or an underscore, and contains no hyphens.
 
     Source: botocore, EnvironmentKey
     """
@@ -271,7 +271,7 @@ def test_environment_entries(cloud: Cloud) -> None:
 
 
 def test_environment_is_not_quoted(cloud: Cloud) -> None:
-    """A refused environment's values are not repeated in the refusal of a name.
+    """The error for an environment key does not repeat the environment's values.
 
     Source: assumed: it may have secrets
     """
@@ -282,7 +282,7 @@ def test_environment_is_not_quoted(cloud: Cloud) -> None:
 
 
 def test_image_length(cloud: Cloud) -> None:
-    """An image's name has at most 255 characters, and no blanks.
+    """An image's name has at most 255 characters and no spaces.
 
     Source: sagemaker:API_ContainerDefinition.html; botocore, ContainerImage
     """
@@ -292,7 +292,7 @@ def test_image_length(cloud: Cloud) -> None:
 
 
 def test_model_data_url(cloud: Cloud) -> None:
-    """ModelDataUrl is an S3 or HTTPS address.
+    """ModelDataUrl is an S3 or HTTPS URL.
 
     Source: botocore, Url
     """
@@ -301,7 +301,7 @@ def test_model_data_url(cloud: Cloud) -> None:
 
 
 def test_five_more_model_data_sources(cloud: Cloud) -> None:
-    """AdditionalModelDataSources are at most 5.
+    """AdditionalModelDataSources has at most 5 entries.
 
     Source: botocore, AdditionalModelDataSources
     """
@@ -312,7 +312,7 @@ def test_five_more_model_data_sources(cloud: Cloud) -> None:
 
 
 def test_role_is_an_arn(cloud: Cloud) -> None:
-    """The execution role is named by its ARN.
+    """The execution role is given by its ARN.
 
     Source: botocore, RoleArn
     """
@@ -333,7 +333,7 @@ def test_page_size(cloud: Cloud) -> None:
 
 
 def test_serverless_memory_range(cloud: Cloud) -> None:
-    """A serverless variant has 1024 to 6144 MB.
+    """A serverless variant has 1024 to 6144 MB of memory.
 
     Source: sagemaker:API_ProductionVariantServerlessConfig.html; botocore, ServerlessMemorySizeInMB
     """
@@ -370,7 +370,7 @@ def test_sampling_percentage(cloud: Cloud) -> None:
 def test_arns_are_in_lower_case(cloud: Cloud) -> None:
     """The name in an ARN is in lower case.
 
-    Source: assumed, as ARNs of endpoints are shown in lower case
+    Source: assumed, because AWS shows ARNs of endpoints in lower case
     """
     cloud.model("MyModel")
     assert cloud.described_model("MyModel")["ModelArn"].endswith(":model/mymodel")
@@ -378,7 +378,7 @@ def test_arns_are_in_lower_case(cloud: Cloud) -> None:
 
 
 def test_role_of_the_example_is_taken(cloud: Cloud) -> None:
-    """A role with a path is taken.
+    """A role with a path is accepted.
 
     Source: botocore, RoleArn
     """

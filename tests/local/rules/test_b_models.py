@@ -14,7 +14,7 @@ OCI = "application/vnd.oci.image.manifest.v1+json"
 
 
 def test_duplicate_model(cloud: Cloud) -> None:
-    """A model's name that is taken is refused with "Cannot create already existing model".
+    """A model name that is taken is rejected with "Cannot create already existing model".
 
     Source: apache/airflow#33487; astronomer/astronomer-providers#1055
     """
@@ -24,7 +24,7 @@ def test_duplicate_model(cloud: Cloud) -> None:
 
 
 def test_models_are_immutable(cloud: Cloud) -> None:
-    """A second CreateModel does not change the first one's model.
+    """A second CreateModel does not change the existing model.
 
     Source: sagemaker:API_CreateModel.html (there is no UpdateModel)
     """
@@ -35,7 +35,7 @@ def test_models_are_immutable(cloud: Cloud) -> None:
 
 
 def test_model_names_have_no_case(cloud: Cloud) -> None:
-    """Two models' names do not differ in case only.
+    """Two model names must not differ only in case.
 
     Source: assumed: their ARNs would be the same
     """
@@ -45,16 +45,16 @@ def test_model_names_have_no_case(cloud: Cloud) -> None:
 
 
 def test_absent_model(cloud: Cloud) -> None:
-    """A model that does not exist is told as "Could not find model", with its ARN in double quotes.
+    """A model that does not exist is reported as "Could not find model", with its ARN in double quotes.
 
-    Source: aws/amazon-sagemaker-operator-for-k8s looks for the text
+    Source: aws/amazon-sagemaker-operator-for-k8s searches for this text
     """
     with refused('Could not find model "arn:aws:sagemaker:us-east-1:123456789012:model/absent"'):
         cloud.described_model("absent")
 
 
 def test_absent_model_is_not_deleted(cloud: Cloud) -> None:
-    """DeleteModel of a model that does not exist is refused.
+    """DeleteModel of a model that does not exist is rejected.
 
     Source: aws/amazon-sagemaker-operator-for-k8s
     """
@@ -77,7 +77,7 @@ def test_primary_container_or_containers(cloud: Cloud) -> None:
 
 
 def test_no_container(cloud: Cloud) -> None:
-    """A model has a container.
+    """A model must have a container.
 
     Source: sagemaker:API_CreateModel.html
     """
@@ -86,7 +86,7 @@ def test_no_container(cloud: Cloud) -> None:
 
 
 def test_container_without_image(cloud: Cloud) -> None:
-    """A container has an image, or a model package that has one.
+    """A container must have an image, or a model package with an image.
 
     Source: sagemaker:API_ContainerDefinition.html
     """
@@ -95,7 +95,7 @@ def test_container_without_image(cloud: Cloud) -> None:
 
 
 def test_hostnames_of_all_or_none(cloud: Cloud) -> None:
-    """If one container has a hostname, all have.
+    """If one container has a hostname, all must have one.
 
     Source: sagemaker:API_ContainerDefinition.html
     """
@@ -114,7 +114,7 @@ def test_hostnames_are_unique(cloud: Cloud) -> None:
 
 
 def test_direct_mode_needs_hostnames(cloud: Cloud) -> None:
-    """Containers that are invoked directly have hostnames.
+    """Containers that are invoked directly must have hostnames.
 
     Source: guide:multi-container-direct.html
     """
@@ -123,7 +123,7 @@ def test_direct_mode_needs_hostnames(cloud: Cloud) -> None:
 
 
 def test_environment_size(cloud: Cloud) -> None:
-    """The environments of all containers have 32 KB at most, together.
+    """The environments of all containers have at most 32 KB in total.
 
     Source: sagemaker:API_ContainerDefinition.html
     """
@@ -150,7 +150,7 @@ def test_one_kind_of_model_data(cloud: Cloud) -> None:
 
 
 def test_model_data_exists(cloud: Cloud) -> None:
-    """Model data that do not exist are refused with "Could not find model data".
+    """Model data that does not exist is rejected with "Could not find model data".
 
     Source: astronomer/airflow-guides#404
     """
@@ -178,25 +178,25 @@ def test_prefix_ends_with_a_slash(cloud: Cloud) -> None:
 
 
 def test_own_image_exists(cloud: Cloud) -> None:
-    """An image of the account's own registry that does not exist is refused.
+    """An image of the account's own registry that does not exist is rejected.
 
-    Source: guide:your-algorithms-containers-inference-private.html (where images may be); the sentence is assumed
+    Source: guide:your-algorithms-containers-inference-private.html (where images may be); the wording is assumed
     """
     with refused("Requested image", "not found"):
         cloud.model(container={"Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/absent:1"})
 
 
 def test_foreign_image_is_taken(cloud: Cloud) -> None:
-    """An image of another account's registry is taken.
+    """An image of another account's registry is accepted.
 
-    Source: AWS's Deep Learning Containers are in such
+    Source: AWS's Deep Learning Containers are in such registries
     """
     cloud.model("m", container={"Image": IMAGE})
     assert cloud.described_model("m")["PrimaryContainer"]["Image"] == IMAGE
 
 
 def test_oci_manifests_are_refused(cloud: Cloud) -> None:
-    """An image with an OCI manifest is refused as of an unsupported media type.
+    """An image with an OCI manifest is rejected because of its media type.
 
     Source: aws/amazon-sagemaker-feedback#180; mlflow/mlflow#13834; moby/buildkit#5480
     """
@@ -218,7 +218,7 @@ def test_oci_manifests_are_refused(cloud: Cloud) -> None:
 
 
 def test_network_isolation_is_told(cloud: Cloud) -> None:
-    """DescribeModel tells EnableNetworkIsolation as it was asked for.
+    """DescribeModel returns EnableNetworkIsolation as it was requested.
 
     Source: sagemaker:API_DescribeModel.html
     """
@@ -227,7 +227,7 @@ def test_network_isolation_is_told(cloud: Cloud) -> None:
 
 
 def test_execution_mode_is_told(cloud: Cloud) -> None:
-    """DescribeModel tells InferenceExecutionConfig.
+    """DescribeModel returns InferenceExecutionConfig.
 
     Source: sagemaker:API_DescribeModel.html
     """
@@ -237,7 +237,7 @@ def test_execution_mode_is_told(cloud: Cloud) -> None:
 
 
 def test_vpc_is_told(cloud: Cloud) -> None:
-    """DescribeModel tells VpcConfig.
+    """DescribeModel returns VpcConfig.
 
     Source: sagemaker:API_DescribeModel.html
     """
@@ -257,7 +257,7 @@ def test_what_a_model_has_not_is_not_told(cloud: Cloud) -> None:
 
 
 def test_order_of_a_pipeline(cloud: Cloud) -> None:
-    """The containers of a pipeline are told in their order.
+    """The containers of a pipeline are returned in their order.
 
     Source: guide:inference-pipelines.html
     """
@@ -267,7 +267,7 @@ def test_order_of_a_pipeline(cloud: Cloud) -> None:
 
 
 def test_model_in_use_is_deleted(cloud: Cloud) -> None:
-    """DeleteModel does not look whether the model is in use.
+    """DeleteModel does not check whether the model is in use.
 
     Source: hashicorp/terraform-provider-aws#40048; sagemaker:API_DeleteModel.html
     """
@@ -291,7 +291,7 @@ def test_deleted_name_is_free(cloud: Cloud) -> None:
 
 
 def test_models_by_name(cloud: Cloud) -> None:
-    """ListModels takes NameContains.
+    """ListModels accepts NameContains.
 
     Source: sagemaker:API_ListModels.html
     """
@@ -302,7 +302,7 @@ def test_models_by_name(cloud: Cloud) -> None:
 
 
 def test_models_by_page(cloud: Cloud) -> None:
-    """ListModels gives MaxResults a page, and a token for the next.
+    """ListModels returns MaxResults entries per page, and a token for the next page.
 
     Source: sagemaker:API_ListModels.html
     """
@@ -318,7 +318,7 @@ def test_models_by_page(cloud: Cloud) -> None:
 
 
 def test_models_by_time(cloud: Cloud) -> None:
-    """ListModels takes CreationTimeAfter and CreationTimeBefore.
+    """ListModels accepts CreationTimeAfter and CreationTimeBefore.
 
     Source: sagemaker:API_ListModels.html
     """
@@ -334,7 +334,7 @@ def test_models_by_time(cloud: Cloud) -> None:
 
 
 def test_newest_models_first(cloud: Cloud) -> None:
-    """Lists are sorted by the time of creation, the newest first, unless told otherwise.
+    """By default, lists are sorted by creation time, newest first.
 
     Source: sagemaker:API_ListModels.html: SortBy and SortOrder; that Descending is the default is botocore's documentation
     """
@@ -356,7 +356,7 @@ def test_tags_of_a_new_model(cloud: Cloud) -> None:
 
 
 def test_tags_are_overwritten(cloud: Cloud) -> None:
-    """AddTags overwrites the value of a key that is there, and answers all tags.
+    """AddTags overwrites the value of an existing key, and returns all tags.
 
     Source: sagemaker:API_AddTags.html
     """
@@ -368,7 +368,7 @@ def test_tags_are_overwritten(cloud: Cloud) -> None:
 
 
 def test_tags_are_deleted(cloud: Cloud) -> None:
-    """DeleteTags deletes the keys that it names, and minds no others.
+    """DeleteTags deletes the given keys, and ignores unknown keys.
 
     Source: sagemaker:API_DeleteTags.html
     """
@@ -378,7 +378,7 @@ def test_tags_are_deleted(cloud: Cloud) -> None:
 
 
 def test_tags_go_with_the_model(cloud: Cloud) -> None:
-    """A model that is made anew has none of the old one's tags.
+    """A model that is created again has none of the old model's tags.
 
     Source: assumed: tags belong to the resource
     """
@@ -390,9 +390,9 @@ def test_tags_go_with_the_model(cloud: Cloud) -> None:
 
 
 def test_tags_of_nothing(cloud: Cloud) -> None:
-    """Tags of a resource that does not exist are refused.
+    """Tags of a resource that does not exist are rejected.
 
-    Source: sagemaker:API_ListTags.html; the sentence is assumed
+    Source: sagemaker:API_ListTags.html; the wording is assumed
     """
     with refused("Could not find"):
         cloud.sagemaker.list_tags(ResourceArn="arn:aws:sagemaker:us-east-1:123456789012:model/absent")

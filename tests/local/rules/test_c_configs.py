@@ -14,7 +14,7 @@ ASYNC = {"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}}
 
 
 def test_duplicate_config(cloud: Cloud) -> None:
-    """An endpoint config's name that is taken is refused with "Cannot create already existing endpoint configuration".
+    """An endpoint config name that is taken is rejected with "Cannot create already existing endpoint configuration".
 
     Source: apache/airflow#7891; aws/sagemaker-python-sdk#2772
     """
@@ -24,7 +24,7 @@ def test_duplicate_config(cloud: Cloud) -> None:
 
 
 def test_absent_config(cloud: Cloud) -> None:
-    """An endpoint config that does not exist is told as "Could not find endpoint configuration".
+    """An endpoint config that does not exist is reported as "Could not find endpoint configuration".
 
     Source: hashicorp/terraform-provider-aws#40048
     """
@@ -33,7 +33,7 @@ def test_absent_config(cloud: Cloud) -> None:
 
 
 def test_absent_config_is_not_deleted(cloud: Cloud) -> None:
-    """DeleteEndpointConfig of one that does not exist is refused.
+    """DeleteEndpointConfig of a config that does not exist is rejected.
 
     Source: hashicorp/terraform-provider-aws#40048
     """
@@ -42,7 +42,7 @@ def test_absent_config_is_not_deleted(cloud: Cloud) -> None:
 
 
 def test_model_of_a_config_exists(cloud: Cloud) -> None:
-    """The models of an endpoint config exist when it is created.
+    """The models of an endpoint config must exist when it is created.
 
     Source: aws/amazon-sagemaker-operator-for-k8s
     """
@@ -60,7 +60,7 @@ def test_variant_names_are_unique(cloud: Cloud) -> None:
 
 
 def test_weight_default(cloud: Cloud) -> None:
-    """A weight that is not given is 1.0.
+    """The default weight is 1.0.
 
     Source: sagemaker:API_ProductionVariant.html
     """
@@ -69,7 +69,7 @@ def test_weight_default(cloud: Cloud) -> None:
 
 
 def test_compute_is_given(cloud: Cloud) -> None:
-    """A variant has an instance type, or is serverless.
+    """A variant must have an instance type, or be serverless.
 
     Source: sagemaker:API_ProductionVariant.html
     """
@@ -78,7 +78,7 @@ def test_compute_is_given(cloud: Cloud) -> None:
 
 
 def test_instance_count_is_given(cloud: Cloud) -> None:
-    """A variant with an instance type and a model has an instance count.
+    """A variant with an instance type and a model must have an instance count.
 
     Source: sagemaker:API_ProductionVariant.html
     """
@@ -87,7 +87,7 @@ def test_instance_count_is_given(cloud: Cloud) -> None:
 
 
 def test_one_shadow(cloud: Cloud) -> None:
-    """With a shadow variant there is exactly one production variant, and one shadow.
+    """With a shadow variant, there must be exactly one production variant and one shadow variant.
 
     Source: sagemaker:API_CreateEndpointConfig.html
     """
@@ -99,7 +99,7 @@ def test_one_shadow(cloud: Cloud) -> None:
 
 
 def test_shadows_are_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells the shadow variants.
+    """DescribeEndpointConfig returns the shadow variants.
 
     Source: sagemaker:API_DescribeEndpointConfig.html
     """
@@ -109,7 +109,7 @@ def test_shadows_are_told(cloud: Cloud) -> None:
 
 
 def test_shadow_names_are_unique_too(cloud: Cloud) -> None:
-    """A shadow variant has not the name of the production variant.
+    """A shadow variant must not have the name of the production variant.
 
     Source: sagemaker:API_ProductionVariant.html
     """
@@ -118,7 +118,7 @@ def test_shadow_names_are_unique_too(cloud: Cloud) -> None:
 
 
 def test_capture_is_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells DataCaptureConfig.
+    """DescribeEndpointConfig returns DataCaptureConfig.
 
     Source: sagemaker:API_DescribeEndpointConfig.html
     """
@@ -127,7 +127,7 @@ def test_capture_is_told(cloud: Cloud) -> None:
 
 
 def test_async_is_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells AsyncInferenceConfig.
+    """DescribeEndpointConfig returns AsyncInferenceConfig.
 
     Source: sagemaker:API_DescribeEndpointConfig.html
     """
@@ -135,7 +135,7 @@ def test_async_is_told(cloud: Cloud) -> None:
 
 
 def test_explainer_is_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells ExplainerConfig.
+    """DescribeEndpointConfig returns ExplainerConfig.
 
     Source: sagemaker:API_DescribeEndpointConfig.html
     """
@@ -146,7 +146,7 @@ def test_explainer_is_told(cloud: Cloud) -> None:
 
 
 def test_key_is_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells KmsKeyId.
+    """DescribeEndpointConfig returns KmsKeyId.
 
     Source: sagemaker:API_DescribeEndpointConfig.html
     """
@@ -154,7 +154,7 @@ def test_key_is_told(cloud: Cloud) -> None:
 
 
 def test_serverless_is_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells ServerlessConfig.
+    """DescribeEndpointConfig returns ServerlessConfig.
 
     Source: sagemaker:API_DescribeEndpointConfig.html
     """
@@ -168,7 +168,7 @@ def test_serverless_is_told(cloud: Cloud) -> None:
 
 
 def test_role_of_a_config_is_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells the role and network isolation of a config for inference components.
+    """DescribeEndpointConfig returns the role and network isolation of a config for inference components.
 
     Source: sagemaker:API_CreateEndpointConfig.html
     """
@@ -186,7 +186,7 @@ def test_variant_without_a_model_needs_a_role(cloud: Cloud) -> None:
 
 
 def test_managed_scaling_is_for_components(cloud: Cloud) -> None:
-    """ManagedInstanceScaling is refused for a variant with a model.
+    """ManagedInstanceScaling is rejected for a variant with a model.
 
     Source: hashicorp/terraform-provider-aws#45926
     """
@@ -215,7 +215,7 @@ def test_serverless_provisioned_concurrency(cloud: Cloud) -> None:
 
 
 def test_serverless_has_no_instances(cloud: Cloud) -> None:
-    """A serverless variant has no instance type and no instance count.
+    """A serverless variant must not have an instance type or an instance count.
 
     Source: sagemaker:API_ProductionVariant.html
     """
@@ -234,7 +234,7 @@ def test_serverless_has_one_variant(cloud: Cloud) -> None:
 
 
 def test_serverless_is_not_mixed(cloud: Cloud) -> None:
-    """Serverless variants and variants with instances are not mixed.
+    """Serverless variants and variants with instances cannot be mixed.
 
     Source: guide:serverless-endpoints.html
     """
@@ -243,7 +243,7 @@ def test_serverless_is_not_mixed(cloud: Cloud) -> None:
 
 
 def test_serverless_captures_nothing(cloud: Cloud) -> None:
-    """A serverless endpoint has no data capture.
+    """A serverless endpoint cannot have data capture.
 
     Source: guide:serverless-endpoints.html
     """
@@ -252,7 +252,7 @@ def test_serverless_captures_nothing(cloud: Cloud) -> None:
 
 
 def test_serverless_has_no_vpc(cloud: Cloud) -> None:
-    """A serverless variant's model has no VPC.
+    """A serverless variant's model must not have a VPC.
 
     Source: guide:serverless-endpoints.html
     """
@@ -262,7 +262,7 @@ def test_serverless_has_no_vpc(cloud: Cloud) -> None:
 
 
 def test_serverless_is_not_isolated(cloud: Cloud) -> None:
-    """A serverless variant's model has no network isolation.
+    """A serverless variant's model must not have network isolation.
 
     Source: guide:serverless-endpoints.html
     """
@@ -271,7 +271,7 @@ def test_serverless_is_not_isolated(cloud: Cloud) -> None:
 
 
 def test_serverless_has_one_container(cloud: Cloud) -> None:
-    """A serverless variant's model is no pipeline.
+    """A serverless variant's model must not be a pipeline.
 
     Source: guide:serverless-endpoints.html
     """
@@ -280,7 +280,7 @@ def test_serverless_has_one_container(cloud: Cloud) -> None:
 
 
 def test_config_in_use_is_deleted(cloud: Cloud) -> None:
-    """DeleteEndpointConfig does not look whether the config is in use.
+    """DeleteEndpointConfig does not check whether the config is in use.
 
     Source: hashicorp/terraform-provider-aws#40048; sagemaker:API_DeleteEndpointConfig.html
     """
@@ -293,7 +293,7 @@ def test_config_in_use_is_deleted(cloud: Cloud) -> None:
 
 
 def test_configs_are_listed(cloud: Cloud) -> None:
-    """ListEndpointConfigs takes NameContains, SortBy, SortOrder and MaxResults.
+    """ListEndpointConfigs accepts NameContains, SortBy, SortOrder and MaxResults.
 
     Source: sagemaker:API_ListEndpointConfigs.html
     """
@@ -324,7 +324,7 @@ def test_instance_pools_are_told(cloud: Cloud) -> None:
 
 
 def test_timeouts_are_told(cloud: Cloud) -> None:
-    """DescribeEndpointConfig tells the timeouts of a variant.
+    """DescribeEndpointConfig returns the timeouts of a variant.
 
     Source: sagemaker:API_ProductionVariant.html
     """

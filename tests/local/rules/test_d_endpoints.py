@@ -1,4 +1,4 @@
-"""Endpoints: their life"""
+"""Endpoints: lifecycle"""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_creating_then_in_service(cloud: Cloud) -> None:
 
 
 def test_config_of_an_endpoint_exists(cloud: Cloud) -> None:
-    """CreateEndpoint with an endpoint config that does not exist is refused, with its ARN in double quotes.
+    """CreateEndpoint with an endpoint config that does not exist is rejected, with its ARN in double quotes.
 
-    Source: aws/amazon-sagemaker-operator-for-k8s looks for the text
+    Source: aws/amazon-sagemaker-operator-for-k8s searches for this text
     """
     arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/absent"
     with refused(f'Could not find endpoint configuration "{arn}"'):
@@ -30,7 +30,7 @@ def test_config_of_an_endpoint_exists(cloud: Cloud) -> None:
 
 
 def test_duplicate_endpoint(cloud: Cloud) -> None:
-    """An endpoint's name that is taken is refused with "Cannot create already existing endpoint".
+    """An endpoint name that is taken is rejected with "Cannot create already existing endpoint".
 
     Source: aws/sagemaker-python-sdk#101; astronomer/astronomer-providers#1055
     """
@@ -52,7 +52,7 @@ def test_endpoint_names_have_no_case(cloud: Cloud) -> None:
 
 
 def test_case_of_an_endpoint_name_is_kept(cloud: Cloud) -> None:
-    """The case of an endpoint's name is kept.
+    """The case of an endpoint's name is preserved.
 
     Source: sagemaker:API_CreateEndpoint.html
     """
@@ -71,16 +71,16 @@ def test_endpoint_is_found_in_any_case(cloud: Cloud) -> None:
 
 
 def test_absent_endpoint(cloud: Cloud) -> None:
-    """An endpoint that does not exist is told as "Could not find endpoint".
+    """An endpoint that does not exist is reported as "Could not find endpoint".
 
-    Source: aws/amazon-sagemaker-operator-for-k8s looks for the text
+    Source: aws/amazon-sagemaker-operator-for-k8s searches for this text
     """
     with refused("Could not find endpoint", "arn:aws:sagemaker:us-east-1:123456789012:endpoint/absent"):
         cloud.describe("absent")
 
 
 def test_absent_endpoint_is_not_deleted(cloud: Cloud) -> None:
-    """DeleteEndpoint of one that does not exist is refused.
+    """DeleteEndpoint of an endpoint that does not exist is rejected.
 
     Source: aws/amazon-sagemaker-operator-for-k8s
     """
@@ -89,7 +89,7 @@ def test_absent_endpoint_is_not_deleted(cloud: Cloud) -> None:
 
 
 def test_model_bites_when_an_endpoint_is_created(cloud: Cloud) -> None:
-    """A model that was deleted after its endpoint config was made is missed by CreateEndpoint.
+    """CreateEndpoint is rejected if a model was deleted after its endpoint config was created.
 
     Source: hashicorp/terraform-provider-aws#40048
     """
@@ -109,9 +109,9 @@ def updating(cloud: Cloud) -> str:
 
 
 def test_no_update_while_creating(cloud: Cloud) -> None:
-    """An endpoint that is Creating is not updated: "Cannot update in-progress endpoint".
+    """An endpoint that is Creating cannot be updated: "Cannot update in-progress endpoint".
 
-    Source: aws/amazon-sagemaker-operator-for-k8s looks for the text; sagemaker:API_DescribeEndpoint.html
+    Source: aws/amazon-sagemaker-operator-for-k8s searches for this text; sagemaker:API_DescribeEndpoint.html
     """
     name = cloud.begin_endpoint()
     with refused("Cannot update in-progress endpoint", f":endpoint/{name}"):
@@ -119,9 +119,9 @@ def test_no_update_while_creating(cloud: Cloud) -> None:
 
 
 def test_no_delete_while_creating(cloud: Cloud) -> None:
-    """An endpoint that is Creating is not deleted, in the same words.
+    """An endpoint that is Creating cannot be deleted; the message is the same.
 
-    Source: aws/amazon-sagemaker-operator-for-k8s looks for the text
+    Source: aws/amazon-sagemaker-operator-for-k8s searches for this text
     """
     name = cloud.begin_endpoint()
     with refused("Cannot update in-progress endpoint"):
@@ -129,7 +129,7 @@ def test_no_delete_while_creating(cloud: Cloud) -> None:
 
 
 def test_no_update_while_updating(cloud: Cloud) -> None:
-    """An endpoint that is Updating is not updated once more.
+    """An endpoint that is Updating cannot be updated again.
 
     Source: aws/amazon-sagemaker-operator-for-k8s
     """
@@ -139,7 +139,7 @@ def test_no_update_while_updating(cloud: Cloud) -> None:
 
 
 def test_no_delete_while_updating(cloud: Cloud) -> None:
-    """An endpoint that is Updating is not deleted.
+    """An endpoint that is Updating cannot be deleted.
 
     Source: aws/amazon-sagemaker-operator-for-k8s
     """
@@ -149,7 +149,7 @@ def test_no_delete_while_updating(cloud: Cloud) -> None:
 
 
 def test_no_weights_while_updating(cloud: Cloud) -> None:
-    """An endpoint that is Updating gets no other weights.
+    """The weights of an endpoint that is Updating cannot be changed.
 
     Source: sagemaker:API_DescribeEndpoint.html: Updating
     """
@@ -159,7 +159,7 @@ def test_no_weights_while_updating(cloud: Cloud) -> None:
 
 
 def test_capacity_is_told_later(cloud: Cloud) -> None:
-    """That there are too few instances is told in FailureReason, not by a refusal.
+    """Insufficient capacity is reported in FailureReason, not by an error of the call.
 
     Source: aws/deep-learning-containers#6711
     """
@@ -172,7 +172,7 @@ def test_capacity_is_told_later(cloud: Cloud) -> None:
 
 
 def test_ping_is_told(cloud: Cloud) -> None:
-    """A container that does not pass its ping fails the endpoint with the variant's name and a hint to the logs.
+    """If a container does not pass its ping, the endpoint is Failed, with the variant's name and a reference to the logs.
 
     Source: aws/sagemaker-python-sdk#155; aws/amazon-sagemaker-examples#210
     """
@@ -182,7 +182,7 @@ def test_ping_is_told(cloud: Cloud) -> None:
 
 
 def test_failed_is_not_updated(cloud: Cloud) -> None:
-    """A Failed endpoint is not updated.
+    """A Failed endpoint cannot be updated.
 
     Source: sagemaker:API_DescribeEndpoint.html: "DeleteEndpoint is the only operation that can be performed"
     """
@@ -192,7 +192,7 @@ def test_failed_is_not_updated(cloud: Cloud) -> None:
 
 
 def test_failed_gets_no_weights(cloud: Cloud) -> None:
-    """A Failed endpoint gets no other weights.
+    """The weights of a Failed endpoint cannot be changed.
 
     Source: sagemaker:API_DescribeEndpoint.html: "DeleteEndpoint is the only operation that can be performed"
     """
@@ -202,7 +202,7 @@ def test_failed_gets_no_weights(cloud: Cloud) -> None:
 
 
 def test_failed_is_deleted(cloud: Cloud) -> None:
-    """A Failed endpoint is deleted.
+    """A Failed endpoint can be deleted.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -224,7 +224,7 @@ def test_failed_keeps_its_name(cloud: Cloud) -> None:
 
 
 def test_failed_update_of_a_good_endpoint(cloud: Cloud) -> None:
-    """An endpoint that was in service once is not Failed by an update that fails.
+    """A failed update does not make an endpoint Failed that was in service before.
 
     Source: sagemaker:API_DescribeEndpoint.html; hashicorp/terraform-provider-aws#39099
     """
@@ -236,7 +236,7 @@ def test_failed_update_of_a_good_endpoint(cloud: Cloud) -> None:
 
 
 def test_deletion_takes_a_while(cloud: Cloud) -> None:
-    """A deleted endpoint is Deleting first, and its name is taken until it is gone.
+    """A deleted endpoint is Deleting first, and its name stays taken until the deletion ends.
 
     Source: hashicorp/terraform-provider-aws#40080
     """
@@ -249,9 +249,9 @@ def test_deletion_takes_a_while(cloud: Cloud) -> None:
 
 
 def test_no_changes_while_deleting(cloud: Cloud) -> None:
-    """An endpoint that is Deleting is neither updated nor deleted once more.
+    """An endpoint that is Deleting can be neither updated nor deleted again.
 
-    Source: sagemaker:API_DescribeEndpoint.html; the sentence is assumed
+    Source: sagemaker:API_DescribeEndpoint.html; the wording is assumed
     """
     name, config = cloud.endpoint(), cloud.config()
     cloud.sagemaker.delete_endpoint(EndpointName=name)
@@ -262,7 +262,7 @@ def test_no_changes_while_deleting(cloud: Cloud) -> None:
 
 
 def test_deleted_endpoint_is_gone(cloud: Cloud) -> None:
-    """A deleted endpoint is told as "Could not find endpoint" in the end.
+    """A deleted endpoint is finally reported as "Could not find endpoint".
 
     Source: hashicorp/terraform-provider-aws#40080
     """
@@ -274,7 +274,7 @@ def test_deleted_endpoint_is_gone(cloud: Cloud) -> None:
 
 
 def test_name_of_a_deleted_endpoint_is_free(cloud: Cloud) -> None:
-    """The name of an endpoint that is gone can be used again.
+    """The name of a deleted endpoint can be used again.
 
     Source: hashicorp/terraform-provider-aws#40080
     """
@@ -299,7 +299,7 @@ def test_endpoint_deletes_nothing_else(cloud: Cloud) -> None:
 
 
 def test_alarms_stay(cloud: Cloud) -> None:
-    """DeleteEndpoint deletes no alarms of the caller's.
+    """DeleteEndpoint does not delete the caller's alarms.
 
     Source: sagemaker:API_DeleteEndpoint.html
     """
@@ -310,7 +310,7 @@ def test_alarms_stay(cloud: Cloud) -> None:
 
 
 def test_maintenance_answers_no_changes(cloud: Cloud) -> None:
-    """An endpoint that is SystemUpdating is neither updated nor deleted nor scaled.
+    """An endpoint that is SystemUpdating cannot be updated, deleted or scaled.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -341,7 +341,7 @@ def test_maintenance_reads_the_config_again(cloud: Cloud) -> None:
 
 
 def test_variants_are_told(cloud: Cloud) -> None:
-    """DescribeEndpoint tells each variant's current and desired weight and instances.
+    """DescribeEndpoint returns each variant's current and desired weight and instances.
 
     Source: sagemaker:API_ProductionVariantSummary.html
     """
@@ -353,7 +353,7 @@ def test_variants_are_told(cloud: Cloud) -> None:
 
 
 def test_images_are_told(cloud: Cloud) -> None:
-    """DescribeEndpoint tells each variant's images, as specified and as resolved, and when.
+    """DescribeEndpoint returns each variant's images, as specified and as resolved, and the time of resolution.
 
     Source: sagemaker:API_DeployedImage.html
     """
@@ -362,7 +362,7 @@ def test_images_are_told(cloud: Cloud) -> None:
 
 
 def test_shadow_variants_are_told(cloud: Cloud) -> None:
-    """DescribeEndpoint tells shadow variants apart.
+    """DescribeEndpoint returns shadow variants separately.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -372,7 +372,7 @@ def test_shadow_variants_are_told(cloud: Cloud) -> None:
 
 
 def test_serverless_variants_are_told(cloud: Cloud) -> None:
-    """DescribeEndpoint tells a serverless variant's current and desired config.
+    """DescribeEndpoint returns a serverless variant's current and desired config.
 
     Source: sagemaker:API_ProductionVariantSummary.html
     """
@@ -382,7 +382,7 @@ def test_serverless_variants_are_told(cloud: Cloud) -> None:
 
 
 def test_capture_is_told_of_an_endpoint(cloud: Cloud) -> None:
-    """DescribeEndpoint tells that data capture has Started.
+    """DescribeEndpoint returns the capture status Started.
 
     Source: sagemaker:API_DataCaptureConfigSummary.html
     """
@@ -397,7 +397,7 @@ def test_capture_is_told_of_an_endpoint(cloud: Cloud) -> None:
 
 
 def test_async_is_told_of_an_endpoint(cloud: Cloud) -> None:
-    """DescribeEndpoint tells AsyncInferenceConfig.
+    """DescribeEndpoint returns AsyncInferenceConfig.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -407,7 +407,7 @@ def test_async_is_told_of_an_endpoint(cloud: Cloud) -> None:
 
 
 def test_modification_is_told(cloud: Cloud) -> None:
-    """LastModifiedTime tells of every change.
+    """LastModifiedTime changes with every change of the endpoint.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -423,7 +423,7 @@ def test_modification_is_told(cloud: Cloud) -> None:
 
 
 def test_endpoints_by_status(cloud: Cloud) -> None:
-    """ListEndpoints takes StatusEquals.
+    """ListEndpoints accepts StatusEquals.
 
     Source: sagemaker:API_ListEndpoints.html
     """
@@ -433,7 +433,7 @@ def test_endpoints_by_status(cloud: Cloud) -> None:
 
 
 def test_endpoints_by_name(cloud: Cloud) -> None:
-    """ListEndpoints takes NameContains, SortBy=Name and SortOrder.
+    """ListEndpoints accepts NameContains, SortBy=Name and SortOrder.
 
     Source: sagemaker:API_ListEndpoints.html
     """
@@ -446,7 +446,7 @@ def test_endpoints_by_name(cloud: Cloud) -> None:
 
 
 def test_endpoints_by_page(cloud: Cloud) -> None:
-    """ListEndpoints gives pages that neither repeat nor leave out.
+    """Pages of ListEndpoints neither repeat nor omit endpoints.
 
     Source: sagemaker:API_ListEndpoints.html
     """
@@ -461,7 +461,7 @@ def test_endpoints_by_page(cloud: Cloud) -> None:
 
 
 def test_endpoints_by_time(cloud: Cloud) -> None:
-    """ListEndpoints takes CreationTime and LastModifiedTime, Before and After.
+    """ListEndpoints accepts CreationTime and LastModifiedTime, Before and After.
 
     Source: sagemaker:API_ListEndpoints.html
     """
@@ -502,7 +502,7 @@ def test_waiter_fails_with_the_endpoint(cloud: Cloud) -> None:
 
 
 def test_waiter_of_deletion(cloud: Cloud) -> None:
-    """boto3's waiter endpoint_deleted knows by the ValidationException that an endpoint is gone.
+    """boto3's waiter endpoint_deleted recognises the deletion by the ValidationException.
 
     Source: botocore, waiters of sagemaker
     """

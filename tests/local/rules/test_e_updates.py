@@ -6,7 +6,7 @@ from tests.local.rules.cloud import Cloud, canary, linear, refused
 
 
 def test_new_config_exists(cloud: Cloud) -> None:
-    """UpdateEndpoint with an endpoint config that does not exist is refused.
+    """UpdateEndpoint with an endpoint config that does not exist is rejected.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -16,7 +16,7 @@ def test_new_config_exists(cloud: Cloud) -> None:
 
 
 def test_updated_endpoint_exists(cloud: Cloud) -> None:
-    """UpdateEndpoint of an endpoint that does not exist is refused.
+    """UpdateEndpoint of an endpoint that does not exist is rejected.
 
     Source: aws/amazon-sagemaker-operator-for-k8s
     """
@@ -26,7 +26,7 @@ def test_updated_endpoint_exists(cloud: Cloud) -> None:
 
 
 def test_old_config_is_read_again(cloud: Cloud) -> None:
-    """UpdateEndpoint is refused when the config in service was deleted.
+    """UpdateEndpoint is rejected when the config in service was deleted.
 
     Source: hashicorp/terraform-provider-aws#40048
     """
@@ -38,7 +38,7 @@ def test_old_config_is_read_again(cloud: Cloud) -> None:
 
 
 def test_update_swaps_the_config(cloud: Cloud) -> None:
-    """An update that succeeded has the new endpoint config in service.
+    """After a successful update, the new endpoint config is in service.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -51,7 +51,7 @@ def test_update_swaps_the_config(cloud: Cloud) -> None:
 
 
 def test_old_config_is_told_meanwhile(cloud: Cloud) -> None:
-    """While an endpoint is Updating, the old config is the one in service.
+    """While an endpoint is Updating, the old config is in service.
 
     Source: aws-controllers-k8s/sagemaker-controller#7
     """
@@ -64,7 +64,7 @@ def test_old_config_is_told_meanwhile(cloud: Cloud) -> None:
 
 
 def test_pending_deployment_is_told_meanwhile(cloud: Cloud) -> None:
-    """PendingDeploymentSummary tells the new config and its variants' stage, only while it is deployed.
+    """PendingDeploymentSummary contains the new config and its variants' stage, only while it is deployed.
 
     Source: sagemaker:API_PendingDeploymentSummary.html
     """
@@ -82,7 +82,7 @@ def test_pending_deployment_is_told_meanwhile(cloud: Cloud) -> None:
 
 
 def test_silent_rollback(cloud: Cloud) -> None:
-    """An update that fails ends InService on the old config.
+    """A failed update ends InService on the old config.
 
     Source: hashicorp/terraform-provider-aws#39099, hashicorp/terraform-provider-aws#46663
     """
@@ -96,7 +96,7 @@ def test_silent_rollback(cloud: Cloud) -> None:
 
 
 def test_rollback_has_a_reason(cloud: Cloud) -> None:
-    """After a rollback, FailureReason tells why.
+    """After a rollback, FailureReason contains the reason.
 
     Source: sagemaker:API_DescribeEndpoint.html; ACK's controller tests
     """
@@ -124,7 +124,7 @@ def test_reason_goes_with_the_next_update(cloud: Cloud) -> None:
 
 
 def test_waiter_does_not_see_a_rollback(cloud: Cloud) -> None:
-    """boto3's waiter endpoint_in_service takes a rollback for a success.
+    """boto3's waiter endpoint_in_service treats a rollback as a success.
 
     Source: botocore, waiters of sagemaker; hashicorp/terraform-provider-aws#48997
     """
@@ -140,7 +140,7 @@ def test_waiter_does_not_see_a_rollback(cloud: Cloud) -> None:
 
 
 def test_same_config_again(cloud: Cloud) -> None:
-    """UpdateEndpoint takes the config that is in service.
+    """UpdateEndpoint accepts the config that is in service.
 
     Source: sagemaker:API_UpdateEndpoint.html: RetainAllVariantProperties speaks of it; assumed
     """
@@ -152,7 +152,7 @@ def test_same_config_again(cloud: Cloud) -> None:
 
 
 def test_update_resets_counts_and_weights(cloud: Cloud) -> None:
-    """Without RetainAllVariantProperties an update has the new config's counts and weights.
+    """Without RetainAllVariantProperties, an update uses the new config's counts and weights.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -166,7 +166,7 @@ def test_update_resets_counts_and_weights(cloud: Cloud) -> None:
 
 
 def test_update_retains_counts_and_weights(cloud: Cloud) -> None:
-    """With RetainAllVariantProperties an update has the live counts and weights.
+    """With RetainAllVariantProperties, an update keeps the current counts and weights.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -180,7 +180,7 @@ def test_update_retains_counts_and_weights(cloud: Cloud) -> None:
 
 
 def test_update_retains_all_but(cloud: Cloud) -> None:
-    """ExcludeRetainedVariantProperties names what is not retained.
+    """ExcludeRetainedVariantProperties lists the properties that are not retained.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -199,7 +199,7 @@ def test_update_retains_all_but(cloud: Cloud) -> None:
 
 
 def test_update_retains_by_name(cloud: Cloud) -> None:
-    """A variant that was not there before has the new config's values.
+    """A new variant has the new config's values.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -213,7 +213,7 @@ def test_update_retains_by_name(cloud: Cloud) -> None:
 
 
 def test_not_to_serverless(cloud: Cloud) -> None:
-    """An endpoint with instances is not updated to a serverless one.
+    """An endpoint with instances cannot be updated to a serverless one.
 
     Source: guide:serverless-endpoints-update.html
     """
@@ -223,7 +223,7 @@ def test_not_to_serverless(cloud: Cloud) -> None:
 
 
 def test_from_serverless(cloud: Cloud) -> None:
-    """A serverless endpoint is updated to one with instances.
+    """A serverless endpoint can be updated to one with instances.
 
     Source: guide:serverless-endpoints-update.html
     """
@@ -234,7 +234,7 @@ def test_from_serverless(cloud: Cloud) -> None:
 
 
 def test_deleted_model_bites(cloud: Cloud) -> None:
-    """UpdateEndpoint to a config whose model was deleted is refused.
+    """UpdateEndpoint to a config whose model was deleted is rejected.
 
     Source: hashicorp/terraform-provider-aws#40048; ministryofjustice/analytical-platform#9863
     """
@@ -246,7 +246,7 @@ def test_deleted_model_bites(cloud: Cloud) -> None:
 
 
 def test_new_variants(cloud: Cloud) -> None:
-    """An update all at once may have other variants.
+    """An all-at-once update may change the variants.
 
     Source: guide:deployment-guardrails-exclusions.html: only canary, linear and rolling need the same names
     """
@@ -257,7 +257,7 @@ def test_new_variants(cloud: Cloud) -> None:
 
 
 def test_deployment_config_of_an_update_is_told(cloud: Cloud) -> None:
-    """DescribeEndpoint tells LastDeploymentConfig.
+    """DescribeEndpoint returns LastDeploymentConfig.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -268,7 +268,7 @@ def test_deployment_config_of_an_update_is_told(cloud: Cloud) -> None:
 
 
 def test_deployment_config_of_a_create_is_stored(cloud: Cloud) -> None:
-    """CreateEndpoint only stores its DeploymentConfig.
+    """CreateEndpoint stores its DeploymentConfig without applying it.
 
     Source: sagemaker:API_CreateEndpoint.html
     """
@@ -277,7 +277,7 @@ def test_deployment_config_of_a_create_is_stored(cloud: Cloud) -> None:
 
 
 def test_deployment_config_is_reused(cloud: Cloud) -> None:
-    """RetainDeploymentConfig uses the last deployment config again.
+    """With RetainDeploymentConfig, the last deployment config is used again.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -290,7 +290,7 @@ def test_deployment_config_is_reused(cloud: Cloud) -> None:
 
 
 def test_deployment_config_is_not_reused_by_itself(cloud: Cloud) -> None:
-    """Without RetainDeploymentConfig the last deployment config is not used.
+    """Without RetainDeploymentConfig, the last deployment config is not used.
 
     Source: sagemaker:API_UpdateEndpoint.html
     """
@@ -302,7 +302,7 @@ def test_deployment_config_is_not_reused_by_itself(cloud: Cloud) -> None:
 
 
 def test_weights(cloud: Cloud) -> None:
-    """UpdateEndpointWeightsAndCapacities sets a weight, and minds no instances.
+    """UpdateEndpointWeightsAndCapacities sets a weight and leaves the instances unchanged.
 
     Source: sagemaker:API_UpdateEndpointWeightsAndCapacities.html
     """
@@ -315,7 +315,7 @@ def test_weights(cloud: Cloud) -> None:
 
 
 def test_capacities(cloud: Cloud) -> None:
-    """UpdateEndpointWeightsAndCapacities sets an instance count, and minds no weights.
+    """UpdateEndpointWeightsAndCapacities sets an instance count and leaves the weights unchanged.
 
     Source: sagemaker:API_UpdateEndpointWeightsAndCapacities.html
     """
@@ -327,7 +327,7 @@ def test_capacities(cloud: Cloud) -> None:
 
 
 def test_weights_take_a_while(cloud: Cloud) -> None:
-    """An endpoint is Updating until new weights are there.
+    """An endpoint is Updating until new weights take effect.
 
     Source: sagemaker:API_UpdateEndpointWeightsAndCapacities.html
     """
@@ -344,7 +344,7 @@ def test_weights_take_a_while(cloud: Cloud) -> None:
 
 
 def test_failed_capacity_goes_back(cloud: Cloud) -> None:
-    """Instances that cannot be had leave the endpoint as it was, InService.
+    """If instances are not available, the endpoint stays unchanged and InService.
 
     Source: sagemaker:API_DescribeEndpoint.html: RollingBack
     """
@@ -361,9 +361,9 @@ def test_failed_capacity_goes_back(cloud: Cloud) -> None:
 
 
 def test_weights_of_an_absent_variant(cloud: Cloud) -> None:
-    """A variant that the endpoint does not have is refused.
+    """A variant that the endpoint does not have is rejected.
 
-    Source: sagemaker:API_UpdateEndpointWeightsAndCapacities.html; the sentence is assumed
+    Source: sagemaker:API_UpdateEndpointWeightsAndCapacities.html; the wording is assumed
     """
     name = cloud.endpoint()
     with refused("absent"):
@@ -371,7 +371,7 @@ def test_weights_of_an_absent_variant(cloud: Cloud) -> None:
 
 
 def test_weights_twice(cloud: Cloud) -> None:
-    """A variant is named once in a request for weights.
+    """A request for weights names each variant only once.
 
     Source: assumed
     """
@@ -396,9 +396,9 @@ def test_no_weights_at_all(cloud: Cloud) -> None:
 
 
 def test_no_instances_of_a_real_time_variant(cloud: Cloud) -> None:
-    """A real-time variant keeps an instance.
+    """A real-time variant keeps at least one instance.
 
-    Source: guide:async-inference-autoscale.html: only asynchronous endpoints have none; the sentence is assumed
+    Source: guide:async-inference-autoscale.html: only asynchronous endpoints have none; the wording is assumed
     """
     name = cloud.endpoint()
     with refused("DesiredInstanceCount"):
@@ -406,7 +406,7 @@ def test_no_instances_of_a_real_time_variant(cloud: Cloud) -> None:
 
 
 def test_no_instances_of_an_asynchronous_variant(cloud: Cloud) -> None:
-    """An asynchronous variant may have no instance.
+    """An asynchronous variant may have zero instances.
 
     Source: guide:async-inference-autoscale.html
     """
@@ -420,7 +420,7 @@ def test_no_instances_of_an_asynchronous_variant(cloud: Cloud) -> None:
 def test_no_instance_count_of_a_serverless_variant(cloud: Cloud) -> None:
     """A serverless variant has no DesiredInstanceCount.
 
-    Source: sagemaker:API_DesiredWeightAndCapacity.html; the sentence is assumed
+    Source: sagemaker:API_DesiredWeightAndCapacity.html; the wording is assumed
     """
     name = cloud.endpoint(cloud.config(cloud.serverless()))
     with refused("DesiredInstanceCount"):

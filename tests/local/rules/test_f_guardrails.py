@@ -28,7 +28,7 @@ def ended(cloud: Cloud, name: str) -> tuple[str, str]:
 
 
 def test_one_policy(cloud: Cloud) -> None:
-    """A deployment is blue/green or rolling, not both.
+    """A deployment is either blue/green or rolling.
 
     Source: sagemaker:API_DeploymentConfig.html
     """
@@ -49,7 +49,7 @@ def test_canary_size(cloud: Cloud) -> None:
 
 
 def test_canary_size_in_instances(cloud: Cloud) -> None:
-    """A canary in instances is at most half of them.
+    """A canary size in instances is at most half of the instances.
 
     Source: sagemaker:API_TrafficRoutingConfig.html
     """
@@ -84,7 +84,7 @@ def test_batch_size(cloud: Cloud) -> None:
 
 
 def test_size_goes_with_its_type(cloud: Cloud) -> None:
-    """A canary has a CanarySize, a linear deployment a LinearStepSize, and neither has the other's.
+    """A canary requires CanarySize, a linear deployment LinearStepSize; neither accepts the other's.
 
     Source: sagemaker:API_TrafficRoutingConfig.html
     """
@@ -101,7 +101,7 @@ def test_size_goes_with_its_type(cloud: Cloud) -> None:
 
 
 def test_one_instance_has_no_parts(cloud: Cloud) -> None:
-    """One instance has no canary, step or batch.
+    """A variant with one instance cannot have a canary, a step or a batch.
 
     Source: assumed: no part of it is 50 % or less
     """
@@ -113,7 +113,7 @@ def test_one_instance_has_no_parts(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("deployment", [canary(), linear(), rolling()], ids=["canary", "linear", "rolling"])
 def test_same_variants(cloud: Cloud, deployment: dict) -> None:
-    """Canary, linear and rolling deployments keep the variants' names.
+    """Canary, linear and rolling deployments must keep the variants' names.
 
     Source: guide:deployment-guardrails-exclusions.html
     """
@@ -123,7 +123,7 @@ def test_same_variants(cloud: Cloud, deployment: dict) -> None:
 
 
 def test_rolling_has_one_variant(cloud: Cloud) -> None:
-    """An endpoint with several variants has no rolling deployment.
+    """An endpoint with several variants cannot have a rolling deployment.
 
     Source: guide:deployment-guardrails-exclusions.html
     """
@@ -135,7 +135,7 @@ def test_rolling_has_one_variant(cloud: Cloud) -> None:
 
 
 def test_rolling_has_instances(cloud: Cloud) -> None:
-    """A serverless endpoint has no rolling deployment.
+    """A serverless endpoint cannot have a rolling deployment.
 
     Source: guide:deployment-guardrails-exclusions.html
     """
@@ -177,7 +177,7 @@ def test_limit_range(cloud: Cloud) -> None:
 
 
 def test_limit_is_more_than_the_waits(cloud: Cloud) -> None:
-    """MaximumExecutionTimeoutInSeconds is larger than both waits together.
+    """MaximumExecutionTimeoutInSeconds must be larger than the sum of both waits.
 
     Source: sagemaker:API_BlueGreenUpdatePolicy.html
     """
@@ -198,7 +198,7 @@ def test_ten_alarms(cloud: Cloud) -> None:
 
 
 def test_default_has_no_bake(cloud: Cloud) -> None:
-    """Without a deployment config all traffic moves at once, without a bake.
+    """Without a deployment config, all traffic moves at once, without a bake time.
 
     Source: sagemaker:API_UpdateEndpoint.html; guide:deployment-guardrails-blue-green-all-at-once.html
     """
@@ -209,7 +209,7 @@ def test_default_has_no_bake(cloud: Cloud) -> None:
 
 
 def test_canary_is_baked(cloud: Cloud) -> None:
-    """A canary takes its part of the traffic, is baked for the wait interval, and then takes all.
+    """A canary takes its share of the traffic, bakes for the wait interval, and then takes all traffic.
 
     Source: guide:deployment-guardrails-blue-green-canary.html
     """
@@ -222,7 +222,7 @@ def test_canary_is_baked(cloud: Cloud) -> None:
 
 
 def test_linear_steps(cloud: Cloud) -> None:
-    """A linear deployment moves a step each wait interval.
+    """A linear deployment shifts one step per wait interval.
 
     Source: guide:deployment-guardrails-blue-green-linear.html
     """
@@ -238,7 +238,7 @@ def test_linear_steps(cloud: Cloud) -> None:
 
 
 def test_both_fleets_stand(cloud: Cloud) -> None:
-    """In a blue/green deployment the whole old fleet stands until the end.
+    """In a blue/green deployment, the whole old fleet runs until the end.
 
     Source: guide:deployment-guardrails-blue-green.html
     """
@@ -249,7 +249,7 @@ def test_both_fleets_stand(cloud: Cloud) -> None:
 
 
 def test_rolling_replaces(cloud: Cloud) -> None:
-    """A rolling deployment lets old instances go as new ones come.
+    """A rolling deployment terminates old instances as new ones are added.
 
     Source: guide:deployment-guardrails-rolling.html
     """
@@ -264,7 +264,7 @@ def test_rolling_replaces(cloud: Cloud) -> None:
 
 
 def test_termination_wait(cloud: Cloud) -> None:
-    """After all traffic has moved, the old fleet stands for TerminationWaitInSeconds.
+    """After all traffic has shifted, the old fleet runs for TerminationWaitInSeconds.
 
     Source: sagemaker:API_BlueGreenUpdatePolicy.html
     """
@@ -277,7 +277,7 @@ def test_termination_wait(cloud: Cloud) -> None:
 
 
 def test_bake_is_told(cloud: Cloud) -> None:
-    """A variant that bakes says since when.
+    """A baking variant shows the start time of the bake.
 
     Source: sagemaker:API_ProductionVariantStatus.html
     """
@@ -291,7 +291,7 @@ def test_bake_is_told(cloud: Cloud) -> None:
 
 
 def test_alarm_takes_it_back(cloud: Cloud) -> None:
-    """An alarm that goes off during the bake takes the deployment back to the old config.
+    """An alarm that goes off during the bake time rolls the deployment back to the old config.
 
     Source: guide:deployment-guardrails-configuration.html
     """
@@ -308,7 +308,7 @@ def test_alarm_takes_it_back(cloud: Cloud) -> None:
 
 
 def test_firing_alarm_ends_a_deployment(cloud: Cloud) -> None:
-    """An alarm that is off already when the bake begins takes the deployment back.
+    """An alarm that is already in ALARM when the bake time begins rolls the deployment back.
 
     Source: guide:deployment-guardrails-configuration.html
     """
@@ -323,7 +323,7 @@ def test_firing_alarm_ends_a_deployment(cloud: Cloud) -> None:
 
 
 def test_other_states_do_not_matter(cloud: Cloud) -> None:
-    """Alarms in OK and INSUFFICIENT_DATA let a deployment go on.
+    """Alarms in OK and INSUFFICIENT_DATA let a deployment continue.
 
     Source: guide:deployment-guardrails-configuration.html
     """
@@ -336,7 +336,7 @@ def test_other_states_do_not_matter(cloud: Cloud) -> None:
 
 
 def test_alarms_without_a_bake(cloud: Cloud) -> None:
-    """An alarm that goes off after the deployment changes nothing.
+    """An alarm that goes off after the deployment has no effect.
 
     Source: guide:deployment-guardrails-configuration.html: alarms are watched during the bake
     """
@@ -350,7 +350,7 @@ def test_alarms_without_a_bake(cloud: Cloud) -> None:
 
 
 def test_rollback_is_told(cloud: Cloud) -> None:
-    """A deployment that is taken back is RollingBack for a while.
+    """A deployment that is rolled back is RollingBack for a while.
 
     Source: hashicorp/terraform-provider-aws#49020
     """
@@ -374,7 +374,7 @@ def test_rollback_is_told(cloud: Cloud) -> None:
 
 
 def test_limit_takes_it_back(cloud: Cloud) -> None:
-    """A deployment that takes longer than MaximumExecutionTimeoutInSeconds is taken back.
+    """A deployment that takes longer than MaximumExecutionTimeoutInSeconds is rolled back.
 
     Source: sagemaker:API_BlueGreenUpdatePolicy.html
     """
@@ -399,7 +399,7 @@ def stranded(cloud: Cloud) -> str:
 
 
 def test_rollback_that_fails(cloud: Cloud) -> None:
-    """A rolling deployment whose old instances cannot be had again ends as UpdateRollbackFailed.
+    """A rolling deployment that cannot get its old instances back ends as UpdateRollbackFailed.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -407,7 +407,7 @@ def test_rollback_that_fails(cloud: Cloud) -> None:
 
 
 def test_remedy_of_a_rollback_that_failed(cloud: Cloud) -> None:
-    """An endpoint that is UpdateRollbackFailed is brought back by another update.
+    """Another update recovers an endpoint that is UpdateRollbackFailed.
 
     Source: guide:deployment-guardrails-rolling.html
     """
@@ -418,7 +418,7 @@ def test_remedy_of_a_rollback_that_failed(cloud: Cloud) -> None:
 
 
 def test_excluded_instance_types(cloud: Cloud) -> None:
-    """Inf1 instances have no guardrails: all traffic moves at once, without a bake.
+    """Inf1 instances have no guardrails: all traffic moves at once, without a bake time.
 
     Source: guide:deployment-guardrails-exclusions.html
     """

@@ -20,18 +20,18 @@ def names_of(alarms: list) -> list[str]:
 
 
 def test_scaled_endpoint_exists(cloud: Cloud) -> None:
-    """A variant of an endpoint that does not exist is not registered.
+    """A variant of an endpoint that does not exist cannot be registered.
 
-    Source: scaling:API_RegisterScalableTarget.html; the sentence is assumed
+    Source: scaling:API_RegisterScalableTarget.html; the wording is assumed
     """
     with refused("Could not find"):
         cloud.scaled("absent")
 
 
 def test_scaled_variant_exists(cloud: Cloud) -> None:
-    """A variant that the endpoint does not have is not registered.
+    """A variant that the endpoint does not have cannot be registered.
 
-    Source: scaling:API_RegisterScalableTarget.html; the sentence is assumed
+    Source: scaling:API_RegisterScalableTarget.html; the wording is assumed
     """
     name = cloud.endpoint()
     with refused("Could not find variant"):
@@ -39,7 +39,7 @@ def test_scaled_variant_exists(cloud: Cloud) -> None:
 
 
 def test_burstable_types_are_not_scaled(cloud: Cloud) -> None:
-    """A variant of a burstable type (t2) is not registered.
+    """A variant of a burstable type (t2) cannot be registered.
 
     Source: aws-controllers-k8s/community#1633
     """
@@ -59,7 +59,7 @@ def test_minimum_is_not_above_maximum(cloud: Cloud) -> None:
 
 
 def test_bounds_are_given_first(cloud: Cloud) -> None:
-    """Both bounds are needed to register a target.
+    """Both capacities are required to register a target.
 
     Source: scaling:API_RegisterScalableTarget.html
     """
@@ -69,7 +69,7 @@ def test_bounds_are_given_first(cloud: Cloud) -> None:
 
 
 def test_bounds_are_kept(cloud: Cloud) -> None:
-    """To register again changes only what is given.
+    """Registering again changes only the given members.
 
     Source: scaling:API_RegisterScalableTarget.html
     """
@@ -81,9 +81,9 @@ def test_bounds_are_kept(cloud: Cloud) -> None:
 
 
 def test_real_time_variants_keep_an_instance(cloud: Cloud) -> None:
-    """A real-time variant is not registered with MinCapacity 0.
+    """A real-time variant cannot be registered with MinCapacity 0.
 
-    Source: guide:endpoint-auto-scaling-edit.html; the sentence is assumed
+    Source: guide:endpoint-auto-scaling-edit.html; the wording is assumed
     """
     name = cloud.endpoint()
     with refused("MinCapacity"):
@@ -91,7 +91,7 @@ def test_real_time_variants_keep_an_instance(cloud: Cloud) -> None:
 
 
 def test_asynchronous_variants_may_have_none(cloud: Cloud) -> None:
-    """An asynchronous variant is registered with MinCapacity 0.
+    """An asynchronous variant can be registered with MinCapacity 0.
 
     Source: guide:async-inference-autoscale.html
     """
@@ -103,7 +103,7 @@ def test_asynchronous_variants_may_have_none(cloud: Cloud) -> None:
 
 
 def test_unknown_dimension(cloud: Cloud) -> None:
-    """A scalable dimension that does not go with the resource is refused.
+    """A scalable dimension that does not match the resource is rejected.
 
     Source: scaling:API_RegisterScalableTarget.html
     """
@@ -114,7 +114,7 @@ def test_unknown_dimension(cloud: Cloud) -> None:
 
 
 def test_registration_pulls_up(cloud: Cloud) -> None:
-    """Registering brings the capacity up to MinCapacity.
+    """Registering raises the capacity to MinCapacity.
 
     Source: scaling:API_RegisterScalableTarget.html
     """
@@ -125,7 +125,7 @@ def test_registration_pulls_up(cloud: Cloud) -> None:
 
 
 def test_registration_pulls_down(cloud: Cloud) -> None:
-    """Registering brings the capacity down to MaxCapacity.
+    """Registering lowers the capacity to MaxCapacity.
 
     Source: scaling:API_RegisterScalableTarget.html
     """
@@ -136,7 +136,7 @@ def test_registration_pulls_down(cloud: Cloud) -> None:
 
 
 def test_targets_are_told(cloud: Cloud) -> None:
-    """A target has a role, a time of creation, an ARN and a SuspendedState.
+    """A target has a role, a creation time, an ARN and a SuspendedState.
 
     Source: scaling:API_ScalableTarget.html
     """
@@ -149,7 +149,7 @@ def test_targets_are_told(cloud: Cloud) -> None:
 
 
 def test_absent_target_is_not_deregistered(cloud: Cloud) -> None:
-    """A target that is not registered is not deregistered.
+    """A target that is not registered cannot be deregistered.
 
     Source: scaling:API_DeregisterScalableTarget.html
     """
@@ -169,7 +169,7 @@ def test_policy_of_an_absent_target(cloud: Cloud) -> None:
 
 
 def test_absent_policy_is_not_deleted(cloud: Cloud) -> None:
-    """A policy that does not exist is not deleted.
+    """A policy that does not exist cannot be deleted.
 
     Source: scaling:API_DeleteScalingPolicy.html
     """
@@ -179,7 +179,7 @@ def test_absent_policy_is_not_deleted(cloud: Cloud) -> None:
 
 
 def test_tracking_makes_alarms(cloud: Cloud) -> None:
-    """A target-tracking policy makes two alarms, and answers them.
+    """A target-tracking policy creates two alarms and returns them.
 
     Source: scaling:API_PutScalingPolicy.html; scaling-guide:application-auto-scaling-target-tracking.html
     """
@@ -190,7 +190,7 @@ def test_tracking_makes_alarms(cloud: Cloud) -> None:
 
 
 def test_alarms_of_tracking(cloud: Cloud) -> None:
-    """The two alarms are three minutes above the target, and fifteen below 90 % of it.
+    """The two alarms go off after three minutes above the target, and fifteen minutes below 90 % of it.
 
     Source: scaling-guide:application-auto-scaling-target-tracking.html; the numbers as AWS makes them (assumed)
     """
@@ -203,7 +203,7 @@ def test_alarms_of_tracking(cloud: Cloud) -> None:
 
 
 def test_no_scaling_in(cloud: Cloud) -> None:
-    """With DisableScaleIn there is only the alarm that scales out.
+    """With DisableScaleIn, there is only the alarm for scaling out.
 
     Source: scaling:API_TargetTrackingScalingPolicyConfiguration.html
     """
@@ -235,7 +235,7 @@ def test_label_is_empty(cloud: Cloud) -> None:
 
 
 def test_metric_goes_with_the_dimension(cloud: Cloud) -> None:
-    """A predefined metric of another scalable dimension is refused.
+    """A predefined metric of another scalable dimension is rejected.
 
     Source: guide:endpoint-auto-scaling-policy.html
     """
@@ -246,7 +246,7 @@ def test_metric_goes_with_the_dimension(cloud: Cloud) -> None:
 
 
 def test_target_value_is_positive(cloud: Cloud) -> None:
-    """A target value is greater than 0.
+    """A target value must be greater than 0.
 
     Source: scaling:API_TargetTrackingScalingPolicyConfiguration.html
     """
@@ -256,9 +256,9 @@ def test_target_value_is_positive(cloud: Cloud) -> None:
 
 
 def test_policy_type_stays(cloud: Cloud) -> None:
-    """The type of a policy is not changed.
+    """The type of a policy cannot be changed.
 
-    Source: scaling:API_PutScalingPolicy.html; the sentence is assumed
+    Source: scaling:API_PutScalingPolicy.html; the wording is assumed
     """
     target = cloud.scaled(cloud.endpoint())
     cloud.tracked(target)
@@ -269,7 +269,7 @@ def test_policy_type_stays(cloud: Cloud) -> None:
 
 
 def test_policies_are_told(cloud: Cloud) -> None:
-    """DescribeScalingPolicies tells a policy's configuration and alarms.
+    """DescribeScalingPolicies returns a policy's configuration and alarms.
 
     Source: scaling:API_DescribeScalingPolicies.html
     """
@@ -293,7 +293,7 @@ def test_policy_name_length(cloud: Cloud) -> None:
 
 
 def test_steps_need_an_adjustment_type(cloud: Cloud) -> None:
-    """A step-scaling policy has an AdjustmentType and steps.
+    """A step-scaling policy requires an AdjustmentType and steps.
 
     Source: scaling:API_StepScalingPolicyConfiguration.html
     """
@@ -371,7 +371,7 @@ def test_tracking_keeps_within_its_bounds(cloud: Cloud) -> None:
 
 
 def test_suspended_scaling(cloud: Cloud) -> None:
-    """What is suspended does not scale, and keeps its policies.
+    """A suspended target does not scale, and keeps its policies.
 
     Source: scaling:API_SuspendedState.html
     """
@@ -424,7 +424,7 @@ def test_deleting_the_endpoint_deregisters(cloud: Cloud) -> None:
 
 
 def test_scaled_type_stays(cloud: Cloud) -> None:
-    """UpdateEndpoint is refused when it changes the instance type of a registered variant.
+    """UpdateEndpoint is rejected when it changes the instance type of a registered variant.
 
     Source: guide:endpoint-scaling.html; hashicorp/terraform-provider-aws#48990
     """
@@ -435,7 +435,7 @@ def test_scaled_type_stays(cloud: Cloud) -> None:
 
 
 def test_scaled_variant_stays(cloud: Cloud) -> None:
-    """UpdateEndpoint is refused when it removes a registered variant.
+    """UpdateEndpoint is rejected when it removes a registered variant.
 
     Source: guide:endpoint-scaling.html; hashicorp/terraform-provider-aws#48990
     """
@@ -459,7 +459,7 @@ def test_model_of_a_scaled_variant_changes(cloud: Cloud) -> None:
 
 
 def test_deregistered_variant_changes(cloud: Cloud) -> None:
-    """After its target was deregistered, a variant's instance type may be changed.
+    """After its target was deregistered, a variant's instance type can be changed.
 
     Source: guide:endpoint-scaling.html
     """
@@ -486,7 +486,7 @@ def test_no_scaling_while_updating(cloud: Cloud) -> None:
 
 
 def test_scheduled_action_has_a_bound(cloud: Cloud) -> None:
-    """A scheduled action sets a minimum or a maximum.
+    """A scheduled action must set a minimum or a maximum.
 
     Source: aws-cloudformation/community-registry-extensions#255 quotes the sentence
     """
@@ -511,7 +511,7 @@ def test_schedules_have_a_form(cloud: Cloud, schedule: str) -> None:
 
 
 def test_scheduled_action_acts(cloud: Cloud) -> None:
-    """A scheduled action sets the bounds at its time, and the capacity follows.
+    """A scheduled action sets the minimum and maximum at its time, and the capacity follows.
 
     Source: scaling-guide:application-auto-scaling-scheduled-scaling.html
     """
@@ -549,7 +549,7 @@ def test_scheduled_action_in_its_time_zone(cloud: Cloud) -> None:
 
 
 def test_dimension_goes_with_a_resource(cloud: Cloud) -> None:
-    """To describe by scalable dimension, one names the resource, too.
+    """Describing by scalable dimension requires the resource, too.
 
     Source: scaling:API_DescribeScalingPolicies.html
     """
@@ -573,7 +573,7 @@ def test_tags_of_a_target(cloud: Cloud) -> None:
 
 
 def test_activities_are_told(cloud: Cloud) -> None:
-    """DescribeScalingActivities tells what was scaled, and why.
+    """DescribeScalingActivities returns what was scaled, and why.
 
     Source: scaling:API_DescribeScalingActivities.html
     """
@@ -588,7 +588,7 @@ def test_activities_are_told(cloud: Cloud) -> None:
 
 
 def test_concurrency_is_scaled(cloud: Cloud) -> None:
-    """A serverless variant's provisioned concurrency is scaled.
+    """A serverless variant's provisioned concurrency can be scaled.
 
     Source: guide:serverless-endpoints-autoscale.html
     """
@@ -600,9 +600,9 @@ def test_concurrency_is_scaled(cloud: Cloud) -> None:
 
 
 def test_instances_of_a_serverless_variant_are_not_scaled(cloud: Cloud) -> None:
-    """A serverless variant is not scaled by instances.
+    """A serverless variant cannot be scaled by instances.
 
-    Source: guide:serverless-endpoints-autoscale.html; the sentence is assumed
+    Source: guide:serverless-endpoints-autoscale.html; the wording is assumed
     """
     name = cloud.endpoint(cloud.config(cloud.serverless()))
     with refused("serverless"):

@@ -21,7 +21,7 @@ def test_new_alarm(cloud: Cloud) -> None:
 
 
 def test_updated_alarm_keeps_its_state(cloud: Cloud) -> None:
-    """An alarm that is put again keeps its state.
+    """An alarm that is updated keeps its state.
 
     Source: cloudwatch:API_PutMetricAlarm.html
     """
@@ -32,7 +32,7 @@ def test_updated_alarm_keeps_its_state(cloud: Cloud) -> None:
 
 
 def test_updated_alarm_is_overwritten(cloud: Cloud) -> None:
-    """An alarm that is put again has nothing of what it had before and is not given again.
+    """An update of an alarm removes all members that are not given again.
 
     Source: cloudwatch:API_PutMetricAlarm.html
     """
@@ -48,7 +48,7 @@ def test_updated_alarm_is_overwritten(cloud: Cloud) -> None:
 
 
 def test_alarm_has_a_statistic(cloud: Cloud) -> None:
-    """An alarm on a metric has a Statistic or an ExtendedStatistic.
+    """An alarm on a metric requires a Statistic or an ExtendedStatistic.
 
     Source: cloudwatch:API_PutMetricAlarm.html
     """
@@ -57,7 +57,7 @@ def test_alarm_has_a_statistic(cloud: Cloud) -> None:
 
 
 def test_alarm_has_one_statistic(cloud: Cloud) -> None:
-    """An alarm has not both a Statistic and an ExtendedStatistic.
+    """An alarm cannot have both a Statistic and an ExtendedStatistic.
 
     Source: cloudwatch:API_PutMetricAlarm.html
     """
@@ -66,7 +66,7 @@ def test_alarm_has_one_statistic(cloud: Cloud) -> None:
 
 
 def test_trimmed_means(cloud: Cloud) -> None:
-    """Percentiles and trimmed means are statistics of alarms; what is neither is not.
+    """Percentiles and trimmed means are valid statistics of alarms; other strings are not.
 
     Source: cloudwatch:API_PutMetricAlarm.html; alarms:Statistics-definitions.html
     """
@@ -99,7 +99,7 @@ def test_datapoints_to_alarm(cloud: Cloud) -> None:
 
 
 def test_evaluation_range(cloud: Cloud) -> None:
-    """Periods of less than an hour are evaluated for a day at most.
+    """Periods of less than an hour are evaluated over at most one day.
 
     Source: cloudwatch:API_PutMetricAlarm.html
     """
@@ -117,7 +117,7 @@ def test_missing_data_treatments(cloud: Cloud) -> None:
 
 
 def test_alarm_goes_off(cloud: Cloud) -> None:
-    """An alarm is evaluated: data above its threshold bring it to ALARM, with a reason.
+    """An alarm is evaluated: data above its threshold sets it to ALARM, with a reason.
 
     Source: alarms:alarm-evaluation.html
     """
@@ -130,7 +130,7 @@ def test_alarm_goes_off(cloud: Cloud) -> None:
 
 
 def test_alarm_is_ok(cloud: Cloud) -> None:
-    """Data that are not above the threshold bring an alarm to OK.
+    """Data that is not above the threshold sets an alarm to OK.
 
     Source: alarms:alarm-evaluation.html
     """
@@ -141,7 +141,7 @@ def test_alarm_is_ok(cloud: Cloud) -> None:
 
 
 def test_several_periods(cloud: Cloud) -> None:
-    """With EvaluationPeriods and DatapointsToAlarm, so many of the last so many breach.
+    """DatapointsToAlarm of the last EvaluationPeriods datapoints must breach.
 
     Source: alarms:alarm-evaluation.html
     """
@@ -156,7 +156,7 @@ def test_several_periods(cloud: Cloud) -> None:
 
 
 def test_missing_is_insufficient(cloud: Cloud) -> None:
-    """Missing data bring an alarm to INSUFFICIENT_DATA, unless told otherwise.
+    """By default, missing data sets an alarm to INSUFFICIENT_DATA.
 
     Source: alarms:alarms-and-missing-data.html
     """
@@ -169,7 +169,7 @@ def test_missing_is_insufficient(cloud: Cloud) -> None:
 
 
 def test_missing_is_not_breaching(cloud: Cloud) -> None:
-    """With notBreaching, missing data are good.
+    """With notBreaching, missing data counts as not breaching.
 
     Source: alarms:alarms-and-missing-data.html
     """
@@ -180,7 +180,7 @@ def test_missing_is_not_breaching(cloud: Cloud) -> None:
 
 
 def test_missing_is_breaching(cloud: Cloud) -> None:
-    """With breaching, missing data are bad.
+    """With breaching, missing data counts as breaching.
 
     Source: alarms:alarms-and-missing-data.html
     """
@@ -190,7 +190,7 @@ def test_missing_is_breaching(cloud: Cloud) -> None:
 
 
 def test_missing_is_ignored(cloud: Cloud) -> None:
-    """With ignore, missing data leave the state.
+    """With ignore, missing data leaves the state unchanged.
 
     Source: alarms:alarms-and-missing-data.html
     """
@@ -212,7 +212,7 @@ def test_percentiles_of_alarms(cloud: Cloud) -> None:
 
 
 def test_percentiles_of_statistics(cloud: Cloud) -> None:
-    """GetMetricStatistics answers percentiles.
+    """GetMetricStatistics returns percentiles.
 
     Source: cloudwatch:API_GetMetricStatistics.html
     """
@@ -230,7 +230,7 @@ def test_percentiles_of_statistics(cloud: Cloud) -> None:
 
 
 def test_percentiles_of_metric_data(cloud: Cloud) -> None:
-    """GetMetricData answers percentiles.
+    """GetMetricData returns percentiles.
 
     Source: cloudwatch:API_MetricStat.html
     """
@@ -246,7 +246,7 @@ def test_percentiles_of_metric_data(cloud: Cloud) -> None:
 
 
 def test_metric_math(cloud: Cloud) -> None:
-    """GetMetricData answers expressions.
+    """GetMetricData evaluates expressions.
 
     Source: alarms:using-metric-math.html
     """
@@ -286,7 +286,7 @@ def test_alarm_on_an_expression(cloud: Cloud) -> None:
 
 
 def test_history(cloud: Cloud) -> None:
-    """DescribeAlarmHistory tells changes of state.
+    """DescribeAlarmHistory returns state changes.
 
     Source: cloudwatch:API_DescribeAlarmHistory.html
     """
@@ -316,9 +316,9 @@ def test_composite_alarm(cloud: Cloud) -> None:
 
 
 def test_children_stay(cloud: Cloud) -> None:
-    """An alarm that a composite alarm looks at is not deleted.
+    """An alarm that a composite alarm uses cannot be deleted.
 
-    Source: cloudwatch:API_DeleteAlarms.html; the sentence is assumed
+    Source: cloudwatch:API_DeleteAlarms.html; the wording is assumed
     """
     cloud.alarm("a")
     cloud.cloudwatch.put_composite_alarm(AlarmName="both", AlarmRule="ALARM(a)")
@@ -327,7 +327,7 @@ def test_children_stay(cloud: Cloud) -> None:
 
 
 def test_state_of_an_absent_alarm(cloud: Cloud) -> None:
-    """The state of an alarm that does not exist is not set.
+    """The state of an alarm that does not exist cannot be set.
 
     Source: cloudwatch:API_SetAlarmState.html
     """
@@ -336,7 +336,7 @@ def test_state_of_an_absent_alarm(cloud: Cloud) -> None:
 
 
 def test_action_reaches_sns(cloud: Cloud) -> None:
-    """An alarm that goes off tells an SNS topic.
+    """An alarm that goes off notifies an SNS topic.
 
     Source: cloudwatch:API_PutMetricAlarm.html
     """
@@ -351,7 +351,7 @@ def test_action_reaches_sns(cloud: Cloud) -> None:
 
 
 def test_disabled_actions(cloud: Cloud) -> None:
-    """An alarm whose actions are disabled tells nobody.
+    """An alarm whose actions are disabled notifies nobody.
 
     Source: cloudwatch:API_DisableAlarmActions.html
     """
@@ -367,7 +367,7 @@ def test_disabled_actions(cloud: Cloud) -> None:
 
 
 def test_short_periods(cloud: Cloud) -> None:
-    """An alarm of ten seconds goes off within them.
+    """An alarm with a period of ten seconds goes off within that time.
 
     Source: alarms:alarm-evaluation.html
     """
@@ -380,7 +380,7 @@ def test_short_periods(cloud: Cloud) -> None:
 
 
 def test_dimensions_are_apart(cloud: Cloud) -> None:
-    """A metric with other dimensions is another metric.
+    """A metric with different dimensions is a different metric.
 
     Source: cloudwatch:API_Dimension.html
     """

@@ -1,4 +1,4 @@
-"""Invocations: what is refused"""
+"""Invocations: rejected requests"""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ LIMIT = 6_291_456
 def test_absent_endpoint_is_not_invoked(cloud: Cloud) -> None:
     """InvokeEndpoint of an endpoint that does not exist is a ValidationError: "Endpoint … of account … not found."
 
-    Source: sagemaker:API_runtime_InvokeEndpoint.html; the sentence is assumed
+    Source: sagemaker:API_runtime_InvokeEndpoint.html; the wording is assumed
     """
     with refused("Endpoint absent of account 123456789012 not found.", code="ValidationError"):
         cloud.runtime.invoke_endpoint(EndpointName="absent", Body=b"1")
 
 
 def test_case_of_an_invocation(cloud: Cloud) -> None:
-    """The case of an endpoint's name is matched in InvokeEndpoint.
+    """InvokeEndpoint matches the case of an endpoint's name.
 
     Source: sagemaker:API_CreateEndpoint.html
     """
@@ -27,7 +27,7 @@ def test_case_of_an_invocation(cloud: Cloud) -> None:
 
 
 def test_no_invocation_while_creating(cloud: Cloud) -> None:
-    """An endpoint that is Creating is not invoked.
+    """An endpoint that is Creating cannot be invoked.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -37,7 +37,7 @@ def test_no_invocation_while_creating(cloud: Cloud) -> None:
 
 
 def test_failed_is_not_invoked(cloud: Cloud) -> None:
-    """A Failed endpoint is not invoked.
+    """A Failed endpoint cannot be invoked.
 
     Source: sagemaker:API_DescribeEndpoint.html
     """
@@ -47,9 +47,9 @@ def test_failed_is_not_invoked(cloud: Cloud) -> None:
 
 
 def test_target_variant_exists(cloud: Cloud) -> None:
-    """A TargetVariant that the endpoint does not have is refused.
+    """A TargetVariant that the endpoint does not have is rejected.
 
-    Source: sagemaker:API_runtime_InvokeEndpoint.html; the sentence is assumed
+    Source: sagemaker:API_runtime_InvokeEndpoint.html; the wording is assumed
     """
     name = cloud.endpoint()
     with refused("absent", code="ValidationError"):
@@ -67,7 +67,7 @@ def test_largest_body(cloud: Cloud) -> None:
 
 
 def test_target_model_of_one_model(cloud: Cloud) -> None:
-    """TargetModel is refused by an endpoint of one model.
+    """An endpoint with a single model rejects TargetModel.
 
     Source: guide:invoke-multi-model-endpoint.html; aws/amazon-sagemaker-examples#1026
     """
@@ -77,9 +77,9 @@ def test_target_model_of_one_model(cloud: Cloud) -> None:
 
 
 def test_component_of_a_plain_endpoint(cloud: Cloud) -> None:
-    """InferenceComponentName is refused by an endpoint without inference components.
+    """An endpoint without inference components rejects InferenceComponentName.
 
-    Source: sagemaker:API_runtime_InvokeEndpoint.html; the sentence is assumed, after the one of its counterpart
+    Source: sagemaker:API_runtime_InvokeEndpoint.html; the wording is assumed, from its counterpart
     """
     name = cloud.endpoint()
     with refused("Inference Component Name header is not allowed", code="ValidationError"):
@@ -87,7 +87,7 @@ def test_component_of_a_plain_endpoint(cloud: Cloud) -> None:
 
 
 def test_component_is_named(cloud: Cloud) -> None:
-    """An endpoint for inference components is invoked with the name of one.
+    """Invoking an endpoint with inference components requires the name of one.
 
     Source: sagemaker:API_runtime_InvokeEndpoint.html; aws-samples/amazon-kendra-langchain-extensions#64
     """
@@ -97,9 +97,9 @@ def test_component_is_named(cloud: Cloud) -> None:
 
 
 def test_asynchronous_endpoints_are_asked_so(cloud: Cloud) -> None:
-    """InvokeEndpoint is refused by an asynchronous endpoint.
+    """An asynchronous endpoint rejects InvokeEndpoint.
 
-    Source: guide:async-inference.html; the sentence is assumed
+    Source: guide:async-inference.html; the wording is assumed
     """
     config = cloud.config(AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}})
     name = cloud.endpoint(config)
@@ -108,9 +108,9 @@ def test_asynchronous_endpoints_are_asked_so(cloud: Cloud) -> None:
 
 
 def test_other_endpoints_are_not(cloud: Cloud) -> None:
-    """InvokeEndpointAsync is refused by an endpoint that is not asynchronous.
+    """An endpoint that is not asynchronous rejects InvokeEndpointAsync.
 
-    Source: guide:async-inference.html; the sentence is assumed
+    Source: guide:async-inference.html; the wording is assumed
     """
     name = cloud.endpoint()
     with refused("does not support", code="ValidationError"):

@@ -43,9 +43,9 @@ def test_component_comes_into_service(cloud: Cloud) -> None:
 
 
 def test_duplicate_component(cloud: Cloud) -> None:
-    """An inference component's name that is taken is refused.
+    """An inference component name that is taken is rejected.
 
-    Source: sagemaker:API_CreateInferenceComponent.html; the sentence as of other resources (assumed)
+    Source: sagemaker:API_CreateInferenceComponent.html; the wording is assumed, from other resources
     """
     name = cloud.endpoint(cloud.component_config())
     create(cloud, name)
@@ -54,7 +54,7 @@ def test_duplicate_component(cloud: Cloud) -> None:
 
 
 def test_host_exists(cloud: Cloud) -> None:
-    """An inference component's endpoint exists.
+    """An inference component's endpoint must exist.
 
     Source: sagemaker:API_CreateInferenceComponent.html
     """
@@ -63,9 +63,9 @@ def test_host_exists(cloud: Cloud) -> None:
 
 
 def test_host_has_no_models(cloud: Cloud) -> None:
-    """An inference component is not put on a variant that has a model.
+    """An inference component cannot be placed on a variant that has a model.
 
-    Source: guide:realtime-endpoints-deploy-models.html; the sentence is assumed
+    Source: guide:realtime-endpoints-deploy-models.html; the wording is assumed
     """
     name = cloud.endpoint()
     with refused("Inference Components are not supported"):
@@ -73,7 +73,7 @@ def test_host_has_no_models(cloud: Cloud) -> None:
 
 
 def test_model_of_a_component_exists(cloud: Cloud) -> None:
-    """An inference component's model exists.
+    """An inference component's model must exist.
 
     Source: sagemaker:API_InferenceComponentSpecification.html
     """
@@ -83,7 +83,7 @@ def test_model_of_a_component_exists(cloud: Cloud) -> None:
 
 
 def test_requirements_are_given(cloud: Cloud) -> None:
-    """An inference component says what it needs.
+    """An inference component must specify its resource requirements.
 
     Source: sagemaker:API_InferenceComponentSpecification.html
     """
@@ -103,7 +103,7 @@ def test_least_memory(cloud: Cloud) -> None:
 
 
 def test_absent_component(cloud: Cloud) -> None:
-    """An inference component that does not exist is told as "Could not find inference component".
+    """An inference component that does not exist is reported as "Could not find inference component".
 
     Source: assumed, as of other resources
     """
@@ -112,7 +112,7 @@ def test_absent_component(cloud: Cloud) -> None:
 
 
 def test_component_is_deleted(cloud: Cloud) -> None:
-    """A deleted inference component is Deleting first, and gone later.
+    """A deleted inference component is Deleting first, and later does not exist.
 
     Source: sagemaker:API_DeleteInferenceComponent.html
     """
@@ -141,7 +141,7 @@ def test_copies_are_changed(cloud: Cloud) -> None:
 
 
 def test_components_are_listed(cloud: Cloud) -> None:
-    """ListInferenceComponents takes the endpoint's name.
+    """ListInferenceComponents accepts the endpoint's name.
 
     Source: sagemaker:API_ListInferenceComponents.html
     """
@@ -154,7 +154,7 @@ def test_components_are_listed(cloud: Cloud) -> None:
 
 
 def test_copies_are_scaled(cloud: Cloud) -> None:
-    """An inference component's copies are a scalable target.
+    """An inference component's copies can be a scalable target.
 
     Source: guide:endpoint-auto-scaling-zero-instances.html; scaling:API_RegisterScalableTarget.html
     """
@@ -184,7 +184,7 @@ def create_adapter(cloud: Cloud, endpoint: str, base: str = "component", **more:
 
 
 def test_adapter_comes_into_service(cloud: Cloud) -> None:
-    """An adapter names its base and its artifact, and is an inference component of its own.
+    """An adapter names its base and its artifact, and is a separate inference component.
 
     Source: guide:realtime-endpoints-adapt.html
     """
@@ -199,7 +199,7 @@ def test_adapter_comes_into_service(cloud: Cloud) -> None:
 
 
 def test_base_of_an_adapter_exists(cloud: Cloud) -> None:
-    """An adapter's base exists.
+    """An adapter's base must exist.
 
     Source: sagemaker:API_InferenceComponentSpecification.html
     """
@@ -209,9 +209,9 @@ def test_base_of_an_adapter_exists(cloud: Cloud) -> None:
 
 
 def test_base_of_an_adapter_is_in_service(cloud: Cloud) -> None:
-    """An adapter's base is InService.
+    """An adapter's base must be InService.
 
-    Source: guide:realtime-endpoints-adapt.html; the sentence is assumed
+    Source: guide:realtime-endpoints-adapt.html; the wording is assumed
     """
     name = cloud.endpoint(cloud.component_config())
     create(cloud, name)
@@ -220,9 +220,9 @@ def test_base_of_an_adapter_is_in_service(cloud: Cloud) -> None:
 
 
 def test_adapter_has_no_requirements(cloud: Cloud) -> None:
-    """An adapter uses what its base needs, and has no ComputeResourceRequirements.
+    """An adapter uses its base's resources, and must not have ComputeResourceRequirements.
 
-    Source: sagemaker:API_InferenceComponentSpecification.html; the sentence is assumed
+    Source: sagemaker:API_InferenceComponentSpecification.html; the wording is assumed
     """
     name = cloud.endpoint(cloud.component_config())
     create(cloud, name)
@@ -232,7 +232,7 @@ def test_adapter_has_no_requirements(cloud: Cloud) -> None:
 
 
 def test_base_stays_with_its_adapters(cloud: Cloud) -> None:
-    """An inference component that has adapters is not deleted.
+    """An inference component with adapters cannot be deleted.
 
     Source: assumed
     """

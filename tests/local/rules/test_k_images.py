@@ -47,7 +47,7 @@ MUTABLE = {"imageTagMutability": "MUTABLE"}
 
 
 def test_login_lasts_twelve_hours(cloud: Cloud) -> None:
-    """A login token lasts for twelve hours.
+    """A login token is valid for twelve hours.
 
     Source: ecr:API_GetAuthorizationToken.html
     """
@@ -68,7 +68,7 @@ def test_images_are_pushed(cloud: Cloud) -> None:
 
 
 def test_push_needs_a_repository(cloud: Cloud) -> None:
-    """A push to a repository that does not exist is refused.
+    """A push to a repository that does not exist is rejected.
 
     Source: ecr-guide:docker-push-ecr-image.html
     """
@@ -79,7 +79,7 @@ def test_push_needs_a_repository(cloud: Cloud) -> None:
 
 
 def test_push_needs_a_login(cloud: Cloud) -> None:
-    """A push with a wrong password is refused.
+    """A push with a wrong password is rejected.
 
     Source: ecr-guide:registry_auth.html
     """
@@ -100,7 +100,7 @@ def test_immutable_tags(cloud: Cloud) -> None:
 
 
 def test_tags_move(cloud: Cloud) -> None:
-    """A mutable tag moves to the image that is pushed last; the other one stays, untagged.
+    """A mutable tag moves to the image that was pushed last; the other image stays, untagged.
 
     Source: ecr-guide:image-tag-mutability.html
     """
@@ -112,7 +112,7 @@ def test_tags_move(cloud: Cloud) -> None:
 
 
 def test_manifests_are_got(cloud: Cloud) -> None:
-    """BatchGetImage answers the manifest that was pushed, byte by byte.
+    """BatchGetImage returns the pushed manifest, byte for byte.
 
     Source: ecr:API_BatchGetImage.html
     """
@@ -124,7 +124,7 @@ def test_manifests_are_got(cloud: Cloud) -> None:
 
 
 def test_layers_are_pushed_first(cloud: Cloud) -> None:
-    """A manifest whose layers were not pushed is refused.
+    """A manifest whose layers were not pushed is rejected.
 
     Source: ecr:API_PutImage.html
     """
@@ -145,7 +145,7 @@ def test_absent_repository(cloud: Cloud) -> None:
 
 
 def test_conditional_writes(cloud: Cloud) -> None:
-    """S3 refuses to overwrite an object with IfNoneMatch.
+    """S3 rejects requests to overwrite an object with IfNoneMatch.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """

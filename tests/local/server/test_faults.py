@@ -160,7 +160,7 @@ def test_of_two_shortages_the_worse_counts(faults: Any) -> None:
         ({"kind": []}, "kind must be one of"),
         (
             {"kind": "delay", "rate": 1},
-            "A fault of the kind delay has no rate; it can have count, seconds, service,",
+            "A fault of the kind delay has no rate; allowed: count, seconds, service,",
         ),
         ({"kind": "throttle", "count": 0}, "count must be a whole number from 1 to 1e+09, not 0."),
         ({"kind": "throttle", "count": 1.5}, "count must be a whole number"),
@@ -173,10 +173,13 @@ def test_of_two_shortages_the_worse_counts(faults: Any) -> None:
             {"kind": "drop", "when": "now"},
             "when must be before or after for a fault of the kind drop, not 'now'.",
         ),
-        ({"kind": "throttle", "operation": ""}, "operation must be a text that is not empty"),
-        ({"kind": "throttle", "operation": 5}, "operation must be a text that is not empty, not 5."),
+        ({"kind": "throttle", "operation": ""}, "operation must be a non-empty string"),
+        ({"kind": "throttle", "operation": 5}, "operation must be a non-empty string, not 5."),
         ({"kind": "crash"}, "needs an endpoint"),
-        ({"kind": "crash", "endpoint": "*", "count": 2}, "What crashes now has no count"),
+        (
+            {"kind": "crash", "endpoint": "*", "count": 2},
+            "A fault of the kind crash with when='now' cannot have count",
+        ),
     ],
 )
 def test_what_is_no_fault_is_refused_and_leaves_nothing(
@@ -341,7 +344,7 @@ def test_what_is_wrong_with_a_fault_is_told(virtual_aws: LocalAws) -> None:
         virtual_aws.fault("explode")
     with pytest.raises(LocalAwsError, match="There is no fault 'x'"):
         virtual_aws.end_faults("x")
-    with pytest.raises(LocalAwsError, match="No container that runs is meant"):
+    with pytest.raises(LocalAwsError, match="No running container matches"):
         virtual_aws.fault("crash", endpoint="none-of-that-name")
 
 

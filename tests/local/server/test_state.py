@@ -187,7 +187,7 @@ def test_what_was_created_outlives_a_kill(tmp_path: Path) -> None:
     with aws:
         deployer, endpoint, failed = make_everything(aws)
         before, now, url = Seen(aws, endpoint), aws.now(), aws.endpoint_url
-        with pytest.raises(LocalAwsError, match=r"Another local AWS keeps its state in"):
+        with pytest.raises(LocalAwsError, match=r"Another local AWS uses the state folder"):
             LocalAws(**options | {"log_file": None}).start()
         deployer.sagemaker.add_tags(
             ResourceArn=deployer.describe(endpoint)["EndpointArn"],
@@ -478,7 +478,7 @@ def test_a_request_expires_while_the_server_is_away_and_goes_with_its_endpoint(t
 
 def test_a_request_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "async").mkdir()
-    for content, said in (("{", "cannot be read"), ('{"version": 2}', "is of another version than 1")):
+    for content, said in (("{", "cannot be read"), ('{"version": 2}', "does not have the version 1")):
         (tmp_path / "async" / "a.json").write_text(content)
         with pytest.raises(LocalAwsError, match=rf"a\.json {said}"):
             LocalAws(engine="none", state=tmp_path).start()
@@ -487,7 +487,7 @@ def test_a_request_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
     # Whoever can change a pickle in it can run code.
     tmp_path.chmod(0o777)
-    with pytest.raises(StateError, match="nobody else may write into it"):
+    with pytest.raises(StateError, match="nobody else may have write access"):
         State(tmp_path)
 
 

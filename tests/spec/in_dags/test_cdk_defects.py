@@ -85,7 +85,7 @@ def test_6_an_image_by_digest_is_written_with_an_at_sign(aws: LocalAws, dag: DAG
     assert (
         found["PrimaryContainer"]["Image"] == f"210987654321.dkr.ecr.us-east-1.amazonaws.com/churn@{DIGEST}"
     )
-    with pytest.raises(InvalidSpecError, match="a digest goes into digest="):
+    with pytest.raises(InvalidSpecError, match="give a digest as digest="):
         ContainerImage.from_ecr_repository("churn", DIGEST)
 
 
@@ -169,5 +169,5 @@ def test_14_every_instance_type_of_the_api_is_known_and_new_ones_are_no_error() 
         warnings.simplefilter("error")
         for name in members["InstanceType"].enum:
             check_instance_type("instance_type", name)
-    with pytest.warns(UserWarning, match="sent as it is"):
+    with pytest.warns(UserWarning, match="sent unchanged"):
         check_instance_type("instance_type", "ml.x99.large")

@@ -228,7 +228,7 @@ RULES: dict[str, list[Rule]] = {
         for bad in ("models/a.tar.gz", "http://models/a", "s3:///a", "s3://" + "b" * 1020, 5)
     ],
     "a presigned URL": [
-        Rule(lambda v: container(model_data=v), f"https://models.s3.amazonaws.com/a.tar.gz?X-Amz-Signature={SECRET}", r"a.tar.gz\?\*\*\*.*without query")
+        Rule(lambda v: container(model_data=v), f"https://models.s3.amazonaws.com/a.tar.gz?X-Amz-Signature={SECRET}", r"a.tar.gz\?\*\*\*.*without a query")
     ],
     "a prefix without slash": [
         Rule(lambda v: container(ModelDataSource={"S3DataSource": {"S3Uri": v, "S3DataType": "S3Prefix", "CompressionType": "None"}}), "s3://models/a", "ends with '/'")
@@ -251,13 +251,13 @@ RULES: dict[str, list[Rule]] = {
             ({"K" * 1025: SECRET}, "1024 at most"),
             ({"K": SECRET * 100}, "has 1600 characters; allowed: 1024"),
             ({"K": [SECRET]}, "is a list; allowed: a string"),
-            ({f"K{n}": "v" * 1020 for n in range(33)}, "bytes together; allowed: 32768"),
+            ({f"K{n}": "v" * 1020 for n in range(33)}, "bytes in total; allowed: 32768"),
         )
     ],
     "hostname": names(lambda v: container(container_hostname=v), "(container_hostname|ContainerHostname)"),
     "mode": [Rule(lambda v: container(mode=v), "Multi", "'SingleModel', 'MultiModel'")],
     "hostnames on some": [
-        Rule(lambda v: model(containers=v), [{"Image": IMAGE, "ContainerHostname": "a"}, {"Image": IMAGE}], r"ContainerHostname is missing at \[1\]")
+        Rule(lambda v: model(containers=v), [{"Image": IMAGE, "ContainerHostname": "a"}, {"Image": IMAGE}], r"ContainerHostname is missing on \[1\]")
     ],
     "hostnames twice": [
         Rule(lambda v: model(containers=v), [{"Image": IMAGE, "ContainerHostname": "a"}] * 2, "ContainerHostname has 'a' twice")
@@ -359,7 +359,7 @@ RULES: dict[str, list[Rule]] = {
         for bad in ("", "my-key", "alias/", "a b", 5, "arn:aws:s3:::key", "arn:aws:kms:us-east-1:123456789012:grant/x")
     ],
     "a member that has a parameter": [
-        Rule(lambda v: config(extra_members=v), {"KmsKeyId": "alias/x"}, "KmsKeyId is given as a further member; allowed: kms_key_id=")
+        Rule(lambda v: config(extra_members=v), {"KmsKeyId": "alias/x"}, "KmsKeyId is given in AWS's spelling; allowed: kms_key_id=")
     ],
     # Endpoints.
     "endpoint": [
@@ -442,17 +442,17 @@ def test_what_jinja_makes_is_refused_before_the_first_call(make: Any, text: str,
     [
         (lambda: instance(instance_type=None), "instance_type is None; allowed: an instance type"),
         (lambda: instance(InstancePools=[{"InstanceType": "ml.m5.large", "Priority": 1}]), "instance_type is 'ml.m5.large'; allowed: None with InstancePools"),
-        (lambda: instance(ModelName="x"), "ModelName is given as a further member; allowed: model_name="),
-        (lambda: instance(VariantName="x"), "VariantName is given as a further member; allowed: variant_name="),
+        (lambda: instance(ModelName="x"), "ModelName is given in AWS's spelling; allowed: model_name="),
+        (lambda: instance(VariantName="x"), "VariantName is given in AWS's spelling; allowed: variant_name="),
         (lambda: instance(instnace_type="x"), "has no parameter 'instnace_type'"),
-        (lambda: ContainerDefinition(image=IMAGE, Image="x"), "Image is given as a further member; allowed: image="),
+        (lambda: ContainerDefinition(image=IMAGE, Image="x"), "Image is given in AWS's spelling; allowed: image="),
         (lambda: ContainerDefinition(image=None), "image is None"),
         (lambda: ContainerDefinition(image=IMAGE, model_data={"S3DataSource": {}}, ModelDataSource={}), "model_data and ModelDataSource"),
         (lambda: ContainerDefinition(image=IMAGE, model_data={"S3Uri": "s3://a/b"}), "model_data is"),
         (lambda: ContainerImage.from_ecr_repository("churn", region_name="Frankfurt"), "region_name is 'Frankfurt'"),
         (lambda: ContainerImage.from_ecr_repository("churn", digest="latest"), "digest is 'latest'"),
         (lambda: ContainerImage.from_dlc("pytorch-inference", "a b"), "tag is 'a b'"),
-        (lambda: ModelData.from_bucket("models", "churn/"), r"what ends with '/' goes into ModelData.from_prefix"),
+        (lambda: ModelData.from_bucket("models", "churn/"), r"use ModelData.from_prefix"),
         (lambda: config(extra_members={"endpoint_config_name": "x"}), "has no parameter 'endpoint_config_name'"),
         (lambda: Linear(step_size="25%", wait_interval=600, maximum_execution_timeout=2400), "4 x 600 s"),
         (lambda: Canary(size="51%", wait_interval=0), "'1%' to '50%'|1% to 50%"),

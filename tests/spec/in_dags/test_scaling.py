@@ -48,17 +48,17 @@ def test_jinja_and_xcom_args_pass_untouched() -> None:
         ({"max_capacity": True}, "max_capacity is True"),
         ({"max_capacity": 2.5}, "max_capacity is 2.5"),
         ({"min_capacity": -1}, "min_capacity is -1"),
-        ({"min_capacity": 5}, "min_capacity is 5; allowed: at most the greatest capacity, 4"),
+        ({"min_capacity": 5}, "min_capacity is 5; allowed: at most the maximum capacity, 4"),
         ({"policies": "x"}, "policies is a str"),
         ({"policies": ["x"]}, r"policies\[0\] is a str"),
         ({"policies": [EndpointMetric.invocations()]}, r"policies\[0\] is a EndpointMetric"),
         ({"scheduled_actions": [InvocationsScaling(max_requests_per_second=1)]}, r"scheduled_actions\[0\] is a policy"),
         ({"policies": [InvocationsScaling(max_requests_per_second=1)] * 2}, "two target-tracking policies on SageMakerVar"),
-        ({"policies": [InvocationsScaling(max_requests_per_second=1)] * 51}, "51 entries; allowed: 50"),
-        ({"policies": [{"policy_name": "a"}]}, r"policies\[0\].policy_name is no member .*Did you mean 'PolicyName'"),
+        ({"policies": [InvocationsScaling(max_requests_per_second=1)] * 51}, "51 entries; allowed: at most 50"),
+        ({"policies": [{"policy_name": "a"}]}, r"policies\[0\].policy_name is not a member .*Did you mean 'PolicyName'"),
         (
             {"policies": [{"PolicyType": "PredictiveScaling", "PredictiveScalingPolicyConfiguration": {}}]},
-            "PredictiveScaling is for Amazon ECS alone",
+            "PredictiveScaling is only for Amazon ECS",
         ),
         (
             {
@@ -70,7 +70,7 @@ def test_jinja_and_xcom_args_pass_untouched() -> None:
                     }
                 ]
             },
-            "ResourceId is given; it is filled in by the task",
+            "ResourceId is given, but the task sets it",
         ),
         ({"scheduled_actions": [{"ScheduledActionName": "a", "Schedule": "rate(1 day)", "Capacity": 1}]}, "at least one of the two"),
         ({"scalable_dimension": "sagemaker:inference-component:DesiredCopyCount"}, "scalable_dimension"),

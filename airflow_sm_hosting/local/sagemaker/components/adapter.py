@@ -1,4 +1,4 @@
-"""An adapter: an inference component that the containers of another one load. It has no fleet of its own.
+"""An adapter: an inference component that the containers of another one load. It has no fleet.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-adapt.html. The sentences of the refusals are assumed.
 """

@@ -1,4 +1,4 @@
-"""One inference component with copies of its own, and its description."""
+"""One inference component with its own copies, and its description."""
 
 from __future__ import annotations
 

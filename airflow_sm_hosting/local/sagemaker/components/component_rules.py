@@ -10,7 +10,7 @@ from airflow_sm_hosting.local.sagemaker.refusal import refuse
 
 
 def check_specifications(request: Mapping[str, Any]) -> None:
-    """Validate the specifications of a component with copies of its own; the models that they name are not looked up."""
+    """Validate the specifications of a component with its own copies; the models that they name are not looked up."""
     # API_CreateInferenceComponent.html: "either this parameter or the singular Specification parameter, but not both".
     if ("Specification" in request) == ("Specifications" in request):
         refuse("Exactly one of Specification and Specifications must be specified.")

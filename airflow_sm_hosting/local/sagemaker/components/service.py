@@ -264,7 +264,7 @@ class Components:
                 )
 
     def fleets(self) -> builtins.list[Fleet]:
-        """Return all fleets that there are."""
+        """Return all fleets."""
         return [fleet for component in self._components.values() for fleet in component.serving.fleets()]
 
     def serving(self) -> builtins.list[tuple[str, VariantFleet]]:
@@ -286,7 +286,7 @@ class Components:
             self._set_desired_copies(self._components[name], copies)
 
     def find(self, name: str) -> Component | None:
-        """Return a component with copies of its own, or None where there is none."""
+        """Return a component with its own copies, or None if there is none."""
         with self._lock:
             return self._components.get(name)
 
@@ -390,7 +390,7 @@ class Components:
     def _update_adapter(self, adapter: Adapter, request: Mapping[str, Any]) -> dict[str, Any]:
         given = request.get("Specification", {})
         if "RuntimeConfig" in request or "DeploymentConfig" in request or not given:
-            # Assumed: it has no copies of its own.
+            # Assumed: it has no copies itself.
             refuse(f'Of the adapter "{adapter.arn}" only Specification can be updated.')
         specification = {"BaseInferenceComponentName": adapter.base.name, **given}
         if specification["BaseInferenceComponentName"] != adapter.base.name:

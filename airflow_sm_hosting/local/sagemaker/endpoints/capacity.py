@@ -20,7 +20,7 @@ class Shortages(Protocol):
     """Source of simulated capacity shortages: :class:`airflow_sm_hosting.local.server.faults.Faults`."""
 
     def most_instances(self, instance_type: str) -> int | None:
-        """Return how many instances of a type one request can take, None where there is no shortage."""
+        """Return how many instances of a type one request can take, None if there is no shortage."""
 
     def refused(self, instance_type: str) -> None:
         """Record that a request was refused for a shortage of a type."""

@@ -31,7 +31,7 @@ class Conditions:
     :param clock: The clock.
     :param lock: Guards the state of the Region.
     :param capacity: Has the instances.
-    :param alarm_state: Returns the state of an alarm, None where there is no such alarm.
+    :param alarm_state: Returns the state of an alarm, None if there is no such alarm.
     :param transition_seconds: How long capacity takes to come and go, and traffic to be turned on.
     """
 
@@ -136,7 +136,7 @@ class FleetDeployment:
         self._owner.rolling_back(self)
         steps = rollback_steps(self._rollout, self.step, self._old_instances, self.fleet.instances)
         if not self._rollout.rolling:
-            # The old fleet stands yet: traffic is back at once.
+            # The old fleet still runs: traffic is back at once.
             self._split(steps[-1])
         self._later(self._transition_seconds, lambda: self._go_back(steps))
 
@@ -203,7 +203,7 @@ class FleetDeployment:
         except FleetError as error:
             failure = str(error)
         except Exception as error:
-            LOG.exception("the fleet of %s cannot be started", self.config["EndpointConfigName"])
+            LOG.exception("cannot start the fleet of %s", self.config["EndpointConfigName"])
             failure = f"Request to service failed: {error}"
         with self._lock:
             if self._ended or self.failure:

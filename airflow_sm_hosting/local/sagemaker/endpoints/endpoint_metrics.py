@@ -24,7 +24,7 @@ NAMESPACE = "AWS/SageMaker"
 UTILIZATION_NAMESPACE = "/aws/sagemaker/Endpoints"
 COMPONENT_UTILIZATION_NAMESPACE = "/aws/sagemaker/InferenceComponents"
 
-# A container is not measured again before so many seconds of the computer's time have passed.
+# Minimum seconds of the computer's time between two measurements of a container.
 _MEASURED_FOR = 1.0
 
 _Values = Iterable[tuple[str, float, str]]
@@ -283,7 +283,7 @@ def _key(endpoint_name: str, variant: MeasuredVariant, component: str | None) ->
 
 
 def error_values(status: int) -> list[tuple[str, float, str]]:
-    """Return the metrics for the HTTP status of a model's answer; 0 is no answer in time."""
+    """Return the metrics for the HTTP status of a model's answer; 0 means no answer in time."""
     return [
         ("Invocation4XXErrors", float(400 <= status < 500), "None"),
         ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),

@@ -115,7 +115,7 @@ def rollback_steps(
 ) -> Sequence[TrafficStep]:
     """Return the steps back to the old fleet.
 
-    Blue/green: all traffic returns at once, as the old fleet stands yet. Rolling: in batches of
+    Blue/green: all traffic returns at once, as the old fleet still runs. Rolling: in batches of
     ``RollbackMaximumBatchSize``, "default … 100% of total capacity" (API_RollingUpdatePolicy.html).
 
     :param at: The step that was reached; None if none was.

@@ -258,7 +258,7 @@ class Endpoints:
 
         :param serving: What serves the endpoint or the inference component.
         :param variant_name: The ``TargetVariant``.
-        :returns: None where there is no such variant.
+        :returns: None if there is no such variant.
         """
         with self._lock:
             split = serving.traffic_to(variant_name) if variant_name else serving.traffic()
@@ -332,7 +332,7 @@ class Endpoints:
         return f'Could not find model "{self._store.arn("model", missing[0])}".' if missing else None
 
     def variant_config(self, endpoint_name: str, variant_name: str) -> Mapping[str, Any] | None:
-        """Return the config of a variant that serves or is about to, or None where there is none."""
+        """Return the config of a variant that serves or is about to, or None if there is none."""
         with self._lock:
             endpoint = self._endpoints.get(endpoint_name.lower())
             if endpoint is None:
