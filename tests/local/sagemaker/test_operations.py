@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 from typing import Any
 
 import botocore.exceptions
 import pytest
 
-from tests.local.conftest import FOREIGN_IMAGE, OCI_MANIFEST, ROLE, Deployer, refusal_of, tar_bytes
+from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, refusal_of, tar_bytes
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 
@@ -41,7 +40,6 @@ def test_a_model_is_described_as_it_was_created(deployer: Deployer, sagemaker: A
     assert isinstance(found.pop("CreationTime"), datetime.datetime)
     del found["ResponseMetadata"], found["ModelArn"]
     assert found == request
-    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "x"}]
 
 
 def test_what_exists_already_cannot_be_created_again(deployer: Deployer, sagemaker: Any) -> None:
@@ -92,25 +90,6 @@ def test_models_and_configs_are_found_in_any_case_and_shown_in_their_own(
     assert sagemaker.list_models()["Models"] == []
 
 
-def test_what_does_not_exist_cannot_be_found(deployer: Deployer, sagemaker: Any) -> None:
-    for call, request, text in (
-        (sagemaker.describe_model, {"ModelName": "x"}, "model"),
-        (sagemaker.delete_model, {"ModelName": "x"}, "model"),
-        (sagemaker.describe_endpoint_config, {"EndpointConfigName": "x"}, "endpoint configuration"),
-        (sagemaker.delete_endpoint_config, {"EndpointConfigName": "x"}, "endpoint configuration"),
-        (sagemaker.describe_endpoint, {"EndpointName": "x"}, "endpoint"),
-        (sagemaker.delete_endpoint, {"EndpointName": "x"}, "endpoint"),
-        (
-            sagemaker.create_endpoint,
-            {"EndpointName": "e", "EndpointConfigName": "x"},
-            "endpoint configuration",
-        ),
-    ):
-        code, message = refusal_of(call, **request)
-        assert code == "ValidationException"
-        assert message.startswith(f'Could not find {text} "{ARN}:')
-
-
 def test_input_is_refused_in_awss_words(sagemaker: Any, deployer: Deployer) -> None:
     assert refusal_of(sagemaker.create_model, ModelName="a_b", PrimaryContainer={"Image": FOREIGN_IMAGE}) == (
         "ValidationException",
@@ -135,15 +114,6 @@ def test_input_is_refused_in_awss_words(sagemaker: Any, deployer: Deployer) -> N
     assert "Member must satisfy enum value set: [ml.t2.medium," in message
 
 
-def test_environment_values_are_not_in_refusals(sagemaker: Any) -> None:
-    _, message = refusal_of(
-        sagemaker.create_model,
-        ModelName="m",
-        PrimaryContainer={"Image": FOREIGN_IMAGE, "Environment": {"a b": "swordfish"}},
-    )
-    assert "swordfish" not in message
-
-
 def container(**more: Any) -> Any:
     return {"Image": FOREIGN_IMAGE, **more}
 
@@ -151,23 +121,7 @@ def container(**more: Any) -> Any:
 @pytest.mark.parametrize(
     ("request_part", "text"),
     [
-        ({}, "Either PrimaryContainer or Containers must be specified"),
-        ({"PrimaryContainer": container(), "Containers": [container()]}, "cannot be specified in the same"),
-        (
-            {"Containers": [container(ContainerHostname="a"), container()]},
-            "must specify it for every container",
-        ),
-        ({"Containers": [container(ContainerHostname="a")] * 2}, "Container hostnames must be unique"),
-        (
-            {"Containers": [container(), container()], "InferenceExecutionConfig": {"Mode": "Direct"}},
-            "ContainerHostname is required for every container",
-        ),
-        ({"Containers": [container()] * 16}, "Member must have length less than or equal to 15"),
         ({"PrimaryContainer": {}}, "Either Image or ModelPackageName"),
-        (
-            {"PrimaryContainer": container(Environment={f"K{i}": "x" * 1000 for i in range(40)})},
-            "the limit is 32768 bytes",
-        ),
         (
             {"PrimaryContainer": container(ModelDataUrl="s3://nowhere/model.tar.gz")},
             "Could not find model data at s3://nowhere/model.tar.gz.",
@@ -235,58 +189,18 @@ def test_images_are_found_by_our_host_and_by_the_accounts_ecr_host_by_tag_and_by
         f"{host}/{repository}@{details['imageDigest']}",
     ):
         deployer.model(Image=image)
-    oci = deployer.push_image(media_type=OCI_MANIFEST)
-    assert "Unsupported manifest media type" in refusal_of(deployer.model, Image=oci)[1]
 
 
-def variants(*more: Any) -> Any:
-    return {"ProductionVariants": list(more)}
-
-
-SERVERLESS = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-
-
-@pytest.mark.parametrize(
-    ("make", "text"),
-    [
-        (lambda v: variants(v(name="a"), v(name="a")), "Variant names must be unique"),
-        (lambda v: variants(v(ModelName="absent")), 'Could not find model "'),
-        (
-            lambda v: {**variants(v(name="a"), v(name="b")), "ShadowProductionVariants": [v(name="c")]},
-            "exactly one production variant and one shadow",
-        ),
-        (lambda v: variants(v(ServerlessConfig=SERVERLESS)), "cannot be specified with ServerlessConfig"),
-        (lambda v: variants({**v(), "InstanceType": None}), "InstanceType or ServerlessConfig"),
-        (lambda v: variants({**v(), "InitialInstanceCount": None}), "InitialInstanceCount must be"),
-        (
-            lambda v: variants(v(ManagedInstanceScaling={"Status": "ENABLED"})),
-            "ManagedInstanceScaling is only supported for inference component endpoints.",
-        ),
-        (
-            lambda v: variants(serverless(v, {**SERVERLESS, "ProvisionedConcurrency": 6})),
-            "less than or equal to MaxConcurrency",
-        ),
-        (lambda v: variants(serverless(v, {**SERVERLESS, "MemorySizeInMB": 1500})), "MemorySizeInMB"),
-        (lambda v: variants(serverless(v, SERVERLESS), v(name="b")), "cannot be mixed"),
-        (lambda v: variants({**v(), "ModelName": None}), "ModelName must be specified"),
-    ],
-)
-def test_create_endpoint_config_refuses(
-    deployer: Deployer, sagemaker: Any, make: Callable[..., Any], text: str
-) -> None:
-    request = make(deployer.variant)
-    request["ProductionVariants"] = [
-        {key: value for key, value in variant.items() if value is not None}
-        for variant in request["ProductionVariants"]
-    ]
-    code, message = refusal_of(sagemaker.create_endpoint_config, EndpointConfigName="c", **request)
-    assert code == "ValidationException"
-    assert text in message
-
-
-def serverless(variant: Callable[[], dict[str, Any]], config: Any) -> Any:
-    made = variant()
-    return {"VariantName": "s", "ModelName": made["ModelName"], "ServerlessConfig": config}
+def test_managed_scaling_is_refused_in_awss_words(deployer: Deployer, sagemaker: Any) -> None:
+    """hashicorp/terraform-provider-aws#45926."""
+    assert refusal_of(
+        sagemaker.create_endpoint_config,
+        EndpointConfigName="c",
+        ProductionVariants=[deployer.variant(ManagedInstanceScaling={"Status": "ENABLED"})],
+    ) == (
+        "ValidationException",
+        "ManagedInstanceScaling is only supported for inference component endpoints.",
+    )
 
 
 def test_an_endpoint_config_is_described_as_it_was_created(deployer: Deployer, sagemaker: Any) -> None:
@@ -321,16 +235,12 @@ def test_an_endpoint_config_is_described_as_it_was_created(deployer: Deployer, s
     for extra in ("ResponseMetadata", "CreationTime", "EndpointConfigArn"):
         del found[extra]
     assert found == request
-    described = deployer.describe(deployer.endpoint("c"))
-    assert described["AsyncInferenceConfig"] == request["AsyncInferenceConfig"]
-    assert described["DataCaptureConfig"]["CurrentSamplingPercentage"] == 20
-    assert [v["VariantName"] for v in described["ShadowProductionVariants"]] == ["shadow"]
 
 
 # Tags
 
 
-def test_tags_are_added_overwritten_listed_and_deleted(deployer: Deployer, sagemaker: Any) -> None:
+def test_tags_of_an_endpoint_are_added_overwritten_and_listed(deployer: Deployer, sagemaker: Any) -> None:
     arn = deployer.describe(deployer.endpoint(Tags=[{"Key": "a", "Value": "1"}]))["EndpointArn"]
     sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}])
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn, PaginationConfig={"PageSize": 50})
@@ -338,19 +248,6 @@ def test_tags_are_added_overwritten_listed_and_deleted(deployer: Deployer, sagem
         {"Key": "a", "Value": "2"},
         {"Key": "b", "Value": "3"},
     ]
-    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a", "absent"])
-    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "3"}]
-    code, _ = refusal_of(
-        sagemaker.add_tags,
-        ResourceArn=arn,
-        Tags=[{"Key": str(i), "Value": ""} for i in range(50)],
-    )
-    assert code == "ResourceLimitExceeded"
-
-
-def test_tags_of_training_jobs_are_motos(deployer: Deployer, sagemaker: Any) -> None:
-    with pytest.raises(botocore.exceptions.ClientError):
-        sagemaker.list_tags(ResourceArn=f"{ARN}:model/absent")
 
 
 # Lists
@@ -363,8 +260,6 @@ def test_lists_are_paged_newest_first(deployer: Deployer, sagemaker: Any) -> Non
     assert [row["EndpointName"] for row in first["Endpoints"]] == names[:-4:-1]
     pages = sagemaker.get_paginator("list_endpoints").paginate(PaginationConfig={"PageSize": 3})
     assert [row["EndpointName"] for page in pages for row in page["Endpoints"]] == names[::-1]
-    ascending = sagemaker.list_endpoints(SortBy="Name", SortOrder="Ascending", MaxResults=100)
-    assert [row["EndpointName"] for row in ascending["Endpoints"]] == sorted(names)
     assert set(first["Endpoints"][0]) == {
         "EndpointName",
         "EndpointArn",
@@ -374,7 +269,7 @@ def test_lists_are_paged_newest_first(deployer: Deployer, sagemaker: Any) -> Non
     }
 
 
-def test_lists_are_filtered(deployer: Deployer, sagemaker: Any) -> None:
+def test_filters_mind_no_case_and_leave_out_the_time_itself(deployer: Deployer, sagemaker: Any) -> None:
     config = deployer.config()
     for name in ("churn-a", "churn-b", "spam-a"):
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
@@ -384,14 +279,9 @@ def test_lists_are_filtered(deployer: Deployer, sagemaker: Any) -> None:
         return {row["EndpointName"] for row in sagemaker.list_endpoints(**filters)["Endpoints"]}
 
     assert names(NameContains="Churn") == {"churn-a", "churn-b"}
-    assert names(StatusEquals="InService") == {"churn-a", "churn-b", "spam-a"}
-    assert names(StatusEquals="Failed") == set()
     middle = deployer.describe("churn-b")["CreationTime"]
     assert names(CreationTimeAfter=middle) == {"spam-a"}
     assert names(CreationTimeBefore=middle) == {"churn-a"}
-    assert names(LastModifiedTimeAfter=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)) != set()
-    assert {row["ModelName"] for row in sagemaker.list_models(NameContains="zzz")["Models"]} == set()
-    assert len(sagemaker.list_endpoint_configs()["EndpointConfigs"]) == 1
 
 
 # Regions and the rest
