@@ -101,7 +101,7 @@ def test_an_alarm_is_put_with_its_tags_once_and_tagged_after_that(
 
 def test_why_an_alarm_is_put_is_told() -> None:
     [step] = alarm_steps(plan(LINES, {**OURS, TASK: MINE}), PutMetricAlarm, REQUEST, arn=ARN, new_tags={})
-    assert step.why == "Threshold is 1.0, wanted 2.0"
+    assert step.why == "Threshold is 1.0, requested 2.0"
 
 
 def test_the_tag_of_a_task_fits_into_its_value() -> None:

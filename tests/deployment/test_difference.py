@@ -95,17 +95,17 @@ def test_an_environment_that_is_there_and_was_not_asked_for_is_a_difference() ->
     ("wanted", "described", "lines"),
     [
         ({"A": 1}, {"A": 2}, []),  # a difference, of which differences() tells
-        ({}, {"A": 1}, ["A is 1, and is not wanted"]),
-        ({"A": {}}, {"A": {"B": [1]}}, ["A.B is [1], and is not wanted"]),
-        ({"A": [{"B": 1}]}, {"A": ({"B": 1, "C": 2},)}, ["A[0].C is 2, and is not wanted"]),
-        ({"A": [{"Name": "a"}, {"Name": "b"}]}, {"A": [{"Name": "b", "C": 1}, {"Name": "a"}]}, ["A[1].C is 1, and is not wanted"]),
+        ({}, {"A": 1}, ["A is 1, but not requested"]),
+        ({"A": {}}, {"A": {"B": [1]}}, ["A.B is [1], but not requested"]),
+        ({"A": [{"B": 1}]}, {"A": ({"B": 1, "C": 2},)}, ["A[0].C is 2, but not requested"]),
+        ({"A": [{"Name": "a"}, {"Name": "b"}]}, {"A": [{"Name": "b", "C": 1}, {"Name": "a"}]}, ["A[1].C is 1, but not requested"]),
         ({"A": [{}]}, {"A": [{"B": 1}, {"B": 1}]}, []),  # a difference
         ({"A": "x"}, {"A": {"B": 1}}, []),  # a difference
         ({}, {"A": None, "B": [], "C": {}, "D": ""}, []),
         ({}, {"Mode": "SingleModel", "ModelDataSource": {"S3DataSource": {}}}, []),
-        ({}, {"Mode": "MultiModel"}, ["Mode is 'MultiModel', and is not wanted"]),
+        ({}, {"Mode": "MultiModel"}, ["Mode is 'MultiModel', but not requested"]),
         ({"Environment": {"A": "1"}}, {"Environment": {"A": "1", "B": SECRET}}, []),  # differences() tells, without the value
-        ({"A": {}}, {"A": {"B": container(A=SECRET)}}, ["A.B is {'Image': 'churn:1', 'Environment': {'A': '***'}}, and is not wanted"]),
+        ({"A": {}}, {"A": {"B": container(A=SECRET)}}, ["A.B is {'Image': 'churn:1', 'Environment': {'A': '***'}}, but not requested"]),
     ],
     ids=range(12),
 )  # fmt: skip
@@ -115,10 +115,10 @@ def test_what_is_not_wanted_is_named_with_its_place(wanted: Any, described: Any,
 
 def test_members_that_no_request_has_are_looked_at_only_below_the_first_level() -> None:
     described = {"Arn": "a", "Image": "b", "A": {"Arn": "c"}}
-    assert unwanted({"A": {}}, described, {"A"}) == ["A.Arn is 'c', and is not wanted"]
+    assert unwanted({"A": {}}, described, {"A"}) == ["A.Arn is 'c', but not requested"]
     assert unwanted({"A": {}}, described, {"A", "Image"}) == [
-        "Image is 'b', and is not wanted",
-        "A.Arn is 'c', and is not wanted",
+        "Image is 'b', but not requested",
+        "A.Arn is 'c', but not requested",
     ]
 
 

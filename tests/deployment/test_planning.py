@@ -517,7 +517,7 @@ def test_a_config_that_serves_with_another_image_than_was_asked_for_is_a_failure
     assert (judged.steps, judged.end, judged.decision.action) == ((), None, Action.FAIL)
     assert ended.end
     assert (ended.end.ending, ended.end.serving, ended.end.endpoint_arn) == (Ending.FAILED, "b", ARN)
-    assert "variant main runs churn@sha256:2, not churn@sha256:1" in ended.end.message
+    assert "variant main runs churn@sha256:2, not the requested churn@sha256:1" in ended.end.message
 
 
 def test_a_failed_endpoint_stays_when_there_is_no_config_to_keep_its_tags() -> None:
@@ -554,23 +554,23 @@ def test_a_run_that_was_overtaken_restores_the_scaling_that_it_took_off_before_i
     ("live", "wrong", "rolls_back", "ending", "message"),
     [
         ("a", {}, True, Ending.SUCCEEDED, "Endpoint churn serves b."),
-        ("a", {"b": "It says 500."}, False, Ending.WRONG_ANSWER, "It says 500. b goes on serving."),
+        ("a", {"b": "It says 500."}, False, Ending.WRONG_ANSWER, "It says 500. b continues to serve."),
         (
             "a",
             {"b": "It says 500."},
             True,
             Ending.WRONG_ANSWER,
-            "It says 500. It was b that answered. The endpoint was rolled back, and serves a.",
+            "It says 500. The response came from b. The endpoint was rolled back, and serves a.",
         ),
         # Nothing served before.
-        (None, {"b": "It says 500."}, True, Ending.WRONG_ANSWER, "It says 500. b goes on serving."),
+        (None, {"b": "It says 500."}, True, Ending.WRONG_ANSWER, "It says 500. b continues to serve."),
         # The answer of the config before is not asked for.
         (
             "a",
             {"a": "It says 400.", "b": "It says 500."},
             True,
             Ending.WRONG_ANSWER,
-            "It says 500. It was b that answered. The endpoint was rolled back, and serves a.",
+            "It says 500. The response came from b. The endpoint was rolled back, and serves a.",
         ),
     ],
     ids=["right", "wrong", "wrong, rolls back", "wrong, nothing before", "wrong before, too"],
@@ -607,7 +607,7 @@ def test_a_rollback_after_a_wrong_answer_is_a_deployment_of_its_own_and_a_warnin
     back, _ = planned(world, asked, replace(before, answer_failure="It says 500."))
 
     assert checking.steps == (CheckAnswer(), LookAgain())
-    assert (back.steps, back.warning) == ((LookAgain(),), "It says 500. Going back to a")
+    assert (back.steps, back.warning) == ((LookAgain(),), "It says 500. Rolling back to a")
     assert (back.progress.target, back.progress.rolling_back) == ("a", True)
     assert (back.progress.stage, back.progress.updated_at) == (Stage.DEPLOY, None)
 

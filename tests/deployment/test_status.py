@@ -20,7 +20,7 @@ def variant(name: str, *stages: str) -> dict[str, Any]:
         (None, "does not exist"),
         (endpoint("InService", "a"), "InService, on config a"),
         (endpoint("Creating", "a"), "Creating, on config a"),
-        (endpoint("Updating", "a", "b"), "Updating, on config a, going to b"),
+        (endpoint("Updating", "a", "b"), "Updating, on config a, deploying b"),
         (endpoint("Updating", "b", "b"), "Updating, on config b"),
         (
             endpoint("Creating", "a", ProductionVariants=[variant("main", "Creating"), variant("quiet")]),
@@ -34,7 +34,7 @@ def variant(name: str, *stages: str) -> dict[str, Any]:
                     "ProductionVariants": [variant("main", "ActivatingTraffic", "Baking"), variant("new", "Creating")],
                 },
             },
-            "Updating, on config a, going to b, variant main ActivatingTraffic/Baking, variant new Creating",
+            "Updating, on config a, deploying b, variant main ActivatingTraffic/Baking, variant new Creating",
         ),
     ],
     ids=range(7),

@@ -120,7 +120,7 @@ def test_an_image_that_was_given_by_digest_must_be_the_one_that_runs() -> None:
     assert judge(update(), right).outcome is Outcome.DEPLOYED
     assert wrong.outcome is Outcome.FAILED
     assert wrong.message == (
-        f"Endpoint churn is in service on {NEW}, but variant main runs b@sha256:3, not b@sha256:2, which was asked for."
+        f"Endpoint churn is in service on {NEW}, but variant main runs b@sha256:3, not the requested b@sha256:2."
     )
 
 
