@@ -275,7 +275,7 @@ def _access_key(given: str | None) -> str | None:
     except (OSError, ValueError) as error:
         raise LocalAwsError(f"The access key cannot be read from {given[1:]}: {error}") from error
     if not re.fullmatch(r"[!-+\-.0-~]+", key):
-        # It is told in a header, between slashes and commas.
+        # It is sent in a header, between slashes and commas.
         raise LocalAwsError("An access key may contain letters, digits and punctuation, except '/' and ','.")
     return key
 
@@ -435,8 +435,8 @@ def _fault(options: argparse.Namespace) -> int:
 
 
 def _list_faults(options: argparse.Namespace) -> int:
-    for told in _running(options).control().faults():
-        print(json.dumps(told))
+    for fault in _running(options).control().faults():
+        print(json.dumps(fault))
     return 0
 
 

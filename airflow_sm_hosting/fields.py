@@ -23,8 +23,8 @@ the DAG file is parsed, the typed values after rendering, and which attributes A
             given = ExampleFields.of(self)  # checks everything, before the first AWS call
             wait(given.endpoint_name, seconds=given.timeout)
 
-The constructor's default is the field's, and a rendered value that is None or blank comes to it, too. Of a task, Airflow is told only the
-template fields that are not the default: see :class:`GivenFields`.
+The constructor's default is the field's default, also for a rendered value that is None or blank. Airflow serialises only the template fields
+that differ from the default: see :class:`GivenFields`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from airflow_sm_hosting.deployment.steps import (
     DeleteScheduledAction,
     DeleteTags,
     DeregisterScalableTarget,
-    LookAgain,
+    ObserveAgain,
     PutCompositeAlarm,
     PutMetricAlarm,
     PutScalingPolicy,
@@ -281,7 +281,7 @@ def delete_object(runner: StepRunner, step: DeleteObject, observed: Observation 
 # Steps that change nothing.
 
 
-def look_again(runner: StepRunner, step: LookAgain, observed: Observation | None) -> None:
+def observe_again(runner: StepRunner, step: ObserveAgain, observed: Observation | None) -> None:
     """Do nothing: the step's effect forgets facts."""
 
 
@@ -330,7 +330,7 @@ ADAPTERS: Mapping[type[Step], Adapter] = {
     TagAlarm: tag_alarm,
     BatchDeleteImage: batch_delete_image,
     DeleteObject: delete_object,
-    LookAgain: look_again,
+    ObserveAgain: observe_again,
     ConfirmDetaching: confirm_detaching,
     CheckAnswer: check_answer,
 }

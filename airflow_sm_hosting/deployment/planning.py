@@ -32,7 +32,7 @@ from airflow_sm_hosting.deployment.steps import (
     CreateEndpoint,
     DeleteEndpoint,
     DeleteTags,
-    LookAgain,
+    ObserveAgain,
     Step,
     UpdateEndpointWeightsAndCapacities,
     Wait,
@@ -263,7 +263,7 @@ def _restore(
     if is_transitional(described):
         steps.append(Wait(WaitCondition(WaitFor.SETTLED, wanted.endpoint_name)))
     else:
-        steps.append(LookAgain())
+        steps.append(ObserveAgain())
     return Plan(tuple(steps), restoring, decision)
 
 
@@ -389,7 +389,7 @@ def _overtaken(
     is_shown = newer is None or newer.endpoint_config_name == on_its_way_to(described)
     if not is_shown and progress.action != Action.OVERTAKEN:
         # The endpoint may have been described before the newer run deployed it, and its tags read afterwards.
-        return Plan((LookAgain(),), replace(progress, action=str(Action.OVERTAKEN)))
+        return Plan((ObserveAgain(),), replace(progress, action=str(Action.OVERTAKEN)))
     progress = replace(progress, action=str(Action.OVERTAKEN))
     steps = finishing_steps(
         observed, wanted, progress
@@ -469,7 +469,7 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
         return _set_counts(observed, wanted, progress, str(arn))
     if wanted.smoke_test and progress.smoke_failure is None and not progress.restores_run:
         if progress.answer_failure is None:
-            return Plan((CheckAnswer(), LookAgain()), progress)
+            return Plan((CheckAnswer(), ObserveAgain()), progress)
         back = progress.previous_endpoint_config_name
         if progress.answer_failure and wanted.rolls_back_wrong_answers and back:
             return _roll_back(progress, back)
@@ -532,7 +532,7 @@ def _roll_back(progress: Progress, back: str) -> Plan:
         waited_for=None,
         updated_at=None,
     )
-    return Plan((LookAgain(),), going_back, warning=f"{progress.answer_failure} Rolling back to {back}")
+    return Plan((ObserveAgain(),), going_back, warning=f"{progress.answer_failure} Rolling back to {back}")
 
 
 # A wait did not end in success.
@@ -546,7 +546,7 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         if progress.waited_for_older and observed.now.timestamp() < progress.deadline:
             warning = f"The older run did not restore {progress.target} within {OLDER_RUN_RESTORES:.0f} s. Deploying it again"
             return Plan(
-                (LookAgain(),), replace(again, waited_for_older=False, updated_at=None), warning=warning
+                (ObserveAgain(),), replace(again, waited_for_older=False, updated_at=None), warning=warning
             )
         note = SCALING_RESTORED_BY_RETRY if progress.unfinished else ""
         return Plan((), progress, end=failed_end(result, note))
@@ -568,7 +568,7 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         if left:
             fallback = replace(again, target=left[0], without_capacity=without, updated_at=None)
             warning = f"{result.message} Deploying {left[0]} instead"
-            return Plan((LookAgain(),), fallback, warning=warning)
+            return Plan((ObserveAgain(),), fallback, warning=warning)
     steps: list[Step] = [*finishing_steps(observed, wanted, progress)]
     own = known.run_of(wanted.task)
     if described and own and own.state is RunState.DEPLOYED:

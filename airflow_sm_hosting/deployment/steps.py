@@ -445,7 +445,7 @@ class DeleteObject(Call):
 
 
 @dataclass(frozen=True)
-class LookAgain(Step):
+class ObserveAgain(Step):
     """Forget facts that others may have changed: they are fetched again when they are needed.
 
     :param kinds: The kinds of facts; all kinds if empty.

@@ -28,7 +28,7 @@ from airflow_sm_hosting.deployment.steps import (
     ConfirmDetaching,
     DeleteTags,
     DeregisterScalableTarget,
-    LookAgain,
+    ObserveAgain,
     PutMetricAlarm,
     Step,
     UpdateEndpoint,
@@ -117,7 +117,7 @@ def update_steps(
         claim = missing_tags(
             arn, tags, detaching_claim(wanted.task, until), "this task removes the scaling for the update"
         )
-        return [*claim, LookAgain()]
+        return [*claim, ObserveAgain()]
 
     copies = as_tags(snapshot, observed.copy) if snapshot else {}
     record = {
@@ -157,7 +157,7 @@ def update_steps(
             copies=copies,
         ),
         # UpdateEndpoint is unconditional: a concurrent update by a newer run is visible only now.
-        LookAgain((FactKind.TAGS,)),
+        ObserveAgain((FactKind.TAGS,)),
     ]
 
 

@@ -65,7 +65,7 @@ class _Timers:
 
 
 class Clock(ABC):
-    """Clock: tells the time, and calls functions at a time.
+    """Clock: the current time, and timers.
 
     :cvar name: ``real`` or ``virtual``.
     """

@@ -131,6 +131,6 @@ class SageMakerHostingBaseOperator(_AwsArguments, HasFields, BaseOperator):
         return Path(fileloc).parent / given
 
     @staticmethod
-    def tell_details(context: Context, details: dict[str, Any]) -> None:
+    def push_details(context: Context, details: dict[str, Any]) -> None:
         """Push details in addition to the return value, as plain JSON."""
         context["ti"].xcom_push(key=DETAILS, value=details)

@@ -153,7 +153,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
                 raise ImageBuildError(f"{uri}@{digest} was pushed, but cannot be found in ECR.")
             hook.tag_image(repository, image, wanted_tag)
         tags = [tag, *([wanted_tag] if wanted_tag else [])]
-        self.tell_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
+        self.push_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
         return f"{uri}@{digest}"
 
     def _recipe(self, given: BuildImageFields) -> BuildRecipe:

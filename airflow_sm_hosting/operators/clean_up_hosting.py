@@ -98,7 +98,7 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
         self.log.info("%s", report)
         if not dry_run:
             inventory.delete(found)
-        self.tell_details(context, {"dry_run": dry_run, **kinds})
+        self.push_details(context, {"dry_run": dry_run, **kinds})
         return report
 
 

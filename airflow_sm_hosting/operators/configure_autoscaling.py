@@ -190,7 +190,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
                 asynchronous=bool(described.get("AsyncInferenceConfig")),
             )
         self._apply(planned, place["ResourceId"])
-        self.tell_details(
+        self.push_details(
             context,
             {
                 "scalable_dimension": dimension,

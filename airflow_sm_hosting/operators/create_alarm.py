@@ -185,7 +185,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         if plan.put and described:
             self._warn_without_gpu(metric, described, variant)
         self._apply(context, request, found, plan)
-        self.tell_details(context, {"written": plan.put, "threshold": request["Threshold"]})
+        self.push_details(context, {"written": plan.put, "threshold": request["Threshold"]})
         return str(request["AlarmName"])
 
     def _request(self) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class CreateCompositeAlarmOperator(AlarmOperator):
             )
         plan = self._plan(context, hook, "PutCompositeAlarm", request, found, tags=tags, adopt=adopt)
         self._apply(context, request, found, plan)
-        self.tell_details(context, {"written": plan.put, "alarm_rule": request["AlarmRule"]})
+        self.push_details(context, {"written": plan.put, "alarm_rule": request["AlarmRule"]})
         return str(name)
 
     def _request(self) -> dict[str, Any]:

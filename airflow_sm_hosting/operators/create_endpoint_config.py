@@ -153,5 +153,5 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
             }
         )
         made = make_once(hook, ENDPOINT_CONFIG, name, request, tags=given.tags, unique_name=given.unique_name)
-        self.tell_details(context, {"endpoint_config_arn": made.arn, "created": made.created})
+        self.push_details(context, {"endpoint_config_arn": made.arn, "created": made.created})
         return made.name

@@ -150,7 +150,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             tags=given.tags,
             unique_name=given.unique_name,
         )
-        self.tell_details(
+        self.push_details(
             context,
             {
                 "model_arn": made.arn,

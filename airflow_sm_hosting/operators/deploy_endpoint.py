@@ -323,7 +323,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
 
         name = self.fields.of(self).endpoint_name
         details = details_of(progress, end.serving, end.endpoint_arn)
-        self.tell_details(context, details)
+        self.push_details(context, details)
         if end.ending == "succeeded":
             return name
         if end.ending == "skipped":

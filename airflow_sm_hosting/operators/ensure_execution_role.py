@@ -258,7 +258,7 @@ class EnsureExecutionRoleOperator(SageMakerHostingBaseOperator):
         else:
             self.log.info("The role %s is up to date; nothing to do", arn)
         others = self._other_policies(hook, given)
-        self.tell_details(
+        self.push_details(
             context,
             {"role_name": name, "created": created is not None, "written": written, "other_policies": others},
         )

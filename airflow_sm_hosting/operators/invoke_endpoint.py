@@ -117,7 +117,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         }
         if given.push_response:
             details["response"] = answer.content[:MAX_PUSHED_BYTES].decode(errors="replace")
-        self.tell_details(context, details)
+        self.push_details(context, details)
         return name
 
     def _check_variant(self, name: str, variant: str) -> None:

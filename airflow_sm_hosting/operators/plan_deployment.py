@@ -44,7 +44,7 @@ class PlanDeploymentOperator(DeployEndpointOperator):
         self._persist_links(context, self.sagemaker_hook)
         now = time.time()
         plan = self._deployer(wanted, Progress(started_at=now, deadline=now)).preview()
-        self.tell_details(context, plan.as_json())
+        self.push_details(context, plan.as_json())
         text = plan.as_markdown()
         self.log.info("%s", text)
         return text

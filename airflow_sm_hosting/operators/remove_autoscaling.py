@@ -91,5 +91,5 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
             removed += things
         if not removed:
             self.log.info("%s is not a scalable target; nothing to do", resource_id)
-        self.tell_details(context, {"removed": removed})
+        self.push_details(context, {"removed": removed})
         return resource_id

@@ -93,7 +93,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
                 kms_key_id=given.kms_key_id,
                 log=self.log,
             )
-        self.tell_details(
+        self.push_details(
             context,
             {
                 "uploaded": result.uploaded,

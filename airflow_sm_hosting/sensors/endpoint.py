@@ -50,7 +50,7 @@ class EndpointInServiceSensor(AwsParameters, HasFields, BaseSensorOperator):
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param endpoint_config_name: The config that must serve, by name or ARN (default: whichever). (templated)
     :param deferrable: Whether it waits in the triggerer (default: ``[operators] default_deferrable``).
-    :param poke_interval: Seconds, or a timedelta, between two looks (default: 30).
+    :param poke_interval: Seconds, or a timedelta, between two polls (default: 30).
     :param timeout: Time budget in seconds, or as a timedelta (default: Airflow's ``[sensors] default_timeout``, 7 days).
     :param aws_conn_id: The Airflow connection used for AWS credentials (default: ``aws_default``). (templated)
     :param region_name: AWS Region (default: the connection's). (templated)

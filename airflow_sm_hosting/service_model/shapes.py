@@ -32,5 +32,5 @@ def input_shape(service: str, operation: str) -> StructureShape:
     """
     shape = service_model(service).operation_model(operation).input_shape
     if shape is None:
-        raise ValueError(f"{operation} of {service} has no request")
+        raise ValueError(f"{operation} of {service} takes no request")
     return shape

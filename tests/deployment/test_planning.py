@@ -25,7 +25,7 @@ from airflow_sm_hosting.deployment.steps import (
     CreateEndpoint,
     DeleteEndpoint,
     DeleteTags,
-    LookAgain,
+    ObserveAgain,
     UpdateEndpoint,
     UpdateEndpointWeightsAndCapacities,
     Wait,
@@ -157,7 +157,7 @@ def check(found: Plan, world: World, asked: Wanted, before: Progress) -> None:
         assert isinstance(step, CreateEndpoint) is (world.endpoint is None)
         if isinstance(step, UpdateEndpoint):
             # What the tags say then decides whether this run was overtaken.
-            assert isinstance(found.steps[-1], LookAgain)
+            assert isinstance(found.steps[-1], ObserveAgain)
             assert all(isinstance(one, Call) for one in found.steps[:-1])
 
 
@@ -336,12 +336,12 @@ def test_a_run_that_is_overtaken_looks_once_more_when_the_endpoint_was_described
     world.endpoint = endpoint("InService", "c")
     second, _ = planned(world, wanted(run_after=MIDDLE), first.progress)
 
-    assert (first.steps, first.end) == ((LookAgain(),), None)
+    assert (first.steps, first.end) == ((ObserveAgain(),), None)
     assert second.end
     assert (second.end.ending, second.end.serving) == (Ending.SKIPPED, "c")
 
 
-def test_one_that_is_shown_the_newer_config_does_not_look_again() -> None:
+def test_one_that_is_shown_the_newer_config_does_not_observe_again() -> None:
     world = World(endpoint("InService", "c"), newer_run())
     found, _ = planned(world, wanted(run_after=MIDDLE), progress())
     assert found.end
@@ -606,8 +606,8 @@ def test_a_rollback_after_a_wrong_answer_is_a_deployment_of_its_own_and_a_warnin
     checking, _ = planned(world, asked, before)
     back, _ = planned(world, asked, replace(before, answer_failure="It says 500."))
 
-    assert checking.steps == (CheckAnswer(), LookAgain())
-    assert (back.steps, back.warning) == ((LookAgain(),), "It says 500. Rolling back to a")
+    assert checking.steps == (CheckAnswer(), ObserveAgain())
+    assert (back.steps, back.warning) == ((ObserveAgain(),), "It says 500. Rolling back to a")
     assert (back.progress.target, back.progress.rolling_back) == ("a", True)
     assert (back.progress.stage, back.progress.updated_at) == (Stage.DEPLOY, None)
 
@@ -634,7 +634,7 @@ def test_a_config_without_capacity_gives_way_to_one_fallback_after_the_other() -
     last, _ = planned(world, asked, rolled_back(NO_CAPACITY, "d", without_capacity=("b", "c")))
     updating, _ = planned(world, asked, first.progress)
 
-    assert (first.steps, first.warning) == ((LookAgain(),), "b was rolled back. Deploying c instead")
+    assert (first.steps, first.warning) == ((ObserveAgain(),), "b was rolled back. Deploying c instead")
     assert (first.progress.target, first.progress.without_capacity) == ("c", ("b",))
     assert (first.progress.stage, first.progress.updated_at) == (Stage.DEPLOY, None)
     assert (second.progress.target, second.progress.without_capacity) == ("d", ("b", "c"))

@@ -17,7 +17,7 @@ from airflow_sm_hosting.deployment.steps import (
     CreateEndpoint,
     DeleteEndpoint,
     DeleteTags,
-    LookAgain,
+    ObserveAgain,
     UpdateEndpoint,
 )
 from airflow_sm_hosting.deployment.wait import Outcome, WaitFor, WaitResult
@@ -142,7 +142,7 @@ def test_what_is_planned_after_a_wait(until: WaitFor, outcome: Outcome) -> None:
             {"updated_at": 7},
         ),
         ({}, DeleteEndpoint({}), {"action": "replace"}),
-        ({}, LookAgain(), {}),
+        ({}, ObserveAgain(), {}),
     ],
 )
 def test_what_a_step_does_to_it(before: dict[str, Any], step: Any, changed: dict[str, Any]) -> None:

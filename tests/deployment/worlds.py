@@ -19,7 +19,7 @@ from airflow_sm_hosting.deployment.steps import (
     DeleteAlarms,
     DeleteTags,
     DeregisterScalableTarget,
-    LookAgain,
+    ObserveAgain,
     PutCompositeAlarm,
     PutMetricAlarm,
     PutScalingPolicy,
@@ -133,7 +133,7 @@ class World:
             case DeleteAlarms():
                 gone = step.request["AlarmNames"]
                 self.alarms = {name: alarm for name, alarm in self.alarms.items() if name not in gone}
-            case LookAgain() | ConfirmDetaching():
+            case ObserveAgain() | ConfirmDetaching():
                 pass
             case _:
                 raise AssertionError(step)
