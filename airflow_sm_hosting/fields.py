@@ -127,7 +127,7 @@ class Field(_Typed[T]):
 
     @property
     def takes_none(self) -> bool:
-        """Tell whether None may be written for it: where the default is None, and for tags, lists and structures."""
+        """Return whether None may be written for it: where the default is None, and for tags, lists and structures."""
         return not self.required and (self.default is None or isinstance(self.default, list | dict))
 
     @overload
@@ -143,7 +143,7 @@ class Field(_Typed[T]):
         return cast("T", self.default if value is None else value)
 
     def is_absent(self, value: Any) -> bool:
-        """Tell whether a rendered value means that nothing was given."""
+        """Return whether a rendered value means that nothing was given."""
         return is_absent(value)
 
     def check(self, where: str, value: Any) -> None:
@@ -178,7 +178,7 @@ class Value(Field[Any]):
     """A value of any kind, of which only None is nothing: ``""`` and ``"None"`` may be meant."""
 
     def is_absent(self, value: Any) -> bool:
-        """Tell whether the value is None."""
+        """Return whether the value is None."""
         return value is None
 
 
@@ -196,7 +196,7 @@ class Text(Field[str]):
         self._blank = blank
 
     def is_absent(self, value: Any) -> bool:
-        """Tell whether there is no string."""
+        """Return whether there is no string."""
         return super().is_absent(value) if self._blank else value is None
 
     def check(self, where: str, value: Any) -> None:
@@ -596,13 +596,13 @@ class HasFields:
         self.fields.check_literals(type(self).__name__, {**given.get("kwargs", {}), **given})
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, *others: Any) -> Any:
-        """Return a string without Jinja as it was written: with native rendering, Airflow makes the number 1.1 of ``"1.10"``."""
+        """Return a string without Jinja as written: with native rendering, Airflow turns ``"1.10"`` into the number 1.1."""
         if isinstance(content, str) and jinja_env is not None and not self._has_jinja(content, jinja_env):
             return content
         return super().render_template(content, context, jinja_env, *others)  # type: ignore[misc]
 
     def _has_jinja(self, text: str, jinja_env: Any) -> bool:
-        """Tell whether a string is a template in an environment, which may have its own delimiters, or the path of one."""
+        """Return whether a string is a template in an environment, which may have its own delimiters, or the path of one."""
         starts = (
             jinja_env.variable_start_string,
             jinja_env.block_start_string,

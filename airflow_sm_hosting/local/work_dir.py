@@ -57,7 +57,7 @@ def sweep() -> None:
 
 
 def is_free(lock_file: Path) -> bool:
-    """Tell whether nobody holds a server's lock; a server that ended well has removed it.
+    """Return whether nobody holds a server's lock; a server that ended well has removed it.
 
     Paths come out of labels of containers, too, and an image can bring labels: only what can be a lock of ours is opened.
     """

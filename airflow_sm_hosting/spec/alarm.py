@@ -215,7 +215,7 @@ def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
     if actions is None or is_rendered_later(actions):
         return
     if isinstance(actions, str | bytes | dict) or not hasattr(actions, "__iter__"):
-        raise invalid(where, actions, f"a list of {MAX_ACTIONS} ARNs at most")
+        raise invalid(where, actions, f"a list of at most {MAX_ACTIONS} ARNs")
     actions = list(actions)
     if len(actions) > MAX_ACTIONS:
         raise InvalidSpecError(f"{where} has {len(actions)} actions; allowed: {MAX_ACTIONS} at most.")

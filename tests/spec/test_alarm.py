@@ -223,7 +223,7 @@ def test_actions_are_five_arns_at_most() -> None:
 @pytest.mark.parametrize(
     ("actions", "message"),
     [
-        (TOPIC, "a is 'arn:aws:sns.*; allowed: a list of 5 ARNs at most"),
+        (TOPIC, "a is 'arn:aws:sns.*; allowed: a list of at most 5 ARNs"),
         ([TOPIC] * 6, "a has 6 actions; allowed: 5 at most"),
         (["oncall"], r"a\[0\] is 'oncall'; allowed: an ARN"),
         ([TOPIC, None], r"a\[1\] is None"),

@@ -38,7 +38,7 @@ class Dimension(Protocol):
         """Return the capacity now, None where the resource is gone."""
 
     def is_active(self, resource_id: str) -> bool:
-        """Tell whether the capacity can be changed now."""
+        """Return whether the capacity can be changed now."""
 
     def change(self, resource_id: str, capacity: int) -> None:
         """Begin to change the capacity.
@@ -170,7 +170,7 @@ class ComponentCopies:
         return component.copies.instance_count if component and component.copies else None
 
     def is_active(self, resource_id: str) -> bool:
-        """Tell whether the copies can be changed now."""
+        """Return whether the copies can be changed now."""
         component = self._find(resource_id)
         return component is not None and component.status == "InService"
 

@@ -191,7 +191,7 @@ def _watched(configuration: Mapping[str, Any], resource_id: str) -> tuple[dict[s
 
 
 def is_triggered(alarm: Alarm, policy: Policy) -> bool:
-    """Tell whether an alarm, as it is now, triggers a policy."""
+    """Return whether an alarm, as it is now, triggers a policy."""
     return alarm.actions_enabled and any(
         action.partition(":createdBy/")[0] == policy.arn for action in alarm.actions(alarm.state)
     )

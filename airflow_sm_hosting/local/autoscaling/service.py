@@ -115,12 +115,12 @@ class AutoScaling:
             metrics.publish_idle_component(component.partition("/")[2])
 
     def is_registered(self, resource_id: str) -> bool:
-        """Tell whether a resource is a scalable target, of any dimension."""
+        """Return whether a resource is a scalable target, of any dimension."""
         with self._lock:
             return any(registered == resource_id for registered, _ in self._targets)
 
     def is_scaled(self, endpoint_name: str) -> bool:
-        """Tell whether a variant of an endpoint is a scalable target."""
+        """Return whether a variant of an endpoint is a scalable target."""
         front = f"endpoint/{endpoint_name}/".lower()
         with self._lock:
             return any(registered.lower().startswith(front) for registered, _ in self._targets)
@@ -136,7 +136,7 @@ class AutoScaling:
                     self._remove(key)
 
     def answers(self, request: Mapping[str, Any]) -> bool:
-        """Tell whether a request is for here; other namespaces are moto's, which has no tags."""
+        """Return whether a request is for here; other namespaces are moto's, which has no tags."""
         return "ResourceARN" in request or request.get("ServiceNamespace") == "sagemaker"
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:

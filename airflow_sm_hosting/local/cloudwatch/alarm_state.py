@@ -65,7 +65,7 @@ def alarm_state(
 
 
 def is_low_sample(statistic: str, samples: float) -> bool:
-    """Tell whether there are too few samples for a percentile to say something.
+    """Return whether there are too few samples for a percentile to say something.
 
     "Between 0.5 and 1.00, fewer than 10/(1-percentile) data points; between 0 and 0.5, fewer than 10/percentile":
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html

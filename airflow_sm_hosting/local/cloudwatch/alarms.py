@@ -86,7 +86,7 @@ class Alarms:
             return sorted(self._alarms.values(), key=lambda alarm: alarm.name)
 
     def has_short_periods(self) -> bool:
-        """Tell whether some alarm is to be evaluated more often than every minute."""
+        """Return whether some alarm is to be evaluated more often than every minute."""
         with self._lock:
             return any(alarm.kind == "MetricAlarm" and alarm.period < 60 for alarm in self._alarms.values())
 

@@ -39,7 +39,7 @@ class Rule:
     _holds: Callable[[Callable[[str], str | None]], bool]
 
     def holds(self, state_of: Callable[[str], str | None]) -> bool:
-        """Tell whether the rule holds.
+        """Return whether the rule holds.
 
         :param state_of: Returns the state of the alarm of that name or ARN, None if there is none.
         """

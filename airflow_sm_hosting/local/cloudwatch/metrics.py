@@ -229,12 +229,12 @@ def _extended(name: str) -> _Extended:
 
 
 def is_statistic(name: str) -> bool:
-    """Tell whether there is a statistic of that name."""
+    """Return whether there is a statistic of that name."""
     return name in STATISTICS or is_extended_statistic(name)
 
 
 def is_extended_statistic(name: str) -> bool:
-    """Tell whether there is an extended statistic of that name."""
+    """Return whether there is an extended statistic of that name."""
     try:
         _extended(name)
     except ValueError:

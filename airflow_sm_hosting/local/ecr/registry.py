@@ -128,7 +128,7 @@ class Registry:
         return repositories.find_repository(name, [region] if region else list(self._regions))
 
     def is_ours(self, reference: str) -> bool:
-        """Tell whether an image reference names this registry, by its port or by the account's ECR host."""
+        """Return whether an image reference names this registry, by its port or by the account's ECR host."""
         match = _IMAGE_REFERENCE.fullmatch(reference)
         if not match:
             return False
@@ -165,7 +165,7 @@ class Registry:
         return self._blobs / digest.partition(":")[2]
 
     def has_blob(self, digest: str) -> bool:
-        """Tell whether a blob exists."""
+        """Return whether a blob exists."""
         return bool(_DIGEST.fullmatch(digest)) and self.blob_path(digest).exists()
 
     def blob_json(self, digest: str) -> Any:

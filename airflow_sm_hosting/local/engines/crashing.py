@@ -11,7 +11,7 @@ class Crashes(Protocol):
     """Says which containers crash: :class:`airflow_sm_hosting.local.server.faults.Faults`."""
 
     def crashes(self, endpoint: str, variant: str, container: str) -> bool:
-        """Tell whether a container ends as soon as it is started."""
+        """Return whether a container ends as soon as it is started."""
 
 
 class CrashingEngine(Engine):

@@ -52,7 +52,7 @@ class Access:
             return list(self._decisions)
 
     def knows(self, access_key: str) -> bool:
-        """Tell whether an access key is the root's, or was issued by this server's IAM or STS."""
+        """Return whether an access key is the root's, or was issued by this server's IAM or STS."""
         return (
             access_key == self._root_key
             or identities.is_issued_key(access_key)

@@ -95,7 +95,7 @@ class Resources(Protocol):
         """Return an endpoint config, None if there is none."""
 
     def is_scaled(self, endpoint_name: str) -> bool:
-        """Tell whether a variant of an endpoint is a scalable target."""
+        """Return whether a variant of an endpoint is a scalable target."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def _said(policies: Iterable[Mapping[str, Any]], action: str, resource: str, con
 
 
 def trusts(policy: Mapping[str, Any], service: str, action: str = "sts:AssumeRole") -> bool:
-    """Tell whether a role's trust policy lets a service assume the role."""
+    """Return whether a role's trust policy lets a service assume the role."""
     return any(
         statement["Effect"] == "Allow"
         and _matches_any(_listed(statement.get("Action", [])), action, fold=True)
@@ -88,7 +88,7 @@ def _is_about(statement: Mapping[str, Any], action: str, resource: str) -> bool:
 
 
 def _arn_matches(pattern: str, resource: str) -> bool:
-    """Tell whether a Resource names an ARN; a wildcard does not reach beyond its part between colons, but for the last."""
+    """Return whether a Resource names an ARN; a wildcard does not reach beyond its part between colons, but for the last."""
     if "${" in pattern:
         raise NotEvaluatedError(f"the local AWS does not support policy variables: {pattern}")
     if pattern == "*":
@@ -110,7 +110,7 @@ def _conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Conte
 
 
 def _condition_holds(operator: str, key: str, wanted: list[Any], context: Context) -> bool:
-    """Tell whether one condition holds; several values of it are alternatives.
+    """Return whether one condition holds; several values of it are alternatives.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """

@@ -60,7 +60,7 @@ def identity_of_role(found: Role, arn: str) -> Identity:
 
 
 def is_users_key(access_key: str) -> bool:
-    """Tell whether an access key is an active one of an IAM user."""
+    """Return whether an access key is an active one of an IAM user."""
     return any(_has_key(user, access_key) for user in _iam().list_users("/", None, None))
 
 
@@ -119,5 +119,5 @@ def _managed(arns: Iterable[str]) -> list[Mapping[str, Any]]:
 
 
 def is_issued_key(access_key: str) -> bool:
-    """Tell whether an access key comes from this server's own STS: sessions of assumed roles."""
+    """Return whether an access key comes from this server's own STS: sessions of assumed roles."""
     return sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key) is not None

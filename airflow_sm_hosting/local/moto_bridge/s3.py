@@ -14,7 +14,7 @@ def read(bucket: str, key: str) -> bytes | None:
 
 
 def exists(bucket: str, key: str) -> bool:
-    """Tell whether an S3 object exists."""
+    """Return whether an S3 object exists."""
     backend = s3_backends[ACCOUNT_ID]["aws"]
     return bucket in backend.buckets and backend.get_object(bucket, key) is not None
 

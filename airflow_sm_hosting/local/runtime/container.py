@@ -128,7 +128,7 @@ def ask(
 
 
 def is_good(answer: urllib3.BaseHTTPResponse) -> bool:
-    """Tell whether an answer is a success."""
+    """Return whether an answer is a success."""
     return 200 <= answer.status < 300
 
 

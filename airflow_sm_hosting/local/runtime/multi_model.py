@@ -168,7 +168,7 @@ class MultiModel:
 
 
 def has_many(container: ServingContainer) -> bool:
-    """Tell whether a container is a multi-model container."""
+    """Return whether a container is a multi-model container."""
     return container.definition.get("Mode") == "MultiModel"
 
 

@@ -66,7 +66,7 @@ def below(prefix: ModelSource, target: str) -> ModelSource:
 
 
 def data_exists(source: ModelSource) -> bool:
-    """Tell whether there is anything at the source."""
+    """Return whether there is anything at the source."""
     bucket, key = source.location
     if source.kind in ("prefix", "on_demand"):
         return bool(s3.keys(bucket, key))

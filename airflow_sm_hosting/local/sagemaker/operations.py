@@ -37,7 +37,7 @@ class SageMaker:
         }
 
     def answers(self, operation: str, request: Mapping[str, Any]) -> bool:
-        """Tell whether an operation is answered here; the rest of SageMaker (training, pipelines, …) is moto's."""
+        """Return whether an operation is answered here; the rest of SageMaker (training, pipelines, …) is moto's."""
         if operation in self._tagging:
             # Tags of training jobs and the like are moto's, too.
             kind = str(request.get("ResourceArn", "")).rpartition("/")[0].rpartition(":")[2]

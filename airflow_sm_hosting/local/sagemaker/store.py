@@ -41,7 +41,7 @@ class Store:
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT_ID}:{kind}/{name.lower()}"
 
     def is_visible(self, created: datetime) -> bool:
-        """Tell whether a resource that was created then can be found yet.
+        """Return whether a resource that was created then can be found yet.
 
         Reads are eventually consistent, "describe first and retry": API_CreateEndpoint.html
         """

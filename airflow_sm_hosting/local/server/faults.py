@@ -100,13 +100,13 @@ class Fault:
     container: str | None = None
 
     def is_over(self, now: datetime, hits: int) -> bool:
-        """Tell whether it is over."""
+        """Return whether it is over."""
         if self.count is not None and hits >= self.count:
             return True
         return self.seconds is not None and now >= self.begins + timedelta(seconds=self.seconds)
 
     def is_about(self, **names: str | None) -> bool:
-        """Tell whether it concerns what has these names."""
+        """Return whether it concerns what has these names."""
         return all(_matches(getattr(self, member), name) for member, name in names.items())
 
     def described(self, hits: int) -> dict[str, Any]:
@@ -279,7 +279,7 @@ class Faults:
                     one.hits += 1
 
     def crashes(self, endpoint: str, variant: str, container: str) -> bool:
-        """Tell whether a container ends as soon as it is started."""
+        """Return whether a container ends as soon as it is started."""
         with self._lock:
             for one in self._of("crash"):
                 if one.fault.is_about(endpoint=endpoint, variant=variant, container=container):

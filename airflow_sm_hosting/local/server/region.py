@@ -151,7 +151,7 @@ class Region:
         return self.components.fleets()
 
     def is_scalable_target(self, resource_id: str) -> bool:
-        """Tell whether a resource is a scalable target, of any dimension."""
+        """Return whether a resource is a scalable target, of any dimension."""
         return self.scaling.is_registered(resource_id)
 
     def deregister(self, resource_id: str) -> None:
@@ -180,5 +180,5 @@ class Region:
         return self._store.configs.get(name)
 
     def is_scaled(self, endpoint_name: str) -> bool:
-        """Tell whether a variant of an endpoint is a scalable target."""
+        """Return whether a variant of an endpoint is a scalable target."""
         return self.scaling.is_scaled(endpoint_name)

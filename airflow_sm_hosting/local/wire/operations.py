@@ -84,7 +84,7 @@ def named_resource(members: Mapping[str, Any]) -> str | None:
 
 
 def changes_something(operation: str, method: str) -> bool:
-    """Tell whether an operation creates, changes or deletes something."""
+    """Return whether an operation creates, changes or deletes something."""
     if operation.startswith(("GET ", "HEAD ")) or method in ("GET", "HEAD", "OPTIONS"):
         # The query protocol may use GET for everything, but no SDK does.
         return False

@@ -22,7 +22,7 @@ class TagStore:
         self._tags: dict[str, dict[str, str]] = {}
 
     def __contains__(self, arn: str) -> bool:
-        """Tell whether a resource is known here, with or without tags."""
+        """Return whether a resource is known here, with or without tags."""
         return arn in self._tags
 
     def add(self, arn: str, tags: Mapping[str, str]) -> None:

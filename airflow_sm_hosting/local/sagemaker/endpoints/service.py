@@ -52,7 +52,7 @@ class EndpointUsers(Protocol):
         """Return the fleets of all inference components."""
 
     def is_scalable_target(self, resource_id: str) -> bool:
-        """Tell whether a resource is a scalable target, of any dimension."""
+        """Return whether a resource is a scalable target, of any dimension."""
 
     def deregister(self, resource_id: str) -> None:
         """Deregister the scalable targets of a deleted resource."""

@@ -122,7 +122,7 @@ def _check_size(member: str, size: Mapping[str, Any], instances: Mapping[str, in
 
 
 def has_no_guardrails(config: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Tell whether a feature of the endpoint makes every update all-at-once without a bake.
+    """Return whether a feature of the endpoint makes every update all-at-once without a bake.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html: Marketplace containers, Inf1,
     Elastic Inference. And serverless: guardrails "only apply to Asynchronous inference and Real-time inference endpoint
