@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
 from airflow_sm_hosting.deployment.observation import Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import tag_keys
+from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
     AlarmCall,
@@ -83,7 +84,7 @@ class StepRunner:
         self,
         aws: AwsParameters,
         observer: Observer | None = None,
-        check_answer: Callable[[], str | None] | None = None,
+        check_answer: Callable[[], AnswerFailure | None] | None = None,
     ) -> None:
         self.aws = aws
         self.observer = observer
@@ -302,7 +303,7 @@ def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Obse
     raise ConcurrentUpdateError("Another run removes the scaling")
 
 
-def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation | None) -> str | None:
+def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation | None) -> AnswerFailure | None:
     """Invoke the endpoint; return the failure of its answer, None when the answer is right."""
     return runner.check_answer() if runner.check_answer else None
 

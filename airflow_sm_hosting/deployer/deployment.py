@@ -27,9 +27,11 @@ from airflow_sm_hosting.deployment.planning import (
     Plan,
     failed_end,
     plan,
+    unfinished_rollback,
 )
 from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.simulation import DeploymentPlan, Simulation, deployment_plan, simulate
+from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, Wait
 from airflow_sm_hosting.deployment.wait import WaitCondition
 from airflow_sm_hosting.deployment.wanted import Wanted
@@ -55,7 +57,7 @@ class EndpointDeployer:
         wanted: Wanted,
         aws: AwsParameters,
         progress: Progress,
-        check_answer: Callable[[], str | None] | None = None,
+        check_answer: Callable[[], AnswerFailure | None] | None = None,
     ) -> None:
         self._wanted = wanted
         self._observer = Observer(aws)
@@ -78,6 +80,10 @@ class EndpointDeployer:
         try:
             reached: WaitCondition | End = self._patiently()(self._advance)
         except (ClientError, BotoCoreError, ConcurrentUpdateError) as error:
+            if self.progress.smoke_failure:
+                # The wrong answer is the cause: report it first.
+                log.exception("The rollback after the smoke test failed")
+                return unfinished_rollback(self.progress, None, f"{type(error).__name__}: {error}.")
             if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
                 raise
             # The deployment has failed: report that first.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Maximum size of a request (InvokeEndpoint, Body).
 MAX_BODY_BYTES = 6_291_456
+#: Errors that a model causes.
+_ERRORS_OF_MODELS = {"ModelError", "ModelNotReadyException"}
 #: Maximum length of an answer, or of a container's error, in a message.
 MAX_TOLD_CHARACTERS = 500
 
@@ -75,10 +77,17 @@ def invoke(
         raise InvocationError(
             f"Endpoint {endpoint_name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}",
             code=error_code(error),
+            refused=_is_refused(error),
         ) from None
     except BotoCoreError as error:
         raise InvocationError(f"Endpoint {endpoint_name} did not answer: {error}") from None
     return Answer(content, answer.get("ContentType"), answer.get("InvokedProductionVariant"))
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Return whether SageMaker refused the request itself: a client error, but not of the model (API_runtime_InvokeEndpoint, Errors)."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+    return 400 <= status < 500 and error_code(error) not in _ERRORS_OF_MODELS
 
 
 def compare(endpoint_name: str, content: bytes, expect: Any) -> None:

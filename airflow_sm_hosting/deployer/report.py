@@ -57,7 +57,7 @@ def error_of(
     :param details: Its details.
     """
     if end.ending is Ending.WRONG_ANSWER:
-        return SmokeTestFailedError(end.message, details=details)
+        return SmokeTestFailedError(f"{end.message} {end.note}".strip(), details=details)
     result = progress.result or WaitResult(str(Outcome.UNKNOWN), end.message)
     reason = result.described.get("FailureReason")
     parts = [end.message]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from airflow_sm_hosting.deployment.history import remembered
+from airflow_sm_hosting.deployment.history import remembered, written
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, from_tags, tag_keys
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
@@ -19,6 +19,7 @@ from airflow_sm_hosting.spec.tags import (
     ROLLOUT_ALARMS,
     RUN,
     RUN_AFTER,
+    UNVERIFIED,
     is_ours,
 )
 
@@ -91,6 +92,7 @@ class EndpointTags:
     :param ours: Whether the endpoint is marked as ours.
     :param run_after: The due time of the newest DAG run that has deployed the endpoint.
     :param history: The configs that served before, newest first.
+    :param unverified: The configs whose verification failed or has not ended, newest first.
     :param fallback_for: The config that a deployed fallback replaces.
     :param rolled_back: The last rollback.
     :param rollout_alarms: The configs whose deployments have alarms of their own.
@@ -103,6 +105,7 @@ class EndpointTags:
     ours: bool = False
     run_after: str | None = None
     history: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
     fallback_for: str | None = None
     rolled_back: RolledBack | None = None
     rollout_alarms: list[str] = field(default_factory=list)
@@ -130,6 +133,7 @@ class EndpointTags:
             ours=is_ours(dict(tags)),
             run_after=_last_run(tags, runs, endpoint_config_name),
             history=remembered(tags.get(PREVIOUS_ENDPOINT_CONFIGS)),
+            unverified=remembered(tags.get(UNVERIFIED)),
             fallback_for=tags.get(FALLBACK_FOR),
             rolled_back=RolledBack(*rolled_back) if len(rolled_back) == 3 else None,
             rollout_alarms=sorted(_after(ROLLOUT_ALARMS, tags)),
@@ -166,6 +170,11 @@ class EndpointTags:
         return {
             name: count for name, (config, count) in self.counts.items() if config == endpoint_config_name
         }
+
+    def marked_unverified(self, endpoint_config_name: str) -> dict[str, str]:
+        """Return the tag that marks a config as not verified."""
+        others = [name for name in self.unverified if name != endpoint_config_name]
+        return {UNVERIFIED: written([endpoint_config_name, *others])}
 
     def newer_than(self, run_after: str | None) -> str | None:
         """Return the due time of the newest deployed run, if it is later than the given run's."""

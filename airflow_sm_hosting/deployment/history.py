@@ -5,7 +5,7 @@ SageMaker does not store which config served before, so the endpoint's tags do: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 #: A tag's value has at most 256 characters (AddTags), a config's name at most 63: four names, each with a space after it.
 MAX_LENGTH = 256
@@ -38,13 +38,22 @@ def with_overlooked(history: Sequence[str], overlooked: Sequence[str], *, servin
 
 
 def after_rollback(history: Sequence[str], *, target: str) -> list[str]:
-    """Return the history after ``target`` serves again: newer configs are dropped, as they were bad and are no rollback target."""
-    return list(history[history.index(target) + 1 :]) if target in history else []
+    """Return the history for a rollback to ``target``: newer configs are dropped, as they were bad and are no rollback target.
+
+    The target stays in the history: if SageMaker rolls the rollback back, it is the target of the next one, too.
+    """
+    return list(history[history.index(target) :]) if target in history else []
 
 
-def rollback_target(history: Sequence[str], *, serving: str | None) -> str | None:
-    """Return the rollback target: the newest config that does not serve now; None when there is none.
+def rollback_target(
+    history: Sequence[str], *, serving: str | None, unverified: Collection[str] = ()
+) -> str | None:
+    """Return the rollback target: the newest verified config that does not serve now; None when there is none.
 
     After an update that SageMaker itself rolled back, the newest config of the history is the serving one.
+
+    :param history: The configs that served before, newest first.
+    :param serving: The serving config.
+    :param unverified: The configs whose verification failed or never ended.
     """
-    return next((name for name in history if name != serving), None)
+    return next((name for name in history if name != serving and name not in unverified), None)

@@ -21,10 +21,11 @@ from airflow_sm_hosting.deployment.endpoint_tags import (
     tags_to_delete,
 )
 from airflow_sm_hosting.deployment.finishing import finishing_steps
-from airflow_sm_hosting.deployment.history import rollback_target
+from airflow_sm_hosting.deployment.history import rollback_target, written
 from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
 from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.remedies import Cause, cause_of
+from airflow_sm_hosting.deployment.smoke_test import smoke_test_problem
 from airflow_sm_hosting.deployment.status import Described, is_transitional, on_its_way_to
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
@@ -50,8 +51,21 @@ from airflow_sm_hosting.deployment.updating import (
 from airflow_sm_hosting.deployment.verdict import judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 from airflow_sm_hosting.deployment.wanted import Wanted
-from airflow_sm_hosting.exceptions import ConflictError, NotFoundError
-from airflow_sm_hosting.spec.tags import DEPLOYING, OURS, PENDING_COUNT, RUN_AFTER, is_ours, tag_list
+from airflow_sm_hosting.exceptions import (
+    ConflictError,
+    InvalidSpecError,
+    NotFoundError,
+    SageMakerHostingError,
+)
+from airflow_sm_hosting.spec.tags import (
+    DEPLOYING,
+    OURS,
+    PENDING_COUNT,
+    RUN_AFTER,
+    UNVERIFIED,
+    is_ours,
+    tag_list,
+)
 
 #: An older run whose update reached AWS after a newer run's restores the newer config; the newer run waits for that, in seconds.
 OLDER_RUN_RESTORES = 120.0
@@ -124,17 +138,26 @@ def plan(observed: Observation, wanted: Wanted, progress: Progress) -> Plan | Fa
     :raises NotFoundError: When a resource that it names does not exist.
     """
     try:
-        match progress.stage:
-            case Stage.DEPLOY:
-                return _deploy(observed, wanted, progress)
-            case Stage.COMPLETE:
-                return _complete(observed, wanted, progress)
-            case Stage.RECOVER:
-                return _recover(observed, wanted, progress)
-            case _:
-                assert_never(progress.stage)
+        if progress.smoke_failure is None:
+            return _plan(observed, wanted, progress)
+        try:
+            return _plan(observed, wanted, progress)
+        except (ConflictError, InvalidSpecError, NotFoundError) as error:
+            return _cannot_roll_back(observed, wanted, progress, error)
     except FactNeededError as lacking:
         return lacking.fact
+
+
+def _plan(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
+    match progress.stage:
+        case Stage.DEPLOY:
+            return _deploy(observed, wanted, progress)
+        case Stage.COMPLETE:
+            return _complete(observed, wanted, progress)
+        case Stage.RECOVER:
+            return _recover(observed, wanted, progress)
+        case _:
+            assert_never(progress.stage)
 
 
 # Bring the endpoint to the target.
@@ -159,9 +182,11 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
     if action in (Action.UNCHANGED, Action.JOIN, Action.UPDATE):
         # This deployment also does the cleanup that other runs left.
         progress = _responsible_for(progress, tags)
+    if action in (Action.CREATE, Action.UPDATE, Action.UNCHANGED, Action.JOIN, Action.REPLACE):
+        _check_smoke_test(observed, wanted, progress)
     match action:
         case Action.CREATE:
-            return _create(observed, wanted, progress, decision)
+            return _create(observed, wanted, progress, known, decision)
         case Action.UPDATE:
             steps = _taking_replacement_over(observed, progress) or update_steps(
                 observed, wanted, progress, known
@@ -190,6 +215,18 @@ def _decide(described: Described | None, wanted: Wanted, progress: Progress, kno
     )
 
 
+def _check_smoke_test(observed: Observation, wanted: Wanted, progress: Progress) -> None:
+    """Refuse a smoke test that this kind of endpoint does not answer, before anything changes."""
+    if not wanted.smoke_test or progress.smoke_failure is not None or progress.restores_run:
+        return
+    problem = smoke_test_problem(observed, str(progress.target))
+    if problem:
+        raise ConflictError(
+            f"Endpoint {wanted.endpoint_name}: smoke_test cannot test config {progress.target}: {problem}. Deploy without smoke_test, "
+            "and invoke the endpoint in a task of its own."
+        )
+
+
 def _find_target(described: Described | None, known: EndpointTags, wanted: Wanted) -> str:
     """Return the config to deploy: the wanted one, or the fallback that already replaces it."""
     asked = wanted.endpoint_config_name
@@ -207,11 +244,12 @@ def _find_config_before(described: Described | None, known: EndpointTags, wanted
     if last and last.run_after == wanted.run_after:
         return last.target  # this DAG run has rolled back already
     serving = described.get("EndpointConfigName")
-    target = rollback_target(known.history, serving=serving)
+    target = rollback_target(known.history, serving=serving, unverified=known.unverified)
     if target is None:
+        others = ", ".join(one for one in known.history if one != serving)
+        found = f"no previous config that was verified (only {others})" if others else "no previous config"
         raise NotFoundError(
-            f"Endpoint {name} serves {serving}, and its tags name no previous config: give one "
-            "(endpoint_config_name=…)."
+            f"Endpoint {name} serves {serving}, and its tags name {found}: give one (endpoint_config_name=…)."
         )
     return target
 
@@ -273,7 +311,9 @@ def _writing_again(observed: Observation, wanted: Wanted, known: EndpointTags) -
     return missing_tags(arn, {}, lost, "another run has restored the scaling before this task removed it")
 
 
-def _create(observed: Observation, wanted: Wanted, progress: Progress, decision: Decision) -> Plan:
+def _create(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
+) -> Plan:
     target = str(progress.target)
     kept: Mapping[str, str] = {}
     if wanted.retried or progress.action == Action.REPLACE:
@@ -286,7 +326,8 @@ def _create(observed: Observation, wanted: Wanted, progress: Progress, decision:
             DEPLOYING: f"{wanted.run_after} {target}",
             **Run(wanted.task, wanted.run_after, RunState.DEPLOYED, now, target).as_tag(),
         }
-    tags = {**wanted.tags, **OURS, **run, **fallback_tag(wanted, target), **kept}
+    unverified = known.marked_unverified(target) if wanted.smoke_test else {}
+    tags = {**wanted.tags, **OURS, **run, **fallback_tag(wanted, target), **unverified, **kept}
     request = {
         "EndpointName": wanted.endpoint_name,
         "EndpointConfigName": target,
@@ -470,9 +511,13 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
     if wanted.smoke_test and progress.smoke_failure is None and not progress.restores_run:
         if progress.answer_failure is None:
             return Plan((CheckAnswer(), ObserveAgain()), progress)
-        back = progress.previous_endpoint_config_name
-        if progress.answer_failure and wanted.rolls_back_wrong_answers and back:
-            return _roll_back(progress, back)
+        if progress.answer_failure and wanted.rolls_back_wrong_answers and not progress.answer_refused:
+            back = _config_to_go_back_to(observed, progress)
+            if back:
+                return _roll_back(progress, back)
+        steps = _marking(observed, progress)
+        if steps:
+            return Plan(tuple(steps), progress)
     steps = finishing_steps(observed, wanted, progress)
     if steps:
         return Plan(tuple(steps), progress)
@@ -483,8 +528,40 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
         ending = Ending.WRONG_ANSWER
         message = f"{progress.smoke_failure} The endpoint was rolled back, and serves {target}."
     elif progress.answer_failure:
-        ending, message = Ending.WRONG_ANSWER, f"{progress.answer_failure} {target} continues to serve."
+        verdict = (
+            "The request was refused, which is no verdict on the model. " if progress.answer_refused else ""
+        )
+        ending = Ending.WRONG_ANSWER
+        message = f"{progress.answer_failure} {verdict}{target} continues to serve."
     return Plan((), progress, end=End(ending, message, target, arn))
+
+
+def _config_to_go_back_to(observed: Observation, progress: Progress) -> str | None:
+    """Return the config to restore after a wrong answer: the one before, if it was good, else the last good one."""
+    before = progress.previous_endpoint_config_name
+    if before is None:
+        return None
+    known = EndpointTags.read(observed.tags)
+    return rollback_target([before, *known.history], serving=progress.target, unverified=known.unverified)
+
+
+def _marking(observed: Observation, progress: Progress) -> list[Step]:
+    """Return the step that notes in the endpoint's tags whether the smoke test has verified the config."""
+    known, described, target = EndpointTags.read(observed.tags), observed.endpoint, str(progress.target)
+    if described is None or not known.ours or progress.answer_refused:
+        return []
+    arn, is_marked = described["EndpointArn"], target in known.unverified
+    if progress.answer_failure:
+        failed = {} if is_marked else known.marked_unverified(target)
+        return [*missing_tags(arn, observed.tags, failed, "its answer was wrong")]
+    if not is_marked:
+        return []
+    others = known.marked_unverified(target)[UNVERIFIED].split()[1:]
+    if others:
+        return [*missing_tags(arn, observed.tags, {UNVERIFIED: written(others)}, "its answer was right")]
+    return [
+        DeleteTags({"ResourceArn": arn, "TagKeys": [UNVERIFIED]}, f"tag {UNVERIFIED}", "its answer was right")
+    ]
 
 
 def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: str) -> Plan:
@@ -535,6 +612,29 @@ def _roll_back(progress: Progress, back: str) -> Plan:
     return Plan((ObserveAgain(),), going_back, warning=f"{progress.answer_failure} Rolling back to {back}")
 
 
+def _cannot_roll_back(
+    observed: Observation, wanted: Wanted, progress: Progress, error: SageMakerHostingError
+) -> Plan:
+    """Clean up, and end with the wrong answer and the reason why the endpoint stays on its config."""
+    steps = finishing_steps(observed, wanted, progress)
+    if steps:
+        return Plan(tuple(steps), progress)
+    return Plan((), progress, end=unfinished_rollback(progress, observed.endpoint, str(error)))
+
+
+def unfinished_rollback(progress: Progress, described: Described | None, reason: str) -> End:
+    """Return the end of a deployment with a wrong answer whose rollback did not succeed.
+
+    :param progress: The progress of the deployment.
+    :param described: DescribeEndpoint's answer.
+    :param reason: Why the rollback did not succeed.
+    """
+    serving, arn = (described or {}).get("EndpointConfigName"), (described or {}).get("EndpointArn")
+    now = f" {serving} serves." if serving else ""
+    message = f"{progress.smoke_failure} Rolling back to {progress.target} failed: {reason}{now}"
+    return End(Ending.WRONG_ANSWER, message, serving, arn)
+
+
 # A wait did not end in success.
 
 
@@ -549,7 +649,7 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
                 (ObserveAgain(),), replace(again, waited_for_older=False, updated_at=None), warning=warning
             )
         note = SCALING_RESTORED_BY_RETRY if progress.unfinished else ""
-        return Plan((), progress, end=failed_end(result, note))
+        return Plan((), progress, end=failed_end(result, note, progress))
     described = observed.endpoint
     known = EndpointTags.read(observed.tags, on_its_way_to(described))
     # A wait with a long poll interval may miss the end of its own deployment and see the next one's: that is not a rollback.
@@ -576,7 +676,7 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         steps = [*missing_tags(described["EndpointArn"], observed.tags, undone, "it does not serve"), *steps]
     if steps:
         return Plan(tuple(steps), progress)
-    return Plan((), progress, end=failed_end(result))
+    return Plan((), progress, end=failed_end(result, progress=progress))
 
 
 def _undid(older: Run, progress: Progress, result: WaitResult) -> bool:
@@ -625,11 +725,14 @@ def _restored_config_message(progress: Progress) -> str:
     )
 
 
-def failed_end(result: WaitResult, note: str = "") -> End:
+def failed_end(result: WaitResult, note: str = "", progress: Progress | None = None) -> End:
     """Return the end of a deployment whose wait did not end in success.
 
     :param result: The result of the wait.
     :param note: A sentence on remaining work.
+    :param progress: The progress of the deployment.
     """
+    if progress and progress.smoke_failure:
+        return replace(unfinished_rollback(progress, result.described, result.message), note=note)
     serving, arn = result.described.get("EndpointConfigName"), result.described.get("EndpointArn")
     return End(Ending.FAILED, result.message, serving, arn, note=note)

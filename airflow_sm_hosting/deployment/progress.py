@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_sm_hosting.deployment.decision import Action
 from airflow_sm_hosting.deployment.endpoint_tags import tags_to_delete
+from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
     CheckAnswer,
@@ -61,6 +62,7 @@ class Progress:
     :param result: The result of the last wait.
     :param waited_for: The goal of the last wait.
     :param answer_failure: The failure of the smoke test; empty when the answer was right, None before the test.
+    :param answer_refused: Whether SageMaker refused the smoke test's request itself.
     """
 
     started_at: float
@@ -80,6 +82,7 @@ class Progress:
     result: WaitResult | None = None
     waited_for: WaitFor | None = None
     answer_failure: str | None = None
+    answer_refused: bool = False
 
     def after_wait(self, until: WaitFor, result: WaitResult) -> Progress:
         """Return the progress after a wait.
@@ -127,7 +130,8 @@ class Progress:
                 unfinished = set(self.unfinished) - gone
                 return replace(self, counts=counts, unfinished=tuple(sorted(unfinished)))
             case CheckAnswer():
-                return replace(self, answer_failure=str(answer or ""))
+                failure = answer or AnswerFailure("")
+                return replace(self, answer_failure=failure.message, answer_refused=failure.refused)
         return self
 
     def serialize(self) -> dict[str, Any]:
@@ -171,4 +175,4 @@ class Progress:
 
 
 #: Members that are not serialized.
-_STAYS = ("stage", "result", "waited_for", "answer_failure")
+_STAYS = ("stage", "result", "waited_for", "answer_failure", "answer_refused")

@@ -105,12 +105,12 @@ def update_steps(
     scaled = observed.scaled_variants | set(known.snapshot)
     kept = retention(wanted.retain, scaled=scaled, current=counts, wanted=variants)
     fleet = new_fleet(kept, current=counts, wanted=variants)
-    # A newer run's config is restored at once: this run's rollout was meant for another config.
+    # A newer run's config, and the config before a wrong answer, is restored at once. This run's rollout was meant for another config: its
+    # alarms may be in ALARM because of that one, and the restored fleet may be too small for its steps.
     restores = progress.restores_run is not None
-    fleet_alarms = [] if restores else _fleet_alarm_requests(wanted, target)
-    deployment_config = (
-        None if restores else _checked_rollout(observed, wanted, variants, fleet, fleet_alarms)
-    )
+    at_once = restores or progress.smoke_failure is not None
+    fleet_alarms = [] if at_once else _fleet_alarm_requests(wanted, target)
+    deployment_config = None if at_once else _checked_rollout(observed, wanted, variants, fleet, fleet_alarms)
     snapshot = _snapshot_of_blocked(observed, scaled, variants, known)
     if snapshot and not _claims(known, wanted, observed):
         until = observed.now + DETACHING_LASTS
@@ -260,6 +260,7 @@ def _record(described: Described, wanted: Wanted, progress: Progress, known: End
             PREVIOUS_ENDPOINT_CONFIGS: written(after_rollback(known.history, target=target)),
             **done,
             **known.undone(not_on=target),
+            **(known.marked_unverified(serving) if progress.smoke_failure else {}),
         }
     claim: dict[str, str] = {}
     if wanted.run_after:
@@ -271,6 +272,7 @@ def _record(described: Described, wanted: Wanted, progress: Progress, known: End
     return {
         **claim,
         PREVIOUS_ENDPOINT_CONFIGS: written(after_update(known.history, serving=serving, wanted=target)),
+        **(known.marked_unverified(target) if wanted.smoke_test else {}),
         **fallback_tag(wanted, target, known),
     }
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployer.deployment import EndpointDeployer
     from airflow_sm_hosting.deployment.planning import End
     from airflow_sm_hosting.deployment.progress import Progress
+    from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
     from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
     from airflow_sm_hosting.deployment.wanted import Wanted
     from airflow_sm_hosting.fields import Late
@@ -296,9 +297,10 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         if result.outcome == Outcome.DEPLOYED:
             self.log.info("%s", result.message)
 
-    def _answer_failure(self) -> str | None:
+    def _answer_failure(self) -> AnswerFailure | None:
         """Return the failure of the endpoint's answer; None when the answer is right."""
         from airflow_sm_hosting.deployer.invocation import compare, invoke
+        from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 
         given = self.fields.of(self)
         test, name = given.smoke_test or {}, given.endpoint_name
@@ -313,7 +315,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             )
             compare(name, answer.content, test.get("Expect"))
         except InvocationError as error:
-            return str(error)
+            return AnswerFailure(str(error), refused=error.refused)
         self.log.info("The smoke test succeeded on variant %s", answer.variant)
         return None
 

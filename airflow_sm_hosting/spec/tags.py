@@ -20,6 +20,9 @@ CONTENT_DIGEST = "sm-hosting:content-digest"
 #: On endpoints: the configs that served before the last deployment, newest first, for a rollback; SageMaker does not store them.
 PREVIOUS_ENDPOINT_CONFIGS = "sm-hosting:previous-endpoint-configs"
 
+#: On endpoints: the configs whose verification has failed or has not ended, newest first; a rollback skips them. Written before the update.
+UNVERIFIED = "sm-hosting:unverified-endpoint-configs"
+
 #: On endpoints: the due time of the DAG run that deployed last (its ``run_after``, UTC), so that an older run does not undo it.
 RUN_AFTER = "sm-hosting:run-after"
 

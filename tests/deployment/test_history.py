@@ -52,17 +52,25 @@ def test_after_a_rollback_of_sagemaker_s_own_it_goes_one_further() -> None:
     assert rollback_target(["b", "a"], serving="b") == "a"
 
 
+def test_a_rollback_skips_what_was_never_verified() -> None:
+    assert rollback_target(["c", "b", "a"], serving="d", unverified=["c"]) == "b"
+    assert rollback_target(["c", "b"], serving="d", unverified=["b", "c"]) is None
+
+
 def test_with_nothing_remembered_there_is_nowhere_to_go() -> None:
     assert rollback_target([], serving="a") is None
     assert rollback_target(["a"], serving="a") is None
 
 
-def test_what_a_rollback_left_is_no_place_to_go_back_to() -> None:
+def test_a_rollback_drops_the_newer_configs_and_keeps_its_target() -> None:
     history = after_update(["a"], serving="b", wanted="c")
     target = rollback_target(history, serving="c")
 
     assert target == "b"
-    assert after_rollback(history, target=target) == ["a"]
+    # If SageMaker rolls the rollback back, the next one has the same target.
+    assert after_rollback(history, target=target) == ["b", "a"]
+    assert rollback_target(["b", "a"], serving="c") == "b"
+    assert rollback_target(["b", "a"], serving="b") == "a"
     assert after_rollback(["a"], target="elsewhere") == []
 
 

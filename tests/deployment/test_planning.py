@@ -17,15 +17,18 @@ from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags, Run, RunSt
 from airflow_sm_hosting.deployment.observation import Fact, Observation
 from airflow_sm_hosting.deployment.planning import End, Ending, Plan, handed_over, plan
 from airflow_sm_hosting.deployment.progress import Progress, Stage
-from airflow_sm_hosting.deployment.scaling_snapshot import as_tags
+from airflow_sm_hosting.deployment.scaling_snapshot import as_tags, tag_keys
 from airflow_sm_hosting.deployment.status import is_transitional, on_its_way_to
 from airflow_sm_hosting.deployment.steps import (
+    AddTags,
     Call,
     CheckAnswer,
     CreateEndpoint,
     DeleteEndpoint,
     DeleteTags,
     ObserveAgain,
+    PutMetricAlarm,
+    RegisterScalableTarget,
     UpdateEndpoint,
     UpdateEndpointWeightsAndCapacities,
     Wait,
@@ -44,6 +47,7 @@ from airflow_sm_hosting.spec.tags import (
     ROLLED_BACK,
     ROLLOUT_ALARMS,
     RUN_AFTER,
+    UNVERIFIED,
 )
 from tests.deployment.test_decision import STATUSES
 from tests.deployment.worlds import (
@@ -64,6 +68,15 @@ from tests.deployment.worlds import (
 )
 
 DOCUMENTED = (ConflictError, InvalidSpecError, AlarmGoingOffError, NotFoundError)
+CANARY = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY",
+            "WaitIntervalInSeconds": 0,
+            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        }
+    }
+}
 RUN = Run("task", MIDDLE, RunState.CLAIMED, 0, "b")
 SECONDS = int(NOW.timestamp())
 
@@ -610,6 +623,198 @@ def test_a_rollback_after_a_wrong_answer_is_a_deployment_of_its_own_and_a_warnin
     assert (back.steps, back.warning) == ((ObserveAgain(),), "It says 500. Rolling back to a")
     assert (back.progress.target, back.progress.rolling_back) == ("a", True)
     assert (back.progress.stage, back.progress.updated_at) == (Stage.DEPLOY, None)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"deployment_config": {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "bad-answers"}]}}},
+        {"deployment_config": CANARY},
+        {"fleet_alarms": [{"Metric": "never read"}]},
+    ],
+    ids=["an alarm that went off", "a canary of one instance", "an alarm on the new fleet"],
+)
+def test_a_rollback_after_a_wrong_answer_is_all_at_once_and_without_alarms(asked: dict[str, Any]) -> None:
+    off = {"bad-answers": {"AlarmName": "bad-answers", "StateValue": "ALARM"}}
+    world = World(endpoint("InService", "b"), alarms=off)
+    back = progress(target="a", rolling_back=True, smoke_failure="It says 500.")
+
+    made, _ = planned(world, wanted(run_after=MIDDLE, smoke_test=True, **asked), back)
+
+    (update,) = (step for step in made.steps if isinstance(step, UpdateEndpoint))
+    assert update.request["EndpointConfigName"] == "a"
+    assert "DeploymentConfig" not in update.request
+    assert not [step for step in made.steps if isinstance(step, PutMetricAlarm)]
+
+
+@pytest.mark.parametrize(
+    ("world", "reason"),
+    [
+        (World(endpoint("InService", "b"), configs={"b": "ml.m5.large"}), "There is no endpoint config 'a'."),
+        (
+            World(endpoint("OutOfService", "b")),
+            "endpoint churn is OutOfService (no reason given); AWS does not",
+        ),
+    ],
+    ids=["deleted", "out of service"],
+)
+def test_a_rollback_that_is_not_possible_ends_with_the_wrong_answer_first(world: World, reason: str) -> None:
+    back = progress(target="a", rolling_back=True, smoke_failure="It says 500.")
+
+    made, _ = planned(world, wanted(run_after=MIDDLE, smoke_test=True), back)
+
+    assert made.end
+    assert (made.end.ending, made.end.serving) == (Ending.WRONG_ANSWER, "b")
+    assert made.end.message.startswith(f"It says 500. Rolling back to a failed: {reason}")
+    assert made.end.message.endswith(" b serves.")
+
+
+def test_a_rollback_that_is_not_possible_cleans_up_first() -> None:
+    tags = {**OURS, **as_tags({"main": SCALING}, "abcd0123")}
+    world = World(endpoint("InService", "b"), tags, configs={"b": "ml.m5.large"})
+    back = progress(
+        target="a", rolling_back=True, smoke_failure="It says 500.", unfinished=tuple(tag_keys(tags))
+    )
+
+    made, _ = planned(world, wanted(run_after=MIDDLE, smoke_test=True), back)
+
+    assert made.end is None
+    assert isinstance(made.steps[0], RegisterScalableTarget)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.TIMED_OUT])
+def test_a_rollback_that_fails_ends_with_the_wrong_answer_first(outcome: Outcome) -> None:
+    described = {"EndpointArn": ARN, "EndpointConfigName": "b"}
+    result = WaitResult(str(outcome), "It did not work.", described)
+    back = progress(target="a", rolling_back=True, smoke_failure="It says 500.").after_wait(
+        WaitFor.DEPLOYED, result
+    )
+
+    made, _ = planned(World(endpoint("InService", "b")), wanted(run_after=MIDDLE, smoke_test=True), back)
+
+    assert made.end
+    assert made.end.ending is Ending.WRONG_ANSWER
+    assert made.end.message == "It says 500. Rolling back to a failed: It did not work. b serves."
+
+
+def after_smoke_test(failure: str, *, refused: bool = False, before: str | None = "a") -> Progress:
+    """Return the progress after the smoke test of ``b``."""
+    result = WaitResult(str(Outcome.DEPLOYED), "Endpoint churn serves b.", {"EndpointArn": ARN})
+    deployed = progress(target="b", action="update", previous_endpoint_config_name=before)
+    deployed = deployed.after_wait(WaitFor.DEPLOYED, result)
+    return replace(deployed, answer_failure=failure, answer_refused=refused)
+
+
+def test_a_request_that_sagemaker_refuses_is_no_verdict() -> None:
+    world = World(endpoint("InService", "b"), {**OURS, UNVERIFIED: "b"})
+    asked = wanted(run_after=MIDDLE, smoke_test=True, rolls_back_wrong_answers=True)
+
+    made, _ = planned(world, asked, after_smoke_test("It is refused.", refused=True))
+
+    assert made.end
+    assert (made.steps, made.end.ending, made.end.serving) == ((), Ending.WRONG_ANSWER, "b")
+    assert made.end.message == (
+        "It is refused. The request was refused, which is no verdict on the model. b continues to serve."
+    )
+
+
+@pytest.mark.parametrize(
+    ("failure", "unverified", "wrote"),
+    [
+        ("", "b", None),
+        ("", "b c", "c"),
+        ("", "c", "c"),
+        ("It says 500.", "b c", "b c"),
+        ("It says 500.", "c", "b c"),
+        ("It says 500.", "", "b"),
+    ],
+)
+def test_the_tags_name_the_configs_that_were_not_verified(
+    failure: str, unverified: str, wrote: str | None
+) -> None:
+    tags = {**OURS, **({UNVERIFIED: unverified} if unverified else {})}
+    world = World(endpoint("InService", "b"), tags)
+
+    made, observed = planned(world, wanted(run_after=MIDDLE, smoke_test=True), after_smoke_test(failure))
+    for step in made.steps:
+        observed = step.effect(observed, world.apply(step, "task"))
+    ended, _ = planned(world, wanted(run_after=MIDDLE, smoke_test=True), made.progress, observed)
+
+    assert world.tags.get(UNVERIFIED) == wrote
+    assert ended.end
+
+
+def test_the_tags_of_an_endpoint_that_is_not_ours_stay() -> None:
+    world = World(endpoint("InService", "b"), {})
+    made, _ = planned(world, wanted(run_after=MIDDLE, smoke_test=True), after_smoke_test("It says 500."))
+    assert (made.steps, made.end is not None) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("unverified", "history", "back"),
+    [("b", "a", "a"), ("b a", "a c", "c"), ("b a", "a", None), ("b", "", "a")],
+)
+def test_a_wrong_answer_rolls_back_to_the_last_good_config(
+    unverified: str, history: str, back: str | None
+) -> None:
+    tags = {**OURS, UNVERIFIED: unverified, PREVIOUS_ENDPOINT_CONFIGS: history}
+    world = World(endpoint("InService", "b"), tags)
+    asked = wanted(run_after=MIDDLE, smoke_test=True, rolls_back_wrong_answers=True)
+
+    made, _ = planned(world, asked, after_smoke_test("It says 500."))
+
+    assert (made.progress.target if made.progress.rolling_back else None) == back
+
+
+def test_a_rollback_task_goes_to_the_last_good_config_or_says_that_there_is_none() -> None:
+    asked = wanted(endpoint_config_name=None, run_after=LATE)
+    tags = {**OURS, PREVIOUS_ENDPOINT_CONFIGS: "b a", UNVERIFIED: "b"}
+    good, _ = planned(World(endpoint("InService", "c"), tags), asked, progress(rolling_back=True))
+    assert good.progress.target == "a"
+
+    with pytest.raises(NotFoundError, match=r"no previous config that was verified \(only b, a\): give one"):
+        planned(
+            World(endpoint("InService", "c"), {**tags, UNVERIFIED: "b a"}), asked, progress(rolling_back=True)
+        )
+
+
+def test_a_rollback_that_was_rolled_back_is_not_skipped_by_the_next_one() -> None:
+    world = World(endpoint("InService", "c"), {**OURS, PREVIOUS_ENDPOINT_CONFIGS: "b a"})
+    asked = wanted(endpoint_config_name=None, run_after=MIDDLE)
+    first, observed = planned(world, asked, progress(rolling_back=True))
+    for step in first.steps:
+        observed = step.effect(observed, world.apply(step, "task"))
+    # SageMaker rolls it back: c serves again.
+    world.endpoint = endpoint("InService", "c", FailureReason="the alarm went off")
+
+    again, _ = planned(world, replace(asked, run_after=LATE), progress(rolling_back=True))
+
+    assert first.progress.target == again.progress.target == "b"
+
+
+@pytest.mark.parametrize("live", [None, "a", "b"], ids=["create", "update", "unchanged"])
+def test_a_smoke_test_that_this_kind_of_endpoint_does_not_answer_is_refused_before_any_change(
+    live: str | None,
+) -> None:
+    world = World(
+        endpoint("InService", live) if live else None, config={"AsyncInferenceConfig": {"OutputConfig": {}}}
+    )
+    with pytest.raises(ConflictError, match="smoke_test cannot test config b: an asynchronous endpoint"):
+        planned(world, wanted(run_after=MIDDLE, smoke_test=True), progress())
+    made, _ = planned(world, wanted(run_after=MIDDLE), progress())
+    assert made.decision
+
+
+@pytest.mark.parametrize("live", [None, "a"], ids=["create", "update"])
+def test_a_config_counts_as_unverified_until_its_smoke_test(live: str | None) -> None:
+    world = World(endpoint("InService", live) if live else None)
+    made, _ = planned(world, wanted(run_after=MIDDLE, smoke_test=True), progress())
+    written = [
+        step.tags if isinstance(step, AddTags) else {tag["Key"]: tag["Value"] for tag in step.request["Tags"]}
+        for step in made.steps
+        if isinstance(step, AddTags | CreateEndpoint)
+    ]
+    assert written[0][UNVERIFIED] == "b"
 
 
 # A wait that did not end in success.

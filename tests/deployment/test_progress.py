@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.decision import Action
 from airflow_sm_hosting.deployment.progress import ROLLBACK, VERSION, Progress, Stage
+from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
     CheckAnswer,
@@ -25,7 +26,7 @@ from airflow_sm_hosting.spec.tags import DETACHING, PENDING_COUNT, ROLLOUT_ALARM
 from tests.deployment.worlds import ARN, LATE, config_arn, progress
 
 #: What is planned anew after each wait, from its result.
-STAYS = {"stage", "result", "waited_for", "answer_failure"}
+STAYS = {"stage", "result", "waited_for", "answer_failure", "answer_refused"}
 
 NAMES = st.from_regex(r"[a-zA-Z0-9](-?[a-zA-Z0-9]){0,20}", fullmatch=True)
 SECONDS = st.floats(0, 4e9, allow_nan=False)
@@ -164,7 +165,12 @@ def test_tags_of_the_endpoint_tell_what_is_to_be_put_right_and_what_is() -> None
     assert (done.unfinished, done.counts) == ((DETACHING,), {"dark": 1})
 
 
-@pytest.mark.parametrize("answer", [None, "wrong"])
-def test_an_answer_that_is_right_is_told_from_one_that_was_not_asked_for(answer: str | None) -> None:
+@pytest.mark.parametrize("answer", [None, AnswerFailure("wrong"), AnswerFailure("refused", refused=True)])
+def test_an_answer_that_is_right_is_told_from_one_that_was_not_asked_for(
+    answer: AnswerFailure | None,
+) -> None:
     assert progress().answer_failure is None
-    assert progress().after_step(CheckAnswer(), ARN, answer).answer_failure == (answer or "")
+    after = progress().after_step(CheckAnswer(), ARN, answer)
+    assert (after.answer_failure, after.answer_refused) == (
+        (answer.message, answer.refused) if answer else ("", False)
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.planning import Plan, plan
 from airflow_sm_hosting.deployment.progress import Progress
+from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.status import is_transitional, on_its_way_to
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
@@ -66,6 +67,8 @@ class World:
     :param now: The time.
     :param transition: How long the endpoint takes to change.
     :param accepted: The runs' tasks and configs of the deployments that were accepted, in order.
+    :param models: The described models, by name; the variant of every config has ``model``.
+    :param config: More members of every config.
     """
 
     endpoint: dict[str, Any] | None = None
@@ -79,6 +82,8 @@ class World:
     now: datetime = NOW
     transition: timedelta = timedelta(minutes=5)
     accepted: list[tuple[str, str]] = field(default_factory=list)
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"model": {"ModelName": "model"}})
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def pass_by(self, **time: float) -> None:
         """Let time pass, and what goes on end when it is due."""
@@ -116,7 +121,8 @@ class World:
                     key: value for key, value in self.tags.items() if key not in step.request["TagKeys"]
                 }
             case CheckAnswer():
-                return self.wrong_answers.get((self.endpoint or {})["EndpointConfigName"])
+                wrong = self.wrong_answers.get((self.endpoint or {})["EndpointConfigName"])
+                return AnswerFailure(wrong) if wrong else None
             case DeregisterScalableTarget():
                 self.scaling = None
             case RegisterScalableTarget():
@@ -177,7 +183,10 @@ class World:
                     "EndpointConfigName": name,
                     "EndpointConfigArn": config_arn(name),
                     "ProductionVariants": [variant],
+                    **self.config,
                 }
+            case FactKind.MODEL:
+                return self.models.get(fact.of[0])
             case FactKind.SCALABLE_TARGETS:
                 return {"main": self.scaling["target"]} if self.scaling else {}
             case FactKind.SCALING:

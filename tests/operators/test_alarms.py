@@ -447,7 +447,7 @@ LITERALS: dict[str, tuple[dict[str, Any], str]] = {
     "an operator that is none": ({"comparison_operator": "GreaterThan"}, "comparison_operator is 'GreaterThan'"),
     "a treatment that is none": ({"treat_missing_data": "whatever"}, "treat_missing_data is 'whatever'"),
     "few samples of a sum": ({"evaluate_low_sample_count_percentile": "ignore"}, "only with a percentile such as 'p99'"),
-    "a string of actions": ({"alarm_actions": TOPIC}, "alarm_actions is 'arn:aws:sns.*a list of 5 ARNs"),
+    "a string of actions": ({"alarm_actions": TOPIC}, "alarm_actions is 'arn:aws:sns.*a list of at most 5 ARNs"),
     "6 actions": ({"ok_actions": [TOPIC] * 6}, "ok_actions has 6 actions; allowed: 5 at most"),
     "an action that is no ARN": ({"insufficient_data_actions": ["oncall"]}, r"insufficient_data_actions\[0\] is 'oncall'"),
     "actions enabled by a word": ({"actions_enabled": "False"}, "actions_enabled is 'False'; allowed: True or False"),

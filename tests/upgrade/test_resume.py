@@ -76,6 +76,12 @@ def without_claims(found: Mapping[str, Any], until: datetime | None = None) -> d
     return changed
 
 
+def let_the_model_answer_wrongly(aws: LocalAws, name: str) -> None:
+    """Have the endpoint answer with an error of the model: the engine without containers refuses all requests, which is no verdict now."""
+    if name == "smoke-rollback":
+        aws.fault("error", operation="InvokeEndpoint", code="ModelError", message="It is ill.", status=424)
+
+
 # Deferred tasks.
 
 
@@ -86,6 +92,7 @@ def test_a_trigger_of_0_1_0_waits_to_the_end_and_its_task_goes_on(
     golden, scenario = load("waits", name), WAITS[name]
     wait = golden["waits"][number]
     rebuild(aws, without_claims(wait["aws"]))
+    let_the_model_answer_wrongly(aws, name)
     run = Run(scenario.task(), DUE)
     kwargs = of_now(wait, aws)
 
@@ -110,6 +117,7 @@ def test_an_event_of_0_1_0_is_taken_up_by_its_task(aws: LocalAws, dag: DAG, name
     golden = load("waits", name)
     wait = golden["waits"][number]
     rebuild(aws, without_claims(wait["aws_at_the_event"]))
+    let_the_model_answer_wrongly(aws, name)
     run = Run(WAITS[name].task(), DUE)
 
     with time_passes(aws):
