@@ -52,7 +52,7 @@ FLOORS: dict[str, set[str]] = {
         *("", "exceptions", "links", "retries", "spec", "fields", "policies", "service_model"),
         *("images", "artifacts", "deployment", "hooks", "deployer", "triggers"),
     },
-    "task_groups": {"exceptions", "fields", "hooks", "operators", "spec"},
+    "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "spec"},
     # The local AWS: nothing of the operators, hooks or deployer.
     "local": set(),
     "local.wire": {"service_model"},

@@ -35,6 +35,7 @@ from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, Wait
 from airflow_sm_hosting.deployment.wait import WaitCondition
 from airflow_sm_hosting.deployment.wanted import Wanted
+from airflow_sm_hosting.exceptions import AlarmGoingOffError
 from airflow_sm_hosting.hooks.errors import is_in_progress, is_passing
 
 if TYPE_CHECKING:
@@ -94,9 +95,8 @@ class EndpointDeployer:
     def preview(self) -> DeploymentPlan:
         """Return the plan of the deployment without changing anything."""
         observed = self._observe_endpoint()
-        serving = (observed.endpoint or {}).get("EndpointConfigName")
         simulated = simulate(observed, self._wanted, self.progress, self._observer.fetch)
-        return deployment_plan(simulated, serving, self._observer.fetch)
+        return deployment_plan(simulated, observed.endpoint, self._wanted, self._observer.fetch)
 
     def simulate(self) -> Simulation:
         """Simulate the deployment until its end without changing anything."""
@@ -120,6 +120,8 @@ class EndpointDeployer:
                 log.info("%s: %s", decided.action, decided.reason)
             if planned.end and planned.end.ending is Ending.TRY_AGAIN:
                 raise ConcurrentUpdateError(planned.end.message)
+            if planned.end and planned.end.ending is Ending.ALARMS_ON:
+                raise AlarmWaitedForError(planned.end.message)
             if planned.end:
                 return planned.end
             for step in self._runner.validated(planned.steps):
@@ -186,7 +188,13 @@ class EndpointDeployer:
         )
 
 
+class AlarmWaitedForError(AlarmGoingOffError):
+    """An alarm is in ALARM, and the task waits until it is not."""
+
+
 def _is_passing(error: BaseException) -> bool:
     if isinstance(error, ClientError) and is_in_progress(error):
         return True
-    return isinstance(error, ConcurrentUpdateError) or (isinstance(error, Exception) and is_passing(error))
+    if isinstance(error, ConcurrentUpdateError | AlarmWaitedForError):
+        return True
+    return isinstance(error, Exception) and is_passing(error)

@@ -17,6 +17,7 @@ def rollout_problem(
     serving: Iterable[Mapping[str, Any]],
     wanted: Iterable[Mapping[str, Any]],
     counts: Mapping[str, int],
+    strict: bool = True,
 ) -> str | None:
     """Return why SageMaker refuses a rollout, or silently replaces it by another; None when the rollout is possible.
 
@@ -24,6 +25,7 @@ def rollout_problem(
     :param serving: The variants of the serving config.
     :param wanted: The variants of the new config.
     :param counts: Instance counts of the new fleet's variants.
+    :param strict: Whether assumed rules count.
     """
     rolling = (deployment_config or {}).get("RollingUpdatePolicy")
     routing = ((deployment_config or {}).get("BlueGreenUpdatePolicy") or {}).get(
@@ -66,11 +68,11 @@ def rollout_problem(
         or (rolling or {}).get("MaximumBatchSize")
         or {}
     )
-    return _too_large(kind, size, counts, new)
+    return _too_large(kind, size, counts, new, strict)
 
 
 def _too_large(
-    kind: str, size: Mapping[str, Any], counts: Mapping[str, int], variants: Iterable[str]
+    kind: str, size: Mapping[str, Any], counts: Mapping[str, int], variants: Iterable[str], strict: bool
 ) -> str | None:
     """Return why a step is more than half of a variant's instances; None when it is not.
 
@@ -80,13 +82,13 @@ def _too_large(
         count = counts.get(variant)
         if count is None:
             continue
-        if count == 1:
+        if count == 1 and strict:
             return (
                 f"{kind} needs at least two instances, and variant {variant} has one: use AllAtOnce, or request "
-                "two instances"
+                "two instances (this package assumes the rule; strict=False leaves it to AWS)"
             )
         step = int(size.get("Value") or 0)
-        if size.get("Type") == "INSTANCE_COUNT" and step * 2 > count:
+        if count > 1 and size.get("Type") == "INSTANCE_COUNT" and step * 2 > count:
             return (
                 f"{kind} moves at most half of the capacity per step, and {step} is more than half of the {count} "
                 f"instances of {variant}"

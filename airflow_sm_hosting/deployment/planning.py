@@ -40,6 +40,7 @@ from airflow_sm_hosting.deployment.steps import (
 )
 from airflow_sm_hosting.deployment.updating import (
     fallback_tag,
+    first_update_problem,
     kept_for_replacement,
     lost_copies,
     missing_tags,
@@ -52,6 +53,7 @@ from airflow_sm_hosting.deployment.verdict import judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.exceptions import (
+    AlarmGoingOffError,
     ConflictError,
     InvalidSpecError,
     NotFoundError,
@@ -86,6 +88,8 @@ class Ending(StrEnum):
     WRONG_ANSWER = "wrong answer"
     #: Another run blocks this one for a moment: observe and plan again.
     TRY_AGAIN = "try again"
+    #: An alarm is in ALARM, and is to be waited for: observe and plan again.
+    ALARMS_ON = "alarms on"
 
 
 @dataclass(frozen=True)
@@ -188,10 +192,7 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         case Action.CREATE:
             return _create(observed, wanted, progress, known, decision)
         case Action.UPDATE:
-            steps = _taking_replacement_over(observed, progress) or update_steps(
-                observed, wanted, progress, known
-            )
-            return Plan(tuple(steps), progress, decision)
+            return _update(observed, wanted, progress, known, decision)
         case Action.JOIN:
             return _join(observed, wanted, progress, known, decision)
         case Action.UNCHANGED:
@@ -334,7 +335,22 @@ def _create(
         "Tags": tag_list(tags),
     }
     create = CreateEndpoint(request, f"endpoint {wanted.endpoint_name}", f"on {target}")
-    return Plan((create,), _responsible_for(progress, kept), decision)
+    warning = first_update_problem(observed, wanted, target)
+    return Plan((create,), _responsible_for(progress, kept), decision, warning=warning)
+
+
+def _update(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags, decision: Decision
+) -> Plan:
+    try:
+        steps = _taking_replacement_over(observed, progress) or update_steps(
+            observed, wanted, progress, known
+        )
+    except AlarmGoingOffError as error:
+        if not wanted.wait_for_alarms:
+            raise
+        return Plan((), progress, decision, End(Ending.ALARMS_ON, str(error)))
+    return Plan(tuple(steps), progress, decision)
 
 
 def _join(

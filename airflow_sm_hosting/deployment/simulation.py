@@ -5,7 +5,7 @@ There is no second list of calls: the function that plans a real deployment also
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from airflow_sm_hosting.deployment.difference import differences
 from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
 from airflow_sm_hosting.deployment.planning import Ending, Plan, plan
 from airflow_sm_hosting.deployment.progress import Progress
+from airflow_sm_hosting.deployment.status import Described
 from airflow_sm_hosting.deployment.steps import Call, Step, UpdateEndpoint, Wait
 from airflow_sm_hosting.deployment.wait import WaitFor
 from airflow_sm_hosting.deployment.wanted import Wanted
@@ -85,6 +86,9 @@ def simulate(observed: Observation, wanted: Wanted, progress: Progress, fetch: F
             return Simulation(Decision(Action.REFUSE, str(error)), target, (), observed)
         first = first or planned.decision
         progress = planned.progress
+        if planned.end and planned.end.ending is Ending.ALARMS_ON:
+            first = Decision(Action.WAIT, planned.end.message)
+            break
         if planned.end and planned.end.ending is Ending.TRY_AGAIN:
             observed = replace(observed, now=planned.end.until or observed.now)
             continue
@@ -118,6 +122,9 @@ class DeploymentPlan:
     :param changes: The differences, one line a member.
     :param calls: The operations that would change resources, in order.
     :param two_fleets: Whether an old and a new fleet would share the traffic for a while.
+    :param variants: The variants afterwards: name, instance count and weight, where they have them.
+    :param alarms: The alarms that would roll the deployment back.
+    :param fallbacks: The configs that would be deployed instead, in order, if AWS had no capacity.
     """
 
     decision: Decision
@@ -127,6 +134,9 @@ class DeploymentPlan:
     changes: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     two_fleets: bool = False
+    variants: list[dict[str, Any]] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    fallbacks: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON."""
@@ -139,6 +149,9 @@ class DeploymentPlan:
             "changes": self.changes,
             "calls": self.calls,
             "two_fleets": self.two_fleets,
+            "variants": self.variants,
+            "alarms": self.alarms,
+            "fallbacks": self.fallbacks,
         }
 
     def as_markdown(self) -> str:
@@ -153,8 +166,13 @@ class DeploymentPlan:
             f"- would serve: {_code(self.serving if stays else self.target)}",
             f"- two fleets share the traffic meanwhile: {'yes' if self.two_fleets else 'no'}",
         ]
+        if self.alarms:
+            lines.append(f"- alarms that roll it back: {', '.join(map(_code, self.alarms))}")
+        if self.fallbacks:
+            lines.append(f"- if AWS has no capacity, instead: {', '.join(map(_code, self.fallbacks))}")
         for title, items in (
             ("Changes", self.changes),
+            ("Variants afterwards", [_variant_in_words(one) for one in self.variants]),
             ("Write calls", self.calls),
         ):
             if items:
@@ -162,22 +180,35 @@ class DeploymentPlan:
         return "\n".join(lines) + "\n"
 
 
-def deployment_plan(simulated: Simulation, serving: str | None, fetch: Fetch) -> DeploymentPlan:
+def deployment_plan(
+    simulated: Simulation, before: Described | None, wanted: Wanted, fetch: Fetch
+) -> DeploymentPlan:
     """Return a simulated deployment as a plan for a person.
 
     :param simulated: The deployment.
-    :param serving: The config that serves now.
+    :param before: DescribeEndpoint's answer before it.
+    :param wanted: The requested deployment.
     :param fetch: Reads a fact from AWS.
     """
     observed, target = simulated.observed, simulated.target
+    serving = (before or {}).get("EndpointConfigName")
+    after = (observed.endpoint or {}).get("ProductionVariants") or []
     changes: list[str] = []
     while serving and serving != target:
         try:
             changes = _config_and_model_changes(observed, serving, target)
+            if simulated.decision.action is Action.UPDATE:
+                initial = observed.variants_of(target)
+                changes = _with_live_properties(
+                    changes, (before or {}).get("ProductionVariants") or [], after, initial
+                )
             break
         except FactNeededError as lacking:
             observed = observed.learned(lacking.fact, fetch(lacking.fact, observed))
     update = next((step for step in simulated.steps if isinstance(step, UpdateEndpoint)), None)
+    request = update.request if update else {}
+    alarms = (request.get("DeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
+    is_changed = simulated.decision.action in (Action.CREATE, Action.UPDATE, Action.REPLACE)
     return DeploymentPlan(
         decision=simulated.decision,
         endpoint_name=observed.endpoint_name,
@@ -185,8 +216,10 @@ def deployment_plan(simulated: Simulation, serving: str | None, fetch: Fetch) ->
         target=target,
         changes=changes,
         calls=simulated.calls,
-        two_fleets=bool(update)
-        and has_two_fleets((update.request if update else {}).get("DeploymentConfig")),
+        two_fleets=bool(update) and has_two_fleets(request.get("DeploymentConfig")),
+        variants=[_live_properties(one) for one in after] if is_changed else [],
+        alarms=[alarm["AlarmName"] for alarm in alarms.get("Alarms") or []],
+        fallbacks=[name for name in wanted.fallbacks if name != target] if update else [],
     )
 
 
@@ -198,6 +231,53 @@ def has_two_fleets(deployment_config: Mapping[str, Any] | None) -> bool:
         deployment_config or {}
     )
     return stepwise or bool(policy.get("TerminationWaitInSeconds"))
+
+
+#: Members of a variant in a config that only its first deployment takes as they are, with the member of a serving variant for each
+#: (ProductionVariant, ProductionVariantSummary).
+_LIVE = {
+    "InitialInstanceCount": ("DesiredInstanceCount", "instance count"),
+    "InitialVariantWeight": ("DesiredWeight", "weight"),
+}
+
+
+def _with_live_properties(
+    changes: Iterable[str],
+    before: Iterable[Mapping[str, Any]],
+    after: Iterable[Mapping[str, Any]],
+    initial: Iterable[Mapping[str, Any]],
+) -> list[str]:
+    """Return the changes with what becomes of counts and weights, in place of the initial ones in the configs.
+
+    An update may retain them, and autoscaling may have changed them.
+    """
+    old, new = ({one["VariantName"]: one for one in variants} for variants in (before, after))
+    lines = [line for line in changes if not any(f": {member} " in line for member in _LIVE)]
+    for variant in initial:
+        name = variant["VariantName"]
+        for member, (live, noun) in _LIVE.items():
+            was, will_be = old.get(name, {}).get(live), new.get(name, {}).get(live)
+            if was is not None and will_be is not None and was != will_be:
+                lines.append(f"{name}: {noun} is {was}, becomes {will_be}")
+            elif was is not None and variant.get(member) not in (None, will_be):
+                lines.append(
+                    f"{name}: {noun} stays {will_be}, which the update retains; the config has {variant[member]}"
+                )
+    return lines
+
+
+def _live_properties(variant: Mapping[str, Any]) -> dict[str, Any]:
+    members = {
+        "variant_name": "VariantName",
+        "instance_count": "DesiredInstanceCount",
+        "weight": "DesiredWeight",
+    }
+    return {name: variant[member] for name, member in members.items() if variant.get(member) is not None}
+
+
+def _variant_in_words(variant: Mapping[str, Any]) -> str:
+    count = f", {variant['instance_count']} instances" if "instance_count" in variant else ""
+    return f"{variant['variant_name']}{count}, weight {variant.get('weight')}"
 
 
 def _config_and_model_changes(observed: Observation, serving: str, target: str) -> list[str]:

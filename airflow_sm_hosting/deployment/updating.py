@@ -299,17 +299,53 @@ def _checked_rollout(
     if asked is None and not fleet_alarms:
         return None
     described = observed.endpoint or {}
-    problem = rollout_problem(
-        asked,
-        serving=observed.variants_of(described["EndpointConfigName"])
-        or described.get("ProductionVariants")
-        or [],
-        wanted=variants,
-        counts=counts,
+    serving = (
+        observed.variants_of(described["EndpointConfigName"]) or described.get("ProductionVariants") or []
     )
+    problem = rollout_problem(asked, serving=serving, wanted=variants, counts=counts, strict=wanted.strict)
     if problem:
-        raise ConflictError(f"Endpoint {described['EndpointName']}: {problem}.")
+        initial = _initial_counts(variants)
+        fits = rollout_problem(asked, serving=serving, wanted=variants, counts=initial, strict=wanted.strict)
+        way_out = (
+            ". The update would retain the instance counts; retain_variant_properties=False takes them from the config"
+            if fits is None
+            else ""
+        )
+        raise ConflictError(f"Endpoint {described['EndpointName']}: {problem}{way_out}.")
     return _with_alarms(observed, asked or {}, fleet_alarms)
+
+
+def first_update_problem(observed: Observation, wanted: Wanted, target: str) -> str:
+    """Return a warning that no update of a new endpoint can use the requested rollout; empty if one can, or none is requested.
+
+    CreateEndpoint takes no rollout, so the mistake would show months later, at the first update.
+
+    :param observed: The observation of the endpoint.
+    :param wanted: The requested deployment.
+    :param target: The config with which the endpoint is created.
+    """
+    asked, fleet_alarms = wanted.deployment_config or {}, _fleet_alarm_requests(wanted, target)
+    config = observed.config(target) if asked or fleet_alarms else None
+    if config is None:
+        return ""
+    variants = config["ProductionVariants"]
+    problem = rollout_problem(
+        asked, serving=variants, wanted=variants, counts=_initial_counts(variants), strict=wanted.strict
+    )
+    named = [
+        alarm["AlarmName"] for alarm in (asked.get("AutoRollbackConfiguration") or {}).get("Alarms") or []
+    ]
+    described = list(observed.alarms(named).values()) if named else []
+    names = [*named, *(alarm["AlarmName"] for alarm in fleet_alarms)]
+    found = [*([problem] if problem else []), *problems(names, [*described, *fleet_alarms], asked)]
+    if not found:
+        return ""
+    return f"Endpoint {wanted.endpoint_name} is created without a rollout, but its updates will fail: {'; '.join(found)}"
+
+
+def _initial_counts(variants: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    counts = {variant["VariantName"]: variant.get("InitialInstanceCount") for variant in variants}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _with_alarms(
@@ -337,7 +373,7 @@ def _with_alarms(
     if off:
         raise AlarmGoingOffError(
             f"Endpoint {endpoint} is not updated: {'; '.join(off)}, which would roll the deployment back at "
-            "once."
+            "once. Deploy without that alarm, or wait until it is OK; wait_for_alarms=True lets the task wait."
         )
     return {
         **deployment_config,

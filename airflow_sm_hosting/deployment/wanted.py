@@ -22,6 +22,8 @@ class Wanted:
     :param replace_failed_endpoint: Whether to delete a failed endpoint and create it again.
     :param adopt: Whether the deployment may change an endpoint that is not ours.
     :param allow_older: Whether the deployment may undo a newer run's deployment.
+    :param strict: Whether a rollout is refused that SageMaker is only assumed to refuse.
+    :param wait_for_alarms: Whether to wait for alarms that are in ALARM before the update.
     :param tags: Tags to set in addition to ours.
     :param run_after: The due time of the DAG run, in ISO format.
     :param retried: Whether an earlier try may have been killed half-way.
@@ -39,6 +41,8 @@ class Wanted:
     replace_failed_endpoint: bool = True
     adopt: bool = False
     allow_older: bool = False
+    strict: bool = True
+    wait_for_alarms: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     run_after: str | None = None
     retried: bool = False

@@ -99,6 +99,8 @@ class DeployEndpointFields(AwsFields):
     replace_failed_endpoint = Boolean(default=True)
     adopt = Boolean(default=False)
     allow_older = Boolean(default=False)
+    strict = Boolean(default=True)
+    wait_for_alarms = Boolean(default=False)
     fallback_endpoint_config_names = EndpointConfigNames()
     smoke_test = optional(OneSmokeTest(json=True))
     on_smoke_failure = Choice(ON_SMOKE_FAILURE, default="fail")
@@ -142,6 +144,10 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
     :param replace_failed_endpoint: Whether to delete an endpoint in status Failed and create it again (default: True). (templated)
     :param adopt: Whether the task may change an endpoint without this package's tags (default: False). (templated)
     :param allow_older: Whether this run deploys even if a newer run has already deployed (default: False). (templated)
+    :param strict: Whether a rollout is an error that SageMaker is only assumed to refuse (a canary, linear or rolling update of one
+        instance; default: True). False leaves the decision to AWS. (templated)
+    :param wait_for_alarms: Whether the task waits, in the worker and within its time budget, for rollback alarms that are in ALARM before
+        the update (default: False: ``AlarmGoingOffError``). (templated)
     :param fallback_endpoint_config_names: Configs to deploy instead, in this order, if AWS has no capacity (for instance with another
         instance type); ``details`` name the serving config (default: none). (templated)
     :param smoke_test: A :class:`~airflow_sm_hosting.SmokeTest` to run after the deployment
@@ -185,6 +191,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         replace_failed_endpoint: bool | Late = True,
         adopt: bool | Late = False,
         allow_older: bool | Late = False,
+        strict: bool | Late = True,
+        wait_for_alarms: bool | Late = False,
         fallback_endpoint_config_names: Sequence[Late] | Late | None = None,
         smoke_test: SmokeTest | Late | None = None,
         on_smoke_failure: Literal["fail", "rollback"] | Late = "fail",
@@ -206,6 +214,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         self.replace_failed_endpoint = replace_failed_endpoint
         self.adopt = adopt
         self.allow_older = allow_older
+        self.strict = strict
+        self.wait_for_alarms = wait_for_alarms
         self.fallback_endpoint_config_names = fallback_endpoint_config_names
         self.smoke_test = smoke_test
         self.on_smoke_failure = on_smoke_failure
@@ -357,6 +367,8 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             replace_failed_endpoint=given.replace_failed_endpoint,
             adopt=given.adopt,
             allow_older=given.allow_older,
+            strict=given.strict,
+            wait_for_alarms=given.wait_for_alarms,
             tags=given.tags,
             run_after=due.astimezone(UTC).isoformat(timespec="milliseconds") if due else None,
             retried=getattr(context["ti"], "try_number", 1) > 1,

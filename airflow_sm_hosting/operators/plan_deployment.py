@@ -28,7 +28,7 @@ class PlanDeploymentOperator(DeployEndpointOperator):
     :raises InvalidSpecError: For bad input, before the first AWS call.
     :raises NotFoundError: When the endpoint config does not exist.
     :return: The plan as Markdown, for the body of an approval; ``details`` (XCom) have it as JSON: action, reason, endpoint_name, serving,
-        target, changes, calls, two_fleets.
+        target, changes, calls, two_fleets, variants, alarms, fallbacks.
     """
 
     def __init__(self, *, endpoint_name: Late, endpoint_config_name: Late, **kwargs: Any) -> None:

@@ -33,8 +33,8 @@ class RollbackEndpointOperator(DeployEndpointOperator):
 
     :param endpoint_name: Name of the endpoint. (templated)
     :param endpoint_config_name: The rollback target (default: the config that served before, from the endpoint's tags). (templated)
-    :param kwargs: ``rollout``, ``auto_rollback_alarms``, ``retain_variant_properties``, ``adopt``, ``allow_older``, ``tags``,
-        ``wait_for_completion``, ``deferrable``, ``poll_interval``, ``timeout`` and ``smoke_test``, as
+    :param kwargs: ``rollout``, ``auto_rollback_alarms``, ``retain_variant_properties``, ``adopt``, ``allow_older``, ``strict``,
+        ``wait_for_alarms``, ``tags``, ``wait_for_completion``, ``deferrable``, ``poll_interval``, ``timeout`` and ``smoke_test``, as
         :class:`~airflow_sm_hosting.DeployEndpointOperator` has them.
     :raises NotFoundError: When the endpoint does not exist, no previous config is known, or that config was deleted.
     :raises DeploymentRolledBackError: When SageMaker undid the update.

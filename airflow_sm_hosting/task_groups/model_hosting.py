@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
+from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION
 from airflow_sm_hosting.operators.build_image import BuildImageOperator
@@ -23,6 +25,7 @@ from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resour
 from airflow_sm_hosting.spec.checks import is_rendered_later
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.rollout import completed
 from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
 
 if TYPE_CHECKING:
@@ -107,6 +110,7 @@ class ModelHostingTaskGroup(TaskGroup):
         _check_variants(production_variants, scaling or {}, alarms)
         _check_scaling(production_variants, scaling or {}, endpoint_config_options or {})
         _check_serverless(production_variants, models, model_options or {})
+        _check_rollout(production_variants, deploy_options or {})
         with self:
             names = {
                 name: self._create_model(
@@ -285,6 +289,28 @@ def _check_serverless(
                 f"models[{name!r}] has {', '.join(excluded)}, and a serverless variant uses it; allowed: only "
                 "on instance variants."
             )
+
+
+def _check_rollout(variants: Sequence[dict[str, Any]], deploy_options: Mapping[str, Any]) -> None:
+    """Warn of a rollout that no update of the described variants can use: the first deployment has none, so it would not show there."""
+    rollout, strict = deploy_options.get("rollout"), deploy_options.get("strict", True)
+    if not isinstance(rollout, dict) or is_rendered_later(rollout) or not isinstance(strict, bool):
+        return
+    if not all(
+        isinstance(variant, dict) and isinstance(variant.get("VariantName"), str) for variant in variants
+    ):
+        return
+    # Steps larger than half of a fleet are checked when the rollout is rendered. Autoscaling may start with the initial count at most.
+    counts = {variant["VariantName"]: 1 for variant in variants if variant.get("InitialInstanceCount") == 1}
+    problem = rollout_problem(
+        completed(rollout), serving=variants, wanted=variants, counts=counts, strict=strict
+    )
+    if problem:
+        warnings.warn(
+            f"ModelHostingTaskGroup: no update of this endpoint can use its rollout: {problem}.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _check_scaling(

@@ -18,12 +18,15 @@ def variant(name: str = "main", **members: Any) -> dict[str, Any]:
     return {"VariantName": name, "InstanceType": "ml.m5.large", **members}
 
 
-def problem(rollout: Any, *, serving: Any = None, wanted: Any = None, counts: Any = None) -> str | None:
+def problem(
+    rollout: Any, *, serving: Any = None, wanted: Any = None, counts: Any = None, strict: bool = True
+) -> str | None:
     return rollout_problem(
         rollout,
         serving=serving or [variant()],
         wanted=wanted or [variant()],
         counts={"main": 4} if counts is None else counts,
+        strict=strict,
     )
 
 
@@ -60,6 +63,7 @@ def test_what_would_silently_be_all_at_once_is_told(rollout: Any) -> None:
 @pytest.mark.parametrize("rollout", [CANARY, LINEAR, ROLLING])
 def test_a_single_instance_has_no_half(rollout: Any) -> None:
     assert "variant main has one" in str(problem(rollout, counts={"main": 1}))
+    assert problem(rollout, counts={"main": 1}, strict=False) is None
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ class Aws:
     :param endpoint: The endpoint; None for none.
     :param tags: Its tags.
     :param scaling: The scaling of its variant; None for no scalable target.
-    :param alarm: An alarm whose action is the policy of the scaling; None for none.
+    :param alarm: The only alarm; its action is the policy of the scaling. None for none.
     """
 
     def __init__(
@@ -139,7 +139,9 @@ class Aws:
             case FactKind.POLICY_ARNS:
                 return {name: arn for arn, name in self.scaling["arns"].items()}
             case FactKind.ALARMS:
-                return {}
+                return {
+                    name: self.alarm for name in fact.of if self.alarm and self.alarm["AlarmName"] == name
+                }
             case FactKind.ALARMS_WITH_ACTION:
                 return [self.alarm] if self.alarm else []
         return []
@@ -149,6 +151,11 @@ def simulated(aws: Aws, target: str, **wanted: Any) -> Simulation:
     asked = Wanted("churn", target, **{"run_after": DUE, "task": "task0001", **wanted})
     observed = Observation("churn", NOW, "copy0001")
     return simulate(observed, asked, Progress(started_at=0, deadline=1e12), aws.fetch)
+
+
+def planned_for_people(aws: Aws, target: str, **wanted: Any) -> DeploymentPlan:
+    before, asked = deepcopy(aws.endpoint), Wanted("churn", target, **{"run_after": DUE, **wanted})
+    return deployment_plan(simulated(aws, target, **wanted), before, asked, aws.fetch)
 
 
 def ends(found: Simulation) -> tuple[Any, ...]:
@@ -305,22 +312,69 @@ def test_a_newer_run_is_left_alone() -> None:
 
 def test_a_plan_shows_what_changes_and_what_is_called() -> None:
     aws = Aws(serving("a"))
-    plan = deployment_plan(simulated(aws, "b"), "a", aws.fetch)
+    plan = planned_for_people(aws, "b", fallbacks=("c", "b"))
     shown = plan.as_json()
     assert (shown["action"], shown["serving"], shown["target"]) == ("update", "a", "b")
     assert "UpdateEndpoint" in shown["calls"]
-    assert any("InitialInstanceCount" in line for line in plan.changes)
+    assert "main: instance count is 3, becomes 2" in plan.changes
+    assert (shown["alarms"], shown["fallbacks"]) == ([], ["c"])
+    assert shown["variants"] == [{"variant_name": "main", "instance_count": 2, "weight": 1.0}]
     assert any(line.startswith("main: model Image") for line in plan.changes)
     text = plan.as_markdown()
     assert text.startswith("## churn: update\n")
     assert "- serves now: `a`\n- would serve: `b`\n" in text
     assert "### Changes" in text
     assert "- `UpdateEndpoint`" in text
+    assert "- if AWS has no capacity, instead: `c`\n" in text
+    assert "### Variants afterwards\n\n- `main, 2 instances, weight 1.0`\n" in text
+
+
+def test_a_plan_names_what_is_retained_although_the_config_differs() -> None:
+    """An approver of two instances must not read that there will be two where one stays."""
+    plan = planned_for_people(Aws(serving("a"), scaling=SCALING), "b")
+    assert "main: instance count stays 3, which the update retains; the config has 2" in plan.changes
+    assert not [line for line in plan.changes if "Initial" in line]
+
+    weighted = Aws(
+        serving(
+            "a", ProductionVariants=[{"VariantName": "main", "DesiredInstanceCount": 1, "DesiredWeight": 0.5}]
+        )
+    )
+    assert "main: weight is 0.5, becomes 1.0" in planned_for_people(weighted, "b").changes
+    kept = planned_for_people(weighted, "b", retain=True).changes
+    assert "main: weight stays 0.5, which the update retains; the config has 1.0" in kept
+    assert "main: instance count stays 1, which the update retains; the config has 2" in kept
+
+
+def test_a_plan_for_a_new_endpoint_shows_its_variants() -> None:
+    aws = Aws(None)
+    plan = planned_for_people(aws, "b")
+    assert plan.variants == [{"variant_name": "main", "instance_count": 2, "weight": 1.0}]
+    serverless = planned_for_people(aws, "serverless")
+    assert "- `main, weight " in serverless.as_markdown()
+
+
+def test_a_plan_names_the_alarms_that_roll_back() -> None:
+    alarms = AllAtOnce(termination_wait=300, auto_rollback_alarms=["latency"])
+    aws = Aws(
+        serving("a"), alarm={"AlarmName": "latency", "Period": 60, "EvaluationPeriods": 1, "StateValue": "OK"}
+    )
+    plan = planned_for_people(aws, "b", deployment_config=alarms)
+    assert plan.alarms == ["latency"]
+    assert "- alarms that roll it back: `latency`\n" in plan.as_markdown()
+
+
+def test_a_plan_waits_for_alarms_where_the_deployment_does() -> None:
+    alarms = AllAtOnce(termination_wait=300, auto_rollback_alarms=["latency"])
+    off = {"AlarmName": "latency", "Period": 60, "EvaluationPeriods": 1, "StateValue": "ALARM"}
+    found = simulated(Aws(serving("a"), alarm=off), "b", deployment_config=alarms, wait_for_alarms=True)
+    assert (found.decision.action, found.steps) == (Action.WAIT, ())
+    assert "alarm latency is already in ALARM" in found.decision.reason
 
 
 def test_a_plan_that_changes_nothing_has_no_lists() -> None:
     aws = Aws(serving("a"))
-    plan = deployment_plan(simulated(aws, "a", run_after=None), "a", aws.fetch)
+    plan = planned_for_people(aws, "a", run_after=None)
     assert (plan.changes, plan.calls, plan.two_fleets) == ([], [], False)
     assert "###" not in plan.as_markdown()
 
@@ -348,8 +402,7 @@ def test_two_fleets_share_the_traffic_in_all_rollouts_but_all_at_once_without_a_
 ) -> None:
     assert has_two_fleets(rollout) is two
     aws = Aws(serving("a"))
-    found = simulated(aws, "b", deployment_config=rollout, run_after=None)
-    assert deployment_plan(found, None, aws.fetch).two_fleets is two
+    assert planned_for_people(aws, "b", deployment_config=rollout, run_after=None).two_fleets is two
 
 
 def test_a_model_changes_where_a_variant_stays_and_names_another() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from airflow_sm_hosting import AllAtOnce, Canary, EndpointMetric, NewFleetAlarm
-from airflow_sm_hosting.deployment.planning import Plan
+from airflow_sm_hosting import AllAtOnce, Canary, EndpointMetric, Linear, NewFleetAlarm, Rolling
+from airflow_sm_hosting.deployment.planning import Ending, Plan
 from airflow_sm_hosting.deployment.steps import CreateEndpoint, PutMetricAlarm, UpdateEndpoint
 from airflow_sm_hosting.exceptions import AlarmGoingOffError, ConflictError, InvalidSpecError
 from airflow_sm_hosting.spec.tags import DEPLOYING, OURS, ROLLOUT_ALARMS, RUN_AFTER
-from tests.deployment.worlds import MIDDLE, World, endpoint, planned, progress, tags_set, wanted
+from tests.deployment.worlds import MIDDLE, SCALING, World, endpoint, planned, progress, tags_set, wanted
 
 FLEET_ALARM = NewFleetAlarm(
     variant_name="main", metric=EndpointMetric.invocation_5xx_errors(period=60), threshold=1
@@ -66,6 +67,89 @@ def test_alarms_for_the_new_fleet_alone_need_no_alarm_of_the_user() -> None:
     assert rollout_of(found) == watched(FLEET_ALARM_NAME)
 
 
+def test_a_rule_that_is_only_assumed_is_left_to_aws_where_that_is_wanted() -> None:
+    canary = Canary(size="10%", wait_interval=60)
+    assert rollout_of(updating(deployment_config=canary, strict=False)) == canary
+
+
+def test_retained_counts_that_make_a_rollout_impossible_are_the_way_out() -> None:
+    world = World(endpoint("InService", "a"), scaling=SCALING, variant={"InitialInstanceCount": 4})
+    asked = wanted(run_after=MIDDLE, deployment_config=Canary(size="10%", wait_interval=60))
+
+    with pytest.raises(ConflictError, match=r"retain_variant_properties=False takes them from the config\.$"):
+        planned(world, asked, progress())
+    found, _ = planned(world, replace(asked, retain=False), progress())
+    assert rollout_of(found)
+
+
+@pytest.mark.parametrize(
+    ("alarms", "asked", "warning"),
+    [
+        ([], {}, ""),
+        ([], {"deployment_config": BAKE}, ""),
+        ([alarm()], {"deployment_config": watched("latency")}, ""),
+        # It may be over when the endpoint is updated for the first time.
+        ([alarm(StateValue="ALARM")], {"deployment_config": watched("latency")}, ""),
+        ([], {"deployment_config": watched("latency")}, "alarm latency does not exist"),
+        (
+            [],
+            {"fleet_alarms": [FLEET_ALARM]},
+            f"alarm {FLEET_ALARM_NAME} cannot go off in time: it needs 1 × 60 s = 60 s",
+        ),
+        (
+            [],
+            {"deployment_config": Canary(size="10%", wait_interval=60)},
+            "variant main has one: use AllAtOnce",
+        ),
+        (
+            [],
+            {"deployment_config": Linear(step_size="50%", wait_interval=60)},
+            "variant main has one: use AllAtOnce",
+        ),
+        (
+            [],
+            {"deployment_config": Rolling(maximum_batch_size=1, wait_interval=60)},
+            "variant main has one: use AllAtOnce",
+        ),
+        ([], {"deployment_config": Canary(size="10%", wait_interval=60), "strict": False}, ""),
+    ],
+)
+def test_a_rollout_that_no_update_can_use_is_a_warning_when_the_endpoint_is_created(
+    alarms: list[Mapping[str, Any]], asked: dict[str, Any], warning: str
+) -> None:
+    world = World(None, alarms={one["AlarmName"]: one for one in alarms})
+    found, _ = planned(world, wanted(run_after=MIDDLE, **asked), progress())
+
+    assert [type(step) for step in found.steps] == [CreateEndpoint]
+    if warning:
+        assert found.warning.startswith(
+            "Endpoint churn is created without a rollout, but its updates will fail: "
+        )
+    assert warning in found.warning
+    assert bool(found.warning) is bool(warning)
+
+
+def test_all_that_is_wrong_with_a_rollout_is_told_at_once() -> None:
+    canary = Canary(size="10%", wait_interval=60, auto_rollback_alarms=["latency", "errors"])
+    found, _ = planned(World(None), wanted(run_after=MIDDLE, deployment_config=canary), progress())
+    for word in ("variant main has one", "alarm latency does not exist", "alarm errors does not exist"):
+        assert word in found.warning
+
+
+def test_a_config_that_does_not_exist_is_no_warning_but_the_error_of_the_call() -> None:
+    found, _ = planned(World(None, configs={}), wanted(run_after=MIDDLE, deployment_config=BAKE), progress())
+    assert found.warning == ""
+
+
+def test_alarms_are_waited_for_where_that_is_wanted() -> None:
+    off = alarm(StateValue="ALARM", StateReason="it is slow")
+    found = updating(off, deployment_config=watched("latency"), wait_for_alarms=True)
+
+    assert found.end
+    assert (found.steps, found.end.ending) == ((), Ending.ALARMS_ON)
+    assert "alarm latency is already in ALARM (it is slow)" in found.end.message
+
+
 @pytest.mark.parametrize(
     ("alarms", "asked", "error", "message"),
     [
@@ -73,7 +157,8 @@ def test_alarms_for_the_new_fleet_alone_need_no_alarm_of_the_user() -> None:
             [],
             {"deployment_config": Canary(size="10%", wait_interval=60)},
             ConflictError,
-            "Endpoint churn: a canary needs at least two instances, and variant main has one: use AllAtOnce, or request two instances.",
+            "Endpoint churn: a canary needs at least two instances, and variant main has one: use AllAtOnce, or request two instances "
+            "(this package assumes the rule; strict=False leaves it to AWS).",
         ),
         (
             [],
@@ -98,7 +183,8 @@ def test_alarms_for_the_new_fleet_alone_need_no_alarm_of_the_user() -> None:
             [alarm(StateValue="ALARM", StateReason="it is slow")],
             {"deployment_config": watched("latency")},
             AlarmGoingOffError,
-            "Endpoint churn is not updated: alarm latency is already in ALARM (it is slow), which would roll the deployment back at once.",
+            "Endpoint churn is not updated: alarm latency is already in ALARM (it is slow), which would roll the deployment back at once. "
+            "Deploy without that alarm, or wait until it is OK; wait_for_alarms=True lets the task wait.",
         ),
     ],
     ids=["refused", "too many alarms", "no such alarms", "too late", "going off"],

@@ -69,6 +69,7 @@ class World:
     :param accepted: The runs' tasks and configs of the deployments that were accepted, in order.
     :param models: The described models, by name; the variant of every config has ``model``.
     :param config: More members of every config.
+    :param variant: More members of the variant of every config.
     """
 
     endpoint: dict[str, Any] | None = None
@@ -84,6 +85,7 @@ class World:
     accepted: list[tuple[str, str]] = field(default_factory=list)
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"model": {"ModelName": "model"}})
     config: Mapping[str, Any] = field(default_factory=dict)
+    variant: Mapping[str, Any] = field(default_factory=dict)
 
     def pass_by(self, **time: float) -> None:
         """Let time pass, and what goes on end when it is due."""
@@ -178,6 +180,7 @@ class World:
                     "ModelName": "model",
                     "InstanceType": self.configs[name],
                     "InitialInstanceCount": 1,
+                    **self.variant,
                 }
                 return {
                     "EndpointConfigName": name,

@@ -587,6 +587,46 @@ def test_an_alarm_that_is_going_off_already_is_waited_out_by_a_retry(configs: Lo
     assert why_hopeless(error) is None
 
 
+def test_an_alarm_is_waited_for_where_that_is_wanted(
+    virtual_aws: LocalAws, dag: DAG, short_pauses: None, deferrable: bool
+) -> None:
+    from airflow_sm_hosting.hooks import CloudWatchHook
+
+    configs = with_configs(virtual_aws)
+    make_endpoint(configs, "c1")
+    make_alarm(configs, "latency")
+    cloudwatch, polls = configs.client("cloudwatch"), []
+    cloudwatch.set_alarm_state(AlarmName="latency", StateValue="ALARM", StateReason="slow")
+
+    def polled(**_: Any) -> None:
+        polls.append(operations(configs, mutating=True).count("UpdateEndpoint"))
+        if len(polls) == 3:
+            cloudwatch.set_alarm_state(AlarmName="latency", StateValue="OK", StateReason="fast again")
+
+    rollout = AllAtOnce(termination_wait=120, auto_rollback_alarms=["latency"])
+    with event_hook(CloudWatchHook().conn, "after-call.*.DescribeAlarms", polled):
+        task = deploy("c2", rollout=rollout, wait_for_alarms=True, deferrable=deferrable)
+        end = outcome(task)
+
+    assert end.error is None
+    assert end.details["action"] == "update"
+    assert polls == [0, 0, 0, 0]
+
+
+def test_an_alarm_that_stays_on_ends_the_wait_with_the_time_budget(
+    configs: LocalAws, dag: DAG, short_pauses: None
+) -> None:
+    make_endpoint(configs, "c1")
+    make_alarm(configs, "latency")
+    configs.client("cloudwatch").set_alarm_state(AlarmName="latency", StateValue="ALARM", StateReason="slow")
+
+    rollout = AllAtOnce(termination_wait=120, auto_rollback_alarms=["latency"])
+    error = outcome(deploy("c2", rollout=rollout, wait_for_alarms=True, timeout=1)).error
+
+    assert isinstance(error, AlarmGoingOffError)
+    assert "wait until it is OK" in str(error)
+
+
 def test_a_rollout_that_the_variants_exclude_is_refused_before_the_update(
     configs: LocalAws, dag: DAG
 ) -> None:

@@ -71,7 +71,7 @@ def test_an_update_is_told_field_by_field_without_secrets(configs: LocalAws, dag
     assert (found["action"], found["serving"], found["target"]) == ("update", "c1", "c2")
     assert found["calls"] == ["AddTags", "UpdateEndpoint", "AddTags"]
     assert found["two_fleets"] is True
-    assert "main: InitialInstanceCount is 1, becomes 2" in found["changes"]
+    assert "main: instance count is 1, becomes 2" in found["changes"]
     assert "main: ModelName is 'model', becomes 'secret'" in found["changes"]
     assert "main: model PrimaryContainer.Environment differs" in found["changes"]
     assert "hunter2" not in end.value + repr(found)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ from airflow_sm_hosting import (
     EndpointMetric,
     InstanceProductionVariant,
     InvocationsScaling,
+    Linear,
     ModelData,
     ModelHostingTaskGroup,
     Rolling,
@@ -525,6 +527,58 @@ BROKEN_FILES = {
         "ConfigureAutoscalingOperator: min_capacity is 3; allowed: at most",
     ),
 }  # fmt: skip
+
+
+GROUP = {
+    "endpoint_name": "churn",
+    "models": {"churn": [ContainerDefinition(image=IMAGE)]},
+}
+
+
+@pytest.mark.usefixtures("dag")
+@pytest.mark.parametrize(
+    "rollout",
+    [
+        Canary(size="50%", wait_interval=60),
+        Linear(step_size="{{ params.size }}", wait_interval=60),
+        Rolling(maximum_batch_size=1, wait_interval=60),
+    ],
+    ids=["canary", "linear, rendered", "rolling"],
+)
+@pytest.mark.parametrize(
+    "scaling", [None, {"main": {"max_capacity": 3}}, {"main": {"min_capacity": 1, "max_capacity": 3}}]
+)
+def test_a_group_warns_of_a_rollout_that_one_instance_can_never_use(rollout: Any, scaling: Any) -> None:
+    one = InstanceProductionVariant(model_name="churn", variant_name="main", instance_type="ml.m5.large")
+    with pytest.warns(
+        UserWarning, match=r"no update of this endpoint can use its rollout: .* variant main has one"
+    ):
+        ModelHostingTaskGroup(
+            **GROUP, production_variants=[one], scaling=scaling, deploy_options={"rollout": rollout}
+        )
+
+
+@pytest.mark.usefixtures("dag")
+@pytest.mark.parametrize(
+    ("count", "scaling", "options"),
+    [
+        (2, None, {"rollout": Canary(size="50%", wait_interval=60)}),
+        (1, None, {"rollout": Canary(size="50%", wait_interval=60), "strict": False}),
+        (1, None, {"rollout": Canary(size="50%", wait_interval=60), "strict": "{{ params.strict }}"}),
+        (1, None, {"rollout": AllAtOnce()}),
+        (1, None, {"rollout": "{{ params.rollout }}"}),
+        ("{{ params.count }}", None, {"rollout": Canary(size="50%", wait_interval=60)}),
+    ],
+)
+def test_a_group_does_not_warn_of_a_rollout_that_may_work(
+    count: Any, scaling: Any, options: dict[str, Any]
+) -> None:
+    variant = InstanceProductionVariant(
+        model_name="churn", variant_name="main", instance_type="ml.m5.large", initial_instance_count=count
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        ModelHostingTaskGroup(**GROUP, production_variants=[variant], scaling=scaling, deploy_options=options)
 
 
 def test_a_bad_literal_breaks_the_dag_file_with_a_clear_sentence(tmp_path: Path) -> None:
