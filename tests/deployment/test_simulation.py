@@ -354,6 +354,14 @@ def test_a_plan_for_a_new_endpoint_shows_its_variants() -> None:
     assert "- `main, weight " in serverless.as_markdown()
 
 
+def test_a_plan_of_a_deployment_in_progress_shows_the_difference_of_the_configs() -> None:
+    updating = serving("a", "Updating", PendingDeploymentSummary={"EndpointConfigName": "b"})
+    plan = planned_for_people(Aws(updating), "b")
+    assert plan.decision.action is Action.JOIN
+    assert "main: InitialInstanceCount is 1, becomes 2" in plan.changes
+    assert (plan.variants, plan.fallbacks) == ([], [])
+
+
 def test_a_plan_names_the_alarms_that_roll_back() -> None:
     alarms = AllAtOnce(termination_wait=300, auto_rollback_alarms=["latency"])
     aws = Aws(

@@ -33,12 +33,24 @@ from airflow_sm_hosting import (
     Linear,
     NewFleetAlarm,
     Rolling,
+    SmokeTest,
 )
-from airflow_sm_hosting.exceptions import DeploymentRolledBackError
+from airflow_sm_hosting.exceptions import DeploymentRolledBackError, SmokeTestFailedError
+from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import SERVING, wait_until
 from tests.local_servers import local_server
-from tests.operators.conftest import ROLE, Outcome, _emptied, deploy, outcome, run_task, settled, task_id
+from tests.operators.conftest import (
+    ROLE,
+    Outcome,
+    _emptied,
+    deploy,
+    event_hook,
+    outcome,
+    run_task,
+    settled,
+    task_id,
+)
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -91,7 +103,7 @@ def image(aws: LocalAws, dag: DAG, project: Path, debian_base_image: str) -> str
     ).value
 
 
-def config_of(image: str, **environment: str) -> str:
+def config_of(image: str, instances: int = INSTANCES, **environment: str) -> str:
     """Make the model and the endpoint config of a version."""
     model = run_task(
         CreateModelOperator(
@@ -109,7 +121,7 @@ def config_of(image: str, **environment: str) -> str:
                 InstanceProductionVariant(
                     model_name=model,
                     variant_name="main",
-                    initial_instance_count=INSTANCES,
+                    initial_instance_count=instances,
                     container_startup_health_check_timeout=60,
                 )
             ],
@@ -338,3 +350,51 @@ def test_a_model_that_crashes_never_gets_a_call(aws: LocalAws, image: str, servi
     assert (settled(aws)["EndpointConfigName"], traffic.errors) == (serving, [])
     assert set(traffic.answers) == {"1"}
     assert alarms(aws) == []
+
+
+@pytest.mark.parametrize("instances", [1, 2])
+@pytest.mark.parametrize("kind", ROLLOUTS)
+def test_a_wrong_answer_goes_back_at_once_although_its_alarm_is_on_and_one_instance_has_no_canary(
+    aws: LocalAws, image: str, kind: str, instances: int
+) -> None:
+    rollout, _ = ROLLOUTS[kind]
+    old, new = config_of(image, instances, VERSION="1"), config_of(image, 2, VERSION="2")
+    cloudwatch = aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="wrong-answers",
+        Namespace="Churn",
+        MetricName="WrongAnswers",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="ignore",
+    )
+    cloudwatch.set_alarm_state(AlarmName="wrong-answers", StateValue="OK", StateReason="no answer yet")
+    if kind == "rolling":
+        rollout = Rolling(maximum_batch_size=1, wait_interval=BAKE)
+
+    def goes_off(**_: Any) -> None:
+        cloudwatch.set_alarm_state(AlarmName="wrong-answers", StateValue="ALARM", StateReason="wrong answers")
+
+    runtime = SageMakerRuntimeHook().conn
+    with aws.passing_time(speed=300), event_hook(runtime, "after-call.*.InvokeEndpoint", goes_off):
+        assert outcome(deploy(old, timeout=600)).error is None
+        task = deploy(
+            new,
+            timeout=600,
+            rollout=rollout,
+            auto_rollback_alarms=["wrong-answers"],
+            smoke_test=SmokeTest(body="1", content_type="text/csv", expect='"version": "1"'),
+            on_smoke_failure="rollback",
+        )
+        end = outcome(task)
+
+    assert type(end.error) is SmokeTestFailedError
+    assert str(end.error).startswith("Endpoint churn answered ")
+    assert str(end.error).endswith(
+        f"The response came from {new}. The endpoint was rolled back, and serves {old}."
+    )
+    assert end.details["endpoint_config_name"] == settled(aws)["EndpointConfigName"] == old
+    assert Traffic(aws).sample(SLOW_SAMPLE) == {"1": SLOW_SAMPLE}
