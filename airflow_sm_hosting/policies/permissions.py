@@ -58,7 +58,9 @@ _DEPLOYMENT = (
     _need("sagemaker:CreateEndpoint", "endpoint endpoint-config", "it does not exist, or has failed"),
     _need("sagemaker:UpdateEndpoint", "endpoint endpoint-config", "it is on another config"),
     _need(
-        "sagemaker:DescribeEndpointConfig", "endpoint-config", "it is updated, or a failed one is replaced"
+        "sagemaker:DescribeEndpointConfig",
+        "endpoint-config",
+        "it is updated, a failed one is replaced, or it is created with a rollout or a smoke_test",
     ),
     _need("sagemaker:AddTags", "endpoint", "it is created or updated, or tags are missing"),
     _need("sagemaker:DeleteEndpoint", "endpoint", "a failed one is replaced"),
@@ -75,7 +77,8 @@ _DEPLOYMENT = (
     _need(
         "sagemaker:DeleteTags",
         "endpoint",
-        "instance counts were set, scaling was restored, new_fleet_alarms were deleted, or old runs have tags",
+        "instance counts were set, scaling was restored, new_fleet_alarms were deleted, the smoke_test succeeded, or old runs "
+        "have tags",
     ),
     _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", _MOVED),
     _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
@@ -107,8 +110,7 @@ _DEPLOYMENT = (
     _need(
         "sagemaker:DescribeModel",
         "model",
-        "the same, without the values of the containers' environments",
-        optional=True,
+        "smoke_test, whose request must suit the model; or it fails: the log lines without the values of the containers' environments",
     ),
 )
 

@@ -174,7 +174,7 @@ def test_a_real_clock_calls_in_time() -> None:
 
 def test_there_are_two_clocks() -> None:
     assert (make_clock("real").name, make_clock("virtual").name) == ("real", "virtual")
-    with pytest.raises(ValueError, match="'atomic'; there are real and virtual"):
+    with pytest.raises(ValueError, match="'atomic'; allowed: real and virtual"):
         make_clock("atomic")
 
 
