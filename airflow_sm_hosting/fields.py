@@ -434,6 +434,17 @@ class ListOf(Field[list[Any]]):
         return entries
 
 
+class References(ListOf):
+    """A list of names, URLs, and references to images or model data, whose rendered parts are checked like literals."""
+
+    def value(self, where: str, given: Any) -> list[Any]:
+        """Return the list."""
+        from airflow_sm_hosting.spec.reference_parts import rendered_reference  # not needed at DAG parse
+
+        entries = super().value(where, given)
+        return [rendered_reference(f"{where}[{index}]", entry) for index, entry in enumerate(entries)]
+
+
 class Structure(Field[dict[str, Any]]):
     """A dict in the AWS shape.
 

@@ -138,7 +138,7 @@ class ReferenceResolver:
             case "S3Object":
                 return f"s3://{model_data['Bucket']}/{model_data['Key']}"
             case "S3Prefix":
-                prefix = str(model_data["Prefix"] or "").strip("/")
+                prefix = str(model_data.get("Prefix") or "").strip("/")
                 return f"s3://{model_data['Bucket']}/{prefix}/" if prefix else f"s3://{model_data['Bucket']}/"
             case None:
                 return s3_url(as_string("ModelDataUrl", model_data))

@@ -11,8 +11,8 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.fields import Boolean, Choice, FilePath, ListOf, PathAsText, Structure, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.checks import check_text
-from airflow_sm_hosting.spec.container import PLATFORMS, REPOSITORY_PATTERN, TAG_PATTERN
+from airflow_sm_hosting.spec.container import PLATFORMS
+from airflow_sm_hosting.spec.reference_parts import check_image_tag, check_repository
 from airflow_sm_hosting.spec.tags import OURS
 
 if TYPE_CHECKING:
@@ -30,32 +30,18 @@ BUILDERS = ("auto", "docker", "assembler")
 FINGERPRINT_TAG = "sm-hosting-{fingerprint:.32}"
 
 
-def _check_repository(where: str, value: Any) -> None:
-    check_text(
-        where,
-        value,
-        pattern=REPOSITORY_PATTERN,
-        max_length=256,
-        allowed="an ECR repository name in lower case, without registry host and tag",
-    )
-
-
-def _check_tag(where: str, value: Any) -> None:
-    check_text(where, value, pattern=TAG_PATTERN, allowed="1 to 128 letters, digits, '.', '_' and '-'")
-
-
 class BuildImageFields(AwsFields):
     """The parameters of :class:`BuildImageOperator`."""
 
     directory = FilePath()
-    repository_name = Text(_check_repository)
+    repository_name = Text(check_repository)
     dockerfile = FilePath(default="Dockerfile")
     build_args = Structure(words="a dict of strings", default={})
     target = optional(Text())
     platform = Choice(PLATFORMS, default="linux/amd64")
     labels = Structure(words="a dict of strings", default={})
     cache_from = ListOf()
-    image_tag = optional(Text(_check_tag))
+    image_tag = optional(Text(check_image_tag))
     create_repository = Boolean(default=True, templated=False)
     builder = Choice(BUILDERS, default="auto", templated=False)
 

@@ -12,6 +12,7 @@ from airflow_sm_hosting.spec.checks import check_model_name, check_role
 from airflow_sm_hosting.spec.container import ContainerDefinition
 from airflow_sm_hosting.spec.model import check_model, model_request
 from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.reference_parts import rendered_reference
 from airflow_sm_hosting.spec.secret import HidesEnvironments, hide_environments, reveal_environments
 
 if TYPE_CHECKING:
@@ -26,9 +27,17 @@ class Containers(ListOf):
     """The containers of a model; up to here the values of their environments are hidden."""
 
     def value(self, where: str, given: Any) -> list[Any]:
-        """Return the containers with their environments."""
+        """Return the containers with their environments, and with the parts of their references checked."""
         containers: list[Any] = reveal_environments(super().value(where, given))
-        return containers
+        return [
+            {
+                member: rendered_reference(f"{where}[{index}].{member}", value)
+                for member, value in container.items()
+            }
+            if isinstance(container, dict)
+            else container
+            for index, container in enumerate(containers)
+        ]
 
 
 class CreateModelFields(AwsFields):

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
-from airflow_sm_hosting.fields import Boolean, ListOf, Seconds, Tags, Text, Value, optional
+from airflow_sm_hosting.fields import Boolean, ListOf, References, Seconds, Tags, Text, Value, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_text, is_rendered_later
@@ -76,8 +76,8 @@ class EnsureExecutionRoleFields(AwsFields):
 
     role_name = Text(_check_role_name)
     policy = optional(Value(json=True))
-    model_data = ListOf(json=True)
-    repositories = ListOf(json=True)
+    model_data = References(json=True)
+    repositories = References(json=True)
     kms_key_ids = ListOf()
     output_data = ListOf()
     output_kms_key_ids = ListOf()

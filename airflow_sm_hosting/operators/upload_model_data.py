@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_hosting.fields import FilePath, PathAsText, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.checks import check_kms_key, check_text
-from airflow_sm_hosting.spec.container import BUCKET_PATTERN
+from airflow_sm_hosting.spec.checks import check_kms_key
+from airflow_sm_hosting.spec.reference_parts import check_bucket
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -20,17 +20,13 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.fields import Late
 
 
-def _check_bucket(where: str, value: Any) -> None:
-    check_text(where, value, pattern=BUCKET_PATTERN, allowed="a bucket name")
-
-
 class UploadModelDataFields(AwsFields):
     """The parameters of :class:`UploadModelDataOperator`."""
 
     path = FilePath(
         instead="Data that is already in S3 needs no upload: pass its URL to ContainerDefinition(model_data=…)."
     )
-    bucket_name = Text(_check_bucket)
+    bucket_name = Text(check_bucket)
     key_prefix = Text(default="")
     kms_key_id = optional(Text(check_kms_key))
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import invalid
-from airflow_sm_hosting.spec.container import REPOSITORY_PATTERN
 from airflow_sm_hosting.spec.dlc import dlc_account
 from airflow_sm_hosting.spec.partitions import PARTITIONS, REGION, partition_of
 from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.reference_parts import REPOSITORY_PATTERN
 from airflow_sm_hosting.spec.rendered import as_list
 from airflow_sm_hosting.spec.s3_location import S3Location
 

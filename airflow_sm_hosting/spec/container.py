@@ -17,14 +17,13 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
+from airflow_sm_hosting.spec.reference_parts import (
+    check_bucket_of_url,
+    check_tag_or_digest,
+    checked_reference,
+)
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedDict, TemplatedStr
 
-#: botocore, ecr RepositoryName.
-REPOSITORY_PATTERN = r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
-DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
-BUCKET_PATTERN = r"[a-zA-Z0-9.\-_]{3,255}|arn:aws[a-z\-]*:s3[a-z\-]*:.+"
-REGION_PATTERN = r"[a-z]{2,}(-[a-z]+)+-\d+"
 Platform: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 PLATFORMS = ("linux/amd64", "linux/arm64")
 Mode: TypeAlias = Literal["SingleModel", "MultiModel"]
@@ -98,48 +97,16 @@ class ContainerImage:
 
         .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
         """
-        where = "ContainerImage.from_ecr_repository"
-        check_text(
-            f"{where}: repository_name",
-            repository_name,
-            pattern=REPOSITORY_PATTERN,
-            max_length=256,
-            allowed="an ECR repository name in lower case, without registry host and tag",
-        )
-        if digest is not None:
-            check_text(
-                f"{where}: digest",
-                digest,
-                pattern=DIGEST_PATTERN,
-                allowed="'sha256:' and 64 lower-case hex digits",
+        check_tag_or_digest("ContainerImage.from_ecr_repository: tag", tag)
+        return checked_reference(
+            Reference(
+                "EcrImage",
+                RepositoryName=repository_name,
+                Tag=None if digest is not None else tag,
+                Digest=digest,
+                RegistryId=registry_id,
+                RegionName=region_name,
             )
-        check_text(
-            f"{where}: tag",
-            tag,
-            pattern=TAG_PATTERN,
-            allowed="an image tag of 1 to 128 letters, digits, '.', '_' and '-'; give a digest as digest=",
-        )
-        if registry_id is not None:
-            check_text(
-                f"{where}: registry_id",
-                registry_id,
-                pattern=r"\d{12}",
-                allowed="an account of 12 digits, as a string",
-            )
-        if region_name is not None:
-            check_text(
-                f"{where}: region_name",
-                region_name,
-                pattern=REGION_PATTERN,
-                allowed="a Region name, e.g. 'eu-west-1'",
-            )
-        return Reference(
-            "EcrImage",
-            RepositoryName=repository_name,
-            Tag=None if digest is not None else tag,
-            Digest=digest,
-            RegistryId=registry_id,
-            RegionName=region_name,
         )
 
     @staticmethod
@@ -155,27 +122,9 @@ class ContainerImage:
 
         .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/sagemaker-algo-docker-registry-paths.html
         """
-        check_text(
-            "ContainerImage.from_dlc: repository_name",
-            repository_name,
-            pattern=REPOSITORY_PATTERN,
-            max_length=256,
-            allowed="a repository name in lower case, without registry host and tag",
+        return checked_reference(
+            Reference("DlcImage", RepositoryName=repository_name, Tag=tag, AccountId=account_id)
         )
-        check_text(
-            "ContainerImage.from_dlc: tag",
-            tag,
-            pattern=TAG_PATTERN,
-            allowed="an image tag of 1 to 128 letters, digits, '.', '_' and '-'",
-        )
-        if account_id is not None:
-            check_text(
-                "ContainerImage.from_dlc: account_id",
-                account_id,
-                pattern=r"\d{12}",
-                allowed="an account of 12 digits, as a string",
-            )
-        return Reference("DlcImage", RepositoryName=repository_name, Tag=tag, AccountId=account_id)
 
 
 class ModelData:
@@ -201,22 +150,7 @@ class ModelData:
         :param object_key: The object's key; AWS documents one that ends with ``.tar.gz``. (templated)
         :raises InvalidSpecError: When a literal value can never work.
         """
-        check_text(
-            "ModelData.from_bucket: bucket_name",
-            bucket_name,
-            pattern=BUCKET_PATTERN,
-            allowed="a bucket name",
-        )
-        if not is_rendered_later(object_key) and (
-            not isinstance(object_key, str) or not object_key or object_key[0] == "/" or object_key[-1] == "/"
-        ):
-            raise invalid(
-                "ModelData.from_bucket: object_key",
-                object_key,
-                "an object key without a leading '/'; use ModelData.from_prefix(…) for a prefix that ends "
-                "with '/'",
-            )
-        return Reference("S3Object", Bucket=bucket_name, Key=object_key)
+        return checked_reference(Reference("S3Object", Bucket=bucket_name, Key=object_key))
 
     @staticmethod
     def from_prefix(bucket_name: TemplatedStr, prefix: TemplatedStr) -> Reference:
@@ -226,15 +160,7 @@ class ModelData:
         :param prefix: The prefix; SageMaker wants it to end with ``/``, which is added where it is missing. (templated)
         :raises InvalidSpecError: When a literal value can never work.
         """
-        check_text(
-            "ModelData.from_prefix: bucket_name",
-            bucket_name,
-            pattern=BUCKET_PATTERN,
-            allowed="a bucket name",
-        )
-        if not is_rendered_later(prefix) and not isinstance(prefix, str):
-            raise invalid("ModelData.from_prefix: prefix", prefix, "a string")
-        return Reference("S3Prefix", Bucket=bucket_name, Prefix=prefix)
+        return checked_reference(Reference("S3Prefix", Bucket=bucket_name, Prefix=prefix))
 
 
 class ContainerDefinition(dict[str, Any]):
@@ -405,6 +331,8 @@ def check_url(where: str, url: Any) -> None:
     check_text(
         where, url, pattern=r"(https|s3)://([^/]+)/?(.*)", max_length=1024, allowed=MODEL_DATA_IN_WORDS
     )
+    if isinstance(url, str) and url.startswith("s3://") and not is_rendered_later(url):
+        check_bucket_of_url(f"{where}: the bucket", url.removeprefix("s3://").partition("/")[0])
 
 
 def check_member_names(where: str, members: dict[str, Any], parameters: dict[str, str]) -> None:

@@ -384,6 +384,28 @@ def test_rendered_strings_are_typed_back(aws: LocalAws, dag: DAG) -> None:
         {"containers": container(image="{{ '' }}")},
         {"containers": [{"Image": IMAGE, "Imgae": "x"}]},
         {"execution_role": "{{ 'arn:aws:iam::12:role/x' }}"},
+        {
+            "containers": container(
+                image=ContainerImage.from_ecr_repository("churn", digest="{{ 'sha256:abc' }}")
+            )
+        },
+        {"containers": container(image=ContainerImage.from_ecr_repository("churn", "{{ 'a/b' }}"))},
+        {
+            "containers": container(
+                image=ContainerImage.from_ecr_repository("churn", registry_id="{{ '12345' }}")
+            )
+        },
+        {
+            "containers": container(
+                image=ContainerImage.from_ecr_repository("churn", region_name="{{ 'Ireland' }}")
+            )
+        },
+        {"containers": container(image=ContainerImage.from_dlc("{{ 'PyTorch' }}", "2.6.0"))},
+        {"containers": container(model_data=ModelData.from_bucket("{{ 'no bucket' }}", "m.tar.gz"))},
+        {"containers": container(model_data=ModelData.from_bucket("{{ none }}", "m.tar.gz"))},
+        {"containers": container(model_data=ModelData.from_bucket("models", "{{ '/m.tar.gz' }}"))},
+        {"containers": container(model_data=ModelData.from_prefix("{{ 'no bucket' }}", "llm/"))},
+        {"containers": container(model_data="s3://{{ 'no bucket' }}/m.tar.gz")},
     ],
     ids=lambda bad: "+".join(bad),
 )
@@ -395,6 +417,16 @@ def test_what_can_never_work_is_an_error_before_the_first_call(
     end = outcome(create(**{"containers": with_data, **bad}))
     assert isinstance(end.error, InvalidSpecError), end.error
     assert operations(aws) == []
+
+
+def test_parts_of_a_reference_that_rendered_to_nothing_have_their_defaults(
+    aws: LocalAws, dag: DAG, bucket: str
+) -> None:
+    data = ModelData.from_prefix(bucket, "{{ none }}")
+    name = run_task(create(containers=container(model_data=data))).value
+    described = aws.client("sagemaker").describe_model(ModelName=name)
+    source = described["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]
+    assert source["S3Uri"] == f"s3://{bucket}/"
 
 
 def test_a_pipeline_is_made_of_containers(aws: LocalAws, dag: DAG) -> None:
