@@ -46,6 +46,7 @@ from airflow_sm_hosting.spec.checks import (
     invalid,
     is_rendered_later,
 )
+from airflow_sm_hosting.spec.members import check_plain
 from airflow_sm_hosting.spec.patterns import MAX_TAGS
 from airflow_sm_hosting.spec.rendered import (
     as_boolean,
@@ -409,20 +410,30 @@ class ListOf(Field[list[Any]]):
 
     :param check: Check of the list, literal or rendered (default: none).
     :param literal_check: Check of a literal list alone, where rendered ones are made to requests first, and checked then.
+    :param of: The structure of the entries in botocore's model, whose members are checked in plain dicts while the DAG file is parsed.
     """
 
     def __init__(
-        self, *, check: Check | None = None, literal_check: Check | None = None, **options: Any
+        self,
+        *,
+        check: Check | None = None,
+        literal_check: Check | None = None,
+        of: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**{"default": [], **options})
         self._check = check
         self._literal_check = literal_check or check
+        self._of = of
 
     def check(self, where: str, value: Any) -> None:
         """Check a literal list."""
         if is_rendered_later(value):
             return
         entries = as_list(where, value)
+        if self._of is not None:
+            for index, entry in enumerate(entries):
+                check_plain(f"{where}[{index}]", entry, self._of)
         if self._literal_check is not None:
             self._literal_check(where, entries)
 
@@ -449,21 +460,29 @@ class Structure(Field[dict[str, Any]]):
     """A dict in the AWS shape.
 
     :param words: What is allowed, for the message.
+    :param of: Its structure in botocore's model, whose members are checked in a plain dict while the DAG file is parsed.
     """
 
-    def __init__(self, *, words: str = "a dict in the AWS shape", **options: Any) -> None:
+    def __init__(
+        self, *, words: str = "a dict in the AWS shape", of: str | None = None, **options: Any
+    ) -> None:
         super().__init__(json=True, **options)
         self._words = words
+        self._of = of
 
     def check(self, where: str, value: Any) -> None:
-        """Check that a literal value is a dict."""
-        if not is_rendered_later(value) and not isinstance(value, dict):
-            raise InvalidSpecError(f"{where} is a {type(value).__name__}; allowed: {self._words}.")
+        """Check that a literal value is a dict, and the names of its members."""
+        if is_rendered_later(value):
+            return
+        self.value(where, value)
+        if self._of is not None:
+            check_plain(where, value, self._of)
 
     def value(self, where: str, given: Any) -> dict[str, Any]:
         """Return the dict."""
-        self.check(where, given)
-        return cast("dict[str, Any]", given)
+        if not isinstance(given, dict):
+            raise InvalidSpecError(f"{where} is a {type(given).__name__}; allowed: {self._words}.")
+        return given
 
 
 class GivenFields:

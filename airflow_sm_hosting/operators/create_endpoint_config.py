@@ -10,11 +10,13 @@ from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_kms_key, check_name
 from airflow_sm_hosting.spec.endpoint_config import (
+    CONFIG_PARAMETERS,
     check_endpoint_config,
     endpoint_config_request,
     models_of_variants,
     with_model_names,
 )
+from airflow_sm_hosting.spec.members import check_member_names, check_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,19 +27,30 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
 
 
+class ExtraMembers(Structure):
+    """Members of the request that have no parameter."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check the names of literal members."""
+        if isinstance(value, dict):
+            check_member_names(where, value, CONFIG_PARAMETERS)
+            check_members(where, value, "CreateEndpointConfigInput", CONFIG_PARAMETERS)
+        super().check(where, value)
+
+
 class CreateEndpointConfigFields(AwsFields):
     """The parameters of :class:`CreateEndpointConfigOperator`."""
 
     endpoint_config_name = Text(check_name)
-    production_variants = ListOf(default=None, json=True)
-    shadow_production_variants = optional(ListOf(default=None, json=True))
+    production_variants = ListOf(of="ProductionVariant", default=None, json=True)
+    shadow_production_variants = optional(ListOf(of="ProductionVariant", default=None, json=True))
     # A blank key is an error, not None: otherwise volumes would be unencrypted by mistake.
     kms_key_id = optional(Text(check_kms_key, blank=False))
-    data_capture_config = optional(Structure())
-    async_inference_config = optional(Structure())
-    explainer_config = optional(Structure())
+    data_capture_config = optional(Structure(of="DataCaptureConfig"))
+    async_inference_config = optional(Structure(of="AsyncInferenceConfig"))
+    explainer_config = optional(Structure(of="ExplainerConfig"))
     tags = Tags(most=MOST_TAGS)
-    extra_members = optional(Structure())
+    extra_members = optional(ExtraMembers())
     unique_name = Boolean(default=True, templated=False)
 
     @property

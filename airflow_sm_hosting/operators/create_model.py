@@ -44,7 +44,7 @@ class CreateModelFields(AwsFields):
     """The parameters of :class:`CreateModelOperator`."""
 
     model_name = Text(check_model_name)
-    containers = Containers(default=None, json=True)
+    containers = Containers(of="ContainerDefinition", default=None, json=True)
     execution_role = optional(Text(check_role))
     subnets = optional(ListOf(default=None))
     security_group_ids = optional(ListOf(default=None))

@@ -91,7 +91,10 @@ class DeployEndpointFields(AwsFields):
     endpoint_name = Resource(ENDPOINT)
     endpoint_config_name: Field[str] | Field[str | None] = Resource(ENDPOINT_CONFIG)
     rollout = optional(
-        Structure(words="AllAtOnce, Canary, Linear, Rolling, or a dict in the shape of DeploymentConfig")
+        Structure(
+            words="AllAtOnce, Canary, Linear, Rolling, or a dict in the shape of DeploymentConfig",
+            of="DeploymentConfig",
+        )
     )
     auto_rollback_alarms = ListOf(check=check_alarm_names)
     new_fleet_alarms = ListOf(json=True)

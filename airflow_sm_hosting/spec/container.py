@@ -16,6 +16,7 @@ from airflow_sm_hosting.spec.checks import (
     invalid,
     is_rendered_later,
 )
+from airflow_sm_hosting.spec.members import check_member_names, check_members, check_plain
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.reference_parts import (
     check_bucket_of_url,
@@ -195,9 +196,12 @@ class ContainerDefinition(dict[str, Any]):
     ) -> None:
         where = "ContainerDefinition"
         check_member_names(where, members, CONTAINER_PARAMETERS)
+        if members:
+            check_members(where, members, "ContainerDefinition", CONTAINER_PARAMETERS)
         if image is not None or "ModelPackageName" not in members:
             check_image(f"{where}: image", image)
         check_model_data(f"{where}: model_data", model_data)
+        check_plain(f"{where}: model_data", model_data, "ModelDataSource")
         check_environment(f"{where}: environment", environment)
         if container_hostname is not None:
             check_name(f"{where}: container_hostname", container_hostname)
@@ -333,21 +337,3 @@ def check_url(where: str, url: Any) -> None:
     )
     if isinstance(url, str) and url.startswith("s3://") and not is_rendered_later(url):
         check_bucket_of_url(f"{where}: the bucket", url.removeprefix("s3://").partition("/")[0])
-
-
-def check_member_names(where: str, members: dict[str, Any], parameters: dict[str, str]) -> None:
-    """Check further members of an AWS shape.
-
-    :param where: The owner of the members.
-    :param members: The members. A snake_case name is a misspelt parameter.
-    :param parameters: The members that have a parameter, with its name.
-    """
-    for name in members:
-        if name in parameters:
-            raise InvalidSpecError(
-                f"{where}: {name} is given in AWS's spelling; allowed: {parameters[name]}=…."
-            )
-        if not name[:1].isupper():
-            raise InvalidSpecError(
-                f"{where} has no parameter {name!r}; give members of the AWS shape in AWS's spelling."
-            )

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, resource_name
 from airflow_sm_hosting.spec.checks import check_kms_key, check_structure, check_unique, is_rendered_later
-from airflow_sm_hosting.spec.container import check_member_names
+from airflow_sm_hosting.spec.members import check_member_names
 from airflow_sm_hosting.spec.reference import present
 from airflow_sm_hosting.spec.rendered import as_number
 from airflow_sm_hosting.spec.variant import check_variant

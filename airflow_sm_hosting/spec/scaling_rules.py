@@ -20,6 +20,7 @@ from airflow_sm_hosting.spec.checks import (
     invalid,
     is_rendered_later,
 )
+from airflow_sm_hosting.spec.members import nearest_name
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.schedule import check_schedule, check_span, check_timezone
 
@@ -464,21 +465,11 @@ def check_members(where: str, value: Mapping[str, Any], members: Members) -> Non
             raise InvalidSpecError(
                 f"{here} is given, but the task sets it from endpoint_name and variant_name."
             )
-        elif near := _meant(str(name), members):
+        elif near := nearest_name(str(name), members):
             raise InvalidSpecError(
                 f"{here} is not a member of the AWS shape; allowed: {', '.join(members)}. Did you mean "
                 f"{near!r}?"
             )
-
-
-def _meant(name: str, members: Members) -> str | None:
-    plain = name.replace("_", "").lower()
-    same = [member for member in members if member.lower() == plain]
-    if same:
-        return same[0]
-    from difflib import get_close_matches  # a millisecond at every DAG parse, for errors only
-
-    return next(iter(get_close_matches(name, members, n=1, cutoff=0.85)), None)
 
 
 def tracked_metric(policy: Mapping[str, Any]) -> str | None:

@@ -18,7 +18,7 @@ from airflow_sm_hosting.spec.checks import (
     invalid,
     is_rendered_later,
 )
-from airflow_sm_hosting.spec.container import check_member_names
+from airflow_sm_hosting.spec.members import check_member_names, check_members
 from airflow_sm_hosting.spec.reference import present
 from airflow_sm_hosting.spec.rendered import as_number, seconds, whole_number
 from airflow_sm_hosting.spec.templated import TemplatedFloat, TemplatedInt, TemplatedSeconds, TemplatedStr
@@ -70,6 +70,8 @@ class InstanceProductionVariant(dict[str, Any]):
     ) -> None:
         where = type(self).__name__
         check_member_names(where, members, INSTANCE_PARAMETERS)
+        if members:
+            check_members(where, members, "ProductionVariant", INSTANCE_PARAMETERS)
         check_resource(f"{where}: model_name", model_name, MODEL)
         check_name(f"{where}: variant_name", variant_name)
         if "InstancePools" not in members:

@@ -119,8 +119,8 @@ class ModelHostingTaskGroup(TaskGroup):
                 for name, containers in models.items()
             }
             variants = [
-                {**variant, "ModelName": names.get(variant.get("ModelName", ""), variant.get("ModelName"))}
-                if isinstance(variant.get("ModelName"), str)
+                _with_model(variant, names[variant["ModelName"]])
+                if isinstance(variant.get("ModelName"), str) and variant["ModelName"] in names
                 else variant
                 for variant in production_variants
             ]
@@ -253,6 +253,13 @@ class ModelHostingTaskGroup(TaskGroup):
 
 def _task_id(task_id: str, name: str, number: int) -> str:
     return task_id if number == 1 else f"{task_id}_{name}"
+
+
+def _with_model(variant: dict[str, Any], model_name: Any) -> dict[str, Any]:
+    """Return a copy of the variant, of the same class, with another model."""
+    named = copy(variant)
+    named["ModelName"] = model_name
+    return named
 
 
 def _check_variants(

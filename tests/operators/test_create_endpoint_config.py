@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, literal
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting import (
@@ -181,13 +181,13 @@ def test_a_serverless_variant_is_typed_back(aws: LocalAws, dag: DAG) -> None:
         {"production_variants": [variant(), variant(variant_name="{{ 'main' }}")]},
         {"production_variants": "{{ [] }}"},
         {
-            "production_variants": [
-                {"VariantName": "main", "ModelName": "model", "InstanceTyp": "ml.m5.large"}
-            ]
+            "production_variants": literal(
+                [{"VariantName": "main", "ModelName": "model", "InstanceTyp": "ml.m5.large"}]
+            )
         },
         {"endpoint_config_name": "{{ 'a_b' }}"},
         {"tags": "{{ 'team' }}"},
-        {"extra_members": {"Metrics": {}}},
+        {"extra_members": literal({"Metrics": {}})},
         {"data_capture_config": {"EnableCapture": "{{ 'maybe' }}"}},
     ],
 )

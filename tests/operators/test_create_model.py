@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, literal
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting import ContainerDefinition, ContainerImage, CreateModelOperator, ModelData
@@ -382,7 +382,7 @@ def test_rendered_strings_are_typed_back(aws: LocalAws, dag: DAG) -> None:
         {"tags": "{{ 'team' }}"},
         {"containers": container(environment={"{{ '1A' }}": "x"})},
         {"containers": container(image="{{ '' }}")},
-        {"containers": [{"Image": IMAGE, "Imgae": "x"}]},
+        {"containers": literal([{"Image": IMAGE, "Imgae": "x"}])},
         {"execution_role": "{{ 'arn:aws:iam::12:role/x' }}"},
         {
             "containers": container(

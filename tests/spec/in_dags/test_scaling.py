@@ -72,7 +72,7 @@ def test_jinja_and_xcom_args_pass_untouched() -> None:
             },
             "ResourceId is given, but the task sets it",
         ),
-        ({"scheduled_actions": [{"ScheduledActionName": "a", "Schedule": "rate(1 day)", "Capacity": 1}]}, "at least one of the two"),
+        ({"scheduled_actions": [{"ScheduledActionName": "a", "Schedule": "rate(1 day)", "StartTime": "2027-01-01T00:00:00Z"}]}, "at least one of the two"),
         ({"scalable_dimension": "sagemaker:inference-component:DesiredCopyCount"}, "scalable_dimension"),
         ({"suspended_state": {}}, "suspended_state"),
         ({"suspended_state": {"DynamicScalingSuspended": True}}, "suspended_state"),
