@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.fields import Boolean, ListOf, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import AlarmLink
@@ -59,6 +61,18 @@ class AlarmFields(AwsFields):
     adopt = Boolean(default=False)
 
 
+#: The alarms of each DAG of this process, by name, Region and connection, with the task that makes it; a DAG cannot be a key of a dict.
+_NAMES: dict[int, tuple[weakref.ref[Any], dict[tuple[str, str, str], str]]] = {}
+
+
+def _names_of(dag: Any) -> dict[tuple[str, str, str], str]:
+    """Return the names of a DAG's alarms."""
+    key = id(dag)
+    if key not in _NAMES:
+        _NAMES[key] = (weakref.ref(dag, lambda _: _NAMES.pop(key, None)), {})
+    return _NAMES[key][1]
+
+
 class AlarmOperator(SageMakerHostingBaseOperator):
     """Base of the operators that make an alarm; their docstrings document the parameters."""
 
@@ -87,6 +101,24 @@ class AlarmOperator(SageMakerHostingBaseOperator):
         self.alarm_description = alarm_description
         self.tags = tags
         self.adopt = adopt
+
+    def _check_name_is_free(self, name: str | None) -> None:
+        """Check that no other task of the DAG makes an alarm of this name in the same place: each would overwrite the other's alarm.
+
+        :param name: The name, as far as it is known while the DAG file is parsed.
+        :raises InvalidSpecError: When there is one.
+        """
+        if name is None or not self.has_dag():  # type: ignore[no-untyped-call]
+            return
+        place = (name, str(self.region_name), str(self.aws_conn_id))
+        other = _names_of(self.dag).setdefault(place, self.task_id)
+        if other != self.task_id:
+            named = self.alarm_name is not None
+            raise InvalidSpecError(
+                f"{type(self).__name__}: alarm_name is {name!r}{'' if named else ', the default name,'} in the tasks {other} and "
+                f"{self.task_id}, which would overwrite each other's alarm; allowed: one task per alarm."
+                + ("" if named else " Give alarm_name=.")
+            )
 
     @staticmethod
     def _shared_request(given: AlarmFields, alarm_name: str) -> dict[str, Any]:

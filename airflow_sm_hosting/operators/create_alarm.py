@@ -18,6 +18,8 @@ from airflow_sm_hosting.spec.alarm import (
     check_named,
     default_alarm_name,
     doubts,
+    literal_default_name,
+    literal_name,
 )
 from airflow_sm_hosting.spec.arn import ENDPOINT
 from airflow_sm_hosting.spec.checks import check_name
@@ -162,6 +164,11 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.treat_missing_data = treat_missing_data
         self.evaluate_low_sample_count_percentile = evaluate_low_sample_count_percentile
         self.check_endpoint = check_endpoint
+        self._check_name_is_free(
+            literal_name(alarm_name)
+            if alarm_name is not None
+            else literal_default_name(metric, endpoint_name, variant_name)
+        )
 
     def execute(self, context: Context) -> str:
         """Compare the alarm with the existing one, and put it if it differs."""

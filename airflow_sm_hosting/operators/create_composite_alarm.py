@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.fields import Text, Value, WholeSeconds, optional
 from airflow_sm_hosting.operators.alarm import Actions, AlarmFields, AlarmOperator
-from airflow_sm_hosting.spec.alarm import check_alarm_name
+from airflow_sm_hosting.spec.alarm import check_alarm_name, literal_name
 from airflow_sm_hosting.spec.alarm_rule import alarms_of_rule, check_rule, is_alarm_arn, rule_text
 from airflow_sm_hosting.spec.checks import check_text, is_rendered_later
 from airflow_sm_hosting.spec.reference import present
@@ -127,6 +127,7 @@ class CreateCompositeAlarmOperator(AlarmOperator):
         self.actions_suppressor = actions_suppressor
         self.actions_suppressor_wait_period = actions_suppressor_wait_period
         self.actions_suppressor_extension_period = actions_suppressor_extension_period
+        self._check_name_is_free(literal_name(alarm_name))
 
     def execute(self, context: Context) -> str:
         """Compare the alarm with the existing one, and put it if it differs."""

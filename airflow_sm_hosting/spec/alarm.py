@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.arn import is_arn
 from airflow_sm_hosting.spec.checks import (
     check_integer,
     check_one_of,
@@ -236,6 +237,32 @@ def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
 def default_alarm_name(metric: dict[str, Any], endpoint_name: str, variant_name: str) -> str:
     """Return ``<endpoint>-<variant>-<metric>``, or with the label of an expression, which has no other name."""
     return f"{endpoint_name}-{variant_name}-{metric.get('MetricName') or metric['Label']}"
+
+
+def literal_name(name: Any) -> str | None:
+    """Return a name that is written in the DAG file; None for one that is known only when the task runs."""
+    return None if is_rendered_later(name) or not isinstance(name, str) else name
+
+
+def literal_default_name(metric: Any, endpoint_name: Any, variant_name: Any) -> str | None:
+    """Return the default name of an alarm as far as it is written in the DAG file; None where equal names cannot be told.
+
+    The output of a task stands for itself: the alarms on it are on one endpoint.
+
+    :param metric: An EndpointMetric, a MetricMath, or what stands for one.
+    :param endpoint_name: The endpoint, by name or ARN.
+    :param variant_name: The variant.
+    """
+    if kind_of(metric) not in ("EndpointMetric", "MetricMath"):
+        return None
+    parts = (endpoint_name, variant_name, metric.get("MetricName") or metric.get("Label"))
+    if any(
+        part is None or callable(part) or (isinstance(part, str) and is_rendered_later(part))
+        for part in parts
+    ):
+        return None
+    endpoint = endpoint_name.rpartition("/")[2] if is_arn(endpoint_name) else str(endpoint_name)
+    return default_alarm_name(metric, endpoint, str(variant_name))
 
 
 def check_named(where: str, metric: Any, alarm_name: Any) -> None:

@@ -108,6 +108,7 @@ class ModelHostingTaskGroup(TaskGroup):
         self._assets: dict[str, Any] = {}
         check_resource("ModelHostingTaskGroup: endpoint_name", endpoint_name, ENDPOINT)
         _check_variants(production_variants, scaling or {}, alarms)
+        _warn_of_models_without_variant(models, production_variants)
         _check_scaling(production_variants, scaling or {}, endpoint_config_options or {})
         _check_serverless(production_variants, models, model_options or {})
         _check_rollout(production_variants, deploy_options or {})
@@ -275,6 +276,18 @@ def _check_variants(
         if not is_rendered_later(name) and name not in names:
             raise InvalidSpecError(
                 f"scaling and alarms name the variant {name!r}; production_variants has: {', '.join(map(str, names))}."
+            )
+
+
+def _warn_of_models_without_variant(models: Mapping[str, Any], variants: Sequence[dict[str, Any]]) -> None:
+    """Warn of models that are declared and that no variant serves: they would be made for nothing."""
+    used = [variant.get("ModelName") for variant in variants]
+    for name in models:
+        if name not in used:
+            warnings.warn(
+                f"ModelHostingTaskGroup: models declares {name!r}, and no variant serves it: the ModelName of production_variants is "
+                f"{', '.join(map(str, used))}. The model is created and not used.",
+                stacklevel=4,
             )
 
 

@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 from airflow_sm_hosting import (
     CreateEndpointAlarmOperator,
     CreateLatencyAlarmOperator,
+    DeployEndpointOperator,
     EndpointMetric,
     MetricMath,
 )
@@ -37,6 +38,7 @@ from tests.operators.conftest import (
     task_id,
 )
 
+ENDPOINT_ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:oncall"
 
 
@@ -44,6 +46,7 @@ def latency(**options: Any) -> CreateLatencyAlarmOperator:
     return CreateLatencyAlarmOperator(
         **{
             "task_id": task_id("alarm"),
+            "dag": DAG("test", schedule=None),  # another run of the DAG
             "endpoint_name": "churn",
             "variant_name": "main",
             "threshold": 100_000,
@@ -58,6 +61,7 @@ def alarm(**options: Any) -> CreateEndpointAlarmOperator:
     return CreateEndpointAlarmOperator(
         **{
             "task_id": task_id("alarm"),
+            "dag": DAG("test", schedule=None),  # another run of the DAG
             "endpoint_name": "churn",
             "variant_name": "main",
             "metric": EndpointMetric.invocation_5xx_errors(),
@@ -327,6 +331,49 @@ def test_two_tasks_do_not_overwrite_each_others_alarm(aws: LocalAws, dag: DAG) -
     assert described(aws, "churn-p99")["ExtendedStatistic"] == "p99"
 
 
+def test_two_tasks_of_a_dag_with_one_alarm_are_an_error_where_they_are_written() -> None:
+    for first, second, name in (
+        ({"alarm_name": "slow"}, {"alarm_name": "slow", "threshold": 5}, "'slow'"),
+        ({}, {"endpoint_name": ENDPOINT_ARN}, "'churn-main-ModelLatency', the default name,"),
+        ({"alarm_name": "churn-main-ModelLatency"}, {}, "'churn-main-ModelLatency', the default name,"),
+        ({"alarm_name": "a", "region_name": "eu-west-1"}, {"alarm_name": "a", "region_name": "eu-west-1"}, "'a'"),
+    ):  # fmt: skip
+        with DAG("alarms", schedule=None) as dag:
+            latency(task_id="one", dag=dag, **first)
+            with pytest.raises(InvalidSpecError, match=f"alarm_name is {name} ?in the tasks one and two"):
+                latency(task_id="two", dag=dag, **second)
+
+
+def test_two_alarms_on_one_output_without_names_are_an_error_where_they_are_written() -> None:
+    with DAG("alarms", schedule=None) as dag:
+        deployed = DeployEndpointOperator(
+            task_id="deploy", endpoint_name="churn", endpoint_config_name="churn"
+        ).output
+        latency(task_id="one", dag=dag, endpoint_name=deployed)
+        latency(task_id="other_variant", dag=dag, endpoint_name=deployed, variant_name="canary")
+        latency(task_id="named", dag=dag, endpoint_name=deployed, alarm_name="slow")
+        with pytest.raises(
+            InvalidSpecError, match=r"the default name, in the tasks one and two.*Give alarm_name="
+        ):
+            latency(task_id="two", dag=dag, endpoint_name=deployed, statistic="p99")
+
+
+def test_alarms_that_may_differ_are_no_error() -> None:
+    with DAG("alarms", schedule=None) as dag:
+        for options in (
+            {"alarm_name": "slow"},
+            {"alarm_name": "slow", "region_name": "eu-west-1"},
+            {"alarm_name": "slow", "aws_conn_id": "other"},
+            {"alarm_name": "{{ task.task_id }}"},
+            {"alarm_name": "{{ task.task_id }}"},
+            {"endpoint_name": "{{ params.endpoint }}"},
+            {"endpoint_name": "{{ params.endpoint }}"},
+            {"alarm_name": None, "variant_name": "other"},
+        ):
+            latency(dag=dag, **options)
+    latency(dag=DAG("alarms", schedule=None), alarm_name="slow")  # the file is parsed again
+
+
 def test_a_mapped_tasks_instances_are_told_apart(aws: LocalAws, dag: DAG) -> None:
     class Mapped(Ran):
         map_index = 1
@@ -539,8 +586,8 @@ def test_what_can_never_work_is_an_error_before_the_first_call(
 
 @pytest.mark.usefixtures("no_aws")
 def test_six_actions_from_upstream_are_an_error_before_the_first_call() -> None:
-    with DAG("test", schedule=None, render_template_as_native_obj=True):
-        end = outcome(alarm(alarm_actions=f"{{{{ ['{TOPIC}'] * 6 }}}}"))
+    with DAG("test", schedule=None, render_template_as_native_obj=True) as dag:
+        end = outcome(alarm(dag=dag, alarm_actions=f"{{{{ ['{TOPIC}'] * 6 }}}}"))
     assert isinstance(end.error, InvalidSpecError)
     assert "alarm_actions has 6 actions; allowed: 5 at most" in str(end.error)
 

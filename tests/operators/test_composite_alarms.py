@@ -48,6 +48,7 @@ def composite(**options: Any) -> CreateCompositeAlarmOperator:
     return CreateCompositeAlarmOperator(
         **{
             "task_id": task_id("composite"),
+            "dag": DAG("test", schedule=None),  # another run of the DAG
             "alarm_name": "unwell",
             "alarm_rule": AlarmRule.any_of("slow", "errors"),
             **options,
@@ -119,11 +120,19 @@ def test_tags_are_reconciled_without_putting_the_alarm(alarms: LocalAws, dag: DA
     assert tags(alarms)["team"] == "b"
 
 
+def test_an_alarm_of_a_metric_and_a_composite_one_have_different_names(dag: DAG) -> None:
+    CreateLatencyAlarmOperator(
+        task_id="slow", endpoint_name="e", variant_name="v", threshold=1, evaluation_periods=1, alarm_name="a"
+    )
+    with pytest.raises(InvalidSpecError, match=r"alarm_name is 'a' in the tasks slow and composite"):
+        composite(task_id="composite", dag=dag, alarm_name="a")
+
+
 def test_names_come_from_upstream_and_make_the_edge(alarms: LocalAws, dag: DAG) -> None:
     slow = CreateLatencyAlarmOperator(
         task_id="slow", endpoint_name="e", variant_name="v", threshold=1, evaluation_periods=1
     )
-    task = composite(alarm_rule=AlarmRule.all_of(slow.output, AlarmRule.not_("{{ 'errors' }}")))
+    task = composite(dag=dag, alarm_rule=AlarmRule.all_of(slow.output, AlarmRule.not_("{{ 'errors' }}")))
     assert task.upstream_task_ids == {"slow"}
     task.alarm_rule["Operands"][0] = "slow"  # what the upstream task returns
     assert run_task(task).details["alarm_rule"] == 'ALARM("slow") AND (NOT ALARM("errors"))'

@@ -20,10 +20,13 @@ from airflow_sm_hosting.spec.alarm import (
     check_window,
     default_alarm_name,
     doubts,
+    literal_default_name,
+    literal_name,
     threshold_value,
 )
 from airflow_sm_hosting.spec.metric import WEEK, completed_metric
 
+ENDPOINT_ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn"
 SAGEMAKER = "AWS/SageMaker"
 
 
@@ -283,3 +286,28 @@ def test_what_is_unusual_is_told_and_not_refused(metric: Any, doubt: str | None)
     told = doubts(completed_metric(metric, "churn", "main"))
     assert len(told) == (0 if doubt is None else 1)
     assert all(re.search(str(doubt), one) for one in told)
+
+
+@pytest.mark.parametrize(
+    ("metric", "endpoint", "variant", "name"),
+    [
+        (EndpointMetric.model_latency(), "churn", "main", "churn-main-ModelLatency"),
+        (EndpointMetric.model_latency(), ENDPOINT_ARN, "main", "churn-main-ModelLatency"),
+        (MetricMath(expression="a", metrics={"a": EndpointMetric.invocations()}, label="busy"), "churn", "main", "churn-main-busy"),
+        (MetricMath(expression="a", metrics={"a": EndpointMetric.invocations()}), "churn", "main", None),
+        (EndpointMetric.model_latency(), "{{ params.endpoint }}", "main", None),
+        (EndpointMetric.model_latency(), "churn", "{{ params.variant }}", None),
+        (EndpointMetric.model_latency(), print, "main", None),
+        ("{{ params.metric }}", "churn", "main", None),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_the_default_name_is_told_as_far_as_it_is_written(
+    metric: Any, endpoint: Any, variant: Any, name: str | None
+) -> None:
+    assert literal_default_name(metric, endpoint, variant) == name
+
+
+def test_a_name_is_literal_or_not_known() -> None:
+    assert literal_name("slow") == "slow"
+    assert [literal_name(name) for name in (None, "{{ params.name }}", print)] == [None] * 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -668,6 +669,39 @@ def test_the_task_group_lays_out_the_chain(dag: DAG) -> None:
         "deploy_endpoint": {"create_endpoint_config"},
         "smoke_test": {"deploy_endpoint"},
     }
+
+
+def test_two_alarms_of_a_group_on_one_metric_need_names(dag: DAG) -> None:
+    alarm = {
+        "variant_name": "main",
+        "metric": EndpointMetric.invocations(),
+        "threshold": 1,
+        "evaluation_periods": 1,
+    }
+    group(alarms=[alarm, {**alarm, "alarm_name": "second"}, {**alarm, "alarm_name": "third"}])
+    with pytest.raises(
+        InvalidSpecError, match=r"the default name, in the tasks .*create_alarm_1 and .*create_alarm_2"
+    ):
+        group(group_id="again", alarms=[alarm, {**alarm, "threshold": 2}])
+
+
+@pytest.mark.parametrize("used", ["chrun", "churn-0123456789", "{{ params.model }}"])
+def test_a_declared_model_that_no_variant_serves_is_a_warning(dag: DAG, used: str) -> None:
+    variant = InstanceProductionVariant(model_name=used, variant_name="main", instance_type="ml.m5.large")
+    with pytest.warns(
+        UserWarning, match=rf"models declares 'churn', and no variant serves it: .* {re.escape(used)}\."
+    ):
+        group(production_variants=[variant])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        group(group_id="right")
+
+
+def test_a_variant_of_a_declared_model_stays_the_spec_object_that_it_was(dag: DAG) -> None:
+    group()
+    [variant] = dag.get_task("model_hosting.create_endpoint_config").production_variants
+    assert type(variant) is InstanceProductionVariant
+    assert variant["ModelName"] == dag.get_task("model_hosting.create_model").output
 
 
 def test_without_a_smoke_test_scaling_and_alarms_follow_the_deployment(dag: DAG) -> None:
