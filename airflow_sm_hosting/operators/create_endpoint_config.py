@@ -17,6 +17,7 @@ from airflow_sm_hosting.spec.endpoint_config import (
     with_model_names,
 )
 from airflow_sm_hosting.spec.members import check_member_names, check_members
+from airflow_sm_hosting.spec.naming import warn_of_cut_base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,8 @@ class CreateEndpointConfigFields(AwsFields):
 
     def check_together(self, where: str) -> None:
         """Check the variants, and the members that depend on them."""
+        if self.unique_name:
+            warn_of_cut_base(f"{where}endpoint_config_name", self.endpoint_config_name)
         check_endpoint_config(
             production_variants=self.production_variants,
             shadow_production_variants=self.shadow_production_variants,

@@ -11,6 +11,7 @@ from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOpe
 from airflow_sm_hosting.spec.checks import check_model_name, check_role
 from airflow_sm_hosting.spec.container import ContainerDefinition
 from airflow_sm_hosting.spec.model import check_model, model_request
+from airflow_sm_hosting.spec.naming import warn_of_cut_base
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.reference_parts import rendered_reference
 from airflow_sm_hosting.spec.secret import HidesEnvironments, hide_environments, reveal_environments
@@ -55,6 +56,8 @@ class CreateModelFields(AwsFields):
 
     def check_together(self, where: str) -> None:
         """Check the containers, and the VPC."""
+        if self.unique_name:
+            warn_of_cut_base(f"{where}model_name", self.model_name)
         check_model(
             containers=self.containers,
             subnets=self.subnets,

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_sm_hosting.spec.checks import is_rendered_later
 from airflow_sm_hosting.spec.patterns import MAX_NAME_LENGTH
 
 CANONICAL_VERSION = 1
 DIGEST_LENGTH = 10
+#: What is kept of a base name, so that a hyphen and the digest have room.
+MAX_BASE_LENGTH = MAX_NAME_LENGTH - DIGEST_LENGTH - 1
 
 #: Members with a resource's name and owner, which are no part of its content.
 _NOT_CONTENT = ("ModelName", "EndpointConfigName", "Tags")
@@ -56,8 +60,27 @@ def content_digest(
 
 def content_name(base: str, digest: str) -> str:
     """Return ``<base>-<first 10 hex of the digest>``; a long base is shortened to keep 63 characters."""
-    room = MAX_NAME_LENGTH - DIGEST_LENGTH - 1
-    return f"{base[:room].rstrip('-')}-{digest[:DIGEST_LENGTH]}"
+    return f"{_kept(base)}-{digest[:DIGEST_LENGTH]}"
+
+
+def warn_of_cut_base(where: str, base: Any) -> None:
+    """Warn of a base name that has to be cut: names that differ only after that have one beginning.
+
+    :param where: The parameter.
+    :param base: The base name; one that is rendered later is skipped.
+    """
+    if not isinstance(base, str) or len(base) <= MAX_BASE_LENGTH or is_rendered_later(base):
+        return
+    warnings.warn(
+        f"{where} has {len(base)} characters, and is cut to {MAX_BASE_LENGTH} at most: the name becomes "
+        f"'{_kept(base)}-<{DIGEST_LENGTH} hex digits of the content>'. Other base names with this beginning and the same content have the "
+        "same name.",
+        stacklevel=4,
+    )
+
+
+def _kept(base: str) -> str:
+    return base[:MAX_BASE_LENGTH].rstrip("-")
 
 
 def _plain(value: Any) -> Any:

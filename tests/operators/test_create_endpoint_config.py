@@ -76,6 +76,7 @@ def test_the_same_request_is_the_same_config(aws: LocalAws, dag: DAG) -> None:
     assert operations(aws) == ["DescribeEndpointConfig"]
 
 
+@pytest.mark.filterwarnings("ignore:.*is cut to 52")
 def test_a_shortened_name_keeps_the_digest(aws: LocalAws, dag: DAG) -> None:
     name = run_task(create(endpoint_config_name="a" * 51 + "-" + "b" * 11)).value
     assert re.fullmatch(r"a{51}-[0-9a-f]{10}", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -427,6 +428,20 @@ def test_parts_of_a_reference_that_rendered_to_nothing_have_their_defaults(
     described = aws.client("sagemaker").describe_model(ModelName=name)
     source = described["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]
     assert source["S3Uri"] == f"s3://{bucket}/"
+
+
+def test_a_name_that_is_cut_is_a_warning_where_it_is_written_and_when_it_is_rendered(
+    aws: LocalAws, dag: DAG
+) -> None:
+    cut = rf"model_name has 57 characters, .*'{'c' * 52}-<10 hex digits"
+    with pytest.warns(UserWarning, match=f"^CreateModelOperator: {cut}"):
+        create(model_name="c" * 52 + "-prod")
+    with pytest.warns(UserWarning, match=f"^{cut}"):
+        name = run_task(create(model_name="{{ 'c' * 52 }}-test")).value
+    assert re.fullmatch("c{52}-[0-9a-f]{10}", name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        create(model_name="c" * 57, unique_name=False)
 
 
 def test_a_pipeline_is_made_of_containers(aws: LocalAws, dag: DAG) -> None:

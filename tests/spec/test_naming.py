@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from airflow_sm_hosting.spec.naming import (
     canonical_request,
     content_digest,
     content_name,
+    warn_of_cut_base,
 )
 from airflow_sm_hosting.spec.patterns import MODEL_NAME_PATTERN, NAME_PATTERN
 
@@ -209,3 +211,27 @@ def test_only_a_base_that_is_too_long_is_shortened(length: int) -> None:
 
 def test_a_base_cut_at_a_hyphen_leaves_one_hyphen() -> None:
     assert content_name("a" + "-" * 60 + "b", "0" * 64) == "a-0000000000"
+
+
+@pytest.mark.parametrize(
+    ("base", "kept"),
+    [
+        ("c" * 53, "c" * 52),
+        ("c" * 52 + "-prod", "c" * 52),
+        ("c" * 51 + "--prod", "c" * 51),
+        ("team-" * 12 + "x", ("team-" * 12)[:52].rstrip("-")),
+    ],
+)
+def test_a_base_that_has_to_be_cut_is_a_warning_with_what_comes_of_it(base: str, kept: str) -> None:
+    with pytest.warns(
+        UserWarning, match=rf"^Op: model_name has {len(base)} characters.*'{kept}-<10 hex digits"
+    ):
+        warn_of_cut_base("Op: model_name", base)
+    assert content_name(base, "0" * 64).startswith(f"{kept}-0")
+
+
+@pytest.mark.parametrize("base", ["c" * 52, "churn", None, "{{ params." + "x" * 60 + " }}", print])
+def test_a_base_that_is_kept_or_not_known_is_no_warning(base: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_cut_base("Op: model_name", base)
