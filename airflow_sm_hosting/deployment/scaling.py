@@ -23,7 +23,8 @@ from airflow_sm_hosting.deployment.steps import (
     TagScalableTarget,
     UntagScalableTarget,
 )
-from airflow_sm_hosting.exceptions import ConflictError
+from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
+from airflow_sm_hosting.spec.patterns import MAX_TAGS
 from airflow_sm_hosting.spec.scaling_rules import (
     ACTION_MEMBERS,
     MAX_POLICIES,
@@ -65,6 +66,7 @@ class WantedScaling:
     :param suspended_state: The three switches, or None to leave them as they are.
     :param policies: Requests of PutScalingPolicy, without the place.
     :param actions: Requests of PutScheduledAction, without the place.
+    :param tags: The user's tags of the target.
     """
 
     place: Mapping[str, str]
@@ -73,6 +75,7 @@ class WantedScaling:
     suspended_state: Item | None = None
     policies: Sequence[Item] = ()
     actions: Sequence[Item] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def capacities(self) -> dict[str, int]:
@@ -252,6 +255,8 @@ def tags_matter(asked: WantedScaling, found: ObservedScaling) -> bool:
     """Return whether the plan depends on the owner tags: something differs from the request, or was not requested."""
     if found.target is None:
         return False
+    if asked.tags:
+        return True
     if any(found.target.get(member) != value for member, value in asked.capacities.items()):
         return True
     for kind, wanted, there in _kinds(asked, found):
@@ -284,8 +289,10 @@ def plan_scaling(
         for kind, wanted, there in _kinds(asked, found)
     ]
     if found.target is None:
+        new_tags = {**asked.tags, **_all_owner_tags(asked)}
+        _check_number_of_tags(asked, new_tags)
         return ScalingPlan(
-            [_register(asked, {"Tags": _all_owner_tags(asked)}, ABSENT)]
+            [_register(asked, {"Tags": new_tags}, ABSENT)]
             + [step for share in shares for step in share.puts(asked.place)]
         )
     gone = {name for share in shares if share.kind is ACTIONS for name in share.deleted}
@@ -302,11 +309,12 @@ def plan_scaling(
     ]
     writes = [*register, *before, *puts, *after]
     if not ours and not adopt:
-        if writes:
+        needed = [f"{step.what}: {step.why}" for step in writes]
+        needed += [f"tag {key} is missing" for key, value in asked.tags.items() if tags.get(key) != value]
+        if needed:
             raise ConflictError(
                 f"Scalable target {asked.place['ResourceId']} exists without this package's tags, and it must "
-                f"be changed ({'; '.join(f'{step.what}: {step.why}' for step in writes)}). adopt=True takes "
-                "it over."
+                f"be changed ({'; '.join(needed)}). adopt=True takes it over."
             )
         return ScalingPlan([], foreign)
     problems = [problem for share in shares for problem in share.conflicts()]
@@ -316,14 +324,17 @@ def plan_scaling(
     if register:
         # The previous request is void, also if this run ends before it can save the new one.
         claim[CAPACITIES] = "changing"
-    kept = {**asked.owner_tags, **_owner_tags(shares, lambda share: share.owned)}
+    kept = {**asked.tags, **asked.owner_tags, **_owner_tags(shares, lambda share: share.owned)}
     steps = [
         *_tag(found.target, tags, claim),
         *writes,
         *_tag(found.target, {**tags, **claim}, kept),
         *_untag(found.target, {**tags, **claim}, kept, shares),
     ]
-    return ScalingPlan(steps if writes or not _same_owner_tags(tags, kept, shares) else [], foreign)
+    if not writes and _same_tags(asked, tags, kept, shares):
+        return ScalingPlan([], foreign)
+    _check_number_of_tags(asked, {**tags, **claim, **kept})
+    return ScalingPlan(steps, foreign)
 
 
 def plan_removal(
@@ -398,8 +409,23 @@ def _untag(
     return [UntagScalableTarget(request, "tags", "marked")] if keys else []
 
 
-def _same_owner_tags(tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]) -> bool:
+def _check_number_of_tags(asked: WantedScaling, tags: Mapping[str, str]) -> None:
+    """Check that the tags fit on a scalable target, before the first of several calls (TagResource: 50 tags at most).
+
+    :raises InvalidSpecError: When there are too many of the user's tags.
+    """
+    if asked.tags and len(tags) > MAX_TAGS:
+        raise InvalidSpecError(
+            f"tags has {len(asked.tags)} tags, and with {len(tags) - len(asked.tags)} others, such as those that list policies and "
+            f"scheduled actions, scalable target {asked.place['ResourceId']} would have {len(tags)}; allowed: {MAX_TAGS}."
+        )
+
+
+def _same_tags(
+    asked: WantedScaling, tags: Mapping[str, str], kept: Mapping[str, str], shares: Iterable[_Share]
+) -> bool:
     keys = {
+        *asked.tags,
         *OURS,
         CAPACITIES,
         *(key for share in shares for key in digest_tag_keys(share.kind.tag, {**tags, **kept})),

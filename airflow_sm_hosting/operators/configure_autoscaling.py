@@ -7,9 +7,9 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
-from airflow_sm_hosting.fields import Boolean, Choice, Field, Integer, ListOf, Resource, Text, optional
+from airflow_sm_hosting.fields import Boolean, Choice, Field, Integer, ListOf, Resource, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
-from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT
 from airflow_sm_hosting.spec.checks import check_name, invalid
 from airflow_sm_hosting.spec.rendered import as_boolean
@@ -73,6 +73,7 @@ class ConfigureAutoscalingFields(AwsFields):
     scheduled_actions = ListOf(literal_check=check_actions, of="PutScheduledActionRequest", json=True)
     scalable_dimension = optional(Choice(SCALABLE_DIMENSIONS))
     suspended_state = optional(SuspendedState(json=True))
+    tags = Tags(most=MOST_TAGS)
     adopt = Boolean(default=False)
 
     def check_together(self, where: str) -> None:
@@ -107,6 +108,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         that of the variant, which is looked up). (templated)
     :param suspended_state: The suspended activities, as a dict of ``DynamicScalingInSuspended``, ``DynamicScalingOutSuspended`` and
         ``ScheduledScalingSuspended`` to True or False; an activity that is not named is False (default: unchanged). (templated)
+    :param tags: Tags of the scalable target, as a dict, 48 at most, fewer with many policies and scheduled actions, which are listed in tags
+        (Application Auto Scaling cannot tag them); on a target that exists they are reconciled, other people's tags stay unchanged. (templated)
     :param adopt: Whether the task may take over a scalable target, and policies and actions of the same names, that this package did
         not create (default: False). (templated)
     :raises InvalidSpecError: Before the first changing call, when the service would refuse the request.
@@ -132,6 +135,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late = (),
         scalable_dimension: ScalableDimension | Late | None = None,
         suspended_state: Mapping[str, Any] | Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         adopt: bool | Late = False,
         **kwargs: Any,
     ) -> None:
@@ -145,6 +149,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         self.scheduled_actions = scheduled_actions
         self.scalable_dimension = scalable_dimension
         self.suspended_state = suspended_state
+        self.tags = tags
         self.adopt = adopt
 
     def execute(self, context: Context) -> str:
@@ -174,6 +179,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             suspended_state=given.suspended_state,
             policies=policies,
             actions=actions,
+            tags=given.tags,
         )
         hook = self.auto_scaling_hook
         found = self._found(hook, place)

@@ -160,7 +160,7 @@ class ModelHostingTaskGroup(TaskGroup):
                     task_id=_task_id("configure_autoscaling", variant_name, len(scaling or {})),
                     endpoint_name=self.deploy.output,
                     variant_name=variant_name,
-                    **options,
+                    **{"tags": tags, **options},
                     **self._aws,
                 )
             for index, alarm in enumerate(alarms):

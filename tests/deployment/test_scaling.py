@@ -16,7 +16,7 @@ from airflow_sm_hosting.deployment.scaling import (
     tags_matter,
 )
 from airflow_sm_hosting.deployment.steps import ScalingCall, UntagScalableTarget
-from airflow_sm_hosting.exceptions import ConflictError
+from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
 from airflow_sm_hosting.spec.scaling_rules import tracked_metric
 from airflow_sm_hosting.spec.tags import (
     CAPACITIES,
@@ -429,3 +429,57 @@ def test_removing_needs_all_to_be_ours() -> None:
         plan_removal(mixed, ours, adopt=False)
     everything = ["scalable target", "policy a", "policy b", "scheduled action x"]
     assert plan_removal(mixed, {}, adopt=True)[1] == everything
+
+
+# The user's tags
+
+
+def test_a_new_target_has_the_users_tags_and_a_rerun_writes_nothing() -> None:
+    service, asked = Service(), asked_for(tracking("a"), tags={"team": "churn"})
+    assert [step.operation for step in service.run(asked)] == ["RegisterScalableTarget", "PutScalingPolicy"]
+    assert service.tags == {**MARKS, SCALING_POLICIES: digest("a"), "team": "churn"}
+    assert tags_matter(asked, service.found())
+    assert service.run(asked) == []
+
+
+@pytest.mark.parametrize("there", [{}, {"team": "other"}, {"owner": "someone"}], ids=str)
+def test_missing_tags_are_added_and_other_peoples_stay(there: dict[str, str]) -> None:
+    service, asked = Service(), asked_for(tracking("a"))
+    service.run(asked)
+    service.tags |= there
+    [step] = service.run(asked_for(tracking("a"), tags={"team": "churn", "cost": "1"}))
+    assert step.request["Tags"] == {"team": "churn", "cost": "1"}
+    assert service.tags == {**MARKS, SCALING_POLICIES: digest("a"), **there, "team": "churn", "cost": "1"}
+
+
+def test_a_tag_that_is_no_longer_given_stays() -> None:
+    service = Service()
+    service.run(asked_for(tags={"team": "churn"}))
+    assert service.run(asked_for()) == []
+    assert service.tags["team"] == "churn"
+
+
+def test_a_target_of_others_is_tagged_only_when_adopted() -> None:
+    service, asked = Service(), asked_for(tags={"team": "churn"})
+    service.run(asked_for())
+    service.tags = {"team": "theirs"}
+    with pytest.raises(ConflictError, match=r"without this package's tags.*tag team is missing.*adopt=True"):
+        service.run(asked)
+    service.run(asked, adopt=True)
+    assert service.tags == {**MARKS, "team": "churn"}
+    service.tags = {"team": "churn"}
+    assert service.run(asked) == []
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_more_tags_than_a_target_takes_are_an_error_before_the_first_call(exists: bool) -> None:
+    service = Service()
+    if exists:
+        service.run(asked_for(tracking("a")))
+    before = dict(service.tags)
+    asked = asked_for(tracking("a"), tags={f"k{number}": "v" for number in range(48)})
+    with pytest.raises(
+        InvalidSpecError, match=r"tags has 48 tags, and with 3 others.* would have 51; allowed: 50"
+    ):
+        service.run(asked)
+    assert service.tags == before

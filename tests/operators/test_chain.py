@@ -42,9 +42,10 @@ def project(tmp_path: Path) -> Path:
 
 def seven_tasks(project: Path, tasks: list[Any] | None = None) -> list[Ran]:
     ran: list[Ran] = []
+    dag = DAG("test", schedule=None)  # the file is parsed again
 
     def run(operator: type, **options: Any) -> Any:
-        task = operator(task_id=task_id(operator.__name__), **options)
+        task = operator(task_id=task_id(operator.__name__), dag=dag, **options)
         if tasks is not None:
             tasks.append(task)
         ran.append(run_task(task))

@@ -449,6 +449,31 @@ def test_marks_are_in_the_targets_tags(aws: LocalAws, dag: DAG) -> None:
 
 
 @pytest.mark.usefixtures("endpoint")
+def test_the_users_tags_are_on_the_target(aws: LocalAws, dag: DAG) -> None:
+    run_task(configure(tags={"team": "{{ 'churn' }}"}))
+    assert tags(aws)["team"] == "churn"
+    with calls() as asked:
+        run_task(configure(tags=[{"Key": "team", "Value": "churn"}]))
+    assert written(asked) == []
+    run_task(configure(tags={"cost": "5"}))
+    assert {"team": "churn", "cost": "5"}.items() <= tags(aws).items()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("team", "tags is a str"),
+        ({"aws:team": "x"}, "keys that do not begin with"),
+        ({f"k{number}": "v" for number in range(49)}, "has 49 tags; allowed: 48 at most"),
+    ],
+    ids=["text", "reserved", "49"],
+)
+def test_tags_that_cannot_be_are_refused_where_they_are_written(dag: DAG, bad: Any, message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        configure(tags=bad)
+
+
+@pytest.mark.usefixtures("endpoint")
 def test_the_same_task_twice_and_another_task_on_the_same_variant(aws: LocalAws, dag: DAG) -> None:
     one = configure(**everything())
     run_task(one)

@@ -117,6 +117,7 @@ with DAG("operators_right", schedule=None):
             ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", min_capacity=1)
         ],
         scalable_dimension="sagemaker:variant:DesiredInstanceCount",
+        tags={"team": "ml"},
     )
     latency = CreateLatencyAlarmOperator(
         task_id="latency",

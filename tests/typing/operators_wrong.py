@@ -49,6 +49,7 @@ DeployEndpointOperator(endpoint_config_name="c", **e, wait_for_completion="yes")
 DeployEndpointOperator(endpoint_config_name="c", **e, smoke_test=5)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2.5, **v)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2, **v, policies=5)  # wrong
+ConfigureAutoscalingOperator(max_capacity=2, **v, tags=5)  # wrong
 CreateEndpointAlarmOperator(metric=5, **v, threshold=1, evaluation_periods=1)  # wrong
 CreateEndpointAlarmOperator(metric=latency, **v, threshold=[1], evaluation_periods=1)  # wrong
 CreateLatencyAlarmOperator(threshold=1, **v, evaluation_periods=timedelta(minutes=1))  # wrong

@@ -697,6 +697,13 @@ def test_a_declared_model_that_no_variant_serves_is_a_warning(dag: DAG, used: st
         group(group_id="right")
 
 
+def test_the_tags_of_a_group_are_on_the_scaling_too(dag: DAG) -> None:
+    group(scaling={"main": {"max_capacity": 2}}, tags={"team": "ml"})
+    assert dag.get_task("model_hosting.configure_autoscaling").tags == {"team": "ml"}
+    group(group_id="own", scaling={"main": {"max_capacity": 2, "tags": {"a": "b"}}}, tags={"team": "ml"})
+    assert dag.get_task("own.configure_autoscaling").tags == {"a": "b"}
+
+
 def test_a_variant_of_a_declared_model_stays_the_spec_object_that_it_was(dag: DAG) -> None:
     group()
     [variant] = dag.get_task("model_hosting.create_endpoint_config").production_variants
