@@ -20,6 +20,7 @@ from airflow_sm_hosting.spec.members import check_member_names, check_members, c
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.reference_parts import (
     check_bucket_of_url,
+    check_repository,
     check_tag_or_digest,
     checked_reference,
 )
@@ -64,6 +65,8 @@ class ContainerImage:
         check_one_of("ContainerImage.from_asset: platform", platform, PLATFORMS)
         if not is_rendered_later(directory) and not str(directory):
             raise invalid("ContainerImage.from_asset: directory", directory, "a folder with a Dockerfile")
+        if repository_name is not None:
+            check_repository("ContainerImage.from_asset: repository_name", repository_name)
         return Reference(
             "ImageAsset",
             Directory=directory if is_rendered_later(directory) else str(directory),

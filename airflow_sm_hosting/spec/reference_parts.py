@@ -5,7 +5,9 @@ The same checks hold for literals, while the DAG file is parsed, and for rendere
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from airflow_sm_hosting.spec.checks import check_text, invalid, is_rendered_later
@@ -16,12 +18,26 @@ from airflow_sm_hosting.spec.rendered import as_string, is_absent
 REPOSITORY_PATTERN = r"(?:[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*/)*[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
+#: An image URI of a private registry of ECR (Amazon ECR user guide, "Amazon ECR private registry" and "IPv6").
+REGISTRY_HOST = r"(?:https?://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9.-]+(?:/(?P<name>[^:@]*)(?:[:@].*)?)?"
 BUCKET_PATTERN = r"[a-zA-Z0-9.\-_]{3,255}|arn:aws[a-z\-]*:s3[a-z\-]*:.+"
 REGION_PATTERN = r"[a-z]{2,}(-[a-z]+)+-\d+"
 
+_compiled = cache(re.compile)
+
 
 def check_repository(where: str, value: Any) -> None:
-    """Check the name of an ECR repository."""
+    """Check the name of an ECR repository. A host of ECR fits the pattern, as names have dots, and would become a part of the name."""
+    if isinstance(value, str) and not is_rendered_later(value) and "ecr" in value:
+        with_host = _compiled(REGISTRY_HOST).fullmatch(value)
+        if with_host:
+            raise invalid(
+                where,
+                value,
+                f"the repository's name alone, {with_host['name']!r}, without the registry's host"
+                if with_host["name"]
+                else "a repository's name, not the host of the registry",
+            )
     check_text(
         where,
         value,

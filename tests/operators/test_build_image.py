@@ -142,6 +142,7 @@ def test_what_cannot_be_built_is_an_error(
         {"directory": "{{ '/gone/away' }}"},
         {"directory": "{{ none }}"},
         {"repository_name": "{{ 'Team' }}"},
+        {"repository_name": "{{ '123456789012' }}.dkr.ecr.us-east-1.amazonaws.com/churn"},
         {"image_tag": "{{ 'a b' }}"},
         {"platform": "{{ 'windows/amd64' }}"},
         {"build_args": "{{ 'x' }}"},
@@ -155,6 +156,11 @@ def test_what_can_never_work_is_an_error_before_the_first_call(
     end = outcome(build(folder, **bad))
     assert isinstance(end.error, InvalidSpecError), end.error
     assert operations(aws) == []
+
+
+def test_a_repository_with_the_registrys_host_is_refused_where_it_is_written(folder: Path, dag: DAG) -> None:
+    with pytest.raises(InvalidSpecError, match=r"repository_name is .*'churn', without the registry's host"):
+        build(folder, repository_name="123456789012.dkr.ecr.us-east-1.amazonaws.com/churn")
 
 
 @pytest.mark.engine

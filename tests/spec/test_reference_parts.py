@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -140,3 +141,45 @@ def test_a_url_of_a_bucket_that_is_none_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["s3://b/m", "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/a/m"])
 def test_buckets_and_access_points_are_taken(url: str) -> None:
     assert ContainerDefinition(image="churn:1", model_data=url)["ModelDataUrl"] == url
+
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (f"{HOST}/churn", "the repository's name alone, 'churn', without the registry's host"),
+        (f"{HOST}/team/churn", "'team/churn'"),
+        (f"{HOST}/churn:1", "'churn'"),
+        (f"{HOST}/churn@{DIGEST}", "'churn'"),
+        (f"https://{HOST}/churn", "'churn'"),
+        (f"{HOST}.cn/churn", "'churn'"),
+        ("123456789012.dkr-ecr.us-east-1.on.aws/churn", "'churn'"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/churn", "'churn'"),
+        (HOST, "not the host of the registry"),
+        (f"{HOST}/", "not the host of the registry"),
+        ("localhost:5000/churn", "without registry host and tag"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: ContainerImage.from_ecr_repository(name),
+        lambda name: ContainerImage.from_dlc(name, "1"),
+        lambda name: ContainerImage.from_asset("serving", repository_name=name),
+        lambda name: rendered_reference("i", {"SmHostingReference": "EcrImage", "RepositoryName": name}),
+    ],
+    ids=["ecr", "dlc", "asset", "rendered"],
+)
+def test_a_repository_with_the_registrys_host_is_refused(make: Any, value: str, told: str) -> None:
+    with pytest.raises(InvalidSpecError, match=f"repository_name is .*{re.escape(told)}"):
+        make(value)
+
+
+@pytest.mark.parametrize(
+    "name", ["my.team/churn", "public.ecr.aws/docker/library/python", "ecr/churn", "dkr.ecr"]
+)
+def test_dots_in_a_repository_name_are_taken(name: str) -> None:
+    assert ContainerImage.from_ecr_repository(name)["RepositoryName"] == name
+    assert ContainerImage.from_ecr_repository(HOST + "/{{ params.name }}")
