@@ -195,7 +195,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
                 scheduled_maximums=[item["MaxCapacity"] for item in scheduled if "MaxCapacity" in item],
                 asynchronous=bool(described.get("AsyncInferenceConfig")),
             )
-        self._apply(planned, place["ResourceId"])
+        arns = {policy["PolicyName"]: policy["PolicyARN"] for policy in found.policies}
+        arns |= self._apply(planned, place["ResourceId"])
         self.push_details(
             context,
             {
@@ -203,6 +204,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
                 "min_capacity": wanted.minimum,
                 "max_capacity": maximum,
                 "policies": [policy["PolicyName"] for policy in policies],
+                "policy_arns": {policy["PolicyName"]: arns[policy["PolicyName"]] for policy in policies},
                 "scheduled_actions": [action["ScheduledActionName"] for action in actions],
                 "written": _performed(planned, ("Register", "Put")),
                 "removed": _performed(planned, ("Delete",)),
@@ -277,18 +279,23 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             hook.scheduled_actions(resource_id, dimension),
         )
 
-    def _apply(self, planned: ScalingPlan, resource_id: str) -> None:
+    def _apply(self, planned: ScalingPlan, resource_id: str) -> dict[str, str]:
+        """Apply the plan; return the ARNs of the policies that it puts, by name."""
         from airflow_sm_hosting.deployer.adapters import StepRunner
+        from airflow_sm_hosting.deployment.steps import PutScalingPolicy
 
-        runner = StepRunner(self)
+        runner, arns = StepRunner(self), {}
         for name in planned.foreign:
             self.log.info(
                 "%s has the %s, which this package did not create; it is left alone", resource_id, name
             )
         for step in runner.validated(tuple(planned.steps)):
-            runner.apply(step)
+            answer = runner.apply(step)
+            if isinstance(step, PutScalingPolicy):
+                arns[str(step.request["PolicyName"])] = str(answer["PolicyARN"])
         if not planned.steps:
             self.log.info("Autoscaling of %s is up to date; nothing to do", resource_id)
+        return arns
 
 
 def _place(resource_id: str, dimension: str) -> dict[str, str]:

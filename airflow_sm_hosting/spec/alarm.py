@@ -222,7 +222,7 @@ def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
         raise InvalidSpecError(f"{where} has {len(actions)} actions; allowed: {MAX_ACTIONS} at most.")
     for index, action in enumerate(actions):
         check_text(
-            f"{where}[{index}]", action, pattern=r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9]*:\S+",
+            f"{where}[{index}]", action, pattern=r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9]*:\S(.*\S)?",
             max_length=1024, allowed="an ARN, e.g. of an SNS topic: 'arn:aws:sns:<region>:<account>:<topic>'",
         )  # fmt: skip
         if composite and not is_rendered_later(action) and action.split(":")[2] in METRIC_ALARM_ACTIONS:

@@ -102,13 +102,15 @@ DURATION_UNITS = {
 }
 
 #: The largest value of a single observation (monitoring-cloudwatch): percentages of a whole, and the 0 or 1 that each request sends. A CPU
-#: or GPU utilisation is 100 times the number of cores or GPUs at most, which differs by instance type.
+#: or GPU utilisation is 100 times the number of cores or GPUs at most, which differs by instance type. HasBacklogWithoutCapacity is 1 while
+#: requests wait and no instance runs, and 0 otherwise (async-inference-monitor, async-inference-autoscale).
 LARGEST_VALUES = {
     "MemoryUtilization": 100.0,
     "DiskUtilization": 100.0,
     "Invocation4XXErrors": 1.0,
     "Invocation5XXErrors": 1.0,
     "ModelCacheHit": 1.0,
+    "HasBacklogWithoutCapacity": 1.0,
 }
 
 STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")

@@ -176,7 +176,9 @@ def test_target_policies_and_actions_are_made_and_a_rerun_changes_nothing(aws: L
         "PutScheduledAction",
     ]
     names = ["churn-main-invocations", "churn-main-CPUUtilization", "churn-main-step"]
+    assert list(ran.details["policy_arns"]) == names
     assert ran.details == {
+        "policy_arns": ran.details["policy_arns"],
         "scalable_dimension": INSTANCE_COUNT,
         "min_capacity": 2,
         "max_capacity": 4,
@@ -446,6 +448,24 @@ def test_marks_are_in_the_targets_tags(aws: LocalAws, dag: DAG) -> None:
     assert OURS.items() <= found.items()
     assert len(digests_in(SCALING_POLICIES, found)) == 3
     assert len(digests_in(SCHEDULED_ACTIONS, found)) == 1
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_the_arns_of_the_policies_are_in_the_details(aws: LocalAws, dag: DAG) -> None:
+    """An alarm that wakes an endpoint from zero has the ARN of a step policy as its action (async-inference-autoscale)."""
+    given = everything()["policies"]
+    first = run_task(configure(policies=given)).details["policy_arns"]
+    found = scaling(aws).describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert first == {policy["PolicyName"]: policy["PolicyARN"] for policy in found}
+    assert len(first) == 3
+    assert run_task(configure(policies=given)).details["policy_arns"] == first  # nothing was written
+    step = next(policy for policy in given if policy.get("PolicyType") == "StepScaling")
+    other = {
+        **step,
+        "StepScalingPolicyConfiguration": {**step["StepScalingPolicyConfiguration"], "Cooldown": 7},
+    }
+    changed = run_task(configure(policies=[other])).details["policy_arns"]
+    assert changed == {"churn-main-step": first["churn-main-step"]}
 
 
 @pytest.mark.usefixtures("endpoint")

@@ -168,6 +168,10 @@ AT_LEAST, OVER, UNDER, AT_MOST = (
 )
 
 
+def backlog(statistic: str = "Average") -> EndpointMetric:
+    return EndpointMetric.custom(SAGEMAKER, "HasBacklogWithoutCapacity", statistic=statistic)
+
+
 @pytest.mark.parametrize(
     ("metric", "comparison_operator", "threshold", "fires"),
     [
@@ -189,6 +193,14 @@ AT_LEAST, OVER, UNDER, AT_MOST = (
         (EndpointMetric.invocations(), UNDER, 0, False),
         (EndpointMetric.invocations(), AT_MOST, -1, False),
         (EndpointMetric.invocations(), UNDER, 1, True),
+        (backlog(), OVER, 1, False),
+        (backlog(), AT_LEAST, 1, True),
+        (backlog(), OVER, 0, True),
+        (backlog(statistic="Maximum"), AT_LEAST, 2, False),
+        (backlog(statistic="Minimum"), UNDER, 0, False),
+        (backlog(statistic="p90"), OVER, 1, False),
+        (backlog(statistic="Sum"), OVER, 1, True),
+        (EndpointMetric.custom("Team", "HasBacklogWithoutCapacity"), OVER, 1, True),
         (EndpointMetric.custom("Team", "Balance"), UNDER, -5, True),
         (EndpointMetric.error_rate(), OVER, 100, True),  # an expression is not looked into
     ],
@@ -218,6 +230,7 @@ def test_actions_are_five_arns_at_most() -> None:
     check_actions("a", [TOPIC] * 5)
     check_actions("a", (TOPIC, "arn:aws-cn:lambda:cn-north-1:123456789012:function:f:1"))
     check_actions("a", ["arn:aws:automate:us-east-1:ec2:stop", POLICY, "{{ x }}"])
+    check_actions("a", [f"{POLICY} with spaces"])  # PutScalingPolicy allows them in the policy's name
     check_actions("a", ["arn:aws:ssm-incidents::123456789012:responseplan/p"], composite=True)
     check_actions("a", None)
     check_actions("a", "{{ x }}")
