@@ -44,7 +44,7 @@ def get_metric(
             return get_metric(EndpointMetric.error_rate(), endpoint_name="churn", variant_name="main", lookback=900)
 
     :param metric: An :class:`~airflow_sm_hosting.EndpointMetric` or a :class:`~airflow_sm_hosting.MetricMath`.
-    :param endpoint_name: Value of the dimension EndpointName.
+    :param endpoint_name: Value of the dimension EndpointName, in its exact case.
     :param variant_name: Value of the dimension VariantName.
     :param lookback: Seconds or a timedelta before ``end``, more than 0 (default: an hour, where ``start`` is not given).
     :param start: A datetime with a time zone, or the same in ISO 8601; rounded down to a whole period.

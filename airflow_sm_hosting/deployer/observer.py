@@ -56,11 +56,11 @@ class Observer:
             case FactKind.MODEL:
                 return self._sagemaker.describe_model(*fact.of)
             case FactKind.SCALABLE_TARGETS:
-                return self._scalable_targets(fact.of[0], fact.of[1:])
+                return self._scalable_targets(_described_name(observed), fact.of[1:])
             case FactKind.SCALING:
-                return self._scaling(observed, *fact.of)
+                return self._scaling(observed, _described_name(observed), *fact.of[1:])
             case FactKind.POLICY_ARNS:
-                return self._policy_arns(*fact.of)
+                return self._policy_arns(_described_name(observed), *fact.of[1:])
             case FactKind.ALARMS:
                 return self._aws.cloudwatch_hook.describe_alarms(list(fact.of))
             case FactKind.ROLLOUT_ALARMS:
@@ -118,3 +118,9 @@ class Observer:
             if not str(alarm["AlarmName"]).startswith(ALARM_OF_SCALING)
             and is_ours(hook.tags(alarm["AlarmArn"]))
         ]
+
+
+def _described_name(observed: Observation) -> str:
+    """Return the endpoint's name as AWS describes it: resource IDs of scalable targets are compared exactly, endpoint names are not."""
+    described = observed.facts.get(observed.endpoint_fact) or {}
+    return str(described.get("EndpointName", observed.endpoint_name))

@@ -14,6 +14,7 @@ from airflow_sm_hosting.deployment.status import (
     is_serverless,
     is_transitional,
     pending_config,
+    same_name,
 )
 
 
@@ -70,9 +71,9 @@ def decide(
     name, status = described["EndpointName"], described["EndpointStatus"]
     live, pending = described.get("EndpointConfigName"), pending_config(described)
 
-    if status == IN_SERVICE and live == config and pending is None:
+    if status == IN_SERVICE and same_name(live, config) and pending is None:
         return Decision(Action.UNCHANGED, f"endpoint {name} already serves {config}")
-    if pending == config and status != DELETING:
+    if same_name(pending, config) and status != DELETING:
         return Decision(Action.JOIN, f"endpoint {name} is {status} and already being updated to {config}")
     if overtaken_by:
         return Decision(

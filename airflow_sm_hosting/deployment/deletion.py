@@ -119,15 +119,16 @@ def _rest(observed: Observation, deletion: Deletion, made_of: MadeOf) -> Deletio
     if not made_of or not (deletion.with_config or deletion.with_models):
         return DeletionPlan(tuple(steps))
     needed: MadeOf = observed.get(Fact(FactKind.NEEDED_CONFIGS))
-    needed_models = {model for models in needed.values() for model in models}
+    needed_configs = {config.lower() for config in needed}
+    needed_models = {model.lower() for models in needed.values() for model in models}
     kept: list[str] = []
     for config, models in made_of.items():
-        if deletion.with_config and config in needed:
+        if deletion.with_config and config.lower() in needed_configs:
             kept.append(f"Endpoint config {config} is kept: another endpoint uses it")
         elif deletion.with_config:
             steps.append(DeleteEndpointConfig({"EndpointConfigName": config}, f"endpoint config {config}"))
         for model in models if deletion.with_models else ():
-            if model in needed_models:
+            if model.lower() in needed_models:
                 kept.append(f"Model {model} is kept: another endpoint uses it")
             else:
                 steps.append(DeleteModel({"ModelName": model}, f"model {model}"))

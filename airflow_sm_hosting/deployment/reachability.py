@@ -97,8 +97,9 @@ def unneeded(
     :param keep: How many configs each endpoint keeps for a rollback.
     :param before: Resources newer than this stay: a deployment in progress may need them.
     """
+    # SageMaker finds a config and a model by a name in any case.
     needed = {
-        name
+        name.lower()
         for endpoint in endpoints
         for name in (endpoint.serving, endpoint.pending, *endpoint.before[:keep])
         if name
@@ -108,13 +109,13 @@ def unneeded(
         return f"{kind}/{resource.name}" in ours and resource.created < before
 
     gone_configs = {
-        config.name for config in configs if config.name not in needed and may_go("config", config)
+        config.name for config in configs if config.name.lower() not in needed and may_go("config", config)
     }
     needed_models = {
-        model for config in configs if config.name not in gone_configs for model in config.models
+        model.lower() for config in configs if config.name not in gone_configs for model in config.models
     }
     gone_models = {
-        model.name for model in models if model.name not in needed_models and may_go("model", model)
+        model.name for model in models if model.name.lower() not in needed_models and may_go("model", model)
     }
     used = {name for model in models if model.name not in gone_models for name in model.uses}
     folders = tuple(name for name in used if name.endswith("/"))

@@ -42,6 +42,15 @@ def pending_config(described: Described) -> str | None:
     return pending
 
 
+def same_name(left: str | None, right: str | None) -> bool:
+    """Return whether two names, of endpoints, configs or models, are those of one resource.
+
+    "The name is case-insensitive in CreateEndpoint" (API_CreateEndpoint, EndpointName). That this holds for configs and models is assumed from
+    their ARNs, which are in lower case.
+    """
+    return left == right or (left is not None and right is not None and left.lower() == right.lower())
+
+
 def is_serverless(variants: list[Mapping[str, Any]]) -> bool:
     """Return whether the variants of an endpoint or of a config are serverless."""
     return any(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import policy_members, variant_of
-from airflow_sm_hosting.deployment.status import CREATING, DELETING, IN_SERVICE, pending_config
+from airflow_sm_hosting.deployment.status import CREATING, DELETING, IN_SERVICE, pending_config, same_name
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 
 
@@ -232,7 +232,7 @@ class ScalingCall(Call):
     def _scaling_changed(self, observed: Observation, change: Callable[[Any], Any]) -> Observation:
         """Return the observation with the changed scaling of the call's variant, if the variant belongs to the observed endpoint."""
         endpoint_name, variant = variant_of(self.request.get("ResourceId", ""))
-        if endpoint_name != observed.endpoint_name or not observed.simulated:
+        if not observed.simulated or not same_name(endpoint_name, observed.endpoint_name):
             return observed
         return observed.changed(observed.scaling_fact(variant), change)
 

@@ -17,6 +17,7 @@ from airflow_sm_hosting.deployment.status import (
     Described,
     instance_counts,
     is_transitional,
+    same_name,
     status_line,
 )
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
@@ -69,7 +70,7 @@ def has_begun(condition: WaitCondition, described: Described | None) -> bool:
     if moment(described.get("LastModifiedTime")) != condition.modified_before:
         return True
     live = described.get("EndpointConfigName")
-    return described["EndpointStatus"] == IN_SERVICE and live == condition.endpoint_config_name
+    return described["EndpointStatus"] == IN_SERVICE and same_name(live, condition.endpoint_config_name)
 
 
 def judge_deployment(condition: WaitCondition, described: Described | None) -> Verdict:
@@ -90,7 +91,7 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
         return Verdict(Outcome.FAILED, f"Endpoint {name} is being deleted while {config} is being deployed.")
     if is_transitional(described):
         return Verdict(Outcome.PENDING, status_line(described))
-    if status == IN_SERVICE and live == config:
+    if status == IN_SERVICE and same_name(live, config):
         wrong = wrong_images(described)
         if wrong:
             return Verdict(
@@ -149,7 +150,7 @@ def judge_service(
     if status in BROKEN:
         reason = described.get("FailureReason") or "no reason given"
         return Verdict(Outcome.FAILED, f"Endpoint {endpoint_name} is {status} on {live}: {reason}")
-    wanted = endpoint_config_name in (None, live)
+    wanted = endpoint_config_name is None or same_name(endpoint_config_name, live)
     if status == IN_SERVICE and wanted and not is_transitional(described):
         return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} is in service on {live}.")
     return Verdict(
@@ -161,7 +162,8 @@ def judge_counts(condition: WaitCondition, described: Described | None) -> Verdi
     """Judge set instance counts: the endpoint should be in service with these counts, on the wanted config."""
     name, config = condition.endpoint_name, condition.endpoint_config_name
     live = (described or {}).get("EndpointConfigName")
-    if described and config not in (None, live) and described["EndpointStatus"] == IN_SERVICE:
+    replaced = config is not None and not same_name(config, live)
+    if described and replaced and described["EndpointStatus"] == IN_SERVICE:
         message = f"Endpoint {name} serves {live}, not {config}, whose instance counts were set: another deployment has replaced it."
         return Verdict(Outcome.PENDING if is_transitional(described) else Outcome.ROLLED_BACK, message)
     verdict = judge_service(described, name, config)

@@ -76,14 +76,18 @@ class CloudWatchHook(SharedClients):
         return [alarm for alarm in self._alarms(ActionPrefix=arn) if arn in actions(alarm)]
 
     def alarms_on_endpoint(self, endpoint_name: str) -> list[Alarm]:
-        """Return the metric alarms that have the endpoint among their dimensions; this lists all alarms."""
-        wanted = {"Name": "EndpointName", "Value": endpoint_name}
+        """Return the metric alarms that have the endpoint, by its name in any case, among their dimensions; this lists all alarms."""
+        wanted = ("EndpointName", endpoint_name.lower())
 
         def dimensions(alarm: Mapping[str, Any]) -> list[Any]:
             metrics = [
                 query["MetricStat"]["Metric"] for query in alarm.get("Metrics") or [] if "MetricStat" in query
             ]
-            return [one for metric in (alarm, *metrics) for one in metric.get("Dimensions") or []]
+            return [
+                (one["Name"], one["Value"].lower())
+                for metric in (alarm, *metrics)
+                for one in metric.get("Dimensions") or []
+            ]
 
         return [alarm for alarm in self._alarms() if "AlarmRule" not in alarm and wanted in dimensions(alarm)]
 
@@ -108,7 +112,7 @@ class CloudWatchHook(SharedClients):
         Periods without data are absent.
 
         :param metric: An :class:`~airflow_sm_hosting.EndpointMetric` or a :class:`~airflow_sm_hosting.MetricMath`.
-        :param endpoint_name: Value of the dimension EndpointName.
+        :param endpoint_name: Value of the dimension EndpointName, in its exact case.
         :param variant_name: Value of the dimension VariantName.
         :param lookback: Seconds or a timedelta before ``end`` (default: an hour, where ``start`` is not given).
         :param start: A datetime with a time zone, or the same in ISO 8601; rounded down to a whole period.

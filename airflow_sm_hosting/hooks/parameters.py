@@ -79,6 +79,20 @@ class AwsParameters:
         if arns:
             self.sagemaker_hook.check_arns(arns)
 
+    def name_in_its_case(self, endpoint_name: str) -> str | None:
+        """Return the endpoint's name as DescribeEndpoint returns it, if it differs from the given one in case alone; else None.
+
+        The permission ``sagemaker:DescribeEndpoint`` is optional.
+        """
+        from botocore.exceptions import ClientError
+
+        try:
+            described: Mapping[str, Any] = self.sagemaker_hook.describe_endpoint(endpoint_name) or {}
+        except ClientError:
+            return None
+        name = str(described.get("EndpointName", endpoint_name))
+        return None if name == endpoint_name else name
+
     @property
     def sagemaker_hook(self) -> SageMakerHostingHook:
         """Return the hook of SageMaker's control plane."""

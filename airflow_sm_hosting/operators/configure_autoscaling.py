@@ -160,10 +160,15 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         given = ConfigureAutoscalingFields.of(self)
         endpoint, variant = given.endpoint_name, given.variant_name
         minimum, maximum = given.min_capacity, given.max_capacity
-        policies, actions = self._requests(given)
+        policies, actions = self._requests(given, endpoint)
         self.check_arns("endpoint_name")
 
         described = self._endpoint(endpoint)
+        if described["EndpointName"] != endpoint:
+            # Resource IDs and dimensions are compared exactly, endpoint names are not.
+            self.log.info("Endpoint %s is %s", endpoint, described["EndpointName"])
+            endpoint = described["EndpointName"]
+            policies, actions = self._requests(given, endpoint)
         production_variant = cache(partial(self._production_variant, described, variant))
         dimension = self._dimension(described, variant, production_variant)
         if given.scalable_dimension not in (None, dimension):
@@ -215,13 +220,13 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
     @staticmethod
     def _requests(
-        given: ConfigureAutoscalingFields,
+        given: ConfigureAutoscalingFields, endpoint: str
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the requests of policies and scheduled actions, checked, without the place that they are for."""
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
         from airflow_sm_hosting.service_model.request import validated_request
 
-        endpoint, variant = given.endpoint_name, given.variant_name
+        variant = given.variant_name
         # The dimension is not known yet, and is not checked here.
         place = _place(variant_resource_id(endpoint, variant), INSTANCE_COUNT)
 

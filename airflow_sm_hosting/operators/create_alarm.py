@@ -61,6 +61,10 @@ class CreateEndpointAlarmFields(AlarmFields):
             return self.metric
         return completed_metric(self.metric, self.endpoint_name, self.variant_name)
 
+    def watched_on(self, endpoint_name: str) -> Any:
+        """Return the metric with the endpoint's name as DescribeEndpoint returns it: dimensions are compared exactly, endpoint names not."""
+        return completed_metric(self.metric, endpoint_name, self.variant_name, described=True)
+
     def check_together(self, where: str) -> None:
         """Check that CloudWatch accepts the alarm, and that it can fire."""
         check_alarm(
@@ -184,6 +188,12 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         # If all metrics belong to another account, the endpoint is in that account.
         elsewhere = all(one.get("AccountId") for one in endpoint_metrics(metric))
         described = self._published_endpoint(metric, endpoint, variant) if checked and not elsewhere else None
+        if described and described["EndpointName"] != endpoint:
+            self.log.info(
+                "Endpoint %s is %s: the alarm watches that name", endpoint, described["EndpointName"]
+            )
+            metric = given.watched_on(described["EndpointName"])
+            request = validated_request("cloudwatch", "PutMetricAlarm", self._request(metric))
 
         hook = self.cloudwatch_hook
         self._persist_link(context, hook, request["AlarmName"])
@@ -195,15 +205,16 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.push_details(context, {"written": plan.put, "threshold": request["Threshold"]})
         return str(request["AlarmName"])
 
-    def _request(self) -> dict[str, Any]:
+    def _request(self, metric: dict[str, Any] | None = None) -> dict[str, Any]:
         given = self.fields.of(self)
+        metric = given.watched if metric is None else metric
         name = given.alarm_name
         if name is None:
-            name = default_alarm_name(given.watched, given.endpoint_name, given.variant_name)
+            name = default_alarm_name(metric, given.endpoint_name, given.variant_name)
             check_alarm_name("alarm_name", name)
         return {
             **self._shared_request(given, name),
-            **alarm_request(given.watched, threshold=given.threshold),
+            **alarm_request(metric, threshold=given.threshold),
             **present(
                 EvaluationPeriods=given.evaluation_periods,
                 DatapointsToAlarm=given.datapoints_to_alarm,

@@ -16,6 +16,7 @@ from airflow_sm_hosting.spec.checks import check_name
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.deployer.invocation import Answer
     from airflow_sm_hosting.fields import Late
 
 
@@ -83,25 +84,22 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Invoke the endpoint once, and compare the answer."""
-        from airflow_sm_hosting.deployer.invocation import compare, encoded, invoke
+        from airflow_sm_hosting.deployer.invocation import compare, encoded
 
         given = InvokeEndpointFields.of(self)
-        name, variant = given.endpoint_name, given.target_variant
+        name = given.endpoint_name
         body = encoded(given.body)
         self.check_arns("endpoint_name")
         try:
-            answer = invoke(
-                self.runtime_hook,
-                name,
-                body,
-                content_type=given.content_type,
-                accept=given.accept,
-                target_variant=variant,
-            )
+            answer = self._answer(given, name, body)
         except InvocationError as error:
-            if variant is not None and error.code == "ValidationError":
-                self._check_variant(name, variant)
-            raise
+            # InvokeEndpoint compares the name exactly, the other operations do not (API_CreateEndpoint, EndpointName).
+            other = self.name_in_its_case(name) if error.code == "ValidationError" else None
+            if other is None:
+                raise
+            self.log.info("Endpoint %s is %s; it is invoked by that name", name, other)
+            name = other
+            answer = self._answer(given, name, body)
         compare(name, answer.content, given.expect)
         self.log.info(
             "Endpoint %s answered %d bytes of %s from variant %s",
@@ -119,6 +117,24 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
             details["response"] = answer.content[:MAX_PUSHED_BYTES].decode(errors="replace")
         self.push_details(context, details)
         return name
+
+    def _answer(self, given: InvokeEndpointFields, name: str, body: bytes) -> Answer:
+        from airflow_sm_hosting.deployer.invocation import invoke
+
+        variant = given.target_variant
+        try:
+            return invoke(
+                self.runtime_hook,
+                name,
+                body,
+                content_type=given.content_type,
+                accept=given.accept,
+                target_variant=variant,
+            )
+        except InvocationError as error:
+            if variant is not None and error.code == "ValidationError":
+                self._check_variant(name, variant)
+            raise
 
     def _check_variant(self, name: str, variant: str) -> None:
         """Raise an error with the existing variants, if the requested variant does not exist."""

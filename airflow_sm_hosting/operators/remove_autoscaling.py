@@ -81,7 +81,12 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
 
         hook = self.auto_scaling_hook
         removed: list[str] = []
-        for target in hook.scalable_targets([resource_id], dimension):
+        targets = hook.scalable_targets([resource_id], dimension)
+        if not targets and (name := self.name_in_its_case(given.endpoint_name)):
+            self.log.info("Endpoint %s is %s", given.endpoint_name, name)
+            resource_id = variant_resource_id(name, given.variant_name)
+            targets = hook.scalable_targets([resource_id], dimension)
+        for target in targets:
             of = target["ScalableDimension"]
             found = ObservedScaling(
                 target, hook.scaling_policies(resource_id, of), hook.scheduled_actions(resource_id, of)

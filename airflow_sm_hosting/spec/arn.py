@@ -55,8 +55,8 @@ def check_resource(where: str, value: Any, kind: str) -> None:
 def resource_name(where: str, value: Any, kind: str) -> str:
     """Return the name of the resource that a rendered value names, directly or by ARN.
 
-    AWS writes the ARN of an endpoint in lower case (prometheus-community/yet-another-cloudwatch-exporter#1178), so an
-    endpoint whose name has capitals must be given by name.
+    AWS writes the ARN of an endpoint in lower case (prometheus-community/yet-another-cloudwatch-exporter#1178). Where the case counts, the
+    operators use the name that DescribeEndpoint returns.
 
     :raises InvalidSpecError: When it is neither a name, nor the ARN of this kind.
     """

@@ -375,7 +375,12 @@ def endpoint_metrics(metric: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def completed_metric(
-    metric: dict[str, Any], endpoint_name: str, variant_name: str, *, where: str = "metric"
+    metric: dict[str, Any],
+    endpoint_name: str,
+    variant_name: str,
+    *,
+    where: str = "metric",
+    described: bool = False,
 ) -> dict[str, Any]:
     """Return a rendered metric, checked, with its dimensions, and with numbers instead of the strings from Jinja.
 
@@ -383,6 +388,7 @@ def completed_metric(
     :param endpoint_name: Value of the dimension EndpointName.
     :param variant_name: Value of the dimension VariantName.
     :param where: The field that holds it.
+    :param described: Whether DescribeEndpoint returned the endpoint's name; then a given dimension gets it, too, if only the case differs.
     """
     if kind_of(metric) == "MetricMath":
         inner = metric.get("Metrics")
@@ -391,7 +397,11 @@ def completed_metric(
                 **metric,
                 "Metrics": {
                     name: completed_metric(
-                        one, endpoint_name, variant_name, where=f"MetricMath: metrics[{name!r}]"
+                        one,
+                        endpoint_name,
+                        variant_name,
+                        where=f"MetricMath: metrics[{name!r}]",
+                        described=described,
                     )
                     for name, one in inner.items()
                 },
@@ -402,6 +412,8 @@ def completed_metric(
             dimensions = {"EndpointName": endpoint_name, "VariantName": variant_name}
             if metric.get("MetricName") in QUEUE_METRICS and metric.get("Namespace") == INVOCATION_METRICS:
                 del dimensions["VariantName"]
+        elif described and str(dimensions.get("EndpointName")).lower() == endpoint_name.lower():
+            dimensions = {**dimensions, "EndpointName": endpoint_name}
         metric = {**metric, "Dimensions": dimensions}
     if isinstance(metric, dict) and metric.get("Period") is not None:
         metric = {**metric, "Period": _whole_number(metric["Period"])}

@@ -226,3 +226,9 @@ def test_the_reason_says_what_was_found_and_the_way_out(
 def test_an_empty_pending_summary_is_none() -> None:
     found = {**described("InService", WANTED), "PendingDeploymentSummary": {}}
     assert decided(found).action is Action.UNCHANGED
+
+
+@pytest.mark.parametrize("spelled", [WANTED.upper(), WANTED.title()])
+def test_a_config_is_the_same_in_any_case(spelled: str) -> None:
+    assert decided(described("InService", spelled)).action is Action.UNCHANGED
+    assert decided(described("Updating", OTHER, spelled)).action is Action.JOIN

@@ -142,3 +142,11 @@ def test_what_another_endpoint_needs_is_kept_and_told() -> None:
 def test_a_plan_without_a_wait_is_the_last() -> None:
     assert not planned().is_last
     assert planned({}, GONE).is_last
+
+
+def test_what_another_endpoint_needs_in_another_case_is_kept() -> None:
+    found = planned(
+        {"C1": ["M1", "m2"]}, {**GONE, "needed": {"c1": ["m1", "M2"]}}, with_config=True, with_models=True
+    )
+    assert calls(found) == []
+    assert len(found.kept) == 3

@@ -185,3 +185,13 @@ def test_images_go_a_hundred_a_call() -> None:
 
 def test_nothing_is_deleted_where_all_is_needed() -> None:
     assert calls(Unneeded()) == []
+
+
+def test_what_is_named_in_another_case_is_needed() -> None:
+    """A config may name a model, and an endpoint a config, in any case."""
+    assert found(
+        endpoints=[Endpoint("churn", serving="churn-a", before=("CHURN-B",))],
+        configs=[config("Churn-A", "churn-m"), config("Churn-B", "CHURN-N"), config("Churn-C")],
+        models=[model("Churn-M"), model("Churn-N"), model("Churn-O")],
+        keep=1,
+    ) == Unneeded(["Churn-C"], ["Churn-O"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.deployment.status import status_line
+from airflow_sm_hosting.deployment.status import same_name, status_line
 from tests.deployment.worlds import endpoint
 
 
@@ -43,3 +43,11 @@ def test_the_line_has_the_status_the_config_and_the_stages_of_what_is_coming(
     described: Any, line: str
 ) -> None:
     assert status_line(described) == line
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [("a", "a", True), ("A-b", "a-B", True), ("a", "b", False), (None, None, True), (None, "a", False), ("a", None, False)],
+)  # fmt: skip
+def test_names_are_compared_in_any_case(left: str | None, right: str | None, same: bool) -> None:
+    assert same_name(left, right) is same

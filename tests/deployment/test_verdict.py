@@ -251,3 +251,13 @@ def test_settled_is_whatever_has_ended() -> None:
     assert judge(settled, look("InService", pending=NEW)).outcome is Outcome.PENDING
     for answer in (None, look("InService"), *(look(status) for status in BROKEN)):
         assert judge(settled, answer).outcome is Outcome.DEPLOYED
+
+
+@pytest.mark.parametrize("live", [NEW, NEW.upper(), NEW.title()])
+def test_a_config_is_the_same_in_any_case(live: str) -> None:
+    described = look("InService", live)
+    assert judge(update(begun=True), described).outcome is Outcome.DEPLOYED
+    assert has_begun(update(), look("InService", live, modified=T0))
+    assert judge_service(described, "churn", NEW).outcome is Outcome.DEPLOYED
+    counted = WaitCondition(WaitFor.COUNTED, "churn", NEW, instance_counts={})
+    assert judge(counted, described).outcome is Outcome.DEPLOYED

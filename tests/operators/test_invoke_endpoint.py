@@ -140,3 +140,15 @@ def test_without_the_right_to_describe_awss_own_words_must_do(aws: LocalAws, dag
         pytest.raises(InvocationError, match="Endpoint churn did not answer: "),
     ):
         run_task(invoke(target_variant="gone"))
+
+
+@pytest.mark.parametrize("name", ["Churn", "CHURN", "{{ 'chuRn' }}"])
+def test_a_name_in_another_case_is_invoked_as_it_is_described(aws: LocalAws, dag: DAG, name: str) -> None:
+    """InvokeEndpoint alone compares the name exactly (API_CreateEndpoint, EndpointName)."""
+    assert run_task(invoke(endpoint_name=name)).value == "churn"
+    assert operations(aws) == ["InvokeEndpoint", "DescribeEndpoint", "InvokeEndpoint"]
+
+
+def test_an_endpoint_that_does_not_exist_is_invoked_once(aws: LocalAws, dag: DAG) -> None:
+    assert isinstance(outcome(invoke(endpoint_name="nowhere")).error, InvocationError)
+    assert operations(aws) == ["InvokeEndpoint", "DescribeEndpoint"]
