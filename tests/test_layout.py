@@ -36,6 +36,7 @@ FLOORS: dict[str, set[str]] = {
     "policies": {"exceptions", "spec"},
     "service_model": {"exceptions", "spec"},
     "fields": {"exceptions", "spec"},
+    "masked_errors": {"spec"},
     # Asking AWS, and doing.
     "images": {"exceptions"},
     "artifacts": {"exceptions"},
@@ -45,11 +46,21 @@ FLOORS: dict[str, set[str]] = {
     # What people put into their DAGs.
     "triggers": {"deployer", "deployment", "exceptions", "hooks"},
     "sensors": {
-        *("exceptions", "links", "retries", "spec", "fields"),
+        *("exceptions", "links", "retries", "spec", "fields", "masked_errors"),
         *("deployment", "hooks", "deployer", "triggers"),
     },
     "operators": {
-        *("", "exceptions", "links", "retries", "spec", "fields", "policies", "service_model"),
+        *(
+            "",
+            "exceptions",
+            "links",
+            "retries",
+            "spec",
+            "fields",
+            "masked_errors",
+            "policies",
+            "service_model",
+        ),
         *("images", "artifacts", "deployment", "hooks", "deployer", "triggers"),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "spec"},

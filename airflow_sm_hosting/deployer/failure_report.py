@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_sm_hosting.deployer.environments import values_of_configs
 from airflow_sm_hosting.deployment.remedies import cause_of, remedy
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def failure_report(
     """
     parts = [remedy(cause_of(reason))]
     try:
-        hidden = {value for name in endpoint_config_names for value in _environment_values(aws, name)}
+        hidden = values_of_configs(aws.sagemaker_hook.conn, endpoint_config_names)
         stream, lines = aws.endpoint_logs_hook.last_lines(endpoint_name, hidden, since=since)
     except (ClientError, BotoCoreError) as error:
         # The values to hide are unknown, so no line is shown.
@@ -45,13 +46,3 @@ def failure_report(
     if lines:
         parts.append(f"The last lines of {stream}:\n" + "\n".join(f"  {line}" for line in lines))
     return " ".join(part for part in parts if part)
-
-
-def _environment_values(aws: AwsParameters, endpoint_config_name: str) -> set[str]:
-    hook = aws.sagemaker_hook
-    values: set[str] = set()
-    for name in hook.models_of_config(endpoint_config_name):
-        model: Mapping[str, Any] = hook.describe_model(name) or {}
-        for container in (model.get("PrimaryContainer") or {}, *(model.get("Containers") or [])):
-            values |= set((container.get("Environment") or {}).values())
-    return values

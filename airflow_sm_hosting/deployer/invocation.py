@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_sm_hosting.deployer.environments import masked_answer
 from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
 from airflow_sm_hosting.hooks.errors import error_code, error_message
 from airflow_sm_hosting.spec.reference import present
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 #: Maximum size of a request (InvokeEndpoint, Body).
 MAX_BODY_BYTES = 6_291_456
+#: The container answered with an error, and AWS's message contains its answer (InvokeEndpoint, ModelError).
+CONTAINER_FAILED = "ModelError"
 #: Errors that a model causes.
-_ERRORS_OF_MODELS = {"ModelError", "ModelNotReadyException"}
+_ERRORS_OF_MODELS = {CONTAINER_FAILED, "ModelNotReadyException"}
 #: Maximum length of an answer, or of a container's error, in a message.
 MAX_TOLD_CHARACTERS = 500
 
@@ -74,8 +77,13 @@ def invoke(
         answer = hook.conn.invoke_endpoint(**request)
         content = answer["Body"].read()
     except ClientError as error:
+        text = error_message(error)
+        if error_code(error) == CONTAINER_FAILED:
+            text = masked_answer(
+                hook.client("sagemaker"), endpoint_name, text, lambda shown: shown[:MAX_TOLD_CHARACTERS]
+            )
         raise InvocationError(
-            f"Endpoint {endpoint_name} did not answer: {error_code(error)}: {error_message(error)[:MAX_TOLD_CHARACTERS]}",
+            f"Endpoint {endpoint_name} did not answer: {error_code(error)}: {text}",
             code=error_code(error),
             refused=_is_refused(error),
         ) from None
@@ -90,9 +98,12 @@ def _is_refused(error: ClientError) -> bool:
     return 400 <= status < 500 and error_code(error) not in _ERRORS_OF_MODELS
 
 
-def compare(endpoint_name: str, content: bytes, expect: Any) -> None:
-    """Compare an answer with the expected one.
+def compare(hook: SageMakerRuntimeHook, endpoint_name: str, content: bytes, expect: Any) -> None:
+    """Compare an answer with the expected one. In the error, the values of the container's environment are masked in the answer.
 
+    :param hook: The hook that has asked.
+    :param endpoint_name: The endpoint.
+    :param content: The answer.
     :param expect: A string that the answer must contain, any other value that it must equal as JSON, or None for any answer.
     :raises InvocationError: When the answer differs.
     """
@@ -108,6 +119,9 @@ def compare(endpoint_name: str, content: bytes, expect: Any) -> None:
             right = False
         wanted = f"the JSON {json.dumps(expect)}"
     if not right:
+        told = masked_answer(
+            hook.client("sagemaker"), endpoint_name, text, lambda shown: repr(shown[:MAX_TOLD_CHARACTERS])
+        )
         raise InvocationError(
-            f"Endpoint {endpoint_name} answered {text[:MAX_TOLD_CHARACTERS]!r}; expected: {wanted[:MAX_TOLD_CHARACTERS]}."
+            f"Endpoint {endpoint_name} answered {told}; expected: {wanted[:MAX_TOLD_CHARACTERS]}."
         )

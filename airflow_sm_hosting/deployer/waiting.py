@@ -11,6 +11,7 @@ from airflow_sm_hosting.deployment.status import Described, is_transitional
 from airflow_sm_hosting.deployment.verdict import after_look, judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 from airflow_sm_hosting.hooks.errors import is_passing
+from airflow_sm_hosting.spec.masking import without_signatures
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
@@ -29,7 +30,7 @@ def result_of_error(error: Exception, endpoint_name: str) -> WaitResult:
     """Return the result of a wait that could not poll: a missing permission, a connection that does not exist."""
     return WaitResult(
         outcome=str(Outcome.UNKNOWN),
-        message=f"Endpoint {endpoint_name} could not be described: {type(error).__name__}: {error}",
+        message=f"Endpoint {endpoint_name} could not be described: {type(error).__name__}: {without_signatures(str(error))}",
     )
 
 

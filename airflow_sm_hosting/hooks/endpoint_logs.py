@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.spec.masking import masked
 
 if TYPE_CHECKING:
     from types_boto3_logs.client import CloudWatchLogsClient
@@ -18,8 +19,8 @@ LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
 LINES = 15
 #: Page size of DescribeLogStreams.
 MOST_STREAMS = 50
-#: Minimum length of a value to hide: a shorter value occurs everywhere, and is not a secret.
-SHORTEST_SECRET = 4
+#: Maximum characters of a line in an error.
+LONGEST_LINE = 2000
 #: Maximum difference between this clock and AWS's, in seconds.
 CLOCKS_APART = 5.0
 
@@ -48,7 +49,7 @@ class EndpointLogsHook(SharedClients):
         :param endpoint_name: The endpoint.
         :param since: When the deployment began, in seconds since the epoch, if known: streams of earlier containers are
             left out.
-        :param hidden: Texts to hide: the values of the containers' environments.
+        :param hidden: Values to mask: those of the containers' environments.
         """
         group = LOG_GROUP.format(endpoint_name=endpoint_name)
         try:
@@ -66,16 +67,10 @@ class EndpointLogsHook(SharedClients):
         except ClientError as error:
             self.log.info("The endpoint's log cannot be read: %s", error)
             return "", []
-        return stream, [redacted(event["message"], hidden) for event in events]
+        # All lines at once: a value may have several lines.
+        text = masked("\n".join(event["message"].rstrip() for event in events), hidden)
+        return stream, [line[:LONGEST_LINE].rstrip() for line in text.split("\n")]
 
 
 def _made(stream: Mapping[str, Any]) -> float:
     return float(stream.get("creationTime", 0)) / 1000
-
-
-def redacted(line: str, hidden: Collection[str]) -> str:
-    """Return a line with the hidden texts replaced, the longest first."""
-    for text in sorted(hidden, key=len, reverse=True):
-        if len(text) >= SHORTEST_SECRET:
-            line = line.replace(text, "***")
-    return line.rstrip()

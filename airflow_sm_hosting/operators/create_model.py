@@ -14,7 +14,12 @@ from airflow_sm_hosting.spec.model import check_model, model_request
 from airflow_sm_hosting.spec.naming import warn_of_cut_base
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.reference_parts import rendered_reference
-from airflow_sm_hosting.spec.secret import HidesEnvironments, hide_environments, reveal_environments
+from airflow_sm_hosting.spec.secret import (
+    HidesEnvironments,
+    environment_values,
+    hide_environments,
+    reveal_environments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,6 +134,10 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         self.inference_execution_mode = inference_execution_mode
         self.tags = tags
         self.unique_name = unique_name
+
+    def hidden_values(self) -> set[str]:
+        """Return the values of the containers' environments."""
+        return environment_values(self.containers)
 
     def execute(self, context: Context) -> str:
         """Resolve references, derive the name from the content, and create the model if it does not exist."""

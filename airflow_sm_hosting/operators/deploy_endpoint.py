@@ -326,7 +326,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                 accept=test.get("Accept"),
                 target_variant=test.get("TargetVariant"),
             )
-            compare(name, answer.content, test.get("Expect"))
+            compare(self.runtime_hook, name, answer.content, test.get("Expect"))
         except InvocationError as error:
             return AnswerFailure(str(error), refused=error.refused)
         self.log.info("The smoke test succeeded on variant %s", answer.variant)

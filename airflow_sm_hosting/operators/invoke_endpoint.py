@@ -100,7 +100,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
             self.log.info("Endpoint %s is %s; it is invoked by that name", name, other)
             name = other
             answer = self._answer(given, name, body)
-        compare(name, answer.content, given.expect)
+        compare(self.runtime_hook, name, answer.content, given.expect)
         self.log.info(
             "Endpoint %s answered %d bytes of %s from variant %s",
             name,

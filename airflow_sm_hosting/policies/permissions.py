@@ -268,6 +268,13 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "target_variant does not exist: the error lists the existing ones",
             optional=True,
         ),
+        _need(
+            "sagemaker:DescribeEndpointConfig",
+            "endpoint-config",
+            "the answer is an error or not the expected one: it is shown, without the values of the containers' environments",
+            optional=True,
+        ),
+        _need("sagemaker:DescribeModel", "model", "the same", optional=True),
     ),
     "DeleteEndpointOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),

@@ -82,3 +82,12 @@ def reveal_environments(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [reveal_environments(item) for item in value]
     return value
+
+
+def environment_values(containers: Any) -> set[str]:
+    """Return the values of the environments of containers, or of one: what must not be shown."""
+    if isinstance(containers, list | tuple):
+        return {value for container in containers for value in environment_values(container)}
+    environment = containers.get("Environment") if isinstance(containers, dict) else None
+    revealed = reveal_environments(environment)
+    return {str(value) for value in revealed.values()} if isinstance(revealed, dict) else set()

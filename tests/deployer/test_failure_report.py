@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import shlex
 import time
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -72,3 +76,52 @@ def test_no_value_of_either_environment_is_told(written: LocalAws) -> None:
     assert "it is ***, not ***" in told
     assert OLD_SECRET not in told
     assert NEW_SECRET not in told
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANSECRET1\nAoIBAQDSECRET2\n-----END PRIVATE KEY-----"
+PASSWORD = 'pa"ss\\word-SECRET3'
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        PEM.splitlines(),
+        [f"2026-01-01 00:00:00 INFO {line}" for line in PEM.splitlines()],
+        [PEM],
+        [json.dumps({"password": PASSWORD}), json.dumps(PEM), json.dumps(json.dumps({"key": PEM}))],
+        [repr(PASSWORD), repr({"key": PEM}), shlex.quote(PASSWORD)],
+        [f"GET /?key={quote(PEM)}", f"GET /?password={quote_plus(PASSWORD)}"],
+        [base64.b64encode(PEM.encode()).decode(), base64.b64encode(f"user:{PASSWORD}".encode()).decode()],
+        base64.encodebytes(PEM.encode()).decode().splitlines(),
+    ],
+    ids=["lines", "lines of a log", "one event", "JSON", "quoted", "URL", "base64", "base64 in lines"],
+)
+def test_no_value_is_told_in_any_form(aws: LocalAws, lines: list[str]) -> None:
+    container = {"Image": IMAGE, "Environment": {"KEY": PEM, "PASSWORD": PASSWORD}}
+    aws.client("sagemaker").create_model(ModelName="new", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    make_config(aws, "config-new", "new")
+    aws.client("logs").create_log_group(logGroupName=GROUP)
+    write(aws, "main/i-new", *lines, "no module named torch")
+    told = report("config-new")
+    assert "no module named torch" in told
+    assert "***" in told
+    left = told.partition("The last lines of main/i-new:")[2]
+    assert "SECRET" not in left
+    assert not any(
+        base64.b64encode(secret.encode()).decode().strip("=")[4:-4] in left for secret in (PEM, PASSWORD)
+    )
+    assert quote(PASSWORD) not in left
+
+
+def test_no_line_is_told_when_the_values_are_not_known(written: LocalAws) -> None:
+    """A container may go on after its model was deleted."""
+    written.client("sagemaker").delete_model(ModelName="old")
+    assert report("config-new", "config-old") == ""
+    written.client("sagemaker").delete_endpoint_config(EndpointConfigName="config-old")
+    assert report("config-new", "config-old") == ""
+    assert "i-new" in report("config-new")
+
+
+def test_a_line_is_told_up_to_a_length(written: LocalAws) -> None:
+    write(written, "main/i-new", "x" * 100_000)
+    assert len(report("config-new")) < 3000

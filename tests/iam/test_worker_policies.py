@@ -558,6 +558,19 @@ def an_invocation_of_a_variant_that_is_not_there(scene: Scene) -> None:
         scene.run(InvokeEndpointOperator, endpoint_name=scene.endpoint, body={}, target_variant="other")
 
 
+@path_of("InvokeEndpointOperator")
+def an_invocation_that_a_container_answers_with_an_error(scene: Scene) -> None:
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
+
+    scene.make_endpoint()
+    ill = refusal("ModelError", "the model is ill", 424)
+    with (
+        answering(SageMakerRuntimeHook().conn, "InvokeEndpoint", ill),
+        pytest.raises(InvocationError, match=r"did not answer: ModelError: .*(is ill|not shown)"),
+    ):
+        scene.run(InvokeEndpointOperator, endpoint_name=scene.endpoint, body={})
+
+
 @path_of("EndpointInServiceSensor")
 def a_sensor(scene: Scene) -> None:
     scene.make_endpoint()

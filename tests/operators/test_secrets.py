@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import traceback
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from botocore.exceptions import ClientError
 
 from airflow_sm_hosting import (
     CleanUpHostingOperator,
@@ -25,6 +28,7 @@ from airflow_sm_hosting import (
     InvokeEndpointOperator,
     PlanDeploymentOperator,
     RollbackEndpointOperator,
+    SmokeTest,
 )
 from airflow_sm_hosting.exceptions import (
     ConflictError,
@@ -32,10 +36,22 @@ from airflow_sm_hosting.exceptions import (
     DeploymentRolledBackError,
     InvalidSpecError,
 )
+from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
 from tests.local.conftest import Deployer
-from tests.operators.conftest import ROLE, Outcome, outcome, task_id
+from tests.operators.conftest import (
+    IMAGE,
+    ROLE,
+    Outcome,
+    answering,
+    make_config,
+    make_endpoint,
+    outcome,
+    refusal,
+    sagemaker_client,
+    task_id,
+)
 
 LITERAL, JINJA, PARAM, BROKEN = (f"s3cr3t-{kind}-value" for kind in ("literal", "jinja", "param", "broken"))
 SECRETS = (LITERAL, JINJA, PARAM, BROKEN)
@@ -222,3 +238,93 @@ def test_no_value_of_an_environment_is_shown_in_a_whole_run(
 def test_the_witness_sees_a_leak(witness: Witness) -> None:
     witness.keep("log", f"Created model churn with {JINJA}")
     assert list(witness.leaks()) == ["log"]
+
+
+# Errors of AWS and of containers
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANSECRET1\nAoIBAQDSECRET2\n-----END PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "Value '{{KEY={value}}}' at 'primaryContainer.environment' failed to satisfy constraint",
+        "1 validation error detected: {json}",
+        "Could not access model data at https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4&X-Amz-Signature=SECRET1",
+    ],
+    ids=["a value", "JSON", "a presigned URL"],
+)
+def test_what_aws_repeats_of_a_request_is_masked(aws: LocalAws, dag: DAG, echo: str) -> None:
+    message = echo.format(value=PEM, json=json.dumps(PEM)) if "{" in echo else echo
+    task = CreateModelOperator(
+        task_id=task_id(),
+        model_name="m",
+        execution_role=ROLE,
+        containers=[ContainerDefinition(image=IMAGE, environment={"KEY": PEM})],
+    )
+    with answering(sagemaker_client(), "CreateModel", refusal("ValidationException", message)):
+        end = outcome(task)
+    assert isinstance(end.error, ClientError)
+    told = "".join(traceback.format_exception(end.error)) + repr(vars(end.error))
+    assert "***" in told
+    assert "SECRET" not in told
+
+
+@pytest.mark.parametrize("task", ["invocation", "smoke test"])
+@pytest.mark.parametrize(
+    "answer",
+    [PEM, json.dumps({"error": PEM}), f"Traceback:\n  {PEM.splitlines()[1]}\n"],
+    ids=["raw", "JSON", "a line"],
+)
+def test_what_a_container_answers_is_masked(aws: LocalAws, dag: DAG, task: str, answer: str) -> None:
+    client = aws.client("sagemaker")
+    container = {"Image": IMAGE, "Environment": {"KEY": PEM}}
+    client.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    make_endpoint(aws, make_config(aws, "c", "m"), "churn")
+    ill = refusal("ModelError", f"Received server error (500) from primary with message: {answer}", 424)
+    right = (
+        SimpleNamespace(status_code=200, headers={}, content=b""),
+        {
+            "Body": io.BytesIO(answer.encode()),
+            "ContentType": "text/plain",
+            "ResponseMetadata": {"HTTPStatusCode": 200},
+        },
+    )
+    for given in (ill, right):
+        with answering(SageMakerRuntimeHook().conn, "InvokeEndpoint", given):
+            told = str(outcome(asking(task)).error)
+        assert "***" in told
+        assert "SECRET" not in told
+    denied = refusal("AccessDeniedException", "no sagemaker:DescribeModel")
+    with (
+        answering(SageMakerRuntimeHook().conn, "InvokeEndpoint", ill),
+        answering(sagemaker_client(), "DescribeModel", denied, denied),
+    ):
+        told = str(outcome(asking(task)).error)
+    assert "not shown" in told
+    assert "no sagemaker:DescribeModel" in told
+    assert "SECRET" not in told
+
+
+def asking(task: str) -> Any:
+    if task == "invocation":
+        return InvokeEndpointOperator(task_id=task_id(), endpoint_name="churn", body={}, expect="right")
+    return DeployEndpointOperator(
+        task_id=task_id(),
+        endpoint_name="churn",
+        endpoint_config_name="c",
+        adopt=True,
+        smoke_test=SmokeTest(body={}, expect="right"),
+    )
+
+
+def test_the_causes_of_an_error_are_masked_after_a_deferral_too(dag: DAG) -> None:
+    class Failing(EndpointInServiceSensor):
+        def execute_complete(self, context: Any, event: Any) -> None:
+            raise ValueError("no") from OSError(f"url: /k?X-Amz-Signature={5 * 'SECRET1'}")
+
+    with pytest.raises(ValueError, match="no") as raised:
+        Failing(task_id=task_id(), endpoint_name="churn").execute_complete({}, {})
+    told = "".join(traceback.format_exception(raised.value))
+    assert "/k?***" in told
+    assert 2 * "SECRET1" not in told

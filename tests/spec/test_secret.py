@@ -19,6 +19,7 @@ from airflow_sm_hosting.spec.secret import (
     SHOWN,
     Hidden,
     HidesEnvironments,
+    environment_values,
     hide_environments,
     reveal_environments,
 )
@@ -114,3 +115,10 @@ def test_a_refused_request_does_not_tell_the_values() -> None:
             ) as caught:
                 validated_request("sagemaker", "CreateModel", {"ModelName": "m", **member})
             assert SECRET not in str(caught.value)
+
+
+def test_the_values_of_environments_are_found_in_hidden_and_in_plain_containers() -> None:
+    hidden = hide_environments([{"Environment": {"A": "one", "B": 2}}, {"Image": "i"}])
+    assert environment_values(hidden) == {"one", "2"}
+    assert environment_values({"Environment": Hidden({"A": "one"})}) == {"one"}
+    assert environment_values("{{ later }}") == environment_values({"Environment": "{{ later }}"}) == set()
