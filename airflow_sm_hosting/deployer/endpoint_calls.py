@@ -53,10 +53,18 @@ class EndpointCalls:
     """
 
     def __init__(self, hook: SageMakerHostingHook) -> None:
+        self._hook = hook
         self._client = hook.conn
         credentials = hook.get_session(region_name=hook.region_name).get_credentials()
         #: The owner of the rate limits: the credentials, as reading the account needs another call.
-        self.account = (credentials.access_key if credentials else "", self._client.meta.region_name)
+        self.account = (
+            (credentials.access_key if credentials else None) or "",
+            self._client.meta.region_name,
+        )
+
+    def look_up_again(self) -> None:
+        """Have the next lookup of the connection make a new session."""
+        self._hook.look_up_again()
 
     def describe(self, name: str) -> Answer[Described | None]:
         """Return DescribeEndpoint's answer, or None when the endpoint does not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_sm_hosting.deployment.status import Described, is_transitional
 from airflow_sm_hosting.deployment.verdict import after_look, judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
-from airflow_sm_hosting.hooks.errors import is_passing
+from airflow_sm_hosting.hooks.errors import are_credentials_refused, is_passing
 from airflow_sm_hosting.spec.masking import without_signatures
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ REPEAT_STATUS_AFTER = 300.0
 
 #: Seconds after which a description counts as newer than an earlier list (assumed: AWS documents no bound).
 CONSISTENT_AFTER = 60.0
+
+#: Minimum time between two lookups of a connection whose credentials AWS refuses, in seconds.
+CONNECTION_KEPT = 60.0
+
+#: How long credentials that have worked may be refused until new ones are there, in seconds: what rotates them may come a little late.
+ROTATION_AWAITED = 600.0
 
 #: Members of DescribeEndpoint in a wait's result.
 IDENTITY = ("EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
@@ -62,9 +69,12 @@ class EndpointWait:
         self._listed: tuple[datetime, float] | None = None
         self._known: tuple[str, str | None] | None = None
         self._unchanged_since: float | None = None
+        self._was_described = False
+        self._refused_since: float | None = None
 
     def observe(self, described: Described | None) -> WaitResult | None:
         """Process DescribeEndpoint's answer (None if the endpoint does not exist); return the result, or None while the wait continues."""
+        self._was_described, self._refused_since = True, None
         self._condition = after_look(self._condition, described)
         self._identity = identity(described)
         verdict = judge(self._condition, described)
@@ -100,9 +110,19 @@ class EndpointWait:
 
     def fail_to_observe(self, error: Exception) -> WaitResult | None:
         """Process a failed call; return the result, or None while the wait continues."""
+        if are_credentials_refused(error) and self._may_be_rotated():
+            return self._unless_too_late(
+                f"the credentials are refused ({error}); polling again with those found then"
+            )
         if not is_passing(error):
             return result_of_error(error, self._condition.endpoint_name)
         return self._unless_too_late(f"could not be described ({error}); polling again")
+
+    def _may_be_rotated(self) -> bool:
+        """Return whether refused credentials may be rotated a moment later: they have worked, and have been refused for minutes only."""
+        if self._refused_since is None:
+            self._refused_since = time.monotonic()
+        return self._was_described and time.monotonic() - self._refused_since <= ROTATION_AWAITED
 
     def _is_news(self, changed: datetime, row: Described) -> bool:
         """Return whether a row belongs to the awaited deployment: lists lag, and may show the beginning of an earlier deployment."""
@@ -183,14 +203,27 @@ class PollingWait(EndpointWait):
     ) -> None:
         super().__init__(condition, deadline=deadline, started_at=started_at, log_status=log_status)
         self._hook = hook
+        self._looked_up_at = -math.inf
 
     def poll(self) -> WaitResult | None:
         """Describe the endpoint once; return the result, or None while the wait continues."""
         try:
-            described = self._hook.describe_endpoint(self._condition.endpoint_name)
+            described = self._describe()
         except Exception as error:
             return self.fail_to_observe(error)
         return self.observe(described)
+
+    def _describe(self) -> Described | None:
+        """Describe the endpoint; if AWS refuses the credentials, look up the connection again: it may have others after hours."""
+        try:
+            return self._hook.describe_endpoint(self._condition.endpoint_name)
+        except Exception as error:
+            now = time.monotonic()
+            if not are_credentials_refused(error) or now - self._looked_up_at < CONNECTION_KEPT:
+                raise
+            self._looked_up_at = now
+            self._hook.look_up_again()
+            return self._hook.describe_endpoint(self._condition.endpoint_name)
 
     def pause(self, poll_interval: float) -> float:
         """Return the seconds until the next poll, not beyond the deadline."""

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import boto3
@@ -17,10 +17,11 @@ from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionW
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_sm_hosting.exceptions import ConnectionNotFoundError
+from airflow_sm_hosting.hooks.credentials import RenewableCredentials, renew_when_refused
 from airflow_sm_hosting.service_model.loader import use_service_loader
 
-_SESSIONS: dict[Hashable, boto3.session.Session] = {}
-_CLIENTS: dict[Hashable, Any] = {}
+_SESSIONS: dict[tuple[Hashable, ...], boto3.session.Session] = {}
+_CLIENTS: dict[tuple[Hashable, ...], Any] = {}
 _ACCOUNTS: dict[Hashable, str] = {}
 _LOCK = threading.RLock()
 
@@ -41,7 +42,8 @@ class SharedClients(AwsBaseHook):
     """An AwsBaseHook that shares equal sessions and clients with all hooks of the process.
 
     A second session and client cost 80 to 100 ms. The key of a shared client is the content of the connection, so a connection whose
-    credentials were changed in Airflow gets a new client.
+    credentials were changed in Airflow gets a new client. Credentials that change without the connection (a shared file, SSO, the base of
+    an assumed role) are read again when AWS refuses the old ones.
 
     :param aws_conn_id: The Airflow connection (default: ``aws_default``). None, and an ``aws_default`` that does not exist, mean the
         ambient credentials of the worker; any other id that does not exist is an error.
@@ -79,8 +81,13 @@ class SharedClients(AwsBaseHook):
         key = (self._connection_key(), region_name)
         with _LOCK:
             if key not in _SESSIONS:
-                session = super().get_session(region_name=region_name, deferrable=deferrable)
+                make = partial(super().get_session, region_name=region_name, deferrable=deferrable)
+                session = make()
                 use_service_loader(session._session)
+                # botocore has no public way to give a session credentials of an own class.
+                session._session._credentials = RenewableCredentials(  # type: ignore[attr-defined]
+                    lambda: make().get_credentials(), session.get_credentials()
+                )
                 _SESSIONS[key] = session
             return _SESSIONS[key]
 
@@ -90,15 +97,31 @@ class SharedClients(AwsBaseHook):
         with _LOCK:
             if key not in _CLIENTS:
                 # The service's name is known only at run time, and the types of boto3 depend on it.
-                make: Callable[..., Any] = self.get_session(region_name=self.region_name).client
+                session = self.get_session(region_name=self.region_name)
+                make: Callable[..., Any] = session.client
                 with garbage_collection_paused():
-                    _CLIENTS[key] = make(
+                    client = make(
                         service_name=service,
                         endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),
                         config=self._get_config(None),
                         verify=self.verify,
                     )
+                credentials = session.get_credentials()
+                if isinstance(credentials, RenewableCredentials):
+                    renew_when_refused(client, credentials)
+                _CLIENTS[key] = client
             return _CLIENTS[key]
+
+    def look_up_again(self) -> None:
+        """Look up the connection at the next use, and make a new session for it: its credentials are read anew from wherever they come."""
+        key = self._connection_key()
+        with _LOCK:
+            for shared in (_SESSIONS, _CLIENTS):
+                for found in [found for found in shared if found[0] == key]:
+                    del shared[found]
+            _ACCOUNTS.pop(key, None)
+        for looked_up in ("conn_config", "conn"):
+            self.__dict__.pop(looked_up, None)
 
     @cached_property
     def conn(self) -> Any:

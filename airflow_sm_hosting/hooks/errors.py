@@ -5,7 +5,11 @@ from __future__ import annotations
 from botocore.exceptions import (
     ClientError,
     ConnectionError as BotocoreConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
+    NoCredentialsError,
+    SSOError,
+    TokenRetrievalError,
 )
 
 #: Codes of temporary errors of AWS services (botocore, retries/standard.py; sagemaker, application-autoscaling).
@@ -26,6 +30,24 @@ THROTTLING_CODES = frozenset(
     }
 )
 SERVER_ERROR = 500
+
+#: Codes for credentials that AWS does not accept, or not any more: the Common Errors of each service
+#: (https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html), the error responses of S3 and of the query APIs.
+REFUSED_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "TokenRefreshRequired",
+        "InvalidToken",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "AuthFailure",
+    }
+)
 
 
 def error_code(error: ClientError) -> str:
@@ -65,6 +87,13 @@ def is_unregistered(error: ClientError) -> bool:
 def is_denied(error: Exception) -> bool:
     """Return whether the credentials lack the permission for a call (IAM user guide, "troubleshoot_access-denied")."""
     return isinstance(error, ClientError) and error_code(error) in ("AccessDeniedException", "AccessDenied")
+
+
+def are_credentials_refused(error: Exception) -> bool:
+    """Return whether AWS does not accept the credentials, or there are none: others may be found by now."""
+    if isinstance(error, ClientError):
+        return error_code(error) in REFUSED_CREDENTIALS
+    return isinstance(error, NoCredentialsError | CredentialRetrievalError | SSOError | TokenRetrievalError)
 
 
 #: Messages of CreateModel about a role that SageMaker cannot use: the role was just created or changed, or it lacks a permission.

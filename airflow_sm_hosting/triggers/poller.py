@@ -484,6 +484,7 @@ class EndpointPoller:
             if asked_at - self._connected_at < CONNECTION_KEPT:
                 return False
             try:
+                await in_thread(self._calls.look_up_again)()
                 await self._connect()
             except Exception:
                 log.warning("The AWS connection could not be looked up again", exc_info=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from botocore.exceptions import (
 
 from airflow_sm_hosting.deployer.waiting import PollingWait
 from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
+from airflow_sm_hosting.hooks import SageMakerHostingHook
+from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
 from tests.operators.conftest import (
@@ -168,21 +172,82 @@ def test_what_passes_does_not_end_a_wait(endpoint: LocalAws, fault: Any) -> None
     assert sighting.outcome == "deployed"
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [refusal("AccessDeniedException"), refusal("ExpiredTokenException"), NoCredentialsError()],
-    ids=["denied", "expired", "none"],
-)
-def test_what_waiting_does_not_mend_ends_a_wait(endpoint: LocalAws, fault: Any) -> None:
-    with answering(sagemaker_client(), "DescribeEndpoint", fault):
+def test_what_waiting_does_not_mend_ends_a_wait(endpoint: LocalAws) -> None:
+    with answering(sagemaker_client(), "DescribeEndpoint", refusal("AccessDeniedException")):
         sighting = _watch().poll()
     assert sighting is not None
     assert sighting.outcome == "unknown"
 
 
-def _watch() -> PollingWait:
-    from airflow_sm_hosting.hooks import SageMakerHostingHook
+REFUSED = pytest.mark.parametrize(
+    "fault",
+    [refusal("ExpiredTokenException"), refusal("UnrecognizedClientException"), NoCredentialsError()],
+    ids=["expired", "unknown", "none"],
+)
 
+
+@REFUSED
+def test_refused_credentials_are_looked_up_again(endpoint: LocalAws, fault: Any) -> None:
+    with answering(sagemaker_client(), "DescribeEndpoint", fault) as left:
+        sighting = _watch().poll()
+    assert left == []
+    assert sighting is not None
+    assert sighting.outcome == "deployed"
+
+
+@REFUSED
+def test_credentials_that_stay_refused_end_a_wait(endpoint: LocalAws, fault: Any) -> None:
+    """Of a wrong connection: nobody waits for its rotation."""
+    watch = _watch()
+    with everywhere(watch, fault):
+        sighting = watch.poll()
+    assert sighting is not None
+    assert sighting.outcome == "unknown"
+
+
+@REFUSED
+def test_credentials_that_have_worked_may_be_rotated_late(
+    endpoint: LocalAws, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = _watch()
+    endpoint.set_endpoint_status("churn", "SystemUpdating")
+    assert watch.poll() is None
+    with everywhere(watch, fault):
+        assert watch.poll() is None
+        assert watch.poll() is None
+    assert watch.poll() is None
+    with everywhere(watch, fault):
+        assert watch.poll() is None
+        monkeypatch.setattr("airflow_sm_hosting.deployer.waiting.ROTATION_AWAITED", -1.0)
+        sighting = watch.poll()
+    assert sighting is not None
+    assert sighting.outcome == "unknown"
+
+
+@contextmanager
+def everywhere(watch: PollingWait, fault: Any) -> Iterator[None]:
+    """Refuse to describe for every client, also for those that are made later."""
+
+    def refuse(**_: Any) -> Any:
+        if isinstance(fault, Exception):
+            raise fault
+        return fault
+
+    make = SharedClients.client
+
+    def made(hook: SharedClients, service: str) -> Any:
+        client = make(hook, service)
+        client.meta.events.register_first("before-call.*.DescribeEndpoint", refuse, unique_id="everywhere")
+        return client
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SharedClients, "client", made)
+        watch._hook.look_up_again()
+        yield
+    watch._hook.look_up_again()
+
+
+def _watch() -> PollingWait:
     now = time.time()
     return PollingWait(
         SageMakerHostingHook(),
