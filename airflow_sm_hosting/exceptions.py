@@ -30,7 +30,7 @@ class NotFoundError(SageMakerHostingError):
 
 
 class AccessError(SageMakerHostingError):
-    """AWS refused, and the way out is a policy that somebody else must change; the message says which."""
+    """AWS refused to read something, and a policy must change; the message names object, action, worker, and whose policy it is."""
 
 
 class ConnectionNotFoundError(NotFoundError):

@@ -22,6 +22,10 @@ _SHA256_METADATA = "sha256"
 _LONGEST_KEY = 1024
 
 
+class UploadDeniedError(ModelDataError):
+    """S3 denied a call; the message has the permissions that the upload needs."""
+
+
 class Log(Protocol):
     """The methods of a logger that are used here."""
 
@@ -176,7 +180,7 @@ def _refused(error: ClientError, status: int | None, bucket: str, key: str) -> N
             f"The bucket {bucket!r} does not exist in this account and partition; create it, or correct bucket_name"
         ) from error
     if status == 403:
-        raise ModelDataError(
+        raise UploadDeniedError(
             f"S3 denied {error.operation_name} on {uri} ({code}). The task needs s3:GetObject and "
             "s3:PutObject on the key, and s3:ListBucket on the bucket: without it S3 returns 403 instead of "
             "404 for an object that does not exist. The bucket policy and the KMS key policy can also deny "

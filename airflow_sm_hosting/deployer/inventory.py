@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from airflow_sm_hosting.deployer.adapters import StepRunner
 from airflow_sm_hosting.deployer.references import CONTENT_KEY, ImageName
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
@@ -21,13 +19,13 @@ from airflow_sm_hosting.deployment.reachability import (
     deleting_steps,
     unneeded,
 )
-from airflow_sm_hosting.hooks.errors import error_code
 from airflow_sm_hosting.spec.checks import invalid
 from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
+    from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
 #: The tags that BuildImageOperator sets.
 FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}")
@@ -152,29 +150,24 @@ class HostingInventory:
                             yield Stored(f"{repository}:{tag}", frozenset(names), image["imagePushedAt"])
 
     def _artifacts(self, prefixes: Iterable[str]) -> Iterator[Stored]:
-        s3 = self._aws.model_data_hook.conn
+        s3 = self._aws.model_data_hook
         for uri in prefixes:
             location = S3Location.parse(uri)
             if location is None:
                 raise invalid("model_data_prefixes", uri, "s3://bucket/prefix")
             bucket, prefix = location
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                for found in page.get("Contents") or []:
-                    if self._is_our_artifact(bucket, found["Key"]):
-                        name = S3Location(bucket, found["Key"]).url
-                        yield Stored(name, frozenset([name]), found["LastModified"])
+            for found in s3.objects(bucket, prefix):
+                if self._is_our_artifact(s3, bucket, found["Key"]):
+                    name = S3Location(bucket, found["Key"]).url
+                    yield Stored(name, frozenset([name]), found["LastModified"])
 
-    def _is_our_artifact(self, bucket: str, key: str) -> bool:
+    @staticmethod
+    def _is_our_artifact(s3: ModelDataHook, bucket: str, key: str) -> bool:
         """Return whether UploadModelDataOperator made the object: its key and its metadata both contain the digest of its content."""
         if not CONTENT_KEY.search(key):
             return False
-        try:
-            head = self._aws.model_data_hook.conn.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error_code(error) in ("404", "NoSuchKey"):
-                return False
-            raise
-        return bool(key.endswith(f"{head['Metadata'].get('sha256')}.tar.gz"))
+        head = s3.head(bucket, key)
+        return head is not None and bool(key.endswith(f"{head['Metadata'].get('sha256')}.tar.gz"))
 
 
 def _used_by(container: Mapping[str, Any]) -> Iterator[str]:

@@ -56,8 +56,8 @@ _KNOWN: tuple[tuple[Cause, str, str], ...] = (
         Cause.IMAGE_ACCESS,
         r"ecr:(GetDownloadUrlForLayer|BatchGetImage|BatchCheckLayerAvailability)|Requested image .* not found|pull.*image|image.*(not exist|not found)",
         "The image cannot be pulled: the execution role needs ecr:BatchGetImage, GetDownloadUrlForLayer and "
-        "BatchCheckLayerAvailability on its repository, and the policy of a repository in another account "
-        f"must allow the role ({_GUIDE}/your-algorithms-containers-inference-private.html).",
+        "BatchCheckLayerAvailability on its repository. AWS's own images need no more; the policy of a repository in any "
+        f"other account must also allow the role ({_GUIDE}/your-algorithms-containers-inference-private.html).",
     ),
     (
         Cause.ROLE,

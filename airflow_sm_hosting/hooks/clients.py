@@ -15,14 +15,16 @@ import boto3
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.exceptions import ConnectionNotFoundError
 from airflow_sm_hosting.hooks.credentials import RenewableCredentials, renew_when_refused
 from airflow_sm_hosting.service_model.loader import use_service_loader
+from airflow_sm_hosting.spec.arn import principal_of
 
 _SESSIONS: dict[tuple[Hashable, ...], boto3.session.Session] = {}
 _CLIENTS: dict[tuple[Hashable, ...], Any] = {}
-_ACCOUNTS: dict[Hashable, str] = {}
+_IDENTITIES: dict[Hashable, tuple[str, str]] = {}
 _LOCK = threading.RLock()
 
 
@@ -119,7 +121,7 @@ class SharedClients(AwsBaseHook):
             for shared in (_SESSIONS, _CLIENTS):
                 for found in [found for found in shared if found[0] == key]:
                     del shared[found]
-            _ACCOUNTS.pop(key, None)
+            _IDENTITIES.pop(key, None)
         for looked_up in ("conn_config", "conn"):
             self.__dict__.pop(looked_up, None)
 
@@ -131,10 +133,24 @@ class SharedClients(AwsBaseHook):
     @property
     def account_id(self) -> str:
         """Return the account of the credentials (``sts:GetCallerIdentity``), with one call per process and connection."""
+        return self._identity()[0]
+
+    @property
+    def worker(self) -> str:
+        """Return who calls, for the errors of refused calls: ``the worker (role Airflow of account 123456789012)``."""
+        try:
+            account, arn = self._identity()
+        except (BotoCoreError, ClientError):
+            return "the worker"
+        kind, name = principal_of(arn)
+        return f"the worker ({kind} {name} of account {account})"
+
+    def _identity(self) -> tuple[str, str]:
         key = self._connection_key()
-        if key not in _ACCOUNTS:
-            _ACCOUNTS[key] = str(self.client("sts").get_caller_identity()["Account"])
-        return _ACCOUNTS[key]
+        if key not in _IDENTITIES:
+            answer = self.client("sts").get_caller_identity()
+            _IDENTITIES[key] = str(answer["Account"]), str(answer["Arn"])
+        return _IDENTITIES[key]
 
     @property
     def conn_dns_suffix(self) -> str:

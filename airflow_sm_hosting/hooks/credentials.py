@@ -92,9 +92,11 @@ def renew_when_refused(client: Any, credentials: RenewableCredentials) -> None:
     def sign(request: Any, **_: Any) -> None:
         request.context[_SIGNED_BY] = credentials.generation
 
-    def retry(response: Any, request_dict: dict[str, Any], **_: Any) -> int | None:
+    def retry(response: Any, operation: Any, request_dict: dict[str, Any], **_: Any) -> int | None:
         code = response[1].get("Error", {}).get("Code") if response is not None else None
-        if code not in REFUSED_CREDENTIALS:
+        # The answer to a HEAD has no body: ExpiredToken of S3 is a bare 400.
+        unnamed = code == "400" and operation.http["method"] == "HEAD"
+        if code not in REFUSED_CREDENTIALS and not unnamed:
             return None
         generation = request_dict["context"].get(_SIGNED_BY, credentials.generation)
         return 0 if credentials.renew(generation) else None

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.exceptions import AccessError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.errors import error_code, error_message
+from airflow_sm_hosting.hooks.errors import error_code, error_message, is_denied
+from airflow_sm_hosting.spec.dlc import is_of_aws
 
 if TYPE_CHECKING:
     from types_boto3_ecr.client import ECRClient
@@ -55,7 +56,7 @@ class EcrRepositoryHook(SharedClients, EcrHook):
 
         The result is also None when the repository does not exist.
 
-        :raises AccessError: When another account's repository does not allow this account to pull.
+        :raises AccessError: When the worker may not read the image in another account's registry; the message says which policy is lacking.
         """
         return self._image(repository_name, {"imageTag": tag}, registry_id)
 
@@ -76,21 +77,36 @@ class EcrRepositoryHook(SharedClients, EcrHook):
         try:
             found = self.conn.batch_get_image(**request)["images"]
         except ClientError as error:
-            if (
-                error_code(error) == "AccessDeniedException"
-                and registry_id
-                and registry_id != self.account_id
-            ):
+            if is_denied(error) and registry_id and registry_id != self.account_id:
                 raise AccessError(
-                    f"ECR of account {registry_id} denies account {self.account_id} access to "
-                    f"{repository_name} ({error_message(error)}). The repository's policy must allow this "
-                    "account, and the model's execution role, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer "
-                    "and ecr:BatchCheckLayerAvailability."
+                    self._why_denied(repository_name, registry_id, error_message(error))
                 ) from None
             if error_code(error) != "RepositoryNotFoundException":
                 raise
             return None
         return found[0] if found else None
+
+    def _why_denied(self, repository_name: str, registry_id: str, message: str) -> str:
+        """Return which policy does not allow to read an image of another account."""
+        denied = f"{self.worker} may not read {repository_name} in the registry of account {registry_id} ({message})."
+        denied = denied[0].upper() + denied[1:]
+        of_aws = is_of_aws(registry_id)
+        # IAM user guide, "troubleshoot_access-denied": the message names the kind of policy that lacks the permission.
+        if of_aws or "identity-based" in message:
+            owner = (
+                "The registry is AWS's own and open to every account: nothing has to be changed there."
+                if of_aws
+                else "After that, the owner of the repository may also have to allow this account."
+            )
+            return (
+                f"{denied} The worker's own IAM policy lacks ecr:BatchGetImage on this repository: add it, as "
+                f"airflow_sm_hosting.policies.worker(repositories=[…]) prints it. {owner}"
+            )
+        return (
+            f"{denied} The repository's policy must allow this account, and the model's execution role, "
+            "ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and ecr:BatchCheckLayerAvailability: its owner gets the "
+            "policy from airflow_sm_hosting.policies.image_pull(…)."
+        )
 
     def image_digest(self, repository_name: str, tag: str, *, registry_id: str | None = None) -> str | None:
         """Return the current digest of a tag, or None when there is no such image."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting.exceptions import NotFoundError
+from airflow_sm_hosting.exceptions import AccessError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
-from airflow_sm_hosting.hooks.errors import error_code
+from airflow_sm_hosting.hooks.errors import error_code, error_message, is_denied
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
 
 
 class ModelDataHook(SharedClients, S3Hook):
@@ -24,17 +26,65 @@ class ModelDataHook(SharedClients, S3Hook):
 
     conn: S3Client
 
+    def head(self, bucket: str, key: str) -> HeadObjectOutputTypeDef | None:
+        """Return HeadObject's answer; None when there is no such object (``s3:HeadObject``).
+
+        :raises AccessError: When the worker may not read it.
+        """
+        try:
+            return self.conn.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in ("404", "NoSuchKey", "NotFound", "NoSuchBucket"):
+                return None
+            # A HEAD answer has no body, so its code is the status, and there is no message (S3, API_HeadObject).
+            if error_code(error) != "403" and not is_denied(error):
+                raise
+            raise AccessError(
+                self._denied(
+                    "read",
+                    f"s3://{bucket}/{key}",
+                    f"s3:GetObject on it. Or the object does not exist, and s3:ListBucket on the bucket {bucket} is "
+                    "lacking: without it S3 does not say so",
+                    error,
+                )
+            ) from None
+
+    def objects(self, bucket: str, prefix: str) -> Iterator[ObjectTypeDef]:
+        """Yield the objects below a prefix (``s3:ListObjectsV2``).
+
+        :raises AccessError: When the worker may not list them.
+        """
+        try:
+            for page in self.conn.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                yield from page.get("Contents", [])
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            raise AccessError(
+                self._denied(
+                    "list",
+                    f"s3://{bucket}/{prefix}",
+                    f"s3:ListBucket on the bucket {bucket} for this prefix",
+                    error,
+                )
+            ) from None
+
+    def _denied(self, verb: str, url: str, permission: str, error: ClientError) -> str:
+        worker = self.worker
+        return (
+            f"{worker[0].upper()}{worker[1:]} may not {verb} {url} ({error_message(error)}). Its own IAM policy, or the policy of a "
+            f"bucket of another account, lacks {permission}. airflow_sm_hosting.policies.worker(model_data=[…]) prints the policy."
+        )
+
     def object_version(self, bucket: str, key: str) -> dict[str, str]:
         """Return an id of an object's content: its version in a versioned bucket, else its ETag.
 
         :raises NotFoundError: When there is no such object (``s3:HeadObject``).
+        :raises AccessError: When the worker may not read it.
         """
-        try:
-            head = self.conn.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error_code(error) not in ("404", "NoSuchKey", "NotFound", "NoSuchBucket"):
-                raise
-            raise NotFoundError(f"There is no model data at s3://{bucket}/{key}.") from None
+        head = self.head(bucket, key)
+        if head is None:
+            raise NotFoundError(f"There is no model data at s3://{bucket}/{key}.")
         version = head.get("VersionId")
         return {"VersionId": version} if version and version != "null" else {"ETag": head["ETag"].strip('"')}
 
@@ -42,9 +92,9 @@ class ModelDataHook(SharedClients, S3Hook):
         """Return the SHA-256 over the keys and ETags below a prefix (``s3:ListObjectsV2``).
 
         :raises NotFoundError: When there are no objects.
+        :raises AccessError: When the worker may not list them.
         """
-        pages = self.conn.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        found = [item for page in pages for item in page.get("Contents", [])]
+        found = list(self.objects(bucket, prefix))
         if not found:
             raise NotFoundError(f"There is no model data below s3://{bucket}/{prefix}.")
         lines = sorted(f"{item['Key']}\n{item['ETag']}\n{item['Size']}" for item in found)

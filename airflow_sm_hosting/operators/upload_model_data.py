@@ -74,21 +74,25 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     def execute(self, context: Context) -> str:
         """Pack, derive the key from the content, and upload unless the object exists."""
         from airflow_sm_hosting.artifacts.packing import pack
-        from airflow_sm_hosting.artifacts.upload import content_key, upload_if_absent
+        from airflow_sm_hosting.artifacts.upload import UploadDeniedError, content_key, upload_if_absent
 
         given = UploadModelDataFields.of(self)
         path = self.path_beside_dag(given.path)
         with tempfile.TemporaryDirectory(prefix="sm-hosting-") as workdir:
             artifact = pack(path, workdir=workdir)
             key = content_key(given.key_prefix, "", artifact.sha256)
-            result = upload_if_absent(
-                self.model_data_hook.conn,
-                artifact,
-                bucket=given.bucket_name,
-                key=key,
-                kms_key_id=given.kms_key_id,
-                log=self.log,
-            )
+            hook = self.model_data_hook
+            try:
+                result = upload_if_absent(
+                    hook.conn,
+                    artifact,
+                    bucket=given.bucket_name,
+                    key=key,
+                    kms_key_id=given.kms_key_id,
+                    log=self.log,
+                )
+            except UploadDeniedError as error:
+                raise UploadDeniedError(f"{error}. The task runs as {hook.worker}") from error.__cause__
         self.push_details(
             context,
             {

@@ -63,3 +63,14 @@ def resource_name(where: str, value: Any, kind: str) -> str:
     given = as_string(where, value)
     check_resource(where, given, kind)
     return arn_parts(given)["name"] if is_arn(given) else given
+
+
+def principal_of(arn: str) -> tuple[str, str]:
+    """Return kind and name of the identity in the ARN of a caller (IAM user guide, "reference_identifiers"): ``("role", "Airflow")``.
+
+    The ARN of an assumed role has the name of a session behind that of the role, and not the role's path.
+    """
+    kind, _, name = arn.split(":", 5)[5].partition("/")
+    if kind == "assumed-role":
+        return "role", name.partition("/")[0]
+    return kind, name.rpartition("/")[2] or "user"

@@ -43,6 +43,22 @@ ACCOUNT_BY_REGION = {
     "us-west-2": "763104351884",
 }
 
+#: Registry accounts of SageMaker's own framework and serving images (sagemaker-python-sdk, image_uri_config/sagemaker-xgboost.json and
+#: sklearn.json, huggingface-tei.json; deep-learning-containers, region availability of further Regions).
+OTHER_ACCOUNTS = frozenset(
+    """
+    683313688378 257758044811 746614075791 246618743249 341280168497 190319476487 737474898029 510948584623 651117190479 450853457545
+    720646828776 628508329040 354813040037 366743142698 867004704886 121021644041 783357654285 951798379941 106583098589 451049120500
+    492215442770 680994064768 141502667606 764974769150 659782779980 978288397137 104374241257 662702820516 898809789911
+    626614931356 364406365360 550225433462 590183813437 204538143572 780543022126 637423239942
+    """.split()
+)
+
+
+def is_of_aws(account_id: str) -> bool:
+    """Return whether a registry is AWS's own: its repositories can be read from every account, and no user can change their policies."""
+    return account_id in OTHER_ACCOUNTS or account_id in ACCOUNT_BY_REGION.values()
+
 
 def dlc_account(region_name: str) -> str:
     """Return AWS's registry account in a Region.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_sm_hosting import ContainerImage, ModelData
 from airflow_sm_hosting.deployer.references import ECR_HOST, ImageName, ReferenceResolver
@@ -118,22 +120,92 @@ def test_an_image_of_another_region_is_found_there_with_a_warning(
         resolver.image(ContainerImage.from_ecr_repository("there", "1", registry_id=ACCOUNT))
 
 
-def test_another_accounts_refusal_says_which_policy_is_missing(
-    aws: LocalAws, resolver: ReferenceResolver
+REFUSAL = "User: arn:aws:sts::1:assumed-role/W/s is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:us-east-1:{}:repository/r"
+IDENTITY, RESOURCE = (
+    f" because no {kind}-based policy allows the action" for kind in ("identity", "resource")
+)
+#: Advice that nobody can follow who does not own the repository.
+ADVICE = r"(?<!not )(change|ask|add|allow|let)[^.]{0,80}repository('s)? policy|repository('s)? policy (must|has to|needs)"
+
+
+@pytest.mark.parametrize(
+    ("registry", "because", "whose"),
+    [
+        ("763104351884", IDENTITY, "worker"),
+        (
+            "763104351884",
+            "",
+            "worker",
+        ),  # a denial that does not say why: of a service control policy, for example
+        ("763104351884", RESOURCE, "worker"),
+        ("683313688378", "", "worker"),  # XGBoost in us-east-1
+        ("141502667606", IDENTITY, "worker"),  # scikit-learn in eu-west-1
+        ("626614931356", "", "worker"),  # deep learning containers of a Region that the CDK does not have
+        ("382416733822", IDENTITY, "worker"),  # linear-learner in us-east-1, which is in no list
+        ("210987654321", IDENTITY, "worker"),
+        ("210987654321", RESOURCE, "owner"),
+        ("210987654321", "", "owner"),
+    ],
+)
+def test_a_refused_image_says_whose_policy_lacks_what(
+    aws: LocalAws, resolver: ReferenceResolver, registry: str, because: str, whose: str
 ) -> None:
     """The local AWS has one account: its ECR is made to refuse as another account's does."""
-    image = ContainerImage.from_ecr_repository("theirs", "1", registry_id="210987654321")
-    denied = refusal("AccessDeniedException", "not authorized to perform: ecr:BatchGetImage")
-    client = EcrRepositoryHook(region_name=None).conn
-    with answering(client, "BatchGetImage", denied), pytest.raises(AccessError) as caught:
+    image = ContainerImage.from_ecr_repository("theirs", "1", registry_id=registry)
+    denied = refusal("AccessDeniedException", REFUSAL.format(registry) + because)
+    with (
+        answering(EcrRepositoryHook(region_name=None).conn, "BatchGetImage", denied),
+        pytest.raises(AccessError) as caught,
+    ):
         resolver.image(image)
+    told = str(caught.value)
+    for words in (f"account {registry}", "theirs", "ecr:BatchGetImage", "The worker (", f"account {ACCOUNT}"):
+        assert words in told
+    assert ("worker's own IAM policy lacks" in told) is (whose == "worker")
+    assert bool(re.search(ADVICE, told, re.IGNORECASE)) is (whose == "owner")
+
+
+def test_a_refused_object_says_whose_policy_lacks_what(aws: LocalAws) -> None:
+    hook = ModelDataHook()
+    with (
+        answering(hook.conn, "HeadObject", refusal("403", "Forbidden", 403)),
+        pytest.raises(AccessError) as caught,
+    ):
+        hook.object_version("models", "p/m.tar.gz")
     for words in (
-        "account 210987654321",
-        f"account {ACCOUNT}",
-        "repository's policy",
-        "ecr:GetDownloadUrlForLayer",
+        "s3://models/p/m.tar.gz",
+        "s3:GetObject",
+        "s3:ListBucket on the bucket models",
+        "The worker (",
     ):
         assert words in str(caught.value)
+    denied = refusal("AccessDenied", "Access Denied", 403)
+    with answering(hook.conn, "ListObjectsV2", denied), pytest.raises(AccessError) as caught:
+        hook.listing_digest("models", "p/")
+    for words in ("s3://models/p/", "s3:ListBucket on the bucket models", "The worker ("):
+        assert words in str(caught.value)
+    for operation, ask in (
+        ("HeadObject", lambda: hook.head("models", "p")),
+        ("ListObjectsV2", lambda: list(hook.objects("models", "p"))),
+    ):
+        with answering(hook.conn, operation, refusal("NoSuchThing", status=400)), pytest.raises(ClientError):
+            ask()
+
+
+def test_the_worker_is_named_as_far_as_it_is_known(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_sm_hosting.hooks import clients
+
+    hook = ModelDataHook()
+    for arn, name in (
+        ("arn:aws:sts::210987654321:assumed-role/Airflow/botocore-session-1", "role Airflow"),
+        ("arn:aws:iam::210987654321:user/team/ci", "user ci"),
+        ("arn:aws:iam::210987654321:root", "root user"),
+    ):
+        monkeypatch.setattr(clients, "_IDENTITIES", {hook._connection_key(): ("210987654321", arn)})
+        assert hook.worker == f"the worker ({name} of account 210987654321)"
+    monkeypatch.setattr(clients, "_IDENTITIES", {})
+    with answering(hook.client("sts"), "GetCallerIdentity", refusal("AccessDenied", status=403)):
+        assert hook.worker == "the worker"
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,10 @@ class Shelf:
             assert found
             key = found[1].decode()
             self.used.append(key)
+            has_body = request.method != "HEAD"
             if key == self.accepted:
-                return answered(200, {"Endpoints": []})
-            return answered(400, {"__type": code, "message": "refused"})
+                return answered(200, {"Endpoints": []} if has_body else None)
+            return answered(400, {"__type": code, "message": "refused"} if has_body else None)
 
         with event_hook(client, "before-send", send):
             yield
@@ -56,12 +57,12 @@ def _octets(text: Any) -> bytes:
     return text if isinstance(text, bytes) else str(text).encode()
 
 
-def answered(status: int, body: dict[str, Any]) -> Any:
+def answered(status: int, body: dict[str, Any] | None) -> Any:
     from botocore.awsrequest import AWSResponse
 
     class Raw:
         def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-            yield json.dumps(body).encode()
+            yield json.dumps(body).encode() if body else b""
 
     return AWSResponse("http://aws", status, {"Content-Type": "application/x-amz-json-1.1"}, Raw())
 
@@ -212,3 +213,13 @@ def test_many_threads_read_once() -> None:
     assert renewed == [True] * 8
     assert reads == [1]
     assert not hasattr(kept, "_nothing")
+
+
+def test_a_refusal_without_a_word_reads_them_again(shelf: Shelf) -> None:
+    """S3 answers a HEAD with the status alone."""
+    shelf.write("AKIAFIRST")
+    client = ModelDataHook().conn
+    shelf.write("AKIASECOND")
+    with shelf.asked_of(client):
+        client.head_bucket(Bucket="models")
+    assert shelf.used == ["AKIAFIRST", "AKIASECOND"]

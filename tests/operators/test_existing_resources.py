@@ -50,7 +50,7 @@ def existing(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     make_config(aws, "second", InitialInstanceCount=2)
     make_endpoint(aws, "first", tags={})
     aws.clear_requests()
-    monkeypatch.setattr(clients, "_ACCOUNTS", {})
+    monkeypatch.setattr(clients, "_IDENTITIES", {})
     return aws
 
 

@@ -15,8 +15,9 @@ from airflow.sdk import DAG
 
 from airflow_sm_hosting import UploadModelDataOperator
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
+from airflow_sm_hosting.hooks import ModelDataHook
 from airflow_sm_hosting.local import LocalAws
-from tests.operators.conftest import operations, outcome, run_task, task_id
+from tests.operators.conftest import answering, operations, outcome, refusal, run_task, task_id
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +95,20 @@ def test_a_bad_bucket_name_is_an_error_before_the_first_call(aws: LocalAws, dag:
     for name in ("{{ 'a b' }}", "{{ none }}"):
         assert isinstance(outcome(upload(folder, bucket_name=name)).error, InvalidSpecError)
     assert operations(aws) == []
+
+
+@pytest.mark.parametrize("operation", ["HeadObject", "PutObject"])
+def test_a_denied_upload_names_object_action_and_worker(
+    aws: LocalAws, dag: DAG, folder: Path, operation: str
+) -> None:
+    with answering(ModelDataHook().conn, operation, refusal("AccessDenied", "Access Denied", 403)):
+        told = str(outcome(upload(folder)).error)
+    for words in (
+        "s3://",
+        ".tar.gz",
+        "s3:GetObject",
+        "s3:PutObject",
+        "runs as the worker (",
+        "of account 123456789012",
+    ):
+        assert words in told

@@ -29,7 +29,7 @@ from airflow_sm_hosting.spec.alarm import (
     threshold_value,
 )
 from airflow_sm_hosting.spec.alarm_rule import check_rule, rule_text
-from airflow_sm_hosting.spec.arn import ENDPOINT, MODEL, check_resource, resource_name
+from airflow_sm_hosting.spec.arn import ENDPOINT, MODEL, check_resource, principal_of, resource_name
 from airflow_sm_hosting.spec.container import (
     check_container_members,
     check_image,
@@ -478,3 +478,17 @@ def test_a_period_may_be_set_from_outside(metric: Any) -> None:
     math = MetricMath(expression="a", metrics={"a": inner})
     assert with_period(math, 10)["Metrics"]["a"]["Period"] == 10
     check_metric(metric)
+
+
+@pytest.mark.parametrize(
+    ("arn", "principal"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/Airflow/i-0123", ("role", "Airflow")),
+        ("arn:aws-cn:iam::123456789012:user/team/ci", ("user", "ci")),
+        ("arn:aws:iam::123456789012:role/path/R", ("role", "R")),
+        ("arn:aws:sts::123456789012:federated-user/me", ("federated-user", "me")),
+        ("arn:aws:iam::123456789012:root", ("root", "user")),
+    ],
+)
+def test_the_principal_of_a_caller(arn: str, principal: tuple[str, str]) -> None:
+    assert principal_of(arn) == principal

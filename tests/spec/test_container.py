@@ -14,7 +14,7 @@ import pytest
 from airflow_sm_hosting import ContainerDefinition, ContainerImage, ModelData
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.service_model.shapes import input_shape
-from airflow_sm_hosting.spec.dlc import ACCOUNT_BY_REGION, dlc_account
+from airflow_sm_hosting.spec.dlc import ACCOUNT_BY_REGION, dlc_account, is_of_aws
 from airflow_sm_hosting.spec.reference import MARK, Reference, kind_of
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/churn:1"
@@ -300,3 +300,9 @@ def test_a_plain_dict_is_no_reference() -> None:
     assert kind_of({"Image": IMAGE}) is None
     assert kind_of("EcrImage") is None
     assert kind_of(dict(Reference("EcrImage", Tag="1"))) == "EcrImage"
+
+
+@pytest.mark.parametrize("account", ["763104351884", "683313688378", "141502667606", "626614931356"])
+def test_registries_of_aws_are_known(account: str) -> None:
+    assert is_of_aws(account)
+    assert not is_of_aws("123456789012")
