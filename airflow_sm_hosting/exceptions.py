@@ -82,3 +82,7 @@ class InvocationError(SageMakerHostingError):
         self.code = code
         #: Whether SageMaker refused the request itself, so that the model was not asked.
         self.refused = refused
+
+
+class SideReadError(SageMakerHostingError):
+    """Something beside the endpoint (tags, scaling, alarms) could not be read for minutes; another try goes on from what AWS has."""

@@ -36,7 +36,7 @@ FLOORS: dict[str, set[str]] = {
     "policies": {"exceptions", "spec"},
     "service_model": {"exceptions", "spec"},
     "fields": {"exceptions", "spec"},
-    "masked_errors": {"spec"},
+    "guarded_task": {"spec"},
     # Asking AWS, and doing.
     "images": {"exceptions"},
     "artifacts": {"exceptions"},
@@ -46,7 +46,7 @@ FLOORS: dict[str, set[str]] = {
     # What people put into their DAGs.
     "triggers": {"deployer", "deployment", "exceptions", "hooks"},
     "sensors": {
-        *("exceptions", "links", "retries", "spec", "fields", "masked_errors"),
+        *("exceptions", "links", "retries", "spec", "fields", "guarded_task"),
         *("deployment", "hooks", "deployer", "triggers"),
     },
     "operators": {
@@ -57,7 +57,7 @@ FLOORS: dict[str, set[str]] = {
             "retries",
             "spec",
             "fields",
-            "masked_errors",
+            "guarded_task",
             "policies",
             "service_model",
         ),

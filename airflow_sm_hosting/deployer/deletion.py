@@ -43,11 +43,11 @@ class EndpointDeleter:
     ) -> None:
         self._deletion = deletion
         self._aws = aws
-        self._observer = Observer(aws)
-        self._runner = StepRunner(aws, self._observer)
-        self._poll_interval = poll_interval
         self._started_at = time.time()
         self._deadline = self._started_at + timeout
+        self._observer = Observer(aws, deadline=self._deadline)
+        self._runner = StepRunner(aws, self._observer)
+        self._poll_interval = poll_interval
         self._remember = remember
 
     def delete(self, made_of: MadeOf) -> None:

@@ -35,7 +35,7 @@ from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, Wait
 from airflow_sm_hosting.deployment.wait import WaitCondition
 from airflow_sm_hosting.deployment.wanted import Wanted
-from airflow_sm_hosting.exceptions import AlarmGoingOffError
+from airflow_sm_hosting.exceptions import AlarmGoingOffError, SideReadError
 from airflow_sm_hosting.hooks.errors import is_in_progress, is_passing
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class EndpointDeployer:
         check_answer: Callable[[], AnswerFailure | None] | None = None,
     ) -> None:
         self._wanted = wanted
-        self._observer = Observer(aws)
+        self._observer = Observer(aws, deadline=progress.deadline)
         self._runner = StepRunner(aws, self._observer, check_answer)
         self.progress = progress
         #: The endpoint's ARN, once it is known.
@@ -80,7 +80,7 @@ class EndpointDeployer:
         failed = self.progress.result if self.progress.stage is Stage.RECOVER else None
         try:
             reached: WaitCondition | End = self._patiently()(self._advance)
-        except (ClientError, BotoCoreError, ConcurrentUpdateError) as error:
+        except (ClientError, BotoCoreError, ConcurrentUpdateError, SideReadError) as error:
             if self.progress.smoke_failure:
                 # The wrong answer is the cause: report it first.
                 log.exception("The rollback after the smoke test failed")

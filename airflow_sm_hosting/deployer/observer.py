@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import secrets
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tenacity import (
+    RetryError,
+    Retrying,
+    before_sleep_log,
+    retry_if_exception,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import scaling_of, variant_resource_id
+from airflow_sm_hosting.exceptions import SideReadError
+from airflow_sm_hosting.hooks.errors import is_passing
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 from airflow_sm_hosting.spec.tags import is_ours
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
+
+log = logging.getLogger(__name__)
+
+#: How long tags, scaling, alarms, configs and models are tried to be read, in seconds. A deployment waits for its endpoint for hours; to
+#: wait so long for an alarm's state says nothing about the endpoint, and holds the worker.
+SIDE_READ_PATIENCE = 300.0
 
 #: Prefix of the alarms that Application Auto Scaling makes and deletes with the scaling (user guide,
 #: "target-tracking-scaling-policy-overview").
@@ -24,10 +44,12 @@ class Observer:
     """Fetches facts from AWS.
 
     :param aws: Makes the hooks.
+    :param deadline: When the time budget ends, in seconds since the epoch (default: never).
     """
 
-    def __init__(self, aws: AwsParameters) -> None:
+    def __init__(self, aws: AwsParameters, *, deadline: float = math.inf) -> None:
         self._aws = aws
+        self._deadline = deadline
         self._sagemaker = aws.sagemaker_hook
         #: Tags written since the observation began: ListTags may not show them at once.
         self.written: dict[str, dict[str, str]] = {}
@@ -41,14 +63,33 @@ class Observer:
         return Observation(endpoint_name, datetime.now(UTC), secrets.token_hex(4))
 
     def fetch(self, fact: Fact, observed: Observation) -> Any:
-        """Return a fact.
+        """Return a fact. Temporary errors of anything but the endpoint itself are retried for minutes, and not longer.
 
         :param fact: The fact.
         :param observed: The observation so far.
+        :raises SideReadError: When it could not be read in that time.
         """
+        if fact.kind is FactKind.ENDPOINT:
+            # The caller has the patience of the whole deployment.
+            return self._sagemaker.describe_endpoint(*fact.of)
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_passing(error)),
+            wait=wait_exponential_jitter(max=30),
+            stop=stop_after_delay(max(0.0, min(SIDE_READ_PATIENCE, self._deadline - time.time()))),
+            before_sleep=before_sleep_log(log, logging.INFO),
+        )
+        try:
+            return retrying(self._fetch, fact, observed)
+        except RetryError as failed:
+            error = failed.last_attempt.exception()
+            raise SideReadError(
+                f"The {fact.kind} of {', '.join(map(str, fact.of))} could not be read for "
+                f"{SIDE_READ_PATIENCE / 60:.0f} minutes, or until the time budget ended: {error}. What is in progress in AWS "
+                "continues there; run the task again to go on."
+            ) from error
+
+    def _fetch(self, fact: Fact, observed: Observation) -> Any:
         match fact.kind:
-            case FactKind.ENDPOINT:
-                return self._sagemaker.describe_endpoint(*fact.of)
             case FactKind.TAGS:
                 return self._tags(*fact.of)
             case FactKind.ENDPOINT_CONFIG:

@@ -11,8 +11,8 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.fields import HasFields
+from airflow_sm_hosting.guarded_task import GuardedTask
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsFields, AwsParameters
-from airflow_sm_hosting.masked_errors import MasksErrors
 from airflow_sm_hosting.retries import RETRIES
 from airflow_sm_hosting.spec.patterns import MAX_TAGS
 
@@ -83,7 +83,7 @@ class _AwsArguments(AwsParameters):
             self.retry_policy = RETRIES  # type: ignore[assignment]  # see there
 
 
-class SageMakerHostingBaseOperator(MasksErrors, _AwsArguments, HasFields, BaseOperator):
+class SageMakerHostingBaseOperator(GuardedTask, _AwsArguments, HasFields, BaseOperator):
     """Base of the operators.
 
     Their ``retry_policy`` fails at once on errors that another try cannot fix (Airflow 3.3 and newer; your own policy replaces it).

@@ -258,6 +258,7 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             "join the deployment, or deploy another endpoint config after it has ended.",
             self.endpoint_name,
         )
+        super().on_kill()
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
         """Observe, plan, apply and wait until the deployment has ended; then report."""

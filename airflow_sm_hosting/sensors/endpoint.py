@@ -13,9 +13,9 @@ from airflow.sdk import BaseSensorOperator
 
 from airflow_sm_hosting.exceptions import DeploymentFailedError
 from airflow_sm_hosting.fields import Boolean, HasFields, Resource, optional
+from airflow_sm_hosting.guarded_task import GuardedTask
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsFields, AwsParameters
 from airflow_sm_hosting.links import EndpointLink
-from airflow_sm_hosting.masked_errors import MasksErrors
 from airflow_sm_hosting.retries import RETRIES
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG
 
@@ -38,7 +38,7 @@ class EndpointInServiceFields(AwsFields):
     deferrable = Boolean(default=False, templated=False)
 
 
-class EndpointInServiceSensor(MasksErrors, AwsParameters, HasFields, BaseSensorOperator):
+class EndpointInServiceSensor(GuardedTask, AwsParameters, HasFields, BaseSensorOperator):
     """Wait until an endpoint is ``InService``, on a certain endpoint config if one is named, with no deployment pending.
 
     An endpoint that does not exist yet is waited for. One that is Failed, OutOfService or UpdateRollbackFailed is an error, with
