@@ -63,8 +63,10 @@ class CloudWatchHook(SharedClients):
         return {tag["Key"]: tag["Value"] for tag in found}
 
     def alarm_names(self, prefix: str) -> list[str]:
-        """Return the names of the alarms with this prefix."""
-        return [alarm["AlarmName"] for alarm in self._alarms(AlarmNamePrefix=prefix)]
+        """Return the names of the metric alarms with this prefix."""
+        return [
+            alarm["AlarmName"] for alarm in self._alarms(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
+        ]
 
     def alarms_with_action(self, arn: str) -> list[Alarm]:
         """Return the alarms that have an action with this ARN."""
@@ -89,11 +91,11 @@ class CloudWatchHook(SharedClients):
                 for one in metric.get("Dimensions") or []
             ]
 
-        return [alarm for alarm in self._alarms() if "AlarmRule" not in alarm and wanted in dimensions(alarm)]
+        return [alarm for alarm in self._alarms(AlarmTypes=["MetricAlarm"]) if wanted in dimensions(alarm)]
 
     def _alarms(self, **request: Any) -> list[Alarm]:
         pages = self.conn.get_paginator("describe_alarms").paginate(
-            AlarmTypes=["MetricAlarm", "CompositeAlarm"], **request
+            **{"AlarmTypes": ["MetricAlarm", "CompositeAlarm"], **request}
         )
         return [alarm for page in pages for alarm in _both(page)]
 

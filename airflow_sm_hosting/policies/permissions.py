@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from airflow_sm_hosting.policies.execution import SAGEMAKER
+from airflow_sm_hosting.spec.tags import MANAGED_BY, PACKAGE
 
 #: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
 SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
+
+TAG_TARGET = "application-autoscaling:TagResource"
 
 
 class Permission(NamedTuple):
@@ -90,7 +93,8 @@ _DEPLOYMENT = (
     ),
     _need("application-autoscaling:TagResource", "scalable-target", "the same, if it has tags"),
     # autoscaling/application/userguide/security_iam_permission_validation.html
-    _need("cloudwatch:PutMetricAlarm DeleteAlarms", "any", "scaling is restored", aws=True),
+    _need("cloudwatch:PutMetricAlarm DeleteAlarms", "scaling-alarm", "scaling is restored", aws=True),
+    _need("cloudwatch:PutMetricAlarm", "alarm", "the same, if an alarm has a restored policy as its action"),
     _need("sagemaker:ListTags", "endpoint-config", "scaling is restored, or a failed endpoint is replaced"),
     _need(
         "sagemaker:AddTags DeleteTags",
@@ -224,12 +228,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need(
             "sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is registered", aws=True
         ),
-        _need(
-            "cloudwatch:DescribeAlarms PutMetricAlarm DeleteAlarms",
-            "any",
-            "something is registered",
-            aws=True,
-        ),
+        _need("cloudwatch:DescribeAlarms", "every-alarm", "something is registered", aws=True),
+        _need("cloudwatch:PutMetricAlarm DeleteAlarms", "scaling-alarm", "the same", aws=True),
         _need(
             "iam:CreateServiceLinkedRole",
             "scaling-role",
@@ -293,7 +293,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "scalable-target",
             "a variant is a scalable target",
         ),
-        _need("cloudwatch:DescribeAlarms", "any", "always"),
+        # A list of metric alarms; only one of composite alarms must be allowed on "*" (API_DescribeAlarms.html).
+        _need("cloudwatch:DescribeAlarms", "every-alarm", "always"),
         # The owner of an alarm is not known before, so any name is possible, also those of autoscaling.
         _need("cloudwatch:ListTagsForResource", "every-alarm", "there are alarms on it"),
         _need("cloudwatch:DeleteAlarms", "alarm rollout-alarm", "alarms on it were created by this package"),
@@ -335,16 +336,42 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
 }
 
-#: The conditions of permissions, for all operators.
-CONDITIONS: dict[str, dict[str, Any]] = {
+#: The actions that AWS allows on ``*`` only, and the page that says so: they have no resource type there, or the API's page asks for it.
+UNSCOPED: dict[str, str] = {
+    "ecr:GetAuthorizationToken": "service-authorization/latest/reference/list_amazonelasticcontainerregistry.html",
+    **dict.fromkeys(
+        (
+            "application-autoscaling:DescribeScalableTargets",
+            "application-autoscaling:DescribeScalingPolicies",
+            "application-autoscaling:DescribeScheduledActions",
+        ),
+        "service-authorization/latest/reference/list_awsapplicationautoscaling.html",
+    ),
+    **dict.fromkeys(
+        ("sagemaker:ListEndpoints", "sagemaker:ListEndpointConfigs", "sagemaker:ListModels"),
+        "service-authorization/latest/reference/list_amazonsagemaker.html",
+    ),
+    "cloudwatch:GetMetricData": "service-authorization/latest/reference/list_amazoncloudwatch.html",
+    # Of composite alarms, which a rollout may name.
+    "cloudwatch:DescribeAlarms": "AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html",
+    "cloudwatch:PutCompositeAlarm": "AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html",
+}
+
+#: Scalable targets of this package: those that are made with its tag, and those that have it.
+_MADE_BY_US, _HELD_BY_US = (
+    {"StringEquals": {f"aws:{whose}Tag/{MANAGED_BY}": PACKAGE}} for whose in ("Request", "Resource")
+)
+
+#: The conditions of permissions, for all operators; of several one must hold.
+CONDITIONS: dict[str, tuple[dict[str, Any], ...]] = {
     # IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
-    "iam:PassRole": {"StringEquals": {"iam:PassedToService": SAGEMAKER}},
-    "iam:CreateServiceLinkedRole": {"StringEquals": {"iam:AWSServiceName": SCALING_SERVICE}},
+    "iam:PassRole": ({"StringEquals": {"iam:PassedToService": SAGEMAKER}},),
+    "iam:CreateServiceLinkedRole": ({"StringEquals": {"iam:AWSServiceName": SCALING_SERVICE}},),
     # service-authorization/latest/reference/list_awsapplicationautoscaling.html
     **{
-        f"application-autoscaling:{action}": {
-            "StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}
-        }
+        f"application-autoscaling:{action}": (
+            {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
+        )
         for action in (
             "RegisterScalableTarget",
             "DeregisterScalableTarget",
@@ -354,6 +381,8 @@ CONDITIONS: dict[str, dict[str, Any]] = {
             "DeleteScheduledAction",
         )
     },
+    TAG_TARGET: (_MADE_BY_US, _HELD_BY_US),
+    "application-autoscaling:UntagResource": (_HELD_BY_US,),
 }
 
 #: IAM actions that can require a permissions boundary, so that a worker cannot create roles beyond the boundary.

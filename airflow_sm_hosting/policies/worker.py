@@ -7,7 +7,13 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.policies.document import allow, document
-from airflow_sm_hosting.policies.permissions import BOUNDED, CONDITIONS, PERMISSIONS, SCALING_SERVICE
+from airflow_sm_hosting.policies.permissions import (
+    BOUNDED,
+    CONDITIONS,
+    PERMISSIONS,
+    SCALING_SERVICE,
+    TAG_TARGET,
+)
 from airflow_sm_hosting.policies.resources import (
     ANY,
     Place,
@@ -21,7 +27,7 @@ from airflow_sm_hosting.policies.resources import (
     sagemaker_arns,
     sagemaker_names,
 )
-from airflow_sm_hosting.spec.checks import nearest
+from airflow_sm_hosting.spec.checks import is_rendered_later, nearest
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 from airflow_sm_hosting.spec.rendered import as_list
 
@@ -36,13 +42,14 @@ def worker(
     endpoints: Iterable[str] = (ANY,),
     endpoint_configs: Iterable[str] = (ANY,),
     models: Iterable[str] = (ANY,),
-    alarms: Iterable[str] = (ANY,),
+    alarms: Iterable[str] | None = None,
     repositories: Iterable[Any] | None = None,
     model_data: Iterable[Any] | None = None,
     execution_roles: Iterable[str] | None = None,
     kms_key_ids: Iterable[str] = (),
     volume_kms_key_ids: Iterable[str] = (),
     permissions_boundary: str | None = None,
+    others_scaling: bool = False,
     region_name: str = ANY,
     account_id: str = ANY,
     partition: str | None = None,
@@ -55,7 +62,8 @@ def worker(
     :param endpoints: Names or ARNs of endpoints, ``*`` as a wildcard (default: all).
     :param endpoint_configs: Names or ARNs of endpoint configs (default: all).
     :param models: Names or ARNs of models (default: all).
-    :param alarms: Names or ARNs of CloudWatch alarms (default: all).
+    :param alarms: Names or ARNs of CloudWatch alarms that tasks make, or whose actions are a scaling policy (default: the names that this
+        package gives to alarms of ``endpoints``, ``<endpoint>-*``, and the literal ``alarm_name`` of each task in ``operators``).
     :param repositories: ECR repositories, as for :func:`execution_role`; must be given where an operator needs them, ``[]`` for none.
     :param model_data: S3 URLs of objects or prefixes of the artifacts; must be given where an operator needs them, ``[]`` for none.
     :param execution_roles: Names or ARNs of the roles that are passed to SageMaker; must be given where an operator passes or
@@ -63,19 +71,22 @@ def worker(
     :param kms_key_ids: Keys that uploads are encrypted with.
     :param volume_kms_key_ids: Keys of the endpoint configs (``KmsKeyId``).
     :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is required).
+    :param others_scaling: Whether a deployment may restore the tags of scalable targets that others made (default: False: only targets
+        with this package's tag are tagged). It is needed if the variants of an endpoint are scaled elsewhere, and those targets have tags.
     :param region_name: Region of resources given by name (default: any).
     :param account_id: Account of resources given by name (default: any).
     :param partition: ``aws``, ``aws-cn``, ``aws-us-gov``, … (default: the Region's).
     :raises InvalidSpecError: An operator is unknown, a name, ARN or URL malformed, or something that must be given is not.
     """
     at = place(region_name, account_id, partition)
+    asked = list(PERMISSIONS) if operators is None else as_list("operators", operators)
     resources = _Resources(
         at,
         {
             "endpoints": endpoints,
             "endpoint_configs": endpoint_configs,
             "models": models,
-            "alarms": alarms,
+            "alarms": _alarms_of(endpoints, asked, at) if alarms is None else alarms,
             "repositories": repositories,
             "model_data": model_data,
             "execution_roles": execution_roles,
@@ -83,19 +94,27 @@ def worker(
             "volume_kms_key_ids": volume_kms_key_ids,
         },
     )
-    wanted = (
-        PERMISSIONS
-        if operators is None
-        else [_name(operator) for operator in as_list("operators", operators)]
-    )
     return document(
-        allow([action], arns, _condition(action, permissions_boundary))
-        for name in wanted
+        allow([action], arns, condition)
+        for name in map(_name, asked)
         for permission in PERMISSIONS[name]
         for arns in [resources.arns(name, permission.on)]
         if arns
         for action in permission.actions
+        for condition in _conditions(action, permissions_boundary, others_scaling=others_scaling)
     )
+
+
+def _alarms_of(endpoints: Iterable[str], operators: Iterable[Any], at: Place) -> list[str]:
+    """Return the names of the alarms that the tasks make: those that they name, and by default ``<endpoint>-<variant>-<metric>``."""
+    named = [
+        getattr(operator, "alarm_name", None) for operator in operators if not isinstance(operator, type)
+    ]
+    defaults = [
+        ANY if name == ANY else f"{name}-{ANY}"
+        for name in sagemaker_names("endpoints", "endpoint", endpoints, at)
+    ]
+    return [*defaults, *(name for name in named if isinstance(name, str) and not is_rendered_later(name))]
 
 
 class _Resources:
@@ -123,6 +142,11 @@ class _Resources:
                 yield from log_group_arns("endpoints", self._names(operator, "endpoints"), at)
             case "every-alarm":
                 yield at.arn("cloudwatch", "alarm:*")
+            case "scaling-alarm":
+                # autoscaling/application/userguide/target-tracking-scaling-policy-overview.html; a caller that needs no more has AWS's
+                # own AmazonKeyspacesFullAccess_v2 (Keyspaces developer guide, "security-iam-awsmanpol").
+                for name in sagemaker_names("endpoints", "endpoint", self._names(operator, "endpoints"), at):
+                    yield at.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{name}/variant/*")
             case "rollout-alarm":
                 for name in sagemaker_names("endpoints", "endpoint", self._names(operator, "endpoints"), at):
                     yield at.arn("cloudwatch", f"alarm:{alarm_prefix(name, ANY)}*")
@@ -165,10 +189,15 @@ class _Resources:
         return as_list(where, self._given[where])
 
 
-def _condition(action: str, permissions_boundary: str | None) -> dict[str, Any] | None:
+def _conditions(
+    action: str, permissions_boundary: str | None, *, others_scaling: bool
+) -> Iterable[dict[str, Any] | None]:
+    """Return the conditions of an action; of several, one must hold."""
     if permissions_boundary and action in BOUNDED:
-        return {"StringEquals": {"iam:PermissionsBoundary": permissions_boundary}}
-    return CONDITIONS.get(action)
+        return ({"StringEquals": {"iam:PermissionsBoundary": permissions_boundary}},)
+    if others_scaling and action == TAG_TARGET:
+        return (None,)
+    return CONDITIONS.get(action, (None,))
 
 
 def _name(operator: Any) -> str:

@@ -499,6 +499,8 @@ def a_plan(scene: Scene) -> None:
 
 @path_of("DeleteEndpointOperator")
 def an_endpoint_and_all_that_it_is_made_of(scene: Scene) -> None:
+    # Of somebody else, who may need the same config or model.
+    scene.make_endpoint(make_config(scene.aws, "needed", make_model(scene.aws, "needed")), "other")
     scene.make_endpoint()
     scene.scale()
     scene.make_alarm(Tags=tag_list(OURS))
@@ -752,10 +754,20 @@ class Proof:
             self._used_by[operator] = found
         return self._used_by[operator]
 
-    def run(self, operator: str, path: PathOf, *, without: str | None = None) -> Ended:
-        """Run a path under the documented policy of an operator, less one of its actions."""
+    def run(self, operator: str, path: PathOf, *, without: str | None = None, on: str | None = None) -> Ended:
+        """Run a path under the documented policy of an operator, less one of its actions, on all resources or on one kind of them."""
         scene = Scene(self.aws, self._folder)
-        document = policies.worker([operator], **scene.names())
+        if without and on:
+            rows = [
+                row._replace(actions=tuple(set(row.actions) - {without})) if row.on == on else row
+                for row in policies.PERMISSIONS[operator]
+            ]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(policies.PERMISSIONS, operator, tuple(rows))
+                document = policies.worker([operator], **scene.names())
+            without = None
+        else:
+            document = policies.worker([operator], **scene.names())
         for statement in document["Statement"]:
             statement["Action"] = [action for action in statement["Action"] if action != without]
         document["Statement"] = [statement for statement in document["Statement"] if statement["Action"]]
@@ -840,3 +852,27 @@ def test_without_any_one_permission_the_task_fails(proof: Proof, operator: str) 
         assert action in ended.denied, ended
         assert (ended.error is None) == optional, (action, ended.error)
         print(f"  {action}: {'optional' if optional else 'necessary'} ({path.__name__})")
+
+
+def test_each_action_on_several_kinds_of_resources_is_needed_on_each(proof: Proof) -> None:
+    for operator, permissions in policies.PERMISSIONS.items():
+        if operator in SAME:
+            continue
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for permission in permissions:
+            for action in permission.actions:
+                kinds[action].append(permission.on)
+        for action, several in kinds.items():
+            for kind in several if len(several) > 1 else ():
+                if f"every-{kind}" in several:
+                    continue  # another case needs it on all of them
+                needed_by = next(
+                    (
+                        path.__name__
+                        for path in PATHS[operator]
+                        if action in proof.run(operator, path, without=action, on=kind).denied
+                    ),
+                    None,
+                )
+                assert needed_by, f"{operator} does without {action} on {kind}"
+                print(f"  {operator}: {action} on {kind}: necessary ({needed_by})")

@@ -11,8 +11,10 @@ from airflow_sm_hosting import policies
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local.iam.policy_evaluation import Effect, evaluate_policies
 from airflow_sm_hosting.policies.document import MAX_ROLE_POLICY, compact
-from airflow_sm_hosting.policies.permissions import PERMISSIONS, Permission
+from airflow_sm_hosting.policies.permissions import PERMISSIONS, UNSCOPED, Permission
+from airflow_sm_hosting.spec.alarm import default_alarm_name
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
+from airflow_sm_hosting.spec.tags import MANAGED_BY, PACKAGE
 
 DOCS = Path(__file__).parents[2] / "docs"
 HERE = {"region_name": "eu-west-1", "account_id": "111122223333"}
@@ -44,7 +46,7 @@ def test_the_policy_of_all_is_the_union_and_fits_into_a_role() -> None:
         if not action.startswith("kms:")  # no keys are given
     }
     assert policies.same(everything, policies.worker(list(PERMISSIONS), **NAMES))
-    assert len(compact(everything)) < MAX_ROLE_POLICY / 2
+    assert len(compact(everything)) < MAX_ROLE_POLICY * 0.55
 
 
 def test_it_is_about_the_resources_that_are_named() -> None:
@@ -158,6 +160,120 @@ def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
         policies.worker(**{**NAMES, **options})
 
 
+# What is on everything, and what is not
+
+
+def test_only_what_aws_scopes_so_is_on_everything() -> None:
+    for operators in (None, *([name] for name in PERMISSIONS)):
+        for statement in policies.worker(operators, **NAMES)["Statement"]:
+            if "*" in statement["Resource"]:
+                assert set(statement["Action"]) <= set(UNSCOPED), operators
+    used = {
+        action
+        for permissions in PERMISSIONS.values()
+        for permission in permissions
+        for action in permission.actions
+        if permission.on == "any"
+    }
+    assert used == set(UNSCOPED)
+    pages = (DOCS / "permissions.md").read_text()
+    for action, page in UNSCOPED.items():
+        assert f"`{action}`" in pages
+        assert f"https://docs.aws.amazon.com/{page}" in pages
+
+
+HERE_ALARM = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm"
+SCALING_ALARM = f"{HERE_ALARM}:TargetTracking-endpoint/churn/variant/main-AlarmHigh-1"
+
+
+@pytest.mark.parametrize(
+    "operator", ["ConfigureAutoscalingOperator", "DeployEndpointOperator", "RollbackEndpointOperator"]
+)
+def test_alarms_of_scaling_are_those_of_the_endpoints(operator: str) -> None:
+    document = policies.worker([operator], endpoints=["churn"], **HERE)
+    for action in ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"):
+        assert allowed(document, action, SCALING_ALARM)
+        for other in (
+            SCALING_ALARM.replace("churn", "other"),
+            SCALING_ALARM.replace("endpoint", "service"),
+            f"{HERE_ALARM}:billing",
+            SCALING_ALARM.replace("eu-west-1", "us-east-1"),
+        ):
+            assert not allowed(document, action, other)
+
+
+@pytest.mark.parametrize(
+    ("operator", "action"),
+    [
+        ("CreateLatencyAlarmOperator", "cloudwatch:PutMetricAlarm"),
+        ("CreateEndpointAlarmOperator", "cloudwatch:TagResource"),
+        ("CreateCompositeAlarmOperator", "cloudwatch:TagResource"),
+        ("DeleteEndpointOperator", "cloudwatch:DeleteAlarms"),
+        ("DeployEndpointOperator", "cloudwatch:PutMetricAlarm"),
+    ],
+)
+def test_alarms_have_by_default_the_names_that_this_package_gives(operator: str, action: str) -> None:
+    document = policies.worker([operator], endpoints=["Churn"], **HERE)
+    made = default_alarm_name({"MetricName": "ModelLatency"}, "Churn", "main")
+    assert allowed(document, action, f"{HERE_ALARM}:{made}")
+    assert not allowed(document, action, f"{HERE_ALARM}:billing")
+    assert not allowed(document, action, f"{HERE_ALARM}:Churning")
+    named = policies.worker([operator], endpoints=["Churn"], alarms=["latency of churn"], **HERE)
+    assert allowed(named, action, f"{HERE_ALARM}:latency of churn")
+    assert not allowed(named, action, f"{HERE_ALARM}:{made}")
+    every = policies.worker([operator], **HERE)
+    assert allowed(every, action, f"{HERE_ALARM}:anything")
+    assert not allowed(every, action, f"{HERE_ALARM.replace('1111', '2222')}:anything")
+
+
+class CreateLatencyAlarmOperator:
+    """What stands for a task here, where Airflow is not imported."""
+
+    def __init__(self, alarm_name: Any) -> None:
+        self.alarm_name = alarm_name
+
+
+def test_alarms_of_tasks_have_the_names_that_the_tasks_give() -> None:
+    put = "cloudwatch:PutMetricAlarm"
+    tasks = [
+        CreateLatencyAlarmOperator("latency of churn"),
+        CreateLatencyAlarmOperator("{{ params.name }}"),
+        CreateLatencyAlarmOperator(None),
+        CreateLatencyAlarmOperator,
+    ]
+    document = policies.worker(tasks, endpoints=["churn"], **HERE)
+    assert allowed(document, put, f"{HERE_ALARM}:latency of churn")
+    assert allowed(document, put, f"{HERE_ALARM}:churn-main-ModelLatency")
+    assert not allowed(document, put, f"{HERE_ALARM}:billing")
+    assert "{{" not in str(document)
+
+
+@pytest.mark.parametrize("operator", ["ConfigureAutoscalingOperator", "DeployEndpointOperator"])
+def test_scalable_targets_are_tagged_that_are_ours(operator: str) -> None:
+    tag, target = (
+        "application-autoscaling:TagResource",
+        "arn:aws:application-autoscaling:eu-west-1:111122223333:scalable-target/1",
+    )
+    document = policies.worker([operator], **HERE)
+    for whose in ("Request", "Resource"):
+        key = f"aws__{whose}Tag/{MANAGED_BY}"
+        assert allowed(document, tag, target, **{key: PACKAGE})
+        assert not allowed(document, tag, target, **{key: "terraform"})
+    assert not allowed(document, tag, target)
+    assert allowed(policies.worker([operator], others_scaling=True, **HERE), tag, target)
+
+
+def test_scalable_targets_lose_tags_that_are_ours() -> None:
+    untag, target = (
+        "application-autoscaling:UntagResource",
+        "arn:aws:application-autoscaling:eu-west-1:111122223333:scalable-target/1",
+    )
+    document = policies.worker(["ConfigureAutoscalingOperator"], **HERE)
+    assert allowed(document, untag, target, **{f"aws__ResourceTag/{MANAGED_BY}": PACKAGE})
+    assert not allowed(document, untag, target)
+    assert not allowed(document, untag, target, **{f"aws__RequestTag/{MANAGED_BY}": PACKAGE})
+
+
 # The documentation
 
 #: How the kinds of resource are told.
@@ -174,6 +290,7 @@ KINDS = {
     "endpoint-logs": "logs of `endpoints`",
     "alarm": "`alarms`",
     "every-alarm": "every alarm",
+    "scaling-alarm": "alarms `TargetTracking-endpoint/<endpoint>/…` of `endpoints`",
     "rollout-alarm": "alarms `rollout/<endpoint>/…` of `endpoints`",
     "alarm rollout-alarm": "`alarms`, and alarms `rollout/<endpoint>/…` of `endpoints`",
     "scalable-target": "scalable targets",

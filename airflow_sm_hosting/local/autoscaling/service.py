@@ -125,6 +125,11 @@ class AutoScaling:
         with self._lock:
             return any(registered.lower().startswith(front) for registered, _ in self._targets)
 
+    def tags_of(self, arn: str) -> dict[str, str]:
+        """Return the tags of a scalable target; none if there is no such target."""
+        with self._lock:
+            return dict(self._tags.of(arn)) if arn in self._tags else {}
+
     def forget(self, resource_id: str) -> None:
         """Deregister a resource that is gone, with its policies, scheduled actions and alarms.
 

@@ -97,6 +97,9 @@ class Resources(Protocol):
     def is_scaled(self, endpoint_name: str) -> bool:
         """Return whether a variant of an endpoint is a scalable target."""
 
+    def scalable_target_tags(self, arn: str) -> Mapping[str, str]:
+        """Return the tags of a scalable target; none if there is no such target."""
+
 
 @dataclass(frozen=True)
 class RequestContext:
@@ -161,9 +164,14 @@ def validated_permissions(asked: RequestContext) -> list[RequiredPermission]:
         RequiredPermission("sagemaker:DescribeEndpoint", endpoint),
         RequiredPermission("sagemaker:DescribeEndpointConfig", asked.arn("sagemaker", config)),
         RequiredPermission("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
+        # On which alarms is assumed: AWS's own policy for such callers, AmazonKeyspacesFullAccess_v2 (Keyspaces developer guide,
+        # "security-iam-awsmanpol"), allows no more.
+        RequiredPermission("cloudwatch:DescribeAlarms", asked.arn("cloudwatch", "alarm:*")),
         *(
-            RequiredPermission(f"cloudwatch:{action}", ANY)
-            for action in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")
+            RequiredPermission(
+                f"cloudwatch:{action}", asked.arn("cloudwatch", f"alarm:TargetTracking-{place[0]}-AlarmHigh")
+            )
+            for action in ("PutMetricAlarm", "DeleteAlarms")
         ),
     ]
     if identities.role(SCALING_ROLE) is None:
@@ -233,7 +241,16 @@ def _autoscaling(asked: RequestContext) -> Iterator[RequiredPermission]:
         yield RequiredPermission(f"application-autoscaling:{operation}", ANY)
         return
     if "ResourceARN" in members:
-        yield RequiredPermission(f"application-autoscaling:{operation}", str(members["ResourceARN"]))
+        arn = str(members["ResourceARN"])
+        held = asked.resources.scalable_target_tags(arn)
+        yield RequiredPermission(
+            f"application-autoscaling:{operation}",
+            arn,
+            {
+                **{f"aws:ResourceTag/{key}": value for key, value in held.items()},
+                **(_tag_context(members["Tags"]) if members.get("Tags") else {}),
+            },
+        )
         return
     context: dict[str, str | list[str]] = {
         f"application-autoscaling:{key}": str(members[member])
@@ -265,6 +282,9 @@ def _cloudwatch(asked: RequestContext) -> Iterator[RequiredPermission]:
         yield RequiredPermission(action, str(members["ResourceARN"]))
     elif names and not composite:
         yield from (RequiredPermission(action, asked.arn("cloudwatch", f"alarm:{name}")) for name in names)
+    elif operation == "DescribeAlarms" and not composite:
+        # A list of metric alarms (mattclay/aws-terminator#63).
+        yield RequiredPermission(action, asked.arn("cloudwatch", "alarm:*"))
     else:
         yield RequiredPermission(action, ANY)
     if operation.startswith("Put") and members.get("Tags"):

@@ -182,3 +182,7 @@ class Region:
     def is_scaled(self, endpoint_name: str) -> bool:
         """Return whether a variant of an endpoint is a scalable target."""
         return self.scaling.is_scaled(endpoint_name)
+
+    def scalable_target_tags(self, arn: str) -> Mapping[str, str]:
+        """Return the tags of a scalable target; none if there is no such target."""
+        return self.scaling.tags_of(arn)
