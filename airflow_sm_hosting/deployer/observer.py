@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from tenacity import (
     RetryError,
     Retrying,
@@ -22,7 +23,7 @@ from tenacity import (
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import scaling_of, variant_resource_id
 from airflow_sm_hosting.exceptions import SideReadError
-from airflow_sm_hosting.hooks.errors import is_passing
+from airflow_sm_hosting.hooks.errors import is_denied, is_passing
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 from airflow_sm_hosting.spec.tags import is_ours
 
@@ -96,6 +97,8 @@ class Observer:
                 return self._sagemaker.describe_endpoint_config(*fact.of)
             case FactKind.MODEL:
                 return self._sagemaker.describe_model(*fact.of)
+            case FactKind.INVOKED_MODEL:
+                return self._invoked_model(*fact.of)
             case FactKind.SCALABLE_TARGETS:
                 return self._scalable_targets(_described_name(observed), fact.of[1:])
             case FactKind.SCALING:
@@ -112,6 +115,14 @@ class Observer:
                 return self._endpoint_alarms(*fact.of)
             case FactKind.NEEDED_CONFIGS:
                 return self._sagemaker.needed_by_endpoints()
+
+    def _invoked_model(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            return self._sagemaker.describe_model(name)
+        except ClientError as error:
+            if is_denied(error):
+                return {}
+            raise
 
     def _tags(self, arn: str) -> dict[str, str]:
         return {**self.written.get(arn, {}), **self._sagemaker.tags(arn)}

@@ -23,6 +23,8 @@ class FactKind(StrEnum):
     ENDPOINT_CONFIG = "endpoint config"
     #: DescribeModel's answer, or None. Subject: the model's name.
     MODEL = "model"
+    #: The same for a model that a smoke test invokes, but empty if the worker is not allowed to read it. Subject: the model's name.
+    INVOKED_MODEL = "invoked model"
     #: The scalable targets among the endpoint's variants, by variant. Subject: the endpoint's name and its variants.
     SCALABLE_TARGETS = "scalable targets"
     #: Policies, scheduled actions and tags of a variant's scalable target, as in a snapshot; None for no target. Subject: both names.
@@ -126,6 +128,11 @@ class Observation:
         """Return DescribeModel's answer, or None."""
         found: Described | None = self.get(Fact(FactKind.MODEL, (name,)))
         return found
+
+    def invoked_model(self, name: str) -> Described:
+        """Return DescribeModel's answer for a model that is invoked; empty if there is none, or if it may not be read."""
+        found: Described | None = self.get(Fact(FactKind.INVOKED_MODEL, (name,)))
+        return found or {}
 
     @property
     def targets_fact(self) -> Fact:

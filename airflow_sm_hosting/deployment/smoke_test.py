@@ -44,7 +44,8 @@ def _problems_of_variants(observed: Observation, config: Mapping[str, Any]) -> I
         if model_name is None:
             yield f"variant {name} has inference components, and the request names none"
             continue
-        model = observed.model(model_name) or {}
+        # A model that may not be read passes: SageMaker itself refuses a request that does not suit it.
+        model = observed.invoked_model(model_name)
         containers = [model.get("PrimaryContainer") or {}, *(model.get("Containers") or [])]
         if any(container.get("Mode") == "MultiModel" for container in containers):
             yield f"model {model_name} of variant {name} is a multi-model one, and the request has no target model"

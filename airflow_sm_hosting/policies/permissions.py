@@ -114,7 +114,8 @@ _DEPLOYMENT = (
     _need(
         "sagemaker:DescribeModel",
         "model",
-        "smoke_test, whose request must suit the model; or it fails: the log lines without the values of the containers' environments",
+        "the same, without the values of the containers' environments; or smoke_test: whether its request suits the model",
+        optional=True,
     ),
 )
 

@@ -188,7 +188,7 @@ class World:
                     "ProductionVariants": [variant],
                     **self.config,
                 }
-            case FactKind.MODEL:
+            case FactKind.INVOKED_MODEL:
                 return self.models.get(fact.of[0])
             case FactKind.SCALABLE_TARGETS:
                 return {"main": self.scaling["target"]} if self.scaling else {}
