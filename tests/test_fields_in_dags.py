@@ -307,3 +307,42 @@ def test_a_type_checker_takes_right_calls_and_finds_wrong_ones(tmp_path: Path) -
         number for number, line in enumerate(file.read_text().splitlines(), 1) if line.endswith("# wrong")
     ]
     assert sorted(set(lines)) == wrong, found.stdout
+
+
+def test_all_faults_of_a_tasks_literals_are_told_at_once() -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        DeployEndpointOperator(
+            task_id="deploy",
+            endpoint_name="a_b",
+            endpoint_config_name="c",
+            adopt="no",
+            timeout=0,
+            tags={"aws:x": "y"},
+        )
+    lines = str(caught.value).splitlines()
+    assert [line.partition(" is ")[0] for line in lines] == [
+        "DeployEndpointOperator: endpoint_name",
+        "DeployEndpointOperator: adopt",
+        "a key of DeployEndpointOperator: tags",
+        "DeployEndpointOperator: timeout",
+    ]
+
+
+def test_all_faults_of_rendered_values_are_told_at_once() -> None:
+    with DAG("faults", schedule=None):
+        task = BuildImageOperator(
+            task_id="build",
+            directory="serving",
+            repository_name="{{ 'Team' }}",
+            image_tag="{{ 'a b' }}",
+            platform="{{ 'linux/x' }}",
+            builder="assembler",
+        )
+    task.render_template_fields({})
+    with pytest.raises(InvalidSpecError) as caught:
+        BuildImageOperator.fields.of(task)
+    assert [line.partition(" is ")[0] for line in str(caught.value).splitlines()] == [
+        "repository_name",
+        "platform",
+        "image_tag",
+    ]

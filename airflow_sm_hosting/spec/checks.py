@@ -46,6 +46,44 @@ def invalid(where: str, value: Any, allowed: str, *, hint: str = "") -> InvalidS
     return InvalidSpecError(f"{where} is {value!r}; allowed: {allowed}." + (f" {hint}" if hint else ""))
 
 
+class Faults:
+    """Collects the faults of one object, so that all of them are told at once.
+
+    Each ``with faults:`` is a check by itself; :meth:`tell` raises what was found::
+
+        with faults:
+            check_name("Thing: name", name)
+        with faults:
+            check_integer("Thing: number", number, 1)
+        faults.tell()
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: list[InvalidSpecError] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, InvalidSpecError):
+            return False
+        self._found.append(error)
+        return True
+
+    def tell(self) -> None:
+        """Raise the faults, if there are any.
+
+        :raises InvalidSpecError: With one fault a line; a single one is raised as it is.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            lines = dict.fromkeys(line for error in self._found for line in str(error).split("\n"))
+            raise InvalidSpecError("\n".join(lines))
+
+
 def nearest(word: str, known: Collection[str], most: int) -> list[str]:
     """Return the known words that a word may be a misspelling of."""
     from difflib import get_close_matches  # a millisecond at every DAG parse, for errors only

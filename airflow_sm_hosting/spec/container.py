@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import (
+    Faults,
     check_environment,
     check_name,
     check_one_of,
@@ -197,22 +198,30 @@ class ContainerDefinition(dict[str, Any]):
         mode: Mode | None = None,
         **members: Any,
     ) -> None:
-        where = "ContainerDefinition"
-        check_member_names(where, members, CONTAINER_PARAMETERS)
+        where, faults = "ContainerDefinition", Faults()
         if members:
-            check_members(where, members, "ContainerDefinition", CONTAINER_PARAMETERS)
+            with faults:
+                check_member_names(where, members, CONTAINER_PARAMETERS)
+                check_members(where, members, "ContainerDefinition", CONTAINER_PARAMETERS)
         if image is not None or "ModelPackageName" not in members:
-            check_image(f"{where}: image", image)
-        check_model_data(f"{where}: model_data", model_data)
-        check_plain(f"{where}: model_data", model_data, "ModelDataSource")
-        check_environment(f"{where}: environment", environment)
+            with faults:
+                check_image(f"{where}: image", image)
+        with faults:
+            check_model_data(f"{where}: model_data", model_data)
+            check_plain(f"{where}: model_data", model_data, "ModelDataSource")
+        with faults:
+            check_environment(f"{where}: environment", environment)
         if container_hostname is not None:
-            check_name(f"{where}: container_hostname", container_hostname)
+            with faults:
+                check_name(f"{where}: container_hostname", container_hostname)
         if mode is not None:
-            check_one_of(f"{where}: mode", mode, MODES)
+            with faults:
+                check_one_of(f"{where}: mode", mode, MODES)
         in_aws_shape = isinstance(model_data, dict) and kind_of(model_data) is None
         if in_aws_shape and "ModelDataSource" in members:
-            raise InvalidSpecError(f"{where} has model_data and ModelDataSource; allowed: one of them.")
+            with faults:
+                raise InvalidSpecError(f"{where} has model_data and ModelDataSource; allowed: one of them.")
+        faults.tell()
         container = present(
             ContainerHostname=container_hostname,
             Image=image,

@@ -8,7 +8,13 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, resource_name
-from airflow_sm_hosting.spec.checks import check_kms_key, check_structure, check_unique, is_rendered_later
+from airflow_sm_hosting.spec.checks import (
+    Faults,
+    check_kms_key,
+    check_structure,
+    check_unique,
+    is_rendered_later,
+)
 from airflow_sm_hosting.spec.members import check_member_names
 from airflow_sm_hosting.spec.reference import present
 from airflow_sm_hosting.spec.rendered import as_number
@@ -205,13 +211,16 @@ def _check_variants(where: str, variants: Any) -> list[dict[str, Any]] | None:
         )
     if not 1 <= len(variants) <= MAX_VARIANTS:
         raise InvalidSpecError(f"{where} has {len(variants)} entries; allowed: 1 to {MAX_VARIANTS}.")
+    faults = Faults()
     for index, variant in enumerate(variants):
-        if isinstance(variant, dict):
-            check_variant(f"{where}[{index}]", variant)
-        elif not is_rendered_later(variant):
-            raise InvalidSpecError(
-                f"{where}[{index}] is a {type(variant).__name__}; allowed: an InstanceProductionVariant, a "
-                "ServerlessProductionVariant, or a dict in the shape of ProductionVariant."
-            )
+        with faults:
+            if isinstance(variant, dict):
+                check_variant(f"{where}[{index}]", variant)
+            elif not is_rendered_later(variant):
+                raise InvalidSpecError(
+                    f"{where}[{index}] is a {type(variant).__name__}; allowed: an InstanceProductionVariant, a "
+                    "ServerlessProductionVariant, or a dict in the shape of ProductionVariant."
+                )
+    faults.tell()
     known = [variant for variant in variants if isinstance(variant, dict)]
     return known if len(known) == len(variants) else None

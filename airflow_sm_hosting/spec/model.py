@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import (
+    Faults,
     check_environment,
     check_ids,
     check_one_of,
@@ -80,14 +81,17 @@ def check_model(
         raise InvalidSpecError(
             f"containers has {len(containers)} entries; allowed: 1, or 2 to {MAX_CONTAINERS} for an inference pipeline."
         )
+    faults = Faults()
     literal = [container for container in containers if isinstance(container, dict)]
     for index, container in enumerate(containers):
-        if isinstance(container, dict):
-            _check_container(f"containers[{index}]", container)
-        elif not is_rendered_later(container):
-            raise InvalidSpecError(
-                f"containers[{index}] is a {type(container).__name__}; allowed: a ContainerDefinition or a dict in its shape."
-            )
+        with faults:
+            if isinstance(container, dict):
+                _check_container(f"containers[{index}]", container)
+            elif not is_rendered_later(container):
+                raise InvalidSpecError(
+                    f"containers[{index}] is a {type(container).__name__}; allowed: a ContainerDefinition or a dict in its shape."
+                )
+    faults.tell()
     if len(literal) == len(containers):
         _check_pipeline(literal, inference_execution_mode)
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from airflow_sm_hosting.spec.checks import check_boolean, check_number, invalid, is_rendered_later, nearest
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.checks import Faults, check_boolean, check_number, is_rendered_later, nearest
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.rendered import as_number, seconds
 from airflow_sm_hosting.spec.scaling_rules import (
@@ -69,11 +70,15 @@ class InvocationsScaling(Reference):
         scale_out_cooldown: TemplatedSeconds | None = None,
         disable_scale_in: TemplatedBool | None = None,
     ) -> None:
-        check_number("InvocationsScaling: max_requests_per_second", max_requests_per_second, above=0)
-        check_number("InvocationsScaling: safety_factor", safety_factor, above=0, high=1)
+        faults = Faults()
+        with faults:
+            check_number("InvocationsScaling: max_requests_per_second", max_requests_per_second, above=0)
+        with faults:
+            check_number("InvocationsScaling: safety_factor", safety_factor, above=0, high=1)
         _check_options(
-            "InvocationsScaling", policy_name, scale_in_cooldown, scale_out_cooldown, disable_scale_in
+            faults, "InvocationsScaling", policy_name, scale_in_cooldown, scale_out_cooldown, disable_scale_in
         )
+        faults.tell()
         super().__init__(
             "InvocationsScaling",
             MaxRequestsPerSecond=max_requests_per_second,
@@ -114,24 +119,32 @@ class TargetTrackingScaling(dict[str, Any]):
         scale_out_cooldown: TemplatedSeconds | None = None,
         disable_scale_in: TemplatedBool | None = None,
     ) -> None:
-        check_target_value("TargetTrackingScaling: target_value", target_value)
-        if (predefined_metric is None) == (customized_metric is None):
-            raise invalid(
-                "TargetTrackingScaling: predefined_metric and customized_metric",
-                (predefined_metric, customized_metric),
-                "exactly one of the two",
-            )
-        if predefined_metric is not None:
-            check_predefined_metric(
-                "TargetTrackingScaling: predefined_metric", predefined_metric, target_value
-            )
-            _warn_of_unknown_metric(predefined_metric)
-        else:
-            check_customized_metric("TargetTrackingScaling: customized_metric", customized_metric)
-            _warn_of_whole_variant(customized_metric)
+        faults = Faults()
+        with faults:
+            check_target_value("TargetTrackingScaling: target_value", target_value)
+        with faults:
+            if (predefined_metric is None) == (customized_metric is None):
+                raise InvalidSpecError(
+                    f"TargetTrackingScaling has {'neither' if predefined_metric is None else 'both'} predefined_metric "
+                    f"{'nor' if predefined_metric is None else 'and'} customized_metric; allowed: exactly one of the two."
+                )
+            if predefined_metric is not None:
+                check_predefined_metric(
+                    "TargetTrackingScaling: predefined_metric", predefined_metric, target_value
+                )
+                _warn_of_unknown_metric(predefined_metric)
+            else:
+                check_customized_metric("TargetTrackingScaling: customized_metric", customized_metric)
+                _warn_of_whole_variant(customized_metric)
         _check_options(
-            "TargetTrackingScaling", policy_name, scale_in_cooldown, scale_out_cooldown, disable_scale_in
+            faults,
+            "TargetTrackingScaling",
+            policy_name,
+            scale_in_cooldown,
+            scale_out_cooldown,
+            disable_scale_in,
         )
+        faults.tell()
         predefined = {"PredefinedMetricType": predefined_metric} if predefined_metric is not None else None
         super().__init__(
             present(
@@ -181,8 +194,11 @@ class StepScaling(dict[str, Any]):
             Cooldown=cooldown,
             MetricAggregationType=metric_aggregation_type,
         )
-        _check_options("StepScaling", policy_name)
-        check_step_configuration(_parameter_of("StepScaling"), configuration)
+        faults = Faults()
+        _check_options(faults, "StepScaling", policy_name)
+        with faults:
+            check_step_configuration(_parameter_of("StepScaling"), configuration)
+        faults.tell()
         if cooldown is not None:
             configuration["Cooldown"] = seconds(cooldown)
         super().__init__(
@@ -341,6 +357,7 @@ def _warn_of_whole_variant(metric: Any) -> None:
 
 
 def _check_options(
+    faults: Faults,
     where: str,
     policy_name: Any,
     scale_in_cooldown: Any = None,
@@ -348,11 +365,15 @@ def _check_options(
     disable_scale_in: Any = None,
 ) -> None:
     if policy_name is not None:
-        check_policy_name(f"{where}: policy_name", policy_name)
-    check_cooldown(f"{where}: scale_in_cooldown", scale_in_cooldown)
-    check_cooldown(f"{where}: scale_out_cooldown", scale_out_cooldown)
+        with faults:
+            check_policy_name(f"{where}: policy_name", policy_name)
+    with faults:
+        check_cooldown(f"{where}: scale_in_cooldown", scale_in_cooldown)
+    with faults:
+        check_cooldown(f"{where}: scale_out_cooldown", scale_out_cooldown)
     if disable_scale_in is not None:
-        check_boolean(f"{where}: disable_scale_in", disable_scale_in)
+        with faults:
+            check_boolean(f"{where}: disable_scale_in", disable_scale_in)
 
 
 def _parameter_of(where: str) -> Any:

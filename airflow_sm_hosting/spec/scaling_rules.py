@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import (
+    Faults,
     check_boolean,
     check_integer,
     check_number,
@@ -323,9 +324,12 @@ def check_policies(where: str, policies: Iterable[Any]) -> None:
         raise InvalidSpecError(
             f"{where} has {len(policies)} entries; allowed: at most {MAX_POLICIES} per scalable target."
         )
+    faults = Faults()
     for index, policy in enumerate(policies):
         if not is_rendered_later(policy):
-            _check_policy(f"{where}[{index}]", policy)
+            with faults:
+                _check_policy(f"{where}[{index}]", policy)
+    faults.tell()
     given = [policy for policy in policies if isinstance(policy, Mapping)]
     check_unique(where, (policy.get("PolicyName") for policy in given))
     metrics: dict[str, int] = {}
@@ -423,20 +427,25 @@ def check_actions(where: str, actions: Iterable[Any]) -> None:
             f"{where} has {len(actions)} entries; allowed: at most {MAX_SCHEDULED_ACTIONS} per scalable "
             "target."
         )
+    faults = Faults()
     for index, action in enumerate(actions):
-        if is_rendered_later(action):
-            continue
-        here = f"{where}[{index}]"
-        if not isinstance(action, Mapping) or kind_of(action) or "PolicyType" in action:
-            found = "policy (see policies)" if isinstance(action, Mapping) else type(action).__name__
-            raise InvalidSpecError(
-                f"{here} is a {found}; allowed: a scheduled action, such as ScheduledScaling(…)."
-            )
-        check_members(here, action, ACTION_MEMBERS)
-        check_action(lambda name, here=here: f"{here}.{name}", action)
+        if not is_rendered_later(action):
+            with faults:
+                _check_scheduled_action(f"{where}[{index}]", action)
+    faults.tell()
     check_unique(
         where, (action.get("ScheduledActionName") for action in actions if isinstance(action, Mapping))
     )
+
+
+def _check_scheduled_action(where: str, action: Any) -> None:
+    if not isinstance(action, Mapping) or kind_of(action) or "PolicyType" in action:
+        found = "policy (see policies)" if isinstance(action, Mapping) else type(action).__name__
+        raise InvalidSpecError(
+            f"{where} is a {found}; allowed: a scheduled action, such as ScheduledScaling(…)."
+        )
+    check_members(where, action, ACTION_MEMBERS)
+    check_action(lambda name: f"{where}.{name}", action)
 
 
 def check_suspended_state(where: str, state: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, check_resource
 from airflow_sm_hosting.spec.checks import (
+    Faults,
     check_instance_type,
     check_instance_type_form,
     check_integer,
@@ -68,34 +69,47 @@ class InstanceProductionVariant(dict[str, Any]):
         volume_size_in_gb: TemplatedInt | None = None,
         **members: Any,
     ) -> None:
-        where = type(self).__name__
-        check_member_names(where, members, INSTANCE_PARAMETERS)
+        where, faults = type(self).__name__, Faults()
         if members:
-            check_members(where, members, "ProductionVariant", INSTANCE_PARAMETERS)
-        check_resource(f"{where}: model_name", model_name, MODEL)
-        check_name(f"{where}: variant_name", variant_name)
-        if "InstancePools" not in members:
-            check_instance_type(f"{where}: instance_type", instance_type)
-        elif instance_type is not None:
-            # Assumed: the two exclude each other.
-            raise invalid(
-                f"{where}: instance_type", instance_type, "None with InstancePools, which contain the types"
-            )
-        check_integer(f"{where}: initial_instance_count", initial_instance_count, 1)
-        check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
+            with faults:
+                check_member_names(where, members, INSTANCE_PARAMETERS)
+                check_members(where, members, "ProductionVariant", INSTANCE_PARAMETERS)
+        with faults:
+            check_resource(f"{where}: model_name", model_name, MODEL)
+        with faults:
+            check_name(f"{where}: variant_name", variant_name)
+        with faults:
+            if "InstancePools" not in members:
+                check_instance_type(f"{where}: instance_type", instance_type)
+            elif instance_type is not None:
+                # Assumed: the two exclude each other.
+                raise invalid(
+                    f"{where}: instance_type",
+                    instance_type,
+                    "None with InstancePools, which contain the types",
+                )
+        with faults:
+            check_integer(f"{where}: initial_instance_count", initial_instance_count, 1)
+        with faults:
+            check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
         if container_startup_health_check_timeout is not None:
-            check_seconds(
-                f"{where}: container_startup_health_check_timeout",
-                container_startup_health_check_timeout,
-                60,
-                3600,
-            )
+            with faults:
+                check_seconds(
+                    f"{where}: container_startup_health_check_timeout",
+                    container_startup_health_check_timeout,
+                    60,
+                    3600,
+                )
         if model_data_download_timeout is not None:
-            check_seconds(f"{where}: model_data_download_timeout", model_data_download_timeout, 60, 3600)
+            with faults:
+                check_seconds(f"{where}: model_data_download_timeout", model_data_download_timeout, 60, 3600)
         if volume_size_in_gb is not None:
-            check_integer(f"{where}: volume_size_in_gb", volume_size_in_gb, 1, 512)
+            with faults:
+                check_integer(f"{where}: volume_size_in_gb", volume_size_in_gb, 1, 512)
         if "AcceleratorType" in members:
-            raise InvalidSpecError(f"{where}: AcceleratorType is not supported: {ACCELERATORS_ARE_GONE}")
+            with faults:
+                raise InvalidSpecError(f"{where}: AcceleratorType is not supported: {ACCELERATORS_ARE_GONE}")
+        faults.tell()
         variant = present(
             VariantName=variant_name,
             ModelName=model_name,
@@ -135,19 +149,26 @@ class ServerlessProductionVariant(dict[str, Any]):
         provisioned_concurrency: TemplatedInt | None = None,
         initial_variant_weight: TemplatedFloat = 1.0,
     ) -> None:
-        where = type(self).__name__
-        check_resource(f"{where}: model_name", model_name, MODEL)
-        check_name(f"{where}: variant_name", variant_name)
-        check_integer(f"{where}: max_concurrency", max_concurrency, 1, 200)
-        check_one_of(f"{where}: memory_size_in_mb", memory_size_in_mb, SERVERLESS_MEMORY_SIZES)
-        check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
+        where, faults = type(self).__name__, Faults()
+        with faults:
+            check_resource(f"{where}: model_name", model_name, MODEL)
+        with faults:
+            check_name(f"{where}: variant_name", variant_name)
+        with faults:
+            check_integer(f"{where}: max_concurrency", max_concurrency, 1, 200)
+        with faults:
+            check_one_of(f"{where}: memory_size_in_mb", memory_size_in_mb, SERVERLESS_MEMORY_SIZES)
+        with faults:
+            check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
         if provisioned_concurrency is not None:
-            check_integer(
-                f"{where}: provisioned_concurrency (at most max_concurrency)",
-                provisioned_concurrency,
-                1,
-                max_concurrency if isinstance(max_concurrency, int) else 200,
-            )
+            with faults:
+                check_integer(
+                    f"{where}: provisioned_concurrency (at most max_concurrency)",
+                    provisioned_concurrency,
+                    1,
+                    max_concurrency if isinstance(max_concurrency, int) else 200,
+                )
+        faults.tell()
         super().__init__(
             VariantName=variant_name,
             ModelName=model_name,
@@ -190,36 +211,51 @@ def check_variant(where: str, variant: dict[str, Any]) -> None:
 
     :raises InvalidSpecError: When AWS would refuse it.
     """
+    faults = Faults()
     if variant.get("AcceleratorType") is not None:
-        raise InvalidSpecError(f"{where}.AcceleratorType: {ACCELERATORS_ARE_GONE}")
-    check_name(f"{where}.VariantName", variant.get("VariantName"))
+        with faults:
+            raise InvalidSpecError(f"{where}.AcceleratorType: {ACCELERATORS_ARE_GONE}")
+    with faults:
+        check_name(f"{where}.VariantName", variant.get("VariantName"))
     if variant.get("ModelName") is not None:
-        check_resource(f"{where}.ModelName", variant["ModelName"], MODEL)
+        with faults:
+            check_resource(f"{where}.ModelName", variant["ModelName"], MODEL)
     if variant.get("InstanceType") is not None:
-        check_instance_type_form(f"{where}.InstanceType", variant["InstanceType"])
+        with faults:
+            check_instance_type_form(f"{where}.InstanceType", variant["InstanceType"])
     for member, (low, high) in WHOLE_NUMBERS.items():
         if variant.get(member) is not None:
-            check_integer(f"{where}.{member}", whole_number(variant[member]), low, high)
+            with faults:
+                check_integer(f"{where}.{member}", whole_number(variant[member]), low, high)
     weight = variant.get("InitialVariantWeight")
     if weight is not None and not is_rendered_later(weight):
-        as_number(f"{where}.InitialVariantWeight", weight, low=0)
-    check_structure(f"{where}.ServerlessConfig", variant.get("ServerlessConfig"))
-    if isinstance(variant.get("ServerlessConfig"), dict):
-        check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
-    _check_instance_pools(f"{where}.InstancePools", variant.get("InstancePools"))
+        with faults:
+            as_number(f"{where}.InitialVariantWeight", weight, low=0)
+    with faults:
+        check_structure(f"{where}.ServerlessConfig", variant.get("ServerlessConfig"))
+        if isinstance(variant.get("ServerlessConfig"), dict):
+            check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
+    with faults:
+        _check_instance_pools(f"{where}.InstancePools", variant.get("InstancePools"))
+    faults.tell()
 
 
 def check_serverless(where: str, config: dict[str, Any]) -> None:
     """Check a ``ServerlessConfig`` of the AWS shape as far as it is literal."""
+    faults = Faults()
     memory, limit, provisioned = (
         whole_number(config.get(member))
         for member in ("MemorySizeInMB", "MaxConcurrency", "ProvisionedConcurrency")
     )
-    check_one_of(f"{where}.MemorySizeInMB", memory, SERVERLESS_MEMORY_SIZES)
-    check_integer(f"{where}.MaxConcurrency", limit, 1, 200)
+    with faults:
+        check_one_of(f"{where}.MemorySizeInMB", memory, SERVERLESS_MEMORY_SIZES)
+    with faults:
+        check_integer(f"{where}.MaxConcurrency", limit, 1, 200)
     if provisioned is not None:
         most = limit if isinstance(limit, int) else 200
-        check_integer(f"{where}.ProvisionedConcurrency (at most MaxConcurrency)", provisioned, 1, most)
+        with faults:
+            check_integer(f"{where}.ProvisionedConcurrency (at most MaxConcurrency)", provisioned, 1, most)
+    faults.tell()
 
 
 def _check_instance_pools(where: str, pools: Any) -> None:

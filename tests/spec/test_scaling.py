@@ -175,7 +175,7 @@ def test_target_tracking_is_a_dict_in_the_shape_of_put_scaling_policy() -> None:
 )
 def test_target_tracking_is_on_exactly_one_metric(metrics: dict[str, Any]) -> None:
     with pytest.raises(
-        InvalidSpecError, match=r"predefined_metric and customized_metric .*exactly one of the two"
+        InvalidSpecError, match=r"predefined_metric (and|nor) customized_metric; .*exactly one of the two"
     ):
         TargetTrackingScaling(target_value=1, **metrics)
 

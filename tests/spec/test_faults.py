@@ -1,0 +1,106 @@
+"""All faults of one object are told at once, one a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_sm_hosting import (
+    ContainerDefinition,
+    ContainerImage,
+    InstanceProductionVariant,
+    InvocationsScaling,
+    ServerlessProductionVariant,
+    StepScaling,
+    TargetTrackingScaling,
+)
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.checks import Faults
+from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config
+from airflow_sm_hosting.spec.model import check_model
+from airflow_sm_hosting.spec.reference_parts import rendered_reference
+from airflow_sm_hosting.spec.scaling_rules import check_actions, check_policies
+
+EXAMPLES: dict[str, tuple[Callable[[], Any], list[str]]] = {
+    "instance variant": (
+        lambda: InstanceProductionVariant(
+            model_name="a_b", variant_name="", instance_type="m5", initial_instance_count=0, volume_size_in_gb=513, Volum=1, RoutingConfg={}
+        ),
+        ["RoutingConfg", "model_name", "variant_name", "instance_type", "initial_instance_count", "volume_size_in_gb"],
+    ),
+    "serverless variant": (
+        lambda: ServerlessProductionVariant(model_name="a_b", variant_name="b_c", max_concurrency=0, memory_size_in_mb=5),
+        ["model_name", "variant_name", "max_concurrency", "memory_size_in_mb"],
+    ),
+    "container": (
+        lambda: ContainerDefinition(image="a b", model_data="ftp://x", environment={"1": "x"}, container_hostname="a_b", mode="Multi"),
+        ["image", "model_data", "environment", "container_hostname", "mode"],
+    ),
+    "image": (
+        lambda: ContainerImage.from_ecr_repository("Churn", digest="x", registry_id="5", region_name="here"),
+        ["repository_name", "digest", "registry_id", "region_name"],
+    ),
+    "rendered image": (
+        lambda: rendered_reference("i", {"SmHostingReference": "EcrImage", "RepositoryName": "Churn", "Tag": "a/b"}),
+        ["repository_name", "tag"],
+    ),
+    "invocations scaling": (
+        lambda: InvocationsScaling(max_requests_per_second=0, safety_factor=2, policy_name="", scale_in_cooldown=-1, disable_scale_in="no"),
+        ["max_requests_per_second", "safety_factor", "policy_name", "scale_in_cooldown", "disable_scale_in"],
+    ),
+    "target tracking": (
+        lambda: TargetTrackingScaling(target_value=0, policy_name="", scale_out_cooldown=-1),
+        ["target_value", "predefined_metric", "policy_name", "scale_out_cooldown"],
+    ),
+    "step scaling": (lambda: StepScaling(step_adjustments=[], policy_name=""), ["policy_name", "step_adjustments"]),
+    "containers": (
+        lambda: check_model(containers=[{"Image": ""}, {"Image": "a", "Mode": "x"}, 5]),
+        [r"containers[0]", r"containers[1]", r"containers[2]"],
+    ),
+    "variants": (
+        lambda: check_endpoint_config(production_variants=[{"VariantName": "a_b", "InstanceType": "m5"}, {"VariantName": "b", "VolumeSizeInGB": 0}, 5]),
+        ["[0].VariantName", "[0].InstanceType", "[1].VolumeSizeInGB", "[2]"],
+    ),
+    "policies": (lambda: check_policies("policies", ["a", {"PolicyName": ""}]), ["policies[0]", "policies[1]"]),
+    "actions": (
+        lambda: check_actions("scheduled_actions", ["a", {"Schedule": "daily"}]),
+        ["scheduled_actions[0]", "scheduled_actions[1]"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*Volum is not a member")
+@pytest.mark.parametrize(("make", "fields"), EXAMPLES.values(), ids=EXAMPLES)
+def test_every_fault_of_an_object_is_a_line_that_names_it(make: Callable[[], Any], fields: list[str]) -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        make()
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(fields), lines
+    for line, field in zip(lines, fields, strict=True):
+        assert field in line
+
+
+def test_one_fault_is_raised_as_it_is_and_none_is_no_error() -> None:
+    faults, only = Faults(), InvalidSpecError("a is 1.")
+    faults.tell()
+    with faults:
+        raise only
+    with pytest.raises(InvalidSpecError) as caught:
+        faults.tell()
+    assert caught.value is only
+
+
+def test_the_same_fault_is_told_once() -> None:
+    faults = Faults()
+    for text in ("a is 1.", "b is 2.\na is 1.", "c is 3."):
+        with faults:
+            raise InvalidSpecError(text)
+    with pytest.raises(InvalidSpecError, match=r"^a is 1\.\nb is 2\.\nc is 3\.$"):
+        faults.tell()
+
+
+def test_another_error_is_not_kept_back() -> None:
+    with pytest.raises(KeyError), Faults():
+        raise KeyError("x")
