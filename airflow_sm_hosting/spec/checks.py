@@ -43,7 +43,26 @@ def is_rendered_later(value: Any) -> bool:
 
 def invalid(where: str, value: Any, allowed: str, *, hint: str = "") -> InvalidSpecError:
     """Return the error that names the field, the wrong value and the allowed values."""
-    return InvalidSpecError(f"{where} is {value!r}; allowed: {allowed}." + (f" {hint}" if hint else ""))
+    return InvalidSpecError(f"{where} is {shown(value)}; allowed: {allowed}." + (f" {hint}" if hint else ""))
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message: a string in quotation marks, a duration with its unit, a dict by its kind."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g} s"
+    if isinstance(value, dict):
+        kind = value.get("SmHostingReference")
+        members = f"a dict with {', '.join(map(str, value))}" if value else "an empty dict"
+        return f"a reference ({kind})" if kind else members
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{', '.join(map(shown, value))}]"
+    if value is None or isinstance(value, str | int | float | complex):
+        return repr(value)
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return f"a {type(value).__name__}"
 
 
 class Faults:
@@ -213,11 +232,12 @@ def check_instance_type_form(where: str, value: Any) -> None:
 
 def check_seconds(where: str, value: Any, low: int, high: int) -> None:
     """Check a duration in whole seconds: a number, or a timedelta."""
-    if isinstance(value, timedelta):
-        if value % timedelta(seconds=1):
-            raise invalid(where, value, f"whole seconds from {low} to {high}")
-        value = int(value.total_seconds())
-    check_integer(where, value, low, high)
+    number = value
+    if isinstance(value, timedelta) and not value % timedelta(seconds=1):
+        number = int(value.total_seconds())
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    if not (whole and low <= number <= high) and not is_rendered_later(value):
+        raise invalid(where, value, f"whole seconds from {low} to {high}, or a timedelta")
 
 
 def check_environment(where: str, environment: Any) -> None:

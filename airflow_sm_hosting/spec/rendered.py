@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterable
 from datetime import timedelta
@@ -56,11 +57,15 @@ def as_number(where: str, value: Any, *, low: float | None = None, above: float 
 
 def as_seconds(where: str, value: Any, low: float, high: float | None = None) -> float:
     """Return a rendered duration in seconds: a number, or a timedelta."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    number = as_number(where, value, low=low)
-    check_number(where, number, low=low, high=high)
-    return number
+    number: Any = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, str):
+        with contextlib.suppress(ValueError):
+            number = float(number)
+    finite = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    if not finite or number < low or (high is not None and number > high):
+        limits = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+        raise invalid(where, value, f"seconds as a number, {limits}, or a timedelta")
+    return float(number)
 
 
 def as_list(where: str, value: Any) -> list[Any]:

@@ -186,7 +186,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no percentile": ({"statistic": "p"}, "statistic is 'p'"),
     "a number as statistic": ({"statistic": 99}, "statistic is 99"),
     "no statistic": ({"statistic": None}, "statistic is None"),
-    "no dimensions": ({"dimensions": {}}, r"EndpointMetric: dimensions is \{\}; allowed: a dict of 1 to 30 dimensions"),
+    "no dimensions": ({"dimensions": {}}, "EndpointMetric: dimensions is an empty dict; allowed: a dict of 1 to 30 dimensions"),
     "31 dimensions": ({"dimensions": {f"d{n}": "v" for n in range(31)}}, "dimensions is .*1 to 30"),
     "a list of dimensions": ({"dimensions": ["EndpointName"]}, r"dimensions is \['EndpointName'\]"),
     "an empty value": ({"dimensions": {"EndpointName": ""}}, r"dimensions\['EndpointName'\] is ''; allowed: 1 to 255 ASCII"),
@@ -366,7 +366,7 @@ BAD_EXPRESSIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a query": ({"expression": "SELECT AVG(errors)"}, "SELECT returns several"),
     "a parenthesis too many": ({"expression": "(errors / invocations"}, "balanced parentheses"),
     "parentheses the wrong way": ({"expression": ")errors( / invocations"}, "balanced parentheses"),
-    "no metrics": ({"metrics": {}}, r"metrics is \{\}; allowed: a dict of 1 to 10 metrics"),
+    "no metrics": ({"metrics": {}}, "metrics is an empty dict; allowed: a dict of 1 to 10 metrics"),
     "a list of metrics": ({"metrics": list(RATE.values())}, "metrics is .*a dict of 1 to 10 metrics"),
     "11 metrics": (
         {"metrics": {f"m{n}": EndpointMetric.invocations() for n in range(11)}, "expression": "SUM(METRICS())"},

@@ -1,8 +1,9 @@
-"""All faults of one object are told at once, one a line."""
+"""Messages: all faults of one object are told at once, one a line, with values as a person writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ from airflow_sm_hosting import (
     TargetTrackingScaling,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.checks import Faults
+from airflow_sm_hosting.spec.checks import Faults, check_seconds, invalid
 from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config
 from airflow_sm_hosting.spec.model import check_model
 from airflow_sm_hosting.spec.reference_parts import rendered_reference
+from airflow_sm_hosting.spec.rendered import as_seconds
 from airflow_sm_hosting.spec.scaling_rules import check_actions, check_policies
 
 EXAMPLES: dict[str, tuple[Callable[[], Any], list[str]]] = {
@@ -104,3 +106,44 @@ def test_the_same_fault_is_told_once() -> None:
 def test_another_error_is_not_kept_back() -> None:
     with pytest.raises(KeyError), Faults():
         raise KeyError("x")
+
+
+class Custom:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a 'b'", "\"a 'b'\""),
+        (5, "5"),
+        (None, "None"),
+        (True, "True"),
+        (timedelta(seconds=59), "59 s"),
+        (timedelta(milliseconds=1500), "1.5 s"),
+        (datetime(2026, 11, 30, 2, tzinfo=UTC), "2026-11-30T02:00:00+00:00"),
+        ({}, "an empty dict"),
+        ({"Image": "a", "Mode": "b"}, "a dict with Image, Mode"),
+        (ContainerImage.from_ecr_repository("churn"), "a reference (EcrImage)"),
+        (b"abc", "3 bytes"),
+        (["a", timedelta(seconds=1)], "['a', 1 s]"),
+        (("a", {"b": "c"}), "['a', a dict with b]"),
+        (Custom(), "a Custom"),
+        (print, "a builtin_function_or_method"),
+    ],
+    ids=range(15),
+)
+def test_a_value_is_shown_as_a_person_writes_it(value: Any, text: str) -> None:
+    assert str(invalid("x", value, "y")) == f"x is {text}; allowed: y."
+
+
+@pytest.mark.parametrize("value", [0, 59, "soon", True, timedelta(seconds=1), timedelta(milliseconds=60_500)])
+def test_a_duration_is_asked_for_in_seconds(value: Any) -> None:
+    for check in (lambda: check_seconds("d", value, 61, 3600), lambda: as_seconds("d", value, 61, 3600)):
+        with pytest.raises(
+            InvalidSpecError, match=r"^d is .*; allowed: .*seconds.* 61 to 3600, or a timedelta\.$"
+        ) as caught:
+            check()
+        assert "datetime" not in str(caught.value)
+    with pytest.raises(InvalidSpecError, match="seconds as a number, 61 or more, or a timedelta"):
+        as_seconds("d", value, 61)
