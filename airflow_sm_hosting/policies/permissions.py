@@ -240,6 +240,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "RemoveAutoscalingOperator": (
         _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
+        _need(
+            "sagemaker:DescribeEndpoint",
+            "endpoint",
+            "there is no such scalable target: the endpoint's name may be in another case",
+            optional=True,
+        ),
         _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "it exists"),
         _need("application-autoscaling:ListTagsForResource", "scalable-target", "it exists"),
         _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "it exists"),
