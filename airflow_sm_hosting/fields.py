@@ -37,7 +37,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import check_resource, resource_name
 from airflow_sm_hosting.spec.attributes import StoredAttribute
 from airflow_sm_hosting.spec.checks import (
-    Faults,
+    Problems,
     check_boolean,
     check_integer,
     check_number,
@@ -578,11 +578,11 @@ class Fields:
 
         :raises InvalidSpecError: For a value that can never work.
         """
-        values, faults = {}, Faults()
+        values, problems = {}, Problems()
         for name, field in cls.declared.items():
-            with faults:
+            with problems:
                 values[name] = field.rendered(getattr(task, str(field.attribute)))
-        faults.tell()
+        problems.tell()
         fields = cls(values, type(task).__name__, rendered=True)
         fields.check_together("")
         return fields
@@ -595,7 +595,7 @@ class Fields:
         :param values: The arguments; what is not among them has its default. Callables in it are replaced.
         :raises InvalidSpecError: For a value that can never work.
         """
-        where, faults = f"{operator}: ", Faults()
+        where, problems = f"{operator}: ", Problems()
         for name, default, field in cls._defaults:
             value = values.get(name, default)
             if value is default and not field.required:
@@ -603,11 +603,11 @@ class Fields:
             if field.templated and callable(value):
                 values[name] = LATER
             elif value is not None or not field.takes_none:
-                with faults:
+                with problems:
                     field.check(where + name, value)
                     if not field.templated and is_rendered_later(value):
                         raise invalid(where + name, value, "a literal value; Airflow does not render it")
-        faults.tell()
+        problems.tell()
         cls(values, operator, rendered=False).check_together(where)
 
     def check_together(self, where: str) -> None:

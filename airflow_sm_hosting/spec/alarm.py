@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import is_arn
 from airflow_sm_hosting.spec.checks import (
-    Faults,
+    Problems,
     check_integer,
     check_one_of,
     check_text,
@@ -76,20 +76,20 @@ def check_alarm(
     :param evaluate_low_sample_count_percentile: One of :data:`LOW_SAMPLE_TREATMENTS`, or None.
     :raises InvalidSpecError: For a wrong value; the message names it.
     """
-    faults = Faults()
-    with faults:
+    problems = Problems()
+    with problems:
         check_metric(metric, f"{where}: metric")
-    with faults:
+    with problems:
         check_integer(f"{where}: evaluation_periods", evaluation_periods, 1)
-    with faults:
+    with problems:
         check_one_of(f"{where}: comparison_operator", comparison_operator, COMPARISON_OPERATORS)
     if datapoints_to_alarm is not None:
-        with faults:
+        with problems:
             check_integer(f"{where}: datapoints_to_alarm", datapoints_to_alarm, 1)
     if treat_missing_data is not None:
-        with faults:
+        with problems:
             check_one_of(f"{where}: treat_missing_data", treat_missing_data, MISSING_DATA_TREATMENTS)
-    faults.tell()
+    problems.tell()
     watched = list(endpoint_metrics(metric))
     if evaluate_low_sample_count_percentile is not None:
         field = f"{where}: evaluate_low_sample_count_percentile"

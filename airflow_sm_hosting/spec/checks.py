@@ -65,16 +65,16 @@ def shown(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-class Faults:
-    """Collects the faults of one object, so that all of them are told at once.
+class Problems:
+    """Collects the problems of one object, so that all of them are told at once.
 
-    Each ``with faults:`` is a check by itself; :meth:`tell` raises what was found::
+    Each ``with problems:`` is a check by itself; :meth:`tell` raises what was found::
 
-        with faults:
+        with problems:
             check_name("Thing: name", name)
-        with faults:
+        with problems:
             check_integer("Thing: number", number, 1)
-        faults.tell()
+        problems.tell()
     """
 
     __slots__ = ("_found",)
@@ -92,9 +92,9 @@ class Faults:
         return True
 
     def tell(self) -> None:
-        """Raise the faults, if there are any.
+        """Raise the problems, if there are any.
 
-        :raises InvalidSpecError: With one fault a line; a single one is raised as it is.
+        :raises InvalidSpecError: With one problem a line; a single one is raised as it is.
         """
         if len(self._found) == 1:
             raise self._found[0]

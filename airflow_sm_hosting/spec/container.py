@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import (
-    Faults,
+    Problems,
     check_environment,
     check_name,
     check_one_of,
@@ -198,30 +198,30 @@ class ContainerDefinition(dict[str, Any]):
         mode: Mode | None = None,
         **members: Any,
     ) -> None:
-        where, faults = "ContainerDefinition", Faults()
+        where, problems = "ContainerDefinition", Problems()
         if members:
-            with faults:
+            with problems:
                 check_member_names(where, members, CONTAINER_PARAMETERS)
                 check_members(where, members, "ContainerDefinition", CONTAINER_PARAMETERS)
         if image is not None or "ModelPackageName" not in members:
-            with faults:
+            with problems:
                 check_image(f"{where}: image", image)
-        with faults:
+        with problems:
             check_model_data(f"{where}: model_data", model_data)
             check_plain(f"{where}: model_data", model_data, "ModelDataSource")
-        with faults:
+        with problems:
             check_environment(f"{where}: environment", environment)
         if container_hostname is not None:
-            with faults:
+            with problems:
                 check_name(f"{where}: container_hostname", container_hostname)
         if mode is not None:
-            with faults:
+            with problems:
                 check_one_of(f"{where}: mode", mode, MODES)
         in_aws_shape = isinstance(model_data, dict) and kind_of(model_data) is None
         if in_aws_shape and "ModelDataSource" in members:
-            with faults:
+            with problems:
                 raise InvalidSpecError(f"{where} has model_data and ModelDataSource; allowed: one of them.")
-        faults.tell()
+        problems.tell()
         container = present(
             ContainerHostname=container_hostname,
             Image=image,

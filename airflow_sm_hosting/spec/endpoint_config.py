@@ -9,7 +9,7 @@ from typing import Any
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, resource_name
 from airflow_sm_hosting.spec.checks import (
-    Faults,
+    Problems,
     check_kms_key,
     check_structure,
     check_unique,
@@ -211,9 +211,9 @@ def _check_variants(where: str, variants: Any) -> list[dict[str, Any]] | None:
         )
     if not 1 <= len(variants) <= MAX_VARIANTS:
         raise InvalidSpecError(f"{where} has {len(variants)} entries; allowed: 1 to {MAX_VARIANTS}.")
-    faults = Faults()
+    problems = Problems()
     for index, variant in enumerate(variants):
-        with faults:
+        with problems:
             if isinstance(variant, dict):
                 check_variant(f"{where}[{index}]", variant)
             elif not is_rendered_later(variant):
@@ -221,6 +221,6 @@ def _check_variants(where: str, variants: Any) -> list[dict[str, Any]] | None:
                     f"{where}[{index}] is a {type(variant).__name__}; allowed: an InstanceProductionVariant, a "
                     "ServerlessProductionVariant, or a dict in the shape of ProductionVariant."
                 )
-    faults.tell()
+    problems.tell()
     known = [variant for variant in variants if isinstance(variant, dict)]
     return known if len(known) == len(variants) else None

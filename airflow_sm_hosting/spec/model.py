@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import (
-    Faults,
+    Problems,
     check_environment,
     check_ids,
     check_one_of,
@@ -81,17 +81,17 @@ def check_model(
         raise InvalidSpecError(
             f"containers has {len(containers)} entries; allowed: 1, or 2 to {MAX_CONTAINERS} for an inference pipeline."
         )
-    faults = Faults()
+    problems = Problems()
     literal = [container for container in containers if isinstance(container, dict)]
     for index, container in enumerate(containers):
-        with faults:
+        with problems:
             if isinstance(container, dict):
                 _check_container(f"containers[{index}]", container)
             elif not is_rendered_later(container):
                 raise InvalidSpecError(
                     f"containers[{index}] is a {type(container).__name__}; allowed: a ContainerDefinition or a dict in its shape."
                 )
-    faults.tell()
+    problems.tell()
     if len(literal) == len(containers):
         _check_pipeline(literal, inference_execution_mode)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from airflow_sm_hosting.spec.checks import Faults, check_text, invalid, is_rendered_later
+from airflow_sm_hosting.spec.checks import Problems, check_text, invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import Reference, kind_of
 from airflow_sm_hosting.spec.rendered import as_string, is_absent
 
@@ -144,12 +144,12 @@ def checked_reference(reference: Reference) -> Reference:
 
     :raises InvalidSpecError: When a literal part can never work.
     """
-    kind, faults = str(kind_of(reference)), Faults()
+    kind, problems = str(kind_of(reference)), Problems()
     for member, parameter, check in _PARTS[kind]:
         if member in reference or not (member in _OPTIONAL or (member == "Tag" and "Digest" in reference)):
-            with faults:
+            with problems:
                 check(f"{_CONSTRUCTORS[kind]}: {parameter}", reference.get(member))
-    faults.tell()
+    problems.tell()
     return reference
 
 
@@ -163,7 +163,7 @@ def rendered_reference(where: str, value: Any) -> Any:
     kind = kind_of(value)
     if kind is None or kind not in _PARTS:
         return value
-    parts, faults = dict(value), Faults()
+    parts, problems = dict(value), Problems()
     for member, parameter, check in _PARTS[kind]:
         if member not in parts:
             continue
@@ -173,7 +173,7 @@ def rendered_reference(where: str, value: Any) -> Any:
             continue
         # Native rendering makes a number of an account's digits. None is lost: Python has no literal that begins with 0.
         parts[member] = str(part) if member in _ACCOUNTS and type(part) is int else part
-        with faults:
+        with problems:
             check(field, as_string(field, parts[member]) if is_absent(part) else parts[member])
-    faults.tell()
+    problems.tell()
     return parts

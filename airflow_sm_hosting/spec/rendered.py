@@ -64,7 +64,11 @@ def as_seconds(where: str, value: Any, low: float, high: float | None = None) ->
     finite = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
     if not finite or number < low or (high is not None and number > high):
         limits = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
-        raise invalid(where, value, f"seconds as a number, {limits}, or a timedelta")
+        raise invalid(
+            where,
+            number if isinstance(value, str) else value,
+            f"seconds as a number, {limits}, or a timedelta",
+        )
     return float(number)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.checks import Faults, check_boolean, check_number, is_rendered_later, nearest
+from airflow_sm_hosting.spec.checks import Problems, check_boolean, check_number, is_rendered_later, nearest
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.rendered import as_number, seconds
 from airflow_sm_hosting.spec.scaling_rules import (
@@ -70,15 +70,20 @@ class InvocationsScaling(Reference):
         scale_out_cooldown: TemplatedSeconds | None = None,
         disable_scale_in: TemplatedBool | None = None,
     ) -> None:
-        faults = Faults()
-        with faults:
+        problems = Problems()
+        with problems:
             check_number("InvocationsScaling: max_requests_per_second", max_requests_per_second, above=0)
-        with faults:
+        with problems:
             check_number("InvocationsScaling: safety_factor", safety_factor, above=0, high=1)
         _check_options(
-            faults, "InvocationsScaling", policy_name, scale_in_cooldown, scale_out_cooldown, disable_scale_in
+            problems,
+            "InvocationsScaling",
+            policy_name,
+            scale_in_cooldown,
+            scale_out_cooldown,
+            disable_scale_in,
         )
-        faults.tell()
+        problems.tell()
         super().__init__(
             "InvocationsScaling",
             MaxRequestsPerSecond=max_requests_per_second,
@@ -119,10 +124,10 @@ class TargetTrackingScaling(dict[str, Any]):
         scale_out_cooldown: TemplatedSeconds | None = None,
         disable_scale_in: TemplatedBool | None = None,
     ) -> None:
-        faults = Faults()
-        with faults:
+        problems = Problems()
+        with problems:
             check_target_value("TargetTrackingScaling: target_value", target_value)
-        with faults:
+        with problems:
             if (predefined_metric is None) == (customized_metric is None):
                 raise InvalidSpecError(
                     f"TargetTrackingScaling has {'neither' if predefined_metric is None else 'both'} predefined_metric "
@@ -137,14 +142,14 @@ class TargetTrackingScaling(dict[str, Any]):
                 check_customized_metric("TargetTrackingScaling: customized_metric", customized_metric)
                 _warn_of_whole_variant(customized_metric)
         _check_options(
-            faults,
+            problems,
             "TargetTrackingScaling",
             policy_name,
             scale_in_cooldown,
             scale_out_cooldown,
             disable_scale_in,
         )
-        faults.tell()
+        problems.tell()
         predefined = {"PredefinedMetricType": predefined_metric} if predefined_metric is not None else None
         super().__init__(
             present(
@@ -194,11 +199,11 @@ class StepScaling(dict[str, Any]):
             Cooldown=cooldown,
             MetricAggregationType=metric_aggregation_type,
         )
-        faults = Faults()
-        _check_options(faults, "StepScaling", policy_name)
-        with faults:
+        problems = Problems()
+        _check_options(problems, "StepScaling", policy_name)
+        with problems:
             check_step_configuration(_parameter_of("StepScaling"), configuration)
-        faults.tell()
+        problems.tell()
         if cooldown is not None:
             configuration["Cooldown"] = seconds(cooldown)
         super().__init__(
@@ -357,7 +362,7 @@ def _warn_of_whole_variant(metric: Any) -> None:
 
 
 def _check_options(
-    faults: Faults,
+    problems: Problems,
     where: str,
     policy_name: Any,
     scale_in_cooldown: Any = None,
@@ -365,14 +370,14 @@ def _check_options(
     disable_scale_in: Any = None,
 ) -> None:
     if policy_name is not None:
-        with faults:
+        with problems:
             check_policy_name(f"{where}: policy_name", policy_name)
-    with faults:
+    with problems:
         check_cooldown(f"{where}: scale_in_cooldown", scale_in_cooldown)
-    with faults:
+    with problems:
         check_cooldown(f"{where}: scale_out_cooldown", scale_out_cooldown)
     if disable_scale_in is not None:
-        with faults:
+        with problems:
             check_boolean(f"{where}: disable_scale_in", disable_scale_in)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import (
-    Faults,
+    Problems,
     check_boolean,
     check_integer,
     check_number,
@@ -324,12 +324,12 @@ def check_policies(where: str, policies: Iterable[Any]) -> None:
         raise InvalidSpecError(
             f"{where} has {len(policies)} entries; allowed: at most {MAX_POLICIES} per scalable target."
         )
-    faults = Faults()
+    problems = Problems()
     for index, policy in enumerate(policies):
         if not is_rendered_later(policy):
-            with faults:
+            with problems:
                 _check_policy(f"{where}[{index}]", policy)
-    faults.tell()
+    problems.tell()
     given = [policy for policy in policies if isinstance(policy, Mapping)]
     check_unique(where, (policy.get("PolicyName") for policy in given))
     metrics: dict[str, int] = {}
@@ -427,12 +427,12 @@ def check_actions(where: str, actions: Iterable[Any]) -> None:
             f"{where} has {len(actions)} entries; allowed: at most {MAX_SCHEDULED_ACTIONS} per scalable "
             "target."
         )
-    faults = Faults()
+    problems = Problems()
     for index, action in enumerate(actions):
         if not is_rendered_later(action):
-            with faults:
+            with problems:
                 _check_scheduled_action(f"{where}[{index}]", action)
-    faults.tell()
+    problems.tell()
     check_unique(
         where, (action.get("ScheduledActionName") for action in actions if isinstance(action, Mapping))
     )

@@ -7,7 +7,7 @@ from typing import Any
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, check_resource
 from airflow_sm_hosting.spec.checks import (
-    Faults,
+    Problems,
     check_instance_type,
     check_instance_type_form,
     check_integer,
@@ -69,16 +69,16 @@ class InstanceProductionVariant(dict[str, Any]):
         volume_size_in_gb: TemplatedInt | None = None,
         **members: Any,
     ) -> None:
-        where, faults = type(self).__name__, Faults()
+        where, problems = type(self).__name__, Problems()
         if members:
-            with faults:
+            with problems:
                 check_member_names(where, members, INSTANCE_PARAMETERS)
                 check_members(where, members, "ProductionVariant", INSTANCE_PARAMETERS)
-        with faults:
+        with problems:
             check_resource(f"{where}: model_name", model_name, MODEL)
-        with faults:
+        with problems:
             check_name(f"{where}: variant_name", variant_name)
-        with faults:
+        with problems:
             if "InstancePools" not in members:
                 check_instance_type(f"{where}: instance_type", instance_type)
             elif instance_type is not None:
@@ -88,12 +88,12 @@ class InstanceProductionVariant(dict[str, Any]):
                     instance_type,
                     "None with InstancePools, which contain the types",
                 )
-        with faults:
+        with problems:
             check_integer(f"{where}: initial_instance_count", initial_instance_count, 1)
-        with faults:
+        with problems:
             check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
         if container_startup_health_check_timeout is not None:
-            with faults:
+            with problems:
                 check_seconds(
                     f"{where}: container_startup_health_check_timeout",
                     container_startup_health_check_timeout,
@@ -101,15 +101,15 @@ class InstanceProductionVariant(dict[str, Any]):
                     3600,
                 )
         if model_data_download_timeout is not None:
-            with faults:
+            with problems:
                 check_seconds(f"{where}: model_data_download_timeout", model_data_download_timeout, 60, 3600)
         if volume_size_in_gb is not None:
-            with faults:
+            with problems:
                 check_integer(f"{where}: volume_size_in_gb", volume_size_in_gb, 1, 512)
         if "AcceleratorType" in members:
-            with faults:
+            with problems:
                 raise InvalidSpecError(f"{where}: AcceleratorType is not supported: {ACCELERATORS_ARE_GONE}")
-        faults.tell()
+        problems.tell()
         variant = present(
             VariantName=variant_name,
             ModelName=model_name,
@@ -149,26 +149,26 @@ class ServerlessProductionVariant(dict[str, Any]):
         provisioned_concurrency: TemplatedInt | None = None,
         initial_variant_weight: TemplatedFloat = 1.0,
     ) -> None:
-        where, faults = type(self).__name__, Faults()
-        with faults:
+        where, problems = type(self).__name__, Problems()
+        with problems:
             check_resource(f"{where}: model_name", model_name, MODEL)
-        with faults:
+        with problems:
             check_name(f"{where}: variant_name", variant_name)
-        with faults:
+        with problems:
             check_integer(f"{where}: max_concurrency", max_concurrency, 1, 200)
-        with faults:
+        with problems:
             check_one_of(f"{where}: memory_size_in_mb", memory_size_in_mb, SERVERLESS_MEMORY_SIZES)
-        with faults:
+        with problems:
             check_number(f"{where}: initial_variant_weight", initial_variant_weight, low=0)
         if provisioned_concurrency is not None:
-            with faults:
+            with problems:
                 check_integer(
                     f"{where}: provisioned_concurrency (at most max_concurrency)",
                     provisioned_concurrency,
                     1,
                     max_concurrency if isinstance(max_concurrency, int) else 200,
                 )
-        faults.tell()
+        problems.tell()
         super().__init__(
             VariantName=variant_name,
             ModelName=model_name,
@@ -211,51 +211,51 @@ def check_variant(where: str, variant: dict[str, Any]) -> None:
 
     :raises InvalidSpecError: When AWS would refuse it.
     """
-    faults = Faults()
+    problems = Problems()
     if variant.get("AcceleratorType") is not None:
-        with faults:
+        with problems:
             raise InvalidSpecError(f"{where}.AcceleratorType: {ACCELERATORS_ARE_GONE}")
-    with faults:
+    with problems:
         check_name(f"{where}.VariantName", variant.get("VariantName"))
     if variant.get("ModelName") is not None:
-        with faults:
+        with problems:
             check_resource(f"{where}.ModelName", variant["ModelName"], MODEL)
     if variant.get("InstanceType") is not None:
-        with faults:
+        with problems:
             check_instance_type_form(f"{where}.InstanceType", variant["InstanceType"])
     for member, (low, high) in WHOLE_NUMBERS.items():
         if variant.get(member) is not None:
-            with faults:
+            with problems:
                 check_integer(f"{where}.{member}", whole_number(variant[member]), low, high)
     weight = variant.get("InitialVariantWeight")
     if weight is not None and not is_rendered_later(weight):
-        with faults:
+        with problems:
             as_number(f"{where}.InitialVariantWeight", weight, low=0)
-    with faults:
+    with problems:
         check_structure(f"{where}.ServerlessConfig", variant.get("ServerlessConfig"))
         if isinstance(variant.get("ServerlessConfig"), dict):
             check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
-    with faults:
+    with problems:
         _check_instance_pools(f"{where}.InstancePools", variant.get("InstancePools"))
-    faults.tell()
+    problems.tell()
 
 
 def check_serverless(where: str, config: dict[str, Any]) -> None:
     """Check a ``ServerlessConfig`` of the AWS shape as far as it is literal."""
-    faults = Faults()
+    problems = Problems()
     memory, limit, provisioned = (
         whole_number(config.get(member))
         for member in ("MemorySizeInMB", "MaxConcurrency", "ProvisionedConcurrency")
     )
-    with faults:
+    with problems:
         check_one_of(f"{where}.MemorySizeInMB", memory, SERVERLESS_MEMORY_SIZES)
-    with faults:
+    with problems:
         check_integer(f"{where}.MaxConcurrency", limit, 1, 200)
     if provisioned is not None:
         most = limit if isinstance(limit, int) else 200
-        with faults:
+        with problems:
             check_integer(f"{where}.ProvisionedConcurrency (at most MaxConcurrency)", provisioned, 1, most)
-    faults.tell()
+    problems.tell()
 
 
 def _check_instance_pools(where: str, pools: Any) -> None:

@@ -137,3 +137,10 @@ def test_every_request_passes_botocores_own_validator_and_our_stricter_one(
     report = ParamValidator().validate(ready, input_shape("sagemaker", "CreateEndpointConfig"))
     assert not report.has_errors(), report.generate_report()
     assert ready["ProductionVariants"] == chosen
+
+
+def test_a_serverless_variant_alone_is_right() -> None:
+    variant = ServerlessProductionVariant(
+        model_name="m", variant_name="main", max_concurrency=1, memory_size_in_mb=1024
+    )
+    check_endpoint_config(production_variants=[variant])

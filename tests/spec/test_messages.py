@@ -18,7 +18,7 @@ from airflow_sm_hosting import (
     TargetTrackingScaling,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.checks import Faults, check_seconds, invalid
+from airflow_sm_hosting.spec.checks import Problems, check_seconds, invalid
 from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config
 from airflow_sm_hosting.spec.model import check_model
 from airflow_sm_hosting.spec.reference_parts import rendered_reference
@@ -85,26 +85,26 @@ def test_every_fault_of_an_object_is_a_line_that_names_it(make: Callable[[], Any
 
 
 def test_one_fault_is_raised_as_it_is_and_none_is_no_error() -> None:
-    faults, only = Faults(), InvalidSpecError("a is 1.")
-    faults.tell()
-    with faults:
+    problems, only = Problems(), InvalidSpecError("a is 1.")
+    problems.tell()
+    with problems:
         raise only
     with pytest.raises(InvalidSpecError) as caught:
-        faults.tell()
+        problems.tell()
     assert caught.value is only
 
 
 def test_the_same_fault_is_told_once() -> None:
-    faults = Faults()
+    problems = Problems()
     for text in ("a is 1.", "b is 2.\na is 1.", "c is 3."):
-        with faults:
+        with problems:
             raise InvalidSpecError(text)
     with pytest.raises(InvalidSpecError, match=r"^a is 1\.\nb is 2\.\nc is 3\.$"):
-        faults.tell()
+        problems.tell()
 
 
 def test_another_error_is_not_kept_back() -> None:
-    with pytest.raises(KeyError), Faults():
+    with pytest.raises(KeyError), Problems():
         raise KeyError("x")
 
 

@@ -420,3 +420,12 @@ def test_functions_and_numbers_are_no_ids(expression: str) -> None:
 def test_what_is_no_metric_is_refused(metric: Any) -> None:
     with pytest.raises(InvalidSpecError, match=r"metric is .*; allowed: an EndpointMetric such as"):
         completed_metric(metric, "churn", "main")
+
+
+@pytest.mark.parametrize(("given", "sent"), [("CHURN-prod", "Churn-Prod"), ("other", "other")])
+def test_a_described_name_replaces_a_dimension_that_differs_in_case(given: str, sent: str) -> None:
+    metric = EndpointMetric.invocations(dimensions={"EndpointName": given, "VariantName": "main"})
+    math = MetricMath(expression="a", metrics={"a": metric})
+    for described, expected in ((True, sent), (False, given)):
+        completed = completed_metric(math, "Churn-Prod", "main", described=described)
+        assert completed["Metrics"]["a"]["Dimensions"] == {"EndpointName": expected, "VariantName": "main"}

@@ -202,3 +202,8 @@ def test_a_capacity_of_the_aws_shape_passes() -> None:
 def test_digits_that_are_no_decimal_number_are_refused_in_our_words() -> None:
     with pytest.raises(InvalidSpecError, match=r"Canary: size is '²%'"):
         Canary(size="²%", wait_interval=0)
+
+
+def test_names_of_alarms_are_completed_to_alarms() -> None:
+    found = completed({"AutoRollbackConfiguration": {"Alarms": ["latency", {"AlarmName": "errors"}]}})
+    assert found["AutoRollbackConfiguration"]["Alarms"] == [{"AlarmName": "latency"}, {"AlarmName": "errors"}]

@@ -122,3 +122,9 @@ def test_the_values_of_environments_are_found_in_hidden_and_in_plain_containers(
     assert environment_values(hidden) == {"one", "2"}
     assert environment_values({"Environment": Hidden({"A": "one"})}) == {"one"}
     assert environment_values("{{ later }}") == environment_values({"Environment": "{{ later }}"}) == set()
+
+
+def test_hidden_values_are_revealed_in_lists_and_tuples_too() -> None:
+    hidden = hide_environments([{"Environment": {"A": "b"}}], rendered=True)
+    for kind in (list, tuple):
+        assert reveal_environments(kind(hidden)) == [{"Environment": {"A": "b"}}]
