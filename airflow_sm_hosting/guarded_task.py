@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
-from airflow_sm_hosting.spec.masking import mask_error
-
 #: The methods of a task that Airflow calls: at first, and after a deferral.
 ENTRY_POINTS = ("execute", "execute_complete")
 #: Entry of a task's ``__dict__`` while one of them runs.
@@ -50,6 +48,9 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(self, *args, **kwargs)
         except Exception as error:
+            # Not at the top: every DAG file imports this module, and those patterns are compiled in milliseconds.
+            from airflow_sm_hosting.spec.masking import mask_error
+
             mask_error(error, self.hidden_values())
             raise
         finally:

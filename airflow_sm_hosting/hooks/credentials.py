@@ -83,6 +83,9 @@ class RenewableCredentials(Credentials):
         """Return ``access_key``, ``secret_key``, ``token``, … of the present credentials."""
         if name.startswith("_"):
             raise AttributeError(name)
+        if self._current is not None and name in ReadOnlyCredentials._fields:
+            # Not of the credentials themselves: those of an assumed role may fail to refresh here.
+            return getattr(self.get_frozen_credentials(), name)
         return getattr(self._current, name, None)
 
 

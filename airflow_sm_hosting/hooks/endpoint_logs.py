@@ -19,8 +19,8 @@ LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
 LINES = 15
 #: Page size of DescribeLogStreams.
 MOST_STREAMS = 50
-#: Maximum characters of a line in an error.
-LONGEST_LINE = 2000
+#: Maximum of lines in an error, as an event may have many, and of characters of each.
+MOST_LINES, LONGEST_LINE = 60, 2000
 #: Maximum difference between this clock and AWS's, in seconds.
 CLOCKS_APART = 5.0
 
@@ -69,7 +69,7 @@ class EndpointLogsHook(SharedClients):
             return "", []
         # All lines at once: a value may have several lines.
         text = masked("\n".join(event["message"].rstrip() for event in events), hidden)
-        return stream, [line[:LONGEST_LINE].rstrip() for line in text.split("\n")]
+        return stream, [line[:LONGEST_LINE].rstrip() for line in text.split("\n")[-MOST_LINES:]]
 
 
 def _made(stream: Mapping[str, Any]) -> float:

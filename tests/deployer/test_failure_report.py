@@ -125,3 +125,7 @@ def test_no_line_is_told_when_the_values_are_not_known(written: LocalAws) -> Non
 def test_a_line_is_told_up_to_a_length(written: LocalAws) -> None:
     write(written, "main/i-new", "x" * 100_000)
     assert len(report("config-new")) < 3000
+    write(written, "main/i-new", "\n".join(f"line {number}" for number in range(1000)))
+    told = report("config-new")
+    assert "line 999" in told
+    assert "line 900" not in told

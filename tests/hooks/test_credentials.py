@@ -172,8 +172,9 @@ class Fresh(Credentials):
 def test_what_cannot_be_refreshed_is_read_again(error: Exception) -> None:
     kept = RenewableCredentials(lambda: Fresh("SECOND"), Fresh("FIRST", 1, error))
     assert kept.get_frozen_credentials().access_key == "FIRST"
-    assert kept.get_frozen_credentials().access_key == "SECOND"
     assert kept.access_key == "SECOND"
+    assert kept.get_frozen_credentials().access_key == "SECOND"
+    assert (kept.secret_key, kept.token, kept.method) == ("secret", "token", "explicit")
 
 
 def test_what_cannot_be_read_again_is_the_first_error() -> None:
