@@ -38,7 +38,7 @@ FLOORS: dict[str, set[str]] = {
     "fields": {"exceptions", "spec"},
     "guarded_task": {"spec"},
     # Asking AWS, and doing.
-    "images": {"exceptions"},
+    "images": {"exceptions", "spec"},
     "artifacts": {"exceptions"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},

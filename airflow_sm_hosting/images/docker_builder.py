@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import docker
@@ -21,12 +21,12 @@ from airflow_sm_hosting.images.builders import (
     settle_manifest,
 )
 from airflow_sm_hosting.images.recipe import BuildRecipe
+from airflow_sm_hosting.spec.masking import masker
 
 _PING_TIMEOUT = 5
 # Silence while the registry takes in a large layer; the SDK's default of 60 s is for short calls.
 _PUSH_READ_TIMEOUT = 1800
 _LAST_LINES = 20
-_HIDDEN = "***"
 _FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
@@ -67,14 +67,14 @@ class DockerBuilder:
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """
-        hidden = _secrets(recipe, destination)
+        mask = masker(_secrets(recipe, destination))
         reference = f"{destination.repository_uri}:{destination.tag}"
         try:
-            image_id = self._build(recipe, reference, _EngineLog(log, hidden))
+            image_id = self._build(recipe, reference, _EngineLog(log, mask))
             log.info("Built %s", image_id)
-            digest = self._push(destination, _EngineLog(log, hidden))
+            digest = self._push(destination, _EngineLog(log, mask))
         except (docker.errors.DockerException, requests.RequestException) as error:
-            raise ImageBuildError(f"The Docker Engine failed: {_hide(str(error), hidden)}") from error
+            raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
         with destination.registry() as registry:
             # An engine that sends no digest (podman's service) leaves the tag to go by.
             pushed = settle_manifest(
@@ -142,9 +142,9 @@ class DockerBuilder:
 class _EngineLog:
     """The engine's events, as lines of the task's log and as errors."""
 
-    def __init__(self, log: Log, hidden: Iterable[str]) -> None:
+    def __init__(self, log: Log, mask: Callable[[str], str]) -> None:
         self._log = log
-        self._hidden = tuple(hidden)
+        self._mask = mask
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
 
     def own(self, message: str, *args: object) -> None:
@@ -154,10 +154,10 @@ class _EngineLog:
         """Log the events and yield them; the SDK raises nothing for an ``error`` event by itself."""
         for event in events:
             if "error" in event:
-                message = _hide(str(event["error"]).strip(), self._hidden)
+                message = self._mask(str(event["error"]).strip())
                 raise ImageBuildError(_with_hint(f"{failed}: {message}", self._last))
             for line in _lines(event):
-                shown = _hide(line, self._hidden)
+                shown = self._mask(line)
                 self._last.append(shown)
                 self._log.info("%s", shown)
             yield event
@@ -182,8 +182,8 @@ def _with_hint(message: str, last: Iterable[str]) -> str:
     return f"{message}\nThe last lines of the log:\n{lines}" if lines else message
 
 
-def _secrets(recipe: BuildRecipe, destination: Destination) -> list[str]:
-    """Return what no line may show, the longest first.
+def _secrets(recipe: BuildRecipe, destination: Destination) -> set[str]:
+    """Return what no line may show.
 
     Every build argument may be a secret, but for one in a FROM line: that is the name of an image, which the engine's
     errors have to name.
@@ -192,16 +192,7 @@ def _secrets(recipe: BuildRecipe, destination: Destination) -> list[str]:
         name for line in _FROM.findall(recipe.context.read_dockerfile()) for name in _VARIABLE.findall(line)
     }
     values = {value for name, value in recipe.build_args.items() if name not in public}
-    # A shorter value ("1", "on") would blot out half of the log, and is not a secret.
-    return sorted(
-        {value for value in values if len(value) >= 4} | {destination.password} - {""}, key=len, reverse=True
-    )
-
-
-def _hide(text: str, hidden: Iterable[str]) -> str:
-    for secret in hidden:
-        text = text.replace(secret, _HIDDEN)
-    return text
+    return values | ({destination.password} - {""})
 
 
 def _first_line(error: BaseException) -> str:

@@ -63,11 +63,23 @@ def masked(text: str, values: Iterable[str]) -> str:
     :param text: Lines of a container, or the message of an error.
     :param values: The values. Values of less than 4 characters, and words such as ``true``, stay.
     """
-    text = without_signatures(text)
+    return masker(values)(text)
+
+
+def masker(values: Iterable[str]) -> Callable[[str], str]:
+    """Return :func:`masked` for some values, for many texts.
+
+    :param values: The secret values.
+    """
     secrets = _Secrets(values)
-    if not secrets.wholes:
-        return text
-    return _covered(text, [span for view in _views(text) for span in view.spans(secrets)])
+
+    def mask(text: str) -> str:
+        text = without_signatures(text)
+        if not secrets.wholes:
+            return text
+        return _covered(text, [span for view in _views(text) for span in view.spans(secrets)])
+
+    return mask
 
 
 def mask_error(error: BaseException, values: Iterable[str] = ()) -> None:
@@ -76,7 +88,7 @@ def mask_error(error: BaseException, values: Iterable[str] = ()) -> None:
     :param error: The error.
     :param values: The secret values.
     """
-    values = list(values)
+    mask = masker(values)
     seen: set[int] = set()
     left: list[Any] = [error]
     while left:
@@ -85,20 +97,20 @@ def mask_error(error: BaseException, values: Iterable[str] = ()) -> None:
             continue
         seen.add(id(one))
         left += [one.__cause__, one.__context__, *one.args]
-        one.args = tuple(_masked_value(part, values) for part in one.args)
+        one.args = tuple(_masked_value(part, mask) for part in one.args)
         # Many errors have their text or its parts a second time: "response" of botocore's, "explanation" of docker's.
         for name, kept in list(vars(one).items()):
             if isinstance(kept, str | dict | list):
-                setattr(one, name, _masked_value(kept, values))
+                setattr(one, name, _masked_value(kept, mask))
 
 
-def _masked_value(value: Any, values: list[str]) -> Any:
+def _masked_value(value: Any, mask: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return masked(value, values)
+        return mask(value)
     if isinstance(value, dict):
-        return {key: _masked_value(item, values) for key, item in value.items()}
+        return {key: _masked_value(item, mask) for key, item in value.items()}
     if isinstance(value, list):
-        return [_masked_value(item, values) for item in value]
+        return [_masked_value(item, mask) for item in value]
     return value
 
 

@@ -1,0 +1,45 @@
+"""What a Docker Engine tells of a build, without the secrets in it; the events are such as an engine sends."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+
+import pytest
+
+from airflow_sm_hosting.exceptions import ImageBuildError
+from airflow_sm_hosting.images.docker_builder import _EngineLog
+from airflow_sm_hosting.spec.masking import masker
+
+TOKEN, KEY = 'hun"ter2-SECRET', "-----BEGIN KEY-----\nMIIEvSECRETline\n-----END KEY-----"
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        TOKEN,
+        json.dumps({"token": TOKEN}),
+        repr(KEY),
+        KEY.splitlines()[1],
+        base64.b64encode(f"AWS:{TOKEN}".encode()).decode(),
+    ],
+    ids=["as it is", "JSON", "Python", "a line", "base64"],
+)
+def test_no_secret_is_in_the_log_of_a_build_nor_in_its_error(
+    printed: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    events = [
+        {"stream": f"Step 1/2 : RUN echo\n{printed}\n"},
+        {"error": f"The command '/bin/sh -c echo {printed}' returned a non-zero code: 1"},
+    ]
+    engine_log = _EngineLog(logging.getLogger("task"), masker([TOKEN, KEY]))
+    with pytest.raises(ImageBuildError, match="could not be built") as caught:
+        list(engine_log.follow(events, failed="The image could not be built"))
+    told = caplog.text + str(caught.value)
+    assert "Step 1/2" in told
+    assert "returned a non-zero code" in told
+    assert "***" in told
+    assert "SECRET" not in told
+    assert base64.b64encode(TOKEN.encode()).decode()[4:-4] not in told
