@@ -246,6 +246,18 @@ def test_native_rendering_leaves_a_text_without_jinja_as_it_was_written() -> Non
     assert (task.image_tag, task.build_args) == ("1.10", {"V": "1.10", "N": 2})
 
 
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
+@pytest.mark.parametrize("text", ["1.10", "012345678901", "True", "None", "1e3", "[1,2]", "2026-11-30"])
+def test_native_rendering_changes_no_literal_at_any_depth_of_any_field(operator: Any, text: str) -> None:
+    dag = DAG("d", schedule=None, render_template_as_native_obj=True)
+    task = object.__new__(operator)
+    object.__setattr__(task, "_dag", dag)
+    deep: Any = {"a": [text, {"b": (text,)}], "c": ContainerDefinition(image=text, environment={"V": text})}
+    rendered = operator.render_template(task, deep, {}, dag.get_template_env())
+    assert rendered == {"a": [text, {"b": (text,)}], "c": {"Image": text, "Environment": {"V": text}}}
+    assert operator.render_template(task, "{{ 1 + 1 }}", {}, dag.get_template_env()) == 2
+
+
 def test_delimiters_of_a_dags_own_are_rendered() -> None:
     options = {"variable_start_string": "[[", "variable_end_string": "]]"}
     with DAG("d", schedule=None, jinja_environment_kwargs=options):

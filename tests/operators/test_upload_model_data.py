@@ -59,6 +59,12 @@ def test_a_folder_is_packed_and_sent_once(aws: LocalAws, dag: DAG, folder: Path)
     assert operations(aws) == ["HeadObject"]
 
 
+@pytest.mark.parametrize("prefix", ["{{ none }}", "{{ '' }}", "{{ params.get('prefix') }}", "", "/"])
+def test_nothing_as_a_prefix_is_no_prefix(aws: LocalAws, dag: DAG, folder: Path, prefix: str) -> None:
+    uri = run_task(upload(folder, key_prefix=prefix)).value
+    assert re.fullmatch(r"s3://models/[0-9a-f]{64}\.tar\.gz", uri)
+
+
 def test_other_content_has_another_place(aws: LocalAws, dag: DAG, folder: Path) -> None:
     first = run_task(upload(folder)).value
     (folder / "weights.bin").write_bytes(b"2")
