@@ -24,7 +24,7 @@ help:
 	@echo "make demo-down      stop the local AWS of the demo"
 	@echo "make ui             Airflow's UI on what the demo made"
 	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
-	@echo "make test-unit      what is pure: no Airflow, no server, some seconds; how much of it they cover"
+	@echo "make test-unit      what is pure: no Airflow, no server, some seconds (COVERAGE=1: and what they cover, with its floors)"
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute (COVERAGE=1: and what they cover)"
 	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files, many examples of each property"
 	@echo "make lint types     ruff, mypy"
@@ -49,13 +49,16 @@ demo-down: setup
 ui: setup
 	@$(BIN)/python demo/ui.py
 
-test: test-unit test-quick test-slow
+test: setup
+	$(MAKE) test-unit COVERAGE=1
+	$(MAKE) test-quick
+	$(MAKE) test-slow
 	$(BIN)/python -m pytest --durations=15 -m "engine or airflow_db or scheduler"
 
 # The plugin makes importing Airflow and starting a server an error.
 test-unit: setup
-	$(BIN)/python -m pytest -p tests.no_airflow -m "not slow" --durations=15 --cov --cov-report= $(UNIT)
-	$(BIN)/python scripts/coverage $(FLOORS)
+	$(BIN)/python -m pytest -p tests.no_airflow --durations=15 $(if $(COVERAGE),-m "not slow" --cov --cov-report=,-m "not slow and not exhaustive") $(UNIT)
+	$(if $(COVERAGE),$(BIN)/python scripts/coverage $(FLOORS))
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup

@@ -272,7 +272,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need(
             "sagemaker:DescribeEndpoint",
             "endpoint",
-            "target_variant does not exist: the error lists the existing ones",
+            "endpoint or target_variant is not found: the name may be in another case, and the error lists the variants",
             optional=True,
         ),
         _need(

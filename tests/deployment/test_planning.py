@@ -174,6 +174,7 @@ def check(found: Plan, world: World, asked: Wanted, before: Progress) -> None:
             assert all(isinstance(one, Call) for one in found.steps[:-1])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("scaling", [None, SCALING], ids=["not scaled", "scaled"])
 @pytest.mark.parametrize("tags", TAGS)
 def test_every_observation_leads_to_a_plan_or_a_documented_error(
