@@ -586,11 +586,15 @@ def test_credentials_that_stay_refused_end_the_wait_after_one_more_call(
     endpoints: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poller, "CONNECTION_KEPT", 0.0)
-    with answering(sagemaker_client(), "DescribeEndpoint", *[refusal("ExpiredTokenException")] * 10) as left:
+    # By the server: a lookup makes a new session with new clients.
+    with endpoints.fault(
+        "error", operation="DescribeEndpoint", code="ExpiredTokenException", status=400
+    ) as fault:
         sighting = asyncio.run(ended(trigger("e00")))
+        hits = fault.hits
     assert sighting["outcome"] == "unknown"
     assert "ExpiredTokenException" in sighting["message"]
-    assert len(left) == 8
+    assert hits == 2
 
 
 def test_a_connection_that_cannot_be_looked_up_for_now_is_tried_again(endpoints: LocalAws) -> None:

@@ -386,7 +386,7 @@ with DAG("churn", schedule=None) as dag:
             image=ContainerImage.from_asset("serving", build_args={"B": "1", "A": "2"}, labels={"y": "1", "x": "2"}),
             model_data=ModelData.from_asset("model"),
             environment={"PASSWORD": "hunter2-and-more", "OTHER": "{{ params.x }}"})]},
-        production_variants=[InstanceProductionVariant(model_name="churn", variant_name="main", instance_type="ml.m5.large")],
+        production_variants=[InstanceProductionVariant(model_name="churn", variant_name="main", instance_type="ml.m5.large", initial_instance_count=2)],
         scaling={"main": {"max_capacity": 2, "policies": [InvocationsScaling(max_requests_per_second=30)]}},
         alarms=[{"variant_name": "main", "metric": EndpointMetric.model_latency(statistic="p99"),
                  "threshold": timedelta(milliseconds=200), "evaluation_periods": 3}],
