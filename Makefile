@@ -62,7 +62,7 @@ test-unit: setup
 
 # Two at once: much of it is waiting for the local AWS, which runs in a process of its own.
 test-quick: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 $(if $(COVERAGE),--cov --cov-report=) -m "not engine and not airflow_db and not scheduler and not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 $(if $(COVERAGE),--cov --cov-report=) -m "not engine and not airflow_db and not scheduler and not slow and not exhaustive"
 	$(if $(COVERAGE),$(BIN)/python scripts/coverage)
 
 test-slow: setup

@@ -52,6 +52,7 @@ SLOW = (
     "tests/dags/",
     "tests/iam/test_worker_policies.py",
     "tests/local/",
+    "tests/operators/test_patience.py",
     "tests/parity/test_examples.py",
     "tests/readback/",
     "tests/spec/in_dags/test_whole_dags.py",
