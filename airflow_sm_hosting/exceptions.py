@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+#: The page with the cause and the way out of each error.
+TROUBLESHOOTING = (
+    "https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/troubleshooting.md"
+)
+
 
 class SageMakerHostingError(Exception):
-    """Root of all errors that this package raises by itself."""
+    """Root of all errors that this package raises by itself. A note of each error links to its entry in the documentation."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.add_note(f"How to resolve it: {self.docs_url}")
+
+    @property
+    def docs_url(self) -> str:
+        """The entry in the documentation: of the error's class, or of the nearest class above it that has one."""
+        documented = next(one for one in type(self).__mro__ if one.__module__ == __name__)
+        return f"{TROUBLESHOOTING}#{documented.__name__.lower()}"
 
 
 class InvalidSpecError(SageMakerHostingError, ValueError):
@@ -51,10 +66,15 @@ class DeploymentError(SageMakerHostingError):
     def __init__(
         self, message: str, *, details: dict[str, Any] | None = None, cause: str | None = None
     ) -> None:
-        super().__init__(message)
         self.details = details or {}
         #: What went wrong, where SageMaker's reason is a known one (``airflow_sm_hosting.deployment.remedies.Cause``).
         self.cause = cause
+        super().__init__(message)
+
+    @property
+    def docs_url(self) -> str:
+        """The entry in the documentation: of the cause, where it is known."""
+        return f"{TROUBLESHOOTING}#{self.cause.replace(' ', '-')}" if self.cause else super().docs_url
 
 
 class DeploymentRolledBackError(DeploymentError):

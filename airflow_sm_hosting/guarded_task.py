@@ -1,10 +1,15 @@
-"""A task whose errors show no secret, and that ends at once when it is killed."""
+"""A task whose errors show no secret and link to the documentation, and that ends at once when it is killed."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
+
+from airflow_sm_hosting.exceptions import SageMakerHostingError
+
+log = logging.getLogger(__name__)
 
 #: The methods of a task that Airflow calls: at first, and after a deferral.
 ENTRY_POINTS = ("execute", "execute_complete")
@@ -17,7 +22,7 @@ class TaskKilledError(BaseException):
 
 
 class GuardedTask:
-    """An operator or sensor: what it raises is masked, and SIGTERM ends it in whatever state it is."""
+    """An operator or sensor: what it raises is masked and links to the documentation, and SIGTERM ends it in whatever state it is."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -52,6 +57,9 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             from airflow_sm_hosting.spec.masking import mask_error
 
             mask_error(error, self.hidden_values())
+            if is_outermost and isinstance(error, SageMakerHostingError):
+                # Airflow's UI shows an error without its notes.
+                log.error("How to resolve it: %s", error.docs_url)
             raise
         finally:
             if is_outermost:

@@ -76,7 +76,9 @@ def test_retained_counts_that_make_a_rollout_impossible_are_the_way_out() -> Non
     world = World(endpoint("InService", "a"), scaling=SCALING, variant={"InitialInstanceCount": 4})
     asked = wanted(run_after=MIDDLE, deployment_config=Canary(size="10%", wait_interval=60))
 
-    with pytest.raises(ConflictError, match=r"retain_variant_properties=False takes them from the config\.$"):
+    with pytest.raises(
+        ConflictError, match=r"(?m)retain_variant_properties=False takes them from the config\.$"
+    ):
         planned(world, asked, progress())
     found, _ = planned(world, replace(asked, retain=False), progress())
     assert rollout_of(found)

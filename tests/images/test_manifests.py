@@ -80,5 +80,5 @@ def test_the_platforms_manifest_is_picked(platform: str, digest: str) -> None:
 
 
 def test_a_missing_platform_is_told_with_what_there_is() -> None:
-    with pytest.raises(ImageBuildError, match=r"linux/arm; it has linux/amd64, linux/arm64/v8$"):
+    with pytest.raises(ImageBuildError, match=r"(?m)linux/arm; it has linux/amd64, linux/arm64/v8$"):
         manifests.select_platform(INDEX, "linux/arm")

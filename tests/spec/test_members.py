@@ -74,7 +74,9 @@ def test_a_misspelt_parameter_is_told_with_the_nearest() -> None:
         InvalidSpecError, match=r"no parameter 'instnace_type'.*Did you mean 'instance_type'\?"
     ):
         instance(instnace_type="ml.m5.large")
-    with pytest.raises(InvalidSpecError, match=r"no parameter 'entirely_else'; give .* AWS's spelling\.$"):
+    with pytest.raises(
+        InvalidSpecError, match=r"(?m)no parameter 'entirely_else'; give .* AWS's spelling\.$"
+    ):
         instance(entirely_else=1)
 
 

@@ -99,7 +99,7 @@ def test_the_same_fault_is_told_once() -> None:
     for text in ("a is 1.", "b is 2.\na is 1.", "c is 3."):
         with problems:
             raise InvalidSpecError(text)
-    with pytest.raises(InvalidSpecError, match=r"^a is 1\.\nb is 2\.\nc is 3\.$"):
+    with pytest.raises(InvalidSpecError, match=r"(?m)^a is 1\.\nb is 2\.\nc is 3\.$"):
         problems.tell()
 
 
@@ -141,7 +141,7 @@ def test_a_value_is_shown_as_a_person_writes_it(value: Any, text: str) -> None:
 def test_a_duration_is_asked_for_in_seconds(value: Any) -> None:
     for check in (lambda: check_seconds("d", value, 61, 3600), lambda: as_seconds("d", value, 61, 3600)):
         with pytest.raises(
-            InvalidSpecError, match=r"^d is .*; allowed: .*seconds.* 61 to 3600, or a timedelta\.$"
+            InvalidSpecError, match=r"(?m)^d is .*; allowed: .*seconds.* 61 to 3600, or a timedelta\.$"
         ) as caught:
             check()
         assert "datetime" not in str(caught.value)
