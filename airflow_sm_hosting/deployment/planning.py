@@ -59,6 +59,7 @@ from airflow_sm_hosting.exceptions import (
     NotFoundError,
     SageMakerHostingError,
 )
+from airflow_sm_hosting.spec.naming import is_content_name
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
     OURS,
@@ -188,6 +189,8 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         progress = _responsible_for(progress, tags)
     if action in (Action.CREATE, Action.UPDATE, Action.UNCHANGED, Action.JOIN, Action.REPLACE):
         _check_smoke_test(observed, wanted, progress)
+    if action is Action.UNCHANGED:
+        _check_config_is_the_deployed_one(observed, str(progress.target))
     match action:
         case Action.CREATE:
             return _create(observed, wanted, progress, known, decision)
@@ -225,6 +228,24 @@ def _check_smoke_test(observed: Observation, wanted: Wanted, progress: Progress)
         raise ConflictError(
             f"Endpoint {wanted.endpoint_name}: smoke_test cannot test config {progress.target}: {problem}. Deploy without smoke_test, "
             "and invoke the endpoint in a task of its own."
+        )
+
+
+def _check_config_is_the_deployed_one(observed: Observation, target: str) -> None:
+    """Refuse a config that was deleted and created again under its name after the endpoint had been deployed with it.
+
+    SageMaker keeps serving what the deleted config said. A name with a content digest always means the same content.
+    """
+    described = observed.endpoint or {}
+    if is_content_name(target):
+        return
+    created = (observed.config(target) or {}).get("CreationTime")
+    changed = described.get("LastModifiedTime")
+    if created and changed and created > changed:
+        raise ConflictError(
+            f"Endpoint {described['EndpointName']} serves config {target} as it was at {changed:%Y-%m-%d %H:%M:%S}. The config was deleted, "
+            f"and created again at {created:%Y-%m-%d %H:%M:%S}, so the endpoint may serve other models. Deploy the config under another "
+            "name: unique_name=True of CreateEndpointConfigOperator derives the name from the content."
         )
 
 

@@ -63,7 +63,8 @@ _DEPLOYMENT = (
     _need(
         "sagemaker:DescribeEndpointConfig",
         "endpoint-config",
-        "it is updated, a failed one is replaced, or it is created with a rollout or a smoke_test",
+        "it is updated, a failed one is replaced, it is created with a rollout or a smoke_test, or it serves a config whose name "
+        "is not derived from its content",
     ),
     _need("sagemaker:AddTags", "endpoint", "it is created or updated, or tags are missing"),
     _need("sagemaker:DeleteEndpoint", "endpoint", "a failed one is replaced"),
@@ -183,7 +184,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need(
             "sagemaker:DescribeEndpointConfig",
             "endpoint-config",
-            "it does not exist, or is on another config",
+            "always, unless it serves the config and the config's name is derived from its content",
         ),
         _need("sagemaker:DescribeModel", "model", "a variant has another model"),
         _need("application-autoscaling:DescribeScalableTargets", "any", "it would be updated or replaced"),

@@ -63,6 +63,12 @@ def content_name(base: str, digest: str) -> str:
     return f"{_kept(base)}-{digest[:DIGEST_LENGTH]}"
 
 
+def is_content_name(name: str) -> bool:
+    """Return whether a name ends as those of :func:`content_name` do."""
+    _, hyphen, digest = name.rpartition("-")
+    return bool(hyphen) and len(digest) == DIGEST_LENGTH and set(digest) <= set("0123456789abcdef")
+
+
 def warn_of_cut_base(where: str, base: Any) -> None:
     """Warn of a base name that has to be cut: names that differ only after that have one beginning.
 

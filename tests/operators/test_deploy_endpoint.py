@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,7 +142,44 @@ def test_an_endpoint_on_the_config_is_left_alone(configs: LocalAws, dag: DAG, de
     assert (end.error, end.value, end.ran.deferrals) == (None, "churn", 0)
     assert set(end.ran.details) == DETAILS
     assert end.details == details("unchanged", "c1")
+    assert operations(configs) == ["DescribeEndpoint", "ListTags", "DescribeEndpointConfig"]
+
+
+def test_a_config_named_after_its_content_need_not_be_described(configs: LocalAws, dag: DAG) -> None:
+    make_config(configs, "c-0123456789")
+    run_task(deploy("c-0123456789"))
+    configs.clear_requests()
+
+    assert outcome(deploy("c-0123456789")).details["action"] == "unchanged"
     assert operations(configs) == ["DescribeEndpoint", "ListTags"]
+
+
+def test_a_config_that_was_created_again_under_its_name_is_refused(
+    configs: LocalAws, dag: DAG, deferrable: bool
+) -> None:
+    sagemaker = configs.client("sagemaker")
+    run_task(deploy("c1"))
+    sagemaker.delete_endpoint_config(EndpointConfigName="c1")
+    # Without its config the endpoint serves on.
+    assert outcome(deploy("c1", deferrable=deferrable)).details["action"] == "unchanged"
+    make_config(configs, "c1")
+    configs.clear_requests()
+
+    end = outcome(deploy("c1", deferrable=deferrable))
+
+    assert isinstance(end.error, ConflictError)
+    assert re.search(
+        r"Endpoint churn serves config c1 as it was at .* created again at .* unique_name=True",
+        str(end.error),
+    )
+    assert operations(configs, mutating=True) == []
+    # The way out: another name.
+    make_config(configs, "c1-anew")
+    assert outcome(deploy("c1-anew", deferrable=deferrable)).details["action"] == "update"
+    assert outcome(deploy("c1-anew", deferrable=deferrable)).details["action"] == "unchanged"
+    # Its config is older than this deployment.
+    assert outcome(deploy("c1", deferrable=deferrable)).details["action"] == "update"
+    assert outcome(deploy("c1", deferrable=deferrable)).details["action"] == "unchanged"
 
 
 def test_tags_of_an_unchanged_endpoint_are_reconciled(configs: LocalAws, dag: DAG) -> None:
