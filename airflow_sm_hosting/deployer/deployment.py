@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,10 +34,10 @@ from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.simulation import DeploymentPlan, Simulation, deployment_plan, simulate
 from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, Wait
-from airflow_sm_hosting.deployment.wait import WaitCondition
+from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitResult
 from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.exceptions import AlarmGoingOffError, SideReadError
-from airflow_sm_hosting.hooks.errors import is_in_progress, is_passing
+from airflow_sm_hosting.hooks.errors import error_message, is_absent, is_in_progress, is_passing
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -86,11 +87,27 @@ class EndpointDeployer:
                 log.exception("The rollback after the smoke test failed")
                 return unfinished_rollback(self.progress, None, f"{type(error).__name__}: {error}.")
             if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
+                if isinstance(error, ClientError) and is_absent(error) and self._is_gone():
+                    return self._deleted_end(error)
                 raise
             # The deployment has failed: report that first.
             log.exception("The cleanup of the endpoint failed")
             return failed_end(failed, f"{SCALING_RESTORED_BY_RETRY} ({type(error).__name__}: {error})")
         return reached
+
+    def _is_gone(self) -> bool:
+        observed = self._observer.observation(self._wanted.endpoint_name)
+        return self._observer.fetch(observed.endpoint_fact, observed) is None
+
+    def _deleted_end(self, error: ClientError) -> End:
+        """Return the end of a deployment whose endpoint was deleted between two calls."""
+        message = (
+            f"Endpoint {self._wanted.endpoint_name} was deleted while this task deployed to it "
+            f"({error.operation_name}: {error_message(error).rstrip('.')}). Another try starts anew."
+        )
+        result = WaitResult(str(Outcome.UNKNOWN), message)
+        self.progress = replace(self.progress, result=result)
+        return failed_end(result)
 
     def preview(self) -> DeploymentPlan:
         """Return the plan of the deployment without changing anything."""

@@ -26,7 +26,7 @@ from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Obs
 from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.remedies import Cause, cause_of
 from airflow_sm_hosting.deployment.smoke_test import smoke_test_problem
-from airflow_sm_hosting.deployment.status import Described, is_transitional, on_its_way_to
+from airflow_sm_hosting.deployment.status import Described, is_transitional, on_its_way_to, same_name
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
     CheckAnswer,
@@ -287,7 +287,8 @@ def _overwritten_run(
     newest, own = known.newest_deployed(), known.run_of(wanted.task)
     if described is None or newest is None or wanted.run_after is None or wanted.allow_older:
         return None
-    ours = on_its_way_to(described) == progress.target != newest.endpoint_config_name
+    ours = same_name(on_its_way_to(described), progress.target)
+    ours = ours and not same_name(progress.target, newest.endpoint_config_name)
     if (
         not ours
         or newest.task == wanted.task
@@ -298,7 +299,7 @@ def _overwritten_run(
         return newest if newest.moment <= progress.updated_at else None
     # An earlier try was killed before it could check: it had claimed the endpoint, and its config is on the endpoint.
     claimed = own is not None and own.state is RunState.CLAIMED
-    return newest if claimed and own and own.endpoint_config_name == progress.target else None
+    return newest if claimed and own and same_name(own.endpoint_config_name, progress.target) else None
 
 
 def _restore(
@@ -381,7 +382,7 @@ def _join(
     described, target = observed.endpoint or {}, str(progress.target)
     arn, own = described["EndpointArn"], observed.own_change
     live = described.get("EndpointConfigName")
-    before = live if live != target else None
+    before = live if not same_name(live, target) else None
     if own is None and progress.previous_endpoint_config_name:
         # An older run has restored this task's own deployment.
         before = progress.previous_endpoint_config_name
@@ -464,7 +465,7 @@ def _overtaken(
 ) -> Plan:
     described = observed.endpoint or {}
     newer = next((run for run in known.runs if run.run_after == known.run_after), None)
-    is_shown = newer is None or newer.endpoint_config_name == on_its_way_to(described)
+    is_shown = newer is None or same_name(newer.endpoint_config_name, on_its_way_to(described))
     if not is_shown and progress.action != Action.OVERTAKEN:
         # The endpoint may have been described before the newer run deployed it, and its tags read afterwards.
         return Plan((ObserveAgain(),), replace(progress, action=str(Action.OVERTAKEN)))
@@ -518,7 +519,7 @@ def _taken_over(progress: Progress, wanted: Wanted, known: EndpointTags) -> Prog
     ours, last, target = wanted.run_after, known.rolled_back, str(progress.target)
     before = progress.previous_endpoint_config_name
     if ours is not None and progress.rolling_back and last and last.run_after == ours:
-        before = last.source if last.source != target else None
+        before = last.source if not same_name(last.source, target) else None
     elif ours is not None and not progress.rolling_back and known.run_after == ours:
         before = rollback_target(known.history, serving=target)
     return replace(progress, previous_endpoint_config_name=before)

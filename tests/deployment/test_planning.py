@@ -355,8 +355,9 @@ def test_a_run_that_is_overtaken_looks_once_more_when_the_endpoint_was_described
     assert (second.end.ending, second.end.serving) == (Ending.SKIPPED, "c")
 
 
-def test_one_that_is_shown_the_newer_config_does_not_observe_again() -> None:
-    world = World(endpoint("InService", "c"), newer_run())
+@pytest.mark.parametrize("shown", ["c", "C"])
+def test_one_that_is_shown_the_newer_config_does_not_observe_again(shown: str) -> None:
+    world = World(endpoint("InService", shown), newer_run())
     found, _ = planned(world, wanted(run_after=MIDDLE), progress())
     assert found.end
 
@@ -391,12 +392,13 @@ def test_scaling_that_a_held_run_took_off_again_is_written_down_again() -> None:
     assert found.steps[0].tags == copies  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", ["b", "B"])
 @pytest.mark.parametrize("status", ["Updating", "InService"])
-def test_a_run_whose_update_was_late_restores_the_newer_config(status: str) -> None:
+def test_a_run_whose_update_was_late_restores_the_newer_config(status: str, name: str) -> None:
     """Its scaling is written down again at once, and that it is undone only when AWS has taken the newer config again."""
     copies = as_tags({"main": SCALING}, "0123abcd")
     world, observed, late = held_run(copies=copies, tags=newer_run(moment=SECONDS - 60))
-    world.endpoint = endpoint(status, "b", "b" if status == "Updating" else None)
+    world.endpoint = endpoint(status, name, name if status == "Updating" else None)
     asked = wanted(run_after=MIDDLE)
 
     noticed, _ = planned(world, asked, late, observed)
@@ -876,3 +878,21 @@ def test_a_run_that_was_rolled_back_counts_as_undone_and_leaves_no_alarms() -> N
     assert list(world.alarms) == ["rollout/churn/c/main-0"]
     assert f"{ROLLOUT_ALARMS}b" not in world.tags
     assert (undoing.end, ended.end) == (None, End(Ending.FAILED, "b was rolled back.", "a", ARN))
+
+
+@pytest.mark.parametrize("live", ["b", "B"])
+def test_a_config_created_again_after_the_deployment_is_refused(live: str) -> None:
+    changed = NOW - timedelta(hours=1)
+    for created, refused in [
+        (changed - timedelta(seconds=1), False),
+        (changed, False),
+        (changed + timedelta(milliseconds=1), True),
+    ]:
+        world = World(endpoint("InService", live, LastModifiedTime=changed), config={"CreationTime": created})
+        if refused:
+            with pytest.raises(ConflictError, match="Endpoint churn serves config b as it was at"):
+                planned(world, wanted(run_after=MIDDLE), progress())
+        else:
+            found, _ = planned(world, wanted(run_after=MIDDLE), progress())
+            assert found.decision
+            assert found.decision.action is Action.UNCHANGED

@@ -236,6 +236,30 @@ def test_two_at_once_create_one_endpoint(configs: LocalAws, dag: DAG, deferrable
 # Something else goes on.
 
 
+@pytest.mark.parametrize("operation", ["ListTags", "AddTags", "UpdateEndpoint"])
+def test_an_endpoint_that_is_deleted_between_two_calls_is_a_failed_deployment(
+    configs: LocalAws, dag: DAG, deferrable: bool, operation: str
+) -> None:
+    make_endpoint(configs, "c1")
+
+    def other(**_: Any) -> None:
+        sagemaker = configs.client("sagemaker")
+        if sagemaker.list_endpoints()["Endpoints"]:
+            sagemaker.delete_endpoint(EndpointName="churn")
+            sagemaker.get_waiter("endpoint_deleted").wait(EndpointName="churn", WaiterConfig={"Delay": 0})
+
+    with event_hook(sagemaker_client(), f"before-call.*.{operation}", other):
+        end = outcome(deploy("c2", deferrable=deferrable))
+
+    assert type(end.error) is DeploymentFailedError
+    assert "Endpoint churn was deleted while this task deployed to it" in str(end.error)
+    assert f"{operation}: Could not find" in str(end.error)
+    assert set(end.ran.details) == DETAILS
+    assert why_hopeless(end.error) is None
+    # The next try.
+    assert outcome(deploy("c2", deferrable=deferrable)).details["action"] == "create"
+
+
 def test_a_deployment_on_its_way_to_the_config_is_joined(
     slow_aws: LocalAws, dag: DAG, deferrable: bool
 ) -> None:
