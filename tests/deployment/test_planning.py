@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from airflow_sm_hosting.deployment.decision import Action
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags, Run, RunState, detaching_claim
-from airflow_sm_hosting.deployment.observation import Fact, Observation
+from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.planning import End, Ending, Plan, handed_over, plan
 from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.scaling_snapshot import as_tags, tag_keys
@@ -896,3 +896,12 @@ def test_a_config_created_again_after_the_deployment_is_refused(live: str) -> No
             found, _ = planned(world, wanted(run_after=MIDDLE), progress())
             assert found.decision
             assert found.decision.action is Action.UNCHANGED
+
+
+def test_a_config_named_after_its_content_is_not_described() -> None:
+    name = "churn-0123456789"
+    world = World(endpoint("InService", name))
+    found, observed = planned(world, wanted(run_after=MIDDLE, endpoint_config_name=name), progress())
+    assert found.decision
+    assert found.decision.action is Action.UNCHANGED
+    assert FactKind.ENDPOINT_CONFIG not in {fact.kind for fact in observed.facts}

@@ -18,6 +18,7 @@ from airflow_sm_hosting.spec.naming import (
     canonical_request,
     content_digest,
     content_name,
+    is_content_name,
     warn_of_cut_base,
 )
 from airflow_sm_hosting.spec.patterns import MODEL_NAME_PATTERN, NAME_PATTERN
@@ -235,3 +236,21 @@ def test_a_base_that_is_kept_or_not_known_is_no_warning(base: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_cut_base("Op: model_name", base)
+
+
+@pytest.mark.parametrize(
+    ("name", "derived"),
+    [
+        (content_name("churn", MODEL_DIGEST), True),
+        ("churn-0123456789", True),
+        ("churn-012345678", False),
+        ("churn-01234567890", False),
+        ("churn-012345678g", False),
+        ("churn-012345678A", False),
+        ("0123456789", False),
+        ("churn", False),
+        ("", False),
+    ],
+)
+def test_a_content_name_is_recognised(name: str, derived: bool) -> None:
+    assert is_content_name(name) is derived
