@@ -87,7 +87,7 @@ class EndpointDeployer:
                 log.exception("The rollback after the smoke test failed")
                 return unfinished_rollback(self.progress, None, f"{type(error).__name__}: {error}.")
             if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
-                if isinstance(error, ClientError) and is_absent(error) and self._is_gone():
+                if isinstance(error, ClientError) and is_absent(error) and self._patiently()(self._is_gone):
                     return self._deleted_end(error)
                 raise
             # The deployment has failed: report that first.

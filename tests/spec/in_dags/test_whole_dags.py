@@ -39,7 +39,7 @@ from airflow_sm_hosting import (
     Rolling,
     ServerlessProductionVariant,
 )
-from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.exceptions import TROUBLESHOOTING, InvalidSpecError
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import longest_seconds
 from airflow_sm_hosting.spec.secret import reveal_environments
@@ -594,9 +594,10 @@ def test_a_bad_literal_breaks_the_dag_file_with_a_clear_sentence(tmp_path: Path)
     assert list(bag.dags) == ["churn"]
     assert set(errors) == {f"broken_{index}.py" for index in range(len(BROKEN_FILES))}
     for index, (name, (_, sentence)) in enumerate(BROKEN_FILES.items()):
-        last = errors[f"broken_{index}.py"].strip().splitlines()[-1]
+        *_, last, note = errors[f"broken_{index}.py"].strip().splitlines()
         assert sentence in last, (name, last)
         assert "InvalidSpecError" in last
+        assert note == f"How to resolve it: {TROUBLESHOOTING}#invalidspecerror"
 
 
 @pytest.mark.usefixtures("dag")
