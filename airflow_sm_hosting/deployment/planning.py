@@ -425,21 +425,27 @@ def _unchanged(
     arn = described["EndpointArn"]
     condition = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, target, begun=True)
     verdict = judge(condition, described)
-    progress = replace(
+    verified = replace(
         _taken_over(progress, wanted, known), action=progress.action or str(Action.UNCHANGED)
     ).after_wait(WaitFor.DEPLOYED, WaitResult(str(verdict.outcome), verdict.message, _identity(described)))
     if verdict.outcome is not Outcome.DEPLOYED:
-        return Plan((), progress, Decision(Action.FAIL, verdict.message))
+        return Plan((), verified, Decision(Action.FAIL, verdict.message))
     deployed_by_us = wanted.run_after is not None and known.run_after == wanted.run_after
+    run = run_tags(observed, wanted, progress, known) if deployed_by_us or progress.restores_run else {}
+    # An earlier try was killed after its update. An older run may update the endpoint before it can read that this one has
+    # deployed; so write first, and look afterwards.
+    claim = missing_tags(arn, observed.tags, run, "the endpoint serves what this run deployed")
+    if claim:
+        return Plan((*claim, ObserveAgain()), progress, decision)
     tags = {
-        **_kept_from_replacement(observed, progress),
-        **(run_tags(observed, wanted, progress, known) if deployed_by_us or progress.restores_run else {}),
+        **_kept_from_replacement(observed, verified),
+        **run,
         **(known.undone(not_on=target) if progress.rolling_back else {}),
         **release_of_claim(known, wanted),
         **_wanted_tags(observed.tags, wanted),
     }
     steps = missing_tags(arn, observed.tags, tags, "the endpoint serves what this run deploys")
-    return Plan(tuple(steps), replace(progress, counts=known.counts_for(target)), decision)
+    return Plan(tuple(steps), replace(verified, counts=known.counts_for(target)), decision)
 
 
 def _replace(

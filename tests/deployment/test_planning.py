@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from airflow_sm_hosting.deployment.decision import Action
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags, Run, RunState, detaching_claim
@@ -312,8 +312,18 @@ def three_runs(exists: bool) -> tuple[World, list[Engine]]:
     ]
 
 
+#: The older run is held, the newer one is killed once its update has ended, and both go on.
+KILLED_AFTER_ITS_UPDATE = st.tuples(
+    st.integers(1, 8),
+    st.integers(3, 9),
+    st.lists(st.tuples(st.sampled_from([0, 2]), st.integers(1, 3), st.just(0), st.just(0)), max_size=12),
+).map(lambda drawn: [(0, drawn[0], 0, 0), (2, drawn[1], 400, 1), *drawn[2]])
+
+
 @settings(max_examples=200, deadline=None)
-@given(schedule=SCHEDULES, exists=st.booleans())
+@given(schedule=SCHEDULES | KILLED_AFTER_ITS_UPDATE, exists=st.booleans())
+@example(schedule=[(0, 4, 0, 0), (2, 6, 400, 1)], exists=True)
+@example(schedule=[(0, 4, 0, 0), (2, 8, 400, 1), (2, 3, 1, 0), (0, 1, 0, 0), (0, 3, 1, 0)], exists=True)
 def test_in_whatever_order_three_runs_go_on_each_ends_and_the_newest_serves(
     schedule: list[tuple[int, int, int, int]], exists: bool
 ) -> None:
