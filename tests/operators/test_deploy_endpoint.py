@@ -93,6 +93,8 @@ def make_alarm(aws: LocalAws, name: str, **members: Any) -> None:
             "EvaluationPeriods": 1,
             "Threshold": 1e5,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            # A state that a test sets stays, also when the alarm is evaluated the next time.
+            "TreatMissingData": "ignore",
             **members,
         }
     )
