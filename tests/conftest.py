@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from airflow_sm_hosting.deployment import evidence
+
 if TYPE_CHECKING:
     import docker
 
@@ -75,6 +77,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(SLOW) and not item.nodeid.startswith(QUICK):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def no_lag(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local AWS shows every change at once, so answers that agree for a moment are proof. Deciding is tested with the real time."""
+    if request.path.parent.name != "deployment":
+        monkeypatch.setattr(evidence, "READS_LAG", 0.2)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential_jitter
 
+from airflow_sm_hosting.deployment import evidence
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
 from airflow_sm_hosting.deployment.observation import Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import tag_keys
@@ -49,6 +51,7 @@ from airflow_sm_hosting.deployment.steps import (
 from airflow_sm_hosting.exceptions import NotFoundError, SageMakerHostingError
 from airflow_sm_hosting.hooks.errors import (
     already_exists,
+    are_credentials_refused,
     error_code,
     error_message,
     is_absent,
@@ -77,14 +80,14 @@ class StepRunner:
 
     :param aws: Makes the hooks.
     :param observer: Remembers written tags; None if no tags of endpoints are written.
-    :param check_answer: Invokes the endpoint and returns the failure of its answer; None when the answer is right.
+    :param check_answer: Invokes the endpoint of the given name and returns the failure of its answer; None when the answer is right.
     """
 
     def __init__(
         self,
         aws: AwsParameters,
         observer: Observer | None = None,
-        check_answer: Callable[[], AnswerFailure | None] | None = None,
+        check_answer: Callable[[str], AnswerFailure | None] | None = None,
     ) -> None:
         self.aws = aws
         self.observer = observer
@@ -128,31 +131,36 @@ def _valid_request(step: Call) -> dict[str, Any]:
 
 
 def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observation | None) -> Any:
-    """Create the endpoint; CreateEndpoint may not see a new config at once.
+    """Create the endpoint; the answer contains the time at which AWS accepted the request.
 
     :raises ConcurrentUpdateError: When another run has created it meanwhile.
-    :raises NotFoundError: When its config does not exist.
+    :raises NotFoundError: When its config does not exist, or CreateEndpoint does not see it yet.
     """
-    hook = runner.aws.sagemaker_hook
     try:
-        return hook.until_consistent(lambda: hook.conn.create_endpoint(**step.request))
+        answer = runner.aws.sagemaker_hook.conn.create_endpoint(**step.request)
     except ClientError as error:
         if is_absent(error):
             raise NotFoundError(f"CreateEndpoint: {error_message(error)}") from None
         if not already_exists(error):
             raise
         raise ConcurrentUpdateError(error_message(error)) from error
+    return {**answer, "taken_at": _moment_of(answer)}
 
 
 def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observation | None) -> dict[str, Any]:
     """Update the endpoint; the answer contains the time at which AWS accepted the update.
 
-    :raises ConcurrentUpdateError: When another change is in progress, or has restored scaling that this update must remove.
+    :raises ConcurrentUpdateError: When another change is in progress, has restored scaling that this update must remove, or has put the
+        endpoint into another state than the observed one.
     """
     try:
         answer = runner.aws.sagemaker_hook.conn.update_endpoint(**step.request)
     except ClientError as error:
-        if is_in_progress(error) or (not is_passing(error) and _is_scaled_meanwhile(runner, step, observed)):
+        if is_in_progress(error) or (
+            not is_passing(error)
+            and not are_credentials_refused(error)
+            and (_is_scaled_meanwhile(runner, step, observed) or _is_changed_meanwhile(runner, observed))
+        ):
             raise ConcurrentUpdateError(error_message(error)) from error
         raise
     return {**answer, "taken_at": _moment_of(answer)}
@@ -166,6 +174,25 @@ def _is_scaled_meanwhile(runner: StepRunner, step: UpdateEndpoint, observed: Obs
     return bool(scaled & step.detached or scaled - step.scaled)
 
 
+def _is_changed_meanwhile(runner: StepRunner, observed: Observation | None) -> bool:
+    """Return whether the observed description was an earlier state: the refusal was not meant for the endpoint as it was planned for."""
+    if observed is None or observed.endpoint is None:
+        return False
+    name, before = observed.endpoint_name, observed.endpoint.get("LastModifiedTime")
+    retrying = Retrying(
+        retry=retry_if_result(lambda changed: not changed),
+        wait=wait_exponential_jitter(max=15),
+        stop=stop_after_delay(evidence.READS_LAG),
+        retry_error_callback=lambda state: False,
+    )
+
+    def is_changed() -> bool:
+        described = runner.aws.sagemaker_hook.describe_endpoint(name)
+        return described is not None and described["LastModifiedTime"] != before
+
+    return bool(retrying(is_changed))
+
+
 def _moment_of(answer: Mapping[str, Any]) -> int:
     """Return the time of the answer, by AWS's clock."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -177,6 +204,8 @@ def _moment_of(answer: Mapping[str, Any]) -> int:
 
 def delete_endpoint(runner: StepRunner, step: DeleteEndpoint, observed: Observation | None) -> Any:
     """Begin to delete the endpoint; an endpoint that is already gone is not an error."""
+    if runner.observer:
+        runner.observer.forget_endpoint()
     return runner.aws.sagemaker_hook.delete_endpoint(step.request["EndpointName"])
 
 
@@ -305,7 +334,7 @@ def confirm_detaching(runner: StepRunner, step: ConfirmDetaching, observed: Obse
 
 def check_answer(runner: StepRunner, step: CheckAnswer, observed: Observation | None) -> AnswerFailure | None:
     """Invoke the endpoint; return the failure of its answer, None when the answer is right."""
-    return runner.check_answer() if runner.check_answer else None
+    return runner.check_answer(step.endpoint_name) if runner.check_answer else None
 
 
 ADAPTERS: Mapping[type[Step], Adapter] = {

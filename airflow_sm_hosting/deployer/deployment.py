@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
+    RetryCallState,
     Retrying,
     before_sleep_log,
     retry_if_exception,
@@ -18,7 +19,9 @@ from tenacity import (
 )
 
 from airflow_sm_hosting.deployer.adapters import ConcurrentUpdateError, StepRunner
-from airflow_sm_hosting.deployer.observer import Observer
+from airflow_sm_hosting.deployer.observer import Observer, OutdatedAnswerError
+from airflow_sm_hosting.deployer.waiting import ROTATION_AWAITED
+from airflow_sm_hosting.deployment import evidence
 from airflow_sm_hosting.deployment.finishing import finishing_steps
 from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
 from airflow_sm_hosting.deployment.planning import (
@@ -36,13 +39,22 @@ from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, Wait
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitResult
 from airflow_sm_hosting.deployment.wanted import Wanted
-from airflow_sm_hosting.exceptions import AlarmGoingOffError, SideReadError
-from airflow_sm_hosting.hooks.errors import error_message, is_absent, is_in_progress, is_passing
+from airflow_sm_hosting.exceptions import AlarmGoingOffError, NotFoundError, SideReadError
+from airflow_sm_hosting.hooks.errors import (
+    are_credentials_refused,
+    error_message,
+    is_absent,
+    is_in_progress,
+    is_passing,
+)
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
 
 log = logging.getLogger(__name__)
+
+#: The result of no wait.
+NO_RESULT = WaitResult("", "")
 
 
 class EndpointDeployer:
@@ -51,7 +63,7 @@ class EndpointDeployer:
     :param wanted: The requested deployment.
     :param aws: Makes the hooks.
     :param progress: The progress of the deployment; the attribute is kept up to date.
-    :param check_answer: Invokes the endpoint and returns the failure of its answer; None when the answer is right.
+    :param check_answer: Invokes the endpoint of the given name and returns the failure of its answer; None when the answer is right.
     """
 
     def __init__(
@@ -59,7 +71,7 @@ class EndpointDeployer:
         wanted: Wanted,
         aws: AwsParameters,
         progress: Progress,
-        check_answer: Callable[[], AnswerFailure | None] | None = None,
+        check_answer: Callable[[str], AnswerFailure | None] | None = None,
     ) -> None:
         self._wanted = wanted
         self._observer = Observer(aws, deadline=progress.deadline)
@@ -79,21 +91,37 @@ class EndpointDeployer:
         :return: The condition to wait for, or the end.
         """
         failed = self.progress.result if self.progress.stage is Stage.RECOVER else None
+        self._observer.know_change(
+            (failed or self.progress.result or NO_RESULT).described.get("LastModifiedTime")
+        )
         try:
-            reached: WaitCondition | End = self._patiently()(self._advance)
-        except (ClientError, BotoCoreError, ConcurrentUpdateError, SideReadError) as error:
+            reached: WaitCondition | End = self._through_delays()(self._advance_or_find_deleted)
+        except (
+            ClientError,
+            BotoCoreError,
+            ConcurrentUpdateError,
+            OutdatedAnswerError,
+            SideReadError,
+        ) as error:
             if self.progress.smoke_failure:
                 # The wrong answer is the cause: report it first.
                 log.exception("The rollback after the smoke test failed")
                 return unfinished_rollback(self.progress, None, f"{type(error).__name__}: {error}.")
             if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
-                if isinstance(error, ClientError) and is_absent(error) and self._patiently()(self._is_gone):
-                    return self._deleted_end(error)
                 raise
             # The deployment has failed: report that first.
             log.exception("The cleanup of the endpoint failed")
             return failed_end(failed, f"{SCALING_RESTORED_BY_RETRY} ({type(error).__name__}: {error})")
         return reached
+
+    def _advance_or_find_deleted(self) -> WaitCondition | End:
+        """Advance; if AWS does not find a resource between two calls, find out whether the endpoint was deleted."""
+        try:
+            return self._patiently()(self._advance)
+        except ClientError as error:
+            if is_absent(error) and self._patiently()(self._is_gone):
+                return self._deleted_end(error)
+            raise
 
     def _is_gone(self) -> bool:
         observed = self._observer.observation(self._wanted.endpoint_name)
@@ -194,12 +222,38 @@ class EndpointDeployer:
             for step in self._runner.validated(tuple(steps)):
                 observed = self._apply(step, observed)
 
+    def _through_delays(self) -> Retrying:
+        """Return a decorator that retries while AWS may not yet show a new resource, or credentials that have worked may be rotated."""
+        return Retrying(
+            retry=retry_if_exception(lambda error: self._delay_of(error) > 0),
+            wait=wait_exponential_jitter(max=15),
+            stop=self._has_taken_too_long,
+            before_sleep=before_sleep_log(log, logging.INFO),
+            reraise=True,
+        )
+
+    def _has_taken_too_long(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return (state.seconds_since_start or 0.0) >= min(self._delay_of(error), self._time_left())
+
+    def _delay_of(self, error: BaseException | None) -> float:
+        """Return for how long an error may be due to a delay, in seconds."""
+        if isinstance(error, NotFoundError) or (isinstance(error, ClientError) and is_absent(error)):
+            return evidence.READS_LAG
+        has_worked = self.progress.result is not None or self._observer.has_described
+        if isinstance(error, Exception) and are_credentials_refused(error) and has_worked:
+            return ROTATION_AWAITED
+        return 0.0
+
+    def _time_left(self) -> float:
+        return max(0.0, self.progress.deadline - time.time())
+
     def _patiently(self) -> Retrying:
         """Return a decorator that retries a call on temporary errors until the deadline."""
         return Retrying(
             retry=retry_if_exception(_is_passing),
             wait=wait_exponential_jitter(max=30),
-            stop=stop_after_delay(max(0.0, self.progress.deadline - time.time())),
+            stop=stop_after_delay(self._time_left()),
             before_sleep=before_sleep_log(log, logging.INFO),
             reraise=True,
         )
@@ -212,6 +266,6 @@ class AlarmWaitedForError(AlarmGoingOffError):
 def _is_passing(error: BaseException) -> bool:
     if isinstance(error, ClientError) and is_in_progress(error):
         return True
-    if isinstance(error, ConcurrentUpdateError | AlarmWaitedForError):
+    if isinstance(error, ConcurrentUpdateError | AlarmWaitedForError | OutdatedAnswerError):
         return True
     return isinstance(error, Exception) and is_passing(error)

@@ -20,9 +20,11 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from airflow_sm_hosting.deployment.evidence import Evidence
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import scaling_of, variant_resource_id
-from airflow_sm_hosting.exceptions import SideReadError
+from airflow_sm_hosting.deployment.status import DELETING, Described, status_line
+from airflow_sm_hosting.exceptions import SageMakerHostingError, SideReadError
 from airflow_sm_hosting.hooks.errors import is_denied, is_passing
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 from airflow_sm_hosting.spec.tags import is_ours
@@ -41,6 +43,10 @@ SIDE_READ_PATIENCE = 300.0
 ALARM_OF_SCALING = "TargetTracking-"
 
 
+class OutdatedAnswerError(SageMakerHostingError):
+    """AWS's answer is older than an earlier one: describe again."""
+
+
 class Observer:
     """Fetches facts from AWS.
 
@@ -54,6 +60,9 @@ class Observer:
         self._sagemaker = aws.sagemaker_hook
         #: Tags written since the observation began: ListTags may not show them at once.
         self.written: dict[str, dict[str, str]] = {}
+        self._evidence = Evidence()
+        #: Whether AWS has described the endpoint.
+        self.has_described = False
 
     def observation(self, endpoint_name: str) -> Observation:
         """Return an observation without any facts.
@@ -69,10 +78,11 @@ class Observer:
         :param fact: The fact.
         :param observed: The observation so far.
         :raises SideReadError: When it could not be read in that time.
+        :raises OutdatedAnswerError: When the endpoint's description is older than an earlier one; reads may lag.
         """
         if fact.kind is FactKind.ENDPOINT:
             # The caller has the patience of the whole deployment.
-            return self._sagemaker.describe_endpoint(*fact.of)
+            return self._endpoint(*fact.of)
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_passing(error)),
             wait=wait_exponential_jitter(max=30),
@@ -115,6 +125,28 @@ class Observer:
                 return self._endpoint_alarms(*fact.of)
             case FactKind.NEEDED_CONFIGS:
                 return self._sagemaker.needed_by_endpoints()
+
+    def know_change(self, changed: str | None) -> None:
+        """Take note of the endpoint's last change that a wait has seen: no older description is used.
+
+        :param changed: ``LastModifiedTime`` in ISO format; None if the wait saw none.
+        """
+        if changed:
+            self._evidence = self._evidence.with_newer(datetime.fromisoformat(changed))
+
+    def forget_endpoint(self) -> None:
+        """Take note that the endpoint is being deleted: it may be gone, and another may have its name."""
+        self._evidence = Evidence()
+
+    def _endpoint(self, name: str) -> Described | None:
+        described, now = self._sagemaker.describe_endpoint(name), time.monotonic()
+        self.has_described = True
+        self._evidence = self._evidence.after(described, now)
+        if self._evidence.is_outdated(described, now):
+            raise OutdatedAnswerError(f"DescribeEndpoint answers an earlier state: {status_line(described)}")
+        if described and described["EndpointStatus"] == DELETING:
+            self.forget_endpoint()
+        return described
 
     def _invoked_model(self, name: str) -> Mapping[str, Any] | None:
         try:

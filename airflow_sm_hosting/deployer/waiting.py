@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_sm_hosting.deployment.status import Described, is_transitional
+from airflow_sm_hosting.deployment.evidence import Evidence
+from airflow_sm_hosting.deployment.status import Described, is_transitional, status_line
 from airflow_sm_hosting.deployment.verdict import after_look, judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 from airflow_sm_hosting.hooks.errors import are_credentials_refused, is_passing
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 #: An unchanged status is logged again after this many seconds.
 REPEAT_STATUS_AFTER = 300.0
 
-#: Seconds after which a description counts as newer than an earlier list (assumed: AWS documents no bound).
-CONSISTENT_AFTER = 60.0
-
 #: Minimum time between two lookups of a connection whose credentials AWS refuses, in seconds.
 CONNECTION_KEPT = 60.0
 
@@ -30,7 +28,7 @@ CONNECTION_KEPT = 60.0
 ROTATION_AWAITED = 600.0
 
 #: Members of DescribeEndpoint in a wait's result.
-IDENTITY = ("EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
+IDENTITY = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
 
 
 def result_of_error(error: Exception, endpoint_name: str) -> WaitResult:
@@ -66,9 +64,10 @@ class EndpointWait:
         self._log_status = log_status
         self._logged = ("", "", 0.0)
         self._identity: dict[str, str] = {}
-        self._listed: tuple[datetime, float] | None = None
+        self._evidence = Evidence()
+        #: Whether the last description showed an end that is not proven yet.
+        self.is_in_doubt = False
         self._known: tuple[str, str | None] | None = None
-        self._unchanged_since: float | None = None
         self._was_described = False
         self._refused_since: float | None = None
 
@@ -77,12 +76,19 @@ class EndpointWait:
         self._was_described, self._refused_since = True, None
         self._condition = after_look(self._condition, described)
         self._identity = identity(described)
+        now = time.monotonic()
+        self._evidence = self._evidence.after(described, now)
         verdict = judge(self._condition, described)
+        self.is_in_doubt = False
         if verdict.outcome is Outcome.PENDING:
             self._known = None if is_transitional(described) else _shown(described)
             return self._unless_too_late(verdict.message, described)
-        if verdict.outcome is not Outcome.DEPLOYED and self._is_outdated(described):
-            return self._unless_too_late("the description is outdated; polling again")
+        if not self._evidence.proves(self._condition, verdict.outcome, described, now):
+            self._known, self.is_in_doubt = None, True
+            return self._unless_too_late(
+                f"{status_line(described)}; this may be an earlier state, as reads of AWS may lag: polling again",
+                described,
+            )
         return WaitResult(str(verdict.outcome), verdict.message, self._identity)
 
     def observe_row(self, row: Described | None) -> bool:
@@ -92,12 +98,9 @@ class EndpointWait:
 
         :param row: The row, with some of the members of DescribeEndpoint.
         """
-        if row is None:
-            self._listed = None
-        else:
+        if row is not None:
             changed = row["LastModifiedTime"]
-            if self._listed is None or self._listed[0] != changed:
-                self._listed = (changed, time.monotonic())
+            self._evidence = self._evidence.with_newer(changed)
             if self._is_news(changed, row):
                 self._condition = after_look(self._condition, row)
             # In transition, the status is enough for the verdict; and a listed endpoint is not gone.
@@ -122,7 +125,11 @@ class EndpointWait:
         """Return whether refused credentials may be rotated a moment later: they have worked, and have been refused for minutes only."""
         if self._refused_since is None:
             self._refused_since = time.monotonic()
-        return self._was_described and time.monotonic() - self._refused_since <= ROTATION_AWAITED
+        # A deployment has described the endpoint before it waits; and a wait that has gone on for a while has got answers, from another
+        # triggerer if not here.
+        goes_on = time.time() - self._started_at > CONNECTION_KEPT
+        has_worked = self._was_described or goes_on or self._condition.until is not WaitFor.IN_SERVICE
+        return has_worked and time.monotonic() - self._refused_since <= ROTATION_AWAITED
 
     def _is_news(self, changed: datetime, row: Described) -> bool:
         """Return whether a row belongs to the awaited deployment: lists lag, and may show the beginning of an earlier deployment."""
@@ -131,30 +138,6 @@ class EndpointWait:
             return True
         began = datetime.fromisoformat(before)
         return changed > began or (changed == began and is_transitional(row))
-
-    def _is_outdated(self, described: Described | None) -> bool:
-        """Return whether a description is older than an earlier observation: then it proves no failure before the deadline."""
-        if time.time() >= self._deadline:
-            return False
-        return self._is_older_than_list(described) or self._is_unchanged(described)
-
-    def _is_older_than_list(self, described: Described | None) -> bool:
-        if self._listed is None:
-            return False
-        changed, seen_at = self._listed
-        if time.monotonic() - seen_at > CONSISTENT_AFTER:
-            return False
-        return described is None or described.get("LastModifiedTime", changed) < changed
-
-    def _is_unchanged(self, described: Described | None) -> bool:
-        """Return whether a description shows a deployment as not begun although it has begun: describe calls may lag, too."""
-        before = self._condition.modified_before
-        if described is None or before is None or moment(described.get("LastModifiedTime")) != before:
-            self._unchanged_since = None
-            return False
-        if self._unchanged_since is None:
-            self._unchanged_since = time.monotonic()
-        return time.monotonic() - self._unchanged_since <= CONSISTENT_AFTER
 
     def _unless_too_late(self, status: str, described: Described | None = None) -> WaitResult | None:
         now = time.time()

@@ -76,6 +76,7 @@ class Observation:
     :param facts: The answers of AWS, with the changes of the steps since.
     :param own_change: This task's latest change of the endpoint, which AWS may not show yet: ``created``, ``updated``, ``deleted``.
     :param modified_before: ``LastModifiedTime`` before this task's update, in ISO format.
+    :param changed_at: When AWS accepted this task's latest creation or update, in seconds since the epoch, by AWS's clock.
     :param copies: The tags that hold the scaling removed by this task.
     :param restored: The ARNs of the restored policies, by variant and name.
     :param simulated: Whether steps are simulated. In a simulation, a fact must be known before a step changes it.
@@ -87,6 +88,7 @@ class Observation:
     facts: Mapping[Fact, Any] = field(default_factory=dict)
     own_change: str | None = None
     modified_before: str | None = None
+    changed_at: int | None = None
     copies: Mapping[str, str] = field(default_factory=dict)
     restored: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     simulated: bool = False

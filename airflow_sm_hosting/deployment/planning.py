@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
@@ -69,6 +69,9 @@ from airflow_sm_hosting.spec.tags import (
     is_ours,
     tag_list,
 )
+
+#: How long after a change of the endpoint its answer may be written (assumed).
+ANSWERED_AFTER = timedelta(seconds=1)
 
 #: An older run whose update reached AWS after a newer run's restores the newer config; the newer run waits for that, in seconds.
 OLDER_RUN_RESTORES = 120.0
@@ -413,8 +416,20 @@ def _join(
         target,
         modified_before=observed.modified_before if own else None,
         begun=own is None,
+        not_before=_first_moment(observed) if own else moment(described.get("LastModifiedTime")),
     )
     return Plan((*steps, Wait(condition)), progress, None if own else decision)
+
+
+def _first_moment(observed: Observation) -> str | None:
+    """Return the earliest ``LastModifiedTime`` of a state after this task's own change, in ISO format.
+
+    AWS's answer has its time in whole seconds, and is written after the change. That both come from one clock is assumed: otherwise the
+    wait takes longer, as its verdict needs answers that agree.
+    """
+    if observed.changed_at is None:
+        return None
+    return moment(datetime.fromtimestamp(observed.changed_at, UTC) - ANSWERED_AFTER)
 
 
 def _unchanged(
@@ -539,7 +554,7 @@ def _wanted_tags(tags: Mapping[str, str], wanted: Wanted) -> dict[str, str]:
 
 
 def _identity(described: Described) -> dict[str, str]:
-    members = ("EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
+    members = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
     return {member: str(moment(described[member])) for member in members if described.get(member) is not None}
 
 
@@ -554,7 +569,8 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
         return _set_counts(observed, wanted, progress, str(arn))
     if wanted.smoke_test and progress.smoke_failure is None and not progress.restores_run:
         if progress.answer_failure is None:
-            return Plan((CheckAnswer(), ObserveAgain()), progress)
+            name = result.described.get("EndpointName", wanted.endpoint_name)
+            return Plan((CheckAnswer(name), ObserveAgain()), progress)
         if progress.answer_failure and wanted.rolls_back_wrong_answers and not progress.answer_refused:
             back = _config_to_go_back_to(observed, progress)
             if back:
@@ -619,13 +635,13 @@ def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: 
         )
         return Plan((forget,), replace(progress, waited_for=None))
     # Another run may have deployed since the wait ended, and the counts belong to this run's config.
-    deployed = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, progress.target, begun=True)
-    verdict = judge(deployed, observed.endpoint)
-    if verdict.outcome is Outcome.PENDING:
+    changed = (progress.result or WaitResult("", "")).described.get("LastModifiedTime")
+    deployed = WaitCondition(
+        WaitFor.DEPLOYED, wanted.endpoint_name, progress.target, begun=True, not_before=changed
+    )
+    if judge(deployed, observed.endpoint).outcome is not Outcome.DEPLOYED:
+        # One description proves no failure: the wait asks for more.
         return Plan((Wait(deployed),), progress)
-    if verdict.outcome is not Outcome.DEPLOYED:
-        result = WaitResult(str(verdict.outcome), verdict.message, _identity(observed.endpoint or {}))
-        return Plan((), progress.after_wait(WaitFor.DEPLOYED, result))
     call = UpdateEndpointWeightsAndCapacities(
         {
             "EndpointName": wanted.endpoint_name,
@@ -635,7 +651,11 @@ def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: 
         f"the new config has {count} instances of it",
     )
     condition = WaitCondition(
-        WaitFor.COUNTED, wanted.endpoint_name, progress.target, instance_counts={variant: count}
+        WaitFor.COUNTED,
+        wanted.endpoint_name,
+        progress.target,
+        modified_before=moment((observed.endpoint or {}).get("LastModifiedTime")),
+        instance_counts={variant: count},
     )
     return Plan((call, Wait(condition)), progress)
 
@@ -720,7 +740,22 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         steps = [*missing_tags(described["EndpointArn"], observed.tags, undone, "it does not serve"), *steps]
     if steps:
         return Plan(tuple(steps), progress)
-    return Plan((), progress, end=failed_end(result, progress=progress))
+    progress = replace(progress, result=_replaced(result, progress) or result)
+    return Plan((), progress, end=failed_end(progress.result or result, progress=progress))
+
+
+def _replaced(result: WaitResult, progress: Progress) -> WaitResult | None:
+    """Return the result in other words if the endpoint serves a config to which SageMaker cannot have gone back: another update did it."""
+    live, target = result.described.get("EndpointConfigName"), progress.target
+    before = progress.previous_endpoint_config_name
+    is_known = before is not None or progress.action == Action.CREATE
+    if result.outcome != Outcome.ROLLED_BACK or not is_known or same_name(live, before):
+        return None
+    message = (
+        f"The endpoint serves {live}, not {target} as requested, and {before or 'no other config'} before: another update, which is not this "
+        "task's, has replaced the deployment."
+    )
+    return replace(result, outcome=str(Outcome.FAILED), message=message)
 
 
 def _undid(older: Run, progress: Progress, result: WaitResult) -> bool:

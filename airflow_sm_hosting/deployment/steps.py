@@ -67,7 +67,8 @@ class CreateEndpoint(Call):
         }
         tags = {tag["Key"]: tag["Value"] for tag in self.request.get("Tags") or ()}
         known = observed.learned(observed.endpoint_fact, described).learned(Fact(FactKind.TAGS, (arn,)), tags)
-        return replace(known, own_change="created", modified_before=None)
+        taken_at = (answer or {}).get("taken_at")
+        return replace(known, own_change="created", modified_before=None, changed_at=taken_at)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class UpdateEndpoint(Call):
             observed.changed(observed.endpoint_fact, updating),
             own_change="updated",
             modified_before=self.modified_before,
+            changed_at=(answer or {}).get("taken_at"),
             copies=self.copies,
         )
 
@@ -476,7 +478,12 @@ class ConfirmDetaching(Step):
 
 @dataclass(frozen=True)
 class CheckAnswer(Step):
-    """Invoke the endpoint and check its answer: the smoke test (``sagemaker:InvokeEndpoint``)."""
+    """Invoke the endpoint and check its answer: the smoke test (``sagemaker:InvokeEndpoint``).
+
+    :param endpoint_name: The endpoint, spelled as AWS describes it.
+    """
+
+    endpoint_name: str
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,8 @@ def update_steps(
     # alarms may be in ALARM because of that one, and the restored fleet may be too small for its steps.
     restores = progress.restores_run is not None
     at_once = restores or progress.smoke_failure is not None
-    fleet_alarms = [] if at_once else _fleet_alarm_requests(wanted, target)
+    dimensions = described["EndpointName"], config.get("EndpointConfigName", target)
+    fleet_alarms = [] if at_once else _fleet_alarm_requests(wanted, target, dimensions)
     deployment_config = None if at_once else _checked_rollout(observed, wanted, variants, fleet, fleet_alarms)
     snapshot = _snapshot_of_blocked(observed, scaled, variants, known)
     if snapshot and not _claims(known, wanted, observed):
@@ -280,9 +281,12 @@ def _record(described: Described, wanted: Wanted, progress: Progress, known: End
 # Rollouts.
 
 
-def _fleet_alarm_requests(wanted: Wanted, target: str) -> list[dict[str, Any]]:
+def _fleet_alarm_requests(
+    wanted: Wanted, target: str, dimensions: tuple[str, str] | None = None
+) -> list[dict[str, Any]]:
+    names = {"endpoint_name": wanted.endpoint_name, "endpoint_config_name": target}
     return [
-        fleet_alarm_request(alarm, index, endpoint_name=wanted.endpoint_name, endpoint_config_name=target)
+        fleet_alarm_request(alarm, index, **names, dimensions=dimensions)
         for index, alarm in enumerate(wanted.fleet_alarms)
     ]
 

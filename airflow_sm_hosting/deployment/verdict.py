@@ -101,11 +101,14 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     if status == IN_SERVICE and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")
     if status == IN_SERVICE:
-        return Verdict(
-            Outcome.ROLLED_BACK,
-            f"SageMaker rolled endpoint {name} back: it serves {live}, not {config} as requested. "
-            f"{reason_sentence}",
-        )
+        if reason:
+            message = f"SageMaker rolled endpoint {name} back: it serves {live}, not {config} as requested. {reason_sentence}"
+        else:
+            message = (
+                f"Endpoint {name} went back: it serves {live}, not {config} as requested. SageMaker gives no reason: it has rolled the "
+                "endpoint back silently, or another update has; see the endpoint's logs and its events in CloudTrail."
+            )
+        return Verdict(Outcome.ROLLED_BACK, message)
     if status in BROKEN and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")
     serving = (

@@ -52,6 +52,8 @@ class WaitCondition:
     :param begun: Whether a description has shown that the deployment began. Right after UpdateEndpoint, a describe call may still answer
         the state before, which is not a rollback.
     :param instance_counts: Instance counts by variant, for :attr:`WaitFor.COUNTED`.
+    :param not_before: ``LastModifiedTime`` of the awaited deployment's first state at the earliest, in ISO format: an older description shows
+        a state from before it. None if that is not known.
     :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
     """
 
@@ -62,6 +64,7 @@ class WaitCondition:
     begun: bool = False
     instance_counts: Mapping[str, int] = field(default_factory=dict)
     give_up_at: float | None = None
+    not_before: str | None = None
 
     def serialize(self) -> dict[str, Any]:
         """Return the condition as plain JSON."""
@@ -73,7 +76,8 @@ class WaitCondition:
             "begun": self.begun,
             "instance_counts": dict(self.instance_counts),
         }
-        return written if self.give_up_at is None else {**written, "give_up_at": self.give_up_at}
+        later = {"give_up_at": self.give_up_at, "not_before": self.not_before}
+        return {**written, **{member: value for member, value in later.items() if value is not None}}
 
     @classmethod
     def deserialize(cls, data: Mapping[str, Any]) -> WaitCondition:
@@ -88,7 +92,7 @@ class WaitResult:
 
     :param outcome: An :class:`Outcome` that is not pending.
     :param message: A sentence for the log or the error, the same for both kinds of wait.
-    :param described: From the last description: EndpointArn, EndpointConfigName, FailureReason and LastModifiedTime (ISO format).
+    :param described: From the last description: EndpointName, EndpointArn, EndpointConfigName, FailureReason and LastModifiedTime (ISO format).
     """
 
     outcome: str

@@ -311,13 +311,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         if result.outcome == Outcome.DEPLOYED:
             self.log.info("%s", result.message)
 
-    def _answer_failure(self) -> AnswerFailure | None:
-        """Return the failure of the endpoint's answer; None when the answer is right."""
+    def _answer_failure(self, name: str) -> AnswerFailure | None:
+        """Return the failure of the answer of the endpoint of this name; None when the answer is right."""
         from airflow_sm_hosting.deployer.invocation import compare, invoke
         from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 
-        given = self.fields.of(self)
-        test, name = given.smoke_test or {}, given.endpoint_name
+        test = self.fields.of(self).smoke_test or {}
         try:
             answer = invoke(
                 self.runtime_hook,

@@ -133,9 +133,11 @@ class EndpointInServiceSensor(GuardedTask, AwsParameters, HasFields, BaseSensorO
                 started_at=time.time(),
                 log_status=self.log.info,
             )
-        result = self._polling.poll()
-        if result is None:
-            return False
+        while (result := self._polling.poll()) is None:
+            if not (self.reschedule and self._polling.is_in_doubt):
+                return False
+            # A rescheduled task forgets its answers, and a failure is proven by several that agree.
+            time.sleep(self._polling.pause(self.poke_interval))
         self._conclude(result)
         return True
 

@@ -74,7 +74,12 @@ def alarm_prefix(endpoint_name: str, endpoint_config_name: str) -> str:
 
 
 def fleet_alarm_request(
-    alarm: Mapping[str, Any], index: int, *, endpoint_name: str, endpoint_config_name: str
+    alarm: Mapping[str, Any],
+    index: int,
+    *,
+    endpoint_name: str,
+    endpoint_config_name: str,
+    dimensions: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return a rendered alarm as PutMetricAlarm takes it.
 
@@ -82,12 +87,14 @@ def fleet_alarm_request(
     :param index: Its place in the list, which makes its name unique.
     :param endpoint_name: The endpoint.
     :param endpoint_config_name: The config of the new fleet.
+    :param dimensions: Both names, spelled as AWS describes them: the case of a dimension counts (default: as they are given).
     :raises InvalidSpecError: For an alarm that could never go off.
     """
     where, variant = "NewFleetAlarm", str(alarm["VariantName"])
     check_name(f"{where}: variant_name", variant)
     points = alarm.get("DatapointsToAlarm")
-    metric = completed_metric(alarm["Metric"], endpoint_name, variant, where=f"{where}: metric")
+    described_endpoint, described_config = dimensions or (endpoint_name, endpoint_config_name)
+    metric = completed_metric(alarm["Metric"], described_endpoint, variant, where=f"{where}: metric")
     conditions = {
         "evaluation_periods": as_integer(f"{where}: evaluation_periods", alarm["EvaluationPeriods"], 1),
         "datapoints_to_alarm": None
@@ -97,7 +104,7 @@ def fleet_alarm_request(
         "treat_missing_data": MISSING_DATA,
     }
     check_alarm(where, metric=metric, threshold=alarm["Threshold"], **conditions)
-    request = alarm_request(_of_fleet(metric, endpoint_config_name), threshold=alarm["Threshold"])
+    request = alarm_request(_of_fleet(metric, described_config), threshold=alarm["Threshold"])
     name = metric.get("MetricName", "expression")
     return present(
         **request,

@@ -446,6 +446,32 @@ def test_a_newer_run_whose_config_was_restored_meanwhile_has_deployed_it(
     assert (second.progress.action, second.progress.previous_endpoint_config_name) == ("update", "a")
 
 
+@pytest.mark.parametrize(
+    ("before", "action", "live", "outcome"),
+    [
+        ("a", "update", "a", "rolled_back"),
+        ("A", "update", "a", "rolled_back"),
+        ("a", "update", "c", "failed"),
+        (None, "create", "c", "failed"),
+        # What served before a joined deployment is not known.
+        (None, "join", "c", "rolled_back"),
+    ],
+)
+def test_another_update_is_not_called_a_rollback(
+    before: str | None, action: str, live: str, outcome: str
+) -> None:
+    """SageMaker goes back to what served before, and to nothing else."""
+    result = WaitResult(str(Outcome.ROLLED_BACK), "It went back.", {"EndpointConfigName": live})
+    deployed = progress(target="b", action=action, previous_endpoint_config_name=before)
+    made, _ = planned(
+        World(endpoint("InService", live)), wanted(), deployed.after_wait(WaitFor.DEPLOYED, result)
+    )
+    assert made.end
+    assert made.progress.result
+    assert made.progress.result.outcome == outcome
+    assert ("another update" in made.end.message) is (outcome == "failed")
+
+
 def test_a_rollback_marks_all_runs_as_undone_that_deployed_another_config() -> None:
     """Also where the config serves already: an older run that is tried again would restore what was rolled back."""
     world = World(
@@ -475,12 +501,15 @@ def test_counts_are_not_set_on_another_runs_config() -> None:
     world.endpoint = endpoint("SystemUpdating", "b")
     waiting, _ = planned(world, wanted(run_after=MIDDLE), deployed)
     world.endpoint = endpoint("InService", "c")
-    overtaken, known = planned(world, wanted(run_after=MIDDLE), deployed)
-    ended, _ = planned(world, wanted(run_after=MIDDLE), overtaken.progress, known)
+    looking, known = planned(world, wanted(run_after=MIDDLE), deployed)
+    overtaken = looking.progress.after_wait(
+        WaitFor.DEPLOYED, WaitResult(str(Outcome.ROLLED_BACK), "", {"EndpointConfigName": "c"})
+    )
+    ended, _ = planned(world, wanted(run_after=MIDDLE), overtaken, known)
 
     assert isinstance(counting.steps[0], UpdateEndpointWeightsAndCapacities)
     assert [type(step) for step in waiting.steps] == [Wait]
-    assert (overtaken.steps, overtaken.progress.stage) == ((), Stage.RECOVER)
+    assert [type(step) for step in looking.steps] == [Wait]  # one description proves nothing
     assert ended.end
     assert ended.end.ending is Ending.SKIPPED
 
@@ -622,6 +651,13 @@ def test_a_wrong_answer_ends_a_run_and_rolls_the_endpoint_back_where_that_is_wan
     assert own.state is (RunState.UNDONE if went_back else RunState.DEPLOYED)
 
 
+def test_the_smoke_test_invokes_the_endpoint_by_the_name_that_aws_describes() -> None:
+    result = WaitResult(str(Outcome.DEPLOYED), "", {"EndpointArn": ARN, "EndpointName": "Churn"})
+    deployed = progress(target="b", action="update").after_wait(WaitFor.DEPLOYED, result)
+    checking, _ = planned(World(endpoint("InService", "b")), wanted(smoke_test=True), deployed)
+    assert checking.steps == (CheckAnswer("Churn"), ObserveAgain())
+
+
 def test_a_rollback_after_a_wrong_answer_is_a_deployment_of_its_own_and_a_warning() -> None:
     world, result = World(endpoint("InService", "b")), WaitResult(str(Outcome.DEPLOYED), "")
     before = progress(
@@ -632,7 +668,7 @@ def test_a_rollback_after_a_wrong_answer_is_a_deployment_of_its_own_and_a_warnin
     checking, _ = planned(world, asked, before)
     back, _ = planned(world, asked, replace(before, answer_failure="It says 500."))
 
-    assert checking.steps == (CheckAnswer(), ObserveAgain())
+    assert checking.steps == (CheckAnswer("churn"), ObserveAgain())
     assert (back.steps, back.warning) == ((ObserveAgain(),), "It says 500. Rolling back to a")
     assert (back.progress.target, back.progress.rolling_back) == ("a", True)
     assert (back.progress.stage, back.progress.updated_at) == (Stage.DEPLOY, None)

@@ -170,7 +170,7 @@ def test_an_answer_that_is_right_is_told_from_one_that_was_not_asked_for(
     answer: AnswerFailure | None,
 ) -> None:
     assert progress().answer_failure is None
-    after = progress().after_step(CheckAnswer(), ARN, answer)
+    after = progress().after_step(CheckAnswer("churn"), ARN, answer)
     assert (after.answer_failure, after.answer_refused) == (
         (answer.message, answer.refused) if answer else ("", False)
     )

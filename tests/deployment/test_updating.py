@@ -62,6 +62,21 @@ def test_alarms_that_can_go_off_in_time_are_sent_with_those_that_are_made_for_th
     assert tags_set(found)[f"{ROLLOUT_ALARMS}b"] == "made"
 
 
+def test_alarms_for_the_new_fleet_watch_the_names_that_aws_describes() -> None:
+    """The case of a dimension counts; that of an endpoint's and a config's name does not."""
+    world = World(
+        endpoint("InService", "a", EndpointName="Churn"),
+        configs={"b": "ml.m5.large"},
+        config={"EndpointConfigName": "B"},
+    )
+    asked = wanted(run_after=MIDDLE, deployment_config=BAKE, fleet_alarms=[FLEET_ALARM])
+    found, _ = planned(world, asked, progress())
+    [put] = [step for step in found.steps if isinstance(step, PutMetricAlarm)]
+    watched_names = {one["Name"]: one["Value"] for one in put.request["Dimensions"]}
+    assert (watched_names["EndpointName"], watched_names["EndpointConfigName"]) == ("Churn", "B")
+    assert put.request["AlarmName"] == FLEET_ALARM_NAME
+
+
 def test_alarms_for_the_new_fleet_alone_need_no_alarm_of_the_user() -> None:
     found = updating(deployment_config=BAKE, fleet_alarms=[FLEET_ALARM])
     assert rollout_of(found) == watched(FLEET_ALARM_NAME)

@@ -13,10 +13,14 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, WaiterError
 
+from airflow_sm_hosting.deployment.evidence import READS_LAG, Evidence
 from airflow_sm_hosting.deployment.verdict import after_look, judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
 from tests.deployment.sequences import BEFORE, ENDPOINT, WANTED, Look, Story
 
+POLL_INTERVAL = 30.0
+#: Polls that take longer than reads may lag.
+LOOKS_THAT_AGREE = int(READS_LAG / POLL_INTERVAL) + 1
 #: How often a waiter may look again at what does not change any more before it is said to wait for ever.
 PATIENCE = 3
 
@@ -52,11 +56,14 @@ def _looks(story: Story) -> Iterator[Look]:
 
 
 def told(story: Story, condition: WaitCondition) -> Said:
-    """Tell a story to a wait of ours."""
-    for number, look in enumerate(_looks(story), 1):
+    """Tell a story to a wait of ours, which polls every 30 s, and goes on while reads may lag."""
+    found = Evidence()
+    for number, look in enumerate(chain(story.looks, repeat(story.looks[-1], LOOKS_THAT_AGREE)), 1):
+        found = found.after(look, POLL_INTERVAL * number)
         condition = after_look(condition, look)
         outcome = judge(condition, look).outcome
-        if outcome is not Outcome.PENDING:
+        is_proven = found.proves(condition, outcome, look, POLL_INTERVAL * number)
+        if outcome is not Outcome.PENDING and is_proven:
             return Said("success" if outcome is Outcome.DEPLOYED else "failure", number)
     return Said("waits", 0)
 

@@ -465,8 +465,8 @@ def test_a_silent_rollback_is_a_failure_too(configs: LocalAws, dag: DAG, deferra
         end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentRolledBackError
     assert str(end.error) == (
-        "SageMaker rolled endpoint churn back: it serves c1, not bad as requested. SageMaker gives no reason; see the "
-        "endpoint's logs."
+        "Endpoint churn went back: it serves c1, not bad as requested. SageMaker gives no reason: it has rolled the endpoint back "
+        "silently, or another update has; see the endpoint's logs and its events in CloudTrail."
     )
 
 

@@ -383,6 +383,11 @@ def check(aws: LocalAws, case: Case) -> str:
     found = settled(aws)
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", plan["target"])
     assert predicted == described(aws, list(predicted["scaling"]))
+    if action in ("create", "update", "replace"):
+        # What an approver reads.
+        assert {
+            one["variant_name"]: (one.get("instance_count"), one.get("weight")) for one in plan["variants"]
+        } == predicted["variants"]
     return action
 
 

@@ -11,9 +11,11 @@ import pytest
 
 from airflow_sm_hosting.deployer import waiting as waiting_module
 from airflow_sm_hosting.deployer.waiting import EndpointWait
+from airflow_sm_hosting.deployment import evidence
 from airflow_sm_hosting.deployment.verdict import after_look, judge
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
 
+LAG = evidence.READS_LAG
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 STATUSES = (
     *(
@@ -121,17 +123,28 @@ def test_a_listed_endpoint_is_not_gone(status: str) -> None:
 BEFORE = {"modified_before": T0.isoformat()}
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of the clock that never goes back; reads lag as long as they may."""
+    now = [1000.0]
+    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
+    monkeypatch.setattr(evidence, "READS_LAG", LAG)
+    return now
+
+
 def rolled_back(wait: EndpointWait, changed: datetime = T0) -> bool:
     sighting = wait.observe(described("InService", "old", changed))
     assert sighting is None or sighting.outcome == "rolled_back"
     return sighting is not None
 
 
-def test_a_deployment_is_seen_to_begin_in_a_row() -> None:
+def test_a_deployment_is_seen_to_begin_in_a_row(clock: list[float]) -> None:
     """Deleted before it was ever described: that is a failure, not an endpoint that is not visible yet."""
     one = waiting()
     assert not one.observe_row(row("Creating"))
     assert one.observe_row(None)
+    assert one.observe(None) is None
+    clock[0] += LAG + 1
     sighting = one.observe(None)
     assert sighting is not None
     assert (sighting.outcome, sighting.message) == (
@@ -155,11 +168,12 @@ def test_a_deployment_is_seen_to_begin_in_a_row() -> None:
     ],
 )
 def test_only_a_row_of_this_deployment_shows_that_it_began(
-    monkeypatch: pytest.MonkeyPatch, listed: dict[str, Any], begun: bool
+    clock: list[float], listed: dict[str, Any], begun: bool
 ) -> None:
-    monkeypatch.setattr(waiting_module, "CONSISTENT_AFTER", -1.0)  # the description is taken as the newer one
     one = waiting(**BEFORE)
     one.observe_row(listed)
+    assert not rolled_back(one)
+    clock[0] += LAG + 1
     assert rolled_back(one) is begun
 
 
@@ -183,11 +197,17 @@ def test_no_failure_is_told_from_a_description_that_is_older_than_a_row() -> Non
     assert rolled_back(one, at(60))
 
 
-def test_an_endpoint_that_is_listed_is_not_called_gone() -> None:
+def test_an_endpoint_that_is_not_found_is_gone_when_all_answers_say_so_for_long(clock: list[float]) -> None:
     one = waiting()
     one.observe_row(row("Creating"))
+    for seconds in (0, LAG - 1, LAG - 1):
+        clock[0] += seconds
+        assert one.observe(None) is None
+        assert one.observe(described("Creating", "new")) is None
     assert one.observe(None) is None
-    one.observe_row(None)
+    clock[0] += LAG
+    assert one.observe(None) is None
+    clock[0] += 1
     sighting = one.observe(None)
     assert sighting is not None
     assert sighting.outcome == "failed"
@@ -201,15 +221,13 @@ def test_success_needs_no_second_description() -> None:
     assert sighting.outcome == "deployed"
 
 
-def test_clocks_that_never_agree_do_not_hold_a_failure_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1000.0]
-    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
+def test_clocks_that_never_agree_do_not_hold_a_failure_back_for_ever(clock: list[float]) -> None:
     one = waiting(**BEFORE)
-    for _ in range(6):
+    for _ in range(9):
         one.observe_row(row("InService", at(60.5)))
         assert not rolled_back(one, at(60))
-        now[0] += 10
-    now[0] += 1
+        clock[0] += LAG / 9
+    clock[0] += 1
     one.observe_row(row("InService", at(60.5)))
     assert rolled_back(one, at(60))
 
@@ -219,37 +237,68 @@ def test_clocks_that_never_agree_do_not_hold_a_failure_back_for_ever(monkeypatch
 
 @pytest.mark.parametrize("status", ["InService", "Failed", "OutOfService"])
 def test_no_failure_is_told_from_a_description_as_it_was_before_the_update_had_begun(
-    monkeypatch: pytest.MonkeyPatch, status: str
+    clock: list[float], status: str
 ) -> None:
     """One lags behind another that has shown the update going on; the next one tells the truth."""
-    now = [1000.0]
-    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
     one = waiting(**BEFORE)
     assert one.observe(described("Updating", "old", at(5))) is None
     for _ in range(4):
         assert one.observe(described(status, "old", at(0))) is None
-        now[0] += 20
+        clock[0] += LAG - 1
         assert one.observe(described("Updating", "old", at(5))) is None
     sighting = one.observe(described("InService", "new", at(60)))
     assert sighting is not None
     assert sighting.outcome == "deployed"
 
 
-def test_an_endpoint_that_stays_as_it_was_before_was_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_stays_as_it_was_before_was_rolled_back(clock: list[float]) -> None:
     """Should AWS not count a rollback as a modification."""
-    now = [1000.0]
-    monkeypatch.setattr(waiting_module.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
     one = waiting(**BEFORE)
     assert one.observe(described("RollingBack", "old", at(0))) is None
     assert not rolled_back(one, at(0))
-    now[0] += 61
+    clock[0] += LAG + 1
     assert rolled_back(one, at(0))
 
 
-def test_at_the_deadline_what_is_described_counts() -> None:
+@pytest.mark.parametrize(
+    "status", ["InService", "Failed", "OutOfService", "Deleting", "UpdateRollbackFailed"]
+)
+def test_a_joined_deployment_has_no_end_from_before_it_was_joined(clock: list[float], status: str) -> None:
+    """An earlier deployment of the same config may have ended in this way a moment ago."""
+    one = waiting(begun=True, not_before=at(5).isoformat())
+    assert one.observe(described(status, "old", at(4))) is None
+    assert one.observe(described("InService", "new", at(4))) is None
+    assert one.observe(described("Updating", "old", at(5))) is None
+    assert one.observe(described(status, "old", at(4))) is None
+    sighting = one.observe(described(status, "old", at(60)))
+    assert sighting is not None
+    assert sighting.outcome == ("rolled_back" if status == "InService" else "failed")
+
+
+@pytest.mark.parametrize("until", [WaitFor.DEPLOYED, WaitFor.IN_SERVICE])
+def test_a_failure_without_a_known_beginning_is_proven_by_answers_that_agree(
+    clock: list[float], until: WaitFor
+) -> None:
+    """As after an upgrade, whose conditions know no beginning; and for the sensor, which has begun nothing."""
+    one = waiting(until, begun=True)
+    for _ in range(3):
+        assert one.observe(described("Failed", "new", at(60))) is None
+        clock[0] += LAG - 1
+        assert one.observe(described("Failed", "new", at(60))) is None
+        assert one.observe(described("Updating", "new", at(30))) is None
+    assert one.observe(described("Failed", "new", at(60))) is None
+    clock[0] += LAG + 1
+    sighting = one.observe(described("Failed", "new", at(60)))
+    assert sighting is not None
+    assert sighting.outcome == "failed"
+
+
+def test_a_failure_that_is_not_proven_at_the_deadline_is_a_timeout() -> None:
     one = waiting(seconds=-1, **BEFORE)
     one.observe_row(row("InService", at(60)))
-    assert rolled_back(one, at(59))
+    sighting = one.observe(described("InService", "old", at(59)))
+    assert sighting is not None
+    assert sighting.outcome == "timed_out"
 
 
 # The sensor's waits.
