@@ -114,6 +114,15 @@ def test_a_failed_endpoint_is_an_error_with_its_reason(aws: LocalAws, dag: DAG, 
     assert str(end.error).startswith("Endpoint churn is Failed on bad: Requested image ")
 
 
+def test_a_rescheduled_sensor_proves_a_failure_within_one_poke(aws: LocalAws, dag: DAG) -> None:
+    """Each poke is a process of its own, which has no earlier answers."""
+    make_config(aws, "bad", make_broken_model(aws))
+    make_endpoint(aws, "bad")
+    with pytest.raises(DeploymentFailedError, match="Endpoint churn is Failed on bad"):
+        sensor(mode="reschedule").poke({})
+    assert not sensor(mode="reschedule", endpoint_name="other").poke({})
+
+
 @pytest.mark.parametrize("status", ["OutOfService", "UpdateRollbackFailed", "Failed"])
 def test_broken_endpoints_are_errors_also_without_a_reason(
     configs: LocalAws, dag: DAG, deferrable: bool, status: str
