@@ -10,17 +10,16 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from isal import isal_zlib
 
+from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, ARCHIVES, GZIP_MAGIC, check_archive
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
-ARCHIVE_SUFFIX = ".tar.gz"
-_GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 1024 * 1024
 _GZIP_WINDOW = 31  # zlib's number for "32 KiB window, gzip header and trailer"
 
@@ -33,14 +32,31 @@ class PackedArtifact:
     :param sha256: digest of the content. For an archive used unchanged: the file's SHA-256.
         For a folder: the SHA-256 of the tar stream before compression, because compressed bytes depend on the
         compressor's version and on the CPU, and the same folder must get the same name on every worker.
+    :param crc32: CRC-32 of the archive's bytes
     :param size: bytes of the archive
     :param temporary: made by :func:`pack` in its ``workdir``; the caller may delete it after the upload
+    :param state: what changes when the file is written anew (:func:`state_of`)
     """
 
     path: Path
     sha256: str
+    crc32: int
     size: int
     temporary: bool
+    state: tuple[int, ...] = ()
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the file is the one that was read."""
+        return not self.state or state_of(self.path.stat()) == self.state
+
+
+def state_of(found: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when a file is written anew; ctime changes even where mtime is set back.
+
+    :param found: the file's status
+    """
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def pack(path: str | os.PathLike[str], *, workdir: str | os.PathLike[str]) -> PackedArtifact:
@@ -79,6 +95,20 @@ def content_sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_tar(blocks: Iterable[bytes]) -> str | None:
+    """Return the SHA-256 of the tar stream in the archive of a folder; None if the bytes are no whole gzip.
+
+    :param blocks: The archive's bytes.
+    """
+    digest, inflater = hashlib.sha256(), isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
+    try:
+        for block in blocks:
+            digest.update(inflater.decompress(block))
+    except isal_zlib.error:  # type: ignore[misc]  # isal has no types
+        return None
+    return digest.hexdigest() if inflater.eof and not inflater.unused_data else None
+
+
 def _take_archive(source: Path) -> PackedArtifact:
     absolute = os.path.abspath(source)
     allowed = f"model data must be a gzip-compressed tar file with the suffix {ARCHIVE_SUFFIX}, or a folder"
@@ -88,32 +118,30 @@ def _take_archive(source: Path) -> PackedArtifact:
         raise InvalidSpecError(f"Model data {absolute} does not end with {ARCHIVE_SUFFIX}; {allowed}")
     try:
         with source.open("rb") as file:
-            if file.read(len(_GZIP_MAGIC)) != _GZIP_MAGIC:
+            state = os.fstat(file.fileno())
+            if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
                 raise InvalidSpecError(f"Model data {absolute} is not compressed with gzip; {allowed}")
             file.seek(0)
-            _check_first_member(file, absolute, allowed)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = os.fstat(file.fileno()).st_size
+            found = check_archive(file, f"Model data {absolute}", allowed)
     except OSError as error:
         raise ModelDataError(f"Model data {absolute} could not be read: {error}") from error
-    return PackedArtifact(path=source, sha256=digest, size=size, temporary=False)
-
-
-def _check_first_member(file: object, absolute: str, allowed: str) -> None:
-    """Read only the first member: reading all of a large archive would cost more than the upload."""
-    try:
-        with tarfile.open(fileobj=file, mode="r|gz") as archive:  # type: ignore[call-overload]
-            first = archive.next()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InvalidSpecError(
-            f"Model data {absolute} is gzip, but does not contain a tar file ({error}); {allowed}"
-        ) from error
-    if first is None:
-        raise InvalidSpecError(f"Model data {absolute} is an empty archive; {allowed}")
+    return PackedArtifact(
+        path=source,
+        sha256=found.sha256,
+        crc32=found.crc32,
+        size=found.size,
+        temporary=False,
+        state=state_of(state),
+    )
 
 
 def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
+    match os.listdir(root):
+        case [only] if only.lower().endswith(ARCHIVES):
+            raise ModelDataError(
+                f"The folder {os.path.abspath(root)} holds nothing but the archive {only!r}, which SageMaker does not unpack within an "
+                "archive; give that file itself"
+            )
     descriptor, name = tempfile.mkstemp(suffix=ARCHIVE_SUFFIX, prefix="model-", dir=workdir)
     archive = Path(name)
     try:
@@ -127,8 +155,14 @@ def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
     except BaseException:
         archive.unlink(missing_ok=True)
         raise
+    state = archive.stat()
     return PackedArtifact(
-        path=archive, sha256=sink.digest.hexdigest(), size=archive.stat().st_size, temporary=True
+        path=archive,
+        sha256=sink.digest.hexdigest(),
+        crc32=sink.crc32,
+        size=state.st_size,
+        temporary=True,
+        state=state_of(state),
     )
 
 
@@ -150,15 +184,20 @@ class _GzipSink:
 
     def __init__(self, file: _Writable) -> None:
         self.digest = hashlib.sha256()
+        self.crc32 = 0
         self._file = file
         self._compressor = isal_zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
 
     def update(self, data: bytes | memoryview, /) -> None:
         self.digest.update(data)
-        self._file.write(self._compressor.compress(data))
+        self._write(self._compressor.compress(data))
 
     def close(self) -> None:
-        self._file.write(self._compressor.flush())
+        self._write(self._compressor.flush())
+
+    def _write(self, data: bytes) -> None:
+        self.crc32 = isal_zlib.crc32(data, self.crc32)
+        self._file.write(data)
 
 
 @dataclass(frozen=True)

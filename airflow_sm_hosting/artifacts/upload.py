@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -10,7 +13,8 @@ from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting.artifacts.packing import ARCHIVE_SUFFIX, PackedArtifact
+from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX
+from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 
 _MEBIBYTE = 1024 * 1024
@@ -18,7 +22,11 @@ _MEBIBYTE = 1024 * 1024
 _TRANSFER = TransferConfig(
     multipart_threshold=64 * _MEBIBYTE, multipart_chunksize=64 * _MEBIBYTE, max_concurrency=4
 )
-_SHA256_METADATA = "sha256"
+#: Metadata of an object: the digest in its key, the CRC-32 of the bytes that were sent, and the KMS key as it was asked for.
+_SHA256_METADATA, _CRC32_METADATA, _KMS_METADATA = "sha256", "crc32", "kms-key-id"
+_BLOCK = _MEBIBYTE
+#: CopyObject takes no larger object (API_CopyObject).
+_LARGEST_COPY = 5 * 1024**3
 _LONGEST_KEY = 1024
 
 
@@ -82,7 +90,10 @@ def upload_if_absent(
 ) -> UploadResult:
     """Upload the artifact, unless the bucket has it under this key.
 
-    API operations: HeadObject, and PutObject or the multipart upload's operations.
+    An object counts as the artifact only by a checksum that S3 has computed from its bytes ("Checking object integrity in Amazon S3"), never
+    by its key or metadata alone. An object without such a checksum is read once, and then gets one.
+
+    API operations: HeadObject, and PutObject or the multipart upload's operations; once GetObject and CopyObject.
 
     :param s3_client: a boto3 client of S3 in the bucket's Region
     :param artifact: the artifact from :func:`~airflow_sm_hosting.artifacts.packing.pack`
@@ -94,32 +105,74 @@ def upload_if_absent(
     :raises NotFoundError: the bucket does not exist
     :raises ModelDataError: S3 refused, or its object after the upload differs from the artifact
     """
-    uri = f"s3://{bucket}/{key}"
-    owner = {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {}
-    held = _head(s3_client, bucket, key, owner)
+    place = _Place(
+        s3_client,
+        bucket,
+        key,
+        {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {},
+    )
+    held = place.head()
     if held is not None and _is_artifact(held, artifact):
-        log.info("%s already exists: nothing to upload", uri)
-        return _result(uri, held, uploaded=False)
-    if held is not None:
-        log.info("%s exists, but its content does not match its name; uploading it again", uri)
-    log.info("Uploading %s (%.1f MB) to %s", artifact.path, artifact.size / 1e6, uri)
-    _upload(s3_client, artifact, bucket, key, kms_key_id, owner)
-    held = _head(s3_client, bucket, key, owner)
-    if held is None or not _is_artifact(held, artifact) or held["ContentLength"] != artifact.size:
-        found = "nothing" if held is None else f"{held['ContentLength']} bytes"
+        other_key = kms_key_id is not None and not _has_key(held, kms_key_id)
+        if not other_key and (_checksum(held) or place.prove(held, artifact, kms_key_id, log)):
+            log.info("%s already exists: nothing to upload", place.uri)
+            return _result(place.uri, held, uploaded=False)
+        if other_key:
+            log.info("%s exists, but is not encrypted with %s; uploading it again", place.uri, kms_key_id)
+    elif held is not None:
+        log.info("%s exists, but its content does not match its name; uploading it again", place.uri)
+    log.info("Uploading %s (%.1f MB) to %s", artifact.path, artifact.size / 1e6, place.uri)
+    place.upload(artifact, kms_key_id)
+    held = place.head()
+    if held is None or _checksum(held) != _base64(artifact.crc32) or held["ContentLength"] != artifact.size:
+        found = "nothing" if held is None else f"{held['ContentLength']} bytes with CRC-32 {_checksum(held)}"
         raise ModelDataError(
-            f"{uri} was uploaded, but the object in S3 differs (found {found}, expected {artifact.size} bytes "
-            f"with SHA-256 {artifact.sha256}); does something else write to this key?"
+            f"{place.uri} was uploaded, but the object in S3 differs (found {found}, expected {artifact.size} bytes with CRC-32 "
+            f"{_base64(artifact.crc32)}); does something else write to this key?"
         )
-    log.info("Uploaded %s", uri)
-    return _result(uri, held, uploaded=True)
+    log.info("Uploaded %s", place.uri)
+    return _result(place.uri, held, uploaded=True)
+
+
+def _base64(crc32: int) -> str:
+    """Return a CRC-32 as S3 writes it."""
+    return base64.b64encode(crc32.to_bytes(4, "big")).decode()
+
+
+def _checksum(held: dict[str, Any]) -> str | None:
+    """Return the CRC-32 that S3 has computed over all bytes of an object; None if it has none, or one over the parts."""
+    found = held.get("ChecksumCRC32")
+    return (
+        found
+        if found and "-" not in found and held.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        else None
+    )
 
 
 def _is_artifact(held: dict[str, Any], artifact: PackedArtifact) -> bool:
-    if held.get("Metadata", {}).get(_SHA256_METADATA) != artifact.sha256:
+    """Return whether an object may be the artifact: by its checksum, or, if it has none, by what was said of it."""
+    found, metadata = _checksum(held), held.get("Metadata", {})
+    if not artifact.temporary:
+        said = metadata.get(_SHA256_METADATA) == artifact.sha256
+        return held["ContentLength"] == artifact.size and (
+            found == _base64(artifact.crc32) if found else said
+        )
+    # The same folder compressed by another version of the compressor has other bytes: they must be those that were sent then.
+    if metadata.get(_SHA256_METADATA) != artifact.sha256:
         return False
-    # The same folder compressed by another version of the compressor has another size.
-    return artifact.temporary or held["ContentLength"] == artifact.size
+    return not found or found == metadata.get(_CRC32_METADATA, _base64(artifact.crc32))
+
+
+def _has_key(held: dict[str, Any], kms_key_id: str) -> bool:
+    """Return whether an object is encrypted with a key: S3 answers the key's ARN, which an alias does not show."""
+    if held.get("ServerSideEncryption") not in ("aws:kms", "aws:kms:dsse"):
+        return False
+    found = str(held.get("SSEKMSKeyId", ""))
+    return (
+        found == kms_key_id
+        or found.endswith(f":key/{kms_key_id}")
+        or held.get("Metadata", {}).get(_KMS_METADATA) == kms_key_id
+    )
 
 
 def _result(uri: str, held: dict[str, Any], *, uploaded: bool) -> UploadResult:
@@ -132,48 +185,136 @@ def _result(uri: str, held: dict[str, Any], *, uploaded: bool) -> UploadResult:
     )
 
 
-def _head(s3_client: Any, bucket: str, key: str, owner: dict[str, str]) -> dict[str, Any] | None:
-    try:
-        answer: dict[str, Any] = s3_client.head_object(Bucket=bucket, Key=key, **owner)
-    except ClientError as error:
-        # A HEAD answer has no body, so the status is all there is to go by.
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if status == 404:
-            return None
-        _refused(error, status, bucket, key)
-    return answer
+@dataclass(frozen=True)
+class _Place:
+    """An object's place in S3."""
+
+    client: Any
+    bucket: str
+    key: str
+    owner: dict[str, str]
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def head(self) -> dict[str, Any] | None:
+        """Return HeadObject's answer with the checksum; None for no object."""
+        try:
+            answer: dict[str, Any] = self.client.head_object(
+                Bucket=self.bucket, Key=self.key, ChecksumMode="ENABLED", **self.owner
+            )
+        except ClientError as error:
+            # A HEAD answer has no body, so the status is all there is to go by.
+            if _status(error) == 404:
+                return None
+            _refused(error, self.bucket, self.key)
+        return answer
+
+    def prove(self, held: dict[str, Any], artifact: PackedArtifact, kms_key_id: str | None, log: Log) -> bool:
+        """Read an object that has no checksum; if it is the artifact, have S3 compute one, so that it is read only once."""
+        if held["ContentLength"] > _LARGEST_COPY:
+            return False
+        log.info("%s has no checksum; reading it once", self.uri)
+        try:
+            answer = self.client.get_object(
+                Bucket=self.bucket, Key=self.key, IfMatch=held["ETag"], **self.owner
+            )
+            blocks = _CheckedBlocks(iter(lambda: answer["Body"].read(_BLOCK), b""))
+            if not _is_content(blocks, artifact):
+                return False
+            source = {"Bucket": self.bucket, "Key": self.key}
+            self.client.copy_object(
+                Bucket=self.bucket,
+                Key=self.key,
+                CopySource=source,
+                CopySourceIfMatch=held["ETag"],
+                ChecksumAlgorithm="CRC32",
+                MetadataDirective="REPLACE",
+                **self._members(artifact, kms_key_id, crc32=blocks.crc32),
+                **_encryption(held),
+                **self.owner,
+            )
+        except ClientError as error:
+            log.info("%s cannot be read or copied (%s); uploading it again", self.uri, error)
+            return False
+        return True
+
+    def upload(self, artifact: PackedArtifact, kms_key_id: str | None) -> None:
+        """Upload the artifact with its checksum: S3 stores only bytes that have it."""
+        changed = f"{artifact.path} was written anew while it was uploaded; nothing is stored. Upload it when it is complete"
+        if not artifact.is_unchanged:
+            raise ModelDataError(changed)
+        arguments = {
+            **self._members(artifact, kms_key_id, crc32=artifact.crc32),
+            "ChecksumAlgorithm": "CRC32",
+            "ChecksumCRC32": _base64(artifact.crc32),
+            **self.owner,
+        }
+        if kms_key_id:
+            arguments |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
+        try:
+            self.client.upload_file(
+                str(artifact.path), self.bucket, self.key, ExtraArgs=arguments, Config=_TRANSFER
+            )
+        except S3UploadFailedError as error:
+            # boto3 puts the service's answer into the text of its own exception, and keeps it as the context.
+            cause = error.__context__
+            if isinstance(cause, ClientError):
+                if cause.response.get("Error", {}).get("Code") == "BadDigest":
+                    raise ModelDataError(changed) from error
+                _refused(cause, self.bucket, self.key)
+            raise ModelDataError(f"{self.uri} could not be uploaded: {error}") from error
+        except OSError as error:
+            raise ModelDataError(f"{artifact.path} could not be read for the upload: {error}") from error
+
+    def _members(self, artifact: PackedArtifact, kms_key_id: str | None, *, crc32: int) -> dict[str, Any]:
+        metadata = {
+            _SHA256_METADATA: artifact.sha256,
+            _CRC32_METADATA: _base64(crc32),
+            _KMS_METADATA: kms_key_id,
+        }
+        return {
+            "Metadata": {name: value for name, value in metadata.items() if value},
+            "ContentType": "application/gzip",
+        }
 
 
-def _upload(
-    s3_client: Any,
-    artifact: PackedArtifact,
-    bucket: str,
-    key: str,
-    kms_key_id: str | None,
-    owner: dict[str, str],
-) -> None:
-    arguments: dict[str, Any] = {
-        "Metadata": {_SHA256_METADATA: artifact.sha256},
-        "ContentType": "application/gzip",
-        **owner,
-    }
-    if kms_key_id:
-        arguments |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
-    try:
-        s3_client.upload_file(str(artifact.path), bucket, key, ExtraArgs=arguments, Config=_TRANSFER)
-    except S3UploadFailedError as error:
-        # boto3 puts the service's answer into the text of its own exception, and keeps it as the context.
-        cause = error.__context__
-        if isinstance(cause, ClientError):
-            status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            _refused(cause, status, bucket, key)
-        raise ModelDataError(f"s3://{bucket}/{key} could not be uploaded: {error}") from error
-    except OSError as error:
-        raise ModelDataError(f"{artifact.path} could not be read for the upload: {error}") from error
+class _CheckedBlocks:
+    """Yields blocks, and computes their CRC-32."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = blocks
+        self.crc32 = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            self.crc32 = zlib.crc32(block, self.crc32)
+            yield block
 
 
-def _refused(error: ClientError, status: int | None, bucket: str, key: str) -> NoReturn:
-    code = error.response.get("Error", {}).get("Code", "")
+def _is_content(blocks: Iterable[bytes], artifact: PackedArtifact) -> bool:
+    """Return whether bytes have the digest in the artifact's name."""
+    if artifact.temporary:
+        return sha256_of_tar(blocks) == artifact.sha256
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest() == artifact.sha256
+
+
+def _encryption(held: dict[str, Any]) -> dict[str, str]:
+    """Return the members of CopyObject that keep an object's encryption."""
+    members = ("ServerSideEncryption", "SSEKMSKeyId")
+    return {member: held[member] for member in members if held.get(member)}
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _refused(error: ClientError, bucket: str, key: str) -> NoReturn:
+    code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
     uri = f"s3://{bucket}/{key}"
     if code == "NoSuchBucket":
         raise NotFoundError(

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting.exceptions import AccessError, NotFoundError
+from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message, is_denied
+from airflow_sm_hosting.spec.prefix_layout import layout_problem
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
+
+#: Entry of an answer's ``ResponseMetadata``: the Region of the bucket.
+BUCKET_REGION = "BucketRegion"
+
+
+def _note_region(parsed: dict[str, Any], context: Mapping[str, Any], **_: Any) -> None:
+    """Note the bucket's Region in an answer: as its header says, or as botocore was redirected to it."""
+    metadata = parsed.get("ResponseMetadata", {})
+    said = metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    redirected = context.get("s3_redirect", {}).get("redirected") and context.get("signing", {}).get("region")
+    metadata[BUCKET_REGION] = said or redirected or None
 
 
 class ModelDataHook(SharedClients, S3Hook):
@@ -24,7 +37,29 @@ class ModelDataHook(SharedClients, S3Hook):
     .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
     """
 
-    conn: S3Client
+    @cached_property
+    def conn(self) -> S3Client:
+        """Return the client; its answers tell the Region of the bucket."""
+        client: S3Client = self.client("s3")
+        for operation in ("HeadObject", "ListObjectsV2"):
+            client.meta.events.register(
+                f"after-call.s3.{operation}", _note_region, unique_id=f"region-of-bucket-{operation}"
+            )
+        return client
+
+    def check_region(self, url: str, answer: Mapping[str, Any]) -> None:
+        """Check that a bucket is in the Region of the connection, where SageMaker reads it from.
+
+        :param url: The model data.
+        :param answer: S3's answer.
+        :raises InvalidSpecError: When it is in another one (API_ContainerDefinition, ``ModelDataUrl``).
+        """
+        found, own = answer["ResponseMetadata"].get(BUCKET_REGION), self.conn_region_name
+        if found and found != own:
+            raise InvalidSpecError(
+                f"Model data {url} is in Region {found}, and the model in {own}; SageMaker needs both in one Region: copy the data to a "
+                f"bucket in {own}."
+            )
 
     def head(self, bucket: str, key: str) -> HeadObjectOutputTypeDef | None:
         """Return HeadObject's answer; None when there is no such object (``s3:HeadObject``).
@@ -52,10 +87,12 @@ class ModelDataHook(SharedClients, S3Hook):
     def objects(self, bucket: str, prefix: str) -> Iterator[ObjectTypeDef]:
         """Yield the objects below a prefix (``s3:ListObjectsV2``).
 
+        :raises InvalidSpecError: When the bucket is in another Region.
         :raises AccessError: When the worker may not list them.
         """
         try:
             for page in self.conn.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                self.check_region(f"s3://{bucket}/{prefix}", page)
                 yield from page.get("Contents", [])
         except ClientError as error:
             if not is_denied(error):
@@ -80,11 +117,13 @@ class ModelDataHook(SharedClients, S3Hook):
         """Return an id of an object's content: its version in a versioned bucket, else its ETag.
 
         :raises NotFoundError: When there is no such object (``s3:HeadObject``).
+        :raises InvalidSpecError: When the bucket is in another Region.
         :raises AccessError: When the worker may not read it.
         """
         head = self.head(bucket, key)
         if head is None:
             raise NotFoundError(f"There is no model data at s3://{bucket}/{key}.")
+        self.check_region(f"s3://{bucket}/{key}", head)
         version = head.get("VersionId")
         return {"VersionId": version} if version and version != "null" else {"ETag": head["ETag"].strip('"')}
 
@@ -92,10 +131,13 @@ class ModelDataHook(SharedClients, S3Hook):
         """Return the SHA-256 over the keys and ETags below a prefix (``s3:ListObjectsV2``).
 
         :raises NotFoundError: When there are no objects.
+        :raises InvalidSpecError: When SageMaker cannot lay them out as files.
         :raises AccessError: When the worker may not list them.
         """
         found = list(self.objects(bucket, prefix))
         if not found:
             raise NotFoundError(f"There is no model data below s3://{bucket}/{prefix}.")
+        if problem := layout_problem(prefix, (item["Key"] for item in found)):
+            raise InvalidSpecError(f"Model data below s3://{bucket}/{prefix}: {problem}.")
         lines = sorted(f"{item['Key']}\n{item['ETag']}\n{item['Size']}" for item in found)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import gzip
+import hashlib
 import logging
+import os
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ from moto import mock_aws
 
 from airflow_sm_hosting.artifacts import upload
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack
-from airflow_sm_hosting.artifacts.upload import content_key, upload_if_absent
+from airflow_sm_hosting.artifacts.upload import _base64, _has_key, content_key, upload_if_absent
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 
 log = logging.getLogger(__name__)
@@ -80,7 +85,7 @@ def test_it_uploads_once(s3: Any, artifact: PackedArtifact, calls: list[str]) ->
     assert (second.uri, second.etag, second.size) == (first.uri, first.etag, artifact.size)
     stored = s3.get_object(Bucket="models", Key=key)
     assert stored["Body"].read() == artifact.path.read_bytes()
-    assert stored["Metadata"] == {"sha256": artifact.sha256}
+    assert stored["Metadata"] == {"sha256": artifact.sha256, "crc32": _base64(artifact.crc32)}
 
 
 def test_something_else_under_the_key_is_replaced(s3: Any, artifact: PackedArtifact) -> None:
@@ -89,15 +94,115 @@ def test_something_else_under_the_key_is_replaced(s3: Any, artifact: PackedArtif
     assert s3.get_object(Bucket="models", Key="k.tar.gz")["Body"].read() == artifact.path.read_bytes()
 
 
-def test_the_same_content_of_another_size_is_left_alone_only_if_we_packed_it(
+def recompressed(artifact: PackedArtifact) -> bytes:
+    """Return the same tar stream compressed by another compressor."""
+    return gzip.compress(gzip.decompress(artifact.path.read_bytes()), 9)
+
+
+def put_without_checksum(s3: Any, body: bytes, sha256: str) -> None:
+    """Put an object as version 0.1.0 did: with the digest that was meant, and without a checksum."""
+    s3.put_object(Bucket="models", Key="k.tar.gz", Body=body, Metadata={"sha256": sha256})
+    held = s3.head_object(Bucket="models", Key="k.tar.gz", ChecksumMode="ENABLED")
+    assert "ChecksumCRC32" not in held
+
+
+@pytest.fixture
+def no_default_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+
+
+@pytest.mark.parametrize("temporary", [True, False], ids=["folder", "archive"])
+@pytest.mark.usefixtures("no_default_checksums")
+def test_an_object_without_a_checksum_is_read_once(
+    s3: Any, artifact: PackedArtifact, calls: list[str], temporary: bool
+) -> None:
+    body = recompressed(artifact) if temporary else artifact.path.read_bytes()
+    if not temporary:
+        artifact = replace(artifact, sha256=hashlib.sha256(body).hexdigest(), temporary=False)
+    put_without_checksum(s3, body, artifact.sha256)
+    calls.clear()
+    assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    assert calls == ["HeadObject", "GetObject", "CopyObject"]
+    held = s3.head_object(Bucket="models", Key="k.tar.gz", ChecksumMode="ENABLED")
+    assert held["ChecksumCRC32"] == _base64(zlib.crc32(body))
+    assert held["Metadata"]["sha256"] == artifact.sha256
+    calls.clear()
+    assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    assert calls == ["HeadObject"]
+
+
+@pytest.mark.parametrize("body", [b"other bytes", gzip.compress(b"another tar")])
+@pytest.mark.usefixtures("no_default_checksums")
+def test_an_object_that_lies_about_its_content_is_replaced(
+    s3: Any, artifact: PackedArtifact, body: bytes
+) -> None:
+    put_without_checksum(s3, body, artifact.sha256)
+    assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    assert s3.get_object(Bucket="models", Key="k.tar.gz")["Body"].read() == artifact.path.read_bytes()
+
+
+def test_other_bytes_with_the_right_metadata_are_replaced(s3: Any, artifact: PackedArtifact) -> None:
+    """The checksum is S3's own."""
+    metadata = {"sha256": artifact.sha256, "crc32": _base64(artifact.crc32)}
+    s3.put_object(
+        Bucket="models",
+        Key="k.tar.gz",
+        Body=bytes(artifact.size),
+        Metadata=metadata,
+        ChecksumAlgorithm="CRC32",
+    )
+    assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    assert s3.get_object(Bucket="models", Key="k.tar.gz")["Body"].read() == artifact.path.read_bytes()
+
+
+def test_the_archive_of_another_compressor_is_taken_by_its_own_checksum(
     s3: Any, artifact: PackedArtifact
 ) -> None:
-    s3.put_object(
-        Bucket="models", Key="k.tar.gz", Body=b"other compressor", Metadata={"sha256": artifact.sha256}
-    )
+    body = recompressed(artifact)
+    metadata = {"sha256": artifact.sha256, "crc32": _base64(zlib.crc32(body))}
+    s3.put_object(Bucket="models", Key="k.tar.gz", Body=body, Metadata=metadata, ChecksumAlgorithm="CRC32")
     assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
-    given = PackedArtifact(artifact.path, artifact.sha256, artifact.size, temporary=False)
-    assert upload_if_absent(s3, given, bucket="models", key="k.tar.gz", log=log).uploaded
+
+
+def test_a_file_that_was_written_anew_is_not_uploaded(
+    s3: Any, artifact: PackedArtifact, calls: list[str]
+) -> None:
+    """Also with the same size and its time set back."""
+    state = artifact.path.stat()
+    artifact.path.write_bytes(bytes(artifact.size))
+    os.utime(artifact.path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(ModelDataError, match="written anew while it was uploaded"):
+        upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log)
+    assert calls == ["HeadObject"]
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "uploaded"),
+    [
+        (None, "alias/models", True),
+        ("alias/other", "alias/models", True),
+        ("alias/models", "alias/models", False),
+        ("arn:aws:kms:us-east-1:123456789012:key/1234", "1234", False),
+        ("arn:aws:kms:us-east-1:123456789012:key/1234", "arn:aws:kms:us-east-1:123456789012:key/1234", False),
+        ("arn:aws:kms:us-east-1:123456789012:key/1234", "4", True),
+        ("alias/models", None, False),
+    ],
+)
+def test_an_object_with_another_kms_key_is_uploaded_again(
+    s3: Any, artifact: PackedArtifact, there: str | None, asked: str | None, uploaded: bool
+) -> None:
+    upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", kms_key_id=there, log=log)
+    again = upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", kms_key_id=asked, log=log)
+    assert again.uploaded is uploaded
+    if asked and uploaded:
+        assert s3.head_object(Bucket="models", Key="k.tar.gz")["SSEKMSKeyId"] == asked
+
+
+def test_an_alias_counts_by_what_was_asked_for_then(s3: Any, artifact: PackedArtifact) -> None:
+    """S3 answers the key's ARN, which does not show the alias."""
+    held = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:123456789012:key/1234"}
+    assert _has_key({**held, "Metadata": {"kms-key-id": "alias/models"}}, "alias/models")
+    assert not _has_key({**held, "Metadata": {}}, "alias/models")
 
 
 def test_a_large_artifact_goes_in_parts(
@@ -112,7 +217,8 @@ def test_a_large_artifact_goes_in_parts(
     path = tmp_path / "large.tar.gz"
     with path.open("wb") as file:
         file.truncate(part + 1)
-    artifact = PackedArtifact(path, SHA, path.stat().st_size, temporary=False)
+    data = path.read_bytes()
+    artifact = PackedArtifact(path, SHA, zlib.crc32(data), len(data), temporary=False)
     assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
     assert sorted(calls) == sorted(
         [
@@ -186,6 +292,6 @@ def test_refusals_are_explained(
 
 
 def test_an_object_that_is_not_as_sent_is_an_error(s3: Any, artifact: PackedArtifact, tmp_path: Path) -> None:
-    longer = PackedArtifact(artifact.path, artifact.sha256, artifact.size + 1, temporary=False)
+    longer = replace(artifact, size=artifact.size + 1, temporary=False)
     with pytest.raises(ModelDataError, match="but the object in S3 differs"):
         upload_if_absent(s3, longer, bucket="models", key="k.tar.gz", log=log)

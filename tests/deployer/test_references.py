@@ -360,3 +360,63 @@ def test_the_prefix_of_a_multi_model_container_stays_one_and_its_archives_are_no
     by_prefix = {**container, "ModelDataUrl": ModelData.from_prefix("models", "all")}
     assert resolver.container(by_prefix) == (container, {})
     assert operations(aws) == []
+
+
+@pytest.fixture
+def buckets(aws: LocalAws) -> LocalAws:
+    """Buckets in two Regions, each with an object and a prefix of files."""
+    for name, region in (("here", "us-east-1"), ("there", "eu-west-1")):
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        aws.client("s3").create_bucket(Bucket=name, **place)
+        for key in ("m.tar.gz", "llm/config.json", "console/", "console/config.json"):
+            aws.client("s3").put_object(Bucket=name, Key=key, Body=b"1")
+    return aws
+
+
+@pytest.mark.parametrize("path", ["m.tar.gz", "llm/"])
+def test_model_data_of_another_region_is_refused(
+    buckets: LocalAws, resolver: ReferenceResolver, path: str
+) -> None:
+    assert resolver.model_data(f"s3://here/{path}")
+    for url in (f"s3://there/{path}", f"https://there.s3.eu-west-1.amazonaws.com/{path}"):
+        with pytest.raises(
+            InvalidSpecError, match=f"s3://there/{path} is in Region eu-west-1, and the model in us-east-1"
+        ):
+            resolver.model_data(url)
+    source = {"S3Uri": f"s3://there/{path}", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    with pytest.raises(InvalidSpecError, match="eu-west-1"):
+        resolver.container({"Image": f"x@{DIGEST}", "ModelDataSource": {"S3DataSource": source}})
+
+
+def test_a_redirect_to_another_region_counts_as_it(buckets: LocalAws, resolver: ReferenceResolver) -> None:
+    """S3 redirects to the Region of the bucket, and botocore follows; the local AWS does not."""
+    client, redirect = ModelDataHook().conn, {"redirected": True, "bucket": "here"}
+
+    def redirected(context: dict[str, Any], **_: Any) -> None:
+        context["s3_redirect"], context["signing"] = redirect, {**context["signing"], "region": "eu-west-1"}
+
+    def no_header(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["ResponseMetadata"]["HTTPHeaders"].pop("x-amz-bucket-region", None)
+
+    client.meta.events.register("before-call.s3.HeadObject", redirected)
+    client.meta.events.register_first("after-call.s3.HeadObject", no_header)
+    try:
+        with pytest.raises(InvalidSpecError, match="in Region eu-west-1"):
+            resolver.model_data("s3://here/m.tar.gz")
+    finally:
+        client.meta.events.unregister("before-call.s3.HeadObject", redirected)
+        client.meta.events.unregister("after-call.s3.HeadObject", no_header)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "s3://here/console/",
+        ModelData.from_prefix("here", "console"),
+    ],
+)
+def test_a_prefix_that_cannot_be_laid_out_is_refused_with_the_key(
+    buckets: LocalAws, resolver: ReferenceResolver, source: Any
+) -> None:
+    with pytest.raises(InvalidSpecError, match="s3://here/console/: the object 'console/' ends with a slash"):
+        resolver.model_data(source)

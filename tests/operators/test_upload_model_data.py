@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -17,7 +18,7 @@ from airflow_sm_hosting import UploadModelDataOperator
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 from airflow_sm_hosting.hooks import ModelDataHook
 from airflow_sm_hosting.local import LocalAws
-from tests.operators.conftest import answering, operations, outcome, refusal, run_task, task_id
+from tests.operators.conftest import answering, event_hook, operations, outcome, refusal, run_task, task_id
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +119,39 @@ def test_a_denied_upload_names_object_action_and_worker(
         "of account 123456789012",
     ):
         assert words in told
+
+
+@pytest.mark.parametrize("size", [1_000_000, 70_000_000], ids=["one call", "parts"])
+def test_a_file_that_changes_while_it_is_sent_stores_nothing(
+    aws: LocalAws, dag: DAG, tmp_path: Path, size: int
+) -> None:
+    """S3 computes the checksum of what it took, and the next try sends what is there then."""
+    path = tmp_path / "model.tar.gz"
+
+    def write(content: bytes) -> None:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            info = tarfile.TarInfo("m")
+            info.size = size
+            archive.addfile(info, io.BytesIO(content * size))
+        path.write_bytes(gzip.compress(stream.getvalue(), 0, mtime=0))
+
+    write(b"a")
+    changed: list[bool] = []
+
+    def change(**_: Any) -> None:
+        if not changed:
+            changed.append(True)
+            write(b"b")
+
+    first = "PutObject" if size == 1_000_000 else "UploadPart"
+    with event_hook(ModelDataHook().conn, f"before-parameter-build.s3.{first}", change):
+        failed = outcome(upload(path))
+    assert changed
+    assert type(failed.error) is ModelDataError
+    assert "written anew while it was uploaded" in str(failed.error)
+    assert not aws.client("s3").list_objects_v2(Bucket="models").get("Contents")
+    assert outcome(upload(path)).error is None
+    [found] = aws.client("s3").list_objects_v2(Bucket="models")["Contents"]
+    stored = aws.client("s3").get_object(Bucket="models", Key=found["Key"])["Body"].read()
+    assert hashlib.sha256(stored).hexdigest() in found["Key"]

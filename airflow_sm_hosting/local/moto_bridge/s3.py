@@ -19,6 +19,21 @@ def exists(bucket: str, key: str) -> bool:
     return bucket in backend.buckets and backend.get_object(bucket, key) is not None
 
 
+def region_of(bucket: str) -> str | None:
+    """Return the Region of a bucket, or None where it does not exist."""
+    found = s3_backends[ACCOUNT_ID]["aws"].buckets.get(bucket)
+    return found.region_name if found else None
+
+
+def uploaded_parts(bucket: str, key: str, upload_id: str) -> bytes | None:
+    """Return the bytes of all parts of a multipart upload, or None where there is no such upload."""
+    backend = s3_backends[ACCOUNT_ID]["aws"]
+    upload = backend.buckets[bucket].multiparts.get(upload_id) if bucket in backend.buckets else None
+    if upload is None or upload.key_name != key:
+        return None
+    return b"".join(part.value for _, part in sorted(upload.parts.items()))
+
+
 def write(bucket: str, key: str, data: bytes) -> bool:
     """Write an S3 object, and tell whether there is such a bucket."""
     backend = s3_backends[ACCOUNT_ID]["aws"]

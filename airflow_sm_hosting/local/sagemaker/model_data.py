@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_sm_hosting.local.archives import ArchiveError, unpack_model_archive
 from airflow_sm_hosting.local.moto_bridge import s3
+from airflow_sm_hosting.spec.prefix_layout import layout_problem
 from airflow_sm_hosting.spec.s3_location import S3Location
 
 
@@ -73,6 +74,12 @@ def data_exists(source: ModelSource) -> bool:
     return s3.exists(bucket, key)
 
 
+def other_region(source: ModelSource, region: str) -> str | None:
+    """Return the Region of the source's bucket if it is another one."""
+    found = s3.region_of(source.location.bucket)
+    return found if found and found != region else None
+
+
 def fetch(source: ModelSource, folder: Path) -> None:
     """Put the model data into a folder, unpacked.
 
@@ -92,9 +99,11 @@ def fetch(source: ModelSource, folder: Path) -> None:
         case "object":
             (folder / PurePosixPath(key).name).write_bytes(_object(bucket, key))
         case "prefix":
-            for name in s3.keys(bucket, key):
-                if not name.endswith("/"):
-                    _write_below(folder, name.removeprefix(key).lstrip("/"), _object(bucket, name))
+            names = s3.keys(bucket, key)
+            if problem := layout_problem(key, names):
+                raise ModelFetchError(f"The model data at {source.uri} cannot be written as files: {problem}")
+            for name in names:
+                _write_below(folder, name.removeprefix(key).lstrip("/"), _object(bucket, name))
 
 
 def _object(bucket: str, key: str) -> bytes:

@@ -13,8 +13,8 @@ from airflow_sm_hosting.local.sagemaker.refusal import refuse
 _OCI_MEDIA_TYPES = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json")
 
 
-def check_create_model(request: Mapping[str, Any], registry: Registry) -> None:
-    """Validate a CreateModel request."""
+def check_create_model(request: Mapping[str, Any], registry: Registry, region: str) -> None:
+    """Validate a CreateModel request in a Region."""
     primary, containers = request.get("PrimaryContainer"), request.get("Containers", ())
     # _API/API_CreateModel.html: "a primary container … or an inference pipeline".
     if primary is not None and containers:
@@ -27,7 +27,7 @@ def check_create_model(request: Mapping[str, Any], registry: Registry) -> None:
     _check_hostnames(definitions, request.get("InferenceExecutionConfig", {}).get("Mode"))
     _check_environment(definitions)
     for definition in definitions:
-        _check_container(definition, registry)
+        _check_container(definition, registry, region)
         _check_capabilities(definition, len(definitions) > 1, registry)
 
 
@@ -56,7 +56,7 @@ def _check_environment(definitions: Sequence[Mapping[str, Any]]) -> None:
         refuse(f"The environment variables of all containers take {size} bytes; the limit is 32768 bytes.")
 
 
-def _check_container(definition: Mapping[str, Any], registry: Registry) -> None:
+def _check_container(definition: Mapping[str, Any], registry: Registry, region: str) -> None:
     if "Image" not in definition and "ModelPackageName" not in definition:
         # _API/API_ContainerDefinition.html: an image, or a model package that has one.
         refuse("Either Image or ModelPackageName must be specified for a container.")
@@ -72,6 +72,11 @@ def _check_container(definition: Mapping[str, Any], registry: Registry) -> None:
     if source and not model_data.data_exists(source):
         # astronomer/airflow-guides#404
         refuse(f"Could not find model data at {source.uri}.")
+    if source and (other := model_data.other_region(source, region)):
+        # _API/API_ContainerDefinition.html, ModelDataUrl: "in the same region"; the text is assumed. mlflow/mlflow#2573
+        refuse(
+            f"The model data at {source.uri} is in {other}; it must be in the Region of the model, {region}."
+        )
 
 
 def _check_capabilities(definition: Mapping[str, Any], is_one_of_several: bool, registry: Registry) -> None:

@@ -40,7 +40,7 @@ class Models:
         if name in store.models:
             # astronomer-providers#1055
             refuse(f'Cannot create already existing model "{arn}".')
-        check_create_model(request, self._registry)
+        check_create_model(request, self._registry, self._store.region)
         store.tags.add(arn, tags_as_dict(request.pop("Tags", [])))
         store.models[name] = {
             "EnableNetworkIsolation": False,

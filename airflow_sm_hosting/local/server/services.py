@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.ecr.registry_api import RegistryApi
 from airflow_sm_hosting.local.ecr.service import Ecr
+from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
@@ -42,6 +43,8 @@ class AnswerServices:
                 return self._scaling(asked)
             case "ecr":
                 return self._ecr_answer(asked)
+            case "s3":
+                return self._s3(asked)
         return self._moto.answer(asked.request)
 
     def _invoke(self, asked: IncomingRequest) -> Response:
@@ -61,6 +64,13 @@ class AnswerServices:
         if scaling.answers(members):
             return json_response(scaling.answer(asked.operation, members))
         return self._moto.answer(asked.request)
+
+    def _s3(self, asked: IncomingRequest) -> Response:
+        answer = self._moto.answer(asked.request)
+        # API_HeadBucket; that answers about objects have it, too, is assumed.
+        if region := s3.region_of(asked.request.path.lstrip("/").partition("/")[0]):
+            answer.headers.setdefault("x-amz-bucket-region", region)
+        return answer
 
     def _ecr_answer(self, asked: IncomingRequest) -> Response:
         assert asked.credential is not None  # noqa: S101 - its key was checked

@@ -365,7 +365,7 @@ class Components:
         if "ArtifactUrl" in given:
             container["ModelDataUrl"] = given["ArtifactUrl"]
         model = {"PrimaryContainer": container}
-        check_create_model(model, self._registry)
+        check_create_model(model, self._registry, self._store.region)
         return model
 
     # Adapters: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-adapt.html

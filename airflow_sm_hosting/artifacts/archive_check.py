@@ -1,0 +1,159 @@
+"""Read an archive of model data once: hash it, and check that SageMaker can unpack it, in the same pass.
+
+.. seealso:: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html, "How SageMaker loads your model artifacts"
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import tarfile
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from isal import isal_zlib
+
+from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
+
+ARCHIVE_SUFFIX = ".tar.gz"
+#: Suffixes of archives that nothing unpacks when they lie in an archive.
+ARCHIVES = (ARCHIVE_SUFFIX, ".tgz")
+GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # zlib's number for "32 KiB window, gzip header and trailer"
+_BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CheckedArchive:
+    """What the one read of an archive has found.
+
+    :param sha256: The SHA-256 of the file, in hex.
+    :param crc32: Its CRC-32.
+    :param size: Its bytes.
+    """
+
+    sha256: str
+    crc32: int
+    size: int
+
+
+def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
+    """Read an archive to its end.
+
+    :param file: The archive, at its start.
+    :param where: What the errors call it.
+    :param allowed: A sentence on what is allowed, for the errors.
+    :raises InvalidSpecError: When it is no gzip-compressed tar file, or holds nothing.
+    :raises ModelDataError: When it is damaged, cannot be unpacked safely, or holds nothing but another archive.
+    """
+    stream = _InflatedStream(file)
+    members, files = 0, list[str]()
+    try:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:  # type: ignore[call-overload]
+            for member in archive:
+                members += 1
+                _check_member(member, where)
+                archive.members = []  # else a list of all of them is kept
+                if not member.isdir() and len(files) < 2:
+                    files.append(member.name)
+            end = archive.offset
+        stream.drain()
+    except (isal_zlib.error, tarfile.TarError, EOFError) as error:  # type: ignore[misc]  # isal has no types
+        if not members and "checksum" not in str(error):
+            raise InvalidSpecError(
+                f"{where} is gzip, but does not contain a tar file ({error}); {allowed}"
+            ) from error
+        what = "incomplete" if isinstance(error, EOFError) else "damaged"
+        raise ModelDataError(f"{where} is {what} ({error}); copy or download it again") from error
+    if stream.content_end > end:
+        raise ModelDataError(
+            f"{where} is damaged: there is something behind its last member, at byte {end}; pack it again"
+        )
+    if not files:
+        raise InvalidSpecError(f"{where} is an empty archive; {allowed}")
+    if len(files) == 1 and files[0].lower().endswith(ARCHIVES):
+        raise ModelDataError(
+            f"{where} holds nothing but the archive {files[0]!r}, which SageMaker does not unpack; give that archive itself"
+        )
+    return CheckedArchive(stream.sha256.hexdigest(), stream.crc32, stream.size)
+
+
+def _check_member(member: tarfile.TarInfo, where: str) -> None:
+    """Check that a member stays below the folder into which the archive is unpacked.
+
+    :raises ModelDataError: When it does not, or is a device.
+    """
+    kind, path = "member", member.name
+    if member.issym():
+        kind, path = "link", posixpath.join(posixpath.dirname(member.name), member.linkname)
+        if member.linkname.startswith("/"):
+            path = member.linkname
+    elif member.islnk():
+        kind, path = "link", member.linkname
+    for one in {member.name, path}:
+        if one.startswith("/") or posixpath.normpath(one).split("/")[0] == "..":
+            raise ModelDataError(
+                f"{where}: the {kind} {member.name!r} leads out of the folder ({one!r}) into which SageMaker unpacks the archive; pack it with "
+                "paths below that folder"
+            )
+    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        raise ModelDataError(f"{where}: {member.name!r} is not a file, a folder or a link; remove it")
+
+
+class _InflatedStream:
+    """Inflates a file that is read, and hashes its bytes as they are."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.sha256 = hashlib.sha256()
+        self.crc32 = 0
+        self.size = 0
+        #: How much was inflated, and where the last byte is that is not zero.
+        self.position = self.content_end = 0
+        self._file = file
+        self._inflater = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
+        self._left = b""
+
+    def read(self, size: int) -> bytes:
+        """Return up to ``size`` inflated bytes; none at the end.
+
+        :raises EOFError: When the file ends within its compressed data.
+        """
+        while True:
+            if self._inflater.eof and not self._next_member():
+                return b""
+            data = self._left or self._next_block()
+            if not data:
+                raise EOFError("the compressed data has no end")
+            inflated = self._inflater.decompress(data, size)
+            self._left = self._inflater.unconsumed_tail
+            if inflated:
+                text = inflated.rstrip(b"\0")
+                if text:
+                    self.content_end = self.position + len(text)
+                self.position += len(inflated)
+                return bytes(inflated)
+
+    def drain(self) -> None:
+        """Read to the end."""
+        while self.read(_BLOCK):
+            pass
+
+    def _next_block(self) -> bytes:
+        data = self._file.read(_BLOCK)
+        self.sha256.update(data)
+        self.crc32 = isal_zlib.crc32(data, self.crc32)
+        self.size += len(data)
+        return data
+
+    def _next_member(self) -> bool:
+        """Begin the next gzip member, if there is one (RFC 1952, 2.2); zeros behind the last one are padding."""
+        rest: bytes = self._inflater.unused_data
+        while not rest.strip(b"\0"):
+            rest = self._next_block()
+            if not rest:
+                return False
+        self._left = rest.lstrip(b"\0")
+        if not self._left.startswith(GZIP_MAGIC[: len(self._left)]):
+            raise tarfile.ReadError("something else follows the compressed data")
+        self._inflater = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
+        return True
