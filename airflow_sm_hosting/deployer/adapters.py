@@ -159,6 +159,7 @@ def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observat
         if is_in_progress(error) or (
             not is_passing(error)
             and not are_credentials_refused(error)
+            and not is_absent(error)
             and (_is_scaled_meanwhile(runner, step, observed) or _is_changed_meanwhile(runner, observed))
         ):
             raise ConcurrentUpdateError(error_message(error)) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.deployer.environments import values_of_configs
-from airflow_sm_hosting.deployment.remedies import cause_of, remedy
+from airflow_sm_hosting.deployment.remedies import cause_of, hint_of_log, remedy
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -44,5 +44,6 @@ def failure_report(
         log.info("The last log lines of the containers are not shown: %s", error)
         stream, lines = "", []
     if lines:
+        parts.append(hint_of_log(lines))
         parts.append(f"The last lines of {stream}:\n" + "\n".join(f"  {line}" for line in lines))
     return " ".join(part for part in parts if part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -91,6 +92,26 @@ _KNOWN: tuple[tuple[Cause, str, str], ...] = (
 def cause_of(reason: str | None) -> Cause | None:
     """Return the known cause in a FailureReason or an error's text; None when the cause is unknown."""
     return next((cause for cause, text, _ in _KNOWN if re.search(text, reason or "", re.IGNORECASE)), None)
+
+
+#: A container's log line when the kernel or the shell finds no interpreter of a script (aws/amazon-sagemaker-examples 571, 969).
+_NO_INTERPRETER = re.compile(
+    r"exec \S+: no such file or directory|bad interpreter|env: [‘'\"]?\S+\\r|\^M: (bad|no such)|exec: \"[^\"]+\": .*no such file",
+    re.IGNORECASE,
+)
+
+
+def hint_of_log(lines: Iterable[str]) -> str:
+    """Return a sentence on what the container's last log lines mean; empty where they say enough.
+
+    :param lines: The lines.
+    """
+    if any(_NO_INTERPRETER.search(line) for line in lines):
+        return (
+            "A script that exists and 'no such file or directory': the interpreter in its first line is missing in the image, or that line "
+            "ends with a carriage return (Windows line ends, CRLF): save the script with LF and build the image again."
+        )
+    return ""
 
 
 def remedy(cause: Cause | None) -> str:

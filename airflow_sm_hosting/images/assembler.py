@@ -200,7 +200,7 @@ class _Assembly:
             return
         try:
             self.image = _pull_base(
-                words[0], self._recipe.platform, self._destination, self._registry, self.folder, self._log
+                words[0], self._recipe, self._destination, self._registry, self.folder, self._log
             )
         except ImageBuildError as error:
             if not self._allow_missing_base:
@@ -477,14 +477,16 @@ def parse_image_name(name: str) -> tuple[str, str, str]:
 
 
 def _pull_base(
-    name: str, platform: str, destination: Destination, registry: RegistryClient, folder: Path, log: Log
+    name: str, recipe: BuildRecipe, destination: Destination, registry: RegistryClient, folder: Path, log: Log
 ) -> _Image:
-    """Get the base image from its registry: the destination's with its credentials, any other anonymously."""
+    """Get the base image from its registry: with its credentials where they are known, anonymously elsewhere."""
     host, repository, reference = parse_image_name(name)
     if host == destination.host:
-        return _pull(registry, repository, reference, platform, folder, log, name)
-    with RegistryClient(host) as anonymous:
-        return _pull(anonymous, repository, reference, platform, folder, log, name)
+        return _pull(registry, repository, reference, recipe.platform, folder, log, name)
+    login = recipe.logins.get(host)
+    credentials = {"username": login.username, "password": login.password} if login else {}
+    with RegistryClient(host, **credentials) as other:
+        return _pull(other, repository, reference, recipe.platform, folder, log, name)
 
 
 def _pull(

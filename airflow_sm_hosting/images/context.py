@@ -20,6 +20,8 @@ from airflow_sm_hosting.images.dockerignore import Dockerignore
 DOCKERIGNORE = ".dockerignore"
 #: Part of every fingerprint. Another canonical form needs another number, and renames every image that was built.
 FINGERPRINT_VERSION = 1
+#: Bytes of a script's first line that Linux looks at (BINPRM_BUF_SIZE).
+_FIRST_LINE = 256
 _READ_BUFFER = 256 * 1024
 _SPOOL_LIMIT = 32 * 1024 * 1024
 
@@ -66,6 +68,18 @@ class BuildContext:
         if not path.is_file():
             raise InvalidSpecError(f"The Dockerfile {path} does not exist; give its path with dockerfile=")
         self.dockerfile = path.relative_to(self.directory).as_posix()
+        self._refuse_link_out(path)
+        #: Scripts whose first line ends with a carriage return, so that the kernel looks for an interpreter with it in its name; known once
+        #: the fingerprint is.
+        self.scripts_with_carriage_return: list[str] = []
+
+    def _refuse_link_out(self, dockerfile: Path) -> None:
+        """Refuse a Dockerfile that is not in the folder: an engine gets only the folder."""
+        real = Path(os.path.realpath(dockerfile))
+        if not real.is_relative_to(os.path.realpath(self.directory)):
+            raise InvalidSpecError(
+                f"The Dockerfile {dockerfile} is a symbolic link that leads out of the build directory, to {real}; copy it into the folder"
+            )
 
     def files(self) -> list[ContextFile]:
         """Return the content to send to the builder, sorted by path: files, links and folders (empty ones count, too).
@@ -118,6 +132,7 @@ class BuildContext:
             "labels": dict(labels or {}),
             "extra": list(extra),
         }
+        self.scripts_with_carriage_return = []
         digest = hashlib.sha256(json.dumps(options, sort_keys=True, separators=(",", ":")).encode())
         buffer = bytearray(_READ_BUFFER)
         for file in self.files():
@@ -128,6 +143,9 @@ class BuildContext:
                 digest.update(self._content_digest(file, buffer))
             elif file.kind == "symlink":
                 digest.update(os.fsencode(file.target) + b"\0")
+                if file.path == self.dockerfile:
+                    # What it leads to is read even where .dockerignore leaves it out.
+                    digest.update(self._content_digest(file, buffer))
         return digest.hexdigest()
 
     def tar(self) -> BinaryIO:
@@ -209,8 +227,16 @@ class BuildContext:
             raise InvalidSpecError(f"A file of the build context cannot be read: {error}") from error
         try:
             view = memoryview(buffer)
+            is_first = True
             while count := os.readv(descriptor, [buffer]):
                 digest.update(view[:count])
+                if (
+                    is_first
+                    and buffer.startswith(b"#!")
+                    and b"\r" in buffer[:_FIRST_LINE].partition(b"\n")[0]
+                ):
+                    self.scripts_with_carriage_return.append(file.path)
+                is_first = False
         finally:
             os.close(descriptor)
         return digest.digest()

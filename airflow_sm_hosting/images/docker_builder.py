@@ -27,6 +27,11 @@ _PING_TIMEOUT = 5
 # Silence while the registry takes in a large layer; the SDK's default of 60 s is for short calls.
 _PUSH_READ_TIMEOUT = 1800
 _LAST_LINES = 20
+#: What only BuildKit knows (Dockerfile reference).
+_BUILDKIT = re.compile(
+    r"^\s*(RUN|COPY|ADD)\s+((--\S+\s+)*--(mount|link|parents|exclude|network|security|checksum|keep-git-dir)\b|[^\n]*<<-?[\"']?[A-Za-z])",
+    re.IGNORECASE | re.MULTILINE,
+)
 _FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
@@ -70,9 +75,17 @@ class DockerBuilder:
         mask = masker(_secrets(recipe, destination))
         reference = f"{destination.repository_uri}:{destination.tag}"
         try:
-            image_id = self._build(recipe, reference, _EngineLog(log, mask))
+            image_id = self._build(recipe, reference, _EngineLog(log, mask, recipe))
             log.info("Built %s", image_id)
-            digest = self._push(destination, _EngineLog(log, mask))
+            digest = self._push(destination, _EngineLog(log, mask, recipe))
+        except docker.errors.APIError as error:
+            # Its text has the engine's address and the whole request; the explanation is the engine's own sentence.
+            said = mask(str(error.explanation or _first_line(error)).strip())
+            raise ImageBuildError(
+                _with_hint(
+                    f"The Docker Engine refused the image of {recipe.context.directory}: {said}", (), recipe
+                )
+            ) from error
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
         with destination.registry() as registry:
@@ -85,6 +98,9 @@ class DockerBuilder:
 
     def _build(self, recipe: BuildRecipe, reference: str, engine_log: _EngineLog) -> str:
         context = recipe.context
+        for host, login in recipe.logins.items():
+            # Kept in this client only; `docker login` would leave the credentials on the worker's disk.
+            self._client.login(login.username, login.password, registry=host, reauth=True)
         engine_log.own(
             "Building %s for %s with build args %s",
             context.directory,
@@ -142,8 +158,9 @@ class DockerBuilder:
 class _EngineLog:
     """The engine's events, as lines of the task's log and as errors."""
 
-    def __init__(self, log: Log, mask: Callable[[str], str]) -> None:
+    def __init__(self, log: Log, mask: Callable[[str], str], recipe: BuildRecipe) -> None:
         self._log = log
+        self._recipe = recipe
         self._mask = mask
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
 
@@ -155,7 +172,7 @@ class _EngineLog:
         for event in events:
             if "error" in event:
                 message = self._mask(str(event["error"]).strip())
-                raise ImageBuildError(_with_hint(f"{failed}: {message}", self._last))
+                raise ImageBuildError(_with_hint(f"{failed}: {message}", self._last, self._recipe))
             for line in _lines(event):
                 shown = self._mask(line)
                 self._last.append(shown)
@@ -172,11 +189,11 @@ def _lines(event: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _with_hint(message: str, last: Iterable[str]) -> str:
-    if "buildkit" in message.lower():
+def _with_hint(message: str, last: Iterable[str], recipe: BuildRecipe) -> str:
+    if "buildkit" in message.lower() or _BUILDKIT.search(recipe.context.read_dockerfile()):
         message += (
             " (the image is built through the Docker Engine API, which offers only the classic builder: do "
-            "not use BuildKit features such as RUN --mount and here-documents)"
+            "not use BuildKit features such as RUN --mount, COPY --link and here-documents)"
         )
     lines = "\n".join(last)
     return f"{message}\nThe last lines of the log:\n{lines}" if lines else message
@@ -192,7 +209,8 @@ def _secrets(recipe: BuildRecipe, destination: Destination) -> set[str]:
         name for line in _FROM.findall(recipe.context.read_dockerfile()) for name in _VARIABLE.findall(line)
     }
     values = {value for name, value in recipe.build_args.items() if name not in public}
-    return values | ({destination.password} - {""})
+    passwords = {destination.password, *(login.password for login in recipe.logins.values())}
+    return values | (passwords - {""})
 
 
 def _first_line(error: BaseException) -> str:

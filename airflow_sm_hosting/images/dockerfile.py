@@ -16,6 +16,9 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 
 _DIRECTIVE = re.compile(r"^#\s*([A-Za-z][\w-]*)\s*=\s*(.+?)\s*$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]")
+_ARG_LINE = re.compile(r"\s*ARG\s+(\w+)(?:=(\S*))?", re.IGNORECASE)
+_FROM_LINE = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE)
+_FROM_FLAG = re.compile(r"(?:--|,)from=([^\s,]+)")
 _FLAG = re.compile(r"--([a-z]+)(?:=(\S*))?\s*")
 
 
@@ -120,6 +123,31 @@ class Instruction:
         if quote:
             raise self.refuse(f"A quote {quote} is not closed")
         return [*words, word] if word else words
+
+
+def image_references(text: str, build_args: Mapping[str, str]) -> list[str]:
+    """Return the images that a Dockerfile reads from: those of FROM, and of ``--from`` and ``from=`` of COPY and RUN.
+
+    Any Dockerfile is read, also one for BuildKit. A stage is not told from an image.
+
+    :param text: of the Dockerfile
+    :param build_args: values of its ARG instructions
+    """
+    variables: dict[str, str] = {}
+    found: list[str] = []
+    for line in text.splitlines():
+        instruction = Instruction("FROM", {}, line, "Dockerfile", 0)
+        try:
+            if argument := _ARG_LINE.match(line):
+                name, default = argument.groups()
+                value = build_args.get(name, default)
+                if value is not None:
+                    variables.setdefault(name, instruction.expand(value, variables))
+            names = [*_FROM_LINE.findall(line), *_FROM_FLAG.findall(line)]
+            found += [instruction.expand(name, variables) for name in names]
+        except ImageBuildError:
+            continue
+    return found
 
 
 def parse_dockerfile(text: str, *, file: str = "Dockerfile") -> list[Instruction]:

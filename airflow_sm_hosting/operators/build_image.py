@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.images.builders import Destination, PushedImage
-    from airflow_sm_hosting.images.recipe import BuildRecipe
+    from airflow_sm_hosting.images.recipe import BuildRecipe, Login
 
 BUILDERS = ("auto", "docker", "assembler")
 #: The tag that identifies a built image by the digest of its sources.
@@ -183,10 +184,33 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             repository_uri=uri, tag=tag, username=credentials.username, password=credentials.password
         )
 
+    def _logins(self, recipe: BuildRecipe, destination: Destination) -> dict[str, Login]:
+        """Return the credentials of the registries of ECR that the Dockerfile reads from, and of the destination."""
+        from airflow_sm_hosting.deployer.references import ECR_HOST
+        from airflow_sm_hosting.images.recipe import Login
+
+        logins: dict[str, Login] = {}
+        for host in recipe.registries():
+            if host == destination.host:
+                logins[host] = Login(destination.username, destination.password)
+            elif ecr := ECR_HOST.fullmatch(host):
+                found = self.ecr_hook(ecr["region"] or ecr["dual_stack_region"]).get_temporary_credentials()[
+                    0
+                ]
+                logins[host] = Login(found.username, found.password)
+        return logins
+
     def _build(
         self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, *, builder: str
     ) -> PushedImage:
         from airflow_sm_hosting.images.builder_selection import select_builder
 
         destination = self._destination(hook, uri, tag)
+        recipe = replace(recipe, logins=self._logins(recipe, destination))
+        for script in recipe.context.scripts_with_carriage_return:
+            self.log.warning(
+                "The first line of %s ends with a carriage return (Windows line ends, CRLF): a container cannot run it ('no such file or "
+                "directory'). Save it with LF, e.g. with a .gitattributes file that says '* text eol=lf'",
+                script,
+            )
         return select_builder(builder, log=self.log).build_and_push(recipe, destination, self.log)

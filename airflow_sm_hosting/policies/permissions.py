@@ -146,11 +146,15 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "always: without it, S3 does not say that an object does not exist",
             aws=True,
         ),
-        _need("s3:PutObject", "object", "something is uploaded"),
+        _need(
+            "s3:PutObject",
+            "object",
+            "something is uploaded, or S3 computes the checksum of an object that has none",
+        ),
         _need("s3:AbortMultipartUpload", "object", "an upload of 64 MiB or more fails"),
-        # AmazonS3/latest/userguide/UsingKMSEncryption.html
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
         _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
-        _need("kms:Decrypt", "key", "the same, for 64 MiB or more", aws=True),
+        _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
     ),
     "CreateModelOperator": (
         _need("sagemaker:DescribeModel", "model", "always"),

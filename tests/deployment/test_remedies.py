@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_sm_hosting.deployment.remedies import Cause, cause_of, remedy
+from airflow_sm_hosting.deployment.remedies import Cause, cause_of, hint_of_log, remedy
 
 REASONS = [
     (
@@ -47,3 +47,21 @@ def test_each_cause_has_one_sentence_with_the_aws_page(cause: Cause) -> None:
 
 def test_an_unknown_cause_has_no_remedy() -> None:
     assert remedy(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "is_explained"),
+    [
+        ("exec /app/serve: no such file or directory", True),
+        ("/usr/bin/env: ‘python3\\r’: No such file or directory", True),
+        ("/bin/sh^M: bad interpreter: No such file or directory", True),
+        ("bash: ./serve: /bin/bash^M: bad interpreter", True),
+        ('exec: "serve": executable file not found in $PATH: no such file', True),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/opt/ml/model/m.pkl'", False),
+        ("exec format error", False),
+        ("", False),
+    ],
+)
+def test_a_script_without_its_interpreter_is_explained(line: str, is_explained: bool) -> None:
+    assert ("carriage return" in hint_of_log(["starting", line])) is is_explained
+    assert hint_of_log([]) == ""

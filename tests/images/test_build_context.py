@@ -241,3 +241,79 @@ def test_the_context_is_what_docker_sends(
     }
     ours = {file.path for file in BuildContext(folder).files() if not file.only_for_build}
     assert ours == sent - made_by_the_engine
+
+
+def test_a_dockerfile_that_leads_out_of_the_folder_is_refused(tmp_path: Path, write: Write) -> None:
+    """An engine gets only the folder, and a change there would not be noticed."""
+    folder = write({"f": "1"})
+    shared = tmp_path / "Dockerfile.common"
+    shared.write_text("FROM scratch\n")
+    (folder / "Dockerfile").symlink_to(shared)
+    with pytest.raises(
+        InvalidSpecError, match=r"Dockerfile is a symbolic link that leads out .*Dockerfile\.common"
+    ):
+        BuildContext(folder)
+    outside = tmp_path / "docker"
+    outside.mkdir()
+    (outside / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "linked").symlink_to(outside)
+    with pytest.raises(InvalidSpecError, match="leads out of the build directory"):
+        BuildContext(folder, dockerfile="linked/Dockerfile")
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path, write: Write) -> None:
+    folder = write({"Dockerfile": "FROM scratch\n"})
+    (tmp_path / "link").symlink_to(folder)
+    assert BuildContext(tmp_path / "link").fingerprint() == BuildContext(folder).fingerprint()
+
+
+@pytest.mark.parametrize("ignored", ["", "real"])
+def test_what_a_linked_dockerfile_says_is_in_the_fingerprint(write: Write, ignored: str) -> None:
+    folder = write({"real": "FROM scratch\nENV V=1\n", ".dockerignore": ignored})
+    (folder / "Dockerfile").symlink_to("real")
+    before = BuildContext(folder).fingerprint()
+    (folder / "real").write_text("FROM scratch\nENV V=2\n")
+    assert BuildContext(folder).fingerprint() != before
+
+
+def test_scripts_whose_first_line_ends_with_a_carriage_return_are_found(write: Write) -> None:
+    folder = write(
+        {
+            "Dockerfile": "FROM scratch\r\nCOPY . /\r\n",
+            "serve": "#!/usr/bin/env python3\r\nprint()\r\n",
+            "bin/start": "#!/bin/sh\r\n",
+            "fine": "#!/bin/sh\necho\r\n",
+            "module.py": "import os\r\n",
+            "empty": "",
+            "weights": "#!" + "x" * 300 + "\r\n",
+        }
+    )
+    context = BuildContext(folder)
+    for _ in range(2):
+        context.fingerprint()
+        assert context.scripts_with_carriage_return == ["bin/start", "serve"]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "build_args", "hosts"),
+    [
+        ("FROM scratch\n", {}, set()),
+        ("FROM python:3.11\n", {}, set()),
+        (
+            "FROM host.example/a/b:1 AS one\nFROM --platform=linux/amd64 localhost:5000/c\n",
+            {},
+            {"host.example", "localhost:5000"},
+        ),
+        ("ARG BASE=host.example/a\nFROM $BASE\n", {}, {"host.example"}),
+        ("ARG BASE=host.example/a\nFROM ${BASE}\n", {"BASE": "other.example/a"}, {"other.example"}),
+        ("ARG HOST\nARG TAG=1\nFROM ${HOST}/a:${TAG}\n", {"HOST": "host.example"}, {"host.example"}),
+        ("FROM scratch\nCOPY --from=host.example/a:1 --chown=1 /a /a\n", {}, {"host.example"}),
+        ("FROM scratch\nRUN --mount=type=bind,from=host.example/a,target=/a true\n", {}, {"host.example"}),
+        ("FROM scratch\nCOPY <<EOF /f\n${\nEOF\n", {}, set()),
+    ],
+)
+def test_the_registries_that_a_dockerfile_reads_from(
+    dockerfile: str, build_args: dict[str, str], hosts: set[str], write: Write
+) -> None:
+    recipe = BuildRecipe(BuildContext(write({"Dockerfile": dockerfile})), build_args=build_args)
+    assert recipe.registries() == hosts

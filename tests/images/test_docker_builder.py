@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from airflow_sm_hosting.images.builder_selection import select_builder
 from airflow_sm_hosting.images.builders import Destination
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.docker_builder import DockerBuilder
-from airflow_sm_hosting.images.recipe import BuildRecipe
+from airflow_sm_hosting.images.recipe import BuildRecipe, Login
 from tests.images.conftest import manifest_digest
 
 Write = Callable[..., Path]
@@ -139,6 +140,46 @@ class TestEngine:
         assert "TOKEN=***" in log.text
         assert "hunter2" not in log.text + str(caught.value)
         assert destination.password not in log.text + str(caught.value)
+
+    def test_a_private_base_is_pulled_with_its_credentials(
+        self,
+        builder: DockerBuilder,
+        destination: Destination,
+        engine: docker.DockerClient,
+        write: Write,
+        unique: str,
+        log: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        """Nobody has logged the worker in, and nothing of it is left on its disk."""
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+        base = write({"Dockerfile": "FROM scratch\nCOPY Dockerfile /base\n"})
+        pushed = ImageAssembler().build_and_push(BuildRecipe(BuildContext(base)), destination, log)
+        child = tmp_path / "child"
+        child.mkdir()
+        (child / "Dockerfile").write_text(
+            f"FROM {destination.repository_uri}@{pushed.digest}\n{unique}COPY Dockerfile /child\n"
+        )
+        recipe = BuildRecipe(BuildContext(child))
+        with pytest.raises(ImageBuildError, match=r"basic auth|denied|unauthorized|authentication"):
+            DockerBuilder.connect().build_and_push(recipe, destination, log)
+        login = Login(destination.username, destination.password)
+        built = DockerBuilder.connect().build_and_push(
+            replace(recipe, logins={destination.host: login}), destination, log
+        )
+        assert built.digest != pushed.digest
+        assert not (tmp_path / "docker").exists()
+        assert destination.password not in log.text
+
+    def test_a_refusal_by_the_engine_is_in_its_own_words(
+        self, builder: DockerBuilder, destination: Destination, write: Write, log: Any
+    ) -> None:
+        folder = write({"Dockerfile": "FROM scratch\nCOPY --link Dockerfile /f\n"})
+        with pytest.raises(ImageBuildError, match="BuildKit") as caught:
+            builder.build_and_push(BuildRecipe(BuildContext(folder)), destination, log)
+        assert "http+docker" not in str(caught.value)
+        assert str(folder) in str(caught.value)
 
     def test_a_missing_base_is_named(
         self, builder: DockerBuilder, destination: Destination, registry: Any, write: Write, log: Any

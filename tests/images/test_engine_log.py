@@ -5,14 +5,42 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
 from airflow_sm_hosting.exceptions import ImageBuildError
+from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.docker_builder import _EngineLog
+from airflow_sm_hosting.images.recipe import BuildRecipe
 from airflow_sm_hosting.spec.masking import masker
 
 TOKEN, KEY = 'hun"ter2-SECRET', "-----BEGIN KEY-----\nMIIEvSECRETline\n-----END KEY-----"
+
+
+def recipe(folder: Path, dockerfile: str = "FROM scratch\n") -> BuildRecipe:
+    (folder / "Dockerfile").write_text(dockerfile)
+    return BuildRecipe(BuildContext(folder))
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "is_for_buildkit"),
+    [
+        ("FROM scratch\nCOPY <<EOF /config\nhello\nEOF\n", True),
+        ("FROM scratch\nRUN <<'EOF' sh\ntrue\nEOF\n", True),
+        ("FROM scratch\ncopy --link f /f\n", True),
+        ("FROM scratch\nCOPY --chown=1 --parents f /f\n", True),
+        ("FROM scratch\nRUN --mount=type=secret,id=t true\n", True),
+        ("FROM scratch\nCOPY --chown=1 --from=0 f /f\n", False),
+        ("FROM scratch\nRUN cat < f\n", False),
+        ("FROM scratch\nRUN echo --link\n# COPY --link\n", False),
+    ],
+)
+def test_what_only_buildkit_knows_gets_a_hint(dockerfile: str, is_for_buildkit: bool, tmp_path: Path) -> None:
+    engine_log = _EngineLog(logging.getLogger("task"), masker([]), recipe(tmp_path, dockerfile))
+    with pytest.raises(ImageBuildError) as caught:
+        list(engine_log.follow([{"error": "dockerfile parse error line 2"}], failed="It could not be built"))
+    assert ("BuildKit" in str(caught.value)) is is_for_buildkit
 
 
 @pytest.mark.parametrize(
@@ -27,14 +55,14 @@ TOKEN, KEY = 'hun"ter2-SECRET', "-----BEGIN KEY-----\nMIIEvSECRETline\n-----END 
     ids=["as it is", "JSON", "Python", "a line", "base64"],
 )
 def test_no_secret_is_in_the_log_of_a_build_nor_in_its_error(
-    printed: str, caplog: pytest.LogCaptureFixture
+    printed: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.INFO)
     events = [
         {"stream": f"Step 1/2 : RUN echo\n{printed}\n"},
         {"error": f"The command '/bin/sh -c echo {printed}' returned a non-zero code: 1"},
     ]
-    engine_log = _EngineLog(logging.getLogger("task"), masker([TOKEN, KEY]))
+    engine_log = _EngineLog(logging.getLogger("task"), masker([TOKEN, KEY]), recipe(tmp_path))
     with pytest.raises(ImageBuildError, match="could not be built") as caught:
         list(engine_log.follow(events, failed="The image could not be built"))
     told = caplog.text + str(caught.value)

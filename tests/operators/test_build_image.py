@@ -117,6 +117,16 @@ def test_the_registry_password_is_not_shown(
     assert password not in shown.out + shown.err + repr(ran)
 
 
+@pytest.mark.parametrize("ends", ["\r\n", "\n"])
+def test_a_script_with_windows_line_ends_is_a_warning_when_it_is_built(
+    aws: LocalAws, dag: DAG, folder: Path, ends: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "serve.py").write_bytes(f"#!/usr/bin/env python3{ends}print(){ends}".encode())
+    run_task(build(folder))
+    told = capsys.readouterr()
+    assert ("first line of serve.py ends with a carriage return" in told.out + told.err) is (ends == "\r\n")
+
+
 @pytest.mark.parametrize(
     ("dockerfile", "error"),
     [

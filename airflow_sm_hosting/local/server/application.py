@@ -18,7 +18,6 @@ from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
 from airflow_sm_hosting.local.server.admin_api import AdminApi
-from airflow_sm_hosting.local.server.checksums import CheckChecksums
 from airflow_sm_hosting.local.server.faults import Faults
 from airflow_sm_hosting.local.server.handlers import (
     CheckKey,
@@ -110,7 +109,6 @@ class LocalAwsApp:
             CheckKey(self._access),
             CheckPermissions(self._access, self._registry, self._regions),
             InjectFaults(self._faults),
-            CheckChecksums(),
             AnswerServices(self._regions, self._registry, self._moto),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.ecr.registry_api import RegistryApi
@@ -11,6 +11,7 @@ from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
+from airflow_sm_hosting.local.wire.checksums import check_checksums
 from airflow_sm_hosting.local.wire.operations import invocation
 from airflow_sm_hosting.local.wire.requests import json_body
 from airflow_sm_hosting.local.wire.responses import json_response
@@ -66,6 +67,9 @@ class AnswerServices:
         return self._moto.answer(asked.request)
 
     def _s3(self, asked: IncomingRequest) -> Response:
+        if asked.request.method in ("PUT", "POST"):
+            # moto stores checksums as they are sent.
+            check_checksums(asked.request.headers, lambda: _sent_to_s3(asked.request))
         answer = self._moto.answer(asked.request)
         # API_HeadBucket; that answers about objects have it, too, is assumed.
         if region := s3.region_of(asked.request.path.lstrip("/").partition("/")[0]):
@@ -78,3 +82,13 @@ class AnswerServices:
         return self._ecr.answer(
             asked.request, asked.operation, members, asked.region, asked.credential.access_key
         )
+
+
+def _sent_to_s3(request: Request) -> bytes | None:
+    """Return the bytes of which a request gives the checksum: the body, or all parts of an upload; None where that is not known."""
+    if request.method == "PUT":
+        # A body in chunks has its checksum in a trailer, which moto reads.
+        return None if "aws-chunked" in request.headers.get("Content-Encoding", "") else request.get_data()
+    bucket, _, key = request.path.lstrip("/").partition("/")
+    upload_id = request.args.get("uploadId")
+    return s3.uploaded_parts(bucket, key, upload_id) if upload_id else None
