@@ -69,7 +69,7 @@ class AnswerServices:
     def _s3(self, asked: IncomingRequest) -> Response:
         if asked.request.method in ("PUT", "POST"):
             # moto stores checksums as they are sent.
-            check_checksums(asked.request.headers, lambda: _sent_to_s3(asked.request))
+            check_checksums(asked.request.headers.get, lambda: _sent_to_s3(asked.request))
         answer = self._moto.answer(asked.request)
         # API_HeadBucket; that answers about objects have it, too, is assumed.
         if region := s3.region_of(asked.request.path.lstrip("/").partition("/")[0]):

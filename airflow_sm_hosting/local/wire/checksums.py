@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from airflow_sm_hosting.local.wire.errors import AwsError
 
@@ -20,15 +20,15 @@ ALGORITHMS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def check_checksums(headers: Mapping[str, str], read: Callable[[], bytes | None]) -> None:
+def check_checksums(header: Callable[[str], str | None], read: Callable[[], bytes | None]) -> None:
     """Check that bytes have the checksums that the headers of their request give.
 
-    :param headers: The headers.
+    :param header: Returns a header of the request, or None.
     :param read: Returns the bytes; None where they are not known.
     :raises AwsError: When they have another one: ``BadDigest``.
     """
     for name, compute in ALGORITHMS.items():
-        said = headers.get(f"x-amz-checksum-{name}")
+        said = header(f"x-amz-checksum-{name}")
         data = read() if said else None
         if data is not None and base64.b64encode(compute(data)).decode() != said:
             message = f"The {name.upper()} you specified did not match the calculated checksum."
