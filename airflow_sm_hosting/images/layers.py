@@ -17,6 +17,8 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
+#: Other names that begin so are bookkeeping of AUFS, and delete nothing (moby, pkg/archive, WhiteoutMetaPrefix).
+_AUFS = ".wh..wh."
 _LINKS_LIMIT = 40  # as Linux has it
 
 
@@ -99,21 +101,29 @@ class ImageTree:
             self._put(file)
 
     def apply(self, layer: BinaryIO) -> None:
-        """Add the content of a base image's layer, a tar that may be compressed."""
+        """Add the content of a base image's layer, a tar that may be compressed.
+
+        Whiteouts delete what the layers below have, wherever they stand in the layer, and nothing of the layer itself (OCI image
+        specification, layer.md, "Whiteouts").
+        """
+        added: list[LayerFile] = []
         with tarfile.open(fileobj=layer, mode="r|*") as archive:
             for member in archive:
                 path = _absolute(member.name)
                 folder, name = posixpath.split(path)
                 if name == _OPAQUE:
                     self._remove_below(folder)
+                elif name.startswith(_AUFS):
+                    continue
                 elif name.startswith(_WHITEOUT):
                     self._remove(posixpath.join(folder, name.removeprefix(_WHITEOUT)))
                 elif member.isdir():
-                    self._put(LayerFile(path, member.mode & 0o7777, member.uid, member.gid))
+                    added.append(LayerFile(path, member.mode & 0o7777, member.uid, member.gid))
                 elif member.issym():
-                    self._put(LayerFile(path, 0o777, target=member.linkname))
+                    added.append(LayerFile(path, 0o777, target=member.linkname))
                 else:
-                    self._put(LayerFile(path, 0o644, content=io.BytesIO))
+                    added.append(LayerFile(path, 0o644, content=io.BytesIO))
+        self.add(added)
 
     def _put(self, file: LayerFile) -> None:
         if not file.is_directory:
@@ -126,8 +136,9 @@ class ImageTree:
 
     def _remove_below(self, path: str) -> None:
         known = self._entries.get(path)
-        if known is None or not known.is_directory:
+        if known is not None and not known.is_directory:
             return
+        # A layer need not name the folders of its files.
         prefix = path.rstrip("/") + "/"
         for gone in [name for name in self._entries if name.startswith(prefix) and name != "/"]:
             del self._entries[gone]
@@ -149,10 +160,16 @@ def write_layer(files: Iterable[LayerFile], tree: ImageTree, path: Path) -> Laye
     :param files: what the layer adds; the last one of a path counts
     :param tree: the image so far
     :param path: where to write it
+    :raises ImageBuildError: a name that means a deletion
     """
     members: dict[str, LayerFile] = {}
     own = {file.path: file for file in files if file.path != "/"}
     for file in own.values():
+        if any(name.startswith(_WHITEOUT) for name in file.path.split("/")):
+            raise ImageBuildError(
+                f"{file.path} cannot be in an image: in a layer, a name that begins with {_WHITEOUT!r} deletes the file of the name behind it; "
+                "rename it, or leave it out with .dockerignore"
+            )
         for parent in tree.parents(file.path):
             members.setdefault(parent.path, parent)
     members |= own

@@ -26,6 +26,8 @@ SPARE_DISK_BYTES = 512 * 1024**2
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
+# Other names that begin so are bookkeeping of AUFS, and delete nothing (moby, pkg/archive, WhiteoutMetaPrefix).
+_AUFS = ".wh..wh."
 
 
 class ArchiveError(Exception):
@@ -85,6 +87,7 @@ def apply_layer(layer: IO[bytes], root: Path, *, budget: Budget) -> None:
     :param budget: The limits of the whole image.
     :raises ArchiveError: The layer cannot be, or must not be, unpacked.
     """
+    own: set[PurePosixPath] = set()
     with _tar_stream(layer, "r|*") as tar:
         for member in tar:
             name = PurePosixPath(member.name.lstrip("/"))
@@ -96,17 +99,25 @@ def apply_layer(layer: IO[bytes], root: Path, *, budget: Budget) -> None:
             budget.spend(member)
             if name.name == _OPAQUE:
                 for child in _inside(root, name.parent).glob("*"):
-                    _delete(child)
+                    _delete_below(child, name.parent / child.name, own)
+            elif name.name.startswith(_AUFS):
+                continue
             elif name.name.startswith(_WHITEOUT):
-                _delete(_inside(root, name.parent) / name.name.removeprefix(_WHITEOUT))
+                gone = name.name.removeprefix(_WHITEOUT)
+                _delete_below(_inside(root, name.parent) / gone, name.parent / gone, own)
             else:
                 _extract_over(tar, member, name, root)
+                own |= {name, *name.parents}
 
 
 def _extract_over(tar: tarfile.TarFile, member: tarfile.TarInfo, name: PurePosixPath, root: Path) -> None:
     target = root / name
-    if (target.is_symlink() or target.is_file()) and not member.isdir():
+    is_folder = target.is_dir() and not target.is_symlink()
+    is_there = is_folder or target.is_symlink() or target.is_file()
+    if is_there and not member.isdir():
         # A layer replaces what is below it: without this, a file would be written through a link.
+        _delete(target)
+    elif target.is_file() and not target.is_symlink():
         target.unlink()
     changes: dict[str, str] = {"name": str(name)}
     if member.issym() and member.linkname.startswith("/"):
@@ -122,6 +133,15 @@ def _inside(root: Path, relative: PurePosixPath) -> Path:
     if not folder.is_relative_to(root.resolve()):
         raise ArchiveError(f"the layer deletes outside of its folder: {str(relative)!r}")
     return folder
+
+
+def _delete_below(path: Path, name: PurePosixPath, own: set[PurePosixPath]) -> None:
+    """Delete what the layers below have at a path; what the layer itself has put there stays."""
+    if name not in own:
+        _delete(path)
+    elif path.is_dir() and not path.is_symlink():
+        for child in path.glob("*"):
+            _delete_below(child, name / child.name, own)
 
 
 def _delete(path: Path) -> None:
