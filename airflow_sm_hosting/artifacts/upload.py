@@ -93,7 +93,8 @@ def upload_if_absent(
     An object counts as the artifact only by a checksum that S3 has computed from its bytes ("Checking object integrity in Amazon S3"), never
     by its key or metadata alone. An object without such a checksum is read once, and then gets one.
 
-    API operations: HeadObject, and PutObject or the multipart upload's operations; once GetObject and CopyObject.
+    API operations: HeadObject, and PutObject or the multipart upload's operations; once GetObject and CopyObject. Before an upload in
+    parts, ListMultipartUploads and AbortMultipartUpload for those that were killed.
 
     :param s3_client: a boto3 client of S3 in the bucket's Region
     :param artifact: the artifact from :func:`~airflow_sm_hosting.artifacts.packing.pack`
@@ -122,6 +123,8 @@ def upload_if_absent(
     elif held is not None:
         log.info("%s exists, but its content does not match its name; uploading it again", place.uri)
     log.info("Uploading %s (%.1f MB) to %s", artifact.path, artifact.size / 1e6, place.uri)
+    if artifact.size >= _TRANSFER.multipart_threshold:
+        place.abort_unfinished(log)
     place.upload(artifact, kms_key_id)
     held = place.head()
     if held is None or _checksum(held) != _base64(artifact.crc32) or held["ContentLength"] != artifact.size:
@@ -239,6 +242,23 @@ class _Place:
             log.info("%s cannot be read or copied (%s); uploading it again", self.uri, error)
             return False
         return True
+
+    def abort_unfinished(self, log: Log) -> None:
+        """Abort the uploads of this key that a killed task has left: S3 bills their parts.
+
+        An upload of the same content that another run is making fails then, and its next try finds the object.
+        """
+        where = {"Bucket": self.bucket, **self.owner}
+        try:
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Prefix=self.key, **where)
+            for upload in [
+                one for page in pages for one in page.get("Uploads", []) if one["Key"] == self.key
+            ]:
+                log.info("Aborting the unfinished upload of %s of %s", self.uri, upload["Initiated"])
+                self.client.abort_multipart_upload(Key=self.key, UploadId=upload["UploadId"], **where)
+        except ClientError as error:
+            # Optional: without the permission, they stay until a lifecycle rule or the clean-up ends them.
+            log.info("Unfinished uploads of %s are not aborted: %s", self.uri, error)
 
     def upload(self, artifact: PackedArtifact, kms_key_id: str | None) -> None:
         """Upload the artifact with its checksum: S3 stores only bytes that have it."""

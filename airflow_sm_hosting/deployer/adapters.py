@@ -19,6 +19,7 @@ from airflow_sm_hosting.deployment.observation import Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import tag_keys
 from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.steps import (
+    AbortMultipartUpload,
     AddTags,
     AlarmCall,
     BatchDeleteImage,
@@ -309,6 +310,18 @@ def delete_object(runner: StepRunner, step: DeleteObject, observed: Observation 
     return runner.aws.model_data_hook.conn.delete_object(**step.request)
 
 
+def abort_multipart_upload(
+    runner: StepRunner, step: AbortMultipartUpload, observed: Observation | None
+) -> Any:
+    """Abort an upload in parts; one that has ended meanwhile is not an error."""
+    try:
+        return runner.aws.model_data_hook.conn.abort_multipart_upload(**step.request)
+    except ClientError as error:
+        if error_code(error) != "NoSuchUpload":
+            raise
+        return None
+
+
 # Steps that change nothing.
 
 
@@ -361,6 +374,7 @@ ADAPTERS: Mapping[type[Step], Adapter] = {
     TagAlarm: tag_alarm,
     BatchDeleteImage: batch_delete_image,
     DeleteObject: delete_object,
+    AbortMultipartUpload: abort_multipart_upload,
     ObserveAgain: observe_again,
     ConfirmDetaching: confirm_detaching,
     CheckAnswer: check_answer,

@@ -11,6 +11,7 @@ from airflow_sm_hosting.deployer.adapters import StepRunner
 from airflow_sm_hosting.deployer.references import CONTENT_KEY, ImageName
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
 from airflow_sm_hosting.deployment.reachability import (
+    UPLOAD_ID,
     Config,
     Endpoint,
     Model,
@@ -82,6 +83,7 @@ class HostingInventory:
             models=models.values(),
             images=self._images(repository_names),
             artifacts=self._artifacts(model_data_prefixes),
+            uploads=self._uploads(model_data_prefixes),
             ours=ours,
             keep=keep,
             before=before,
@@ -160,6 +162,18 @@ class HostingInventory:
                 if self._is_our_artifact(s3, bucket, found["Key"]):
                     name = S3Location(bucket, found["Key"]).url
                     yield Stored(name, frozenset([name]), found["LastModified"])
+
+    def _uploads(self, prefixes: Iterable[str]) -> Iterator[Stored]:
+        """Yield the unfinished uploads of artifacts: S3 bills the parts that a killed task has left."""
+        for uri in prefixes:
+            bucket, prefix = S3Location.parse(uri) or S3Location("", "")
+            for page in self._aws.model_data_hook.conn.get_paginator("list_multipart_uploads").paginate(
+                Bucket=bucket, Prefix=prefix
+            ):
+                for upload in page.get("Uploads", []):
+                    if CONTENT_KEY.search(upload["Key"]):
+                        name = f"{S3Location(bucket, upload['Key']).url}{UPLOAD_ID}{upload['UploadId']}"
+                        yield Stored(name, frozenset([name]), upload["Initiated"])
 
     @staticmethod
     def _is_our_artifact(s3: ModelDataHook, bucket: str, key: str) -> bool:

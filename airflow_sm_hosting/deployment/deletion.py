@@ -17,6 +17,7 @@ from airflow_sm_hosting.deployment.steps import (
     Step,
     Wait,
 )
+from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.tags import is_ours
@@ -99,7 +100,9 @@ def _endpoint(observed: Observation, deletion: Deletion) -> DeletionPlan:
         for variant, target in observed.scalable_targets.items()
     ]
     delete = DeleteEndpoint({"EndpointName": name}, f"endpoint {name}")
-    return DeletionPlan((*steps, delete, Wait(WaitCondition(WaitFor.GONE, name))), made_of)
+    created = moment((observed.endpoint or {}).get("CreationTime"))
+    wait = Wait(WaitCondition(WaitFor.GONE, name, created_at=created))
+    return DeletionPlan((*steps, delete, wait), made_of)
 
 
 def _models(observed: Observation, config_name: str) -> list[str]:

@@ -513,7 +513,8 @@ def _wait_for_others(
         steps = missing_tags(
             described["EndpointArn"], observed.tags, tags, "this task must wait for another deployment"
         )
-    wait = Wait(WaitCondition(until, wanted.endpoint_name))
+    created = moment(described.get("CreationTime")) if until is WaitFor.GONE else None
+    wait = Wait(WaitCondition(until, wanted.endpoint_name, created_at=created))
     return Plan((*steps, wait), progress, None if observed.own_change else decision)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sm_hosting.deployment.steps import (
+    AbortMultipartUpload,
     BatchDeleteImage,
     Call,
     DeleteEndpointConfig,
@@ -65,6 +66,10 @@ class Stored:
     created: datetime
 
 
+#: Between the address of an object and the id of its upload.
+UPLOAD_ID = "?uploadId="
+
+
 @dataclass(frozen=True)
 class Unneeded:
     """The resources that may be deleted, sorted by name."""
@@ -73,6 +78,8 @@ class Unneeded:
     models: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
+    #: Unfinished uploads of artifacts, as ``s3://<bucket>/<key>?uploadId=<id>``.
+    uploads: list[str] = field(default_factory=list)
 
 
 def unneeded(
@@ -82,6 +89,7 @@ def unneeded(
     models: Collection[Model],
     images: Iterable[Stored] = (),
     artifacts: Iterable[Stored] = (),
+    uploads: Iterable[Stored] = (),
     ours: Collection[str],
     keep: int,
     before: datetime,
@@ -93,6 +101,7 @@ def unneeded(
     :param models: All models.
     :param images: Images of ours.
     :param artifacts: Artifacts of ours.
+    :param uploads: Unfinished uploads of artifacts of ours.
     :param ours: Names of the configs and models with our tags, ``config/<name>`` and ``model/<name>``.
     :param keep: How many configs each endpoint keeps for a rollback.
     :param before: Resources newer than this stay: a deployment in progress may need them.
@@ -127,7 +136,9 @@ def unneeded(
             if not item.names & used and not item.uri.startswith(folders) and item.created < before
         )
 
-    return Unneeded(sorted(gone_configs), sorted(gone_models), unused(images), unused(artifacts))
+    return Unneeded(
+        sorted(gone_configs), sorted(gone_models), unused(images), unused(artifacts), unused(uploads)
+    )
 
 
 def deleting_steps(found: Unneeded) -> list[Call]:
@@ -152,4 +163,12 @@ def deleting_steps(found: Unneeded) -> list[Call]:
     for artifact in found.artifacts:
         bucket, _, key = artifact.removeprefix("s3://").partition("/")
         steps.append(DeleteObject({"Bucket": bucket, "Key": key}, artifact))
+    for upload in found.uploads:
+        uri, _, upload_id = upload.partition(UPLOAD_ID)
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        steps.append(
+            AbortMultipartUpload(
+                {"Bucket": bucket, "Key": key, "UploadId": upload_id}, f"unfinished upload of {uri}"
+            )
+        )
     return steps

@@ -443,6 +443,14 @@ class DeleteObject(Call):
     operation = "DeleteObject"
 
 
+@dataclass(frozen=True)
+class AbortMultipartUpload(Call):
+    """Abort an upload in parts (``s3:AbortMultipartUpload``)."""
+
+    service = "s3"
+    operation = "AbortMultipartUpload"
+
+
 # Steps that change nothing.
 
 
@@ -601,4 +609,5 @@ CALLS: tuple[type[Call], ...] = (
     TagAlarm,
     BatchDeleteImage,
     DeleteObject,
+    AbortMultipartUpload,
 )

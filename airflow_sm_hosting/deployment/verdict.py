@@ -45,7 +45,7 @@ def judge(condition: WaitCondition, described: Described | None) -> Verdict:
         case WaitFor.COUNTED:
             return judge_counts(condition, described)
         case WaitFor.GONE:
-            return judge_gone(described, condition.endpoint_name)
+            return judge_gone(described, condition.endpoint_name, condition.created_at)
         case WaitFor.SETTLED:
             return judge_settled(described, condition.endpoint_name)
         case _:
@@ -179,10 +179,21 @@ def judge_counts(condition: WaitCondition, described: Described | None) -> Verdi
     return Verdict(Outcome.PENDING, f"{status_line(described)}, instance counts not yet {missing}")
 
 
-def judge_gone(described: Described | None, endpoint_name: str) -> Verdict:
-    """Judge a deleted endpoint: right after DeleteEndpoint, a describe call may still answer the state before."""
+def judge_gone(described: Described | None, endpoint_name: str, created_at: str | None = None) -> Verdict:
+    """Judge a deleted endpoint: right after DeleteEndpoint, a describe call may still answer the state before.
+
+    :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
+    :param endpoint_name: The endpoint.
+    :param created_at: When the deleted endpoint was created, in ISO format: one that was created later is another one.
+    """
     if described is None:
         return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} is deleted.")
+    created = described.get("CreationTime")
+    if created and created_at and created > datetime.fromisoformat(created_at):
+        return Verdict(
+            Outcome.DEPLOYED,
+            f"Endpoint {endpoint_name} was deleted; another one of its name has been created since.",
+        )
     return Verdict(Outcome.PENDING, status_line(described))
 
 

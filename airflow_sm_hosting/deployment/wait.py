@@ -54,6 +54,7 @@ class WaitCondition:
     :param instance_counts: Instance counts by variant, for :attr:`WaitFor.COUNTED`.
     :param not_before: ``LastModifiedTime`` of the awaited deployment's first state at the earliest, in ISO format: an older description shows
         a state from before it. None if that is not known.
+    :param created_at: ``CreationTime`` of the endpoint whose end is awaited (:attr:`WaitFor.GONE`), in ISO format; None if that is not known.
     :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
     """
 
@@ -65,6 +66,7 @@ class WaitCondition:
     instance_counts: Mapping[str, int] = field(default_factory=dict)
     give_up_at: float | None = None
     not_before: str | None = None
+    created_at: str | None = None
 
     def serialize(self) -> dict[str, Any]:
         """Return the condition as plain JSON."""
@@ -76,7 +78,11 @@ class WaitCondition:
             "begun": self.begun,
             "instance_counts": dict(self.instance_counts),
         }
-        later = {"give_up_at": self.give_up_at, "not_before": self.not_before}
+        later = {
+            "give_up_at": self.give_up_at,
+            "not_before": self.not_before,
+            "created_at": self.created_at,
+        }
         return {**written, **{member: value for member, value in later.items() if value is not None}}
 
     @classmethod

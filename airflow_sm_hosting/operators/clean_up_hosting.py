@@ -35,7 +35,7 @@ class CleanUpHostingFields(AwsFields):
 
 
 class CleanUpHostingOperator(SageMakerHostingBaseOperator):
-    """Delete models, endpoint configs, image tags and artifacts that no endpoint needs; by default only report them.
+    """Delete models, endpoint configs, image tags, artifacts and unfinished uploads that no endpoint needs; by default only report them.
 
     An endpoint needs its serving config, a pending config, possible rollback targets, and the models, images and artifacts of these.
     Only resources with this package's tags are deleted (images: tags set by ``BuildImageOperator``; artifacts: objects stored by
@@ -51,7 +51,7 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
     :param model_data_prefixes: ``s3://bucket/prefix`` to search for artifacts (default: none). (templated)
     :param dry_run: Whether to only report what would be deleted (default: True). (templated)
     :raises InvalidSpecError: For bad input, before the first AWS call.
-    :return: The report as Markdown; ``details`` (XCom): dry_run, configs, models, images, artifacts.
+    :return: The report as Markdown; ``details`` (XCom): dry_run, configs, models, images, artifacts, uploads (unfinished ones).
     """
 
     fields = CleanUpHostingFields
@@ -93,6 +93,7 @@ class CleanUpHostingOperator(SageMakerHostingBaseOperator):
             "models": found.models,
             "images": found.images,
             "artifacts": found.artifacts,
+            "uploads": found.uploads,
         }
         report = _report(kinds, dry_run=dry_run)
         self.log.info("%s", report)

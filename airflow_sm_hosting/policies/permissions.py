@@ -151,7 +151,13 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "object",
             "something is uploaded, or S3 computes the checksum of an object that has none",
         ),
-        _need("s3:AbortMultipartUpload", "object", "an upload of 64 MiB or more fails"),
+        _need("s3:AbortMultipartUpload", "object", "an upload of 64 MiB or more fails, or was killed"),
+        _need(
+            "s3:ListBucketMultipartUploads",
+            "bucket",
+            "64 MiB or more are uploaded: parts of killed uploads are deleted",
+            optional=True,
+        ),
         # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
         _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
         _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
@@ -323,7 +329,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("ecr:BatchDeleteImage", "repository", "the same, and dry_run=False"),
         _need("s3:ListBucket", "bucket", "model_data_prefixes"),
         _need("s3:GetObject", "object", "the same"),
-        _need("s3:DeleteObject", "object", "the same, and dry_run=False"),
+        _need("s3:ListBucketMultipartUploads", "bucket", "model_data_prefixes"),
+        _need("s3:DeleteObject AbortMultipartUpload", "object", "the same, and dry_run=False"),
     ),
     "EnsureExecutionRoleOperator": (
         _need("iam:GetRole", "role", "always, and until IAM shows the change"),

@@ -223,6 +223,7 @@ def test_a_large_artifact_goes_in_parts(
     assert sorted(calls) == sorted(
         [
             "HeadObject",
+            "ListMultipartUploads",
             "CreateMultipartUpload",
             "UploadPart",
             "UploadPart",
@@ -230,6 +231,38 @@ def test_a_large_artifact_goes_in_parts(
             "HeadObject",
         ]
     )
+
+
+@pytest.mark.parametrize("size", [1, 6 * 1024 * 1024], ids=["one call", "parts"])
+def test_what_a_killed_upload_has_left_is_aborted(
+    s3: Any, tmp_path: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Only of this key, and only before an upload in parts: the listing is one more call."""
+    part = 5 * 1024 * 1024
+    monkeypatch.setattr(
+        upload, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
+    )
+    for key in ("k.tar.gz", "k.tar.gz", "k.tar.gz.other", "another"):
+        s3.create_multipart_upload(Bucket="models", Key=key)
+    path = tmp_path / "large.tar.gz"
+    path.write_bytes(bytes(size))
+    artifact = PackedArtifact(path, SHA, zlib.crc32(bytes(size)), size, temporary=False)
+    calls.clear()
+    assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    assert calls.count("AbortMultipartUpload") == (2 if size > part else 0)
+    left = [one["Key"] for one in s3.list_multipart_uploads(Bucket="models")["Uploads"]]
+    assert sorted(left) == ["another", *(["k.tar.gz"] * 2 if size == 1 else []), "k.tar.gz.other"]
+
+
+def test_unfinished_uploads_that_may_not_be_listed_are_left(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "_TRANSFER", TransferConfig(multipart_threshold=1))
+    _answer(s3, "ListMultipartUploads", 403, "AccessDenied")
+    path = tmp_path / "m.tar.gz"
+    path.write_bytes(b"12")
+    artifact = PackedArtifact(path, SHA, zlib.crc32(b"12"), 2, temporary=False)
+    assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
 
 
 def test_it_is_encrypted_with_the_key_that_is_asked_for(s3: Any, artifact: PackedArtifact) -> None:

@@ -195,3 +195,13 @@ def test_what_is_named_in_another_case_is_needed() -> None:
         models=[model("Churn-M"), model("Churn-N"), model("Churn-O")],
         keep=1,
     ) == Unneeded(["Churn-C"], ["Churn-O"])
+
+
+def test_unfinished_uploads_are_aborted_when_they_are_old() -> None:
+    uploads = [
+        stored(f"s3://b/k{number}?uploadId=a{number}/b=", created=NOW + timedelta(seconds=number))
+        for number in (-1, 1)
+    ]
+    gone = found(uploads=uploads)
+    assert gone == Unneeded(uploads=["s3://b/k-1?uploadId=a-1/b="])
+    assert calls(gone) == [("AbortMultipartUpload", {"Bucket": "b", "Key": "k-1", "UploadId": "a-1/b="})]

@@ -237,6 +237,26 @@ def test_an_endpoint_that_does_not_exist_yet_is_waited_for() -> None:
     assert judge_service(None, "churn", None).outcome is Outcome.PENDING
 
 
+@pytest.mark.parametrize(
+    ("created", "known", "outcome"),
+    [
+        (T0, T0, Outcome.PENDING),
+        (T0 - timedelta(seconds=1), T0, Outcome.PENDING),
+        (T0 + timedelta(milliseconds=1), T0, Outcome.DEPLOYED),
+        (T1, None, Outcome.PENDING),
+        (None, T0, Outcome.PENDING),
+    ],
+)
+def test_an_endpoint_that_was_created_after_the_deleted_one_is_another(
+    created: datetime | None, known: datetime | None, outcome: Outcome
+) -> None:
+    """Somebody creates one of the same name between two looks."""
+    gone = WaitCondition(WaitFor.GONE, "churn", created_at=moment(known))
+    described = {**look("InService"), **({"CreationTime": created} if created else {})}
+    assert judge(gone, described).outcome is outcome
+    assert WaitCondition.deserialize(gone.serialize()) == gone
+
+
 def test_a_deleted_endpoint_is_waited_for_until_it_is_gone() -> None:
     gone = WaitCondition(WaitFor.GONE, "churn")
     for answer in (look("InService"), look("Failed"), look("Deleting")):

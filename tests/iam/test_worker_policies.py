@@ -529,6 +529,7 @@ def what_no_endpoint_needs(scene: Scene) -> None:
     Deployer(scene.aws).push_image({}, repository=make_repository(scene), tag=tag)
     artifact = f"{scene.prefix}/{digest}.tar.gz"
     scene.aws.client("s3").put_object(Bucket="models", Key=artifact, Body=b"1", Metadata={"sha256": digest})
+    upload = scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=artifact)["UploadId"]
     ran = scene.run(
         CleanUpHostingOperator,
         older_than=0,
@@ -542,7 +543,9 @@ def what_no_endpoint_needs(scene: Scene) -> None:
         "models": [scene.model],
         "images": [f"{scene.repository}:{tag}"],
         "artifacts": [f"s3://models/{artifact}"],
+        "uploads": [f"s3://models/{artifact}?uploadId={upload}"],
     }
+    assert "Uploads" not in scene.aws.client("s3").list_multipart_uploads(Bucket="models")
 
 
 @path_of("InvokeEndpointOperator")

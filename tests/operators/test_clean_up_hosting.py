@@ -93,6 +93,7 @@ def test_a_dry_run_says_what_no_endpoint_needs_and_deletes_nothing(
         "models": [first["model"]],
         "images": [first["image"]],
         "artifacts": [first["data"]],
+        "uploads": [],
     }
     assert "(dry run: nothing is deleted)" in end.value
     assert operations(aws, mutating=True) == []

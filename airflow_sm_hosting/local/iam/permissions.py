@@ -54,6 +54,7 @@ _S3_ACTIONS = {
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
     "ListParts": "ListMultipartUploadParts",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
     "DeleteObjects": "DeleteObject",
 }
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html; which request needs which of them is assumed.
@@ -340,6 +341,9 @@ def _s3(asked: RequestContext) -> Iterator[RequiredPermission]:
     if action == "s3:GetObject" and not s3.exists(bucket, key):
         # API_HeadObject.html: without s3:ListBucket a missing object is a 403. It comes without s3:prefix.
         yield RequiredPermission("s3:ListBucket", bucket_arn)
+    if request.headers.get("x-amz-checksum-mode") == "ENABLED" and (key_id := s3.kms_key_of(bucket, key)):
+        # API_HeadObject.html, ChecksumMode
+        yield RequiredPermission("kms:Decrypt", _key_arn(asked, key_id))
     encrypted_with = request.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
     if encrypted_with:
         # AmazonS3/latest/userguide/UsingKMSEncryption.html; multipart uploads need both.

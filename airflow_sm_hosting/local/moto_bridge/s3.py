@@ -25,6 +25,12 @@ def region_of(bucket: str) -> str | None:
     return found.region_name if found else None
 
 
+def kms_key_of(bucket: str, key: str) -> str | None:
+    """Return the KMS key of an object, or None for no such object or none encrypted with KMS."""
+    found = exists(bucket, key) and s3_backends[ACCOUNT_ID]["aws"].get_object(bucket, key)
+    return found.kms_key_id if found and found.encryption in ("aws:kms", "aws:kms:dsse") else None
+
+
 def uploaded_parts(bucket: str, key: str, upload_id: str) -> bytes | None:
     """Return the bytes of all parts of a multipart upload, or None where there is no such upload."""
     backend = s3_backends[ACCOUNT_ID]["aws"]

@@ -120,6 +120,8 @@ def _s3_operation(request: Request) -> str:
         "encryption",
         "versions",
     )
+    if "uploads" in args and not key:
+        return "ListMultipartUploads"
     sub = next((name.capitalize() for name in known if name in args), "")
     if key:
         if request.method == "PUT" and "x-amz-copy-source" in request.headers:
