@@ -38,7 +38,8 @@ FLOORS: dict[str, set[str]] = {
     "fields": {"exceptions", "spec"},
     "guarded_task": {"exceptions", "spec"},
     # Asking AWS, and doing.
-    "images": {"exceptions", "spec"},
+    "work_folder": set(),
+    "images": {"exceptions", "spec", "work_folder"},
     "artifacts": {"exceptions"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},
@@ -60,6 +61,7 @@ FLOORS: dict[str, set[str]] = {
             "guarded_task",
             "policies",
             "service_model",
+            "work_folder",
         ),
         *("images", "artifacts", "deployment", "hooks", "deployer", "triggers"),
     },

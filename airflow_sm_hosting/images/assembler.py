@@ -10,7 +10,6 @@ import json
 import os
 import posixpath
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from airflow_sm_hosting.images.dockerignore import glob_to_regex
 from airflow_sm_hosting.images.layers import ImageTree, Layer, LayerFile, write_layer
 from airflow_sm_hosting.images.recipe import BuildRecipe
 from airflow_sm_hosting.images.registry import RegistryClient
+from airflow_sm_hosting.work_folder import work_folder
 
 #: Set to 1 for the local AWS's process engine: a base image that is not available is left out.
 ALLOW_MISSING_BASE = "SM_HOSTING_ALLOW_MISSING_BASE"
@@ -75,10 +75,10 @@ class ImageAssembler:
         allow_missing_base = self.allow_missing_base and destination.insecure
         log.info("Assembling %s for %s", recipe.context.directory, recipe.platform)
         with (
-            tempfile.TemporaryDirectory(prefix="sm-hosting-image-") as folder,
+            work_folder() as folder,
             destination.registry() as registry,
         ):
-            assembly = _Assembly(recipe, destination, registry, Path(folder), log, allow_missing_base)
+            assembly = _Assembly(recipe, destination, registry, folder, log, allow_missing_base)
             for instruction in instructions:
                 assembly.carry_out(instruction)
             pushed = _push(assembly, destination, registry, log)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +74,11 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         """Pack, derive the key from the content, and upload unless the object exists."""
         from airflow_sm_hosting.artifacts.packing import pack
         from airflow_sm_hosting.artifacts.upload import UploadDeniedError, content_key, upload_if_absent
+        from airflow_sm_hosting.work_folder import work_folder
 
         given = UploadModelDataFields.of(self)
         path = self.path_beside_dag(given.path)
-        with tempfile.TemporaryDirectory(prefix="sm-hosting-") as workdir:
+        with work_folder() as workdir:
             artifact = pack(path, workdir=workdir)
             key = content_key(given.key_prefix, "", artifact.sha256)
             hook = self.model_data_hook
