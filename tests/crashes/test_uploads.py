@@ -1,0 +1,164 @@
+"""An upload that is killed at any of its calls, or whose file changes at any moment: no key ever names bytes that it has not."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from boto3.s3.transfer import TransferConfig
+from s3transfer.utils import ReadFileChunk
+
+from airflow_sm_hosting import UploadModelDataOperator
+from airflow_sm_hosting.artifacts import upload
+from airflow_sm_hosting.exceptions import ModelDataError
+from airflow_sm_hosting.local import LocalAws
+from tests.local_servers import local_server
+from tests.operators.conftest import _emptied, dag, outcome, task_id
+
+__all__ = ["dag"]
+
+PART = 5 * 1024 * 1024
+STEP = 64 * 1024
+KILLED = """
+import logging, os, signal, sys
+from boto3.s3.transfer import TransferConfig
+import boto3
+from pathlib import Path
+from airflow_sm_hosting.artifacts import upload
+from airflow_sm_hosting.artifacts.packing import pack
+endpoint, path, number, when = sys.argv[1:]
+upload._TRANSFER = TransferConfig(multipart_threshold={part}, multipart_chunksize={part}, max_concurrency=1)
+client, calls = boto3.client("s3", endpoint_url=endpoint), []
+def call(**_):
+    calls.append(1)
+    if len(calls) == int(number):
+        os.kill(os.getpid(), signal.SIGKILL)
+client.meta.events.register(f"{{when}}-call.s3", call)
+artifact = pack(path, workdir=".")
+key = upload.content_key("", "", artifact.sha256)
+upload.upload_if_absent(client, artifact, bucket="models", key=key, log=logging.getLogger())
+print(len(calls))
+"""
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    found = _emptied(local_server(), monkeypatch)
+    found.client("s3").create_bucket(Bucket="models")
+    monkeypatch.setattr(
+        upload,
+        "_TRANSFER",
+        TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=1),
+    )
+    return found
+
+
+def write(path: Path, fill: bytes, size: int) -> None:
+    """Write an archive in place, whose size does not depend on its content."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        info = tarfile.TarInfo("m")
+        info.size = size
+        archive.addfile(info, io.BytesIO(fill * size))
+    path.write_bytes(gzip.compress(stream.getvalue(), 0, mtime=0))
+
+
+def stored(aws: LocalAws) -> dict[str, bytes]:
+    s3 = aws.client("s3")
+    found = s3.list_objects_v2(Bucket="models").get("Contents", [])
+    return {one["Key"]: s3.get_object(Bucket="models", Key=one["Key"])["Body"].read() for one in found}
+
+
+def check(objects: dict[str, bytes]) -> None:
+    for key, body in objects.items():
+        assert hashlib.sha256(body).hexdigest() in key
+
+
+def uploading(path: Path) -> Any:
+    return outcome(UploadModelDataOperator(task_id=task_id("upload"), path=str(path), bucket_name="models"))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("size", [1000, 2 * PART + 1000], ids=["one call", "three parts"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_next_try_completes_what_was_killed_at_any_call(
+    aws: LocalAws, dag: DAG, tmp_path: Path, size: int, when: str
+) -> None:
+    path = tmp_path / "model.tar.gz"
+    write(path, b"a", size)
+    environment = {**os.environ, **aws.environment()}
+    script = KILLED.format(part=PART)
+    kills = 0
+    for number in range(1, 30):
+        for key in stored(aws):
+            aws.client("s3").delete_object(Bucket="models", Key=key)
+        arguments = [aws.endpoint_url, str(path), str(number), when]
+        ended = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        check(stored(aws))
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        kills += 1
+        assert uploading(path).error is None
+        objects = stored(aws)
+        check(objects)
+        assert list(objects.values()) == [path.read_bytes()]
+        left = aws.client("s3").list_multipart_uploads(Bucket="models").get("Uploads", [])
+        assert not left or size < PART or number == 1, "unfinished uploads stay"
+    assert kills >= (3 if size < PART else 8)
+
+
+@pytest.mark.timeout(900)
+def test_a_file_that_changes_at_any_boundary_is_never_under_the_key_of_other_bytes(
+    aws: LocalAws, dag: DAG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that is rewritten behind the reader: then what was read is what it was."""
+    path, size = tmp_path / "model.tar.gz", PART + 300_000
+    read, total, changed_at = ReadFileChunk.read, 0, 0
+
+    def reading(self: Any, amount: int | None = None) -> bytes:
+        nonlocal total
+        data: bytes = read(self, amount)
+        if total < changed_at <= total + len(data):
+            # In place, as a program that trains on.
+            with path.open("r+b") as file:
+                file.seek(changed_at)
+                file.write(b"b" * (path.stat().st_size - changed_at))
+        total += len(data)
+        return data
+
+    monkeypatch.setattr(ReadFileChunk, "read", reading)
+    ends = {True: 0, False: 0}
+    write(path, b"a", size)
+    length = path.stat().st_size
+    for changed_at in range(STEP, length, STEP):  # noqa: B007  # read by the function above
+        for key in stored(aws):
+            aws.client("s3").delete_object(Bucket="models", Key=key)
+        write(path, b"a", size)
+        total = 0
+        end = uploading(path)
+        assert end.error is None or type(end.error) is ModelDataError, end.error
+        objects = stored(aws)
+        check(objects)
+        assert bool(objects) is (end.error is None)
+        ends[end.error is None] += 1
+    assert ends[False] > 0
+    print(
+        f"changed at {sum(ends.values())} boundaries: {ends[False]} refused, {ends[True]} sent as they were"
+    )
