@@ -77,6 +77,8 @@ class EndpointDeployer:
         self._observer = Observer(aws, deadline=progress.deadline)
         self._runner = StepRunner(aws, self._observer, check_answer)
         self.progress = progress
+        #: When the first error of a delay came, in seconds of a clock that never goes back, by the seconds that the delay may take.
+        self._delayed_since: dict[float, float] = {}
         #: The endpoint's ARN, once it is known.
         self.endpoint_arn: str | None = (progress.result.described if progress.result else {}).get(
             "EndpointArn"
@@ -91,6 +93,7 @@ class EndpointDeployer:
         :return: The condition to wait for, or the end.
         """
         failed = self.progress.result if self.progress.stage is Stage.RECOVER else None
+        self._delayed_since = {}
         self._observer.know_change(
             (failed or self.progress.result or NO_RESULT).described.get("LastModifiedTime")
         )
@@ -233,8 +236,11 @@ class EndpointDeployer:
         )
 
     def _has_taken_too_long(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return (state.seconds_since_start or 0.0) >= min(self._delay_of(error), self._time_left())
+        """Return whether an error has come for longer than a delay takes, since the first one of its kind."""
+        error, now = state.outcome.exception() if state.outcome else None, time.monotonic()
+        delay = self._delay_of(error)
+        since = self._delayed_since.setdefault(delay, now)
+        return now - since >= min(delay, self._time_left())
 
     def _delay_of(self, error: BaseException | None) -> float:
         """Return for how long an error may be due to a delay, in seconds."""

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.timeout(600)
 COUNT = 300
 
 
-@pytest.mark.parametrize("seed", [177, 516, 1415, 2254, 6640, 7778, 8516, 101_733, 106_823, 109_150, 208_836])
+@pytest.mark.parametrize(
+    "seed", [177, 516, 1415, 2254, 6640, 7778, 8516, 101_733, 106_823, 109_150, 208_836, 307_434]
+)
 def test_what_was_false_once(seed: int) -> None:
     assert run_histories(seed, 1)[1] == []
 
