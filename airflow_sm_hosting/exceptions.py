@@ -43,6 +43,11 @@ class AlarmGoingOffError(SageMakerHostingError):
 class NotFoundError(SageMakerHostingError):
     """A referenced resource does not exist."""
 
+    def __init__(self, message: str, *, is_proven: bool = False) -> None:
+        super().__init__(message)
+        #: Whether this follows from what AWS shows, and not from what it may not show yet.
+        self.is_proven = is_proven
+
 
 class AccessError(SageMakerHostingError):
     """AWS refused to read something, and a policy must change; the message names object, action, worker, and whose policy it is."""

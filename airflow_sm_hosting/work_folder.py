@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,10 @@ def work_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(
+                OSError
+            ):  # some network file systems lock no folders; there, nothing is swept either
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield Path(name)
         finally:
             os.close(descriptor)
@@ -47,8 +50,8 @@ def _sweep() -> None:
             continue  # another task has removed it, or it is no folder
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
+        except OSError:
+            continue  # its task lives, or this file system has no locks
         else:
             log.info("Removing %s, which a killed task has left", folder)
             shutil.rmtree(folder, ignore_errors=True)

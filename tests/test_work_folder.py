@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -74,3 +76,18 @@ def test_other_things_and_new_folders_are_left(temporary: Path) -> None:
     with work_folder():
         pass
     assert sorted(temporary.iterdir()) == sorted([new, other, file, link])
+
+
+def test_a_file_system_without_locks_is_no_obstacle(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS locks no folder that is open for reading; then nothing can be told to be left, and nothing is removed."""
+    left = temporary / f"{PREFIX}left"
+    left.mkdir()
+    old(left)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with work_folder() as folder:
+        assert folder.is_dir()
+    assert list(temporary.iterdir()) == [left]

@@ -21,6 +21,10 @@ ARCHIVES = (ARCHIVE_SUFFIX, ".tgz")
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's number for "32 KiB window, gzip header and trailer"
 _BLOCK = 1024 * 1024
+#: The type of GNU tar's volume label, which is no file.
+_LABEL = b"V"
+#: Names in a path with its links followed; more are a circle.
+_LONGEST_PATH = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,16 @@ def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
     :raises ModelDataError: When it is damaged, cannot be unpacked safely, or holds nothing but another archive.
     """
     stream = _InflatedStream(file)
-    members, files = 0, list[str]()
+    members, files, links = 0, list[str](), dict[str, str]()
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:  # type: ignore[call-overload]
             for member in archive:
                 members += 1
-                _check_member(member, where)
+                if member.type == _LABEL:
+                    continue
+                _check_member(member, links, where)
                 archive.members = []  # else a list of all of them is kept
-                if not member.isdir() and len(files) < 2:
+                if not _is_folder(member) and len(files) < 2:
                     files.append(member.name)
             end = archive.offset
         stream.drain()
@@ -78,26 +84,61 @@ def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
     return CheckedArchive(stream.sha256.hexdigest(), stream.crc32, stream.size)
 
 
-def _check_member(member: tarfile.TarInfo, where: str) -> None:
+def _check_member(member: tarfile.TarInfo, links: dict[str, str], where: str) -> None:
     """Check that a member stays below the folder into which the archive is unpacked.
 
+    :param member: The member.
+    :param links: The symbolic links before it, by their path; it is added.
+    :param where: What the errors call the archive.
     :raises ModelDataError: When it does not, or is a device.
     """
-    kind, path = "member", member.name
-    if member.issym():
-        kind, path = "link", posixpath.join(posixpath.dirname(member.name), member.linkname)
-        if member.linkname.startswith("/"):
-            path = member.linkname
-    elif member.islnk():
-        kind, path = "link", member.linkname
-    for one in {member.name, path}:
-        if one.startswith("/") or posixpath.normpath(one).split("/")[0] == "..":
+    kind = "link" if member.issym() or member.islnk() else "member"
+    paths = [member.name]
+    if member.islnk():
+        paths.append(member.linkname)
+    elif member.issym():
+        paths.append(posixpath.join(posixpath.dirname(member.name), member.linkname))
+    for one in paths:
+        if _resolved(one, links) is None:
             raise ModelDataError(
                 f"{where}: the {kind} {member.name!r} leads out of the folder ({one!r}) into which SageMaker unpacks the archive; pack it with "
                 "paths below that folder"
             )
-    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+    if member.issym():
+        links[posixpath.normpath(member.name)] = member.linkname
+    if not (_is_folder(member) or member.isfile() or member.issym() or member.islnk()):
         raise ModelDataError(f"{where}: {member.name!r} is not a file, a folder or a link; remove it")
+
+
+def _is_folder(member: tarfile.TarInfo) -> bool:
+    """Return whether a member is a folder, also one of GNU tar's incremental archives."""
+    return member.isdir() or member.type == b"D"
+
+
+def _resolved(path: str, links: dict[str, str]) -> str | None:
+    """Return a path with the links of the archive followed; None if it leads out of the folder, or in a circle."""
+    followed, names = list[str](), path.split("/")[::-1]
+    if path.startswith("/"):
+        return None
+    for _ in range(_LONGEST_PATH):
+        if not names:
+            return "/".join(followed)
+        match names.pop():
+            case "" | ".":
+                continue
+            case "..":
+                if not followed:
+                    return None
+                followed.pop()
+            case name:
+                target = links.get("/".join([*followed, name]))
+                if target is None:
+                    followed.append(name)
+                elif target.startswith("/"):
+                    return None
+                else:
+                    names += target.split("/")[::-1]
+    return None
 
 
 class _InflatedStream:

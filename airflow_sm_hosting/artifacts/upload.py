@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Protocol
 
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar
@@ -25,6 +27,8 @@ _TRANSFER = TransferConfig(
 #: Metadata of an object: the digest in its key, the CRC-32 of the bytes that were sent, and the KMS key as it was asked for.
 _SHA256_METADATA, _CRC32_METADATA, _KMS_METADATA = "sha256", "crc32", "kms-key-id"
 _BLOCK = _MEBIBYTE
+#: An unfinished upload that got no part for so long belongs to a killed task: a part of 64 MiB takes less on any link that serves.
+IDLE = timedelta(minutes=10)
 #: CopyObject takes no larger object (API_CopyObject).
 _LARGEST_COPY = 5 * 1024**3
 _LONGEST_KEY = 1024
@@ -87,6 +91,7 @@ def upload_if_absent(
     kms_key_id: str | None = None,
     log: Log,
     expected_bucket_owner: str | None = None,
+    check_answer: Callable[[Mapping[str, Any]], None] = lambda answer: None,
 ) -> UploadResult:
     """Upload the artifact, unless the bucket has it under this key.
 
@@ -103,20 +108,19 @@ def upload_if_absent(
     :param kms_key_id: KMS key to encrypt the object with; default: the bucket's setting
     :param log: logger of the task
     :param expected_bucket_owner: account id that the bucket must belong to
+    :param check_answer: called with S3's first answer, before anything is sent; raises where the bucket is in another Region
     :raises NotFoundError: the bucket does not exist
     :raises ModelDataError: S3 refused, or its object after the upload differs from the artifact
     """
-    place = _Place(
-        s3_client,
-        bucket,
-        key,
-        {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {},
-    )
+    owner = {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {}
+    place = _Place(s3_client, bucket, key, owner, check_answer)
     held = place.head()
     if held is not None and _is_artifact(held, artifact):
         other_key = kms_key_id is not None and not _has_key(held, kms_key_id)
         if not other_key and (_checksum(held) or place.prove(held, artifact, kms_key_id, log)):
             log.info("%s already exists: nothing to upload", place.uri)
+            if not _checksum(held):
+                held = place.head() or held  # the copy has another version
             return _result(place.uri, held, uploaded=False)
         if other_key:
             log.info("%s exists, but is not encrypted with %s; uploading it again", place.uri, kms_key_id)
@@ -196,6 +200,7 @@ class _Place:
     bucket: str
     key: str
     owner: dict[str, str]
+    check_answer: Callable[[Mapping[str, Any]], None]
 
     @property
     def uri(self) -> str:
@@ -210,8 +215,10 @@ class _Place:
         except ClientError as error:
             # A HEAD answer has no body, so the status is all there is to go by.
             if _status(error) == 404:
+                self.check_answer(error.response)
                 return None
             _refused(error, self.bucket, self.key)
+        self.check_answer(answer)
         return answer
 
     def prove(self, held: dict[str, Any], artifact: PackedArtifact, kms_key_id: str | None, log: Log) -> bool:
@@ -224,8 +231,9 @@ class _Place:
                 Bucket=self.bucket, Key=self.key, IfMatch=held["ETag"], **self.owner
             )
             blocks = _CheckedBlocks(iter(lambda: answer["Body"].read(_BLOCK), b""))
-            if not _is_content(blocks, artifact):
-                return False
+            with closing(answer["Body"]):
+                if not _is_content(blocks, artifact):
+                    return False
             source = {"Bucket": self.bucket, "Key": self.key}
             self.client.copy_object(
                 Bucket=self.bucket,
@@ -238,7 +246,7 @@ class _Place:
                 **_encryption(held),
                 **self.owner,
             )
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             log.info("%s cannot be read or copied (%s); uploading it again", self.uri, error)
             return False
         return True
@@ -246,7 +254,7 @@ class _Place:
     def abort_unfinished(self, log: Log) -> None:
         """Abort the uploads of this key that a killed task has left: S3 bills their parts.
 
-        An upload of the same content that another run is making fails then, and its next try finds the object.
+        One that got a part in the last minutes may be another run's, of the same content.
         """
         where = {"Bucket": self.bucket, **self.owner}
         try:
@@ -254,17 +262,28 @@ class _Place:
             for upload in [
                 one for page in pages for one in page.get("Uploads", []) if one["Key"] == self.key
             ]:
+                if not self._is_idle(upload):
+                    continue
                 log.info("Aborting the unfinished upload of %s of %s", self.uri, upload["Initiated"])
                 self.client.abort_multipart_upload(Key=self.key, UploadId=upload["UploadId"], **where)
         except ClientError as error:
             # Optional: without the permission, they stay until a lifecycle rule or the clean-up ends them.
             log.info("Unfinished uploads of %s are not aborted: %s", self.uri, error)
 
+    def _is_idle(self, upload: Mapping[str, Any]) -> bool:
+        """Return whether an unfinished upload has got no part for a while."""
+        where = {"Bucket": self.bucket, "Key": self.key, "UploadId": upload["UploadId"], **self.owner}
+        parts = [
+            one
+            for page in self.client.get_paginator("list_parts").paginate(**where)
+            for one in page.get("Parts", [])
+        ]
+        last = max((one["LastModified"] for one in parts), default=upload["Initiated"])
+        return bool(datetime.now(UTC) - last >= IDLE)
+
     def upload(self, artifact: PackedArtifact, kms_key_id: str | None) -> None:
         """Upload the artifact with its checksum: S3 stores only bytes that have it."""
         changed = f"{artifact.path} was written anew while it was uploaded; nothing is stored. Upload it when it is complete"
-        if not artifact.is_unchanged:
-            raise ModelDataError(changed)
         arguments = {
             **self._members(artifact, kms_key_id, crc32=artifact.crc32),
             "ChecksumAlgorithm": "CRC32",
@@ -274,6 +293,8 @@ class _Place:
         if kms_key_id:
             arguments |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
         try:
+            if not artifact.is_unchanged:
+                raise ModelDataError(changed)
             self.client.upload_file(
                 str(artifact.path), self.bucket, self.key, ExtraArgs=arguments, Config=_TRANSFER
             )

@@ -161,7 +161,10 @@ def update_endpoint(runner: StepRunner, step: UpdateEndpoint, observed: Observat
             not is_passing(error)
             and not are_credentials_refused(error)
             and not is_absent(error)
-            and (_is_scaled_meanwhile(runner, step, observed) or _is_changed_meanwhile(runner, observed))
+            and (
+                _is_scaled_meanwhile(runner, step, observed)
+                or (error_code(error) == "ValidationException" and _is_changed_meanwhile(runner, observed))
+            )
         ):
             raise ConcurrentUpdateError(error_message(error)) from error
         raise
@@ -190,7 +193,7 @@ def _is_changed_meanwhile(runner: StepRunner, observed: Observation | None) -> b
 
     def is_changed() -> bool:
         described = runner.aws.sagemaker_hook.describe_endpoint(name)
-        return described is not None and described["LastModifiedTime"] != before
+        return described is not None and before is not None and described["LastModifiedTime"] > before
 
     return bool(retrying(is_changed))
 

@@ -68,6 +68,8 @@ class EndpointDeleter:
             for step in self._runner.validated(planned.steps):
                 if isinstance(step, Wait):
                     self._wait(step.condition)
+                    # The next description may be of an earlier state, which does no harm here, and the endpoint may be gone.
+                    self._observer.forget_endpoint()
                 else:
                     self._runner.apply(step, observed)
             if planned.is_last:

@@ -53,9 +53,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The result of no wait.
-NO_RESULT = WaitResult("", "")
-
 
 class EndpointDeployer:
     """Carries out a deployment, one wait after the other.
@@ -94,9 +91,8 @@ class EndpointDeployer:
         """
         failed = self.progress.result if self.progress.stage is Stage.RECOVER else None
         self._delayed_since = {}
-        self._observer.know_change(
-            (failed or self.progress.result or NO_RESULT).described.get("LastModifiedTime")
-        )
+        if self.progress.result:
+            self._observer.know_change(self.progress.result.described.get("LastModifiedTime"))
         try:
             reached: WaitCondition | End = self._through_delays()(self._advance_or_find_deleted)
         except (
@@ -110,11 +106,13 @@ class EndpointDeployer:
                 # The wrong answer is the cause: report it first.
                 log.exception("The rollback after the smoke test failed")
                 return unfinished_rollback(self.progress, None, f"{type(error).__name__}: {error}.")
-            if failed is None or self.progress.stage is not Stage.RECOVER or not self.progress.unfinished:
+            is_in_the_way = bool(self.progress.unfinished) or isinstance(error, OutdatedAnswerError)
+            if failed is None or self.progress.stage is not Stage.RECOVER or not is_in_the_way:
                 raise
             # The deployment has failed: report that first.
             log.exception("The cleanup of the endpoint failed")
-            return failed_end(failed, f"{SCALING_RESTORED_BY_RETRY} ({type(error).__name__}: {error})")
+            note = SCALING_RESTORED_BY_RETRY if self.progress.unfinished else ""
+            return failed_end(failed, f"{note} ({type(error).__name__}: {error})".strip())
         return reached
 
     def _advance_or_find_deleted(self) -> WaitCondition | End:
@@ -240,11 +238,12 @@ class EndpointDeployer:
         error, now = state.outcome.exception() if state.outcome else None, time.monotonic()
         delay = self._delay_of(error)
         since = self._delayed_since.setdefault(delay, now)
-        return now - since >= min(delay, self._time_left())
+        return now - since >= delay or not self._time_left()
 
     def _delay_of(self, error: BaseException | None) -> float:
         """Return for how long an error may be due to a delay, in seconds."""
-        if isinstance(error, NotFoundError) or (isinstance(error, ClientError) and is_absent(error)):
+        is_missing = isinstance(error, NotFoundError) and not error.is_proven
+        if is_missing or (isinstance(error, ClientError) and is_absent(error)):
             return evidence.READS_LAG
         has_worked = self.progress.result is not None or self._observer.has_described
         if isinstance(error, Exception) and are_credentials_refused(error) and has_worked:

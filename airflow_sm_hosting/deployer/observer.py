@@ -129,10 +129,12 @@ class Observer:
     def know_change(self, changed: str | None) -> None:
         """Take note of the endpoint's last change that a wait has seen: no older description is used.
 
-        :param changed: ``LastModifiedTime`` in ISO format; None if the wait saw none.
+        :param changed: ``LastModifiedTime`` in ISO format; None if the wait saw no endpoint in the end, so that it may be gone.
         """
         if changed:
             self._evidence = self._evidence.with_newer(datetime.fromisoformat(changed))
+        else:
+            self.forget_endpoint()
 
     def forget_endpoint(self) -> None:
         """Take note that the endpoint is being deleted: it may be gone, and another may have its name."""

@@ -27,6 +27,9 @@ CONNECTION_KEPT = 60.0
 #: How long credentials that have worked may be refused until new ones are there, in seconds: what rotates them may come a little late.
 ROTATION_AWAITED = 600.0
 
+#: Maximum time between two polls while an end is not proven, in seconds.
+DOUBT_INTERVAL = 30.0
+
 #: Members of DescribeEndpoint in a wait's result.
 IDENTITY = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
 
@@ -210,7 +213,8 @@ class PollingWait(EndpointWait):
 
     def pause(self, poll_interval: float) -> float:
         """Return the seconds until the next poll, not beyond the deadline."""
-        return max(0.0, min(poll_interval, self._deadline - time.time()))
+        interval = min(poll_interval, DOUBT_INTERVAL) if self.is_in_doubt else poll_interval
+        return max(0.0, min(interval, self._deadline - time.time()))
 
 
 def identity(described: Described | None) -> dict[str, str]:

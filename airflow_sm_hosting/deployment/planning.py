@@ -274,7 +274,8 @@ def _find_config_before(described: Described | None, known: EndpointTags, wanted
         others = ", ".join(one for one in known.history if one != serving)
         found = f"no previous config that was verified (only {others})" if others else "no previous config"
         raise NotFoundError(
-            f"Endpoint {name} serves {serving}, and its tags name {found}: give one (endpoint_config_name=…)."
+            f"Endpoint {name} serves {serving}, and its tags name {found}: give one (endpoint_config_name=…).",
+            is_proven=True,
         )
     return target
 
@@ -750,7 +751,9 @@ def _replaced(result: WaitResult, progress: Progress) -> WaitResult | None:
     live, target = result.described.get("EndpointConfigName"), progress.target
     before = progress.previous_endpoint_config_name
     is_known = before is not None or progress.action == Action.CREATE
-    if result.outcome != Outcome.ROLLED_BACK or not is_known or same_name(live, before):
+    # With a reason SageMaker has rolled back, to a config of another tool's that was deployed after this task's last look.
+    has_reason = bool(result.described.get("FailureReason"))
+    if result.outcome != Outcome.ROLLED_BACK or has_reason or not is_known or same_name(live, before):
         return None
     message = (
         f"The endpoint serves {live}, not {target} as requested, and {before or 'no other config'} before: another update, which is not this "

@@ -24,11 +24,10 @@ BUCKET_REGION = "BucketRegion"
 
 
 def _note_region(parsed: dict[str, Any], context: Mapping[str, Any], **_: Any) -> None:
-    """Note the bucket's Region in an answer: as its header says, or as botocore was redirected to it."""
+    """Note the bucket's Region in an answer: as its header says, or that of the request, which botocore redirects to it."""
     metadata = parsed.get("ResponseMetadata", {})
     said = metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region")
-    redirected = context.get("s3_redirect", {}).get("redirected") and context.get("signing", {}).get("region")
-    metadata[BUCKET_REGION] = said or redirected or None
+    metadata[BUCKET_REGION] = said or context.get("signing", {}).get("region")
 
 
 class ModelDataHook(SharedClients, S3Hook):
@@ -54,7 +53,7 @@ class ModelDataHook(SharedClients, S3Hook):
         :param answer: S3's answer.
         :raises InvalidSpecError: When it is in another one (API_ContainerDefinition, ``ModelDataUrl``).
         """
-        found, own = answer["ResponseMetadata"].get(BUCKET_REGION), self.conn_region_name
+        found, own = answer.get("ResponseMetadata", {}).get(BUCKET_REGION), self.conn_region_name
         if found and found != own:
             raise InvalidSpecError(
                 f"Model data {url} is in Region {found}, and the model in {own}; SageMaker needs both in one Region: copy the data to a "

@@ -230,11 +230,8 @@ class BuildContext:
             is_first = True
             while count := os.readv(descriptor, [buffer]):
                 digest.update(view[:count])
-                if (
-                    is_first
-                    and buffer.startswith(b"#!")
-                    and b"\r" in buffer[:_FIRST_LINE].partition(b"\n")[0]
-                ):
+                head = bytes(view[: min(count, _FIRST_LINE)]) if is_first else b""
+                if head.startswith(b"#!") and b"\r" in head.partition(b"\n")[0]:
                     self.scripts_with_carriage_return.append(file.path)
                 is_first = False
         finally:

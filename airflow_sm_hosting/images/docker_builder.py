@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import docker
+import docker.auth
 import docker.errors
 import requests
 from docker.utils import kwargs_from_env
@@ -98,9 +99,18 @@ class DockerBuilder:
 
     def _build(self, recipe: BuildRecipe, reference: str, engine_log: _EngineLog) -> str:
         context = recipe.context
+        configured = docker.auth.load_config()
         for host, login in recipe.logins.items():
-            # Kept in this client only; `docker login` would leave the credentials on the worker's disk.
-            self._client.login(login.username, login.password, registry=host, reauth=True)
+            if docker.auth.resolve_authconfig(configured, host):
+                continue  # somebody has logged the worker in
+            try:
+                # Kept in this client only; `docker login` would leave the credentials on the worker's disk.
+                self._client.login(login.username, login.password, registry=host, reauth=True)
+            except docker.errors.APIError as error:
+                # The engine may have the base image already.
+                engine_log.own(
+                    "The engine cannot log in to %s: %s", host, error.explanation or _first_line(error)
+                )
         engine_log.own(
             "Building %s for %s with build args %s",
             context.directory,

@@ -186,6 +186,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
 
     def _logins(self, recipe: BuildRecipe, destination: Destination) -> dict[str, Login]:
         """Return the credentials of the registries of ECR that the Dockerfile reads from, and of the destination."""
+        from botocore.exceptions import ClientError
+
         from airflow_sm_hosting.deployer.references import ECR_HOST
         from airflow_sm_hosting.images.recipe import Login
 
@@ -194,9 +196,13 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             if host == destination.host:
                 logins[host] = Login(destination.username, destination.password)
             elif ecr := ECR_HOST.fullmatch(host):
-                found = self.ecr_hook(ecr["region"] or ecr["dual_stack_region"]).get_temporary_credentials()[
-                    0
-                ]
+                region = ecr["region"] or ecr["dual_stack_region"]
+                try:
+                    found = self.ecr_hook(region).get_temporary_credentials()[0]
+                except ClientError as error:
+                    # The engine may have the image, or credentials of its own.
+                    self.log.info("There are no credentials for %s: %s", host, error)
+                    continue
                 logins[host] = Login(found.username, found.password)
         return logins
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.fields import FilePath, PathAsText, Text, optional
@@ -43,7 +44,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     :param bucket_name: The bucket, in the Region of the model. (templated)
     :param key_prefix: The prefix of the key (default: none). (templated)
     :param kms_key_id: KMS key that encrypts the object (default: the bucket's setting). (templated)
-    :raises InvalidSpecError: When the path is neither a ``.tar.gz`` file nor a folder.
+    :raises InvalidSpecError: When the path is neither a ``.tar.gz`` file nor a folder, or the bucket is in another Region.
     :raises ModelDataError: When the folder has content that SageMaker could not unpack, or S3 refuses.
     :raises NotFoundError: When the bucket does not exist.
     :return: The artifact's ``s3://`` URI: ``s3://<bucket>/<prefix>/<SHA-256 of the content>.tar.gz``.
@@ -90,6 +91,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
                     key=key,
                     kms_key_id=given.kms_key_id,
                     log=self.log,
+                    check_answer=partial(hook.check_region, f"s3://{given.bucket_name}/{key}"),
                 )
             except UploadDeniedError as error:
                 raise UploadDeniedError(f"{error}. The task runs as {hook.worker}") from error.__cause__

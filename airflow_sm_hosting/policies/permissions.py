@@ -158,6 +158,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "64 MiB or more are uploaded: parts of killed uploads are deleted",
             optional=True,
         ),
+        _need(
+            "s3:ListMultipartUploadParts",
+            "object",
+            "the same, and there are unfinished uploads",
+            optional=True,
+        ),
         # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
         _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
         _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),

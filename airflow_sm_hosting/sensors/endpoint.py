@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.fields import Late
 
 
+#: Maximum seconds between two polls of a rescheduled task that is in doubt, as it holds its worker meanwhile.
+DOUBT_INTERVAL = 15.0
+
+
 class EndpointInServiceFields(AwsFields):
     """What :class:`EndpointInServiceSensor` takes."""
 
@@ -137,7 +141,7 @@ class EndpointInServiceSensor(GuardedTask, AwsParameters, HasFields, BaseSensorO
             if not (self.reschedule and self._polling.is_in_doubt):
                 return False
             # A rescheduled task forgets its answers, and a failure is proven by several that agree.
-            time.sleep(self._polling.pause(self.poke_interval))
+            time.sleep(min(self._polling.pause(self.poke_interval), DOUBT_INTERVAL))
         self._conclude(result)
         return True
 

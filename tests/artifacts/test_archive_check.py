@@ -60,6 +60,8 @@ ZIPPED = gzip.compress(WHOLE, 1)
         gzip.compress(tar(("a/b/m", b"1"), ("a/link", "b/../b/m"))),
         gzip.compress(tar(("m", b"1"), ("h", "m"), kinds={"h": tarfile.LNKTYPE})),
         gzip.compress(tar(("m", b""))),
+        gzip.compress(tar(("v1/m", b"1"), ("current", "v1"), ("latest", "current"), ("latest/n", b"1"))),
+        gzip.compress(tar(("label", b""), ("d", b""), ("d/m", b"1"), kinds={"label": b"V", "d": b"D"})),
         gzip.compress(tar(("m", b"1"), ("extra.tar.gz", b"1"))),
         # Made in pieces, as pigz and bgzip do; and padded.
         gzip.compress(WHOLE[:1000]) + gzip.compress(WHOLE[1000:]),
@@ -100,6 +102,18 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a hard link upwards": (
         gzip.compress(tar(("m", b"1"), ("h", "../m"), kinds={"h": tarfile.LNKTYPE})),
         "'h' leads out of the folder",
+    ),
+    "a chain of links": (
+        gzip.compress(tar(("dir/link", ".."), ("y", "dir/link/.."), ("y/evil", b"1"))),
+        "'y' leads out of the folder",
+    ),
+    "a file through a link": (
+        gzip.compress(tar(("a/up", ".."), ("a/up/b", b"1"), ("a/up/../c", b"1"))),
+        "'a/up/../c' leads out of the folder",
+    ),
+    "links in a circle": (
+        gzip.compress(tar(("m", b"1"), ("a", "b"), ("b", "a"), ("c", "a"))),
+        "'c' leads out|'b' leads out",
     ),
     "a device": (gzip.compress(tar(("d", b""), kinds={"d": tarfile.CHRTYPE})), "'d' is not a file"),
     "a pipe": (gzip.compress(tar(("p", b""), kinds={"p": tarfile.FIFOTYPE})), "'p' is not a file"),

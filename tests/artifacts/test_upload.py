@@ -122,7 +122,7 @@ def test_an_object_without_a_checksum_is_read_once(
     put_without_checksum(s3, body, artifact.sha256)
     calls.clear()
     assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
-    assert calls == ["HeadObject", "GetObject", "CopyObject"]
+    assert calls == ["HeadObject", "GetObject", "CopyObject", "HeadObject"]
     held = s3.head_object(Bucket="models", Key="k.tar.gz", ChecksumMode="ENABLED")
     assert held["ChecksumCRC32"] == _base64(zlib.crc32(body))
     assert held["Metadata"]["sha256"] == artifact.sha256
@@ -252,6 +252,20 @@ def test_what_a_killed_upload_has_left_is_aborted(
     assert calls.count("AbortMultipartUpload") == (2 if size > part else 0)
     left = [one["Key"] for one in s3.list_multipart_uploads(Bucket="models")["Uploads"]]
     assert sorted(left) == ["another", *(["k.tar.gz"] * 2 if size == 1 else []), "k.tar.gz.other"]
+
+
+def test_an_upload_that_gets_parts_is_left_to_its_run(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "_TRANSFER", TransferConfig(multipart_threshold=1))
+    other = s3.create_multipart_upload(Bucket="models", Key="k.tar.gz")["UploadId"]
+    s3.upload_part(Bucket="models", Key="k.tar.gz", UploadId=other, PartNumber=1, Body=b"1")
+    path = tmp_path / "m.tar.gz"
+    path.write_bytes(b"12")
+    artifact = PackedArtifact(path, SHA, zlib.crc32(b"12"), 2, temporary=False)
+    assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
+    [left] = s3.list_multipart_uploads(Bucket="models")["Uploads"]
+    assert left["UploadId"] == other
 
 
 def test_unfinished_uploads_that_may_not_be_listed_are_left(

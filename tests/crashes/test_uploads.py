@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
         "_TRANSFER",
         TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=1),
     )
+    monkeypatch.setattr(upload, "IDLE", timedelta())  # whatever is unfinished is a killed task's
     return found
 
 

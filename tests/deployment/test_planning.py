@@ -472,6 +472,18 @@ def test_another_update_is_not_called_a_rollback(
     assert ("another update" in made.end.message) is (outcome == "failed")
 
 
+def test_a_rollback_with_a_reason_is_one_to_whatever_config() -> None:
+    """Another tool may have deployed between this task's last look and its update."""
+    described = {"EndpointConfigName": "c", "FailureReason": "It did not pass the ping health check."}
+    result = WaitResult(str(Outcome.ROLLED_BACK), "SageMaker rolled it back.", described)
+    deployed = progress(target="b", action="update", previous_endpoint_config_name="a")
+    made, _ = planned(
+        World(endpoint("InService", "c")), wanted(), deployed.after_wait(WaitFor.DEPLOYED, result)
+    )
+    assert made.end
+    assert made.end.message == "SageMaker rolled it back."
+
+
 def test_a_rollback_marks_all_runs_as_undone_that_deployed_another_config() -> None:
     """Also where the config serves already: an older run that is tried again would restore what was rolled back."""
     world = World(

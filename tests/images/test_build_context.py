@@ -283,6 +283,8 @@ def test_scripts_whose_first_line_ends_with_a_carriage_return_are_found(write: W
             "serve": "#!/usr/bin/env python3\r\nprint()\r\n",
             "bin/start": "#!/bin/sh\r\n",
             "fine": "#!/bin/sh\necho\r\n",
+            # Read after "serve" into the same buffer.
+            "shorter": "#!/bin/sh",
             "module.py": "import os\r\n",
             "empty": "",
             "weights": "#!" + "x" * 300 + "\r\n",

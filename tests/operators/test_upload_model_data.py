@@ -155,3 +155,15 @@ def test_a_file_that_changes_while_it_is_sent_stores_nothing(
     [found] = aws.client("s3").list_objects_v2(Bucket="models")["Contents"]
     stored = aws.client("s3").get_object(Bucket="models", Key=found["Key"])["Body"].read()
     assert hashlib.sha256(stored).hexdigest() in found["Key"]
+
+
+def test_a_bucket_of_another_region_is_refused_before_anything_is_sent(
+    aws: LocalAws, dag: DAG, folder: Path
+) -> None:
+    place = {"CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}
+    aws.client("s3").create_bucket(Bucket="there", **place)
+    for _ in range(2):
+        end = outcome(upload(folder, bucket_name="there"))
+        assert type(end.error) is InvalidSpecError
+        assert "is in Region eu-west-1, and the model in us-east-1" in str(end.error)
+    assert "Contents" not in aws.client("s3").list_objects_v2(Bucket="there")
