@@ -74,8 +74,8 @@ class EndpointDeployer:
         self._observer = Observer(aws, deadline=progress.deadline)
         self._runner = StepRunner(aws, self._observer, check_answer)
         self.progress = progress
-        #: When the first error of a delay came, in seconds of a clock that never goes back, by the seconds that the delay may take.
-        self._delayed_since: dict[float, float] = {}
+        #: The last error of a delay, and when the first of the last, equal ones came, in seconds of a clock that never goes back.
+        self._delayed = ("", 0.0)
         #: The endpoint's ARN, once it is known.
         self.endpoint_arn: str | None = (progress.result.described if progress.result else {}).get(
             "EndpointArn"
@@ -90,7 +90,7 @@ class EndpointDeployer:
         :return: The condition to wait for, or the end.
         """
         failed = self.progress.result if self.progress.stage is Stage.RECOVER else None
-        self._delayed_since = {}
+        self._delayed = ("", 0.0)
         if self.progress.result:
             self._observer.know_change(self.progress.result.described.get("LastModifiedTime"))
         try:
@@ -234,11 +234,11 @@ class EndpointDeployer:
         )
 
     def _has_taken_too_long(self, state: RetryCallState) -> bool:
-        """Return whether an error has come for longer than a delay takes, since the first one of its kind."""
+        """Return whether the same error has come, one time after the other, for longer than a delay takes."""
         error, now = state.outcome.exception() if state.outcome else None, time.monotonic()
-        delay = self._delay_of(error)
-        since = self._delayed_since.setdefault(delay, now)
-        return now - since >= delay or not self._time_left()
+        if self._delayed[0] != str(error):
+            self._delayed = str(error), now
+        return now - self._delayed[1] >= self._delay_of(error) or not self._time_left()
 
     def _delay_of(self, error: BaseException | None) -> float:
         """Return for how long an error may be due to a delay, in seconds."""
