@@ -751,14 +751,15 @@ def _replaced(result: WaitResult, progress: Progress) -> WaitResult | None:
     live, target = result.described.get("EndpointConfigName"), progress.target
     before = progress.previous_endpoint_config_name
     is_known = before is not None or progress.action == Action.CREATE
-    # With a reason SageMaker has rolled back, to a config of another tool's that was deployed after this task's last look.
-    has_reason = bool(result.described.get("FailureReason"))
-    if result.outcome != Outcome.ROLLED_BACK or has_reason or not is_known or same_name(live, before):
+    if result.outcome != Outcome.ROLLED_BACK or not is_known or same_name(live, before):
         return None
     message = (
         f"The endpoint serves {live}, not {target} as requested, and {before or 'no other config'} before: another update, which is not this "
         "task's, has replaced the deployment."
     )
+    if reason := result.described.get("FailureReason"):
+        # Or SageMaker has rolled back to a config that another tool has deployed after this task's last look.
+        message = f"{message[:-1]}, or was there before it and is restored. SageMaker's last reason: {reason}"
     return replace(result, outcome=str(Outcome.FAILED), message=message)
 
 

@@ -273,6 +273,8 @@ class History:
             case DeploymentRolledBackError():
                 is_true = any(state.rolled_back == WANTED for state in aws.states)
                 is_true |= bool(others) and "another update" in str(error)
+                # It was to be, and another update has brought the former config back since.
+                is_true |= any(state.status == "UpdateRollbackFailed" for state in aws.states)
             case DeploymentTimeoutError() | AirflowSensorTimeout():
                 window += 2 * READS_LAG + 2 * POLL
                 serves_all_the_time = all(state.serves(WANTED) for state in aws.between(end - window, end))

@@ -472,8 +472,8 @@ def test_another_update_is_not_called_a_rollback(
     assert ("another update" in made.end.message) is (outcome == "failed")
 
 
-def test_a_rollback_with_a_reason_is_one_to_whatever_config() -> None:
-    """Another tool may have deployed between this task's last look and its update."""
+def test_the_reason_of_a_rollback_to_another_tools_config_is_told() -> None:
+    """Another tool may have deployed between this task's last look and its update, which was then rolled back to that."""
     described = {"EndpointConfigName": "c", "FailureReason": "It did not pass the ping health check."}
     result = WaitResult(str(Outcome.ROLLED_BACK), "SageMaker rolled it back.", described)
     deployed = progress(target="b", action="update", previous_endpoint_config_name="a")
@@ -481,7 +481,10 @@ def test_a_rollback_with_a_reason_is_one_to_whatever_config() -> None:
         World(endpoint("InService", "c")), wanted(), deployed.after_wait(WaitFor.DEPLOYED, result)
     )
     assert made.end
-    assert made.end.message == "SageMaker rolled it back."
+    assert made.end.message == (
+        "The endpoint serves c, not b as requested, and a before: another update, which is not this task's, has replaced the deployment, or "
+        "was there before it and is restored. SageMaker's last reason: It did not pass the ping health check."
+    )
 
 
 def test_a_rollback_marks_all_runs_as_undone_that_deployed_another_config() -> None:
