@@ -56,6 +56,7 @@ from airflow_sm_hosting import (
     policies,
 )
 from airflow_sm_hosting.artifacts import upload
+from airflow_sm_hosting.artifacts.packing import content_sha256
 from airflow_sm_hosting.exceptions import (
     DeploymentRolledBackError,
     InvocationError,
@@ -298,7 +299,10 @@ def an_artifact_that_is_not_there(scene: Scene) -> None:
 
 @path_of("UploadModelDataOperator")
 def an_artifact_in_parts(scene: Scene) -> None:
+    """A killed task has left another upload of it."""
     big_artifact(scene)
+    key = f"{scene.prefix}/{content_sha256(scene.folder)}.tar.gz"
+    scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=key)
     scene.run(
         UploadModelDataOperator,
         path=str(scene.folder),
