@@ -299,10 +299,7 @@ def an_artifact_that_is_not_there(scene: Scene) -> None:
 
 @path_of("UploadModelDataOperator")
 def an_artifact_in_parts(scene: Scene) -> None:
-    """A killed task has left another upload of it."""
     big_artifact(scene)
-    key = f"{scene.prefix}/{content_sha256(scene.folder)}.tar.gz"
-    scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=key)
     scene.run(
         UploadModelDataOperator,
         path=str(scene.folder),
@@ -325,6 +322,14 @@ def an_upload_in_parts_that_fails(scene: Scene) -> None:
         scene.run(UploadModelDataOperator, **options)
     left = scene.aws.client("s3").list_multipart_uploads(Bucket="models", Prefix=scene.prefix)
     assert "Uploads" not in left, "the parts were left behind"
+
+
+@path_of("UploadModelDataOperator")
+def an_artifact_whose_upload_was_killed(scene: Scene) -> None:
+    big_artifact(scene)
+    key = f"{scene.prefix}/{content_sha256(scene.folder)}.tar.gz"
+    scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=key)
+    scene.run(UploadModelDataOperator, path=str(scene.folder), bucket_name="models", key_prefix=scene.prefix)
 
 
 def big_artifact(scene: Scene) -> None:
