@@ -753,13 +753,13 @@ def _replaced(result: WaitResult, progress: Progress) -> WaitResult | None:
     is_known = before is not None or progress.action == Action.CREATE
     if result.outcome != Outcome.ROLLED_BACK or not is_known or same_name(live, before):
         return None
-    message = (
-        f"The endpoint serves {live}, not {target} as requested, and {before or 'no other config'} before: another update, which is not this "
-        "task's, has replaced the deployment."
-    )
+    served = f"served {before} before" if before else "did not exist before"
+    message = f"The endpoint {served}, should serve {target}, and serves {live}. "
     if reason := result.described.get("FailureReason"):
-        # Or SageMaker has rolled back to a config that another tool has deployed after this task's last look.
-        message = f"{message[:-1]}, or was there before it and is restored. SageMaker's last reason: {reason}"
+        # Another tool has deployed before this task's update, and SageMaker has gone back to that; or after it.
+        message += f"Another tool has deployed {live}, before or after this task's update. SageMaker's last reason: {reason}"
+    else:
+        message += f"Another tool has deployed {live} after this task's update."
     return replace(result, outcome=str(Outcome.FAILED), message=message)
 
 

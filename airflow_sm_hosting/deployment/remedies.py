@@ -108,8 +108,8 @@ def hint_of_log(lines: Iterable[str]) -> str:
     """
     if any(_NO_INTERPRETER.search(line) for line in lines):
         return (
-            "A script that exists and 'no such file or directory': the interpreter in its first line is missing in the image, or that line "
-            "ends with a carriage return (Windows line ends, CRLF): save the script with LF and build the image again."
+            "If the script is in the image, its interpreter is not found: the interpreter in its first line is missing, or that line ends "
+            "with a carriage return (Windows line ends, CRLF). In the second case, save the script with LF and build the image again."
         )
     return ""
 

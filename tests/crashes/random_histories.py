@@ -272,7 +272,7 @@ class History:
         match error:
             case DeploymentRolledBackError():
                 is_true = any(state.rolled_back == WANTED for state in aws.states)
-                is_true |= bool(others) and "another update" in str(error)
+                is_true |= bool(others) and ("another update" in str(error) or "Another tool" in str(error))
                 # It was to be, and another update has brought the former config back since.
                 is_true |= any(state.status == "UpdateRollbackFailed" for state in aws.states)
             case DeploymentTimeoutError() | AirflowSensorTimeout():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import os
 import signal
 import subprocess
 import sys
-import tarfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from airflow_sm_hosting.exceptions import ModelDataError
 from airflow_sm_hosting.local import LocalAws
 from tests.local_servers import local_server
 from tests.operators.conftest import _emptied, dag, outcome, task_id
+from tests.operators.test_upload_model_data import write_archive
 
 __all__ = ["dag"]
 
@@ -65,16 +63,6 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     return found
 
 
-def write(path: Path, fill: bytes, size: int) -> None:
-    """Write an archive in place, whose size does not depend on its content."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        info = tarfile.TarInfo("m")
-        info.size = size
-        archive.addfile(info, io.BytesIO(fill * size))
-    path.write_bytes(gzip.compress(stream.getvalue(), 0, mtime=0))
-
-
 def stored(aws: LocalAws) -> dict[str, bytes]:
     s3 = aws.client("s3")
     found = s3.list_objects_v2(Bucket="models").get("Contents", [])
@@ -97,7 +85,7 @@ def test_the_next_try_completes_what_was_killed_at_any_call(
     aws: LocalAws, dag: DAG, tmp_path: Path, size: int, when: str
 ) -> None:
     path = tmp_path / "model.tar.gz"
-    write(path, b"a", size)
+    write_archive(path, b"a", size)
     environment = {**os.environ, **aws.environment()}
     script = KILLED.format(part=PART)
     kills = 0
@@ -147,12 +135,12 @@ def test_a_file_that_changes_at_any_boundary_is_never_under_the_key_of_other_byt
 
     monkeypatch.setattr(ReadFileChunk, "read", reading)
     ends = {True: 0, False: 0}
-    write(path, b"a", size)
+    write_archive(path, b"a", size)
     length = path.stat().st_size
     for changed_at in range(STEP, length, STEP):  # noqa: B007  # read by the function above
         for key in stored(aws):
             aws.client("s3").delete_object(Bucket="models", Key=key)
-        write(path, b"a", size)
+        write_archive(path, b"a", size)
         total = 0
         end = uploading(path)
         assert end.error is None or type(end.error) is ModelDataError, end.error

@@ -469,7 +469,7 @@ def test_another_update_is_not_called_a_rollback(
     assert made.end
     assert made.progress.result
     assert made.progress.result.outcome == outcome
-    assert ("another update" in made.end.message) is (outcome == "failed")
+    assert ("Another tool has deployed" in made.end.message) is (outcome == "failed")
 
 
 def test_the_reason_of_a_rollback_to_another_tools_config_is_told() -> None:
@@ -482,8 +482,8 @@ def test_the_reason_of_a_rollback_to_another_tools_config_is_told() -> None:
     )
     assert made.end
     assert made.end.message == (
-        "The endpoint serves c, not b as requested, and a before: another update, which is not this task's, has replaced the deployment, or "
-        "was there before it and is restored. SageMaker's last reason: It did not pass the ping health check."
+        "The endpoint served a before, should serve b, and serves c. Another tool has deployed c, before or after this task's update. "
+        "SageMaker's last reason: It did not pass the ping health check."
     )
 
 
