@@ -133,10 +133,9 @@ def config_of(image: str, instances: int = INSTANCES, **environment: str) -> str
 def serving(aws: LocalAws, image: str) -> str:
     """The endpoint, on a config whose model answers with version 1."""
     config = config_of(image, VERSION="1")
-    with in_the_background(lambda: outcome(deploy(config, timeout=300))) as deployed:
-        seen(aws, "Creating")
-        aws.advance(1)
-        assert deployed.result().error is None
+    with aws.passing_time(speed=1):
+        deployed = outcome(deploy(config, timeout=300))
+    assert deployed.error is None
     return config
 
 
@@ -222,15 +221,14 @@ def described(aws: LocalAws) -> dict[str, Any]:
     return found
 
 
-def seen(aws: LocalAws, *statuses: str) -> dict[str, Any]:
-    """Wait until the endpoint has one of the statuses; no time passes."""
+def updating(aws: LocalAws, run: Future[Outcome]) -> None:
+    """Wait until the update has begun; it cannot end before time passes."""
 
-    def found() -> dict[str, Any] | None:
-        endpoints = aws.client("sagemaker").list_endpoints()["Endpoints"]
-        return endpoints[0] if endpoints and endpoints[0]["EndpointStatus"] in statuses else None
+    def found() -> bool:
+        assert not run.done(), run.result()
+        return bool(described(aws)["EndpointStatus"] == "Updating")
 
-    row: dict[str, Any] = wait_until(found, seconds=120)
-    return row
+    wait_until(found, seconds=120)
 
 
 def baking(aws: LocalAws) -> None:
@@ -282,7 +280,7 @@ def test_a_good_model_takes_over_by_its_shares_and_no_call_fails(
             lambda: outcome(deploy(new, timeout=300, rollout=rollout, new_fleet_alarms=[latency()]))
         ) as run,
     ):
-        seen(aws, "Updating")
+        updating(aws, run)
         assert len(alarms(aws)) == 1
         for share in shares:
             baking(aws)
@@ -313,7 +311,7 @@ def test_a_slow_model_is_taken_back_by_the_alarm_on_its_own_latency(
     traffic = Traffic(aws)
     task = deploy(new, timeout=300, rollout=rollout, new_fleet_alarms=[latency()], deferrable=True)
     with in_the_background(lambda: outcome(task)) as run:
-        seen(aws, "Updating")
+        updating(aws, run)
         [alarm] = alarms(aws)
         baking(aws)
         # Slow as it is, it answers: nothing but its latency tells that it is bad.
