@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from isal import isal_zlib
 
+from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
 ARCHIVE_SUFFIX = ".tar.gz"
@@ -32,12 +33,12 @@ class CheckedArchive:
     """What the one read of an archive has found.
 
     :param sha256: The SHA-256 of the file, in hex.
-    :param crc32: Its CRC-32.
+    :param checksums: Its CRC-32s.
     :param size: Its bytes.
     """
 
     sha256: str
-    crc32: int
+    checksums: Checksums
     size: int
 
 
@@ -50,7 +51,8 @@ def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
     :raises InvalidSpecError: When it is no gzip-compressed tar file, or holds nothing.
     :raises ModelDataError: When it is damaged, cannot be unpacked safely, or holds nothing but another archive.
     """
-    stream = _InflatedStream(file)
+    hashed = HashedFile(file)
+    stream = _InflatedStream(hashed)
     members, files, links = 0, list[str](), dict[str, str]()
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:  # type: ignore[call-overload]
@@ -81,7 +83,7 @@ def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
         raise ModelDataError(
             f"{where} holds nothing but the archive {files[0]!r}, which SageMaker does not unpack; give that archive itself"
         )
-    return CheckedArchive(stream.sha256.hexdigest(), stream.crc32, stream.size)
+    return CheckedArchive(hashed.sha256.hexdigest(), hashed.running.checksums, hashed.size)
 
 
 def _check_member(member: tarfile.TarInfo, links: dict[str, str], where: str) -> None:
@@ -141,13 +143,31 @@ def _resolved(path: str, links: dict[str, str]) -> str | None:
     return None
 
 
-class _InflatedStream:
-    """Inflates a file that is read, and hashes its bytes as they are."""
+class HashedFile:
+    """Hashes a file while it is read.
+
+    :param file: The file, at its start.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self.sha256 = hashlib.sha256()
-        self.crc32 = 0
+        self.running = RunningChecksums()
         self.size = 0
+        self._file = file
+
+    def read(self) -> bytes:
+        """Return the next block; none at the end."""
+        data = self._file.read(_BLOCK)
+        self.sha256.update(data)
+        self.running.update(data)
+        self.size += len(data)
+        return data
+
+
+class _InflatedStream:
+    """Inflates a file that is read."""
+
+    def __init__(self, file: HashedFile) -> None:
         #: How much was inflated, and where the last byte is that is not zero.
         self.position = self.content_end = 0
         self._file = file
@@ -162,7 +182,7 @@ class _InflatedStream:
         while True:
             if self._inflater.eof and not self._next_member():
                 return b""
-            data = self._left or self._next_block()
+            data = self._left or self._file.read()
             if not data:
                 raise EOFError("the compressed data has no end")
             inflated = self._inflater.decompress(data, size)
@@ -179,18 +199,11 @@ class _InflatedStream:
         while self.read(_BLOCK):
             pass
 
-    def _next_block(self) -> bytes:
-        data = self._file.read(_BLOCK)
-        self.sha256.update(data)
-        self.crc32 = isal_zlib.crc32(data, self.crc32)
-        self.size += len(data)
-        return data
-
     def _next_member(self) -> bool:
         """Begin the next gzip member, if there is one (RFC 1952, 2.2); zeros behind the last one are padding."""
         rest: bytes = self._inflater.unused_data
         while not rest.strip(b"\0"):
-            rest = self._next_block()
+            rest = self._file.read()
             if not rest:
                 return False
         self._left = rest.lstrip(b"\0")

@@ -18,6 +18,7 @@ from typing import Protocol
 from isal import isal_zlib
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, ARCHIVES, GZIP_MAGIC, check_archive
+from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
 _BLOCK = 1024 * 1024
@@ -32,7 +33,7 @@ class PackedArtifact:
     :param sha256: digest of the content. For an archive used unchanged: the file's SHA-256.
         For a folder: the SHA-256 of the tar stream before compression, because compressed bytes depend on the
         compressor's version and on the CPU, and the same folder must get the same name on every worker.
-    :param crc32: CRC-32 of the archive's bytes
+    :param checksums: CRC-32s of the archive's bytes
     :param size: bytes of the archive
     :param temporary: made by :func:`pack` in its ``workdir``; the caller may delete it after the upload
     :param state: what changes when the file is written anew (:func:`state_of`)
@@ -40,15 +41,10 @@ class PackedArtifact:
 
     path: Path
     sha256: str
-    crc32: int
+    checksums: Checksums
     size: int
     temporary: bool
     state: tuple[int, ...] = ()
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether the file is the one that was read."""
-        return not self.state or state_of(self.path.stat()) == self.state
 
 
 def state_of(found: os.stat_result) -> tuple[int, ...]:
@@ -128,7 +124,7 @@ def _take_archive(source: Path) -> PackedArtifact:
     return PackedArtifact(
         path=source,
         sha256=found.sha256,
-        crc32=found.crc32,
+        checksums=found.checksums,
         size=found.size,
         temporary=False,
         state=state_of(state),
@@ -159,7 +155,7 @@ def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
     return PackedArtifact(
         path=archive,
         sha256=sink.digest.hexdigest(),
-        crc32=sink.crc32,
+        checksums=sink.running.checksums,
         size=state.st_size,
         temporary=True,
         state=state_of(state),
@@ -184,7 +180,7 @@ class _GzipSink:
 
     def __init__(self, file: _Writable) -> None:
         self.digest = hashlib.sha256()
-        self.crc32 = 0
+        self.running = RunningChecksums()
         self._file = file
         self._compressor = isal_zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
 
@@ -196,7 +192,7 @@ class _GzipSink:
         self._write(self._compressor.flush())
 
     def _write(self, data: bytes) -> None:
-        self.crc32 = isal_zlib.crc32(data, self.crc32)
+        self.running.update(data)
         self._file.write(data)
 
 

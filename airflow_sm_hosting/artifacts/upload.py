@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-from boto3.exceptions import S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX
-from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar
+from airflow_sm_hosting.artifacts.checksums import base64_of
+from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar, state_of
+from airflow_sm_hosting.artifacts.transfer import (
+    FileChangedError,
+    FileToSend,
+    Log,
+    OvertakenError,
+    UploadTarget,
+    error_code,
+    send,
+)
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 
-_MEBIBYTE = 1024 * 1024
-# Large parts and few threads: 0.65 times the time and 0.7 times the CPU of boto3's defaults (8 MiB, 10 threads).
-_TRANSFER = TransferConfig(
-    multipart_threshold=64 * _MEBIBYTE, multipart_chunksize=64 * _MEBIBYTE, max_concurrency=4
-)
 #: Metadata of an object: the digest in its key, the CRC-32 of the bytes that were sent, and the KMS key as it was asked for.
 _SHA256_METADATA, _CRC32_METADATA, _KMS_METADATA = "sha256", "crc32", "kms-key-id"
-_BLOCK = _MEBIBYTE
-#: An unfinished upload that got no part for so long belongs to a killed task: a part of 64 MiB takes less on any link that serves.
-IDLE = timedelta(minutes=10)
+_BLOCK = 1024 * 1024
+#: How often an upload begins anew that another run of the same content has overtaken.
+_MOST_OVERTAKEN = 5
 #: CopyObject takes no larger object (API_CopyObject).
 _LARGEST_COPY = 5 * 1024**3
 _LONGEST_KEY = 1024
@@ -36,13 +39,6 @@ _LONGEST_KEY = 1024
 
 class UploadDeniedError(ModelDataError):
     """S3 denied a call; the message has the permissions that the upload needs."""
-
-
-class Log(Protocol):
-    """The methods of a logger that are used here."""
-
-    def info(self, msg: Any, /, *args: Any) -> Any:
-        """Log a line, with its arguments apart."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def upload_if_absent(
     by its key or metadata alone. An object without such a checksum is read once, and then gets one.
 
     API operations: HeadObject, and PutObject or the multipart upload's operations; once GetObject and CopyObject. Before an upload in
-    parts, ListMultipartUploads and AbortMultipartUpload for those that were killed.
+    parts, ListMultipartUploads and ListParts, for one that was interrupted and can be resumed, and AbortMultipartUpload for others.
 
     :param s3_client: a boto3 client of S3 in the bucket's Region
     :param artifact: the artifact from :func:`~airflow_sm_hosting.artifacts.packing.pack`
@@ -114,6 +110,20 @@ def upload_if_absent(
     """
     owner = {"ExpectedBucketOwner": expected_bucket_owner} if expected_bucket_owner else {}
     place = _Place(s3_client, bucket, key, owner, check_answer)
+    tries = Retrying(
+        retry=retry_if_exception_type(OvertakenError), stop=stop_after_attempt(_MOST_OVERTAKEN), reraise=True
+    )
+    try:
+        return tries(_upload_if_absent, place, artifact, kms_key_id, log)
+    except OvertakenError as error:
+        raise ModelDataError(
+            f"{place.uri} could not be uploaded: {error}, {_MOST_OVERTAKEN} times; does something abort the uploads of this bucket?"
+        ) from error
+
+
+def _upload_if_absent(
+    place: _Place, artifact: PackedArtifact, kms_key_id: str | None, log: Log
+) -> UploadResult:
     held = place.head()
     if held is not None and _is_artifact(held, artifact):
         other_key = kms_key_id is not None and not _has_key(held, kms_key_id)
@@ -127,23 +137,19 @@ def upload_if_absent(
     elif held is not None:
         log.info("%s exists, but its content does not match its name; uploading it again", place.uri)
     log.info("Uploading %s (%.1f MB) to %s", artifact.path, artifact.size / 1e6, place.uri)
-    if artifact.size >= _TRANSFER.multipart_threshold:
-        place.abort_unfinished(log)
-    place.upload(artifact, kms_key_id)
-    held = place.head()
-    if held is None or _checksum(held) != _base64(artifact.crc32) or held["ContentLength"] != artifact.size:
-        found = "nothing" if held is None else f"{held['ContentLength']} bytes with CRC-32 {_checksum(held)}"
-        raise ModelDataError(
-            f"{place.uri} was uploaded, but the object in S3 differs (found {found}, expected {artifact.size} bytes with CRC-32 "
-            f"{_base64(artifact.crc32)}); does something else write to this key?"
+    resumed = place.upload(artifact, kms_key_id, log)
+    held = place.checked(artifact)
+    if resumed and (
+        (kms_key_id is not None and not _has_key(held, kms_key_id)) or not _is_artifact(held, artifact)
+    ):
+        # An upload is encrypted and described as it was begun, and S3 does not say how that was until it is complete.
+        log.info(
+            "The upload was begun with another key or description than this task gives; uploading it again"
         )
+        place.upload(artifact, kms_key_id, log, resume=False)
+        held = place.checked(artifact)
     log.info("Uploaded %s", place.uri)
     return _result(place.uri, held, uploaded=True)
-
-
-def _base64(crc32: int) -> str:
-    """Return a CRC-32 as S3 writes it."""
-    return base64.b64encode(crc32.to_bytes(4, "big")).decode()
 
 
 def _checksum(held: dict[str, Any]) -> str | None:
@@ -162,12 +168,12 @@ def _is_artifact(held: dict[str, Any], artifact: PackedArtifact) -> bool:
     if not artifact.temporary:
         said = metadata.get(_SHA256_METADATA) == artifact.sha256
         return held["ContentLength"] == artifact.size and (
-            found == _base64(artifact.crc32) if found else said
+            found == base64_of(artifact.checksums.crc32) if found else said
         )
     # The same folder compressed by another version of the compressor has other bytes: they must be those that were sent then.
     if metadata.get(_SHA256_METADATA) != artifact.sha256:
         return False
-    return not found or found == metadata.get(_CRC32_METADATA, _base64(artifact.crc32))
+    return not found or found == metadata.get(_CRC32_METADATA, base64_of(artifact.checksums.crc32))
 
 
 def _has_key(held: dict[str, Any], kms_key_id: str) -> bool:
@@ -251,60 +257,42 @@ class _Place:
             return False
         return True
 
-    def abort_unfinished(self, log: Log) -> None:
-        """Abort the uploads of this key that a killed task has left: S3 bills their parts.
+    def checked(self, artifact: PackedArtifact) -> dict[str, Any]:
+        """Return HeadObject's answer for an artifact that was just uploaded.
 
-        One that got a part in the last minutes may be another run's, of the same content.
+        :raises ModelDataError: When the object is another one.
         """
-        where = {"Bucket": self.bucket, **self.owner}
-        try:
-            pages = self.client.get_paginator("list_multipart_uploads").paginate(Prefix=self.key, **where)
-            for upload in [
-                one for page in pages for one in page.get("Uploads", []) if one["Key"] == self.key
-            ]:
-                if not self._is_idle(upload):
-                    continue
-                log.info("Aborting the unfinished upload of %s of %s", self.uri, upload["Initiated"])
-                self.client.abort_multipart_upload(Key=self.key, UploadId=upload["UploadId"], **where)
-        except ClientError as error:
-            # Optional: without the permission, they stay until a lifecycle rule or the clean-up ends them.
-            log.info("Unfinished uploads of %s are not aborted: %s", self.uri, error)
-
-    def _is_idle(self, upload: Mapping[str, Any]) -> bool:
-        """Return whether an unfinished upload has got no part for a while."""
-        where = {"Bucket": self.bucket, "Key": self.key, "UploadId": upload["UploadId"], **self.owner}
-        parts = [
-            one
-            for page in self.client.get_paginator("list_parts").paginate(**where)
-            for one in page.get("Parts", [])
-        ]
-        last = max((one["LastModified"] for one in parts), default=upload["Initiated"])
-        return bool(datetime.now(UTC) - last >= IDLE)
-
-    def upload(self, artifact: PackedArtifact, kms_key_id: str | None) -> None:
-        """Upload the artifact with its checksum: S3 stores only bytes that have it."""
-        changed = f"{artifact.path} was written anew while it was uploaded; nothing is stored. Upload it when it is complete"
-        arguments = {
-            **self._members(artifact, kms_key_id, crc32=artifact.crc32),
-            "ChecksumAlgorithm": "CRC32",
-            "ChecksumCRC32": _base64(artifact.crc32),
-            **self.owner,
-        }
-        if kms_key_id:
-            arguments |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
-        try:
-            if not artifact.is_unchanged:
-                raise ModelDataError(changed)
-            self.client.upload_file(
-                str(artifact.path), self.bucket, self.key, ExtraArgs=arguments, Config=_TRANSFER
+        held, expected = self.head(), base64_of(artifact.checksums.crc32)
+        if held is None or _checksum(held) != expected or held["ContentLength"] != artifact.size:
+            found = (
+                "nothing" if held is None else f"{held['ContentLength']} bytes with CRC-32 {_checksum(held)}"
             )
-        except S3UploadFailedError as error:
-            # boto3 puts the service's answer into the text of its own exception, and keeps it as the context.
-            cause = error.__context__
-            if isinstance(cause, ClientError):
-                if cause.response.get("Error", {}).get("Code") == "BadDigest":
-                    raise ModelDataError(changed) from error
-                _refused(cause, self.bucket, self.key)
+            raise ModelDataError(
+                f"{self.uri} was uploaded, but the object in S3 differs (found {found}, expected {artifact.size} bytes with CRC-32 "
+                f"{expected}); does something else write to this key?"
+            )
+        return held
+
+    def upload(
+        self, artifact: PackedArtifact, kms_key_id: str | None, log: Log, *, resume: bool = True
+    ) -> bool:
+        """Upload the artifact with its checksum: S3 stores only bytes that have it. Return whether an upload was resumed."""
+        changed = f"{artifact.path} was written anew while it was uploaded; nothing is stored. Upload it when it is complete"
+        members = self._members(artifact, kms_key_id, crc32=artifact.checksums.crc32)
+        if kms_key_id:
+            members |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
+        target = UploadTarget(self.client, {"Bucket": self.bucket, "Key": self.key, **self.owner}, log)
+        try:
+            with artifact.path.open("rb", buffering=0) as file:
+                if artifact.state and state_of(os.fstat(file.fileno())) != artifact.state:
+                    raise ModelDataError(changed)
+                to_send = FileToSend(file.fileno(), artifact.size, artifact.checksums)
+                return send(target, to_send, members, resume=resume)
+        except FileChangedError as error:
+            raise ModelDataError(changed) from error
+        except ClientError as error:
+            _refused(error, self.bucket, self.key)
+        except BotoCoreError as error:
             raise ModelDataError(f"{self.uri} could not be uploaded: {error}") from error
         except OSError as error:
             raise ModelDataError(f"{artifact.path} could not be read for the upload: {error}") from error
@@ -312,7 +300,7 @@ class _Place:
     def _members(self, artifact: PackedArtifact, kms_key_id: str | None, *, crc32: int) -> dict[str, Any]:
         metadata = {
             _SHA256_METADATA: artifact.sha256,
-            _CRC32_METADATA: _base64(crc32),
+            _CRC32_METADATA: base64_of(crc32),
             _KMS_METADATA: kms_key_id,
         }
         return {
@@ -355,7 +343,7 @@ def _status(error: ClientError) -> int:
 
 
 def _refused(error: ClientError, bucket: str, key: str) -> NoReturn:
-    code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
+    code, status = error_code(error), _status(error)
     uri = f"s3://{bucket}/{key}"
     if code == "NoSuchBucket":
         raise NotFoundError(

@@ -151,11 +151,16 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "object",
             "something is uploaded, or S3 computes the checksum of an object that has none",
         ),
-        _need("s3:AbortMultipartUpload", "object", "an upload of 64 MiB or more fails, or was killed"),
+        _need(
+            "s3:AbortMultipartUpload",
+            "object",
+            "64 MiB or more are uploaded: parts of uploads that cannot be resumed are deleted",
+            optional=True,
+        ),
         _need(
             "s3:ListBucketMultipartUploads",
             "bucket",
-            "64 MiB or more are uploaded: parts of killed uploads are deleted",
+            "64 MiB or more are uploaded: an interrupted upload is resumed",
             optional=True,
         ),
         _need(

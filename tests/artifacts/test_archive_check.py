@@ -42,7 +42,7 @@ def checked(data: bytes, folder: Path, name: str = "model.tar.gz") -> tuple[str,
     path = folder / name
     path.write_bytes(data)
     found = pack(path, workdir=folder)
-    return found.sha256, found.crc32, found.size
+    return found.sha256, found.checksums.crc32, found.size
 
 
 WHOLE = tar(("code", None), ("code/inference.py", b"print()"), ("weights", RANDOM))

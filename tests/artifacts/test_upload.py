@@ -7,18 +7,19 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from airflow_sm_hosting.artifacts import upload
+from airflow_sm_hosting.artifacts import checksums, transfer
+from airflow_sm_hosting.artifacts.checksums import Checksums, base64_of
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack
-from airflow_sm_hosting.artifacts.upload import _base64, _has_key, content_key, upload_if_absent
+from airflow_sm_hosting.artifacts.upload import _has_key, content_key, upload_if_absent
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def test_it_uploads_once(s3: Any, artifact: PackedArtifact, calls: list[str]) ->
     assert (second.uri, second.etag, second.size) == (first.uri, first.etag, artifact.size)
     stored = s3.get_object(Bucket="models", Key=key)
     assert stored["Body"].read() == artifact.path.read_bytes()
-    assert stored["Metadata"] == {"sha256": artifact.sha256, "crc32": _base64(artifact.crc32)}
+    assert stored["Metadata"] == {"sha256": artifact.sha256, "crc32": base64_of(artifact.checksums.crc32)}
 
 
 def test_something_else_under_the_key_is_replaced(s3: Any, artifact: PackedArtifact) -> None:
@@ -124,7 +125,7 @@ def test_an_object_without_a_checksum_is_read_once(
     assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
     assert calls == ["HeadObject", "GetObject", "CopyObject", "HeadObject"]
     held = s3.head_object(Bucket="models", Key="k.tar.gz", ChecksumMode="ENABLED")
-    assert held["ChecksumCRC32"] == _base64(zlib.crc32(body))
+    assert held["ChecksumCRC32"] == base64_of(zlib.crc32(body))
     assert held["Metadata"]["sha256"] == artifact.sha256
     calls.clear()
     assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
@@ -143,7 +144,7 @@ def test_an_object_that_lies_about_its_content_is_replaced(
 
 def test_other_bytes_with_the_right_metadata_are_replaced(s3: Any, artifact: PackedArtifact) -> None:
     """The checksum is S3's own."""
-    metadata = {"sha256": artifact.sha256, "crc32": _base64(artifact.crc32)}
+    metadata = {"sha256": artifact.sha256, "crc32": base64_of(artifact.checksums.crc32)}
     s3.put_object(
         Bucket="models",
         Key="k.tar.gz",
@@ -159,7 +160,7 @@ def test_the_archive_of_another_compressor_is_taken_by_its_own_checksum(
     s3: Any, artifact: PackedArtifact
 ) -> None:
     body = recompressed(artifact)
-    metadata = {"sha256": artifact.sha256, "crc32": _base64(zlib.crc32(body))}
+    metadata = {"sha256": artifact.sha256, "crc32": base64_of(zlib.crc32(body))}
     s3.put_object(Bucket="models", Key="k.tar.gz", Body=body, Metadata=metadata, ChecksumAlgorithm="CRC32")
     assert not upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
 
@@ -209,16 +210,13 @@ def test_a_large_artifact_goes_in_parts(
     s3: Any, tmp_path: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = 5 * 1024 * 1024  # the smallest that S3 allows
-    monkeypatch.setattr(
-        upload,
-        "_TRANSFER",
-        TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=4),
-    )
+    monkeypatch.setattr(transfer, "THRESHOLD", part)
+    monkeypatch.setattr(checksums, "PART_SIZE", part)
     path = tmp_path / "large.tar.gz"
     with path.open("wb") as file:
         file.truncate(part + 1)
     data = path.read_bytes()
-    artifact = PackedArtifact(path, SHA, zlib.crc32(data), len(data), temporary=False)
+    artifact = PackedArtifact(path, SHA, Checksums(zlib.crc32(data)), len(data), temporary=False)
     assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
     assert sorted(calls) == sorted(
         [
@@ -239,14 +237,14 @@ def test_what_a_killed_upload_has_left_is_aborted(
 ) -> None:
     """Only of this key, and only before an upload in parts: the listing is one more call."""
     part = 5 * 1024 * 1024
-    monkeypatch.setattr(
-        upload, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
-    )
+    monkeypatch.setattr(transfer, "THRESHOLD", part)
+    monkeypatch.setattr(checksums, "PART_SIZE", part)
+    monkeypatch.setattr(transfer, "IDLE", timedelta())
     for key in ("k.tar.gz", "k.tar.gz", "k.tar.gz.other", "another"):
         s3.create_multipart_upload(Bucket="models", Key=key)
     path = tmp_path / "large.tar.gz"
     path.write_bytes(bytes(size))
-    artifact = PackedArtifact(path, SHA, zlib.crc32(bytes(size)), size, temporary=False)
+    artifact = PackedArtifact(path, SHA, Checksums(zlib.crc32(bytes(size))), size, temporary=False)
     calls.clear()
     assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
     assert calls.count("AbortMultipartUpload") == (2 if size > part else 0)
@@ -257,12 +255,12 @@ def test_what_a_killed_upload_has_left_is_aborted(
 def test_an_upload_that_gets_parts_is_left_to_its_run(
     s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "_TRANSFER", TransferConfig(multipart_threshold=1))
+    monkeypatch.setattr(transfer, "THRESHOLD", 1)
     other = s3.create_multipart_upload(Bucket="models", Key="k.tar.gz")["UploadId"]
     s3.upload_part(Bucket="models", Key="k.tar.gz", UploadId=other, PartNumber=1, Body=b"1")
     path = tmp_path / "m.tar.gz"
     path.write_bytes(b"12")
-    artifact = PackedArtifact(path, SHA, zlib.crc32(b"12"), 2, temporary=False)
+    artifact = PackedArtifact(path, SHA, Checksums(zlib.crc32(b"12")), 2, temporary=False)
     assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
     [left] = s3.list_multipart_uploads(Bucket="models")["Uploads"]
     assert left["UploadId"] == other
@@ -271,11 +269,11 @@ def test_an_upload_that_gets_parts_is_left_to_its_run(
 def test_unfinished_uploads_that_may_not_be_listed_are_left(
     s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "_TRANSFER", TransferConfig(multipart_threshold=1))
+    monkeypatch.setattr(transfer, "THRESHOLD", 1)
     _answer(s3, "ListMultipartUploads", 403, "AccessDenied")
     path = tmp_path / "m.tar.gz"
     path.write_bytes(b"12")
-    artifact = PackedArtifact(path, SHA, zlib.crc32(b"12"), 2, temporary=False)
+    artifact = PackedArtifact(path, SHA, Checksums(zlib.crc32(b"12")), 2, temporary=False)
     assert upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log).uploaded
 
 
@@ -338,7 +336,11 @@ def test_refusals_are_explained(
         upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log)
 
 
-def test_an_object_that_is_not_as_sent_is_an_error(s3: Any, artifact: PackedArtifact, tmp_path: Path) -> None:
-    longer = replace(artifact, size=artifact.size + 1, temporary=False)
+def test_an_object_that_is_not_as_sent_is_an_error(s3: Any, artifact: PackedArtifact) -> None:
+    other = boto3.client("s3", region_name="us-east-1")
+    s3.meta.events.register(
+        "after-call.s3.PutObject",
+        lambda **_: other.put_object(Bucket="models", Key="k.tar.gz", Body=b"of another program"),
+    )
     with pytest.raises(ModelDataError, match="but the object in S3 differs"):
-        upload_if_absent(s3, longer, bucket="models", key="k.tar.gz", log=log)
+        upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", log=log)

@@ -15,12 +15,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from airflow.sdk import DAG
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting import (
@@ -55,7 +55,7 @@ from airflow_sm_hosting import (
     get_metric,
     policies,
 )
-from airflow_sm_hosting.artifacts import upload
+from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.packing import content_sha256
 from airflow_sm_hosting.exceptions import (
     DeploymentRolledBackError,
@@ -310,18 +310,21 @@ def an_artifact_in_parts(scene: Scene) -> None:
 
 
 @path_of("UploadModelDataOperator")
-def an_upload_in_parts_that_fails(scene: Scene) -> None:
+def an_upload_in_parts_that_is_resumed(scene: Scene) -> None:
     from airflow_sm_hosting.hooks import ModelDataHook
 
     big_artifact(scene)
     options = {"path": str(scene.folder), "bucket_name": "models", "key_prefix": scene.prefix}
     with (
-        event_hook(ModelDataHook().conn, "before-call.*.UploadPart", lambda **_: refusal("InternalError")),
+        event_hook(
+            ModelDataHook().conn,
+            "before-call.*.CompleteMultipartUpload",
+            lambda **_: refusal("InternalError"),
+        ),
         pytest.raises(ModelDataError),
     ):
         scene.run(UploadModelDataOperator, **options)
-    left = scene.aws.client("s3").list_multipart_uploads(Bucket="models", Prefix=scene.prefix)
-    assert "Uploads" not in left, "the parts were left behind"
+    scene.run(UploadModelDataOperator, **options)
 
 
 @path_of("UploadModelDataOperator")
@@ -808,9 +811,11 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
     worker = Worker(aws)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(worker.connection()))
-        # Parts of 5 MiB, S3's least, in place of 64.
+        # Parts of 5 MiB, S3's least. What cannot be resumed is a killed task's.
         part = 5 * 1024 * 1024
-        patch.setattr(upload, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part))
+        patch.setattr(transfer, "THRESHOLD", part)
+        patch.setattr(checksums, "PART_SIZE", part)
+        patch.setattr(transfer, "IDLE", timedelta())
         with _quick(aws):
             yield Proof(aws, worker, tmp_path_factory.mktemp("paths"))
 

@@ -31,13 +31,20 @@ def kms_key_of(bucket: str, key: str) -> str | None:
     return found.kms_key_id if found and found.encryption in ("aws:kms", "aws:kms:dsse") else None
 
 
+def has_upload(bucket: str, key: str, upload_id: str) -> bool:
+    """Return whether a multipart upload of an object exists."""
+    backend = s3_backends[ACCOUNT_ID]["aws"]
+    upload = backend.buckets[bucket].multiparts.get(upload_id) if bucket in backend.buckets else None
+    return upload is not None and upload.key_name == key
+
+
 def uploaded_parts(bucket: str, key: str, upload_id: str) -> bytes | None:
     """Return the bytes of all parts of a multipart upload, or None where there is no such upload."""
     backend = s3_backends[ACCOUNT_ID]["aws"]
-    upload = backend.buckets[bucket].multiparts.get(upload_id) if bucket in backend.buckets else None
-    if upload is None or upload.key_name != key:
+    if not has_upload(bucket, key, upload_id):
         return None
-    return b"".join(part.value for _, part in sorted(upload.parts.items()))
+    parts = backend.buckets[bucket].multiparts[upload_id].parts
+    return b"".join(part.value for _, part in sorted(parts.items()))
 
 
 def write(bucket: str, key: str, data: bytes) -> bool:

@@ -12,6 +12,7 @@ from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.wire.checksums import check_checksums
+from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import invocation
 from airflow_sm_hosting.local.wire.requests import json_body
 from airflow_sm_hosting.local.wire.responses import json_response
@@ -70,6 +71,7 @@ class AnswerServices:
         if asked.request.method in ("PUT", "POST"):
             # moto stores checksums as they are sent.
             check_checksums(asked.request.headers.get, lambda: _sent_to_s3(asked.request))
+            _check_upload(asked.request)
         answer = self._moto.answer(asked.request)
         # API_HeadBucket; that answers about objects have it, too, is assumed.
         if region := s3.region_of(asked.request.path.lstrip("/").partition("/")[0]):
@@ -82,6 +84,15 @@ class AnswerServices:
         return self._ecr.answer(
             asked.request, asked.operation, members, asked.region, asked.credential.access_key
         )
+
+
+def _check_upload(request: Request) -> None:
+    """Check that the upload of a part exists (API_UploadPart, NoSuchUpload); moto has an internal error for it."""
+    bucket, _, key = request.path.lstrip("/").partition("/")
+    upload_id = request.args.get("uploadId")
+    if request.method == "PUT" and upload_id and not s3.has_upload(bucket, key, upload_id):
+        message = "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+        raise AwsError("NoSuchUpload", message, status=404)
 
 
 def _sent_to_s3(request: Request) -> bytes | None:
