@@ -11,6 +11,7 @@ import os
 import ssl
 import sys
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -42,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         if "uploadId" in asked:
             UPLOADS[asked["uploadId"][0]][asked["partNumber"][0]] = str(size)
         else:
-            self.store(self.headers, size)
+            self.store(dict(self.headers), size)
         self.answer(200, headers={"ETag": '"0"'})
 
     def do_POST(self) -> None:
@@ -68,9 +69,9 @@ class Handler(BaseHTTPRequestHandler):
         OBJECTS.pop(urlsplit(self.path).path, None)
         self.answer(204)
 
-    def store(self, headers: object, size: int) -> None:
+    def store(self, headers: Mapping[str, str], size: int) -> None:
         """Keep what HEAD answers of an object."""
-        given = {key.lower(): value for key, value in headers.items()}  # type: ignore[attr-defined]
+        given = {key.lower(): value for key, value in headers.items()}
         kept = {
             key: value for key, value in given.items() if key.startswith(("x-amz-meta-", "x-amz-checksum-"))
         }
@@ -90,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         """Read bytes, and forget them."""
         view = memoryview(bytearray(min(left, BLOCK)))
         while left:
-            left -= self.rfile.readinto(view[: min(left, BLOCK)])  # type: ignore[attr-defined]
+            left -= self.rfile.readinto(view[: min(left, BLOCK)])
 
     def answer(self, status: int, body: str = "", headers: dict[str, str] | None = None) -> None:
         self.send_response_only(status)

@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 import tarfile
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from isal import isal_zlib
 
@@ -42,6 +42,13 @@ class CheckedArchive:
     size: int
 
 
+class Blocks(Protocol):
+    """What hands out blocks."""
+
+    def read(self) -> bytes:
+        """Return the next block; none at the end."""
+
+
 def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
     """Read an archive to its end.
 
@@ -52,7 +59,20 @@ def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
     :raises ModelDataError: When it is damaged, cannot be unpacked safely, or holds nothing but another archive.
     """
     hashed = HashedFile(file)
-    stream = _InflatedStream(hashed)
+    prove_archive(hashed, where, allowed)
+    return CheckedArchive(hashed.sha256.hexdigest(), hashed.running.checksums, hashed.size)
+
+
+def prove_archive(blocks: Blocks, where: str, allowed: str) -> None:
+    """Check that an archive can be unpacked.
+
+    :param blocks: The archive, at its start.
+    :param where: What the errors call it.
+    :param allowed: A sentence on what is allowed, for the errors.
+    :raises InvalidSpecError: As ``check_archive``.
+    :raises ModelDataError: As ``check_archive``.
+    """
+    stream = _InflatedStream(blocks)
     members, files, links = 0, list[str](), dict[str, str]()
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:  # type: ignore[call-overload]
@@ -83,7 +103,6 @@ def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
         raise ModelDataError(
             f"{where} holds nothing but the archive {files[0]!r}, which SageMaker does not unpack; give that archive itself"
         )
-    return CheckedArchive(hashed.sha256.hexdigest(), hashed.running.checksums, hashed.size)
 
 
 def _check_member(member: tarfile.TarInfo, links: dict[str, str], where: str) -> None:
@@ -167,7 +186,7 @@ class HashedFile:
 class _InflatedStream:
     """Inflates a file that is read."""
 
-    def __init__(self, file: HashedFile) -> None:
+    def __init__(self, file: Blocks) -> None:
         #: How much was inflated, and where the last byte is that is not zero.
         self.position = self.content_end = 0
         self._file = file
