@@ -11,6 +11,7 @@ import stat
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,8 @@ from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
 _BLOCK = 1024 * 1024
+#: Fewer bytes are hashed sooner than another thread begins.
+_WORTH_A_THREAD = 64 * 1024
 _GZIP_WINDOW = 31  # zlib's number for "32 KiB window, gzip header and trailer"
 
 
@@ -141,8 +144,8 @@ def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
     descriptor, name = tempfile.mkstemp(suffix=ARCHIVE_SUFFIX, prefix="model-", dir=workdir)
     archive = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            sink = _GzipSink(file)
+        with os.fdopen(descriptor, "wb") as file, ThreadPoolExecutor(1, "hash") as hasher:
+            sink = _GzipSink(file, hasher)
             _write_tar(root, sink)
             sink.close()
     except OSError as error:
@@ -173,20 +176,29 @@ class _Writable(Protocol):
 
 
 class _GzipSink:
-    """Hashes and compresses in the same pass.
+    """Hashes and compresses in the same pass, each on a processor of its own.
 
     ISA-L at level 1 packs model weights 19 times faster than zlib at level 9, at 0.6 % more size.
+
+    :param file: Gets the compressed bytes.
+    :param hasher: The thread that hashes: both parts release Python's lock.
     """
 
-    def __init__(self, file: _Writable) -> None:
+    def __init__(self, file: _Writable, hasher: ThreadPoolExecutor) -> None:
         self.digest = hashlib.sha256()
+        self._hasher = hasher
         self.running = RunningChecksums()
         self._file = file
         self._compressor = isal_zlib.compressobj(level=1, wbits=_GZIP_WINDOW)
 
     def update(self, data: bytes | memoryview, /) -> None:
-        self.digest.update(data)
+        if len(data) < _WORTH_A_THREAD:
+            self.digest.update(data)
+            self._write(self._compressor.compress(data))
+            return
+        hashed = self._hasher.submit(self.digest.update, data)
         self._write(self._compressor.compress(data))
+        hashed.result()  # the caller writes into the block again
 
     def close(self) -> None:
         self._write(self._compressor.flush())
