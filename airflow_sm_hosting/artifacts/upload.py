@@ -7,8 +7,9 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
@@ -39,6 +40,51 @@ _LONGEST_KEY = 1024
 
 class UploadDeniedError(ModelDataError):
     """S3 denied a call; the message has the permissions that the upload needs."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How an object is stored; what is not given is as the bucket has it.
+
+    :param server_side_encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``; a KMS key alone means ``aws:kms``.
+    :param kms_key_id: The KMS key; without one, ``aws:kms`` takes the AWS managed key.
+    :param storage_class: The storage class.
+    :param tags: The object's tags.
+    """
+
+    server_side_encryption: str | None = None
+    kms_key_id: str | None = None
+    storage_class: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def members(self) -> dict[str, str]:
+        """The members of PutObject, CreateMultipartUpload and CopyObject."""
+        encryption = self.server_side_encryption or ("aws:kms" if self.kms_key_id else None)
+        given = {
+            "ServerSideEncryption": encryption,
+            "SSEKMSKeyId": self.kms_key_id,
+            "StorageClass": self.storage_class,
+            "Tagging": urlencode(self.tags),
+        }
+        return {name: value for name, value in given.items() if value}
+
+    def difference(self, held: Mapping[str, Any]) -> str | None:
+        """Return what an object has otherwise, in words; None if it is stored as it should be. Tags are compared by themselves.
+
+        :param held: HeadObject's answer.
+        """
+        encryption = held.get(
+            "ServerSideEncryption", "AES256"
+        )  # every object is (S3 user guide, "default-encryption-faq")
+        if self.server_side_encryption and encryption != self.server_side_encryption:
+            return f"is encrypted with {encryption}, not with {self.server_side_encryption}"
+        if self.kms_key_id and not _has_key(held, self.kms_key_id):
+            return f"is not encrypted with {self.kms_key_id}"
+        found = held.get("StorageClass", "STANDARD")  # API_HeadObject: not returned for STANDARD
+        if self.storage_class and found != self.storage_class:
+            return f"is of the storage class {found}, not {self.storage_class}"
+        return None
 
 
 @dataclass(frozen=True)
@@ -84,7 +130,7 @@ def upload_if_absent(
     *,
     bucket: str,
     key: str,
-    kms_key_id: str | None = None,
+    storage: Storage | None = None,
     log: Log,
     expected_bucket_owner: str | None = None,
     check_answer: Callable[[Mapping[str, Any]], None] = lambda answer: None,
@@ -101,7 +147,7 @@ def upload_if_absent(
     :param artifact: the artifact from :func:`~airflow_sm_hosting.artifacts.packing.pack`
     :param bucket: name of the bucket
     :param key: object key, as of :func:`content_key`
-    :param kms_key_id: KMS key to encrypt the object with; default: the bucket's setting
+    :param storage: how the object is stored; default: as the bucket has it
     :param log: logger of the task
     :param expected_bucket_owner: account id that the bucket must belong to
     :param check_answer: called with S3's first answer, before anything is sent; raises where the bucket is in another Region
@@ -114,40 +160,37 @@ def upload_if_absent(
         retry=retry_if_exception_type(OvertakenError), stop=stop_after_attempt(_MOST_OVERTAKEN), reraise=True
     )
     try:
-        return tries(_upload_if_absent, place, artifact, kms_key_id, log)
+        return tries(_upload_if_absent, place, artifact, storage or Storage(), log)
     except OvertakenError as error:
         raise ModelDataError(
             f"{place.uri} could not be uploaded: {error}, {_MOST_OVERTAKEN} times; does something abort the uploads of this bucket?"
         ) from error
 
 
-def _upload_if_absent(
-    place: _Place, artifact: PackedArtifact, kms_key_id: str | None, log: Log
-) -> UploadResult:
+def _upload_if_absent(place: _Place, artifact: PackedArtifact, storage: Storage, log: Log) -> UploadResult:
     held = place.head()
     if held is not None and _is_artifact(held, artifact):
-        other_key = kms_key_id is not None and not _has_key(held, kms_key_id)
-        if not other_key and (_checksum(held) or place.prove(held, artifact, kms_key_id, log)):
+        difference = storage.difference(held)
+        if not difference and (_checksum(held) or place.prove(held, artifact, storage, log)):
             log.info("%s already exists: nothing to upload", place.uri)
             if not _checksum(held):
                 held = place.head() or held  # the copy has another version
+            place.add_tags(storage.tags, log)
             return _result(place.uri, held, uploaded=False)
-        if other_key:
-            log.info("%s exists, but is not encrypted with %s; uploading it again", place.uri, kms_key_id)
+        if difference:
+            log.info("%s exists, but %s; uploading it again", place.uri, difference)
     elif held is not None:
         log.info("%s exists, but its content does not match its name; uploading it again", place.uri)
     log.info("Uploading %s (%.1f MB) to %s", artifact.path, artifact.size / 1e6, place.uri)
-    resumed = place.upload(artifact, kms_key_id, log)
+    resumed = place.upload(artifact, storage, log)
     held = place.checked(artifact)
-    if resumed and (
-        (kms_key_id is not None and not _has_key(held, kms_key_id)) or not _is_artifact(held, artifact)
-    ):
+    if resumed and (storage.difference(held) or not _is_artifact(held, artifact)):
         # An upload is encrypted and described as it was begun, and S3 does not say how that was until it is complete.
-        log.info(
-            "The upload was begun with another key or description than this task gives; uploading it again"
-        )
-        place.upload(artifact, kms_key_id, log, resume=False)
+        log.info("The upload was begun with other parameters than those of this task; uploading it again")
+        resumed = place.upload(artifact, storage, log, resume=False)
         held = place.checked(artifact)
+    if resumed:
+        place.add_tags(storage.tags, log)
     log.info("Uploaded %s", place.uri)
     return _result(place.uri, held, uploaded=True)
 
@@ -176,7 +219,7 @@ def _is_artifact(held: dict[str, Any], artifact: PackedArtifact) -> bool:
     return not found or found == metadata.get(_CRC32_METADATA, base64_of(artifact.checksums.crc32))
 
 
-def _has_key(held: dict[str, Any], kms_key_id: str) -> bool:
+def _has_key(held: Mapping[str, Any], kms_key_id: str) -> bool:
     """Return whether an object is encrypted with a key: S3 answers the key's ARN, which an alias does not show."""
     if held.get("ServerSideEncryption") not in ("aws:kms", "aws:kms:dsse"):
         return False
@@ -227,7 +270,7 @@ class _Place:
         self.check_answer(answer)
         return answer
 
-    def prove(self, held: dict[str, Any], artifact: PackedArtifact, kms_key_id: str | None, log: Log) -> bool:
+    def prove(self, held: dict[str, Any], artifact: PackedArtifact, storage: Storage, log: Log) -> bool:
         """Read an object that has no checksum; if it is the artifact, have S3 compute one, so that it is read only once."""
         if held["ContentLength"] > _LARGEST_COPY:
             return False
@@ -248,8 +291,8 @@ class _Place:
                 CopySourceIfMatch=held["ETag"],
                 ChecksumAlgorithm="CRC32",
                 MetadataDirective="REPLACE",
-                **self._members(artifact, kms_key_id, crc32=blocks.crc32),
-                **_encryption(held),
+                **self._described(artifact, storage, crc32=blocks.crc32),
+                **_stored_as(held),
                 **self.owner,
             )
         except (ClientError, BotoCoreError) as error:
@@ -273,14 +316,13 @@ class _Place:
             )
         return held
 
-    def upload(
-        self, artifact: PackedArtifact, kms_key_id: str | None, log: Log, *, resume: bool = True
-    ) -> bool:
+    def upload(self, artifact: PackedArtifact, storage: Storage, log: Log, *, resume: bool = True) -> bool:
         """Upload the artifact with its checksum: S3 stores only bytes that have it. Return whether an upload was resumed."""
         changed = f"{artifact.path} was written anew while it was uploaded; nothing is stored. Upload it when it is complete"
-        members = self._members(artifact, kms_key_id, crc32=artifact.checksums.crc32)
-        if kms_key_id:
-            members |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
+        members = {
+            **self._described(artifact, storage, crc32=artifact.checksums.crc32),
+            **storage.members,
+        }
         target = UploadTarget(self.client, {"Bucket": self.bucket, "Key": self.key, **self.owner}, log)
         try:
             with artifact.path.open("rb", buffering=0) as file:
@@ -297,11 +339,28 @@ class _Place:
         except OSError as error:
             raise ModelDataError(f"{artifact.path} could not be read for the upload: {error}") from error
 
-    def _members(self, artifact: PackedArtifact, kms_key_id: str | None, *, crc32: int) -> dict[str, Any]:
+    def add_tags(self, tags: Mapping[str, str], log: Log) -> None:
+        """Add the tags that an object lacks; its other tags stay."""
+        if not tags:
+            return
+        where = {"Bucket": self.bucket, "Key": self.key, **self.owner}
+        try:
+            found = self.client.get_object_tagging(**where)["TagSet"]
+            there = {tag["Key"]: tag["Value"] for tag in found}
+            wanted = {**there, **tags}
+            if wanted == there:
+                return
+            log.info("Adding tags to %s", self.uri)
+            all_tags = [{"Key": key, "Value": value} for key, value in wanted.items()]
+            self.client.put_object_tagging(Tagging={"TagSet": all_tags}, **where)
+        except ClientError as error:
+            _refused(error, self.bucket, self.key)
+
+    def _described(self, artifact: PackedArtifact, storage: Storage, *, crc32: int) -> dict[str, Any]:
         metadata = {
             _SHA256_METADATA: artifact.sha256,
             _CRC32_METADATA: base64_of(crc32),
-            _KMS_METADATA: kms_key_id,
+            _KMS_METADATA: storage.kms_key_id,
         }
         return {
             "Metadata": {name: value for name, value in metadata.items() if value},
@@ -332,9 +391,9 @@ def _is_content(blocks: Iterable[bytes], artifact: PackedArtifact) -> bool:
     return digest.hexdigest() == artifact.sha256
 
 
-def _encryption(held: dict[str, Any]) -> dict[str, str]:
-    """Return the members of CopyObject that keep an object's encryption."""
-    members = ("ServerSideEncryption", "SSEKMSKeyId")
+def _stored_as(held: dict[str, Any]) -> dict[str, str]:
+    """Return the members of CopyObject that keep an object's encryption and storage class."""
+    members = ("ServerSideEncryption", "SSEKMSKeyId", "StorageClass")
     return {member: held[member] for member in members if held.get(member)}
 
 
@@ -352,9 +411,9 @@ def _refused(error: ClientError, bucket: str, key: str) -> NoReturn:
     if status == 403:
         raise UploadDeniedError(
             f"S3 denied {error.operation_name} on {uri} ({code}). The task needs s3:GetObject and "
-            "s3:PutObject on the key, and s3:ListBucket on the bucket: without it S3 returns 403 instead of "
-            "404 for an object that does not exist. The bucket policy and the KMS key policy can also deny "
-            "access"
+            "s3:PutObject on the key (with tags, s3:GetObjectTagging and s3:PutObjectTagging, too), and s3:ListBucket on the bucket: without "
+            "it S3 returns 403 instead of 404 for an object that does not exist. The bucket policy and the KMS key policy can also deny "
+            "access, and so does a bucket of another account than bucket_owner"
         ) from error
     if status in {301, 307}:
         raise ModelDataError(

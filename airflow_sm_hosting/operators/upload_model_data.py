@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.fields import FilePath, PathAsText, Text, optional
+from airflow_sm_hosting.fields import Choice, FilePath, PathAsText, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.checks import check_kms_key
-from airflow_sm_hosting.spec.reference_parts import check_bucket
+from airflow_sm_hosting.spec.checks import check_kms_key, check_text, invalid
+from airflow_sm_hosting.spec.reference_parts import check_account, check_bucket
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.fields import Late
+
+
+#: botocore, s3, ServerSideEncryption, without that of FSx.
+ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
+#: S3 user guide, "Categorizing your objects using tags".
+MOST_OBJECT_TAGS = 10
+#: Their objects must be restored before anything can read them (S3 user guide, "Understanding S3 Glacier storage classes").
+ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
+
+
+def _check_storage_class(where: str, value: Any) -> None:
+    if value in ARCHIVED:
+        raise invalid(
+            where, value, "a storage class that SageMaker can read from at once, e.g. 'STANDARD_IA'"
+        )
+    check_text(
+        where, value, pattern=r"[A-Z][A-Z_]{1,63}", allowed="a storage class of S3, e.g. 'STANDARD_IA'"
+    )
 
 
 class UploadModelDataFields(AwsFields):
@@ -29,6 +47,18 @@ class UploadModelDataFields(AwsFields):
     bucket_name = Text(check_bucket)
     key_prefix = Text(default="")
     kms_key_id = optional(Text(check_kms_key))
+    server_side_encryption = optional(Choice(ENCRYPTIONS))
+    bucket_owner = optional(Text(check_account))
+    tags = Tags(most=MOST_OBJECT_TAGS)
+    storage_class = optional(Text(_check_storage_class))
+
+    def check_together(self, where: str) -> None:
+        """Check the KMS key against the encryption."""
+        encryption, key = self.values.get("server_side_encryption"), self.values.get("kms_key_id")
+        if key and encryption == "AES256":
+            raise invalid(
+                f"{where}server_side_encryption", encryption, "'aws:kms' or 'aws:kms:dsse' with a kms_key_id"
+            )
 
 
 class UploadModelDataOperator(SageMakerHostingBaseOperator):
@@ -41,9 +71,15 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#uploadmodeldataoperator
 
     :param path: The file or folder; a relative path is taken from the folder of the DAG file. (templated)
-    :param bucket_name: The bucket, in the Region of the model. (templated)
+    :param bucket_name: The bucket, in the Region of the model; or an access point of it, as its alias or ARN. (templated)
     :param key_prefix: The prefix of the key (default: none). (templated)
     :param kms_key_id: KMS key that encrypts the object (default: the bucket's setting). (templated)
+    :param server_side_encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse`` (default: the bucket's setting; ``aws:kms`` with a
+        ``kms_key_id``). (templated)
+    :param bucket_owner: The account that the bucket must belong to, of 12 digits (default: any). (templated)
+    :param tags: Tags of the object, 10 at most, as a dict or as AWS's list (default: none). An object that exists gets those that it lacks.
+        (templated)
+    :param storage_class: The storage class, e.g. ``INTELLIGENT_TIERING``; none that is archived (default: the bucket's setting). (templated)
     :raises InvalidSpecError: When the path is neither a ``.tar.gz`` file nor a folder, or the bucket is in another Region.
     :raises ModelDataError: When the folder has content that SageMaker could not unpack, or S3 refuses.
     :raises NotFoundError: When the bucket does not exist.
@@ -52,6 +88,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
 
     fields = UploadModelDataFields
     template_fields: Sequence[str] = UploadModelDataFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = UploadModelDataFields.template_fields_renderers()
 
     path = PathAsText()
 
@@ -62,6 +99,10 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         bucket_name: Late,
         key_prefix: Late = "",
         kms_key_id: Late | None = None,
+        server_side_encryption: Late | None = None,
+        bucket_owner: Late | None = None,
+        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
+        storage_class: Late | None = None,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())
@@ -70,11 +111,20 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         self.bucket_name = bucket_name
         self.key_prefix = key_prefix
         self.kms_key_id = kms_key_id
+        self.server_side_encryption = server_side_encryption
+        self.bucket_owner = bucket_owner
+        self.tags = tags
+        self.storage_class = storage_class
 
     def execute(self, context: Context) -> str:
         """Pack, derive the key from the content, and upload unless the object exists."""
         from airflow_sm_hosting.artifacts.packing import pack
-        from airflow_sm_hosting.artifacts.upload import UploadDeniedError, content_key, upload_if_absent
+        from airflow_sm_hosting.artifacts.upload import (
+            Storage,
+            UploadDeniedError,
+            content_key,
+            upload_if_absent,
+        )
         from airflow_sm_hosting.work_folder import work_folder
 
         given = UploadModelDataFields.of(self)
@@ -89,8 +139,14 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
                     artifact,
                     bucket=given.bucket_name,
                     key=key,
-                    kms_key_id=given.kms_key_id,
+                    storage=Storage(
+                        server_side_encryption=given.server_side_encryption,
+                        kms_key_id=given.kms_key_id,
+                        storage_class=given.storage_class,
+                        tags=given.tags,
+                    ),
                     log=self.log,
+                    expected_bucket_owner=given.bucket_owner,
                     check_answer=partial(hook.check_region, f"s3://{given.bucket_name}/{key}"),
                 )
             except UploadDeniedError as error:

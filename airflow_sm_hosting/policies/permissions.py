@@ -169,6 +169,18 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "the same, and there are unfinished uploads",
             optional=True,
         ),
+        # AmazonS3/latest/API/API_PutObject.html: Tagging
+        _need(
+            "s3:PutObjectTagging",
+            "object",
+            "tags are given, and the object is uploaded or lacks them",
+            aws=True,
+        ),
+        _need(
+            "s3:GetObjectTagging",
+            "object",
+            "tags are given, and the object exists, or its upload was resumed",
+        ),
         # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
         _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
         _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),

@@ -15,6 +15,10 @@ _HOST = (
     r"s3(?:-accelerate(?:\.dualstack)?|-external-1|(?:-fips)?(?:\.dualstack)?(?:[.-]" + REGION + r")?)\."
 ) + DNS_SUFFIX
 _PATH_STYLE = re.compile(_HOST)
+#: In place of a bucket (botocore.handlers, _VALID_S3_ARN; AmazonS3/latest/userguide/access-points-naming.html).
+_ACCESS_POINT = re.compile(
+    r"(?P<arn>arn:[^/]*:accesspoint[/:][a-zA-Z0-9\-.]{1,63})(?:/(?P<key>.*))?", re.DOTALL
+)
 _VIRTUAL_HOSTED_STYLE = re.compile(r"(?P<bucket>.+)\." + _HOST)
 
 
@@ -44,6 +48,8 @@ class S3Location(NamedTuple):
         if scheme == "https":
             host, _, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
             return cls._of_https(host.lower().removesuffix(":443"), path)
+        if found := _ACCESS_POINT.fullmatch(rest):
+            return cls(found["arn"], found["key"] or "")
         bucket, _, key = rest.partition("/")
         return cls(bucket, key) if scheme == "s3" and bucket else None
 

@@ -26,7 +26,7 @@ from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums, base64_of
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, state_of
 from airflow_sm_hosting.artifacts.transfer import FileBody, FileToSend, UploadTarget, sections, send
-from airflow_sm_hosting.artifacts.upload import upload_if_absent
+from airflow_sm_hosting.artifacts.upload import Storage, upload_if_absent
 from airflow_sm_hosting.exceptions import ModelDataError
 
 log = logging.getLogger(__name__)
@@ -410,7 +410,10 @@ def test_an_upload_that_was_begun_with_another_key_is_not_kept(
 ) -> None:
     data = random.randbytes(3 * PART)
     begin(other_run, {1: data[:PART]}, ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/other")
-    assert uploaded(s3, artifact_of(tmp_path / "m.tar.gz", data), kms_key_id="alias/models") == data
+    assert (
+        uploaded(s3, artifact_of(tmp_path / "m.tar.gz", data), storage=Storage(kms_key_id="alias/models"))
+        == data
+    )
     assert s3.head_object(**WHERE)["SSEKMSKeyId"] == "alias/models"
     assert unfinished(s3) == []
 

@@ -19,8 +19,9 @@ from moto import mock_aws
 from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.checksums import Checksums, base64_of
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack
-from airflow_sm_hosting.artifacts.upload import _has_key, content_key, upload_if_absent
+from airflow_sm_hosting.artifacts.upload import Storage, _has_key, content_key, upload_if_absent
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
+from airflow_sm_hosting.spec.s3_location import S3Location
 
 log = logging.getLogger(__name__)
 SHA = "ab" * 32
@@ -192,8 +193,12 @@ def test_a_file_that_was_written_anew_is_not_uploaded(
 def test_an_object_with_another_kms_key_is_uploaded_again(
     s3: Any, artifact: PackedArtifact, there: str | None, asked: str | None, uploaded: bool
 ) -> None:
-    upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", kms_key_id=there, log=log)
-    again = upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", kms_key_id=asked, log=log)
+    upload_if_absent(
+        s3, artifact, bucket="models", key="k.tar.gz", storage=Storage(kms_key_id=there), log=log
+    )
+    again = upload_if_absent(
+        s3, artifact, bucket="models", key="k.tar.gz", storage=Storage(kms_key_id=asked), log=log
+    )
     assert again.uploaded is uploaded
     if asked and uploaded:
         assert s3.head_object(Bucket="models", Key="k.tar.gz")["SSEKMSKeyId"] == asked
@@ -278,9 +283,91 @@ def test_unfinished_uploads_that_may_not_be_listed_are_left(
 
 
 def test_it_is_encrypted_with_the_key_that_is_asked_for(s3: Any, artifact: PackedArtifact) -> None:
-    upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", kms_key_id="alias/models", log=log)
+    upload_if_absent(
+        s3, artifact, bucket="models", key="k.tar.gz", storage=Storage(kms_key_id="alias/models"), log=log
+    )
     held = s3.head_object(Bucket="models", Key="k.tar.gz")
     assert (held["ServerSideEncryption"], held["SSEKMSKeyId"]) == ("aws:kms", "alias/models")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held", "difference"),
+    [
+        (Storage(), {}, None),
+        (Storage(server_side_encryption="AES256"), {}, None),
+        (
+            Storage(server_side_encryption="AES256"),
+            {"ServerSideEncryption": "aws:kms"},
+            "encrypted with aws:kms",
+        ),
+        (Storage(server_side_encryption="aws:kms"), {"ServerSideEncryption": "aws:kms"}, None),
+        (
+            Storage(server_side_encryption="aws:kms:dsse"),
+            {"ServerSideEncryption": "aws:kms"},
+            "not with aws:kms:dsse",
+        ),
+        (Storage(kms_key_id="k"), {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": "k"}, None),
+        (
+            Storage(kms_key_id="k"),
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "l"},
+            "not encrypted with k",
+        ),
+        (Storage(storage_class="STANDARD"), {}, None),
+        (Storage(storage_class="STANDARD"), {"StorageClass": "GLACIER"}, "class GLACIER, not STANDARD"),
+        (Storage(storage_class="STANDARD_IA"), {}, "class STANDARD, not STANDARD_IA"),
+        (Storage(tags={"a": "b"}), {}, None),
+    ],
+)
+def test_what_an_object_has_otherwise(wanted: Storage, held: dict[str, str], difference: str | None) -> None:
+    found = wanted.difference(held)
+    assert found is None if difference is None else difference in str(found)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_it_is_stored_as_asked_for(
+    s3: Any, artifact: PackedArtifact, calls: list[str], monkeypatch: pytest.MonkeyPatch, in_parts: bool
+) -> None:
+    monkeypatch.setattr(transfer, "THRESHOLD", 1 if in_parts else 10**9)
+    storage = Storage("aws:kms:dsse", "alias/models", "STANDARD_IA", {"team": "churn = +1", "stage": "a/b"})
+    upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", storage=storage, log=log)
+    assert "PutObjectTagging" not in calls  # the tags are there from the first moment
+    held = s3.head_object(Bucket="models", Key="k.tar.gz")
+    assert storage.difference(held) is None
+    tags = s3.get_object_tagging(Bucket="models", Key="k.tar.gz")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == storage.tags
+
+
+def test_tags_are_added_to_an_object_that_exists_and_others_stay(
+    s3: Any, artifact: PackedArtifact, calls: list[str]
+) -> None:
+    def upload(**tags: str) -> dict[str, str]:
+        calls.clear()
+        upload_if_absent(s3, artifact, bucket="models", key="k.tar.gz", storage=Storage(tags=tags), log=log)
+        made = list(calls)
+        found = s3.get_object_tagging(Bucket="models", Key="k.tar.gz")["TagSet"]
+        calls[:] = made
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    assert upload(a="1", b="2") == {"a": "1", "b": "2"}
+    assert upload(b="3", c="4") == {"a": "1", "b": "3", "c": "4"}
+    assert calls == ["HeadObject", "GetObjectTagging", "PutObjectTagging"]
+    assert upload(b="3") == {"a": "1", "b": "3", "c": "4"}
+    assert calls == ["HeadObject", "GetObjectTagging"]
+
+
+def test_a_resumed_upload_gets_the_tags_of_this_task(
+    s3: Any, artifact: PackedArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "THRESHOLD", 1)
+    where = {"Bucket": "models", "Key": "k.tar.gz"}
+    kind = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT", "Tagging": "team=other"}
+    metadata = {"sha256": artifact.sha256, "crc32": base64_of(artifact.checksums.crc32)}
+    begun = s3.create_multipart_upload(**where, **kind, Metadata=metadata)["UploadId"]
+    s3.upload_part(**where, UploadId=begun, PartNumber=1, Body=artifact.path.read_bytes())
+    upload_if_absent(
+        s3, artifact, bucket="models", key="k.tar.gz", storage=Storage(tags={"team": "churn"}), log=log
+    )
+    assert s3.get_object_tagging(**where)["TagSet"] == [{"Key": "team", "Value": "churn"}]
 
 
 def test_a_version_is_told(s3: Any, artifact: PackedArtifact) -> None:
@@ -304,6 +391,58 @@ def test_every_request_names_the_expected_owner(s3: Any, artifact: PackedArtifac
         s3, artifact, bucket="models", key="k.tar.gz", log=log, expected_bucket_owner="123456789012"
     )
     assert owners == ["123456789012"] * 3
+    owners.clear()
+    upload_if_absent(
+        s3,
+        artifact,
+        bucket="models",
+        key="k.tar.gz",
+        log=log,
+        storage=Storage(tags={"a": "b"}),
+        expected_bucket_owner="123456789012",
+    )
+    assert owners == ["123456789012"] * 3
+
+
+@pytest.mark.parametrize(
+    "bucket", ["arn:aws:s3:us-east-1:123456789012:accesspoint/models", "models-abcdefghijklmnop-s3alias"]
+)
+def test_an_access_point_is_asked_at_its_own_host(
+    s3: Any, artifact: PackedArtifact, monkeypatch: pytest.MonkeyPatch, bucket: str
+) -> None:
+    """Without S3: moto has no objects behind access points."""
+    monkeypatch.setattr(transfer, "THRESHOLD", 1)
+    asked: list[tuple[str, str]] = []
+    part = {"ETag": '"1"'}
+    head = {"ContentLength": artifact.size, "ChecksumCRC32": base64_of(artifact.checksums.crc32), **part}
+    answers: dict[str, list[Any]] = {
+        "HeadObject": [None, head],
+        "ListMultipartUploads": [{}],
+        "CreateMultipartUpload": [{"UploadId": "1"}],
+        "UploadPart": [part],
+        "CompleteMultipartUpload": [part],
+    }
+
+    def answer(model: Any, params: dict[str, Any], **_: Any) -> Any:
+        asked.append((model.name, params["url"].removeprefix("https://").partition("/")[0]))
+        found = answers[model.name].pop(0)
+        raw = type("Raw", (), {"status_code": 200 if found is not None else 404})()
+        return raw, {
+            **(found or {"Error": {"Code": "404"}}),
+            "ResponseMetadata": {"HTTPStatusCode": raw.status_code},
+        }
+
+    s3.meta.events.register_last("before-call.s3", answer)
+    found = upload_if_absent(s3, artifact, bucket=bucket, key="m/k.tar.gz", log=log)
+    assert found.uri == f"s3://{bucket}/m/k.tar.gz"
+    assert S3Location.parse(found.uri) == S3Location(bucket, "m/k.tar.gz")
+    host = (
+        "models-123456789012.s3-accesspoint.us-east-1.amazonaws.com"
+        if bucket.startswith("arn")
+        else f"{bucket}.s3.amazonaws.com"
+    )
+    assert {host} == {one for _, one in asked}
+    assert [name for name, _ in asked] == [*answers, "HeadObject"]
 
 
 def _answer(client: Any, operation: str, status: int, code: str) -> None:

@@ -298,6 +298,14 @@ def an_artifact_that_is_not_there(scene: Scene) -> None:
 
 
 @path_of("UploadModelDataOperator")
+def an_artifact_that_gets_tags_later(scene: Scene) -> None:
+    (scene.folder / "weights").write_text("1")
+    options = {"path": str(scene.folder), "bucket_name": "models", "key_prefix": scene.prefix}
+    assert scene.run(UploadModelDataOperator, **options).details["uploaded"]
+    assert not scene.run(UploadModelDataOperator, tags={"team": "churn"}, **options).details["uploaded"]
+
+
+@path_of("UploadModelDataOperator")
 def an_artifact_in_parts(scene: Scene) -> None:
     big_artifact(scene)
     scene.run(

@@ -164,3 +164,36 @@ def test_a_bucket_of_another_region_is_refused_before_anything_is_sent(
         assert type(end.error) is InvalidSpecError
         assert "is in Region eu-west-1, and the model in us-east-1" in str(end.error)
     assert "Contents" not in aws.client("s3").list_objects_v2(Bucket="there")
+
+
+def test_an_artifact_is_stored_as_the_parameters_say(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    given = {
+        "server_side_encryption": "{{ 'aws:kms' }}",
+        "storage_class": "{{ 'STANDARD_IA' }}",
+        "tags": {"team": "{{ 'churn' }}"},
+        "bucket_owner": "123456789012",
+    }
+    uri = run_task(upload(folder, **given)).value
+    where = {"Bucket": "models", "Key": uri.removeprefix("s3://models/")}
+    head = aws.client("s3").head_object(**where)
+    assert (head["ServerSideEncryption"], head["StorageClass"]) == ("aws:kms", "STANDARD_IA")
+    assert aws.client("s3").get_object_tagging(**where)["TagSet"] == [{"Key": "team", "Value": "churn"}]
+    aws.clear_requests()
+    assert run_task(upload(folder, **given)).details["uploaded"] is False
+    assert operations(aws) == ["HeadObject", "GetObjectTagging"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"server_side_encryption": "KMS"}, "aws:kms:dsse"),
+        ({"server_side_encryption": "AES256", "kms_key_id": "alias/models"}, "with a kms_key_id"),
+        ({"bucket_owner": "1234"}, "12 digits"),
+        ({"storage_class": "GLACIER"}, "read from at once"),
+        ({"storage_class": "standard"}, "STANDARD_IA"),
+        ({"tags": {str(number): "" for number in range(11)}}, "10 at most"),
+    ],
+)
+def test_a_parameter_that_can_never_work_is_an_error_at_parse(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidSpecError, match=words):
+        UploadModelDataOperator(task_id="upload", path="model", bucket_name="models", **options)
