@@ -239,11 +239,13 @@ class FilePath(Field[str]):
     """A path of the worker's file system, as a string or a ``pathlib.Path``; see :class:`PathAsText`.
 
     :param instead: What to do with a URL, for the message.
+    :param check_url: Check of a URL, where one may stand in place of a path.
     """
 
-    def __init__(self, *, instead: str = "", **options: Any) -> None:
+    def __init__(self, *, instead: str = "", check_url: Check | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._instead = instead
+        self._check_url = check_url
 
     def check(self, where: str, value: Any) -> None:
         """Check a literal path."""
@@ -252,7 +254,9 @@ class FilePath(Field[str]):
             return
         if not isinstance(text, str) or not text:
             raise invalid(where, value, "a path, as a string or a pathlib.Path")
-        if "://" in text:
+        if "://" in text and self._check_url is not None:
+            self._check_url(where, text)
+        elif "://" in text:
             raise invalid(where, text, "a path in the worker's file system, not a URL", hint=self._instead)
 
     def value(self, where: str, given: Any) -> str:

@@ -86,6 +86,8 @@ def prove_archive(blocks: Blocks, where: str, allowed: str) -> None:
                     files.append(member.name)
             end = archive.offset
         stream.drain()
+    except _NotGzipError as error:
+        raise InvalidSpecError(f"{where} is not compressed with gzip; {allowed}") from error
     except (isal_zlib.error, tarfile.TarError, EOFError) as error:  # type: ignore[misc]  # isal has no types
         if not members and "checksum" not in str(error):
             raise InvalidSpecError(
@@ -162,6 +164,10 @@ def _resolved(path: str, links: dict[str, str]) -> str | None:
     return None
 
 
+class _NotGzipError(Exception):
+    """The first bytes are not those of gzip."""
+
+
 class HashedFile:
     """Hashes a file while it is read.
 
@@ -192,6 +198,7 @@ class _InflatedStream:
         self._file = file
         self._inflater = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
         self._left = b""
+        self._begun = False
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` inflated bytes; none at the end.
@@ -202,6 +209,9 @@ class _InflatedStream:
             if self._inflater.eof and not self._next_member():
                 return b""
             data = self._left or self._file.read()
+            if not self._begun and not data.startswith(GZIP_MAGIC):
+                raise _NotGzipError
+            self._begun = True
             if not data:
                 raise EOFError("the compressed data has no end")
             inflated = self._inflater.decompress(data, size)

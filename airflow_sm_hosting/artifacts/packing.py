@@ -18,8 +18,9 @@ from typing import Protocol
 
 from isal import isal_zlib
 
-from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, ARCHIVES, GZIP_MAGIC, check_archive
+from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, ARCHIVES, check_archive
 from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
+from airflow_sm_hosting.artifacts.transfer import ObjectToCopy
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
 _BLOCK = 1024 * 1024
@@ -30,7 +31,7 @@ _GZIP_WINDOW = 31  # zlib's number for "32 KiB window, gzip header and trailer"
 
 @dataclass(frozen=True)
 class PackedArtifact:
-    """An archive on this machine, ready to upload.
+    """An archive, ready to upload.
 
     :param path: the archive
     :param sha256: digest of the content. For an archive used unchanged: the file's SHA-256.
@@ -40,6 +41,7 @@ class PackedArtifact:
     :param size: bytes of the archive
     :param temporary: made by :func:`pack` in its ``workdir``; the caller may delete it after the upload
     :param state: what changes when the file is written anew (:func:`state_of`)
+    :param source: the object in S3 that is copied in place of a file
     """
 
     path: Path
@@ -48,6 +50,7 @@ class PackedArtifact:
     size: int
     temporary: bool
     state: tuple[int, ...] = ()
+    source: ObjectToCopy | None = None
 
 
 def state_of(found: os.stat_result) -> tuple[int, ...]:
@@ -118,9 +121,6 @@ def _take_archive(source: Path) -> PackedArtifact:
     try:
         with source.open("rb") as file:
             state = os.fstat(file.fileno())
-            if file.read(len(GZIP_MAGIC)) != GZIP_MAGIC:
-                raise InvalidSpecError(f"Model data {absolute} is not compressed with gzip; {allowed}")
-            file.seek(0)
             found = check_archive(file, f"Model data {absolute}", allowed)
     except OSError as error:
         raise ModelDataError(f"Model data {absolute} could not be read: {error}") from error

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import Any, Protocol
 
@@ -28,12 +29,16 @@ THRESHOLD = 64 * _MEBIBYTE
 MOST_PARTS = 10_000
 #: Connections in use: one carries about 90 MB/s from S3 and to it ("Performance design patterns for Amazon S3").
 THREADS = 8
+#: CopyObject takes no larger object (API_CopyObject).
+LARGEST_COPY = 5 * 1024**3
 #: An unfinished upload that got no part for so long belongs to a killed task: a part takes less on any link that serves.
 IDLE = timedelta(minutes=10)
 
 CHECKSUM_HEADER = "x-amz-checksum-crc32"
 #: Answers to a call of an upload that another run has completed or aborted meanwhile, or of which it has sent a part anew.
 _OVERTAKEN = ("NoSuchUpload", "InvalidPart")
+#: Answers to other bytes than those that were hashed: another checksum, or another ETag of an object that is copied.
+_CHANGED = ("BadDigest", "PreconditionFailed")
 
 
 class Log(Protocol):
@@ -143,6 +148,33 @@ class FileToSend:
 
 
 @dataclass(frozen=True)
+class ObjectToCopy:
+    """An object in S3, and what it must be. S3 copies it by itself.
+
+    :param bucket: Its bucket.
+    :param key: Its key.
+    :param etag: Its ETag, as S3 writes it.
+    :param version_id: Its version, if the bucket keeps versions.
+    :param size: Its bytes.
+    :param checksums: Its checksums, and those of its parts.
+    """
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str | None
+    size: int
+    checksums: Checksums
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The members of CopyObject and UploadPartCopy."""
+        version = {"VersionId": self.version_id} if self.version_id else {}
+        source = {"Bucket": self.bucket, "Key": self.key, **version}
+        return {"CopySource": source, "CopySourceIfMatch": self.etag}
+
+
+@dataclass(frozen=True)
 class Section:
     """The place of a part in the file, and its CRC-32 where it is known."""
 
@@ -193,16 +225,16 @@ class UploadTarget:
 
 def send(
     target: UploadTarget,
-    file: FileToSend,
+    file: FileToSend | ObjectToCopy,
     members: Mapping[str, Any],
     *,
     resume: bool = True,
     on_sent: Callable[[int], None] = lambda size: None,
 ) -> bool:
-    """Send a file; S3 stores it only if its bytes have the CRC-32 that is expected of them.
+    """Send a file, or have S3 copy an object; S3 stores a file only if its bytes have the CRC-32 that is expected of them.
 
     :param target: The object.
-    :param file: The file.
+    :param file: The file, or the object that is copied.
     :param members: Members of PutObject and CreateMultipartUpload, such as ``Metadata``.
     :param resume: Whether an unfinished upload may be resumed.
     :param on_sent: Called with the bytes that are stored, after each part; from several threads.
@@ -211,21 +243,31 @@ def send(
     :raises OvertakenError: When another run has completed or aborted the upload.
     :raises ClientError: When S3 refuses.
     """
-    _sign_without_reading(target.client)
     try:
-        if file.size >= THRESHOLD:
-            return _Parts(target, file, members, on_sent).send(resume=resume)
-        body = FileBody(file.descriptor, 0, file.size, Event())
-        checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": base64_of(file.checksums.crc32)}
-        target.client.put_object(Body=body, **target.where, **members, **checksum)
+        match file:
+            case ObjectToCopy() if file.size <= LARGEST_COPY:
+                kind = {
+                    "ChecksumAlgorithm": "CRC32",
+                    "MetadataDirective": "REPLACE",
+                    "TaggingDirective": "REPLACE",
+                }
+                target.client.copy_object(**target.where, **members, **file.members, **kind)
+            case FileToSend() if file.size < THRESHOLD:
+                _sign_without_reading(target.client)
+                body = FileBody(file.descriptor, 0, file.size, Event())
+                checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": base64_of(file.checksums.crc32)}
+                target.client.put_object(Body=body, **target.where, **members, **checksum)
+            case _:
+                _sign_without_reading(target.client)
+                return _Parts(target, file, members, on_sent).send(resume=resume)
         on_sent(file.size)
     except HTTPClientError as error:
         # botocore wraps what the body raises.
         cause = error.kwargs.get("error")
         raise cause if isinstance(cause, FileChangedError | OSError) else error from error
     except ClientError as error:
-        if error_code(error) == "BadDigest":
-            raise FileChangedError("S3 has found another checksum") from error
+        if error_code(error) in _CHANGED:
+            raise FileChangedError("S3 has found another content") from error
         raise
     return False
 
@@ -271,6 +313,47 @@ class _Unfinished:
         return kind == ("CRC32", "FULL_OBJECT")
 
 
+class _FilePart:
+    """A part of a file."""
+
+    def __init__(self, body: FileBody, section: Section) -> None:
+        self._body = body
+        self.checksum = base64_of(body.crc32() if section.crc32 is None else section.crc32)
+
+    def is_there(self, there: Mapping[str, Any]) -> bool:
+        """Return whether a part in S3 has the bytes: by its checksum, else by its ETag, which is an MD5 unless KMS encrypts it (API_Object)."""
+        if there["Size"] != len(self._body):
+            return False
+        if found := there.get("ChecksumCRC32"):
+            return bool(found == self.checksum)
+        return bool(there["ETag"].strip('"') == self._body.md5())
+
+    def send(self, call: Callable[..., Any]) -> str:
+        """Send it, and return its ETag."""
+        checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": self.checksum}
+        return str(call("upload_part", Body=self._body, **checksum)["ETag"])
+
+
+class _CopiedPart:
+    """A part of an object, which S3 copies."""
+
+    def __init__(self, source: ObjectToCopy, section: Section) -> None:
+        self._source = source
+        self._section = section
+        self.checksum = None if section.crc32 is None else base64_of(section.crc32)
+
+    def is_there(self, there: Mapping[str, Any]) -> bool:
+        """Return whether a part in S3 has the bytes, as far as its checksum says so."""
+        return self.checksum is not None and there.get("ChecksumCRC32") == self.checksum
+
+    def send(self, call: Callable[..., Any]) -> str:
+        """Have it copied, and return its ETag."""
+        start, size = self._section.start, self._section.size
+        span = f"bytes={start}-{start + size - 1}"
+        answer = call("upload_part_copy", CopySourceRange=span, **self._source.members)
+        return str(answer["CopyPartResult"]["ETag"])
+
+
 @dataclass
 class _Parts:
     """An upload in parts.
@@ -284,7 +367,7 @@ class _Parts:
     """
 
     target: UploadTarget
-    file: FileToSend
+    file: FileToSend | ObjectToCopy
     members: Mapping[str, Any]
     on_sent: Callable[[int], None]
     stopped: Event = field(default_factory=Event)
@@ -346,22 +429,22 @@ class _Parts:
         return [one.result() for one in sent]
 
     def _send_part(self, upload_id: str, one: Section, there: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Send a part, unless it is there."""
-        body, checksum = self._body(one)
-        if there and _is_part(there, body, checksum):
+        """Send a part, or have it copied, unless it is there."""
+        part = self._part(one)
+        if there and part.is_there(there):
             etag = there["ETag"]
+        elif self.stopped.is_set():
+            raise _StoppedError
         else:
-            answer = self._call(
-                "upload_part",
-                UploadId=upload_id,
-                PartNumber=one.number,
-                Body=body,
-                ChecksumAlgorithm="CRC32",
-                ChecksumCRC32=checksum,
-            )
-            etag = answer["ETag"]
+            etag = part.send(partial(self._call, UploadId=upload_id, PartNumber=one.number))
         self.on_sent(one.size)
-        return {"PartNumber": one.number, "ETag": etag, "ChecksumCRC32": checksum}
+        checksum = {"ChecksumCRC32": part.checksum} if part.checksum else {}
+        return {"PartNumber": one.number, "ETag": etag, **checksum}
+
+    def _part(self, one: Section) -> _FilePart | _CopiedPart:
+        if isinstance(self.file, ObjectToCopy):
+            return _CopiedPart(self.file, one)
+        return _FilePart(FileBody(self.file.descriptor, one.start, one.size, self.stopped), one)
 
     def _call(self, operation: str, **members: Any) -> Any:
         return getattr(self.target.client, operation)(**self.target.where, **members)
@@ -394,12 +477,7 @@ class _Parts:
     def _first_fits(self, found: _Unfinished, wanted: Sequence[Section]) -> bool:
         """Return whether the first part has the bytes of the file: a folder that another version has compressed has others."""
         one = next(one for one in wanted if one.number in found.parts)
-        return _is_part(found.parts[one.number], *self._body(one))
-
-    def _body(self, one: Section) -> tuple[FileBody, str]:
-        """Return a part, and its checksum."""
-        body = FileBody(self.file.descriptor, one.start, one.size, self.stopped)
-        return body, base64_of(body.crc32() if one.crc32 is None else one.crc32)
+        return self._part(one).is_there(found.parts[one.number])
 
     def _abort_idle(self, unfinished: Iterator[_Unfinished]) -> None:
         """Abort uploads that a killed task has left, and that cannot be resumed: S3 bills their parts."""
@@ -417,21 +495,12 @@ class _Parts:
             self.target.log.info("An unfinished upload of %s is not aborted: %s", self.target.uri, error)
 
 
-def _is_part(there: Mapping[str, Any], body: FileBody, checksum: str) -> bool:
-    """Return whether a part in S3 has the bytes: by its checksum, else by its ETag, which is an MD5 unless KMS encrypts it (API_Object)."""
-    if there["Size"] != len(body):
-        return False
-    if found := there.get("ChecksumCRC32"):
-        return bool(found == checksum)
-    return bool(there["ETag"].strip('"') == body.md5())
-
-
 def _is_about_the_file(error: Exception) -> bool:
     """Return whether an upload failed because the file has changed."""
     if isinstance(error, HTTPClientError):
         return isinstance(error.kwargs.get("error"), FileChangedError)
     return isinstance(error, FileChangedError) or (
-        isinstance(error, ClientError) and error_code(error) == "BadDigest"
+        isinstance(error, ClientError) and error_code(error) in _CHANGED
     )
 
 

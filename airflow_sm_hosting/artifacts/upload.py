@@ -18,6 +18,7 @@ from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX
 from airflow_sm_hosting.artifacts.checksums import base64_of
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar, state_of
 from airflow_sm_hosting.artifacts.transfer import (
+    LARGEST_COPY,
     FileChangedError,
     FileToSend,
     Log,
@@ -33,8 +34,6 @@ _SHA256_METADATA, _CRC32_METADATA, _KMS_METADATA = "sha256", "crc32", "kms-key-i
 _BLOCK = 1024 * 1024
 #: How often an upload begins anew that another run of the same content has overtaken.
 _MOST_OVERTAKEN = 5
-#: CopyObject takes no larger object (API_CopyObject).
-_LARGEST_COPY = 5 * 1024**3
 _LONGEST_KEY = 1024
 
 
@@ -181,7 +180,8 @@ def _upload_if_absent(place: _Place, artifact: PackedArtifact, storage: Storage,
             log.info("%s exists, but %s; uploading it again", place.uri, difference)
     elif held is not None:
         log.info("%s exists, but its content does not match its name; uploading it again", place.uri)
-    log.info("Uploading %s (%.1f MB) to %s", artifact.path, artifact.size / 1e6, place.uri)
+    verb = "Copying" if artifact.source else "Uploading"
+    log.info("%s %s (%.1f MB) to %s", verb, artifact.path, artifact.size / 1e6, place.uri)
     resumed = place.upload(artifact, storage, log)
     held = place.checked(artifact)
     if resumed and (storage.difference(held) or not _is_artifact(held, artifact)):
@@ -272,7 +272,7 @@ class _Place:
 
     def prove(self, held: dict[str, Any], artifact: PackedArtifact, storage: Storage, log: Log) -> bool:
         """Read an object that has no checksum; if it is the artifact, have S3 compute one, so that it is read only once."""
-        if held["ContentLength"] > _LARGEST_COPY:
+        if held["ContentLength"] > LARGEST_COPY:
             return False
         log.info("%s has no checksum; reading it once", self.uri)
         try:
@@ -325,6 +325,8 @@ class _Place:
         }
         target = UploadTarget(self.client, {"Bucket": self.bucket, "Key": self.key, **self.owner}, log)
         try:
+            if artifact.source:
+                return send(target, artifact.source, members, resume=resume)
             with artifact.path.open("rb", buffering=0) as file:
                 if artifact.state and state_of(os.fstat(file.fileno())) != artifact.state:
                     raise ModelDataError(changed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.fields import Choice, FilePath, PathAsText, Tags, Text, optional
@@ -11,12 +13,14 @@ from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_kms_key, check_text, invalid
 from airflow_sm_hosting.spec.reference_parts import check_account, check_bucket
+from airflow_sm_hosting.spec.s3_location import S3Location
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.artifacts.packing import PackedArtifact
     from airflow_sm_hosting.fields import Late
 
 
@@ -38,12 +42,25 @@ def _check_storage_class(where: str, value: Any) -> None:
     )
 
 
+def _check_url(where: str, url: str) -> None:
+    scheme, _, rest = url.partition("://")
+    if not re.fullmatch(r"[a-z][a-z0-9+.\-]*", scheme) or not rest.lower().endswith(".tar.gz"):
+        raise invalid(
+            where,
+            url,
+            "a path in the worker's file system, or the URL of a .tar.gz file",
+            hint="Files below a prefix of S3 need no upload: give ModelData.from_prefix(…) to the container.",
+        )
+    if scheme == "s3" and "@" in rest.partition("/")[0]:
+        raise invalid(
+            where, url, "an s3:// URL without a connection: the task's own (aws_conn_id) reads and copies it"
+        )
+
+
 class UploadModelDataFields(AwsFields):
     """The parameters of :class:`UploadModelDataOperator`."""
 
-    path = FilePath(
-        instead="Data that is already in S3 needs no upload: pass its URL to ContainerDefinition(model_data=…)."
-    )
+    path = FilePath(check_url=_check_url)
     bucket_name = Text(check_bucket)
     key_prefix = Text(default="")
     kms_key_id = optional(Text(check_kms_key))
@@ -70,7 +87,8 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#uploadmodeldataoperator
 
-    :param path: The file or folder; a relative path is taken from the folder of the DAG file. (templated)
+    :param path: The file or folder; a relative path is taken from the folder of the DAG file. Or the URL of a ``.tar.gz`` file: one in S3
+        is read once and copied by S3, others (``gs://``, ``abfs://``, …) are read through Airflow's object storage. (templated)
     :param bucket_name: The bucket, in the Region of the model; or an access point of it, as its alias or ARN. (templated)
     :param key_prefix: The prefix of the key (default: none). (templated)
     :param kms_key_id: KMS key that encrypts the object (default: the bucket's setting). (templated)
@@ -116,9 +134,20 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         self.tags = tags
         self.storage_class = storage_class
 
+    def _artifact(self, path: str, workdir: Path) -> PackedArtifact:
+        """Return the artifact at a path or URL."""
+        from airflow_sm_hosting.artifacts.packing import pack
+        from airflow_sm_hosting.artifacts.remote import downloaded, object_in_s3
+
+        if "://" not in path:
+            return pack(self.path_beside_dag(path), workdir=workdir)
+        location = S3Location.parse(path) if path.startswith("s3://") else None
+        if location is None:
+            return downloaded(path, workdir=workdir, log=self.log)
+        return object_in_s3(self.model_data_hook.conn, *location, log=self.log)
+
     def execute(self, context: Context) -> str:
         """Pack, derive the key from the content, and upload unless the object exists."""
-        from airflow_sm_hosting.artifacts.packing import pack
         from airflow_sm_hosting.artifacts.upload import (
             Storage,
             UploadDeniedError,
@@ -128,9 +157,8 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.work_folder import work_folder
 
         given = UploadModelDataFields.of(self)
-        path = self.path_beside_dag(given.path)
         with work_folder() as workdir:
-            artifact = pack(path, workdir=workdir)
+            artifact = self._artifact(given.path, workdir)
             key = content_key(given.key_prefix, "", artifact.sha256)
             hook = self.model_data_hook
             try:

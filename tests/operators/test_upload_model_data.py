@@ -197,3 +197,29 @@ def test_an_artifact_is_stored_as_the_parameters_say(aws: LocalAws, dag: DAG, fo
 def test_a_parameter_that_can_never_work_is_an_error_at_parse(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidSpecError, match=words):
         UploadModelDataOperator(task_id="upload", path="model", bucket_name="models", **options)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "file"])
+def test_the_url_of_an_archive_is_a_path(aws: LocalAws, dag: DAG, tmp_path: Path, scheme: str) -> None:
+    write_archive(tmp_path / "model.tar.gz", b"a", 1000)
+    body = (tmp_path / "model.tar.gz").read_bytes()
+    aws.client("s3").put_object(Bucket="models", Key="training/model.tar.gz", Body=body)
+    url = "s3://models/training/model.tar.gz" if scheme == "s3" else f"file://{tmp_path}/model.tar.gz"
+    for _ in range(2):
+        found = run_task(upload("{{ '" + url + "' }}", key_prefix="churn"))
+        assert found.value == f"s3://models/churn/{hashlib.sha256(body).hexdigest()}.tar.gz"
+    stored = aws.client("s3").get_object(Bucket="models", Key=found.value.removeprefix("s3://models/"))
+    assert stored["Body"].read() == body
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s3://models/prefix/", "from_prefix"),
+        ("s3://aws_default@models/model.tar.gz", "without a connection"),
+        ("://model.tar.gz", "the URL of a .tar.gz file"),
+    ],
+)
+def test_a_url_that_names_no_archive_is_an_error_at_parse(url: str, words: str) -> None:
+    with pytest.raises(InvalidSpecError, match=words):
+        UploadModelDataOperator(task_id="upload", path=url, bucket_name="models")
