@@ -40,7 +40,7 @@ FLOORS: dict[str, set[str]] = {
     # Asking AWS, and doing.
     "work_folder": set(),
     "images": {"exceptions", "spec", "work_folder"},
-    "artifacts": {"exceptions"},
+    "artifacts": {"exceptions", "spec"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},
     "deployer": {"deployment", "exceptions", "hooks", "service_model", "spec"},

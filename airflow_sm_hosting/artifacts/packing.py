@@ -42,6 +42,7 @@ class PackedArtifact:
     :param temporary: made by :func:`pack` in its ``workdir``; the caller may delete it after the upload
     :param state: what changes when the file is written anew (:func:`state_of`)
     :param source: the object in S3 that is copied in place of a file
+    :param content_type: the object's type
     """
 
     path: Path
@@ -51,6 +52,7 @@ class PackedArtifact:
     temporary: bool
     state: tuple[int, ...] = ()
     source: ObjectToCopy | None = None
+    content_type: str = "application/gzip"
 
 
 def state_of(found: os.stat_result) -> tuple[int, ...]:
@@ -209,14 +211,22 @@ class _GzipSink:
 
 
 @dataclass(frozen=True)
-class _Member:
+class Member:
+    """A file or folder in a folder of model data.
+
+    :param name: its path below the folder, with slashes
+    :param path: where it is read from: the target of a link
+    :param is_directory: whether it is a folder
+    :param executable: whether its owner may execute it
+    """
+
     name: str
     path: str
     is_directory: bool
     executable: bool
 
 
-def _members(root: Path) -> Iterator[_Member]:
+def members_of(root: Path) -> Iterator[Member]:
     """Yield the folder's content in the order of the archive: by name, a folder before its content.
 
     A symbolic link is replaced by what it points to, if that is inside the folder: SageMaker takes no links.
@@ -227,7 +237,7 @@ def _members(root: Path) -> Iterator[_Member]:
     yield from _members_below(inside, inside, "", (inside,))
 
 
-def _members_below(inside: str, directory: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[_Member]:
+def _members_below(inside: str, directory: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[Member]:
     for name in sorted(os.listdir(directory), key=os.fsencode):
         path = os.path.join(directory, name)
         member = f"{prefix}{name}"
@@ -238,10 +248,10 @@ def _members_below(inside: str, directory: str, prefix: str, ancestors: tuple[st
                 raise ModelDataError(
                     f"The symbolic link {member!r} in {inside} points to one of its parent folders; remove it"
                 )
-            yield _Member(member, target, is_directory=True, executable=True)
+            yield Member(member, target, is_directory=True, executable=True)
             yield from _members_below(inside, target, f"{member}/", (*ancestors, target))
         elif stat.S_ISREG(mode):
-            yield _Member(member, target, is_directory=False, executable=bool(mode & stat.S_IXUSR))
+            yield Member(member, target, is_directory=False, executable=bool(mode & stat.S_IXUSR))
         else:
             raise ModelDataError(
                 f"{member!r} in {inside} is not a file, a folder or a link; an archive of model data can "
@@ -268,7 +278,7 @@ def _write_tar(root: Path, sink: _Sink) -> None:
     """Write the folder as a tar stream that depends on names, contents and executable bits alone."""
     buffer = bytearray(_BLOCK)
     holds_files = False
-    for member in _members(root):
+    for member in members_of(root):
         if member.is_directory:
             sink.update(_header(member, 0))
         else:
@@ -281,7 +291,7 @@ def _write_tar(root: Path, sink: _Sink) -> None:
     sink.update(bytes(2 * tarfile.BLOCKSIZE))  # a tar stream ends with two empty blocks
 
 
-def _write_file(member: _Member, sink: _Sink, buffer: bytearray) -> None:
+def _write_file(member: Member, sink: _Sink, buffer: bytearray) -> None:
     view = memoryview(buffer)
     with open(member.path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
@@ -298,7 +308,7 @@ def _write_file(member: _Member, sink: _Sink, buffer: bytearray) -> None:
     sink.update(bytes(-size % tarfile.BLOCKSIZE))
 
 
-def _header(member: _Member, size: int) -> bytes:
+def _header(member: Member, size: int) -> bytes:
     info = tarfile.TarInfo(member.name)
     info.type = tarfile.DIRTYPE if member.is_directory else tarfile.REGTYPE
     info.mode = 0o755 if member.executable else 0o644

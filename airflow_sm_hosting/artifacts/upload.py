@@ -34,7 +34,8 @@ _SHA256_METADATA, _CRC32_METADATA, _KMS_METADATA = "sha256", "crc32", "kms-key-i
 _BLOCK = 1024 * 1024
 #: How often an upload begins anew that another run of the same content has overtaken.
 _MOST_OVERTAKEN = 5
-_LONGEST_KEY = 1024
+#: S3 user guide, "Object key naming".
+LONGEST_KEY = 1024
 
 
 class UploadDeniedError(ModelDataError):
@@ -104,21 +105,22 @@ class UploadResult:
     version_id: str | None = None
 
 
-def content_key(prefix: str, name: str, sha256: str) -> str:
+def content_key(prefix: str, name: str, sha256: str, suffix: str = ARCHIVE_SUFFIX) -> str:
     """Return the object key of an artifact: ``<prefix>/<name>/<sha256>.tar.gz``; empty parts are left out.
 
     :param prefix: folder in the bucket; slashes around it do not matter
     :param name: the owner of the artifact, e.g. the model's name
     :param sha256: of the content, in hex
+    :param suffix: what the key ends with
     :raises InvalidSpecError: the key is longer than S3 allows, or ``sha256`` is none
     """
     if len(sha256) != hashlib.sha256().digest_size * 2 or not set(sha256) <= set("0123456789abcdef"):
         raise InvalidSpecError(f"{sha256!r} is not a SHA-256 in lower-case hex")
     parts = [part.strip("/") for part in (prefix, name)]
-    key = "/".join([*(part for part in parts if part), f"{sha256}{ARCHIVE_SUFFIX}"])
-    if len(key.encode()) > _LONGEST_KEY:
+    key = "/".join([*(part for part in parts if part), f"{sha256}{suffix}"])
+    if len(key.encode()) > LONGEST_KEY:
         raise InvalidSpecError(
-            f"The object key {key[:80]}… has {len(key.encode())} bytes; S3 allows {_LONGEST_KEY}: shorten the prefix"
+            f"The object key {key[:80]}… has {len(key.encode())} bytes; S3 allows {LONGEST_KEY}: shorten the prefix"
         )
     return key
 
@@ -266,7 +268,7 @@ class _Place:
             if _status(error) == 404:
                 self.check_answer(error.response)
                 return None
-            _refused(error, self.bucket, self.key)
+            refused(error, self.bucket, self.key)
         self.check_answer(answer)
         return answer
 
@@ -335,7 +337,7 @@ class _Place:
         except FileChangedError as error:
             raise ModelDataError(changed) from error
         except ClientError as error:
-            _refused(error, self.bucket, self.key)
+            refused(error, self.bucket, self.key)
         except BotoCoreError as error:
             raise ModelDataError(f"{self.uri} could not be uploaded: {error}") from error
         except OSError as error:
@@ -356,7 +358,7 @@ class _Place:
             all_tags = [{"Key": key, "Value": value} for key, value in wanted.items()]
             self.client.put_object_tagging(Tagging={"TagSet": all_tags}, **where)
         except ClientError as error:
-            _refused(error, self.bucket, self.key)
+            refused(error, self.bucket, self.key)
 
     def _described(self, artifact: PackedArtifact, storage: Storage, *, crc32: int) -> dict[str, Any]:
         metadata = {
@@ -366,7 +368,7 @@ class _Place:
         }
         return {
             "Metadata": {name: value for name, value in metadata.items() if value},
-            "ContentType": "application/gzip",
+            "ContentType": artifact.content_type,
         }
 
 
@@ -403,7 +405,16 @@ def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _refused(error: ClientError, bucket: str, key: str) -> NoReturn:
+def refused(error: ClientError, bucket: str, key: str) -> NoReturn:
+    """Raise an error that explains S3's.
+
+    :param error: S3's error.
+    :param bucket: The bucket.
+    :param key: The key.
+    :raises NotFoundError: For a bucket that does not exist.
+    :raises UploadDeniedError: For a denied call.
+    :raises ModelDataError: For others.
+    """
     code, status = error_code(error), _status(error)
     uri = f"s3://{bucket}/{key}"
     if code == "NoSuchBucket":

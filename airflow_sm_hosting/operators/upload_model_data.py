@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_hosting.fields import Choice, FilePath, PathAsText, Tags, Text, optional
+from airflow_sm_hosting.fields import Boolean, Choice, FilePath, PathAsText, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_kms_key, check_text, invalid
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.artifacts.packing import PackedArtifact
+    from airflow_sm_hosting.artifacts.upload import Storage
     from airflow_sm_hosting.fields import Late
 
 
@@ -68,9 +69,15 @@ class UploadModelDataFields(AwsFields):
     bucket_owner = optional(Text(check_account))
     tags = Tags(most=MOST_OBJECT_TAGS)
     storage_class = optional(Text(_check_storage_class))
+    uncompressed = Boolean(default=False)
 
     def check_together(self, where: str) -> None:
-        """Check the KMS key against the encryption."""
+        """Check the KMS key against the encryption, and the path against the form."""
+        path = self.values.get("path")
+        if self.values.get("uncompressed") is True and isinstance(path, str) and "://" in path:
+            raise invalid(
+                f"{where}path", path, "a folder in the worker's file system, with uncompressed=True"
+            )
         encryption, key = self.values.get("server_side_encryption"), self.values.get("kms_key_id")
         if key and encryption == "AES256":
             raise invalid(
@@ -79,7 +86,7 @@ class UploadModelDataFields(AwsFields):
 
 
 class UploadModelDataOperator(SageMakerHostingBaseOperator):
-    """Upload a ``.tar.gz`` file, or a folder packed into one, to S3 under a key derived from its content, unless the object exists.
+    """Upload a ``.tar.gz`` file, or a folder packed into one or as it is, to S3 under a key derived from its content, unless it exists.
 
     The key contains the SHA-256 of a folder's tar stream before compression, or of the file. So an unchanged artifact is found by its key
     and not sent again, and an artifact of a live endpoint is never overwritten.
@@ -98,10 +105,12 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     :param tags: Tags of the object, 10 at most, as a dict or as AWS's list (default: none). An object that exists gets those that it lacks.
         (templated)
     :param storage_class: The storage class, e.g. ``INTELLIGENT_TIERING``; none that is archived (default: the bucket's setting). (templated)
+    :param uncompressed: Whether the files of a folder are uploaded as they are, below a prefix, instead of an archive (default: False). For
+        large models; not for serverless and multi-model endpoints. (templated)
     :raises InvalidSpecError: When the path is neither a ``.tar.gz`` file nor a folder, or the bucket is in another Region.
     :raises ModelDataError: When the folder has content that SageMaker could not unpack, or S3 refuses.
     :raises NotFoundError: When the bucket does not exist.
-    :return: The artifact's ``s3://`` URI: ``s3://<bucket>/<prefix>/<SHA-256 of the content>.tar.gz``.
+    :return: The artifact's ``s3://`` URI: ``s3://<bucket>/<prefix>/<SHA-256 of the content>.tar.gz``; uncompressed ``…/<SHA-256>/``.
     """
 
     fields = UploadModelDataFields
@@ -121,6 +130,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         bucket_owner: Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         storage_class: Late | None = None,
+        uncompressed: bool | Late = False,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())
@@ -133,6 +143,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         self.bucket_owner = bucket_owner
         self.tags = tags
         self.storage_class = storage_class
+        self.uncompressed = uncompressed
 
     def _artifact(self, path: str, workdir: Path) -> PackedArtifact:
         """Return the artifact at a path or URL."""
@@ -148,44 +159,75 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Pack, derive the key from the content, and upload unless the object exists."""
-        from airflow_sm_hosting.artifacts.upload import (
-            Storage,
-            UploadDeniedError,
-            content_key,
-            upload_if_absent,
-        )
+        from airflow_sm_hosting.artifacts.upload import Storage, UploadDeniedError
         from airflow_sm_hosting.work_folder import work_folder
 
         given = UploadModelDataFields.of(self)
-        with work_folder() as workdir:
-            artifact = self._artifact(given.path, workdir)
-            key = content_key(given.key_prefix, "", artifact.sha256)
-            hook = self.model_data_hook
-            try:
-                result = upload_if_absent(
-                    hook.conn,
-                    artifact,
-                    bucket=given.bucket_name,
-                    key=key,
-                    storage=Storage(
-                        server_side_encryption=given.server_side_encryption,
-                        kms_key_id=given.kms_key_id,
-                        storage_class=given.storage_class,
-                        tags=given.tags,
-                    ),
-                    log=self.log,
-                    expected_bucket_owner=given.bucket_owner,
-                    check_answer=partial(hook.check_region, f"s3://{given.bucket_name}/{key}"),
-                )
-            except UploadDeniedError as error:
-                raise UploadDeniedError(f"{error}. The task runs as {hook.worker}") from error.__cause__
-        self.push_details(
-            context,
-            {
-                "uploaded": result.uploaded,
-                "sha256": artifact.sha256,
-                "bytes": result.size,
-                "version_id": result.version_id,
-            },
+        storage = Storage(
+            server_side_encryption=given.server_side_encryption,
+            kms_key_id=given.kms_key_id,
+            storage_class=given.storage_class,
+            tags=given.tags,
         )
-        return result.uri
+        try:
+            if given.uncompressed:
+                uri, details = self._upload_files(given, storage)
+            else:
+                with work_folder() as workdir:
+                    uri, details = self._upload_archive(given, storage, workdir)
+        except UploadDeniedError as error:
+            raise UploadDeniedError(
+                f"{error}. The task runs as {self.model_data_hook.worker}"
+            ) from error.__cause__
+        self.push_details(context, details)
+        return uri
+
+    def _upload_archive(
+        self, given: UploadModelDataFields, storage: Storage, workdir: Path
+    ) -> tuple[str, dict[str, Any]]:
+        from airflow_sm_hosting.artifacts.upload import content_key, upload_if_absent
+
+        artifact = self._artifact(given.path, workdir)
+        key = content_key(given.key_prefix, "", artifact.sha256)
+        hook = self.model_data_hook
+        result = upload_if_absent(
+            hook.conn,
+            artifact,
+            bucket=given.bucket_name,
+            key=key,
+            storage=storage,
+            log=self.log,
+            expected_bucket_owner=given.bucket_owner,
+            check_answer=partial(hook.check_region, f"s3://{given.bucket_name}/{key}"),
+        )
+        return result.uri, {
+            "uploaded": result.uploaded,
+            "sha256": artifact.sha256,
+            "bytes": result.size,
+            "version_id": result.version_id,
+        }
+
+    def _upload_files(self, given: UploadModelDataFields, storage: Storage) -> tuple[str, dict[str, Any]]:
+        from airflow_sm_hosting.artifacts.prefix import hash_folder, upload_files_if_absent
+        from airflow_sm_hosting.artifacts.upload import content_key
+
+        folder = hash_folder(self.path_beside_dag(given.path))
+        prefix = content_key(given.key_prefix, "", folder.sha256, "")
+        hook = self.model_data_hook
+        result = upload_files_if_absent(
+            hook.conn,
+            folder,
+            bucket=given.bucket_name,
+            prefix=prefix,
+            storage=storage,
+            log=self.log,
+            expected_bucket_owner=given.bucket_owner,
+            check_answer=partial(hook.check_region, f"s3://{given.bucket_name}/{prefix}/"),
+        )
+        return result.uri, {
+            "uploaded": result.uploaded,
+            "sha256": folder.sha256,
+            "bytes": folder.size,
+            "version_id": None,
+            "files": len(folder.files),
+        }

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import (
     Problems,
+    check_boolean,
     check_environment,
     check_name,
     check_one_of,
@@ -136,16 +137,19 @@ class ModelData:
     """The source of a model's artifact: a local file or folder, an S3 object, or an S3 prefix."""
 
     @staticmethod
-    def from_asset(path: TemplatedStr | PathLike[str]) -> Reference:
-        """Return an artifact to upload: a ``.tar.gz`` file, or a folder to pack.
+    def from_asset(path: TemplatedStr | PathLike[str], *, uncompressed: bool = False) -> Reference:
+        """Return an artifact to upload: a ``.tar.gz`` file, or a folder to pack or to upload as it is.
 
         ``ModelHostingTaskGroup`` lays out the ``UploadModelDataOperator``; ``CreateModelOperator`` by itself refuses it.
 
         :param path: The file or folder; a relative path is taken from the folder of the DAG file. (templated)
+        :param uncompressed: Whether the folder's files are uploaded as they are, for large models (default: False).
         """
         if not is_rendered_later(path) and not str(path):
             raise invalid("ModelData.from_asset: path", path, "a .tar.gz file or a folder")
-        return Reference("ModelDataAsset", Path=path if is_rendered_later(path) else str(path))
+        check_boolean("ModelData.from_asset: uncompressed", uncompressed)
+        form = {"Uncompressed": True} if uncompressed else {}
+        return Reference("ModelDataAsset", Path=path if is_rendered_later(path) else str(path), **form)
 
     @staticmethod
     def from_bucket(bucket_name: TemplatedStr, object_key: TemplatedStr) -> Reference:

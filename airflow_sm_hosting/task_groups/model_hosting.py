@@ -239,6 +239,7 @@ class ModelHostingTaskGroup(TaskGroup):
                 path=model_data["Path"],
                 bucket_name=bucket,
                 key_prefix=self._key_prefix,
+                uncompressed=model_data.get("Uncompressed", False),
                 **self._aws,
             ),
         )

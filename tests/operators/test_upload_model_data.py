@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import UploadModelDataOperator
+from airflow_sm_hosting import (
+    ContainerDefinition,
+    CreateModelOperator,
+    InstanceProductionVariant,
+    ModelData,
+    ModelHostingTaskGroup,
+    UploadModelDataOperator,
+)
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 from airflow_sm_hosting.hooks import ModelDataHook
 from airflow_sm_hosting.local import LocalAws
@@ -223,3 +230,47 @@ def test_the_url_of_an_archive_is_a_path(aws: LocalAws, dag: DAG, tmp_path: Path
 def test_a_url_that_names_no_archive_is_an_error_at_parse(url: str, words: str) -> None:
     with pytest.raises(InvalidSpecError, match=words):
         UploadModelDataOperator(task_id="upload", path=url, bucket_name="models")
+
+
+def test_a_folder_is_uploaded_uncompressed_once(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    first = run_task(upload(folder, key_prefix="churn", uncompressed="{{ 'True' }}"))
+    assert re.fullmatch(r"s3://models/churn/[0-9a-f]{64}/", first.value)
+    assert (first.details["uploaded"], first.details["files"]) == (True, 2)
+    aws.clear_requests()
+    second = run_task(upload(folder, key_prefix="churn", uncompressed=True))
+    assert (second.value, second.details["uploaded"]) == (first.value, False)
+    assert operations(aws) == ["GetObject", "ListObjectsV2"]
+
+
+def test_only_a_folder_is_uploaded_uncompressed() -> None:
+    with pytest.raises(InvalidSpecError, match="a folder in the worker's file system"):
+        UploadModelDataOperator(
+            task_id="upload", path="s3://models/m.tar.gz", bucket_name="models", uncompressed=True
+        )
+
+
+def test_a_task_group_uploads_and_deploys_a_folder_uncompressed(
+    aws: LocalAws, dag: DAG, folder: Path
+) -> None:
+    data = ModelData.from_asset(str(folder), uncompressed=True)
+    image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/churn@sha256:" + "a" * 64
+    ModelHostingTaskGroup(
+        endpoint_name="churn",
+        bucket_name="models",
+        execution_role="arn:aws:iam::123456789012:role/sagemaker",
+        models={"churn": [ContainerDefinition(image=image, model_data=data)]},
+        production_variants=[
+            InstanceProductionVariant(model_name="churn", variant_name="main", instance_type="ml.m5.large")
+        ],
+    )
+    [task] = [task for task in dag.tasks if isinstance(task, UploadModelDataOperator)]
+    uri = run_task(task).value
+    model = CreateModelOperator(
+        task_id=task_id("model"),
+        model_name="churn",
+        execution_role="arn:aws:iam::123456789012:role/sagemaker",
+        containers=[ContainerDefinition(image=image, model_data=uri)],
+    )
+    described = aws.client("sagemaker").describe_model(ModelName=run_task(model).value)
+    source = described["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]
+    assert source == {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}

@@ -263,6 +263,8 @@ def test_an_unknown_region_is_told_the_way_out() -> None:
 
 def test_model_data_says_where_it_lies() -> None:
     assert ModelData.from_asset(Path("model")) == {MARK: "ModelDataAsset", "Path": "model"}
+    uncompressed = {MARK: "ModelDataAsset", "Path": "model", "Uncompressed": True}
+    assert ModelData.from_asset("model", uncompressed=True) == uncompressed
     assert ModelData.from_bucket("models", "churn/model.tar.gz") == {
         MARK: "S3Object",
         "Bucket": "models",
