@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -49,16 +50,19 @@ class Blocks(Protocol):
         """Return the next block; none at the end."""
 
 
-def check_archive(file: BinaryIO, where: str, allowed: str) -> CheckedArchive:
+def check_archive(
+    file: BinaryIO, where: str, allowed: str, on_read: Callable[[int], None] = lambda count: None
+) -> CheckedArchive:
     """Read an archive to its end.
 
     :param file: The archive, at its start.
     :param where: What the errors call it.
     :param allowed: A sentence on what is allowed, for the errors.
+    :param on_read: Called with the bytes of each block.
     :raises InvalidSpecError: When it is no gzip-compressed tar file, or holds nothing.
     :raises ModelDataError: When it is damaged, cannot be unpacked safely, or holds nothing but another archive.
     """
-    hashed = HashedFile(file)
+    hashed = HashedFile(file, on_read)
     prove_archive(hashed, where, allowed)
     return CheckedArchive(hashed.sha256.hexdigest(), hashed.running.checksums, hashed.size)
 
@@ -172,9 +176,11 @@ class HashedFile:
     """Hashes a file while it is read.
 
     :param file: The file, at its start.
+    :param on_read: Called with the bytes of each block.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, on_read: Callable[[int], None] = lambda count: None) -> None:
+        self._on_read = on_read
         self.sha256 = hashlib.sha256()
         self.running = RunningChecksums()
         self.size = 0
@@ -186,6 +192,7 @@ class HashedFile:
         self.sha256.update(data)
         self.running.update(data)
         self.size += len(data)
+        self._on_read(len(data))
         return data
 
 

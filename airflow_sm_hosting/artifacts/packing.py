@@ -10,7 +10,7 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from isal import isal_zlib
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, ARCHIVES, check_archive
 from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
+from airflow_sm_hosting.artifacts.progress import Log, Progress
 from airflow_sm_hosting.artifacts.transfer import ObjectToCopy
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
@@ -63,24 +64,27 @@ def state_of(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def pack(path: str | os.PathLike[str], *, workdir: str | os.PathLike[str]) -> PackedArtifact:
+def pack(
+    path: str | os.PathLike[str], *, workdir: str | os.PathLike[str], log: Log | None = None
+) -> PackedArtifact:
     """Make an artifact from an archive (used unchanged) or from a folder (packed reproducibly).
 
     The archive of a folder has the folder's content at its root, as SageMaker unpacks it to ``/opt/ml/model``.
 
     :param path: a ``.tar.gz`` file, or a folder
     :param workdir: an existing folder for the archive of a folder
+    :param log: logger of the task, for the progress
     :raises InvalidSpecError: the path does not exist, or is a file that is no ``.tar.gz``
     :raises ModelDataError: the folder holds something that cannot be packed, or is empty
     """
     source = Path(path)
     if source.is_dir():
-        return _pack_directory(source, Path(workdir))
+        return _pack_directory(source, Path(workdir), log)
     if not source.exists():
         raise InvalidSpecError(
             f"Model data {os.path.abspath(source)} does not exist; give a {ARCHIVE_SUFFIX} file or a folder"
         )
-    return _take_archive(source)
+    return _take_archive(source, log)
 
 
 def content_sha256(path: str | os.PathLike[str]) -> str:
@@ -113,7 +117,7 @@ def sha256_of_tar(blocks: Iterable[bytes]) -> str | None:
     return digest.hexdigest() if inflater.eof and not inflater.unused_data else None
 
 
-def _take_archive(source: Path) -> PackedArtifact:
+def _take_archive(source: Path, log: Log | None) -> PackedArtifact:
     absolute = os.path.abspath(source)
     allowed = f"model data must be a gzip-compressed tar file with the suffix {ARCHIVE_SUFFIX}, or a folder"
     if not source.is_file():
@@ -123,7 +127,9 @@ def _take_archive(source: Path) -> PackedArtifact:
     try:
         with source.open("rb") as file:
             state = os.fstat(file.fileno())
-            found = check_archive(file, f"Model data {absolute}", allowed)
+            progress = Progress(log, f"Reading {absolute}", state.st_size)
+            found = check_archive(file, f"Model data {absolute}", allowed, progress.add)
+            progress.end()
     except OSError as error:
         raise ModelDataError(f"Model data {absolute} could not be read: {error}") from error
     return PackedArtifact(
@@ -136,7 +142,7 @@ def _take_archive(source: Path) -> PackedArtifact:
     )
 
 
-def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
+def _pack_directory(root: Path, workdir: Path, log: Log | None) -> PackedArtifact:
     match os.listdir(root):
         case [only] if only.lower().endswith(ARCHIVES):
             raise ModelDataError(
@@ -147,9 +153,11 @@ def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
     archive = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file, ThreadPoolExecutor(1, "hash") as hasher:
-            sink = _GzipSink(file, hasher)
+            progress = Progress(log, f"Packing {os.path.abspath(root)}", _size_of_files(root))
+            sink = _GzipSink(file, hasher, progress.add)
             _write_tar(root, sink)
             sink.close()
+            progress.end()
     except OSError as error:
         archive.unlink(missing_ok=True)
         raise ModelDataError(f"The folder {os.path.abspath(root)} could not be packed: {error}") from error
@@ -165,6 +173,11 @@ def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
         temporary=True,
         state=state_of(state),
     )
+
+
+def _size_of_files(root: Path) -> int:
+    """Return the bytes of the files of a folder."""
+    return sum(os.stat(one.path).st_size for one in members_of(root) if not one.is_directory)
 
 
 class _Sink(Protocol):
@@ -184,9 +197,11 @@ class _GzipSink:
 
     :param file: Gets the compressed bytes.
     :param hasher: The thread that hashes: both parts release Python's lock.
+    :param on_packed: Called with the bytes that are packed, before compression.
     """
 
-    def __init__(self, file: _Writable, hasher: ThreadPoolExecutor) -> None:
+    def __init__(self, file: _Writable, hasher: ThreadPoolExecutor, on_packed: Callable[[int], None]) -> None:
+        self._on_packed = on_packed
         self.digest = hashlib.sha256()
         self._hasher = hasher
         self.running = RunningChecksums()
@@ -201,6 +216,7 @@ class _GzipSink:
         hashed = self._hasher.submit(self.digest.update, data)
         self._write(self._compressor.compress(data))
         hashed.result()  # the caller writes into the block again
+        self._on_packed(len(data))
 
     def close(self) -> None:
         self._write(self._compressor.flush())

@@ -20,7 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.archive_check import HashedFile
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, members_of, state_of
-from airflow_sm_hosting.artifacts.transfer import THREADS, THRESHOLD, Log, error_code
+from airflow_sm_hosting.artifacts.progress import Log, Progress
+from airflow_sm_hosting.artifacts.transfer import THREADS, THRESHOLD, error_code
 from airflow_sm_hosting.artifacts.upload import LONGEST_KEY, Storage, UploadResult, refused, upload_if_absent
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 from airflow_sm_hosting.spec.prefix_layout import layout_problem
@@ -63,12 +64,13 @@ class PrefixResult:
     uploaded: bool
 
 
-def hash_folder(path: Path) -> HashedFolder:
+def hash_folder(path: Path, log: Log) -> HashedFolder:
     """Read the files of a folder. A symbolic link is replaced by what it points to, if that is inside the folder.
 
     S3 has neither empty folders nor executable bits: both are left out.
 
     :param path: The folder.
+    :param log: Logger of the task.
     :raises InvalidSpecError: When it is no folder.
     :raises ModelDataError: When it has no file, or one that SageMaker could not download.
     """
@@ -87,14 +89,17 @@ def hash_folder(path: Path) -> HashedFolder:
             )
     if problem := layout_problem("", members):
         raise ModelDataError(f"The files of {where} cannot be objects below a prefix: {problem}")
-    return HashedFolder({name: _hashed(file) for name, file in members.items()})
+    progress = Progress(log, f"Reading {where}", sum(file.stat().st_size for file in members.values()))
+    found = HashedFolder({name: _hashed(file, progress) for name, file in members.items()})
+    progress.end()
+    return found
 
 
-def _hashed(path: Path) -> PackedArtifact:
+def _hashed(path: Path, progress: Progress) -> PackedArtifact:
     try:
         with path.open("rb", buffering=0) as file:
             state = os.fstat(file.fileno())
-            hashed = HashedFile(file)
+            hashed = HashedFile(file, progress.add)
             while hashed.read():
                 pass
     except OSError as error:
@@ -158,29 +163,27 @@ def upload_files_if_absent(
     if manifest is not None and manifest == _manifest(there, wanted, stored_as):
         log.info("%s already exists with its %d files: nothing to upload", place.uri, len(wanted))
         return PrefixResult(place.uri, uploaded=False)
-    log.info("Uploading %d files (%.1f MB) to %s", len(wanted), folder.size / 1e6, place.uri)
+    progress = Progress(log, f"Uploading {len(wanted)} files to {place.uri}", folder.size)
 
     def upload(name: str) -> UploadResult:
-        return upload_if_absent(
+        result = upload_if_absent(
             s3_client,
             folder.files[name],
             bucket=bucket,
             key=f"{prefix}/{name}",
             storage=storage,
-            log=_Quiet(),
+            log=log if wanted[name] >= THRESHOLD else _Quiet(),
             expected_bucket_owner=expected_bucket_owner,
             check_answer=check_answer,
         )
+        progress.add(result.size)
+        return result
 
     # A large file uses all connections by itself.
     sent = _in_parallel(upload, [name for name, size in wanted.items() if size < THRESHOLD])
     sent |= {name: upload(name) for name, size in wanted.items() if size >= THRESHOLD}
-    log.info(
-        "Uploaded %d files to %s; %d were there",
-        sum(one.uploaded for one in sent.values()),
-        place.uri,
-        sum(not one.uploaded for one in sent.values()),
-    )
+    progress.end()
+    log.info("%d of %d files were there already", sum(not one.uploaded for one in sent.values()), len(sent))
     objects = {name: _Object(one.etag, one.size) for name, one in sent.items()}
     place.write_manifest(_manifest(objects, wanted, stored_as), storage)
     return PrefixResult(place.uri, uploaded=True)
@@ -215,7 +218,7 @@ def _in_parallel(upload: Callable[[str], UploadResult], names: Sequence[str]) ->
 
 
 class _Quiet:
-    """Logs nothing: there may be thousands of files."""
+    """Logs nothing: there may be thousands of small files."""
 
     def info(self, msg: Any, /, *args: Any) -> None:
         """Log nothing."""

@@ -13,7 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, check_archive
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack
-from airflow_sm_hosting.artifacts.transfer import Log, ObjectToCopy, error_code
+from airflow_sm_hosting.artifacts.progress import Log, Progress
+from airflow_sm_hosting.artifacts.transfer import ObjectToCopy, error_code
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 
 _BLOCK = 1024 * 1024
@@ -44,12 +45,13 @@ def object_in_s3(
     :raises ModelDataError: When S3 refuses, or the archive is damaged.
     """
     url = f"s3://{bucket}/{key}"
-    log.info("Reading %s", url)
     try:
         answer = client.get_object(Bucket=bucket, Key=key)
         check_answer(answer)
         with closing(answer["Body"]) as body:
-            found = check_archive(cast("BinaryIO", body), f"Model data {url}", _ALLOWED)
+            progress = Progress(log, f"Reading {url}", answer["ContentLength"])
+            found = check_archive(cast("BinaryIO", body), f"Model data {url}", _ALLOWED, progress.add)
+            progress.end()
     except ClientError as error:
         if error_code(error) in ("NoSuchKey", "NoSuchBucket"):
             raise NotFoundError(f"Model data {url} does not exist.") from error
@@ -105,4 +107,4 @@ def downloaded(url: str, *, workdir: Path, log: Log) -> PackedArtifact:
         ) from error
     except OSError as error:
         raise ModelDataError(f"Model data {url} could not be read: {error}") from error
-    return pack(target, workdir=workdir)
+    return pack(target, workdir=workdir, log=log)

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from isal import isal_zlib
 
 from airflow_sm_hosting.artifacts.checksums import Checksums, base64_of
+from airflow_sm_hosting.artifacts.progress import Log
 
 _MEBIBYTE = 1024 * 1024
 _BLOCK = _MEBIBYTE
@@ -39,13 +40,6 @@ CHECKSUM_HEADER = "x-amz-checksum-crc32"
 _OVERTAKEN = ("NoSuchUpload", "InvalidPart")
 #: Answers to other bytes than those that were hashed: another checksum, or another ETag of an object that is copied.
 _CHANGED = ("BadDigest", "PreconditionFailed")
-
-
-class Log(Protocol):
-    """The methods of a logger that are used here."""
-
-    def info(self, msg: Any, /, *args: Any) -> Any:
-        """Log a line, with its arguments apart."""
 
 
 class FileChangedError(Exception):
@@ -72,13 +66,22 @@ class FileBody:
     :param start: Where it starts.
     :param size: Its bytes.
     :param stopped: Ends the reading, from another thread.
+    :param on_sent: Called with the bytes of each block, and with fewer than none where it is rewound.
     """
 
-    def __init__(self, descriptor: int, start: int, size: int, stopped: Event) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        start: int,
+        size: int,
+        stopped: Event,
+        on_sent: Callable[[int], None] = lambda count: None,
+    ) -> None:
         self._descriptor = descriptor
         self._start = start
         self._size = size
         self._stopped = stopped
+        self._on_sent = on_sent
         self._position = 0
         self._block = memoryview(bytearray(min(size, _BLOCK)))
 
@@ -92,6 +95,7 @@ class FileBody:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a position: botocore does so before it sends a request again."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._on_sent(base + offset - self._position)
         self._position = base + offset
         return self._position
 
@@ -103,8 +107,10 @@ class FileBody:
         :raises FileChangedError: When the file is shorter than it was.
         """
         if amount is None or amount < 0:
-            return b"".join(bytes(block) for block in iter(self._next, b""))
-        return self._next()
+            return b"".join(bytes(block) for block in iter(lambda: self.read(_BLOCK), b""))
+        block = self._next()
+        self._on_sent(len(block))
+        return block
 
     def crc32(self) -> int:
         """Return the CRC-32 of all bytes."""
@@ -229,7 +235,7 @@ def send(
     members: Mapping[str, Any],
     *,
     resume: bool = True,
-    on_sent: Callable[[int], None] = lambda size: None,
+    on_sent: Callable[[int], None] = lambda count: None,
 ) -> bool:
     """Send a file, or have S3 copy an object; S3 stores a file only if its bytes have the CRC-32 that is expected of them.
 
@@ -237,7 +243,8 @@ def send(
     :param file: The file, or the object that is copied.
     :param members: Members of PutObject and CreateMultipartUpload, such as ``Metadata``.
     :param resume: Whether an unfinished upload may be resumed.
-    :param on_sent: Called with the bytes that are stored, after each part; from several threads.
+    :param on_sent: Called with the bytes that are sent or are there already, and with fewer than none before they are sent again; from
+        several threads.
     :return: Whether an unfinished upload was resumed, which has the members of that time.
     :raises FileChangedError: When S3 has found another CRC-32, or the file is shorter.
     :raises OvertakenError: When another run has completed or aborted the upload.
@@ -252,15 +259,15 @@ def send(
                     "TaggingDirective": "REPLACE",
                 }
                 target.client.copy_object(**target.where, **members, **file.members, **kind)
+                on_sent(file.size)
             case FileToSend() if file.size < THRESHOLD:
                 _sign_without_reading(target.client)
-                body = FileBody(file.descriptor, 0, file.size, Event())
+                body = FileBody(file.descriptor, 0, file.size, Event(), on_sent)
                 checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": base64_of(file.checksums.crc32)}
                 target.client.put_object(Body=body, **target.where, **members, **checksum)
             case _:
                 _sign_without_reading(target.client)
                 return _Parts(target, file, members, on_sent).send(resume=resume)
-        on_sent(file.size)
     except HTTPClientError as error:
         # botocore wraps what the body raises.
         cause = error.kwargs.get("error")
@@ -337,8 +344,9 @@ class _FilePart:
 class _CopiedPart:
     """A part of an object, which S3 copies."""
 
-    def __init__(self, source: ObjectToCopy, section: Section) -> None:
+    def __init__(self, source: ObjectToCopy, section: Section, on_sent: Callable[[int], None]) -> None:
         self._source = source
+        self._on_sent = on_sent
         self._section = section
         self.checksum = None if section.crc32 is None else base64_of(section.crc32)
 
@@ -351,6 +359,7 @@ class _CopiedPart:
         start, size = self._section.start, self._section.size
         span = f"bytes={start}-{start + size - 1}"
         answer = call("upload_part_copy", CopySourceRange=span, **self._source.members)
+        self._on_sent(size)
         return str(answer["CopyPartResult"]["ETag"])
 
 
@@ -433,18 +442,19 @@ class _Parts:
         part = self._part(one)
         if there and part.is_there(there):
             etag = there["ETag"]
+            self.on_sent(one.size)
         elif self.stopped.is_set():
             raise _StoppedError
         else:
             etag = part.send(partial(self._call, UploadId=upload_id, PartNumber=one.number))
-        self.on_sent(one.size)
         checksum = {"ChecksumCRC32": part.checksum} if part.checksum else {}
         return {"PartNumber": one.number, "ETag": etag, **checksum}
 
     def _part(self, one: Section) -> _FilePart | _CopiedPart:
         if isinstance(self.file, ObjectToCopy):
-            return _CopiedPart(self.file, one)
-        return _FilePart(FileBody(self.file.descriptor, one.start, one.size, self.stopped), one)
+            return _CopiedPart(self.file, one, self.on_sent)
+        body = FileBody(self.file.descriptor, one.start, one.size, self.stopped, self.on_sent)
+        return _FilePart(body, one)
 
     def _call(self, operation: str, **members: Any) -> Any:
         return getattr(self.target.client, operation)(**self.target.where, **members)

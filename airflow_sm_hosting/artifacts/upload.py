@@ -17,11 +17,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX
 from airflow_sm_hosting.artifacts.checksums import base64_of
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar, state_of
+from airflow_sm_hosting.artifacts.progress import Log, Progress, size_of
 from airflow_sm_hosting.artifacts.transfer import (
     LARGEST_COPY,
     FileChangedError,
     FileToSend,
-    Log,
     OvertakenError,
     UploadTarget,
     error_code,
@@ -183,7 +183,7 @@ def _upload_if_absent(place: _Place, artifact: PackedArtifact, storage: Storage,
     elif held is not None:
         log.info("%s exists, but its content does not match its name; uploading it again", place.uri)
     verb = "Copying" if artifact.source else "Uploading"
-    log.info("%s %s (%.1f MB) to %s", verb, artifact.path, artifact.size / 1e6, place.uri)
+    log.info("%s %s (%s) to %s", verb, artifact.path, size_of(artifact.size), place.uri)
     resumed = place.upload(artifact, storage, log)
     held = place.checked(artifact)
     if resumed and (storage.difference(held) or not _is_artifact(held, artifact)):
@@ -193,7 +193,6 @@ def _upload_if_absent(place: _Place, artifact: PackedArtifact, storage: Storage,
         held = place.checked(artifact)
     if resumed:
         place.add_tags(storage.tags, log)
-    log.info("Uploaded %s", place.uri)
     return _result(place.uri, held, uploaded=True)
 
 
@@ -325,15 +324,21 @@ class _Place:
             **self._described(artifact, storage, crc32=artifact.checksums.crc32),
             **storage.members,
         }
+        verb = "Copying" if artifact.source else "Uploading"
+        progress = Progress(log, f"{verb} {artifact.path.name} to {self.uri}", artifact.size)
         target = UploadTarget(self.client, {"Bucket": self.bucket, "Key": self.key, **self.owner}, log)
         try:
             if artifact.source:
-                return send(target, artifact.source, members, resume=resume)
+                resumed = send(target, artifact.source, members, resume=resume, on_sent=progress.add)
+                progress.end()
+                return resumed
             with artifact.path.open("rb", buffering=0) as file:
                 if artifact.state and state_of(os.fstat(file.fileno())) != artifact.state:
                     raise ModelDataError(changed)
                 to_send = FileToSend(file.fileno(), artifact.size, artifact.checksums)
-                return send(target, to_send, members, resume=resume)
+                resumed = send(target, to_send, members, resume=resume, on_sent=progress.add)
+            progress.end()
+            return resumed
         except FileChangedError as error:
             raise ModelDataError(changed) from error
         except ClientError as error:

@@ -151,7 +151,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.artifacts.remote import downloaded, object_in_s3
 
         if "://" not in path:
-            return pack(self.path_beside_dag(path), workdir=workdir)
+            return pack(self.path_beside_dag(path), workdir=workdir, log=self.log)
         location = S3Location.parse(path) if path.startswith("s3://") else None
         if location is None:
             return downloaded(path, workdir=workdir, log=self.log)
@@ -211,7 +211,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.artifacts.prefix import hash_folder, upload_files_if_absent
         from airflow_sm_hosting.artifacts.upload import content_key
 
-        folder = hash_folder(self.path_beside_dag(given.path))
+        folder = hash_folder(self.path_beside_dag(given.path), self.log)
         prefix = content_key(given.key_prefix, "", folder.sha256, "")
         hook = self.model_data_hook
         result = upload_files_if_absent(

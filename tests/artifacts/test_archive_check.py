@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
+import random
 import tarfile
 import tracemalloc
 import zlib
@@ -18,7 +18,7 @@ from airflow_sm_hosting.artifacts.packing import pack
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
 Member = tuple[str, bytes | str | None]
-RANDOM = os.urandom(300_000)
+RANDOM = random.Random(7).randbytes(300_000)
 
 
 def tar(*members: Member, kinds: dict[str, bytes] | None = None, form: int = tarfile.GNU_FORMAT) -> bytes:

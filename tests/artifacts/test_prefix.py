@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def upload(s3: Any, folder: Path, storage: Storage | None = None, prefix: str = "") -> PrefixResult:
-    hashed = hash_folder(folder)
+    hashed = hash_folder(folder, log)
     return upload_files_if_absent(
         s3,
         hashed,
@@ -162,7 +162,7 @@ def test_a_large_file_goes_in_parts(
 def test_a_file_that_changes_after_it_was_hashed_is_not_stored(
     s3: Any, folder: Path, calls: list[str]
 ) -> None:
-    hashed = hash_folder(folder)
+    hashed = hash_folder(folder, log)
     (folder / "config.json").write_bytes(b"[]")
     with pytest.raises(ModelDataError, match=r"config\.json was written anew"):
         upload_files_if_absent(s3, hashed, bucket="models", prefix="p", storage=Storage(), log=log)
@@ -174,7 +174,7 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_stored(
 def test_a_missing_bucket_is_said_so(folder: Path, s3: Any) -> None:
     with pytest.raises(NotFoundError, match="bucket 'nowhere' does not exist"):
         upload_files_if_absent(
-            s3, hash_folder(folder), bucket="nowhere", prefix="p", storage=Storage(), log=log
+            s3, hash_folder(folder, log), bucket="nowhere", prefix="p", storage=Storage(), log=log
         )
 
 
@@ -191,7 +191,7 @@ def test_the_digest_is_that_of_paths_and_contents(
     trees = [
         tree for tree in (one, other) if not any(a != b and b.startswith(f"{a}/") for a in tree for b in tree)
     ]
-    found = [hash_folder(write(tmp_path_factory.mktemp("tree"), tree)).sha256 for tree in trees]
+    found = [hash_folder(write(tmp_path_factory.mktemp("tree"), tree), log).sha256 for tree in trees]
     assert len(set(found)) == len(
         {json.dumps({k: v.hex() for k, v in sorted(tree.items())}) for tree in trees}
     )
@@ -203,15 +203,15 @@ def test_the_digest_is_that_of_paths_and_contents(
 def test_a_name_that_is_no_key_is_refused(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / name).write_text("1")
     with pytest.raises(ModelDataError, match=words):
-        hash_folder(tmp_path)
+        hash_folder(tmp_path, log)
 
 
 def test_only_a_folder_with_files_is_taken(tmp_path: Path) -> None:
     with pytest.raises(ModelDataError, match="contains no file"):
-        hash_folder(tmp_path)
+        hash_folder(tmp_path, log)
     (tmp_path / "model.tar.gz").write_bytes(b"1")
     with pytest.raises(InvalidSpecError, match="not a folder"):
-        hash_folder(tmp_path / "model.tar.gz")
+        hash_folder(tmp_path / "model.tar.gz", log)
 
 
 def test_a_key_that_s3_would_refuse_is_refused(s3: Any, folder: Path) -> None:
