@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,9 @@ from airflow.sdk import DAG
 
 from airflow_sm_hosting import UploadModelDataOperator
 from airflow_sm_hosting.artifacts import checksums, transfer
+from airflow_sm_hosting.artifacts.packing import pack
 from airflow_sm_hosting.artifacts.transfer import FileBody
+from airflow_sm_hosting.artifacts.upload import UploadResult, content_key, upload_if_absent
 from airflow_sm_hosting.exceptions import ModelDataError
 from airflow_sm_hosting.local import LocalAws
 from tests.local_servers import local_server
@@ -162,3 +167,42 @@ def test_a_file_that_changes_at_any_boundary_is_never_under_the_key_of_other_byt
     print(
         f"changed at {sum(ends.values())} boundaries: {ends[False]} refused, {ends[True]} sent as they were"
     )
+
+
+@pytest.mark.parametrize("sent", range(4))
+def test_two_runs_that_send_the_same_archive_at_once_both_complete(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    """The second one begins when the first has sent some parts, and takes up its upload."""
+    monkeypatch.setattr(transfer, "IDLE", timedelta(minutes=10))
+    path = tmp_path / "model.tar.gz"
+    write_archive(path, b"a", 4 * PART + 1000)
+    artifact = pack(path, workdir=tmp_path)
+    key = content_key("", "", artifact.sha256)
+    begin, number = threading.Event(), 0
+
+    def run(first: bool) -> UploadResult:
+        client = aws.client("s3")
+        if first:
+            client.meta.events.register("after-call.s3.UploadPart", one_is_sent)
+            client.meta.events.register("before-call.s3.UploadPart", none_is_sent)
+        else:
+            assert begin.wait(60)
+        return upload_if_absent(client, artifact, bucket="models", key=key, log=logging.getLogger(__name__))
+
+    def none_is_sent(**_: Any) -> None:
+        if sent == 0:
+            begin.set()
+
+    def one_is_sent(**_: Any) -> None:
+        nonlocal number
+        number += 1
+        if number == sent:
+            begin.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(run, [True, False]))
+    assert {result.uri for result in results} == {f"s3://models/{key}"}
+    assert stored(aws) == {key: path.read_bytes()}
+    left = aws.client("s3").list_multipart_uploads(Bucket="models").get("Uploads", [])
+    assert not left

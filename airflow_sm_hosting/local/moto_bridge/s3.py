@@ -38,6 +38,12 @@ def has_upload(bucket: str, key: str, upload_id: str) -> bool:
     return upload is not None and upload.key_name == key
 
 
+def is_completed(bucket: str, key: str, upload_id: str) -> bool:
+    """Return whether an object is that of a multipart upload."""
+    found = exists(bucket, key) and s3_backends[ACCOUNT_ID]["aws"].get_object(bucket, key)
+    return bool(found and found.multipart and found.multipart.id == upload_id)
+
+
 def uploaded_parts(bucket: str, key: str, upload_id: str) -> bytes | None:
     """Return the bytes of all parts of a multipart upload, or None where there is no such upload."""
     backend = s3_backends[ACCOUNT_ID]["aws"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from threading import Lock
+
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry
@@ -31,6 +34,7 @@ class AnswerServices:
         self._registry_api = RegistryApi(registry)
         self._moto = moto
         self._ecr = Ecr(registry, moto.answer)
+        self._completing = Lock()
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
         """Answer."""
@@ -71,8 +75,10 @@ class AnswerServices:
         if asked.request.method in ("PUT", "POST"):
             # moto stores checksums as they are sent.
             check_checksums(asked.request.headers.get, lambda: _sent_to_s3(asked.request))
+        # Two requests may complete one upload at once, and moto would answer the later one with an internal error.
+        with self._completing if "uploadId" in asked.request.args else nullcontext():
             _check_upload(asked.request)
-        answer = self._moto.answer(asked.request)
+            answer = self._moto.answer(asked.request)
         # API_HeadBucket; that answers about objects have it, too, is assumed.
         if region := s3.region_of(asked.request.path.lstrip("/").partition("/")[0]):
             answer.headers.setdefault("x-amz-bucket-region", region)
@@ -87,10 +93,15 @@ class AnswerServices:
 
 
 def _check_upload(request: Request) -> None:
-    """Check that the upload of a part exists (API_UploadPart, NoSuchUpload); moto has an internal error for it."""
+    """Check that an upload exists (API_UploadPart and API_CompleteMultipartUpload, NoSuchUpload); moto has an internal error for it.
+
+    To complete an upload again is no error.
+    """
     bucket, _, key = request.path.lstrip("/").partition("/")
     upload_id = request.args.get("uploadId")
-    if request.method == "PUT" and upload_id and not s3.has_upload(bucket, key, upload_id):
+    if not upload_id or request.method not in ("PUT", "POST") or s3.has_upload(bucket, key, upload_id):
+        return
+    if request.method == "PUT" or not s3.is_completed(bucket, key, upload_id):
         message = "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
         raise AwsError("NoSuchUpload", message, status=404)
 
