@@ -51,7 +51,16 @@ with DAG("operators_right", schedule=None):
         builder="assembler",
     )
     artifact = UploadModelDataOperator(
-        task_id="artifact", path="{{ params.folder }}", bucket_name="models", key_prefix="churn"
+        task_id="artifact",
+        path="{{ params.folder }}",
+        bucket_name="models",
+        key_prefix="churn",
+        server_side_encryption="aws:kms:dsse",
+        kms_key_id="alias/models",
+        bucket_owner="123456789012",
+        tags={"team": "churn"},
+        storage_class="{{ params.storage_class }}",
+        uncompressed=True,
     )
     role = EnsureExecutionRoleOperator(
         task_id="role",

@@ -33,6 +33,9 @@ BuildImageOperator(directory="serving", **t, repository_name="churn", builder=Tr
 BuildImageOperator(directory=5, **t, repository_name="churn")  # wrong
 UploadModelDataOperator(path=["model"], **t, bucket_name="models")  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name=None)  # wrong
+UploadModelDataOperator(path="model", **t, bucket_name="models", bucket_owner=123456789012)  # wrong
+UploadModelDataOperator(path="model", **t, bucket_name="models", tags=5)  # wrong
+UploadModelDataOperator(path="model", **t, bucket_name="models", uncompressed=[True])  # wrong
 EnsureExecutionRoleOperator(role_name="churn", **t, propagation_timeout=[60])  # wrong
 CreateModelOperator(model_name=5, **t, containers=[])  # wrong
 CreateModelOperator(model_name="churn", **t, containers=5)  # wrong

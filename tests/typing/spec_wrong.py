@@ -42,6 +42,7 @@ ContainerDefinition(image="nginx", mode="MultiModels")  # wrong
 ContainerDefinition(image="nginx", environment=["A=1"])  # wrong
 ContainerDefinition(image="nginx", model_data=["s3://models/m.tar.gz"])  # wrong
 ContainerImage.from_asset("serving", platform="linux/arm")  # wrong
+ModelData.from_asset("model", uncompressed="yes")  # wrong
 ContainerImage.from_ecr_repository("churn", tag=1.10)  # wrong
 ModelData.from_bucket("models")  # wrong
 InstanceProductionVariant(model_name="churn", variant_name="main", initial_instance_count=1.5)  # wrong
