@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from hypothesis import given, strategies as st
 from moto import mock_aws
@@ -28,6 +29,7 @@ from airflow_sm_hosting.artifacts.packing import PackedArtifact, state_of
 from airflow_sm_hosting.artifacts.transfer import FileBody, FileToSend, UploadTarget, sections, send
 from airflow_sm_hosting.artifacts.upload import Storage, upload_if_absent
 from airflow_sm_hosting.exceptions import ModelDataError
+from airflow_sm_hosting.hooks.credentials import RenewableCredentials, renew_when_refused
 
 log = logging.getLogger(__name__)
 SHA = "ab" * 32
@@ -438,3 +440,27 @@ def test_uploads_that_may_not_be_listed_are_left(
     refusing(s3, "ListMultipartUploads", "AccessDenied", 403)
     assert uploaded(s3, artifact_of(tmp_path / "m.tar.gz", data)) == data
     assert sorted(traffic.parts) == [1, 2]
+
+
+def test_a_part_that_expired_credentials_have_signed_is_sent_again_with_new_ones(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "THREADS", 1)
+    session = boto3.session.Session(region_name="us-east-1")
+    credentials = RenewableCredentials(lambda: Credentials("new", "secret"), Credentials("old", "secret"))
+    session._session._credentials = credentials  # type: ignore[attr-defined]  # as SharedClients does
+    client = session.client("s3")
+    renew_when_refused(client, credentials)
+    signed: list[str] = []
+
+    def refuse_old(request: Any, **_: Any) -> AWSResponse | None:
+        signed.append("old" if b"Credential=old/" in request.headers["Authorization"] else "new")
+        if signed[-1] == "new":
+            return None
+        body = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+        return AWSResponse(request.url, 400, {}, _Raw(body))
+
+    client.meta.events.register_first("before-send.s3.UploadPart", refuse_old)
+    data = random.randbytes(3 * PART)
+    assert uploaded(client, artifact_of(tmp_path / "m.tar.gz", data)) == data
+    assert signed == ["old", "new", "new", "new"]
