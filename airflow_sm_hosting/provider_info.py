@@ -65,8 +65,8 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Defaults of the SageMaker hosting operators.",
                 "options": {
                     "image_builder": {
-                        "description": "Default of BuildImageOperator's parameter builder: auto, docker, or assembler (for workers "
-                        "without a Docker engine).",
+                        "description": "Default of BuildImageOperator's parameter builder: auto, docker, buildx, buildah, or "
+                        "assembler (for workers without an engine).",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "assembler",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -86,11 +87,42 @@ class ImageBuilder(Protocol):
     def name(self) -> str:
         """The value of ``builder=``."""
 
+    def lacks(self, recipe: BuildRecipe) -> str | None:
+        """Return what the build needs that this builder cannot do, as a part of a sentence; None for nothing."""
+
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
         """Build the image, push it, and make sure that SageMaker takes it.
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """
+
+
+#: The image of a FROM line, and the names of the variables in it.
+_FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)
+_VARIABLE_NAME = re.compile(r"\$\{?(\w+)")
+
+
+def secrets_of(recipe: BuildRecipe, destination: Destination) -> set[str]:
+    """Return what no line of the log may show.
+
+    Every build argument may be a secret, but for one in a FROM line: that is the name of an image, which errors have to name.
+
+    :param recipe: the build
+    :param destination: the destination of the push
+    """
+    public = {
+        name
+        for line in _FROM.findall(recipe.context.read_dockerfile())
+        for name in _VARIABLE_NAME.findall(line)
+    }
+    values = {value for name, value in recipe.build_args.items() if name not in public}
+    passwords = {destination.password, *(login.password for login in recipe.logins.values())}
+    return (values | passwords | set(recipe.secrets.values())) - {""}
+
+
+def log_pushed(destination: Destination, pushed: PushedImage, log: Log) -> None:
+    """Log the last line of a build."""
+    log.info("Pushed %s@%s (%.1f MB)", destination.repository_uri, pushed.digest, pushed.size / 1e6)
 
 
 def settle_manifest(

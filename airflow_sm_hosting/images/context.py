@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+from isal import igzip
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.images.dockerignore import Dockerignore
@@ -51,15 +55,22 @@ class BuildContext:
     ``<dockerfile>.dockerignore`` is used instead of ``.dockerignore`` if it exists, as in BuildKit.
 
     :param directory: the folder
-    :param dockerfile: path of the Dockerfile in the folder
+    :param dockerfile: path of the Dockerfile in the folder; None for a folder that a build of another one reads from
     :raises InvalidSpecError: the folder or the Dockerfile does not exist; the message has the absolute path
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, dockerfile: str = "Dockerfile") -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, dockerfile: str | None = "Dockerfile") -> None:
         self.directory = Path(os.path.abspath(directory))
         if not self.directory.is_dir():
             found = "is a file" if self.directory.exists() else "does not exist"
             raise InvalidSpecError(f"The build directory {self.directory} {found}; a build needs a folder")
+        #: Scripts whose first line ends with a carriage return, so that the kernel looks for an interpreter with it in its name; known once
+        #: the fingerprint is.
+        self.scripts_with_carriage_return: list[str] = []
+        self.dockerfile = "" if dockerfile is None else self._place_of(dockerfile)
+
+    def _place_of(self, dockerfile: str) -> str:
+        """Return the path of the Dockerfile in the folder."""
         path = Path(os.path.normpath(self.directory / dockerfile))
         if not path.is_relative_to(self.directory):
             raise InvalidSpecError(
@@ -67,11 +78,8 @@ class BuildContext:
             )
         if not path.is_file():
             raise InvalidSpecError(f"The Dockerfile {path} does not exist; give its path with dockerfile=")
-        self.dockerfile = path.relative_to(self.directory).as_posix()
         self._refuse_link_out(path)
-        #: Scripts whose first line ends with a carriage return, so that the kernel looks for an interpreter with it in its name; known once
-        #: the fingerprint is.
-        self.scripts_with_carriage_return: list[str] = []
+        return path.relative_to(self.directory).as_posix()
 
     def _refuse_link_out(self, dockerfile: Path) -> None:
         """Refuse a Dockerfile that is not in the folder: an engine gets only the folder."""
@@ -148,13 +156,20 @@ class BuildContext:
                     digest.update(self._content_digest(file, buffer))
         return digest.hexdigest()
 
-    def tar(self) -> BinaryIO:
+    def tar(self, *, compressed: bool = False) -> BinaryIO:
         """Return the context as the Docker Engine's API takes it: a tar, the same bytes for the same fingerprint.
 
         The caller closes it. Large ones are kept on disk.
+
+        :param compressed: with gzip, without which BuildKit takes the tar for a Dockerfile (default: False)
         """
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_LIMIT)  # noqa: SIM115 # the caller closes it
-        with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        with (
+            igzip.IGzipFile(fileobj=spool, mode="wb", compresslevel=1, mtime=0)  # type: ignore[no-untyped-call]
+            if compressed
+            else nullcontext(spool) as sink,
+            tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
             for file in self.files():
                 info = tarfile.TarInfo(file.path)
                 info.mode = 0o755 if file.executable or file.kind == "directory" else 0o644
@@ -172,6 +187,25 @@ class BuildContext:
                         archive.addfile(info, content)
         spool.seek(0)
         return spool  # type: ignore[return-value] # typeshed: https://github.com/python/typeshed/issues/1780
+
+    def write_to(self, folder: Path) -> None:
+        """Write the content into a new folder: what :meth:`tar` has, with the same modes and times.
+
+        :param folder: for a builder that reads a folder and no tar
+        """
+        folder.mkdir()
+        for file in self.files():
+            place = folder / file.path
+            if file.kind == "directory":
+                place.mkdir()
+            elif file.kind == "symlink":
+                place.symlink_to(file.target)
+            else:
+                with self.open(file) as content, place.open("wb") as copy:
+                    shutil.copyfileobj(content, copy, _READ_BUFFER)
+                place.chmod(0o755 if file.executable else 0o644)
+        for file in reversed(self.files()):  # a folder after its content, which changes its time
+            os.utime(folder / file.path, (0, 0), follow_symlinks=False)
 
     def open(self, file: ContextFile) -> BinaryIO:
         """Open a file of the context to read it."""

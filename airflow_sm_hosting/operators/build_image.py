@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -12,8 +13,10 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.fields import Boolean, Choice, FilePath, ListOf, PathAsText, Structure, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import invalid
 from airflow_sm_hosting.spec.container import PLATFORMS
 from airflow_sm_hosting.spec.reference_parts import check_image_tag, check_repository
+from airflow_sm_hosting.spec.secret import HidesValues, hidden_values, hide_values, reveal_environments
 from airflow_sm_hosting.spec.tags import OURS
 
 if TYPE_CHECKING:
@@ -26,9 +29,28 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.images.builders import Destination, PushedImage
     from airflow_sm_hosting.images.recipe import BuildRecipe, Login
 
-BUILDERS = ("auto", "docker", "assembler")
+BUILDERS = ("auto", "docker", "buildx", "buildah", "assembler")
+#: A value of ``build_contexts`` that is an image and no folder, as of ``docker buildx build --build-context``.
+_IMAGE = "docker-image://"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 #: The tag that identifies a built image by the digest of its sources.
 FINGERPRINT_TAG = "sm-hosting-{fingerprint:.32}"
+
+
+class Named(Structure):
+    """Values by names that are parts of options of the builders."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check the names, which are known before the values."""
+        if isinstance(value, Mapping):
+            for name in value:
+                if not isinstance(name, str) or not _NAME.fullmatch(name):
+                    raise invalid(f"{where}: the name", name, "letters, digits, and the characters _ . - /")
+        super().check(where, value)
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the values; up to here those of secrets are hidden."""
+        return super().value(where, reveal_environments(given))
 
 
 class BuildImageFields(AwsFields):
@@ -42,6 +64,10 @@ class BuildImageFields(AwsFields):
     platform = Choice(PLATFORMS, default="linux/amd64")
     labels = Structure(words="a dict of strings", default={})
     cache_from = ListOf()
+    cache_to = ListOf()
+    secrets = Named(words="a dict of strings", default={})
+    build_contexts = Named(words="a dict of folders and images", default={})
+    resolve_base = Boolean(default=False, templated=False)
     image_tag = optional(Text(check_image_tag))
     create_repository = Boolean(default=True, templated=False)
     builder = Choice(BUILDERS, default="auto", templated=False)
@@ -51,8 +77,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     """Build an image from a folder with a Dockerfile and push it to ECR, unless the same image exists.
 
     Images are compared by the content of the folder (after ``.dockerignore``) and the parameters of the build: the image has
-    their digest as a tag, and a rerun that finds the tag builds and pushes nothing. A changed base image is not noticed: pin
-    it by digest in the Dockerfile. SageMaker refuses OCI manifests; an image pushed with one is pushed again with Docker's.
+    their digest as a tag, and a rerun that finds the tag builds and pushes nothing. A changed base image is noticed with
+    ``resolve_base=True``, or pin it by digest in the Dockerfile. SageMaker refuses OCI manifests; an image pushed with one is pushed again with Docker's.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#buildimageoperator
@@ -66,10 +92,19 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     :param platform: ``linux/amd64`` (default), or ``linux/arm64`` for Graviton instances. (templated)
     :param labels: Labels of the image. (templated)
     :param cache_from: Images whose layers may be reused. (templated)
+    :param cache_to: Images in whose registries the layers are kept, for the ``cache_from`` of other workers: one reference each, of a
+        repository that exists. (templated)
+    :param secrets: Values by the ids by which ``RUN --mount=type=secret,id=…`` mounts them; in no layer, argument or log. A literal stands
+        readable in the DAG's source: give a template such as ``{{ conn.pypi.password }}``. Their values do not count for the rerun, their
+        ids do. Needs ``buildx`` or ``buildah``. (templated)
+    :param build_contexts: Folders, or ``docker-image://…`` references, by the names that ``FROM`` and ``COPY --from`` of the Dockerfile
+        use; a relative path starts at the folder of the DAG file. Needs ``buildx`` or ``buildah``. (templated)
+    :param resolve_base: Whether a base image whose tag has moved makes another image: one call to its registry for each (default: False).
     :param image_tag: A tag for the image in addition to ours (default: none). (templated)
     :param create_repository: Whether to create the repository when it does not exist (default: True).
-    :param builder: ``docker`` (the Docker Engine), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (the engine if one
-        answers); default: ``[sm_hosting] image_builder`` of Airflow's configuration, else ``auto``.
+    :param builder: ``docker`` (the Docker Engine; with BuildKit where the engine prefers it, or the Dockerfile needs it), ``buildx``
+        (``docker buildx``), ``buildah`` (no daemon), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (the first of these
+        that works on the worker and can do what the build needs); default: ``[sm_hosting] image_builder`` of Airflow's configuration, else ``auto``.
     :raises InvalidSpecError: When the folder or the Dockerfile does not exist, or a value can never work.
     :raises ImageBuildError: When the image cannot be built or pushed.
     :raises NotFoundError: When the repository does not exist and ``create_repository`` is False.
@@ -82,6 +117,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
 
     directory = PathAsText()
     dockerfile = PathAsText()
+    secrets = HidesValues()
 
     def __init__(
         self,
@@ -94,9 +130,13 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         platform: Literal["linux/amd64", "linux/arm64"] | Late = "linux/amd64",
         labels: Mapping[str, Any] | Late | None = None,
         cache_from: Sequence[Any] | Late | None = None,
+        cache_to: Sequence[Any] | Late | None = None,
+        secrets: Mapping[str, Any] | Late | None = None,
+        build_contexts: Mapping[str, Any] | Late | None = None,
+        resolve_base: bool = False,
         image_tag: Late | None = None,
         create_repository: bool = True,
-        builder: Literal["auto", "docker", "assembler"] | str = conf.get(
+        builder: Literal["auto", "docker", "buildx", "buildah", "assembler"] | str = conf.get(
             "sm_hosting", "image_builder", fallback="auto"
         ),
         **kwargs: Any,
@@ -111,15 +151,22 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         self.platform = platform
         self.labels = labels
         self.cache_from = cache_from
+        self.cache_to = cache_to
+        self.secrets = hide_values(secrets)
+        self.build_contexts = build_contexts
+        self.resolve_base = resolve_base
         self.image_tag = image_tag
         self.create_repository = create_repository
         self.builder = builder
+
+    def hidden_values(self) -> set[str]:
+        """Return the values of the secrets."""
+        return hidden_values(self.secrets)
 
     def execute(self, context: Context) -> str:
         """Look up the image of this content; build and push it if it does not exist."""
         given = BuildImageFields.of(self)
         recipe = self._recipe(given)
-        tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
         repository, wanted_tag = given.repository_name, given.image_tag
 
         hook = self.ecr_hook()
@@ -127,6 +174,9 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             uri = hook.ensure_repository(repository, OURS)
         else:
             uri = hook.repository_uri(repository)
+        if given.resolve_base:
+            recipe = self._with_bases(hook, recipe, uri)
+        tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
         found = hook.image(repository, tag)
         built = found is None
         if found is None:
@@ -154,7 +204,22 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             platform=given.platform,
             labels={str(key): str(value) for key, value in given.labels.items()},
             cache_from=tuple(given.cache_from),
+            cache_to=tuple(given.cache_to),
+            secrets={str(key): str(value) for key, value in given.secrets.items()},
+            build_contexts={
+                name: place.removeprefix(_IMAGE)
+                if str(place).startswith(_IMAGE)
+                else BuildContext(self.path_beside_dag(str(place)), dockerfile=None)
+                for name, place in given.build_contexts.items()
+            },
         )
+
+    def _with_bases(self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str) -> BuildRecipe:
+        """Return a build with the current digests of its bases."""
+        from airflow_sm_hosting.images.bases import resolve_bases
+
+        recipe = replace(recipe, logins=self._logins(recipe, self._destination(hook, uri, "")))
+        return replace(recipe, bases=resolve_bases(recipe, self.log))
 
     def _settled(
         self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, found: Mapping[str, Any]
@@ -185,7 +250,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         )
 
     def _logins(self, recipe: BuildRecipe, destination: Destination) -> dict[str, Login]:
-        """Return the credentials of the registries of ECR that the Dockerfile reads from, and of the destination."""
+        """Return the credentials of the registries of ECR that the build uses, and of the destination."""
         from botocore.exceptions import ClientError
 
         from airflow_sm_hosting.deployer.references import ECR_HOST
@@ -219,4 +284,4 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
                 "directory'). Save it with LF, e.g. with a .gitattributes file that says '* text eol=lf'",
                 script,
             )
-        return select_builder(builder, log=self.log).build_and_push(recipe, destination, self.log)
+        return select_builder(builder, recipe, log=self.log).build_and_push(recipe, destination, self.log)

@@ -23,6 +23,7 @@ from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
 from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resource_name
 from airflow_sm_hosting.spec.checks import is_rendered_later
+from airflow_sm_hosting.spec.instance_type import platform_of
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import completed
@@ -58,6 +59,8 @@ class ModelHostingTaskGroup(TaskGroup):
     :param alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm:
         ``[{"variant_name": "main", "metric": EndpointMetric.model_latency(), "threshold": …, "evaluation_periods": 3}]``.
     :param smoke_test: Parameters of :class:`InvokeEndpointOperator`: ``{"body": …, "expect": …}`` (default: none).
+    :param build_options: Further parameters of :class:`BuildImageOperator`, e.g. ``{"builder": "buildah", "secrets": {…}}``.
+    :param upload_options: Further parameters of :class:`UploadModelDataOperator`.
     :param model_options: Further parameters of :class:`CreateModelOperator`.
     :param endpoint_config_options: Further parameters of :class:`CreateEndpointConfigOperator`.
     :param deploy_options: Further parameters of :class:`DeployEndpointOperator`, e.g. ``{"rollout": Canary(…)}``.
@@ -85,6 +88,8 @@ class ModelHostingTaskGroup(TaskGroup):
         scaling: Mapping[str, Mapping[str, Any]] | None = None,
         alarms: Sequence[Mapping[str, Any]] = (),
         smoke_test: Mapping[str, Any] | None = None,
+        build_options: Mapping[str, Any] | None = None,
+        upload_options: Mapping[str, Any] | None = None,
         model_options: Mapping[str, Any] | None = None,
         endpoint_config_options: Mapping[str, Any] | None = None,
         deploy_options: Mapping[str, Any] | None = None,
@@ -105,6 +110,8 @@ class ModelHostingTaskGroup(TaskGroup):
             "verify": verify,
             "botocore_config": botocore_config,
         }
+        self._build_options = dict(build_options or {})
+        self._upload_options = dict(upload_options or {})
         self._assets: dict[str, Any] = {}
         check_resource("ModelHostingTaskGroup: endpoint_name", endpoint_name, ENDPOINT)
         _check_variants(production_variants, scaling or {}, alarms)
@@ -112,6 +119,7 @@ class ModelHostingTaskGroup(TaskGroup):
         _check_scaling(production_variants, scaling or {}, endpoint_config_options or {})
         _check_serverless(production_variants, models, model_options or {})
         _check_rollout(production_variants, deploy_options or {})
+        _check_platforms(production_variants, models)
         with self:
             names = {
                 name: self._create_model(
@@ -221,6 +229,9 @@ class ModelHostingTaskGroup(TaskGroup):
                 platform=image.get("Platform", "linux/amd64"),
                 labels=image.get("Labels"),
                 cache_from=image.get("CacheFrom"),
+                cache_to=image.get("CacheTo"),
+                build_contexts=image.get("BuildContexts"),
+                **self._build_options,
                 **self._aws,
             ),
         )
@@ -239,6 +250,7 @@ class ModelHostingTaskGroup(TaskGroup):
                 path=model_data["Path"],
                 bucket_name=bucket,
                 key_prefix=self._key_prefix,
+                **self._upload_options,
                 **self._aws,
             ),
         )
@@ -331,6 +343,22 @@ def _check_rollout(variants: Sequence[dict[str, Any]], deploy_options: Mapping[s
             UserWarning,
             stacklevel=3,
         )
+
+
+def _check_platforms(
+    variants: Sequence[dict[str, Any]], models: Mapping[str, Sequence[dict[str, Any]]]
+) -> None:
+    """Refuse an image that is built for another processor than the instances have: it would fail with "exec format error" after minutes."""
+    for variant in variants:
+        wanted = platform_of(variant.get("InstanceType"))
+        for container in models.get(str(variant.get("ModelName")), ()):
+            image: Any = container.get("Image")
+            if wanted and kind_of(image) == "ImageAsset" and image["Platform"] != wanted:
+                raise InvalidSpecError(
+                    f"ModelHostingTaskGroup: the image of model {variant['ModelName']!r} is built for {image['Platform']}, but the instances of "
+                    f"variant {variant.get('VariantName')!r} ({variant.get('InstanceType')}) need {wanted}; give "
+                    f"ContainerImage.from_asset(…, platform={wanted!r}), or another instance type."
+                )
 
 
 def _check_scaling(
