@@ -72,6 +72,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "assembler",
                         "default": "auto",
                     },
+                    "stat_cache": {
+                        "description": "Whether the digests of build contexts and artifacts are kept in the user's cache folder of the "
+                        "worker, as long as no file changes (by inode, size and ctime).",
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
+                    },
                     "calls_per_second": {
                         "description": "Maximum number of calls per second of all deferred waits of a triggerer together, "
                         "for each AWS credentials and Region; 0.1 to 1000.",

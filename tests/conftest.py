@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from airflow_sm_hosting import stat_cache
 from airflow_sm_hosting.deployment import evidence
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ def no_lag(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """The local AWS shows every change at once, so answers that agree for a moment are proof. Deciding is tested with the real time."""
     if request.path.parent.name != "deployment":
         monkeypatch.setattr(evidence, "READS_LAG", 0.2)
+
+
+@pytest.fixture(autouse=True)
+def own_stat_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digests of files that tasks keep go with the run."""
+    monkeypatch.setattr(stat_cache, "user_cache_path", lambda name: Path(AIRFLOW_HOME) / "cache" / name)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,7 +39,8 @@ FLOORS: dict[str, set[str]] = {
     "guarded_task": {"exceptions", "spec"},
     # Asking AWS, and doing.
     "work_folder": set(),
-    "images": {"exceptions", "spec", "work_folder"},
+    "stat_cache": set(),
+    "images": {"exceptions", "spec", "stat_cache", "work_folder"},
     "artifacts": {"exceptions"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},
@@ -62,6 +63,7 @@ FLOORS: dict[str, set[str]] = {
             "policies",
             "service_model",
             "work_folder",
+            "stat_cache",
         ),
         *("images", "artifacts", "deployment", "hooks", "deployer", "triggers"),
     },

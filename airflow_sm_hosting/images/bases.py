@@ -9,7 +9,7 @@ import docker.auth
 from airflow_sm_hosting.images import manifests
 from airflow_sm_hosting.images.builders import Log
 from airflow_sm_hosting.images.recipe import BuildRecipe
-from airflow_sm_hosting.images.registry import RegistryClient, RegistryError, parse_image_name
+from airflow_sm_hosting.images.registry import DOCKER_HUB, RegistryClient, RegistryError, parse_image_name
 
 #: What a registry answers for an image that it does not have, or does not show without credentials.
 _NOT_SHOWN = frozenset({400, 401, 403, 404})
@@ -51,6 +51,7 @@ def resolve_bases(recipe: BuildRecipe, log: Log) -> dict[str, str]:
 
 def _client(host: str, recipe: BuildRecipe) -> RegistryClient:
     """Return a client of a registry: with the build's credentials, or those with which somebody has logged the worker in."""
-    if host not in recipe.logins and (known := docker.auth.load_config().resolve_authconfig(host)):
+    named = docker.auth.INDEX_NAME if host == DOCKER_HUB else host
+    if host not in recipe.logins and (known := docker.auth.load_config().resolve_authconfig(named)):
         return RegistryClient(host, username=known.get("username"), password=known.get("password"))
     return recipe.registry(host)

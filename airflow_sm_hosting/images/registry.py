@@ -23,7 +23,7 @@ from urllib3.util.retry import Retry
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.manifests import ALL_MANIFESTS, digest_of
 
-_DOCKER_HUB = "registry-1.docker.io"
+DOCKER_HUB = "registry-1.docker.io"
 _CHUNK = 1024 * 1024
 _CONNECT_TIMEOUT = 10
 _READ_TIMEOUT = 300
@@ -68,9 +68,9 @@ def parse_image_name(name: str) -> tuple[str, str, str]:
     rest, _, digest = name.partition("@")
     host, slash, path = rest.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
-        host, path = _DOCKER_HUB, rest if slash else f"library/{rest}"
+        host, path = DOCKER_HUB, rest if slash else f"library/{rest}"
     elif host in {"docker.io", "index.docker.io"}:
-        host, path = _DOCKER_HUB, path if "/" in path else f"library/{path}"
+        host, path = DOCKER_HUB, path if "/" in path else f"library/{path}"
     repository, _, tag = path.partition(":")
     return host, repository, digest or tag or "latest"
 

@@ -197,8 +197,11 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.images.context import BuildContext
         from airflow_sm_hosting.images.recipe import BuildRecipe
 
+        cache = self.stat_cache()
         return BuildRecipe(
-            context=BuildContext(self.path_beside_dag(given.directory), dockerfile=given.dockerfile),
+            context=BuildContext(
+                self.path_beside_dag(given.directory), dockerfile=given.dockerfile, cache=cache
+            ),
             build_args={str(key): str(value) for key, value in given.build_args.items()},
             target=given.target,
             platform=given.platform,
@@ -209,7 +212,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             build_contexts={
                 name: place.removeprefix(_IMAGE)
                 if str(place).startswith(_IMAGE)
-                else BuildContext(self.path_beside_dag(str(place)), dockerfile=None)
+                else BuildContext(self.path_beside_dag(str(place)), dockerfile=None, cache=cache)
                 for name, place in given.build_contexts.items()
             },
         )
