@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.build_image",
             "operators.clean_up_hosting",
             "operators.configure_autoscaling",
+            "operators.copy_image",
             "operators.create_alarm",
             "operators.create_composite_alarm",
             "operators.create_endpoint_config",

@@ -142,13 +142,14 @@ class AwsParameters:
 
         return IamHook(**self._hook_parameters())
 
-    def ecr_hook(self, region_name: str | None = None) -> EcrRepositoryHook:
-        """Return the hook of ECR, in another Region if one is given."""
+    def ecr_hook(self, region_name: str | None = None, aws_conn_id: str | None = None) -> EcrRepositoryHook:
+        """Return the hook of ECR, in another Region or on another connection if one is given."""
         from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
 
         parameters = self._hook_parameters()
+        others = {"region_name": region_name, "aws_conn_id": aws_conn_id}
         return EcrRepositoryHook(  # type: ignore[no-untyped-call]
-            **{**parameters, "region_name": region_name or parameters["region_name"]}
+            **{**parameters, **{name: value for name, value in others.items() if value}}
         )
 
     def _hook_parameters(self) -> dict[str, Any]:

@@ -50,8 +50,14 @@ def resolve_bases(recipe: BuildRecipe, log: Log) -> dict[str, str]:
 
 
 def _client(host: str, recipe: BuildRecipe) -> RegistryClient:
-    """Return a client of a registry: with the build's credentials, or those with which somebody has logged the worker in."""
+    return recipe.registry(host) if host in recipe.logins else registry_of_worker(host)
+
+
+def registry_of_worker(host: str) -> RegistryClient:
+    """Return a client of a registry, with the credentials by which somebody has logged the worker in (``docker login``), else with none.
+
+    :param host: its ``host[:port]``
+    """
     named = docker.auth.INDEX_NAME if host == DOCKER_HUB else host
-    if host not in recipe.logins and (known := docker.auth.load_config().resolve_authconfig(named)):
-        return RegistryClient(host, username=known.get("username"), password=known.get("password"))
-    return recipe.registry(host)
+    known = docker.auth.load_config().resolve_authconfig(named) or {}
+    return RegistryClient(host, username=known.get("username"), password=known.get("password"))

@@ -97,6 +97,7 @@ class ImageBuilder(Protocol):
         """
 
 
+_NOT_FOUND = 404
 #: The image of a FROM line, and the names of the variables in it.
 _FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)
 _VARIABLE_NAME = re.compile(r"\$\{?(\w+)")
@@ -173,17 +174,25 @@ def _put(registry: RegistryClient, destination: Destination, content: bytes, log
     except RegistryError as error:
         if not error.tag_is_immutable:
             raise
-        # The URI that is handed on is pinned by digest, so the tag is not needed for the deployment.
+        # The tag of the push keeps naming the other manifest. An image without a tag would be deleted by many a life cycle.
+        tag = manifests.docker_tag(destination.tag)
         digest = manifests.digest_of(content)
-        registry.put_manifest(repository, digest, content, manifests.DOCKER_MANIFEST)
-        log.warning(
-            "Tags of %s are immutable: the tag %s still refers to the manifest that SageMaker rejects; use "
-            "%s@%s",
+        if _digest_of_tag(registry, repository, tag) != digest:
+            registry.put_manifest(repository, tag, content, manifests.DOCKER_MANIFEST)
+        log.info(
+            "Tags of %s are immutable: the manifest that SageMaker takes has the tag %s",
             destination.repository_uri,
-            destination.tag,
-            destination.repository_uri,
-            digest,
+            tag,
         )
+
+
+def _digest_of_tag(registry: RegistryClient, repository: str, tag: str) -> str | None:
+    try:
+        return manifests.digest_of(registry.get_manifest(repository, tag)[1])
+    except RegistryError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return None
 
 
 def check_platform(platform: str, *, os_name: str, architecture: str, what: str) -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
+    from airflow_sm_hosting.operators.copy_image import CopyImageOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
@@ -28,6 +29,7 @@ __all__ = [
     "BuildImageOperator",
     "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
+    "CopyImageOperator",
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",

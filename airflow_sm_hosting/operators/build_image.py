@@ -16,6 +16,7 @@ from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import invalid
 from airflow_sm_hosting.spec.container import PLATFORMS
 from airflow_sm_hosting.spec.reference_parts import check_image_tag, check_repository
+from airflow_sm_hosting.spec.repository_settings import check_principals
 from airflow_sm_hosting.spec.secret import HidesValues, hidden_values, hide_values, reveal_environments
 from airflow_sm_hosting.spec.tags import OURS
 
@@ -53,6 +54,16 @@ class Named(Structure):
         return super().value(where, reveal_environments(given))
 
 
+class RepositorySettingsField(Structure):
+    """The settings of a repository."""
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the settings, with what was rendered checked."""
+        settings = super().value(where, given)
+        check_principals(f"{where}: pull_principals", settings.get("pullPrincipals") or ())
+        return settings
+
+
 class BuildImageFields(AwsFields):
     """The parameters of :class:`BuildImageOperator`."""
 
@@ -70,6 +81,7 @@ class BuildImageFields(AwsFields):
     resolve_base = Boolean(default=False, templated=False)
     image_tag = optional(Text(check_image_tag))
     create_repository = Boolean(default=True, templated=False)
+    repository_settings = RepositorySettingsField(words="a RepositorySettings", default={})
     builder = Choice(BUILDERS, default="auto", templated=False)
 
 
@@ -102,12 +114,15 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     :param resolve_base: Whether a base image whose tag has moved makes another image: one call to its registry for each (default: False).
     :param image_tag: A tag for the image in addition to ours (default: none). (templated)
     :param create_repository: Whether to create the repository when it does not exist (default: True).
+    :param repository_settings: Scanning, immutability, encryption, life cycle and readers of the repository, as
+        :class:`RepositorySettings`; with ``create_repository=True`` only (default: a new repository has AWS's own settings). (templated)
     :param builder: ``docker`` (the Docker Engine; with BuildKit where the engine prefers it, or the Dockerfile needs it), ``buildx``
         (``docker buildx``), ``buildah`` (no daemon), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (the first of these
         that works on the worker and can do what the build needs); default: ``[sm_hosting] image_builder`` of Airflow's configuration, else ``auto``.
     :raises InvalidSpecError: When the folder or the Dockerfile does not exist, or a value can never work.
     :raises ImageBuildError: When the image cannot be built or pushed.
     :raises NotFoundError: When the repository does not exist and ``create_repository`` is False.
+    :raises ConflictError: When the repository has another encryption than ``repository_settings``.
     :return: The image's URI, pinned by digest: ``…/repository@sha256:…``.
     """
 
@@ -136,6 +151,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         resolve_base: bool = False,
         image_tag: Late | None = None,
         create_repository: bool = True,
+        repository_settings: Mapping[str, Any] | Late | None = None,
         builder: Literal["auto", "docker", "buildx", "buildah", "assembler"] | str = conf.get(
             "sm_hosting", "image_builder", fallback="auto"
         ),
@@ -157,6 +173,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         self.resolve_base = resolve_base
         self.image_tag = image_tag
         self.create_repository = create_repository
+        self.repository_settings = repository_settings
         self.builder = builder
 
     def hidden_values(self) -> set[str]:
@@ -165,19 +182,22 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Look up the image of this content; build and push it if it does not exist."""
+        from airflow_sm_hosting.images.manifests import docker_tag
+
         given = BuildImageFields.of(self)
         recipe = self._recipe(given)
         repository, wanted_tag = given.repository_name, given.image_tag
 
         hook = self.ecr_hook()
         if given.create_repository:
-            uri = hook.ensure_repository(repository, OURS)
+            uri = hook.ensure_repository(repository, OURS, given.repository_settings)
         else:
             uri = hook.repository_uri(repository)
         if given.resolve_base:
             recipe = self._with_bases(hook, recipe, uri)
         tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
-        found = hook.image(repository, tag)
+        # With immutable tags, the manifest that SageMaker takes has a tag of its own.
+        found = hook.image(repository, docker_tag(tag), tag)
         built = found is None
         if found is None:
             digest = self._build(hook, recipe, uri, tag, builder=given.builder).digest

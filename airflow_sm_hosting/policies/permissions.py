@@ -43,6 +43,22 @@ def _need(actions: str, on: str, when: str, *, aws: bool = False, optional: bool
 
 _PUSH = "ecr:BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart CompleteLayerUpload PutImage"
 
+#: The permissions to make a repository with its settings.
+_REPOSITORY = (
+    _need("ecr:CreateRepository", "repository", "the repository does not exist"),
+    # AmazonECR/latest/userguide/supported-iam-actions-tagging.html
+    _need("ecr:TagResource", "repository", "the repository is created, as it is tagged", aws=True),
+    # AmazonECR/latest/userguide/encryption-at-rest.html
+    _need("kms:CreateGrant DescribeKey", "key", "the repository is created with a KMS key", aws=True),
+    _need(
+        "ecr:PutImageScanningConfiguration PutImageTagMutability",
+        "repository",
+        "the repository has other repository_settings",
+    ),
+    _need("ecr:GetLifecyclePolicy PutLifecyclePolicy", "repository", "expire_untagged_after"),
+    _need("ecr:GetRepositoryPolicy SetRepositoryPolicy", "repository", "pull_principals"),
+)
+
 _ALARM = (
     _need("sagemaker:DescribeEndpoint", "endpoint", "unless check_endpoint=False"),
     _need("cloudwatch:DescribeAlarms", "alarm", "always"),
@@ -124,10 +140,8 @@ _DEPLOYMENT = (
 PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "BuildImageOperator": (
         _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
-        _need("ecr:CreateRepository", "repository", "the repository does not exist"),
-        # AmazonECR/latest/userguide/supported-iam-actions-tagging.html
-        _need("ecr:TagResource", "repository", "the repository is created, as it is tagged", aws=True),
-        _need("ecr:GetAuthorizationToken", "any", "an image is built"),
+        *_REPOSITORY,
+        _need("ecr:GetAuthorizationToken", "any", "an image is built, or resolve_base=True"),
         # AmazonECR/latest/userguide/image-push-iam.html
         _need(_PUSH, "repository", "an image is built", aws=True),
         _need(
@@ -136,6 +150,14 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "a base image is there, or Docker has pushed: the image is read back",
             aws=True,
         ),
+    ),
+    "CopyImageOperator": (
+        _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
+        *_REPOSITORY,
+        _need("ecr:GetAuthorizationToken", "any", "the image is not there"),
+        _need(_PUSH, "repository", "the same", aws=True),
+        # AmazonECR/latest/userguide/image-push-iam.html: pulling, from a repository that is to be listed, too
+        _need("ecr:GetDownloadUrlForLayer", "repository", "the same, and it is copied from ECR", aws=True),
     ),
     "UploadModelDataOperator": (
         _need("s3:GetObject", "object", "always"),

@@ -68,7 +68,7 @@ def worker(
     :param model_data: S3 URLs of objects or prefixes of the artifacts; must be given where an operator needs them, ``[]`` for none.
     :param execution_roles: Names or ARNs of the roles that are passed to SageMaker; must be given where an operator passes or
         makes them, ``[]`` for none.
-    :param kms_key_ids: Keys that uploads are encrypted with.
+    :param kms_key_ids: Keys that uploads and repositories are encrypted with.
     :param volume_kms_key_ids: Keys of the endpoint configs (``KmsKeyId``).
     :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is required).
     :param others_scaling: Whether a deployment may restore the tags of scalable targets that others made (default: False: only targets

@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from airflow_sm_hosting import (
     ConfigureAutoscalingOperator,
     ContainerDefinition,
     ContainerImage,
+    CopyImageOperator,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -48,6 +50,7 @@ from airflow_sm_hosting import (
     NewFleetAlarm,
     PlanDeploymentOperator,
     RemoveAutoscalingOperator,
+    RepositorySettings,
     RollbackEndpointOperator,
     ScheduledScaling,
     SmokeTest,
@@ -115,6 +118,7 @@ class Scene:
         self.alarm, self.role, self.repository = (
             f"{kind}{number}" for kind in ("alarm", "role", "repository")
         )
+        self.copy = f"copy{number}"
         self.prefix = f"prefix{number}"
         self._endpoints: list[str] = []
 
@@ -125,7 +129,7 @@ class Scene:
             "endpoint_configs": [f"{self.config}*"],
             "models": [f"{self.model}*"],
             "alarms": [f"{self.alarm}*"],
-            "repositories": [self.repository],
+            "repositories": [self.repository, self.copy],
             "model_data": [f"s3://models/{self.prefix}/"],
             "execution_roles": [self.role],
             "kms_key_ids": [KEY],
@@ -281,6 +285,42 @@ def an_image_on_a_base_of_the_same_registry(scene: Scene) -> None:
         directory=str(scene.folder),
         repository_name=scene.repository,
         builder="assembler",
+    )
+
+
+@path_of("BuildImageOperator")
+def an_image_in_a_repository_with_settings(scene: Scene) -> None:
+    (scene.folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    options: dict[str, Any] = {
+        "directory": str(scene.folder),
+        "repository_name": scene.repository,
+        "builder": "assembler",
+    }
+    settings: dict[str, Any] = {
+        "kms_key_id": KEY,
+        "expire_untagged_after": timedelta(days=14),
+        "pull_principals": ["111122223333"],
+    }
+    scene.run(BuildImageOperator, **options, repository_settings=RepositorySettings(**settings))
+    settings |= {"scan_on_push": True, "immutable_tags": True}
+    scene.run(BuildImageOperator, **options, repository_settings=RepositorySettings(**settings))
+
+
+@path_of("CopyImageOperator")
+def an_image_that_is_copied(scene: Scene) -> None:
+    image = Deployer(scene.aws).push_image(
+        {"f": scene.repository.encode()}, repository=make_repository(scene), tag="v1"
+    )
+    options: dict[str, Any] = {"image": image, "repository_name": scene.copy}
+    settings: dict[str, Any] = {
+        "kms_key_id": KEY,
+        "expire_untagged_after": timedelta(days=14),
+        "pull_principals": ["111122223333"],
+    }
+    scene.run(CopyImageOperator, **options, repository_settings=RepositorySettings(**settings))
+    settings |= {"scan_on_push": True, "immutable_tags": True}
+    scene.run(
+        CopyImageOperator, **options, image_tag="v1", repository_settings=RepositorySettings(**settings)
     )
 
 

@@ -312,6 +312,11 @@ def _ecr(asked: RequestContext) -> Iterator[RequiredPermission]:
     yield from (RequiredPermission(action, resource) for resource in resources)
     if operation == "CreateRepository" and members.get("tags"):
         yield RequiredPermission("ecr:TagResource", resources[0], _tag_context(members["tags"]))
+    key = (members.get("encryptionConfiguration") or {}).get("kmsKey")
+    if operation == "CreateRepository" and key:
+        # AmazonECR/latest/userguide/encryption-at-rest.html: ECR makes grants, and describes the key; RetireGrant is for the deletion.
+        for of_key in ("CreateGrant", "DescribeKey"):
+            yield RequiredPermission(f"kms:{of_key}", _key_arn(asked, key))
 
 
 def _registry(asked: RequestContext) -> Iterator[RequiredPermission]:
