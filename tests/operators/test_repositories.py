@@ -123,26 +123,6 @@ def test_another_encryption_is_no_silent_success(aws: LocalAws, dag: DAG, folder
     assert f"'churn' is encrypted with AES256, not with {KEY}, and ECR cannot change that" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"scan_on_push": "yes"}, "scan_on_push is 'yes'; allowed: True or False"),
-        ({"immutable_tags": 1}, "immutable_tags is 1; allowed"),
-        ({"expire_untagged_after": 14}, "expire_untagged_after is 14; allowed: a timedelta of whole days"),
-        ({"expire_untagged_after": timedelta(hours=30)}, "a timedelta of whole days"),
-        ({"expire_untagged_after": timedelta(0)}, "a timedelta of whole days"),
-        ({"pull_principals": "111122223333"}, "pull_principals is '111122223333'; allowed: a list"),
-        ({"pull_principals": ["1111"]}, r"pull_principals\[0\] is '1111'; allowed: an account of 12 digits"),
-        ({"pull_principals": ["*"]}, "allowed: an account of 12 digits"),
-    ],
-)
-def test_settings_that_can_never_work_are_refused_where_they_are_written(
-    given: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InvalidSpecError, match=message):
-        RepositorySettings(**given)
-
-
 def test_rendered_principals_are_checked_before_the_first_call(aws: LocalAws, dag: DAG, folder: Path) -> None:
     settings = RepositorySettings(pull_principals=["{{ '*' }}"])
     aws.clear_requests()
