@@ -122,13 +122,14 @@ class DockerBuilder:
     def _build(self, recipe: BuildRecipe, reference: str, engine_log: _EngineLog) -> str:
         context = recipe.context
         uses_buildkit = self._uses_buildkit(recipe)
+        builder = "BuildKit" if uses_buildkit else "the classic builder"
         self._log_in(recipe, engine_log)
         self._pull_bases(recipe, engine_log, with_credentials=uses_buildkit)
         engine_log.own(
             "Building %s for %s with %s, build args %s",
             context.directory,
             recipe.platform,
-            "BuildKit" if uses_buildkit else "the classic builder",
+            builder,
             sorted(recipe.build_args) or "none",
         )
         # A keeper of the layers is needed for the cache of another worker (moby/buildkit, "Inline cache").
@@ -155,7 +156,7 @@ class DockerBuilder:
                 self._client.params = {}
             image_id = ""
             for event in engine_log.follow(
-                events, failed=f"The image of {context.directory} could not be built"
+                events, failed=f"The image of {context.directory} could not be built with {builder}"
             ):
                 aux = event.get("aux")
                 image_id = aux.get("ID", image_id) if isinstance(aux, dict) else image_id
