@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 #: How long credentials that have worked may be refused until new ones are there, in seconds; and the time between two lookups.
 ROTATION_AWAITED, CONNECTION_KEPT = 600.0, 60.0
 
+#: How long the last lines of the log of a failed build are awaited at most, in seconds.
+LAST_LINES_AWAITED = 5.0
+
 #: Builds of a project that are looked at for one of the same content, beside those in progress: a page of ListBuildsForProject.
 LOOKED_AT = 100
 
@@ -245,6 +248,10 @@ def wait(
                 log.info("Build %s: %s", build_id, status)
             copied.copy(build)
             if is_complete(build):
+                if not is_successful(build):
+                    # CloudWatch Logs may show the last lines, the cause among them, a little later.
+                    time.sleep(min(poll_interval, LAST_LINES_AWAITED))
+                    copied.copy(build)
                 return build
         time.sleep(poll_interval)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,9 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_sm_hosting import BuildImageOperator
-from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.local import LocalAws
 from tests.local_servers import local_server
-from tests.operators.conftest import _emptied, operations, outcome, run_task, task_id
+from tests.operators.conftest import _emptied, run_task, task_id
 
 ROLE = "arn:aws:iam::123456789012:role/builds"
 
