@@ -365,7 +365,7 @@ class TestOnTheEngine:
         ("operation", "moment"),
         [
             ("CreateProject", "after-call"),
-            ("PutObject", "after-call"),
+            ("HeadObject", "after-call"),
             ("StartBuild", "before-call"),
             ("StartBuild", "after-call"),
             ("BatchGetBuilds", "before-call"),
@@ -377,7 +377,7 @@ class TestOnTheEngine:
     ) -> None:
         (folder / "content").write_text(f"{operation} {moment}")
         hook = CodeBuildHook()
-        client = hook.conn if operation != "PutObject" else _s3_client()
+        client = hook.conn if operation != "HeadObject" else _s3_client()
         killed: list[str] = []
 
         def kill(**_: Any) -> None:
