@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code
+from airflow_sm_hosting.hooks.iam import until_role_is_seen
 
 if TYPE_CHECKING:
     from types_boto3_codebuild.client import CodeBuildClient
@@ -40,7 +41,7 @@ class CodeBuildHook(SharedClients):
         """Create a project (``codebuild:CreateProject``); return False when there is one meanwhile."""
         tag_list: list[TagTypeDef] = [{"key": key, "value": value} for key, value in tags.items()]
         try:
-            self.conn.create_project(**definition, tags=tag_list)
+            until_role_is_seen(lambda: self.conn.create_project(**definition, tags=tag_list))
         except ClientError as error:
             if error_code(error) != "ResourceAlreadyExistsException":
                 raise
@@ -49,7 +50,7 @@ class CodeBuildHook(SharedClients):
 
     def update_project(self, definition: Mapping[str, Any]) -> None:
         """Update a project (``codebuild:UpdateProject``)."""
-        self.conn.update_project(**definition)
+        until_role_is_seen(lambda: self.conn.update_project(**definition))
 
     def builds(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Return builds by their id (``codebuild:BatchGetBuilds``), without those that do not exist.

@@ -177,6 +177,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     def execute(self, context: Context) -> str:
         """Look up the image of this content; build and push it if it does not exist."""
         given = BuildImageFields.of(self)
+        self._check_before_asking(given)
         recipe = self._recipe(given)
         tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
         repository = given.repository_name
@@ -258,7 +259,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.images.codebuild.request import public_arguments
 
         self._warn_of_scripts(recipe)
-        build = ImageBuild(self.codebuild_hook, self._place(given), f"{uri}:{tag}", self.log)
+        role_arn = str(self.sagemaker_hook.role_arn((given.codebuild or {})["service_role"]))
+        build = ImageBuild(self.codebuild_hook, self._place(given, role_arn), f"{uri}:{tag}", self.log)
         build_id = build.begin(recipe, self.model_data_hook)
         carried = {"uri": uri, "tag": tag, "public_arguments": public_arguments(recipe)}
         if self.deferrable:
@@ -295,12 +297,23 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         digest = self._settled(hook, given.platform, uri, tag, found)
         return self._report(context, hook, given, uri, tag, digest, built=True)
 
-    def _place(self, given: BuildImageFields) -> BuildPlace:
+    def _check_before_asking(self, given: BuildImageFields) -> None:
+        """Validate the request of a project before the first call."""
+        if given.builder != "codebuild":
+            return
+        from airflow_sm_hosting.images.codebuild.project import project_definition
+        from airflow_sm_hosting.service_model.request import validated_request
+
+        definition = project_definition(self._place(given, "role"))
+        validated_request("codebuild", "CreateProject", definition)
+
+    @staticmethod
+    def _place(given: BuildImageFields, role_arn: str) -> BuildPlace:
         from airflow_sm_hosting.images.codebuild.project import BuildPlace
 
-        settings = dict(given.codebuild or {})
+        settings = {name: value for name, value in (given.codebuild or {}).items() if name != "service_role"}
         return BuildPlace(
-            service_role_arn=str(self.sagemaker_hook.role_arn(settings.pop("service_role"))),
+            service_role_arn=role_arn,
             bucket=settings.pop("bucket_name"),
             platform=given.platform,
             secrets=tuple(settings.pop("secrets", ())),

@@ -223,7 +223,8 @@ def _conditions(
         return ({"StringEquals": {"iam:PermissionsBoundary": permissions_boundary}},)
     if others_scaling and action == TAG_TARGET:
         return (None,)
-    return CONDITIONS_ON.get((action, on)) or CONDITIONS.get(action, (None,))
+    found: Iterable[dict[str, Any] | None] | None = CONDITIONS_ON.get((action, on)) or CONDITIONS.get(action)
+    return found or (None,)
 
 
 def _name(operator: Any) -> str:

@@ -250,6 +250,31 @@ def test_a_log_that_cannot_be_read_is_a_warning(
     assert (shown.out + shown.err).count("The log of the build cannot be read") == 1
 
 
+def test_a_role_that_was_just_made_is_waited_for(
+    bucket: LocalAws, dag: DAG, plain: Path, short_pauses: None
+) -> None:
+    """hashicorp/terraform-provider-aws#4233"""
+    unseen = refusal(
+        "InvalidInputException", f"CodeBuild is not authorized to perform: sts:AssumeRole on {ROLE}"
+    )
+    with answering(CodeBuildHook().conn, "CreateProject", unseen, unseen) as left:
+        ended = outcome(build(plain))
+    assert left == []
+    assert "ended with FAULT" in str(ended.error)
+
+
+def test_what_aws_would_refuse_is_an_error_before_the_first_call(
+    bucket: LocalAws, dag: DAG, plain: Path
+) -> None:
+    ended = outcome(build(plain, {"project_name": "{{ 'a.b' }}"}))
+    assert isinstance(ended.error, InvalidSpecError)
+    ended = outcome(
+        build(plain, {"vpc_config": {"vpcId": "", "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]}})
+    )
+    assert isinstance(ended.error, InvalidSpecError)
+    assert operations(bucket) == []
+
+
 # On the engine
 
 
