@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.packing import pack_stream
 from airflow_sm_hosting.artifacts.upload import UploadDeniedError, content_key, upload_if_absent
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 #: How long credentials that have worked may be refused until new ones are there, in seconds; and the time between two lookups.
 ROTATION_AWAITED, CONNECTION_KEPT = 600.0, 60.0
+
+#: How long a build that was just started may not be found yet, in seconds: reads of AWS may lag (assumed).
+UNSEEN_AWAITED = 30.0
 
 #: How long the last lines of the log of a failed build are awaited at most, in seconds.
 LAST_LINES_AWAITED = 5.0
@@ -220,8 +223,8 @@ class BuildLog:
             return
         try:
             lines, self._token = self._hook.log_lines(*place, self._token)
-        except ClientError as error:
-            if not is_passing(error):
+        except (BotoCoreError, ClientError) as error:
+            if not is_passing(error) and not are_credentials_refused(error):
                 self._is_readable = False
                 self._log.warning("The log of the build cannot be read: %s", error)
             return
@@ -238,11 +241,11 @@ def wait(
 
     :raises ImageBuildError: There is no such build.
     """
-    status = ""
+    status, began = "", time.monotonic()
     while True:
         found = polls.look([build_id])
-        if found is not None:
-            build = existing(found, build_id)
+        build = None if found is None else existing(found, build_id, waited=time.monotonic() - began)
+        if build is not None:
             if status != status_line(build):
                 status = status_line(build)
                 log.info("Build %s: %s", build_id, status)
@@ -256,14 +259,19 @@ def wait(
         time.sleep(poll_interval)
 
 
-def existing(found: Mapping[str, Mapping[str, Any]], build_id: str) -> Mapping[str, Any]:
-    """Return a build of an answer.
+def existing(
+    found: Mapping[str, Mapping[str, Any]], build_id: str, *, waited: float
+) -> Mapping[str, Any] | None:
+    """Return a build of an answer; None as long as reads of AWS may lag behind its start.
 
-    :raises ImageBuildError: It is not in it.
+    :param found: the answer
+    :param build_id: the build
+    :param waited: seconds since the wait began
+    :raises ImageBuildError: There is no such build.
     """
-    if build_id not in found:
+    if build_id not in found and waited >= UNSEEN_AWAITED:
         raise ImageBuildError(f"CodeBuild has no build {build_id}; was it deleted? Run the task again.")
-    return found[build_id]
+    return found.get(build_id)
 
 
 def check_success(build: Mapping[str, Any], copied: BuildLog, mask: Callable[[str], str]) -> None:

@@ -224,6 +224,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         digest: str,
         *,
         built: bool,
+        build_id: str | None = None,
     ) -> str:
         """Tag the image as wanted, push the details, and return the image's URI."""
         repository, wanted_tag = given.repository_name, given.image_tag
@@ -233,7 +234,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
                 raise ImageBuildError(f"{uri}@{digest} was pushed, but cannot be found in ECR.")
             hook.tag_image(repository, image, wanted_tag)
         tags = [tag, *([wanted_tag] if wanted_tag else [])]
-        self.push_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
+        details = {"built": built, "digest": digest, "repository_uri": uri, "tags": tags}
+        self.push_details(context, {**details, "build_id": build_id} if build_id else details)
         return f"{uri}@{digest}"
 
     def _recipe(self, given: BuildImageFields) -> BuildRecipe:
@@ -295,7 +297,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         if found is None:
             raise ImageBuildError(f"The build {build_id} succeeded, but ECR has no image {uri}:{tag}.")
         digest = self._settled(hook, given.platform, uri, tag, found)
-        return self._report(context, hook, given, uri, tag, digest, built=True)
+        return self._report(context, hook, given, uri, tag, digest, built=True, build_id=build_id)
 
     def _check_before_asking(self, given: BuildImageFields) -> None:
         """Validate the request of a project before the first call."""

@@ -59,7 +59,7 @@ class BuildWaiter:
     :param log_status: Takes a status line.
     """
 
-    __slots__ = ("build_id", "due", "ended", "interval", "log_status", "status")
+    __slots__ = ("build_id", "due", "ended", "interval", "joined_at", "log_status", "status")
 
     def __init__(self, build_id: str, interval: float, log_status: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -67,8 +67,36 @@ class BuildWaiter:
         self.interval = interval
         self.log_status = log_status
         self.status = ""
-        self.due = loop.time()
+        self.joined_at = self.due = loop.time()
         self.ended: asyncio.Future[None] = loop.create_future()
+
+    def observe(self, found: Mapping[str, Mapping[str, Any]], now: float) -> None:
+        """Process an answer: log a new status, and end the wait if the build has ended.
+
+        :param found: Builds by id.
+        :param now: The time of the call.
+        """
+        from airflow_sm_hosting.deployer.image_build import existing
+        from airflow_sm_hosting.images.codebuild.outcome import is_complete, status_line
+
+        try:
+            build = existing(found, self.build_id, waited=now - self.joined_at)
+        except Exception as error:
+            self.fail(error)
+            return
+        # A cancelled trigger has also cancelled its future.
+        if build is None or self.ended.done():
+            return
+        if self.status != status_line(build):
+            self.status = status_line(build)
+            self.log_status(f"Build {self.build_id}: {self.status}")
+        if is_complete(build):
+            self.ended.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """End the wait with an error."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
 
 
 class BuildPoller:
@@ -126,15 +154,12 @@ class BuildPoller:
                 for some in (
                     waiters[start : start + IDS_OF_A_CALL] for start in range(0, len(waiters), IDS_OF_A_CALL)
                 ):
-                    while (left := bucket.wait(self._loop.time())) > 0:
-                        await asyncio.sleep(left)
-                    bucket.take(self._loop.time())
+                    await self._take_turn(bucket)
                     await self._look(polls, some, bucket)
         except Exception as error:
             self._on_end(self)
             for waiter in self._waiters:
-                if not waiter.ended.done():
-                    waiter.ended.set_exception(error)
+                waiter.fail(error)
 
     async def _account(self, polls: BuildPolls) -> Hashable:
         """Look up the connection, and retry temporary errors; a permanent error ends the waits."""
@@ -152,31 +177,35 @@ class BuildPoller:
                 await asyncio.sleep(trouble.wait(now))
 
     async def _look(self, polls: BuildPolls, waiters: list[BuildWaiter], bucket: TokenBucket) -> None:
-        from airflow_sm_hosting.deployer.image_build import existing
-        from airflow_sm_hosting.images.codebuild.outcome import is_complete, status_line
-
+        """Look at the builds of some waits; of a call that AWS refuses for good, at each build by itself."""
         now = self._loop.time()
         ids = list(dict.fromkeys(waiter.build_id for waiter in waiters))
-        found = await in_thread(polls.look)(ids)
+        try:
+            found = await in_thread(polls.look)(ids)
+        except Exception as error:
+            if len(ids) > 1:
+                # It may be for one of them: permissions are on projects.
+                for build_id in ids:
+                    await self._take_turn(bucket)
+                    await self._look(polls, [one for one in waiters if one.build_id == build_id], bucket)
+                return
+            for waiter in waiters:
+                waiter.fail(error)
+            return
         if found is None:
             bucket.failed(self._loop.time(), random.random())  # noqa: S311 - spreads calls
         else:
             bucket.succeeded()
         for waiter in waiters:
             waiter.due = now + jittered(waiter.interval, random.random())  # noqa: S311
-            # A cancelled trigger has also cancelled its future.
-            if found is None or waiter.ended.done():
-                continue
-            try:
-                build = existing(found, waiter.build_id)
-            except Exception as error:
-                waiter.ended.set_exception(error)
-                continue
-            if waiter.status != status_line(build):
-                waiter.status = status_line(build)
-                waiter.log_status(f"Build {waiter.build_id}: {waiter.status}")
-            if is_complete(build):
-                waiter.ended.set_result(None)
+            if found is not None:
+                waiter.observe(found, now)
+
+    async def _take_turn(self, bucket: TokenBucket) -> None:
+        """Wait until the rate allows a call, and count it."""
+        while (left := bucket.wait(self._loop.time())) > 0:
+            await asyncio.sleep(left)
+        bucket.take(self._loop.time())
 
 
 def _make_polls(make_hook: Callable[[], CodeBuildHook]) -> BuildPolls:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from botocore.exceptions import EndpointConnectionError
 
 from airflow_sm_hosting import (
     BuildImageOperator,
@@ -225,6 +226,18 @@ def test_throttling_and_rotated_credentials_end_no_wait(
     assert "ended with FAULT" in str(ended.error)
 
 
+def test_a_log_that_is_throttled_is_read_later(
+    bucket: LocalAws, dag: DAG, plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unreachable = EndpointConnectionError(endpoint_url="http://logs")
+    with answering(CodeBuildHook().client("logs"), "GetLogEvents", unreachable) as left:
+        ended = outcome(build(plain))
+    assert left == []
+    assert "ended with FAULT" in str(ended.error)
+    shown = capsys.readouterr()
+    assert "cannot be read" not in shown.out + shown.err
+
+
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_refused_look_ends_both_waits_in_the_same_words(
     bucket: LocalAws, dag: DAG, plain: Path, deferrable: bool
@@ -317,6 +330,7 @@ class TestOnTheEngine:
         assert image["imageManifestMediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
         assert sorted(image["imageTags"]) == sorted(ran.details["tags"])
         assert (ran.details["built"], ran.deferrals) == (True, int(deferrable))
+        assert [made["id"] for made in builds(docker_aws)] == [ran.details["build_id"]]
         # The log of the build is in that of the task, each line once.
         shown = capsys.readouterr()
         assert (shown.out + shown.err).count("Phase complete: BUILD State: SUCCEEDED") == 1

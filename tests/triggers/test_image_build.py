@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from airflow_sm_hosting.deployer import image_build
 from airflow_sm_hosting.hooks import CodeBuildHook
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.triggers.image_build import ImageBuildTrigger
@@ -44,6 +46,11 @@ class Service:
         async with asyncio.timeout(30):
             while len(self.calls) < count:
                 await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_lag_of_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_build, "UNSEEN_AWAITED", 0.0)
 
 
 @pytest.fixture
@@ -148,6 +155,44 @@ def test_a_build_that_does_not_exist_ends_its_own_wait_only(service: Service) ->
     gone, there = asyncio.run(together())
     assert "no build project:gone" in gone["error"]
     assert there["error"] is None
+
+
+def test_a_build_that_is_not_found_yet_is_awaited(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_build, "UNSEEN_AWAITED", 60.0)
+
+    async def seen_later() -> dict[str, Any]:
+        wait = asyncio.create_task(event(trigger("project:0")))
+        await service.until_calls(2)
+        assert not wait.done()
+        service.statuses["project:0"] = "SUCCEEDED"
+        return await wait
+
+    assert asyncio.run(seen_later())["error"] is None
+
+
+def test_a_refusal_of_one_project_ends_the_waits_for_its_builds_only(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = service.add(2)
+
+    def refused(ids: Sequence[str]) -> dict[str, Any]:
+        if other in ids:
+            service.calls.append(list(ids))
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "BatchGetBuilds")
+        return Service.builds(service, ids)
+
+    monkeypatch.setattr(service, "builds", refused)
+
+    async def together() -> tuple[dict[str, Any], dict[str, Any]]:
+        wait = asyncio.create_task(event(trigger(one)))
+        denied = await event(trigger(other))
+        assert not wait.done()
+        service.statuses[one] = "SUCCEEDED"
+        return await wait, denied
+
+    there, denied = asyncio.run(together())
+    assert there["error"] is None
+    assert "AccessDeniedException" in denied["error"]
 
 
 def test_throttling_ends_no_wait_and_a_refusal_does(aws: LocalAws) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,11 @@ class BuildPlace:
         return self.project_name or f"sm-hosting-{self.platform.partition('/')[2]}"
 
 
+def minutes(seconds: float) -> int:
+    """Return seconds as whole minutes, rounded up."""
+    return math.ceil(seconds / 60)
+
+
 def project_definition(place: BuildPlace) -> dict[str, Any]:
     """Return the project, in the shape of CreateProject and UpdateProject, without its tags."""
     kind, image = ENVIRONMENTS[place.platform]
@@ -75,7 +81,7 @@ def project_definition(place: BuildPlace) -> dict[str, Any]:
             "privilegedMode": True,
         },
         "serviceRole": place.service_role_arn,
-        "timeoutInMinutes": -(-int(place.timeout) // 60),
+        "timeoutInMinutes": minutes(place.timeout),
         "logsConfig": {"cloudWatchLogs": {"status": "ENABLED"}},
     }
     if place.vpc_config:

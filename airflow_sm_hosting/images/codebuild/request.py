@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_sm_hosting.images.codebuild.project import BuildPlace, project_definition
+from airflow_sm_hosting.images.codebuild.project import BuildPlace, minutes
 from airflow_sm_hosting.images.dockerfile import image_references
 from airflow_sm_hosting.images.recipe import BuildRecipe
 
@@ -31,7 +31,7 @@ def start_request(
 ) -> dict[str, Any]:
     """Return the request of StartBuild.
 
-    What may differ between tasks with one project is in the request, so that none of them builds with another's settings.
+    It overrides what a project of others may have otherwise: a source, and artifacts.
 
     :param recipe: the build
     :param place: where and how CodeBuild builds
@@ -40,10 +40,10 @@ def start_request(
     :param after: the id of the last build of this content, which has ended; None if there was none
     """
     values = _values(recipe, place, image, context_uri)
-    definition = project_definition(place)
     request = {
         "projectName": place.project,
         "sourceTypeOverride": "NO_SOURCE",
+        "artifactsOverride": {"type": "NO_ARTIFACTS"},
         "buildspecOverride": json.dumps(_buildspec(values)),
         "environmentVariablesOverride": [
             *({"name": name, "value": value, "type": "PLAINTEXT"} for name, value in values.items()),
@@ -52,10 +52,7 @@ def start_request(
                 for number, secret in enumerate(place.secrets)
             ),
         ],
-        "environmentTypeOverride": definition["environment"]["type"],
-        "timeoutInMinutesOverride": definition["timeoutInMinutes"],
-        "privilegedModeOverride": True,
-        "logsConfigOverride": definition["logsConfig"],
+        "timeoutInMinutesOverride": minutes(place.timeout),
     }
     # StartBuild answers a token of the last five minutes with the build of then (botocore, StartBuildInput.idempotencyToken): a task that
     # was killed before it heard of its build gets the same one, and a task after a failed build gets a new one.

@@ -29,6 +29,7 @@ class HostedBuild:
         self._now = now
         self._lock = threading.Lock()
         self._container: BuildContainer | None = None
+        self._is_forgotten = False
         #: ``STOPPED`` or ``TIMED_OUT`` of a build that was ended from outside.
         self.ended_by: str | None = None
 
@@ -47,8 +48,8 @@ class HostedBuild:
     def enter(self, phase: str) -> None:
         """Begin a phase."""
         entry = {"phaseType": phase, "startTime": self._now()}
-        self.description["phases"] = [*self.description["phases"], entry]
-        self.description["currentPhase"] = phase
+        phases = [*self.description["phases"], entry]
+        self._describe(phases=phases, currentPhase=phase)
 
     def leave(self, status: str, code: str = "", message: str = "") -> None:
         """End the phase that goes on.
@@ -66,19 +67,23 @@ class HostedBuild:
             "durationInSeconds": int((now - phase["startTime"]).total_seconds()),
             "contexts": [{"statusCode": code, "message": message}],
         }
-        self.description["phases"] = [*before, ended]
+        self._describe(phases=[*before, ended])
 
     def end(self, status: str) -> None:
         """End the build."""
         self.enter("COMPLETED")
-        # The status last: who polls sees all of the end.
-        self.description |= {"endTime": self._now(), "buildComplete": True}
-        self.description["buildStatus"] = status
+        self._describe(endTime=self._now(), buildComplete=True, buildStatus=status)
+
+    def _describe(self, **members: Any) -> None:
+        # In its place, not in it: others read it meanwhile.
+        self.description = {**self.description, **members}
 
     # Its log
 
     def say(self, lines: Sequence[str]) -> None:
-        """Write lines to its log."""
+        """Write lines to its log, unless it was forgotten."""
+        if self._is_forgotten:
+            return
         place = self.description["logs"]
         logs.put_lines(self._region, place["groupName"], place["streamName"], lines)
 
@@ -108,6 +113,11 @@ class HostedBuild:
             container = self._container
         if container:
             container.stop()
+
+    def forget(self) -> None:
+        """End it, and write nothing more: the log belongs to what comes next."""
+        self._is_forgotten = True
+        self.stop("STOPPED")
 
     def release(self) -> None:
         """Remove the container."""

@@ -30,6 +30,7 @@ _TOKEN_VALID = timedelta(minutes=5)
 _LONGEST_VARIABLE = 4096
 #: What StartBuild may override here.
 _OVERRIDES = {
+    "artifactsOverride",
     "projectName",
     "buildspecOverride",
     "computeTypeOverride",
@@ -101,7 +102,7 @@ class CodeBuild:
             builds = list(self._builds.values())
             self._builds.clear()
         for build in builds:
-            build.stop("STOPPED")
+            build.forget()
 
     # Saved state
 
@@ -162,15 +163,12 @@ class CodeBuild:
                     f"EnvironmentVariable should be at most {_LONGEST_VARIABLE} characters",
                 )
         source = request.get("sourceTypeOverride", project["source"]["type"])
+        artifacts = request.get("artifactsOverride", project["artifacts"])["type"]
         text = request.get("buildspecOverride") or project["source"].get("buildspec", "")
         missing = [
             *sorted(set(request) - _OVERRIDES),
             *([f"the source type {source}"] if source != "NO_SOURCE" else []),
-            *(
-                [f"artifacts {project['artifacts']['type']}"]
-                if project["artifacts"]["type"] != "NO_ARTIFACTS"
-                else []
-            ),
+            *([f"artifacts {artifacts}"] if artifacts != "NO_ARTIFACTS" else []),
             *(
                 []
                 if is_supported(environment)
