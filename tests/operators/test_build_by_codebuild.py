@@ -288,6 +288,24 @@ def test_what_aws_would_refuse_is_an_error_before_the_first_call(
     assert operations(bucket) == []
 
 
+def test_a_killed_task_says_that_its_build_continues(
+    dag: DAG, plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(plain).on_kill()
+    shown = capsys.readouterr()
+    assert "a build by CodeBuild that it has started continues" in shown.out + shown.err
+    build(plain, builder="assembler").on_kill()
+    assert "CodeBuild" not in "".join(capsys.readouterr())
+
+
+def test_other_builders_wait_in_the_worker(bucket: LocalAws, dag: DAG, plain: Path) -> None:
+    (plain / "serve.py").write_text("1")
+    (plain / "Dockerfile").write_text("FROM scratch\nCOPY serve.py /\n")
+    ran = run_task(build(plain, builder="assembler", deferrable=True))
+    assert (ran.deferrals, ran.details["built"], "build_id" in ran.details) == (0, True, False)
+    assert [one for one in operations(bucket) if "Build" in one or "Project" in one] == []
+
+
 # On the engine
 
 
