@@ -219,7 +219,11 @@ def _ok() -> Any:
 def test_throttling_and_rotated_credentials_end_no_wait(
     bucket: LocalAws, dag: DAG, plain: Path, deferrable: bool
 ) -> None:
-    passing = [refusal("ThrottlingException"), refusal("InternalServerError", status=500)]
+    passing = [
+        refusal("ThrottlingException"),
+        refusal("InternalServerError", status=500),
+        refusal("ExpiredTokenException"),
+    ]
     with answering(CodeBuildHook().conn, "BatchGetBuilds", *passing) as left:
         ended = outcome(build(plain, deferrable=deferrable))
     assert left == []
