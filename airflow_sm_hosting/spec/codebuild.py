@@ -59,7 +59,7 @@ class CodeBuildSettings(TypedDict, total=False):
 
     ``service_role``: the role that builds run under, by name or ARN. ``bucket_name``: the bucket for build contexts. ``key_prefix``:
     a folder of the bucket (default: ``sm-hosting-builds``). ``project_name``: the CodeBuild project (default: ``sm-hosting-amd64`` or
-    ``sm-hosting-arm64``). ``compute_type`` (default: ``BUILD_GENERAL1_MEDIUM``) and ``image`` (default: AWS's newest Amazon Linux) of
+    ``sm-hosting-arm64``). ``compute_type`` (default: ``BUILD_GENERAL1_MEDIUM``) and ``image`` (default: AWS's Amazon Linux 2023) of
     the build's own container. ``timeout``: of a build, 5 minutes to 36 hours (default: 1 hour). ``vpc_config``: its network.
     ``kms_key_id``: the key that encrypts build contexts. ``secrets``: for ``RUN --mount=type=secret``.
     """

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from airflow.sdk import DAG
 from botocore.exceptions import EndpointConnectionError
@@ -15,11 +17,13 @@ from botocore.exceptions import EndpointConnectionError
 from airflow_sm_hosting import (
     BuildImageOperator,
     ContainerDefinition,
+    ContainerImage,
     CreateEndpointConfigOperator,
     CreateModelOperator,
     DeployEndpointOperator,
     InstanceProductionVariant,
     InvokeEndpointOperator,
+    ModelHostingTaskGroup,
     policies,
 )
 from airflow_sm_hosting.exceptions import ConflictError, ImageBuildError, InvalidSpecError
@@ -125,6 +129,29 @@ def test_settings_are_rendered_and_checked(bucket: LocalAws, dag: DAG, plain: Pa
     assert (found["serviceRole"], found["timeoutInMinutes"]) == (ROLE, 10)
     bad = outcome(build(plain, {"timeout": "{{ 'x' }}"}))
     assert isinstance(bad.error, InvalidSpecError)
+
+
+def test_a_dag_may_give_builder_and_settings_to_all_its_tasks(plain: Path) -> None:
+    defaults: dict[str, Any] = {
+        "builder": "codebuild",
+        "codebuild": {"service_role": ROLE, "bucket_name": "{{ 'builds' }}"},
+    }
+    with DAG("defaults", schedule=None, default_args=defaults):
+        one = BuildImageOperator(task_id="image", directory=str(plain), repository_name="a")
+        group = ModelHostingTaskGroup(
+            repository_name="a",
+            endpoint_name="churn",
+            models={"churn": [ContainerDefinition(image=ContainerImage.from_asset(str(plain)))]},
+            production_variants=[
+                InstanceProductionVariant(
+                    variant_name="main", model_name="churn", instance_type="ml.m5.large"
+                )
+            ],
+        )
+    made = [one, *(task for task in group.children.values() if isinstance(task, BuildImageOperator))]
+    assert len(made) == 2
+    for task in made:
+        assert (task.builder, task.codebuild) == (defaults["builder"], defaults["codebuild"])
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -314,10 +341,18 @@ def test_other_builders_wait_in_the_worker(bucket: LocalAws, dag: DAG, plain: Pa
 
 
 @pytest.fixture
-def docker_aws(monkeypatch: pytest.MonkeyPatch, debian_base_image: str) -> LocalAws:
+def docker_aws(
+    monkeypatch: pytest.MonkeyPatch, debian_base_image: str, docker_client: docker.DockerClient
+) -> Iterator[LocalAws]:
     aws = _emptied(local_server("docker"), monkeypatch)
     aws.client("s3").create_bucket(Bucket="builds")
-    return aws
+    yield aws
+    # A build of AWS has a daemon of its own; here its images stay in the engine.
+    aws.reset()  # the containers of endpoints are gone
+    host = aws.endpoint_url.removeprefix("http://")
+    for image in docker_client.images.list(f"{host}/team/churn"):
+        for tag in image.tags:
+            docker_client.images.remove(tag)
 
 
 @pytest.fixture

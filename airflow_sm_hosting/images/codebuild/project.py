@@ -14,7 +14,8 @@ from airflow_sm_hosting.spec.tags import MANAGED_BY, PACKAGE
 DEFAULT_COMPUTE_TYPE = "BUILD_GENERAL1_MEDIUM"
 DEFAULT_TIMEOUT = 3600.0
 
-#: CodeBuild user guide, "ec2-compute-images": the newest images of Amazon Linux, and the types of environment that they run in.
+#: CodeBuild user guide, "ec2-compute-images": images of Amazon Linux 2023, and the types of environment that they run in. They have Docker
+#: 27 and buildx (aws/aws-codebuild-docker-images#784).
 ENVIRONMENTS = {
     "linux/amd64": ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:5.0"),
     "linux/arm64": ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0"),
