@@ -54,20 +54,21 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": modules(
             "hooks.application_auto_scaling",
             "hooks.cloudwatch",
+            "hooks.codebuild",
             "hooks.ecr",
             "hooks.endpoint_logs",
             "hooks.iam",
             "hooks.s3",
             "hooks.sagemaker",
         ),
-        "triggers": modules("triggers.endpoint"),
+        "triggers": modules("triggers.endpoint", "triggers.image_build"),
         "config": {
             "sm_hosting": {
                 "description": "Defaults of the SageMaker hosting operators.",
                 "options": {
                     "image_builder": {
-                        "description": "Default of BuildImageOperator's parameter builder: auto, docker, buildx, buildah, or "
-                        "assembler (for workers without an engine).",
+                        "description": "Default of BuildImageOperator's parameter builder: auto, docker, buildx, buildah, "
+                        "assembler (for workers without an engine), or codebuild (AWS CodeBuild).",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "assembler",

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from isal import isal_zlib
 
@@ -77,6 +77,22 @@ def pack(path: str | os.PathLike[str], *, workdir: str | os.PathLike[str]) -> Pa
             f"Model data {os.path.abspath(source)} does not exist; give a {ARCHIVE_SUFFIX} file or a folder"
         )
     return _take_archive(source)
+
+
+def pack_stream(tar: BinaryIO, *, workdir: str | os.PathLike[str]) -> PackedArtifact:
+    """Make an artifact from a tar stream, as :func:`pack` does from a folder.
+
+    :param tar: the stream, from where it is to its end
+    :param workdir: an existing folder for the archive
+    """
+    descriptor, name = tempfile.mkstemp(suffix=ARCHIVE_SUFFIX, prefix="tar-", dir=workdir)
+    archive = Path(name)
+    with os.fdopen(descriptor, "wb") as file:
+        sink = _GzipSink(file)
+        while block := tar.read(_BLOCK):
+            sink.update(block)
+        sink.close()
+    return _packed(archive, sink)
 
 
 def content_sha256(path: str | os.PathLike[str]) -> str:
@@ -155,6 +171,10 @@ def _pack_directory(root: Path, workdir: Path) -> PackedArtifact:
     except BaseException:
         archive.unlink(missing_ok=True)
         raise
+    return _packed(archive, sink)
+
+
+def _packed(archive: Path, sink: _GzipSink) -> PackedArtifact:
     state = archive.stat()
     return PackedArtifact(
         path=archive,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
+    from airflow_sm_hosting.hooks.codebuild import CodeBuildHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.endpoint_logs import EndpointLogsHook
     from airflow_sm_hosting.hooks.iam import IamHook
@@ -141,6 +142,13 @@ class AwsParameters:
         from airflow_sm_hosting.hooks.iam import IamHook
 
         return IamHook(**self._hook_parameters())
+
+    @property
+    def codebuild_hook(self) -> CodeBuildHook:
+        """Return the hook of CodeBuild."""
+        from airflow_sm_hosting.hooks.codebuild import CodeBuildHook
+
+        return CodeBuildHook(**self._hook_parameters())
 
     def ecr_hook(self, region_name: str | None = None, aws_conn_id: str | None = None) -> EcrRepositoryHook:
         """Return the hook of ECR, in another Region or on another connection if one is given."""

@@ -9,18 +9,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 
-from airflow_sm_hosting.exceptions import ImageBuildError
-from airflow_sm_hosting.fields import Boolean, Choice, FilePath, ListOf, PathAsText, Structure, Text, optional
+from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
+from airflow_sm_hosting.fields import (
+    Boolean,
+    Choice,
+    FilePath,
+    ListOf,
+    PathAsText,
+    Seconds,
+    Structure,
+    Text,
+    optional,
+)
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.checks import invalid
+from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
+from airflow_sm_hosting.spec.codebuild import LONGEST_TIMEOUT, REQUIRED, SHORTEST_TIMEOUT, check_codebuild
 from airflow_sm_hosting.spec.container import PLATFORMS
 from airflow_sm_hosting.spec.reference_parts import check_image_tag, check_repository
+from airflow_sm_hosting.spec.rendered import as_seconds, is_absent
 from airflow_sm_hosting.spec.repository_settings import check_principals
 from airflow_sm_hosting.spec.secret import HidesValues, hidden_values, hide_values, reveal_environments
 from airflow_sm_hosting.spec.tags import OURS
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from os import PathLike
 
     from airflow.sdk import Context
@@ -28,12 +41,17 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.images.builders import Destination, PushedImage
+    from airflow_sm_hosting.images.codebuild.project import BuildPlace
     from airflow_sm_hosting.images.recipe import BuildRecipe, Login
+    from airflow_sm_hosting.spec.codebuild import CodeBuildSettings
 
-BUILDERS = ("auto", "docker", "buildx", "buildah", "assembler")
+BUILDERS = ("auto", "docker", "buildx", "buildah", "assembler", "codebuild")
 #: A value of ``build_contexts`` that is an image and no folder, as of ``docker buildx build --build-context``.
 _IMAGE = "docker-image://"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
+#: Seconds between two looks at a build of CodeBuild.
+DEFAULT_POLL_INTERVAL = 15
+SHORTEST_POLL_INTERVAL = 0.1
 #: The tag that identifies a built image by the digest of its sources.
 FINGERPRINT_TAG = "sm-hosting-{fingerprint:.32}"
 
@@ -64,6 +82,24 @@ class RepositorySettingsField(Structure):
         return settings
 
 
+class CodeBuildField(Structure):
+    """The settings of builds by CodeBuild: :class:`~airflow_sm_hosting.spec.codebuild.CodeBuildSettings`."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check literal settings."""
+        if not is_rendered_later(value):
+            check_codebuild(where, super().value(where, value))
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the settings that are given, checked."""
+        settings = {name: one for name, one in super().value(where, given).items() if not is_absent(one)}
+        if "timeout" in settings:
+            limits = (SHORTEST_TIMEOUT, LONGEST_TIMEOUT)
+            settings["timeout"] = int(as_seconds(f"{where}[timeout]", settings["timeout"], *limits))
+        check_codebuild(where, settings)
+        return settings
+
+
 class BuildImageFields(AwsFields):
     """The parameters of :class:`BuildImageOperator`."""
 
@@ -83,6 +119,27 @@ class BuildImageFields(AwsFields):
     create_repository = Boolean(default=True, templated=False)
     repository_settings = RepositorySettingsField(words="a RepositorySettings", default={})
     builder = Choice(BUILDERS, default="auto", templated=False)
+    codebuild = optional(CodeBuildField(words="a dict with service_role, bucket_name, …"))
+    deferrable = Boolean(default=False, templated=False)
+    poll_interval = Seconds(low=SHORTEST_POLL_INTERVAL, default=DEFAULT_POLL_INTERVAL)
+
+    def check_together(self, where: str) -> None:
+        """Check that a build by CodeBuild has its settings."""
+        if self.builder == "codebuild" and self.codebuild is None:
+            raise InvalidSpecError(
+                f"{where}builder is 'codebuild', but codebuild is not given; allowed: a dict with {' and '.join(REQUIRED)}."
+            )
+        if self.builder == "codebuild":
+            for name in ("secrets", "build_contexts", "cache_to"):
+                if getattr(self, name):
+                    instead = (
+                        " Give codebuild['secrets'], which CodeBuild reads itself."
+                        if name == "secrets"
+                        else ""
+                    )
+                    raise InvalidSpecError(
+                        f"{where}{name} is given, which builder 'codebuild' does not support; allowed: 'buildx' and 'buildah'.{instead}"
+                    )
 
 
 class BuildImageOperator(SageMakerHostingBaseOperator):
@@ -117,8 +174,14 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     :param repository_settings: Scanning, immutability, encryption, life cycle and readers of the repository, as
         :class:`RepositorySettings`; with ``create_repository=True`` only (default: a new repository has AWS's own settings). (templated)
     :param builder: ``docker`` (the Docker Engine; with BuildKit where the engine prefers it, or the Dockerfile needs it), ``buildx``
-        (``docker buildx``), ``buildah`` (no daemon), ``assembler`` (no engine: Dockerfiles without RUN), or ``auto`` (the first of these
-        that works on the worker and can do what the build needs); default: ``[sm_hosting] image_builder`` of Airflow's configuration, else ``auto``.
+        (``docker buildx``), ``buildah`` (no daemon), ``assembler`` (no engine: Dockerfiles without RUN), ``codebuild`` (AWS CodeBuild, for
+        workers without an engine), or ``auto`` (the first of the four before that works on the worker and can do what the build needs);
+        default: ``[sm_hosting] image_builder`` of Airflow's configuration, else ``auto``.
+    :param codebuild: The settings of CodeBuild, needed with ``builder="codebuild"``: a dict with ``service_role`` and ``bucket_name``, and
+        as far as wanted ``key_prefix``, ``project_name``, ``compute_type``, ``image``, ``timeout``, ``vpc_config``, ``kms_key_id`` and
+        ``secrets``; see :class:`~airflow_sm_hosting.spec.codebuild.CodeBuildSettings`. (templated)
+    :param deferrable: Whether the task waits for CodeBuild in the triggerer (default: ``[operators] default_deferrable``).
+    :param poll_interval: Seconds, or a timedelta, between two looks at a build of CodeBuild, 0.1 or more (default: 15). (templated)
     :raises InvalidSpecError: When the folder or the Dockerfile does not exist, or a value can never work.
     :raises ImageBuildError: When the image cannot be built or pushed.
     :raises NotFoundError: When the repository does not exist and ``create_repository`` is False.
@@ -152,9 +215,12 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         image_tag: Late | None = None,
         create_repository: bool = True,
         repository_settings: Mapping[str, Any] | Late | None = None,
-        builder: Literal["auto", "docker", "buildx", "buildah", "assembler"] | str = conf.get(
+        builder: Literal["auto", "docker", "buildx", "buildah", "assembler", "codebuild"] | str = conf.get(
             "sm_hosting", "image_builder", fallback="auto"
         ),
+        codebuild: CodeBuildSettings | Late | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float | timedelta | Late = DEFAULT_POLL_INTERVAL,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())
@@ -175,6 +241,9 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         self.create_repository = create_repository
         self.repository_settings = repository_settings
         self.builder = builder
+        self.codebuild = codebuild
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
 
     def hidden_values(self) -> set[str]:
         """Return the values of the secrets."""
@@ -185,8 +254,9 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.images.manifests import docker_tag
 
         given = BuildImageFields.of(self)
+        self._check_before_asking(given)
         recipe = self._recipe(given)
-        repository, wanted_tag = given.repository_name, given.image_tag
+        repository = given.repository_name
 
         hook = self.ecr_hook()
         if given.create_repository:
@@ -198,19 +268,54 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         tag = FINGERPRINT_TAG.format(fingerprint=recipe.fingerprint())
         # With immutable tags, the manifest that SageMaker takes has a tag of its own.
         found = hook.image(repository, docker_tag(tag), tag)
-        built = found is None
-        if found is None:
-            digest = self._build(hook, recipe, uri, tag, builder=given.builder).digest
-        else:
+        if found is not None:
             self.log.info("%s already has an image with this content; nothing to build", uri)
-            digest = self._settled(hook, recipe, uri, tag, found)
+            digest = self._settled(hook, given.platform, uri, tag, found)
+            return self._report(context, hook, given, uri, tag, digest, built=False)
+        if given.builder == "codebuild":
+            return self._build_by_codebuild(context, given, recipe, uri, tag)
+        digest = self._build(hook, recipe, uri, tag, builder=given.builder).digest
+        return self._report(context, hook, given, uri, tag, digest, built=True)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Continue after the deferred wait for CodeBuild.
+
+        :raises ImageBuildError: The build failed, or the triggerer could not look at it.
+        """
+        if event.get("error"):
+            raise ImageBuildError(event["error"])
+        return self._finish(context, BuildImageFields.of(self), event["carried"], event["build_id"])
+
+    def on_kill(self) -> None:
+        """Log that a build by CodeBuild continues: the next try joins it."""
+        if self.builder == "codebuild":
+            self.log.warning(
+                "This task was killed; a build by CodeBuild that it has started continues. Run the task again to join it."
+            )
+        super().on_kill()
+
+    def _report(
+        self,
+        context: Context,
+        hook: EcrRepositoryHook,
+        given: BuildImageFields,
+        uri: str,
+        tag: str,
+        digest: str,
+        *,
+        built: bool,
+        build_id: str | None = None,
+    ) -> str:
+        """Tag the image as wanted, push the details, and return the image's URI."""
+        repository, wanted_tag = given.repository_name, given.image_tag
         if wanted_tag and hook.image_digest(repository, wanted_tag) != digest:
             image = hook.image_of_digest(repository, digest)
             if image is None:
                 raise ImageBuildError(f"{uri}@{digest} was pushed, but cannot be found in ECR.")
             hook.tag_image(repository, image, wanted_tag)
         tags = [tag, *([wanted_tag] if wanted_tag else [])]
-        self.push_details(context, {"built": built, "digest": digest, "repository_uri": uri, "tags": tags})
+        details = {"built": built, "digest": digest, "repository_uri": uri, "tags": tags}
+        self.push_details(context, {**details, "build_id": build_id} if build_id else details)
         return f"{uri}@{digest}"
 
     def _recipe(self, given: BuildImageFields) -> BuildRecipe:
@@ -244,8 +349,82 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         recipe = replace(recipe, logins=self._logins(recipe, self._destination(hook, uri, "")))
         return replace(recipe, bases=resolve_bases(recipe, self.log))
 
+    # CodeBuild
+
+    def _build_by_codebuild(
+        self, context: Context, given: BuildImageFields, recipe: BuildRecipe, uri: str, tag: str
+    ) -> str:
+        """Begin or join a build, and wait for it in this process or in the triggerer."""
+        from airflow_sm_hosting.deployer.image_build import ImageBuild
+        from airflow_sm_hosting.images.codebuild.request import public_arguments
+
+        self._warn_of_scripts(recipe)
+        role_arn = str(self.sagemaker_hook.role_arn((given.codebuild or {})["service_role"]))
+        build = ImageBuild(self.codebuild_hook, self._place(given, role_arn), f"{uri}:{tag}", self.log)
+        build_id = build.begin(recipe, self.model_data_hook)
+        carried = {"uri": uri, "tag": tag, "public_arguments": public_arguments(recipe)}
+        if self.deferrable:
+            from airflow_sm_hosting.triggers.image_build import ImageBuildTrigger
+
+            self.defer(
+                trigger=ImageBuildTrigger(
+                    build_id=build_id,
+                    poll_interval=given.poll_interval,
+                    carried=carried,
+                    **self.aws_parameters,
+                ),
+                method_name="execute_complete",
+            )
+        return self._finish(context, given, carried, build_id)
+
+    def _finish(
+        self, context: Context, given: BuildImageFields, carried: Mapping[str, Any], build_id: str
+    ) -> str:
+        """Wait until the build has ended, which it has after a deferral; report its image, or raise its error."""
+        from airflow_sm_hosting.deployer.image_build import BuildLog, BuildPolls, check_success, wait
+        from airflow_sm_hosting.images.manifests import docker_tag
+        from airflow_sm_hosting.spec.masking import masker
+
+        uri, tag, public = carried["uri"], carried["tag"], carried["public_arguments"]
+        mask = masker([str(value) for name, value in given.build_args.items() if name not in public])
+        polls = BuildPolls(lambda: self.codebuild_hook, self.log)
+        copied = BuildLog(polls.hook, self.log, mask)
+        build = wait(polls, build_id, copied, self.log, poll_interval=given.poll_interval)
+        check_success(build, copied, mask)
+        hook = self.ecr_hook()
+        found = hook.image(given.repository_name, docker_tag(tag), tag)
+        if found is None:
+            raise ImageBuildError(f"The build {build_id} succeeded, but ECR has no image {uri}:{tag}.")
+        digest = self._settled(hook, given.platform, uri, tag, found)
+        return self._report(context, hook, given, uri, tag, digest, built=True, build_id=build_id)
+
+    def _check_before_asking(self, given: BuildImageFields) -> None:
+        """Validate the request of a project before the first call."""
+        if given.builder != "codebuild":
+            return
+        from airflow_sm_hosting.images.codebuild.project import project_definition
+        from airflow_sm_hosting.service_model.request import validated_request
+
+        definition = project_definition(self._place(given, "role"))
+        validated_request("codebuild", "CreateProject", definition)
+
+    @staticmethod
+    def _place(given: BuildImageFields, role_arn: str) -> BuildPlace:
+        from airflow_sm_hosting.images.codebuild.project import BuildPlace
+
+        settings = {name: value for name, value in (given.codebuild or {}).items() if name != "service_role"}
+        return BuildPlace(
+            service_role_arn=role_arn,
+            bucket=settings.pop("bucket_name"),
+            platform=given.platform,
+            secrets=tuple(settings.pop("secrets", ())),
+            **settings,
+        )
+
+    # The other builders
+
     def _settled(
-        self, hook: EcrRepositoryHook, recipe: BuildRecipe, uri: str, tag: str, found: Mapping[str, Any]
+        self, hook: EcrRepositoryHook, platform: str, uri: str, tag: str, found: Mapping[str, Any]
     ) -> str:
         """Return the digest of the existing image, with a manifest that SageMaker accepts.
 
@@ -259,9 +438,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             return digest
         destination = self._destination(hook, uri, tag)
         with destination.registry() as registry:
-            return settle_manifest(
-                registry, destination, digest, platform=recipe.platform, log=self.log
-            ).digest
+            return settle_manifest(registry, destination, digest, platform=platform, log=self.log).digest
 
     @staticmethod
     def _destination(hook: EcrRepositoryHook, uri: str, tag: str) -> Destination:
@@ -301,10 +478,13 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
 
         destination = self._destination(hook, uri, tag)
         recipe = replace(recipe, logins=self._logins(recipe, destination))
+        self._warn_of_scripts(recipe)
+        return select_builder(builder, recipe, log=self.log).build_and_push(recipe, destination, self.log)
+
+    def _warn_of_scripts(self, recipe: BuildRecipe) -> None:
         for script in recipe.context.scripts_with_carriage_return:
             self.log.warning(
                 "The first line of %s ends with a carriage return (Windows line ends, CRLF): a container cannot run it ('no such file or "
                 "directory'). Save it with LF, e.g. with a .gitattributes file that says '* text eol=lf'",
                 script,
             )
-        return select_builder(builder, recipe, log=self.log).build_and_push(recipe, destination, self.log)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from airflow_sm_hosting.policies.building import CODEBUILD
 from airflow_sm_hosting.policies.execution import SAGEMAKER
 from airflow_sm_hosting.spec.tags import MANAGED_BY, PACKAGE
 
@@ -66,6 +67,8 @@ _ALARM = (
     _need("cloudwatch:ListTagsForResource", "alarm", "it exists"),
     _need("cloudwatch:TagResource", "alarm", "it is created, as it is tagged, or tags are missing"),
 )
+
+_BY_CODEBUILD = "CodeBuild builds an image"
 
 _MOVED = "the instance type of a scaled variant changes, a scaled variant is removed, or a failed endpoint is replaced"
 
@@ -150,6 +153,40 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "a base image is there, or Docker has pushed: the image is read back",
             aws=True,
         ),
+        # codebuild/latest/userguide/auth-and-access-control-permissions-reference.html
+        _need("codebuild:BatchGetProjects", "build-project", _BY_CODEBUILD),
+        _need("codebuild:CreateProject", "build-project", f"{_BY_CODEBUILD}: the project does not exist"),
+        _need("codebuild:UpdateProject", "build-project", f"{_BY_CODEBUILD}: the project differs"),
+        _need("codebuild:ListBuildsForProject", "build-project", f"{_BY_CODEBUILD}: the project exists"),
+        _need("codebuild:StartBuild", "build-project", f"{_BY_CODEBUILD}: no build of it is in progress"),
+        _need("codebuild:BatchGetBuilds", "build-project", f"{_BY_CODEBUILD}, and at each poll"),
+        _need("iam:GetRole", "build-role", f"{_BY_CODEBUILD}: service_role is a name"),
+        _need("iam:PassRole", "build-role", f"{_BY_CODEBUILD}: the project is created or updated", aws=True),
+        _need("s3:GetObject PutObject", "build-object", f"{_BY_CODEBUILD}: its context is uploaded"),
+        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        _need("s3:ListBucket", "build-bucket", "the same", aws=True),
+        _need("s3:AbortMultipartUpload", "build-object", "the same: 64 MiB or more fail, or were killed"),
+        _need(
+            "s3:ListBucketMultipartUploads",
+            "build-bucket",
+            "the same: 64 MiB or more, and parts of killed uploads are deleted",
+            optional=True,
+        ),
+        _need(
+            "s3:ListMultipartUploadParts",
+            "build-object",
+            "the same, and there are unfinished uploads",
+            optional=True,
+        ),
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
+        _need(
+            "kms:GenerateDataKey",
+            "key",
+            f"{_BY_CODEBUILD}: its context is encrypted with a KMS key",
+            aws=True,
+        ),
+        _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
+        _need("logs:GetLogEvents", "build-logs", f"{_BY_CODEBUILD}: its log is copied", optional=True),
     ),
     "CopyImageOperator": (
         _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
@@ -372,6 +409,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),),
     # For the triggerer, which may have its own identity.
+    "ImageBuildTrigger": (_need("codebuild:BatchGetBuilds", "build-project", "at each poll"),),
     "EndpointTrigger": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),
         _need(
@@ -430,6 +468,11 @@ CONDITIONS: dict[str, tuple[dict[str, Any], ...]] = {
     },
     TAG_TARGET: (_MADE_BY_US, _HELD_BY_US),
     "application-autoscaling:UntagResource": (_HELD_BY_US,),
+}
+
+#: The conditions of permissions on one kind of resource, in place of those above.
+CONDITIONS_ON: dict[tuple[str, str], tuple[dict[str, Any], ...]] = {
+    ("iam:PassRole", "build-role"): ({"StringEquals": {"iam:PassedToService": CODEBUILD}},),
 }
 
 #: IAM actions that can require a permissions boundary, so that a worker cannot create roles beyond the boundary.

@@ -7,6 +7,7 @@ local AWS enforces IAM. Then each permission is taken away by itself, and the pa
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import itertools
 import json
@@ -62,11 +63,13 @@ from airflow_sm_hosting.artifacts import upload
 from airflow_sm_hosting.artifacts.packing import content_sha256
 from airflow_sm_hosting.exceptions import (
     DeploymentRolledBackError,
+    ImageBuildError,
     InvocationError,
     ModelDataError,
     NotFoundError,
     SmokeTestFailedError,
 )
+from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.provider_info import get_provider_info
 from airflow_sm_hosting.spec.tags import OURS, tag_list
@@ -132,6 +135,9 @@ class Scene:
             "repositories": [self.repository, self.copy],
             "model_data": [f"s3://models/{self.prefix}/"],
             "execution_roles": [self.role],
+            "build_projects": [f"project-{self.repository}"],
+            "build_roles": [self.role],
+            "build_contexts": [f"s3://models/{self.prefix}/"],
             "kms_key_ids": [KEY],
             "volume_kms_key_ids": [KEY],
             "region_name": self.aws.region_name,
@@ -322,6 +328,92 @@ def an_image_that_is_copied(scene: Scene) -> None:
     scene.run(
         CopyImageOperator, **options, image_tag="v1", repository_settings=RepositorySettings(**settings)
     )
+
+
+def codebuild(scene: Scene, *, kms_key_id: str | None = None, **settings: Any) -> dict[str, Any]:
+    """Return the options of a build by CodeBuild; there is no engine, so that it ends as a fault, which is all that IAM has to know."""
+    (scene.folder / "Dockerfile").write_text(f"FROM scratch\nLABEL of={scene.repository}\n")
+    return {
+        "directory": str(scene.folder),
+        "repository_name": scene.repository,
+        "builder": "codebuild",
+        "deferrable": False,
+        "poll_interval": 0.1,
+        "codebuild": {
+            "service_role": scene.role,
+            "bucket_name": "models",
+            "key_prefix": scene.prefix,
+            "project_name": f"project-{scene.repository}",
+            **({"kms_key_id": kms_key_id} if kms_key_id else {}),
+            **settings,
+        },
+    }
+
+
+@path_of("BuildImageOperator")
+def an_image_by_codebuild(scene: Scene) -> None:
+    scene.make_role()
+    for compute_type in ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE"):
+        options = codebuild(scene, kms_key_id=KEY, compute_type=compute_type)
+        with pytest.raises(ImageBuildError, match="engine 'none'"):
+            scene.run(BuildImageOperator, **options)
+
+
+@path_of("BuildImageOperator")
+def a_context_in_parts_that_fails(scene: Scene) -> None:
+    from airflow_sm_hosting.hooks import ModelDataHook
+
+    scene.make_role()
+    big_artifact(scene)
+    with (
+        event_hook(ModelDataHook().conn, "before-call.*.UploadPart", lambda **_: refusal("InternalError")),
+        pytest.raises(ModelDataError),
+    ):
+        scene.run(BuildImageOperator, **codebuild(scene))
+    left = scene.aws.client("s3").list_multipart_uploads(Bucket="models", Prefix=scene.prefix)
+    assert "Uploads" not in left, "the parts were left behind"
+
+
+@path_of("BuildImageOperator")
+def a_context_whose_upload_was_killed(scene: Scene) -> None:
+    scene.make_role()
+    big_artifact(scene)
+    options = codebuild(scene)
+    with BuildContext(scene.folder).tar() as tar:
+        key = f"{scene.prefix}/{hashlib.sha256(tar.read()).hexdigest()}.tar.gz"
+    scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=key)
+    with pytest.raises(ImageBuildError, match="engine 'none'"):
+        scene.run(BuildImageOperator, **options)
+
+
+@path_of("ImageBuildTrigger")
+def a_trigger_of_a_build(scene: Scene) -> None:
+    from airflow_sm_hosting.triggers.image_build import ImageBuildTrigger
+
+    root = scene.aws.client("codebuild")
+    name = f"project-{scene.repository}"
+    root.create_project(
+        name=name,
+        source={
+            "type": "NO_SOURCE",
+            "buildspec": '{"version": 0.2, "phases": {"build": {"commands": ["true"]}}}',
+        },
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+        },
+        serviceRole=ROLE_ARN.format(scene.role),
+    )
+    build_id = root.start_build(projectName=name)["build"]["id"]
+
+    async def event() -> Any:
+        trigger = ImageBuildTrigger(build_id=build_id, poll_interval=0.1, carried={"a": 1})
+        return await anext(aiter(trigger.run()))
+
+    payload = asyncio.run(event()).payload
+    assert payload == {"build_id": build_id, "carried": {"a": 1}, "error": None}
 
 
 @path_of("UploadModelDataOperator")

@@ -50,6 +50,21 @@ with DAG("operators_right", schedule=None):
         platform="linux/arm64",
         builder="assembler",
     )
+    image_by_codebuild = BuildImageOperator(
+        task_id="image_by_codebuild",
+        directory=Path("serving"),
+        repository_name="churn",
+        builder="codebuild",
+        codebuild={
+            "service_role": name,
+            "bucket_name": "{{ var.value.bucket }}",
+            "timeout": timedelta(hours=2),
+            "vpc_config": {"vpcId": "vpc-1", "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]},
+            "secrets": [{"name": "pip", "type": "SECRETS_MANAGER", "value": "pip"}],
+        },
+        deferrable=True,
+        poll_interval=timedelta(seconds=30),
+    )
     artifact = UploadModelDataOperator(
         task_id="artifact", path="{{ params.folder }}", bucket_name="models", key_prefix="churn"
     )

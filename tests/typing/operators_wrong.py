@@ -31,6 +31,8 @@ latency = EndpointMetric.model_latency()
 BuildImageOperator(directory="serving", **t, repository_name="churn", build_args=["A=1"])  # wrong
 BuildImageOperator(directory="serving", **t, repository_name="churn", builder=True)  # wrong
 BuildImageOperator(directory=5, **t, repository_name="churn")  # wrong
+BuildImageOperator(directory="a", **t, repository_name="b", codebuild={"service_role": "c"})  # wrong
+BuildImageOperator(directory="serving", **t, repository_name="churn", deferrable="yes")  # wrong
 UploadModelDataOperator(path=["model"], **t, bucket_name="models")  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name=None)  # wrong
 EnsureExecutionRoleOperator(role_name="churn", **t, propagation_timeout=[60])  # wrong
