@@ -109,6 +109,12 @@ def plain(tmp_path: Path) -> Path:
         ({"codebuild": "x"}, "codebuild is a str; allowed: a dict with service_role"),
         ({"poll_interval": 0}, "poll_interval"),
         ({"builder": "codebild"}, "Did you mean 'codebuild'"),
+        ({"secrets": {"a": "1"}}, r"secrets is given.*does not support.*Give codebuild\['secrets'\]"),
+        (
+            {"build_contexts": {"a": "/b"}},
+            "build_contexts is given, which builder 'codebuild' does not support",
+        ),
+        ({"cache_to": ["a:1"]}, "cache_to is given, which builder 'codebuild' does not support"),
     ],
 )
 def test_what_cannot_work_breaks_the_dag_file(plain: Path, options: dict[str, Any], message: str) -> None:
