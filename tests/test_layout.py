@@ -41,6 +41,7 @@ FLOORS: dict[str, set[str]] = {
     "work_folder": set(),
     "images": {"exceptions", "spec", "work_folder"},
     "artifacts": {"exceptions"},
+    "container_check": {"artifacts", "exceptions", "images", "spec", "work_folder"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},
     "deployer": {"deployment", "exceptions", "hooks", "service_model", "spec"},
@@ -63,7 +64,7 @@ FLOORS: dict[str, set[str]] = {
             "service_model",
             "work_folder",
         ),
-        *("images", "artifacts", "deployment", "hooks", "deployer", "triggers"),
+        *("images", "artifacts", "container_check", "deployment", "hooks", "deployer", "triggers"),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "spec"},
     # The local AWS: nothing of the operators, hooks or deployer.
@@ -89,7 +90,7 @@ FLOORS: dict[str, set[str]] = {
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},
     "testing": {"local"},
-    "cli": {"local.client", "local.engines", "local.server"},
+    "cli": {"container_check", "local.client", "local.engines", "local.server"},
 }
 #: Packages that hand out their public names, which are imported when they are asked for.
 LAZY = (PACKAGE, f"{PACKAGE}.local")

@@ -14,7 +14,7 @@ _BLOCK = 64 * 1024
 _CONNECT_SECONDS = 2.0
 
 
-def ask(
+def call_container(
     url: str,
     method: str,
     path: str,

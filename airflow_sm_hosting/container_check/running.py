@@ -17,7 +17,7 @@ from docker.models.containers import Container
 from docker.types import Mount
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
-from airflow_sm_hosting.container_check.asking import ask
+from airflow_sm_hosting.container_check.asking import call_container
 from airflow_sm_hosting.container_check.contract import (
     BIND_VARIABLE,
     CHECKED_MODEL,
@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 _PING_PAUSE = 0.2
 #: Pings of a container that is ready.
 _LATER_PINGS = 3
+#: Seconds in which the engine learns that a container has ended.
+_LAST_MOMENT = 0.5
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 
 
@@ -171,6 +173,11 @@ class _Observer:
             self._note(ended=Ended(int(state["ExitCode"])))
         return self._seen.ended is not None
 
+    def _let_end(self) -> None:
+        """Wait a moment for the end of a container that closed a connection: the engine learns of it later than its client."""
+        with suppress(requests.Timeout, requests.ConnectionError, APIError):
+            self._container.wait(timeout=_LAST_MOMENT)
+
     def _find(self) -> None:
         """Find out where the container is reached: through its published port, or at its own address."""
         self._container.reload()
@@ -186,7 +193,7 @@ class _Observer:
         """Ask the container at the first of its addresses that takes a connection."""
         answer = Exchange(method, path, 0.0, silence=Silence.UNREACHABLE)
         for url in self._urls:
-            answer = ask(url, method, path, seconds=seconds, **request)
+            answer = call_container(url, method, path, seconds=seconds, **request)
             if answer.silence is not Silence.UNREACHABLE:
                 self._urls = [url]
                 break
@@ -265,6 +272,8 @@ class _Observer:
                 headers=headers,
             )
             self._note(answers=(*self._seen.answers, answer))
+            if answer.silence in (Silence.CLOSED, Silence.UNREACHABLE):
+                self._let_end()
         if not self._has_ended():
             later.append(self._ping())
             if self._wanted.multi_model and is_loaded:

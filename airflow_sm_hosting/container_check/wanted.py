@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,17 +136,15 @@ def _check_request(where: str, entry: Any) -> None:
             raise invalid(f"{where}: {name}", text, "a string")
 
 
-def sample_requests(entries: Iterable[Any], *, folder: Path) -> tuple[SampleRequest, ...]:
+def sample_requests(entries: Iterable[Any], path_of: Callable[[str], Path]) -> tuple[SampleRequest, ...]:
     """Return the requests of a list of dicts and paths of files.
 
     :param entries: The list, checked.
-    :param folder: The folder of relative paths.
+    :param path_of: Returns the path of a file from what names it.
     :raises InvalidSpecError: When a file cannot be read, or a body is larger than InvokeEndpoint accepts.
     """
     requests = [
-        _of_file(folder / Path(entry).expanduser())
-        if isinstance(entry, str)
-        else _of_dict(entry, f"request {index + 1}")
+        _of_file(path_of(entry)) if isinstance(entry, str) else _of_dict(entry, f"request {index + 1}")
         for index, entry in enumerate(entries)
     ]
     for request in requests:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
@@ -75,20 +76,10 @@ class DockerBuilder:
         """
         mask = masker(_secrets(recipe, destination))
         reference = f"{destination.repository_uri}:{destination.tag}"
-        try:
+        with _explained(recipe, mask):
             image_id = self._build(recipe, reference, _EngineLog(log, mask, recipe))
             log.info("Built %s", image_id)
             digest = self._push(destination, _EngineLog(log, mask, recipe))
-        except docker.errors.APIError as error:
-            # Its text has the engine's address and the whole request; the explanation is the engine's own sentence.
-            said = mask(str(error.explanation or _first_line(error)).strip())
-            raise ImageBuildError(
-                _with_hint(
-                    f"The Docker Engine refused the image of {recipe.context.directory}: {said}", (), recipe
-                )
-            ) from error
-        except (docker.errors.DockerException, requests.RequestException) as error:
-            raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
         with destination.registry() as registry:
             # An engine that sends no digest (podman's service) leaves the tag to go by.
             pushed = settle_manifest(
@@ -96,6 +87,29 @@ class DockerBuilder:
             )
         log.info("Pushed %s@%s (%.1f MB)", destination.repository_uri, pushed.digest, pushed.size / 1e6)
         return pushed
+
+    def build(self, recipe: BuildRecipe, reference: str, log: Log) -> str:
+        """Build the image under a name in the engine, push nothing, and return its ID.
+
+        The image that had the name before is removed, unless something else uses it.
+
+        :raises ImageBuildError: the image could not be built, or is for another platform
+        """
+        mask = masker(_secrets(recipe))
+        with _explained(recipe, mask):
+            before = self._id_of(reference)
+            image_id = self._build(recipe, reference, _EngineLog(log, mask, recipe))
+            if before and before != image_id:
+                with suppress(docker.errors.APIError):
+                    self._client.remove_image(before)
+        return image_id
+
+    def _id_of(self, reference: str) -> str | None:
+        try:
+            found: dict[str, Any] = self._client.inspect_image(reference)  # type: ignore[no-untyped-call]
+        except docker.errors.ImageNotFound:
+            return None
+        return str(found["Id"])
 
     def _build(self, recipe: BuildRecipe, reference: str, engine_log: _EngineLog) -> str:
         context = recipe.context
@@ -165,6 +179,23 @@ class DockerBuilder:
         return digest
 
 
+@contextmanager
+def _explained(recipe: BuildRecipe, mask: Callable[[str], str]) -> Iterator[None]:
+    """Tell a failure of the engine in its own sentence."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        # Its text has the engine's address and the whole request; the explanation is the engine's own sentence.
+        said = mask(str(error.explanation or _first_line(error)).strip())
+        raise ImageBuildError(
+            _with_hint(
+                f"The Docker Engine refused the image of {recipe.context.directory}: {said}", (), recipe
+            )
+        ) from error
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
+
+
 class _EngineLog:
     """The engine's events, as lines of the task's log and as errors."""
 
@@ -209,7 +240,7 @@ def _with_hint(message: str, last: Iterable[str], recipe: BuildRecipe) -> str:
     return f"{message}\nThe last lines of the log:\n{lines}" if lines else message
 
 
-def _secrets(recipe: BuildRecipe, destination: Destination) -> set[str]:
+def _secrets(recipe: BuildRecipe, destination: Destination | None = None) -> set[str]:
     """Return what no line may show.
 
     Every build argument may be a secret, but for one in a FROM line: that is the name of an image, which the engine's
@@ -219,7 +250,9 @@ def _secrets(recipe: BuildRecipe, destination: Destination) -> set[str]:
         name for line in _FROM.findall(recipe.context.read_dockerfile()) for name in _VARIABLE.findall(line)
     }
     values = {value for name, value in recipe.build_args.items() if name not in public}
-    passwords = {destination.password, *(login.password for login in recipe.logins.values())}
+    passwords = {login.password for login in recipe.logins.values()}
+    if destination is not None:
+        passwords.add(destination.password)
     return values | (passwords - {""})
 
 

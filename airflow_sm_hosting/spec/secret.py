@@ -50,6 +50,23 @@ class HidesEnvironments(StoredAttribute):
         instance.__dict__[self._name] = hide_environments(value, rendered=True) if rendered else value
 
 
+class HidesEnvironment(StoredAttribute):
+    """A template field that hides the values of one environment after rendering, as :class:`HidesEnvironments` does."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        rendered = self._name in instance.__dict__
+        instance.__dict__[self._name] = hide_environment(value, rendered=True) if rendered else value
+
+
+def hide_environment(environment: Any, *, rendered: bool = False) -> Any:
+    """Return an environment with its values hidden.
+
+    :param environment: The environment.
+    :param rendered: Whether all values are known; otherwise values that Airflow renders later stay unchanged.
+    """
+    return hide_environments({"Environment": environment}, rendered=rendered)["Environment"]
+
+
 def hide_environments(containers: Any, *, rendered: bool = False) -> Any:
     """Return containers with the values of their environments hidden.
 
