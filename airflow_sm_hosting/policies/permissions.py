@@ -170,7 +170,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "CheckContainerOperator": (
         _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
-        # AmazonECR/latest/userguide/image-pull.html: the engine pulls with the worker's token
+        # AmazonECR/latest/userguide/image-push-iam.html: the engine pulls with the worker's token
         _need("ecr:GetAuthorizationToken", "any", "the image is in ECR"),
         _need("ecr:BatchGetImage", "repository", "the same: its tag is resolved, and its manifest is read"),
         _need(
