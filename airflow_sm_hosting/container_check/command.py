@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: Exit codes.
 PASSED, FAILED, NOT_CHECKED = 0, 1, 2
-_SIGTERM_CODE = 128 + signal.SIGTERM
+_SIGTERM_CODE, _SIGINT_CODE = 128 + signal.SIGTERM, 128 + signal.SIGINT
 
 
 def add_command(groups: Any, seconds: Callable[[str], float]) -> None:
@@ -121,6 +121,8 @@ def run(options: argparse.Namespace) -> int:
     except ImageBuildError as error:
         print(error, file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        return _SIGINT_CODE
     finally:
         signal.signal(signal.SIGTERM, before)
     if options.json:
@@ -136,11 +138,11 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _report(options: argparse.Namespace) -> Report:
+    wanted, environment = _wanted(options), _pairs("--env", options.env)
     # 0.2 s to import, for those who use it.
     from airflow_sm_hosting.container_check.checking import check_container
     from airflow_sm_hosting.work_folder import work_folder
 
-    wanted, environment = _wanted(options), _pairs("--env", options.env)
     image = _build(options, wanted.platform) if Path(options.target).is_dir() else options.target
     with work_folder() as folder:
         archive, model_error = None, ""

@@ -13,6 +13,10 @@ MAX_LINES = 20
 MAX_LINE = 500
 
 
+#: A digest or an ARN that is cut cannot be copied.
+_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+
+
 class Result(StrEnum):
     """The result of a check."""
 
@@ -121,7 +125,7 @@ def table(rows: Sequence[Row], *, width: int = 120) -> str:
     margin = names + results + 4
     lines = [f"{'check':<{names}}  {'result':<{results}}  what was seen"]
     for row in rows:
-        seen = textwrap.wrap(row.seen, max(width - margin, 40)) or [""]
+        seen = textwrap.wrap(row.seen, max(width - margin, 40), **_WHOLE_WORDS) or [""]
         result = row.result.upper() if row.result is Result.FAILED else str(row.result)
         lines.append(f"{row.check:<{names}}  {result:<{results}}  {seen[0]}")
         lines += [f"{'':<{margin}}{line}" for line in seen[1:]]
@@ -131,6 +135,7 @@ def table(rows: Sequence[Row], *, width: int = 120) -> str:
                 max(width, margin + 40),
                 initial_indent=" " * margin,
                 subsequent_indent=" " * (margin + 3),
+                **_WHOLE_WORDS,
             )
         lines += [f"{'':<{margin}}| {line}" for line in row.log]
     return "\n".join(line.rstrip() for line in lines)

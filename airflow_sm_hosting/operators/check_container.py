@@ -28,6 +28,7 @@ from airflow_sm_hosting.spec.container import check_image, check_model_data
 from airflow_sm_hosting.spec.model import ASSET_OPERATORS
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.reference_parts import rendered_reference
+from airflow_sm_hosting.spec.rendered import as_string
 from airflow_sm_hosting.spec.secret import (
     HidesEnvironment,
     environment_values,
@@ -64,7 +65,7 @@ class ImageField(Field[Any]):
 
     def value(self, where: str, given: Any) -> Any:
         """Return the image, with the parts of a reference checked."""
-        self.check(where, given)
+        self.check(where, as_string(where, given) if isinstance(given, str) else given)
         return rendered_reference(where, given)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -46,7 +47,7 @@ def build(docker_client: docker.DockerClient, debian_base_image: str) -> Iterato
     numbers = itertools.count()
 
     def build(*lines: str, files: dict[str, bytes] | None = None, base: str = debian_base_image) -> str:
-        tag = f"sm-hosting-check-test:{next(numbers)}"
+        tag = f"sm-hosting-check-test-{os.getpid()}:{next(numbers)}"
         copy = ["COPY serving.py /opt/program/serving.py"] if base == debian_base_image else []
         dockerfile = "\n".join([f"FROM {base}", *copy, *lines])
         content = {"Dockerfile": dockerfile.encode(), "serving.py": SERVING.read_bytes(), **(files or {})}

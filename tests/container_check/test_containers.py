@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,7 +186,7 @@ def test_the_demos_container_passes(
     build: Build, docker_client: docker.DockerClient, tmp_path: Path, debian_base_image: str
 ) -> None:
     folder = ROOT / "dags" / "serving_image"
-    tag = "sm-hosting-check-test:demo"
+    tag = f"sm-hosting-check-test-{os.getpid()}:demo"
     docker_client.images.build(
         path=str(folder), buildargs={"BASE": debian_base_image}, tag=tag, rm=True, forcerm=True
     )
