@@ -182,6 +182,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("s3:GetObject", "object", "model data is in S3"),
         # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
         _need("s3:ListBucket", "bucket", "model data is a prefix, or an object that does not exist"),
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html
+        _need("kms:Decrypt", "key", "the object is encrypted with a KMS key", aws=True),
     ),
     "CreateModelOperator": (
         _need("sagemaker:DescribeModel", "model", "always"),

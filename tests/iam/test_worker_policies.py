@@ -293,7 +293,11 @@ def a_container_of_ecr_and_an_artifact_of_s3(scene: Scene) -> None:
         {"unique": scene.repository.encode()}, repository=make_repository(scene), tag="1"
     )
     scene.aws.client("s3").put_object(
-        Bucket="models", Key=f"{scene.prefix}/a.tar.gz", Body=tar_bytes({"model.json": b"{}"})
+        Bucket="models",
+        Key=f"{scene.prefix}/a.tar.gz",
+        Body=tar_bytes({"model.json": b"{}"}),
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=KEY,
     )
     # Its entry point is not in it: the check ends where the container would start.
     with pytest.raises(ContainerCheckError, match="the program of the entry point is not in the image"):
