@@ -185,6 +185,8 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         if options.serverless:
             raise InvalidSpecError("Give --instance-type or --serverless, not both.")
         check_instance_type_form("--instance-type", options.instance_type)
+    if options.multi_model and not options.model:
+        raise InvalidSpecError("--multi-model needs --model, which is loaded as one of its models.")
     if options.memory is not None and options.memory < 1:
         raise InvalidSpecError(f"--memory is {options.memory}; allowed: 1 or more.")
     return Wanted(

@@ -32,6 +32,8 @@ FOLDER_LABEL = "sm-hosting.check"
 #: Label: the computer of the check.
 HOST_LABEL = "sm-hosting.check.host"
 
+#: What the SDK calls a local socket or named pipe; over SSH an engine is "ssh".
+_LOCAL = ("localhost", "localnpipe")
 _PROBE_SECONDS = 5
 _CALL_SECONDS = 120
 #: So that a container that writes without end does not fill the disk.
@@ -70,7 +72,7 @@ class CheckEngine:
                 "needs one on this computer: start it, or set DOCKER_HOST, or let a worker with an engine run this task (queue=…)."
             ) from error
         url = urlsplit(client.api.base_url)
-        if url.scheme in ("http", "https") and not is_loopback(url.netloc):
+        if not (is_loopback(url.netloc) or url.netloc in _LOCAL):
             client.close()
             raise ContainerCheckError(
                 f"The Docker Engine at {url.netloc} is on another computer. The check publishes ports on the loopback interface only, "
@@ -214,8 +216,8 @@ class CheckEngine:
 
     def is_on_this_kernel(self) -> bool:
         """Return whether containers run on this computer's own kernel, not in a virtual machine."""
-        local = self.client.api.base_url.startswith("http+docker://")
-        return local and self.client.info().get("KernelVersion") == platform.release()
+        is_socket = self.client.api.base_url == "http+docker://localhost"
+        return is_socket and self.client.info().get("KernelVersion") == platform.release()
 
     def _isolated_network(self) -> str:
         if self._network is None:

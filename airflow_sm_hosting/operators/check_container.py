@@ -121,7 +121,11 @@ class CheckContainerFields(AwsFields):
     non_root = Boolean(default=False)
 
     def check_together(self, where: str) -> None:
-        """Check that the container is for an instance type or for a serverless endpoint."""
+        """Check that the container is for an instance type or for a serverless endpoint, and that one of many models has data."""
+        if self.multi_model is True and self.model_data is None:
+            raise InvalidSpecError(
+                f"{where}multi_model needs model_data, which is loaded as one of its models."
+            )
         if self.instance_type is not None and self.memory_size_in_mb is not None:
             raise InvalidSpecError(
                 f"{where}instance_type and memory_size_in_mb are both given; allowed: instance_type for an instance variant, or "

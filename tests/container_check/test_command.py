@@ -45,6 +45,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, 
         (["churn", "--instance-type", "m5.large"], "--instance-type is 'm5.large'"),
         (["churn", "--instance-type", "ml.m5.large", "--serverless", "1024"], "not both"),
         (["churn", "--serverless", "1000"], "invalid choice"),
+        (["churn", "--multi-model"], "--multi-model needs --model"),
         (["churn", "--memory", "0"], "--memory is 0"),
         (["churn", "--env", "=x"], "--env is ''"),
         (["churn", "--env", "SM_HOSTING_NOT_SET"], "--env is 'SM_HOSTING_NOT_SET'"),
@@ -78,7 +79,13 @@ def test_without_an_engine_nothing_was_checked(
 
 
 @pytest.mark.parametrize(
-    ("address", "is_refused"), [("https://192.0.2.1:2376", True), ("http://127.0.0.1:2375", False)]
+    ("address", "is_refused"),
+    [
+        ("https://192.0.2.1:2376", True),
+        ("http://127.0.0.1:2375", False),
+        ("http+docker://ssh", True),
+        ("http+docker://localhost", False),
+    ],
 )
 def test_an_engine_on_another_computer_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, is_refused: bool

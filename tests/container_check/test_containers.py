@@ -56,9 +56,7 @@ class Bad:
     also: tuple[str, ...] = ()
 
 
-SCRIPT = (
-    b"#!/usr/bin/env python3\nimport runpy\nrunpy.run_path('/opt/program/serving.py', run_name='__main__')\n"
-)
+SCRIPT = b"#!/usr/bin/python3\nimport runpy\nrunpy.run_path('/opt/program/serving.py', run_name='__main__')\n"
 BAD = [
     # Its start
     Bad("rejects-serve", "serve", "does not take the argument 'serve'", "docker run IMAGE serve"),

@@ -64,6 +64,7 @@ def check(image: Any, **options: Any) -> CheckContainerOperator:
         ({"instance_type": "m5.large"}, "instance_type is 'm5.large'"),
         ({"memory_size_in_mb": 1000}, "memory_size_in_mb is 1000"),
         ({"memory_size_in_mb": 1024, "instance_type": "ml.m5.large"}, "both given"),
+        ({"multi_model": True}, "multi_model needs model_data"),
         ({"memory_limit_in_mb": 0}, "memory_limit_in_mb is 0"),
         ({"startup_timeout": 0}, "startup_timeout is 0"),
         ({"stop_timeout": timedelta(minutes=1)}, "stop_timeout is 60 s"),
@@ -95,7 +96,7 @@ def test_every_kind_of_literal_is_taken(dag: DAG) -> None:
 def test_values_of_the_environment_are_hidden(dag: DAG) -> None:
     task = check("churn", environment={"KEY": "hunter2-hunter2", "LATE": "{{ params.x }}"})
     assert "hunter2" not in json.dumps(task.environment, default=str)
-    task.render_template_fields({"params": {"x": "other-secret"}})  # type: ignore[typeddict-item]
+    task.render_template_fields({"params": {"x": "other-secret"}})
     assert json.dumps(task.environment, default=str) == '{"KEY": "***", "LATE": "***"}'
     assert task.hidden_values() == {"hunter2-hunter2", "other-secret"}
 
