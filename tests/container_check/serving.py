@@ -33,8 +33,6 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(500)
             case "ping-redirect":
                 return self.answer(302, location="/health")
-            case "ping-login":
-                return self.answer(401)
             case "ping-once":
                 return self.answer(200 if Handler.pings == 1 else 503)
             case "ping-after-request" if os.path.exists("/tmp/broken"):
@@ -51,8 +49,6 @@ class Handler(BaseHTTPRequestHandler):
             case "invocation-error":
                 print("Traceback: ValueError: could not convert string to float", flush=True)
                 return self.answer(500, b'{"error": "ValueError"}')
-            case "media-type":
-                return self.answer(415)
             case "invocation-slow":
                 time.sleep(3)
             case "invocation-huge":
@@ -82,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
             MODELS.add(model["model_name"])
             return self.answer(200)
         if method == "DELETE":
-            return self.answer(200 if FAULT != "no-unloading" else 500)
+            return self.answer(200)
         return self.answer(200 if not name or name in MODELS else 404, b'{"models": []}')
 
     def answer(
@@ -132,10 +128,8 @@ def main() -> None:
             open("/opt/ml/model/cache", "w").close()
         case "writes-to-program":
             open("/opt/program/cache", "w").close()
-        case "writes-to-program-and-goes-on":
-            open("/opt/program/cache", "w").close()
         case "needs-network":
-            socket.create_connection(("192.0.2.1", 80) if os.environ.get("FAR") else ("172.17.0.1", 9), 1)
+            socket.create_connection((os.environ["PEER"], 8080), timeout=1).close()
         case "eats-memory-at-start":
             print(len(bytearray(300 * 1024 * 1024)), flush=True)
         case "needs-root":
