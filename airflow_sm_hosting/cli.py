@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_hosting.container_check.command import add_command
+from airflow_sm_hosting.container_check.command import add_command, run as check_container
 from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ class _NotRunningError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code."""
     options = _parser().parse_args(arguments)
+    if options.run is check_container:
+        return check_container(options)
     missing = [module for module in _LOCAL_MODULES if importlib.util.find_spec(module) is None]
-    if missing and options.needs_local:
+    if missing:
         print(
             f"The local AWS needs {', '.join(missing)}: pip install 'airflow-provider-sm-hosting[local]'",
             file=sys.stderr,
         )
         return 1
-    if not options.needs_local:
-        return int(options.run(options))
     from airflow_sm_hosting.local.client.control import LocalAwsError
 
     try:
@@ -57,7 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sm-hosting", description="Tools for SageMaker hosting with Airflow."
     )
-    parser.set_defaults(needs_local=True)
     groups = parser.add_subparsers(required=True, metavar="COMMAND")
     add_command(groups, _duration)
     local = groups.add_parser(

@@ -105,7 +105,7 @@ def add_command(groups: Any, seconds: Callable[[str], float]) -> None:
         "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="a build argument"
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.set_defaults(run=run, needs_local=False)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
