@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code."""
     options = _parser().parse_args(arguments)
     if options.run is check_container:
-        return check_container(options)
+        return int(check_container(options))
     missing = [module for module in _LOCAL_MODULES if importlib.util.find_spec(module) is None]
     if missing:
         print(

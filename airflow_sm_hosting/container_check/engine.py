@@ -160,7 +160,8 @@ class CheckEngine:
         )
         with archive.open("rb") as content:
             loader.put_archive(path, content)
-        loader.remove(force=True)
+        # With the volumes that the image itself declares; a named one stays.
+        loader.remove(force=True, v=True)
         return Mount(target=path, source=volume.name, type="volume", no_copy=True, read_only=True)
 
     # Containers

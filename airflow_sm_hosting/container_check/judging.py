@@ -287,7 +287,9 @@ def _why_no_ping(wanted: Wanted, run: Run) -> tuple[str, str]:
     last = run.last_ping
     if last is None or last.silence is Silence.UNREACHABLE or last.silence is Silence.CLOSED:
         if elsewhere := _listening_elsewhere(run):
-            return f"GET /ping did not reach it {within}: {elsewhere[0]}", f"{elsewhere[1]} {longer}"
+            # A server may be about to start where nothing listens yet, not where another one does.
+            remedy = "See the row 'port'." if run.sockets else f"{elsewhere[1]} {longer}"
+            return f"GET /ping did not reach it {within}: {elsewhere[0]}", remedy
         return f"GET /ping was not answered {within}: the connection is closed", f"Look at its log. {longer}"
     if last.silence is Silence.TIMEOUT:
         return (

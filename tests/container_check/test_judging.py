@@ -88,6 +88,7 @@ FAILURES: list[tuple[Run, str, str, str]] = [
     (never_ready(silence=Silence.CLOSED, sockets=(Listening("127.0.0.1", 8080),)), "port", "only", "0.0.0.0:8080"),
     (never_ready(silence=Silence.CLOSED, sockets=(Listening("::", 80),)), "port", "[::]:80, not on port 8080", "0.0.0.0:8080"),
     (never_ready(silence=Silence.CLOSED, sockets=()), "ping", "it listens on no port", "startup timeout"),
+    (never_ready(silence=Silence.CLOSED, sockets=(Listening("::", 80),)), "ping", "[::]:80", "'port'"),
     (never_ready(silence=Silence.UNREACHABLE), "ping", "closed", "startup timeout"),
     (never_ready(silence=Silence.TIMEOUT), "ping", "within 2 s", "thread of its own"),
     (never_ready(silence=Silence.NOT_HTTP), "ping", "no HTTP", "plain HTTP"),
