@@ -21,9 +21,11 @@ import pytest
 from airflow_sm_hosting import cli
 from airflow_sm_hosting.container_check.engine import FOLDER_LABEL, HOST_LABEL, CheckEngine
 from airflow_sm_hosting.exceptions import ContainerCheckError
+from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.work_folder import is_in_use, work_folder
 from tests.container_check.conftest import BIND, ENTRYPOINT, SERVING, Build, check
-from tests.local.conftest import wait_until
+from tests.local.conftest import tar_bytes, wait_until
+from tests.local_servers import local_server
 
 COMMAND = [sys.executable, "-m", "airflow_sm_hosting.cli", "check-container"]
 
@@ -95,6 +97,29 @@ def test_an_engine_on_another_computer_is_refused(
     monkeypatch.setattr(docker, "from_env", lambda **_: client)
     with pytest.raises(ContainerCheckError, match="is on another computer") if is_refused else nullcontext():
         CheckEngine.connect(tmp_path)
+
+
+def use(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every client of AWS ask a local AWS."""
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.slow
+def test_model_data_that_s3_does_not_have_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = local_server()
+    use(aws, monkeypatch)
+    for url, words in (
+        ("s3://absent/model.tar.gz", "s3://absent/model.tar.gz cannot be read"),
+        ("s3://models/prefix/", "There is no model data below s3://models/prefix/"),
+    ):
+        aws.reset()
+        aws.client("s3").create_bucket(Bucket="models")
+        code, out, err = run(capsys, "churn", "--model", url)
+        assert (code, out) == (2, "")
+        assert words in err
 
 
 def test_it_needs_nothing_of_the_local_aws() -> None:
@@ -211,6 +236,20 @@ class TestEngine:
         code, out, _ = run(capsys, good, "--model", archive)
         assert code == 1
         assert "leads out of the folder" in " ".join(out.split())
+
+    def test_model_data_comes_from_s3(
+        self, capsys: pytest.CaptureFixture[str], build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        aws = local_server()
+        aws.reset()
+        use(aws, monkeypatch)
+        aws.client("s3").create_bucket(Bucket="models")
+        aws.client("s3").put_object(Bucket="models", Key="a.tar.gz", Body=tar_bytes({"model.json": b"{}"}))
+        code, out, _ = run(
+            capsys, build("ENV FAULT=needs-model", ENTRYPOINT), "--model", "s3://models/a.tar.gz"
+        )
+        assert code == 0
+        assert "unpacked at /opt/ml/model" in out
 
     @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
     def test_a_check_that_is_ended_leaves_nothing(

@@ -33,7 +33,7 @@ from airflow_sm_hosting.operators.base import DETAILS
 from airflow_sm_hosting.retries import why_hopeless
 from tests.container_check.conftest import BIND, ENTRYPOINT, Build, build
 from tests.container_check.test_command import left
-from tests.local.conftest import Deployer, login_of, tar_bytes, wait_until
+from tests.local.conftest import OCI_MANIFEST, Deployer, login_of, tar_bytes, wait_until
 from tests.operators.conftest import ROLE, Ran, operations, outcome, run_task, task_id
 
 __all__ = ["build"]
@@ -220,6 +220,16 @@ class TestEngine:
         assert raised.value.failed == ("ping",)
         assert ran.xcoms[DETAILS]["passed"] is False
         assert [request for request in operations(aws) if request.startswith("Create")] == []
+
+    def test_a_manifest_that_createmodel_would_refuse_fails_the_check(self, aws: LocalAws, dag: DAG) -> None:
+        image = Deployer(aws).push_image({"unique": task_id().encode()}, media_type=OCI_MANIFEST)
+        ended = outcome(check(image))
+        assert isinstance(ended.error, ContainerCheckError)
+        # What the container lacks is told, too.
+        assert ended.error.failed == ("manifest", "serve")
+        assert f"CreateModel refuses manifests of the type {OCI_MANIFEST}" in " ".join(
+            str(ended.error).split()
+        )
 
     def test_relative_paths_start_at_the_dag_file(self, aws: LocalAws, build: Build, tmp_path: Path) -> None:
         (tmp_path / "model").mkdir()
