@@ -17,11 +17,9 @@ from airflow_sm_hosting.container_check.contract import (
     STOP_SECONDS,
 )
 from airflow_sm_hosting.container_check.instances import memory_mb_of, platform_of
+from airflow_sm_hosting.container_check.request_checks import REQUEST_MEMBERS, check_request
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.checks import invalid, is_rendered_later, nearest
 
-#: The members of a request in a list of requests.
-REQUEST_MEMBERS = ("body", "content_type", "accept", "expect", "name")
 #: Content types of files by suffix.
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -104,38 +102,6 @@ class Wanted:
         return MAX_SERVERLESS_RESPONSE if self.is_serverless else MAX_RESPONSE
 
 
-def check_requests(where: str, entries: Iterable[Any]) -> None:
-    """Check a list of requests: dicts, or paths of files.
-
-    :param where: The field.
-    :param entries: The list.
-    :raises InvalidSpecError: When one can never work.
-    """
-    for index, entry in enumerate(entries):
-        if not is_rendered_later(entry) and not (isinstance(entry, str) and entry):
-            _check_request(f"{where}[{index}]", entry)
-
-
-def _check_request(where: str, entry: Any) -> None:
-    if not isinstance(entry, dict):
-        raise invalid(where, entry, "a dict with a body, or the path of a file")
-    for name in entry:
-        if name not in REQUEST_MEMBERS:
-            near = nearest(str(name), REQUEST_MEMBERS, 1)
-            raise InvalidSpecError(
-                f"{where} has {name!r}; allowed: {', '.join(REQUEST_MEMBERS)}."
-                + (f" Did you mean {near[0]!r}?" if near else "")
-            )
-    if entry.get("body") is None or isinstance(entry["body"], bytes):
-        raise invalid(
-            f"{where}: body", entry.get("body"), "a string, or a value that can be serialised as JSON"
-        )
-    for name in ("content_type", "accept", "name"):
-        text = entry.get(name)
-        if text is not None and not is_rendered_later(text) and not (isinstance(text, str) and text):
-            raise invalid(f"{where}: {name}", text, "a string")
-
-
 def sample_requests(entries: Iterable[Any], path_of: Callable[[str], Path]) -> tuple[SampleRequest, ...]:
     """Return the requests of a list of dicts and paths of files.
 
@@ -177,7 +143,7 @@ def _of_file(path: Path) -> SampleRequest:
     except ValueError:
         described = None
     if isinstance(described, dict) and "body" in described and set(described) <= set(REQUEST_MEMBERS):
-        _check_request(f"The request {path}", described)
+        check_request(f"The request {path}", described)
         return _of_dict(described, path.name)
     return SampleRequest(
         name=path.name,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.container_check.contract import INVOCATION_SECONDS, STARTUP_SECONDS, STOP_SECONDS
-from airflow_sm_hosting.container_check.wanted import check_requests
+from airflow_sm_hosting.container_check.request_checks import check_requests
 from airflow_sm_hosting.exceptions import ContainerCheckError, InvalidSpecError, ModelDataError
 from airflow_sm_hosting.fields import (
     Boolean,

@@ -24,10 +24,10 @@ from airflow_sm_hosting.container_check.report import (
     last_lines,
     table,
 )
+from airflow_sm_hosting.container_check.request_checks import check_requests
 from airflow_sm_hosting.container_check.wanted import (
     SampleRequest,
     Wanted,
-    check_requests,
     sample_requests,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
