@@ -21,10 +21,10 @@ def check_requests(where: str, entries: Iterable[Any]) -> None:
     """
     for index, entry in enumerate(entries):
         if not is_rendered_later(entry) and not (isinstance(entry, str) and entry):
-            check_request(f"{where}[{index}]", entry)
+            check_sample_request(f"{where}[{index}]", entry)
 
 
-def check_request(where: str, entry: Any) -> None:
+def check_sample_request(where: str, entry: Any) -> None:
     """Check a request.
 
     :param where: What the message begins with.

@@ -17,7 +17,7 @@ from airflow_sm_hosting.container_check.contract import (
     STOP_SECONDS,
 )
 from airflow_sm_hosting.container_check.instances import memory_mb_of, platform_of
-from airflow_sm_hosting.container_check.request_checks import REQUEST_MEMBERS, check_request
+from airflow_sm_hosting.container_check.request_checks import REQUEST_MEMBERS, check_sample_request
 from airflow_sm_hosting.exceptions import InvalidSpecError
 
 #: Content types of files by suffix.
@@ -143,7 +143,7 @@ def _of_file(path: Path) -> SampleRequest:
     except ValueError:
         described = None
     if isinstance(described, dict) and "body" in described and set(described) <= set(REQUEST_MEMBERS):
-        check_request(f"The request {path}", described)
+        check_sample_request(f"The request {path}", described)
         return _of_dict(described, path.name)
     return SampleRequest(
         name=path.name,
