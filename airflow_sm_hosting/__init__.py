@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from airflow_sm_hosting.metrics import get_metric
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
+    from airflow_sm_hosting.operators.check_container import CheckContainerOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
     from airflow_sm_hosting.operators.copy_image import CopyImageOperator
@@ -50,6 +51,7 @@ _MODULES = {
     "AllAtOnce": "spec.rollout",
     "BuildImageOperator": "operators.build_image",
     "Canary": "spec.rollout",
+    "CheckContainerOperator": "operators.check_container",
     "CleanUpHostingOperator": "operators.clean_up_hosting",
     "ConfigureAutoscalingOperator": "operators.configure_autoscaling",
     "ContainerDefinition": "spec.container",
@@ -92,6 +94,7 @@ __all__ = [
     "AllAtOnce",
     "BuildImageOperator",
     "Canary",
+    "CheckContainerOperator",
     "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
     "ContainerDefinition",

@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": modules(
             "operators.build_image",
+            "operators.check_container",
             "operators.clean_up_hosting",
             "operators.configure_autoscaling",
             "operators.copy_image",

@@ -43,6 +43,7 @@ FLOORS: dict[str, set[str]] = {
     "images": {"exceptions", "spec", "stat_cache", "work_folder"},
     "images.codebuild": {"exceptions", "spec", "images"},
     "artifacts": {"exceptions"},
+    "container_check": {"artifacts", "exceptions", "images", "spec", "work_folder"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},
     "deployer": {
@@ -69,7 +70,16 @@ FLOORS: dict[str, set[str]] = {
             "work_folder",
             "stat_cache",
         ),
-        *("images", "images.codebuild", "artifacts", "deployment", "hooks", "deployer", "triggers"),
+        *(
+            "images",
+            "images.codebuild",
+            "artifacts",
+            "container_check",
+            "deployment",
+            "hooks",
+            "deployer",
+            "triggers",
+        ),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "spec"},
     # The local AWS: nothing of the operators, hooks or deployer.
@@ -96,7 +106,7 @@ FLOORS: dict[str, set[str]] = {
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},
     "testing": {"local"},
-    "cli": {"local.client", "local.engines", "local.server"},
+    "cli": {"container_check", "local.client", "local.engines", "local.server"},
 }
 #: Packages that hand out their public names, which are imported when they are asked for.
 LAZY = (PACKAGE, f"{PACKAGE}.local")

@@ -103,13 +103,13 @@ _FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)
 _VARIABLE_NAME = re.compile(r"\$\{?(\w+)")
 
 
-def secrets_of(recipe: BuildRecipe, destination: Destination) -> set[str]:
+def secrets_of(recipe: BuildRecipe, destination: Destination | None = None) -> set[str]:
     """Return what no line of the log may show.
 
     Every build argument may be a secret, but for one in a FROM line: that is the name of an image, which errors have to name.
 
     :param recipe: the build
-    :param destination: the destination of the push
+    :param destination: the destination of the push (default: none)
     """
     public = {
         name
@@ -117,7 +117,9 @@ def secrets_of(recipe: BuildRecipe, destination: Destination) -> set[str]:
         for name in _VARIABLE_NAME.findall(line)
     }
     values = {value for name, value in recipe.build_args.items() if name not in public}
-    passwords = {destination.password, *(login.password for login in recipe.logins.values())}
+    passwords = {login.password for login in recipe.logins.values()}
+    if destination is not None:
+        passwords.add(destination.password)
     return (values | passwords | set(recipe.secrets.values())) - {""}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
@@ -95,22 +96,12 @@ class DockerBuilder:
         """
         mask = masker(secrets_of(recipe, destination))
         reference = f"{destination.repository_uri}:{destination.tag}"
-        try:
+        with _explained(recipe, mask):
             image_id = self._build(recipe, reference, _EngineLog(log, mask, recipe))
             log.info("Built %s", image_id)
             digest = self._push(destination, _EngineLog(log, mask, recipe))
             for cache in recipe.cache_to:
                 self._push_cache(recipe, image_id, cache, _EngineLog(log, mask, recipe))
-        except docker.errors.APIError as error:
-            # Its text has the engine's address and the whole request; the explanation is the engine's own sentence.
-            said = mask(str(error.explanation or _first_line(error)).strip())
-            raise ImageBuildError(
-                _with_hint(
-                    f"The Docker Engine refused the image of {recipe.context.directory}: {said}", (), recipe
-                )
-            ) from error
-        except (docker.errors.DockerException, requests.RequestException) as error:
-            raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
         with destination.registry() as registry:
             # An engine that sends no digest (podman's service) leaves the tag to go by.
             pushed = settle_manifest(
@@ -118,6 +109,29 @@ class DockerBuilder:
             )
         log_pushed(destination, pushed, log)
         return pushed
+
+    def build(self, recipe: BuildRecipe, reference: str, log: Log) -> str:
+        """Build the image under a name in the engine, push nothing, and return its ID.
+
+        The image that had the name before is removed, unless something else uses it.
+
+        :raises ImageBuildError: the image could not be built, or is for another platform
+        """
+        mask = masker(secrets_of(recipe))
+        with _explained(recipe, mask):
+            before = self._id_of(reference)
+            image_id = self._build(recipe, reference, _EngineLog(log, mask, recipe))
+            if before and before != image_id:
+                with suppress(docker.errors.APIError):
+                    self._client.remove_image(before)
+        return image_id
+
+    def _id_of(self, reference: str) -> str | None:
+        try:
+            found: dict[str, Any] = self._client.inspect_image(reference)  # type: ignore[no-untyped-call]
+        except docker.errors.ImageNotFound:
+            return None
+        return str(found["Id"])
 
     def _build(self, recipe: BuildRecipe, reference: str, engine_log: _EngineLog) -> str:
         context = recipe.context
@@ -239,6 +253,23 @@ class DockerBuilder:
         for event in engine_log.follow(events, failed=failed):
             digest = (event.get("aux") or {}).get("Digest", digest)
         return digest
+
+
+@contextmanager
+def _explained(recipe: BuildRecipe, mask: Callable[[str], str]) -> Iterator[None]:
+    """Tell a failure of the engine in its own sentence."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        # Its text has the engine's address and the whole request; the explanation is the engine's own sentence.
+        said = mask(str(error.explanation or _first_line(error)).strip())
+        raise ImageBuildError(
+            _with_hint(
+                f"The Docker Engine refused the image of {recipe.context.directory}: {said}", (), recipe
+            )
+        ) from error
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
 
 
 class _EngineLog:

@@ -227,6 +227,23 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
         _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
     ),
+    "CheckContainerOperator": (
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        # AmazonECR/latest/userguide/image-push-iam.html: the engine pulls with the worker's token
+        _need("ecr:GetAuthorizationToken", "any", "the image is in ECR"),
+        _need("ecr:BatchGetImage", "repository", "the same: its tag is resolved, and its manifest is read"),
+        _need(
+            "ecr:GetDownloadUrlForLayer",
+            "repository",
+            "the same, and the engine does not have it",
+            aws=True,
+        ),
+        _need("s3:GetObject", "object", "model data is in S3"),
+        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        _need("s3:ListBucket", "bucket", "model data is a prefix, or an object that does not exist"),
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html
+        _need("kms:Decrypt", "key", "the object is encrypted with a KMS key", aws=True),
+    ),
     "CreateModelOperator": (
         _need("sagemaker:DescribeModel", "model", "always"),
         _need("sagemaker:CreateModel", "model", "it does not exist"),

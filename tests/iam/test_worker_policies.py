@@ -29,6 +29,7 @@ from airflow_sm_hosting import (
     AlarmRule,
     BuildImageOperator,
     Canary,
+    CheckContainerOperator,
     CleanUpHostingOperator,
     ConfigureAutoscalingOperator,
     ContainerDefinition,
@@ -62,6 +63,7 @@ from airflow_sm_hosting import (
 from airflow_sm_hosting.artifacts import upload
 from airflow_sm_hosting.artifacts.packing import content_sha256
 from airflow_sm_hosting.exceptions import (
+    ContainerCheckError,
     DeploymentRolledBackError,
     ImageBuildError,
     InvocationError,
@@ -74,7 +76,7 @@ from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.provider_info import get_provider_info
 from airflow_sm_hosting.spec.tags import OURS, tag_list
 from tests.iam.conftest import Worker
-from tests.local.conftest import Deployer
+from tests.local.conftest import Deployer, tar_bytes
 from tests.local_servers import local_server
 from tests.operators.conftest import (
     IMAGE,
@@ -414,6 +416,34 @@ def a_trigger_of_a_build(scene: Scene) -> None:
 
     payload = asyncio.run(event()).payload
     assert payload == {"build_id": build_id, "carried": {"a": 1}, "error": None}
+
+
+@path_of("CheckContainerOperator")
+def a_container_of_ecr_and_an_artifact_of_s3(scene: Scene) -> None:
+    # Another content each time: the engine does not pull a layer that it has.
+    Deployer(scene.aws).push_image(
+        {"unique": scene.repository.encode()}, repository=make_repository(scene), tag="1"
+    )
+    scene.aws.client("s3").put_object(
+        Bucket="models",
+        Key=f"{scene.prefix}/a.tar.gz",
+        Body=tar_bytes({"model.json": b"{}"}),
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=KEY,
+    )
+    # Its entry point is not in it: the check ends where the container would start.
+    with pytest.raises(ContainerCheckError, match="the program of the entry point is not in the image"):
+        scene.run(
+            CheckContainerOperator,
+            image=ContainerImage.from_ecr_repository(scene.repository, "1"),
+            model_data=f"s3://models/{scene.prefix}/a.tar.gz",
+        )
+
+
+@path_of("CheckContainerOperator")
+def an_artifact_to_check_that_is_not_there(scene: Scene) -> None:
+    with pytest.raises(NotFoundError):
+        scene.run(CheckContainerOperator, image="churn:1", model_data=f"s3://models/{scene.prefix}/a.tar.gz")
 
 
 @path_of("UploadModelDataOperator")
@@ -975,7 +1005,20 @@ def documented(operator: str) -> dict[str, bool]:
 SAME = {"RollbackEndpointOperator": "DeployEndpointOperator"}
 
 
-@pytest.mark.parametrize("operator", policies.PERMISSIONS)
+#: Operators that pull images with an engine.
+WITH_ENGINE = ("CheckContainerOperator",)
+
+
+def operators(*left_out: str) -> list[Any]:
+    """Return the operators of the table; what needs an engine is marked."""
+    return [
+        pytest.param(name, marks=pytest.mark.engine) if name in WITH_ENGINE else name
+        for name in policies.PERMISSIONS
+        if name not in left_out
+    ]
+
+
+@pytest.mark.parametrize("operator", operators())
 def test_the_documented_policy_is_enough_and_all_of_it_is_looked_for(proof: Proof, operator: str) -> None:
     # Taken from the local AWS's own record.
     asked = set(proof.used_by(operator))
@@ -987,7 +1030,7 @@ def test_the_documented_policy_is_enough_and_all_of_it_is_looked_for(proof: Proo
     print(f"\n{operator}: all {len(documented(operator))} permissions together are enough")
 
 
-@pytest.mark.parametrize("operator", [name for name in policies.PERMISSIONS if name not in SAME])
+@pytest.mark.parametrize("operator", operators(*SAME))
 def test_without_any_one_permission_the_task_fails(proof: Proof, operator: str) -> None:
     print(f"\n{operator}")
     for action, optional in documented(operator).items():

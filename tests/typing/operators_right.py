@@ -11,9 +11,11 @@ from airflow_sm_hosting import (
     AlarmRule,
     BuildImageOperator,
     Canary,
+    CheckContainerOperator,
     CleanUpHostingOperator,
     ConfigureAutoscalingOperator,
     ContainerDefinition,
+    ContainerImage,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -67,6 +69,23 @@ with DAG("operators_right", schedule=None):
     )
     artifact = UploadModelDataOperator(
         task_id="artifact", path="{{ params.folder }}", bucket_name="models", key_prefix="churn"
+    )
+    checked = CheckContainerOperator(
+        task_id="check",
+        image=image.output,
+        model_data=artifact.output,
+        requests=["request.json", {"body": [1], "expect": {"a": 1}}, "{{ params.request }}"],
+        environment={"LEVEL": "info"},
+        memory_size_in_mb=2048,
+        startup_timeout=timedelta(seconds=60),
+        stop_timeout="{{ params.stop }}",
+        read_only=True,
+    )
+    CheckContainerOperator(
+        task_id="check_reference",
+        image=ContainerImage.from_ecr_repository("churn"),
+        model_data=ModelData.from_bucket("models", "churn.tar.gz"),
+        instance_type="ml.m5.large",
     )
     role = EnsureExecutionRoleOperator(
         task_id="role",
