@@ -9,8 +9,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from airflow_sm_hosting.metrics import get_metric
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
+    from airflow_sm_hosting.operators.check_container import CheckContainerOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
+    from airflow_sm_hosting.operators.copy_image import CopyImageOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
     from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
+    from airflow_sm_hosting.spec.repository_settings import RepositorySettings
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
     from airflow_sm_hosting.spec.scaling import (
         InvocationsScaling,
@@ -48,10 +51,12 @@ _MODULES = {
     "AllAtOnce": "spec.rollout",
     "BuildImageOperator": "operators.build_image",
     "Canary": "spec.rollout",
+    "CheckContainerOperator": "operators.check_container",
     "CleanUpHostingOperator": "operators.clean_up_hosting",
     "ConfigureAutoscalingOperator": "operators.configure_autoscaling",
     "ContainerDefinition": "spec.container",
     "ContainerImage": "spec.container",
+    "CopyImageOperator": "operators.copy_image",
     "CreateCompositeAlarmOperator": "operators.create_composite_alarm",
     "CreateEndpointAlarmOperator": "operators.create_alarm",
     "CreateEndpointConfigOperator": "operators.create_endpoint_config",
@@ -72,6 +77,7 @@ _MODULES = {
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
     "RemoveAutoscalingOperator": "operators.remove_autoscaling",
+    "RepositorySettings": "spec.repository_settings",
     "RollbackEndpointOperator": "operators.rollback_endpoint",
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
@@ -88,10 +94,12 @@ __all__ = [
     "AllAtOnce",
     "BuildImageOperator",
     "Canary",
+    "CheckContainerOperator",
     "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
     "ContainerDefinition",
     "ContainerImage",
+    "CopyImageOperator",
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
@@ -112,6 +120,7 @@ __all__ = [
     "NewFleetAlarm",
     "PlanDeploymentOperator",
     "RemoveAutoscalingOperator",
+    "RepositorySettings",
     "RollbackEndpointOperator",
     "Rolling",
     "ScheduledScaling",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.container_check.command import add_command, run as check_container
 from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class _NotRunningError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code."""
     options = _parser().parse_args(arguments)
+    if options.run is check_container:
+        return int(check_container(options))
     missing = [module for module in _LOCAL_MODULES if importlib.util.find_spec(module) is None]
     if missing:
         print(
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="sm-hosting", description="Tools for SageMaker hosting with Airflow."
     )
     groups = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_command(groups, _duration)
     local = groups.add_parser(
         "local", help="SageMaker hosting, S3, ECR and other AWS services on this computer"
     )

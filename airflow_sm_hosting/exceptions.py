@@ -61,6 +61,15 @@ class ImageBuildError(SageMakerHostingError):
     """An image could not be built or pushed; the message carries the builder's last lines."""
 
 
+class ContainerCheckError(SageMakerHostingError):
+    """A container breaks SageMaker's contract, or could not be checked; the message has the checks that failed, and how to mend each."""
+
+    def __init__(self, message: str, *, failed: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        #: The names of the checks that failed; none where no check could be made.
+        self.failed = failed
+
+
 class ModelDataError(SageMakerHostingError):
     """An artifact could not be packed or uploaded, or could never be unpacked by SageMaker."""
 

@@ -34,8 +34,10 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": modules(
             "operators.build_image",
+            "operators.check_container",
             "operators.clean_up_hosting",
             "operators.configure_autoscaling",
+            "operators.copy_image",
             "operators.create_alarm",
             "operators.create_composite_alarm",
             "operators.create_endpoint_config",
@@ -53,24 +55,33 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": modules(
             "hooks.application_auto_scaling",
             "hooks.cloudwatch",
+            "hooks.codebuild",
             "hooks.ecr",
             "hooks.endpoint_logs",
             "hooks.iam",
             "hooks.s3",
             "hooks.sagemaker",
         ),
-        "triggers": modules("triggers.endpoint"),
+        "triggers": modules("triggers.endpoint", "triggers.image_build"),
         "config": {
             "sm_hosting": {
                 "description": "Defaults of the SageMaker hosting operators.",
                 "options": {
                     "image_builder": {
-                        "description": "Default of BuildImageOperator's parameter builder: auto, docker, or assembler (for workers "
-                        "without a Docker engine).",
+                        "description": "Default of BuildImageOperator's parameter builder: auto, docker, buildx, buildah, "
+                        "assembler (for workers without an engine), or codebuild (AWS CodeBuild).",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "assembler",
                         "default": "auto",
+                    },
+                    "stat_cache": {
+                        "description": "Whether the digests of build contexts and artifacts are kept in the user's cache folder of the "
+                        "worker, as long as no file changes (by inode, size and ctime).",
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
                     },
                     "calls_per_second": {
                         "description": "Maximum number of calls per second of all deferred waits of a triggerer together, "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_hosting.exceptions import (
     ConflictError,
     ConnectionNotFoundError,
+    ContainerCheckError,
     DeploymentError,
     ImageBuildError,
     InvalidSpecError,
@@ -49,6 +50,9 @@ def why_hopeless(exception: BaseException) -> str | None:
     name = type(exception).__name__
     if isinstance(exception, HOPELESS):
         return f"{name}: a retry would fail in the same way"
+    # An image may be missing because a registry was out of reach.
+    if isinstance(exception, ContainerCheckError) and set(exception.failed) - {"image"}:
+        return f"{name}: a retry would check the same container"
     if isinstance(exception, ImageBuildError | ModelDataError):
         return None  # a registry or S3 may have been out of reach
     if isinstance(exception, DeploymentError) and exception.cause not in (None, *PASSING_CAUSES):

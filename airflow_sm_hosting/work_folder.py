@@ -38,6 +38,27 @@ def work_folder() -> Iterator[Path]:
             os.close(descriptor)
 
 
+def is_in_use(folder: Path) -> bool:
+    """Return whether the task of a work folder lives; also where the folder cannot be looked at.
+
+    :param folder: The folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def _sweep() -> None:
     """Remove the folders of this user whose task was killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):

@@ -21,6 +21,7 @@ OURS = [
     for name in (
         "operators.build_image",
         "operators.upload_model_data",
+        "operators.check_container",
         "operators.create_model",
         "operators.create_endpoint_config",
         "operators.deploy_endpoint",

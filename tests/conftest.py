@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+from airflow_sm_hosting import stat_cache
 from airflow_sm_hosting.deployment import evidence
 
 if TYPE_CHECKING:
@@ -86,6 +90,12 @@ def no_lag(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(evidence, "READS_LAG", 0.2)
 
 
+@pytest.fixture(autouse=True)
+def own_stat_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digests of files that tasks keep go with the run."""
+    monkeypatch.setattr(stat_cache, "user_cache_path", lambda name: Path(AIRFLOW_HOME) / "cache" / name)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def airflow_home() -> Iterator[str]:
     yield AIRFLOW_HOME
@@ -122,3 +132,36 @@ def debian_base_image(docker_client: docker.DockerClient) -> str:
     from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
 
     return ensure_debian_python_base(docker_client)
+
+
+@pytest.fixture(scope="session")
+def docker_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A worker's ``~/.docker`` that nobody has logged in, with buildx, or what stands in for it."""
+    from tests.images import buildx_on_old_docker
+
+    folder = tmp_path_factory.mktemp("docker-config")
+    if subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode:
+        plugin = folder / "cli-plugins" / "docker-buildx"
+        plugin.parent.mkdir()
+        plugin.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{buildx_on_old_docker.__file__}" "$@"\n')
+        plugin.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def buildah_storage(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A store of buildah's own, which goes with the test; under ``SM_HOSTING_REQUIRE_ENGINE`` a missing buildah is a failure."""
+    if shutil.which("buildah") is None:
+        if os.environ.get(REQUIRE_ENGINE):
+            pytest.fail(f"{REQUIRE_ENGINE} is set, and buildah is not installed")
+        pytest.skip("buildah is not installed (apt-get install buildah)")
+    folder = tmp_path_factory.mktemp("containers")
+    (folder / "storage.conf").write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+    )
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(folder / "storage.conf"))
+    yield
+    subprocess.run(["buildah", "rmi", "--all", "--force"], capture_output=True, check=False)
+    shutil.rmtree(folder, ignore_errors=True)

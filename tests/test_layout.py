@@ -39,13 +39,19 @@ FLOORS: dict[str, set[str]] = {
     "guarded_task": {"exceptions", "spec"},
     # Asking AWS, and doing.
     "work_folder": set(),
-    "images": {"exceptions", "spec", "work_folder"},
+    "stat_cache": set(),
+    "images": {"exceptions", "spec", "stat_cache", "work_folder"},
+    "images.codebuild": {"exceptions", "spec", "images"},
     "artifacts": {"exceptions", "spec"},
+    "container_check": {"artifacts", "exceptions", "images", "spec", "work_folder"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},
-    "deployer": {"deployment", "exceptions", "hooks", "service_model", "spec"},
+    "deployer": {
+        *("deployment", "exceptions", "hooks", "service_model", "spec"),
+        *("images", "images.codebuild", "artifacts", "work_folder"),
+    },
     # What people put into their DAGs.
-    "triggers": {"deployer", "deployment", "exceptions", "hooks"},
+    "triggers": {"deployer", "deployment", "exceptions", "hooks", "images.codebuild", "spec"},
     "sensors": {
         *("exceptions", "links", "retries", "spec", "fields", "guarded_task"),
         *("deployment", "hooks", "deployer", "triggers"),
@@ -62,8 +68,18 @@ FLOORS: dict[str, set[str]] = {
             "policies",
             "service_model",
             "work_folder",
+            "stat_cache",
         ),
-        *("images", "artifacts", "deployment", "hooks", "deployer", "triggers"),
+        *(
+            "images",
+            "images.codebuild",
+            "artifacts",
+            "container_check",
+            "deployment",
+            "hooks",
+            "deployer",
+            "triggers",
+        ),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "spec"},
     # The local AWS: nothing of the operators, hooks or deployer.
@@ -74,6 +90,7 @@ FLOORS: dict[str, set[str]] = {
     "local.iam": {"local.wire", "local.moto_bridge"},
     "local.cloudwatch": LOCAL_GROUND,
     "local.engines": {"exceptions", "local", "local.ecr"},
+    "local.codebuild": {*LOCAL_GROUND, "local.engines"},
     "local.sagemaker": {*LOCAL_GROUND, "local.ecr", "spec"},
     "local.sagemaker.endpoints": {
         *LOCAL_GROUND,
@@ -84,12 +101,12 @@ FLOORS: dict[str, set[str]] = {
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
     "local.server": {
         *("", *LOCAL_GROUND, "local.ecr", "local.iam", "local.cloudwatch", "local.engines"),
-        *(*HOSTING, "local.runtime", "local.autoscaling"),
+        *(*HOSTING, "local.runtime", "local.autoscaling", "local.codebuild"),
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},
     "testing": {"local"},
-    "cli": {"local.client", "local.engines", "local.server"},
+    "cli": {"container_check", "local.client", "local.engines", "local.server"},
 }
 #: Packages that hand out their public names, which are imported when they are asked for.
 LAZY = (PACKAGE, f"{PACKAGE}.local")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from isal import isal_zlib
 
@@ -85,6 +85,22 @@ def pack(
             f"Model data {os.path.abspath(source)} does not exist; give a {ARCHIVE_SUFFIX} file or a folder"
         )
     return _take_archive(source, log)
+
+
+def pack_stream(tar: BinaryIO, *, workdir: str | os.PathLike[str]) -> PackedArtifact:
+    """Make an artifact from a tar stream, as :func:`pack` does from a folder.
+
+    :param tar: the stream, from where it is to its end
+    :param workdir: an existing folder for the archive
+    """
+    descriptor, name = tempfile.mkstemp(suffix=ARCHIVE_SUFFIX, prefix="tar-", dir=workdir)
+    archive = Path(name)
+    with os.fdopen(descriptor, "wb") as file, ThreadPoolExecutor(1, "hash") as hasher:
+        sink = _GzipSink(file, hasher)
+        while block := tar.read(_BLOCK):
+            sink.update(block)
+        sink.close()
+    return _packed(archive, sink)
 
 
 def content_sha256(path: str | os.PathLike[str]) -> str:
@@ -164,6 +180,10 @@ def _pack_directory(root: Path, workdir: Path, log: Log | None) -> PackedArtifac
     except BaseException:
         archive.unlink(missing_ok=True)
         raise
+    return _packed(archive, sink)
+
+
+def _packed(archive: Path, sink: _GzipSink) -> PackedArtifact:
     state = archive.stat()
     return PackedArtifact(
         path=archive,
@@ -200,7 +220,12 @@ class _GzipSink:
     :param on_packed: Called with the bytes that are packed, before compression.
     """
 
-    def __init__(self, file: _Writable, hasher: ThreadPoolExecutor, on_packed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        file: _Writable,
+        hasher: ThreadPoolExecutor,
+        on_packed: Callable[[int], None] = lambda count: None,
+    ) -> None:
         self._on_packed = on_packed
         self.digest = hashlib.sha256()
         self._hasher = hasher

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
 #: The tags that BuildImageOperator sets.
-FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}")
+FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}(?:-docker)?")
 
 
 class HostingInventory:

@@ -132,6 +132,22 @@ class ReferenceResolver:
             return {"ModelDataSource": {"S3DataSource": source}}, self._content(url)
         return {"ModelDataUrl": url}, self._content(url)
 
+    def existing_model_data(self, model_data: Any) -> str:
+        """Return the ``s3://`` URL of model data that exists, in the Region of the model.
+
+        :raises InvalidSpecError: When it is not in S3, is in another Region, or is a prefix that cannot be laid out as files.
+        :raises NotFoundError: When there is none.
+        """
+        url = self._url(model_data)
+        location = S3Location.parse(url)
+        if location is None:
+            raise invalid("model_data", url, "a URL of S3")
+        if url.endswith("/"):
+            self._s3().listing_digest(*location)
+        else:
+            self._s3().object_version(*location)
+        return url
+
     def _url(self, model_data: Any) -> str:
         """Return the ``s3://`` URL of model data; a URL outside S3 is returned unchanged."""
         match kind_of(model_data):
@@ -190,7 +206,7 @@ class ReferenceResolver:
             self._warn_of_another_region(region, uri)
         if name.digest:
             return uri
-        if not ecr and not self._is_local_registry(name.host):
+        if not ecr and not self.is_local_registry(name.host):
             log.warning(
                 "Image %s is not in ECR; its tag is sent unchanged, and a moved tag is not noticed.", uri
             )
@@ -203,7 +219,7 @@ class ReferenceResolver:
             ecr["account"] if ecr else None,
         )
 
-    def _is_local_registry(self, host: str) -> bool:
+    def is_local_registry(self, host: str) -> bool:
         """Return whether a host is the registry of the local AWS behind the connection, which serves it on the same port."""
         loopback = LOOPBACK_HOST.fullmatch(host)
         if not loopback:

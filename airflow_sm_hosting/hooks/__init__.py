@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
+    from airflow_sm_hosting.hooks.codebuild import CodeBuildHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.iam import IamHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ApplicationAutoScalingHook",
     "CloudWatchHook",
+    "CodeBuildHook",
     "EcrRepositoryHook",
     "IamHook",
     "ModelDataHook",
@@ -25,6 +27,7 @@ __all__ = [
 _MODULES = {
     "ApplicationAutoScalingHook": "application_auto_scaling",
     "CloudWatchHook": "cloudwatch",
+    "CodeBuildHook": "codebuild",
     "EcrRepositoryHook": "ecr",
     "IamHook": "iam",
     "ModelDataHook": "s3",

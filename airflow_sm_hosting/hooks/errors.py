@@ -96,20 +96,23 @@ def are_credentials_refused(error: Exception) -> bool:
     return isinstance(error, NoCredentialsError | CredentialRetrievalError | SSOError | TokenRetrievalError)
 
 
-#: Messages of CreateModel about a role that SageMaker cannot use: the role was just created or changed, or it lacks a permission.
+#: Messages of CreateModel and CreateProject about a role that SageMaker or CodeBuild cannot use: the role was just created or changed, or
+#: it lacks a permission.
 ROLE_REFUSALS = (
     # awslabs/predictive-maintenance-using-machine-learning#3
     "Could not assume role",
     # philschmid/llm-sagemaker-sample#2: "Could not access model data at …. Please ensure that the role … exists and that its …"
     "its trust relationship policy allows the action",
+    # hashicorp/terraform-provider-aws#4233: "CodeBuild is not authorized to perform: sts:AssumeRole on …"
+    "CodeBuild is not authorized to perform: sts:AssumeRole",
 )
 
 
 def is_role_refused(error: Exception) -> bool:
-    """Return whether SageMaker could not use the execution role: a retry helps if the role was just created or changed."""
+    """Return whether SageMaker or CodeBuild could not use a role: a retry helps if the role was just created or changed."""
     return (
         isinstance(error, ClientError)
-        and error_code(error) == "ValidationException"
+        and error_code(error) in ("ValidationException", "InvalidInputException")
         and any(words in error_message(error) for words in ROLE_REFUSALS)
     )
 

@@ -42,10 +42,10 @@ ROLE_SEEN_AFTER = 60
 
 
 def until_role_is_seen(call: Callable[[], Any]) -> Any:
-    """Call SageMaker with an execution role, and retry while SageMaker cannot use the role yet.
+    """Call SageMaker or CodeBuild with a role, and retry while the service cannot use the role yet.
 
     IAM's changes reach other services later, and no call shows when
-    (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency). SageMaker gives the
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency). They give the
     same error for a permanently wrong role, so the error is raised only after a minute.
     """
     retrying = Retrying(

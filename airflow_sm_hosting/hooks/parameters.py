@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
     from airflow_sm_hosting.hooks.cloudwatch import CloudWatchHook
+    from airflow_sm_hosting.hooks.codebuild import CodeBuildHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.endpoint_logs import EndpointLogsHook
     from airflow_sm_hosting.hooks.iam import IamHook
@@ -142,13 +143,21 @@ class AwsParameters:
 
         return IamHook(**self._hook_parameters())
 
-    def ecr_hook(self, region_name: str | None = None) -> EcrRepositoryHook:
-        """Return the hook of ECR, in another Region if one is given."""
+    @property
+    def codebuild_hook(self) -> CodeBuildHook:
+        """Return the hook of CodeBuild."""
+        from airflow_sm_hosting.hooks.codebuild import CodeBuildHook
+
+        return CodeBuildHook(**self._hook_parameters())
+
+    def ecr_hook(self, region_name: str | None = None, aws_conn_id: str | None = None) -> EcrRepositoryHook:
+        """Return the hook of ECR, in another Region or on another connection if one is given."""
         from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
 
         parameters = self._hook_parameters()
+        others = {"region_name": region_name, "aws_conn_id": aws_conn_id}
         return EcrRepositoryHook(  # type: ignore[no-untyped-call]
-            **{**parameters, "region_name": region_name or parameters["region_name"]}
+            **{**parameters, **{name: value for name, value in others.items() if value}}
         )
 
     def _hook_parameters(self) -> dict[str, Any]:

@@ -18,23 +18,21 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images import manifests
-from airflow_sm_hosting.images.builders import Destination, Log, PushedImage, check_platform
+from airflow_sm_hosting.images.builders import Destination, Log, PushedImage, check_platform, log_pushed
 from airflow_sm_hosting.images.context import DOCKERIGNORE, ContextFile
-from airflow_sm_hosting.images.dockerfile import Instruction, parse_dockerfile
+from airflow_sm_hosting.images.dockerfile import SCRATCH, Instruction, parse_dockerfile, platform_arguments
 from airflow_sm_hosting.images.dockerignore import glob_to_regex
 from airflow_sm_hosting.images.layers import ImageTree, Layer, LayerFile, write_layer
 from airflow_sm_hosting.images.recipe import BuildRecipe
-from airflow_sm_hosting.images.registry import RegistryClient
+from airflow_sm_hosting.images.registry import RegistryClient, parse_image_name
 from airflow_sm_hosting.work_folder import work_folder
 
 #: Set to 1 for the local AWS's process engine: a base image that is not available is left out.
 ALLOW_MISSING_BASE = "SM_HOSTING_ALLOW_MISSING_BASE"
 
 _EPOCH = "1970-01-01T00:00:00Z"
-_SCRATCH = "scratch"
 # What Docker gives an image that has none.
 _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_DOCKER_HUB = "registry-1.docker.io"
 _ARCHIVE = re.compile(r"\.(tar|tar\.(gz|bz2|xz|zst)|tgz|tbz2?|txz)$", re.IGNORECASE)
 _REMOTE = re.compile(r"^(https?|git|ssh|ftp)://|^git@", re.IGNORECASE)
 _OWNER = re.compile(r"^(\d+|root)(?::(\d+|root))?$")
@@ -62,6 +60,12 @@ class ImageAssembler:
             allow_missing_base = os.environ.get(ALLOW_MISSING_BASE, "").lower() in {"1", "true", "yes"}
         self.allow_missing_base = allow_missing_base
 
+    def lacks(self, recipe: BuildRecipe) -> str | None:
+        """Return what a build needs and the assembler cannot do; of the Dockerfile's instructions, :meth:`build_and_push` tells."""
+        if recipe.secrets:
+            return "secrets, which only RUN can read"
+        return "build contexts" if recipe.build_contexts else None
+
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
         """Assemble the image and push it.
 
@@ -82,7 +86,7 @@ class ImageAssembler:
             for instruction in instructions:
                 assembly.carry_out(instruction)
             pushed = _push(assembly, destination, registry, log)
-        log.info("Pushed %s@%s (%.1f MB)", destination.repository_uri, pushed.digest, pushed.size / 1e6)
+        log_pushed(destination, pushed, log)
         return pushed
 
 
@@ -118,7 +122,7 @@ class _Assembly:
         self._allow_missing_base = allow_missing_base
         self.image = _Image()
         self._stage: str | None = None
-        self._before_from = _platform_arguments(recipe.platform)
+        self._before_from = platform_arguments(recipe.platform)
         self._arguments: dict[str, str] = {}
         self._consumed: set[str] = set()
         self._own_command = False
@@ -195,7 +199,7 @@ class _Assembly:
         if not words[0]:
             raise instruction.refuse("The image's name is empty; give the ARG a default value, or build_args")
         self._stage = words[2] if len(words) == 3 else ""
-        if words[0] == _SCRATCH:
+        if words[0] == SCRATCH:
             self.image.config["Env"] = [_DEFAULT_PATH]
             return
         try:
@@ -414,17 +418,6 @@ def _refuse_what_needs_an_engine(instructions: Iterable[Instruction]) -> None:
             raise instruction.refuse(f"{name} --{flag} needs a Docker Engine")
 
 
-def _platform_arguments(platform: str) -> dict[str, str]:
-    """Return the arguments that Docker declares before FROM."""
-    os_name, architecture, *variant = platform.split("/")
-    return {
-        "TARGETPLATFORM": platform,
-        "TARGETOS": os_name,
-        "TARGETARCH": architecture,
-        "TARGETVARIANT": variant[0] if variant else "",
-    }
-
-
 def _environment(config: dict[str, Any]) -> dict[str, str]:
     pairs = (entry.partition("=") for entry in config.get("Env") or [])
     return {name: value for name, _, value in pairs}
@@ -464,18 +457,6 @@ def _layer_descriptor(layer: Layer) -> dict[str, Any]:
     return {"mediaType": manifests.DOCKER_LAYER, "size": layer.size, "digest": layer.digest}
 
 
-def parse_image_name(name: str) -> tuple[str, str, str]:
-    """Return registry host, repository and tag or digest of an image's name, as Docker reads it."""
-    rest, _, digest = name.partition("@")
-    host, slash, path = rest.partition("/")
-    if not slash or not ("." in host or ":" in host or host == "localhost"):
-        host, path = _DOCKER_HUB, rest if slash else f"library/{rest}"
-    elif host in {"docker.io", "index.docker.io"}:
-        host, path = _DOCKER_HUB, path if "/" in path else f"library/{path}"
-    repository, _, tag = path.partition(":")
-    return host, repository, digest or tag or "latest"
-
-
 def _pull_base(
     name: str, recipe: BuildRecipe, destination: Destination, registry: RegistryClient, folder: Path, log: Log
 ) -> _Image:
@@ -483,9 +464,7 @@ def _pull_base(
     host, repository, reference = parse_image_name(name)
     if host == destination.host:
         return _pull(registry, repository, reference, recipe.platform, folder, log, name)
-    login = recipe.logins.get(host)
-    credentials = {"username": login.username, "password": login.password} if login else {}
-    with RegistryClient(host, **credentials) as other:
+    with recipe.registry(host) as other:
         return _pull(other, repository, reference, recipe.platform, folder, log, name)
 
 

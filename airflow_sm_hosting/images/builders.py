@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -86,11 +87,45 @@ class ImageBuilder(Protocol):
     def name(self) -> str:
         """The value of ``builder=``."""
 
+    def lacks(self, recipe: BuildRecipe) -> str | None:
+        """Return what the build needs that this builder cannot do, as a part of a sentence; None for nothing."""
+
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
         """Build the image, push it, and make sure that SageMaker takes it.
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """
+
+
+_NOT_FOUND = 404
+#: The image of a FROM line, and the names of the variables in it.
+_FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)
+_VARIABLE_NAME = re.compile(r"\$\{?(\w+)")
+
+
+def secrets_of(recipe: BuildRecipe, destination: Destination | None = None) -> set[str]:
+    """Return what no line of the log may show.
+
+    Every build argument may be a secret, but for one in a FROM line: that is the name of an image, which errors have to name.
+
+    :param recipe: the build
+    :param destination: the destination of the push (default: none)
+    """
+    public = {
+        name
+        for line in _FROM.findall(recipe.context.read_dockerfile())
+        for name in _VARIABLE_NAME.findall(line)
+    }
+    values = {value for name, value in recipe.build_args.items() if name not in public}
+    passwords = {login.password for login in recipe.logins.values()}
+    if destination is not None:
+        passwords.add(destination.password)
+    return (values | passwords | set(recipe.secrets.values())) - {""}
+
+
+def log_pushed(destination: Destination, pushed: PushedImage, log: Log) -> None:
+    """Log the last line of a build."""
+    log.info("Pushed %s@%s (%.1f MB)", destination.repository_uri, pushed.digest, pushed.size / 1e6)
 
 
 def settle_manifest(
@@ -141,17 +176,25 @@ def _put(registry: RegistryClient, destination: Destination, content: bytes, log
     except RegistryError as error:
         if not error.tag_is_immutable:
             raise
-        # The URI that is handed on is pinned by digest, so the tag is not needed for the deployment.
+        # The tag of the push keeps naming the other manifest. An image without a tag would be deleted by many a life cycle.
+        tag = manifests.docker_tag(destination.tag)
         digest = manifests.digest_of(content)
-        registry.put_manifest(repository, digest, content, manifests.DOCKER_MANIFEST)
-        log.warning(
-            "Tags of %s are immutable: the tag %s still refers to the manifest that SageMaker rejects; use "
-            "%s@%s",
+        if _digest_of_tag(registry, repository, tag) != digest:
+            registry.put_manifest(repository, tag, content, manifests.DOCKER_MANIFEST)
+        log.info(
+            "Tags of %s are immutable: the manifest that SageMaker takes has the tag %s",
             destination.repository_uri,
-            destination.tag,
-            destination.repository_uri,
-            digest,
+            tag,
         )
+
+
+def _digest_of_tag(registry: RegistryClient, repository: str, tag: str) -> str | None:
+    try:
+        return manifests.digest_of(registry.get_manifest(repository, tag)[1])
+    except RegistryError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return None
 
 
 def check_platform(platform: str, *, os_name: str, architecture: str, what: str) -> None:

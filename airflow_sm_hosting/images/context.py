@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import os
+import shutil
 import stat
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
+
+from isal import igzip
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.images.dockerignore import Dockerignore
+from airflow_sm_hosting.stat_cache import RECENT, StatCache, remembered, state_of
 
 DOCKERIGNORE = ".dockerignore"
 #: Part of every fingerprint. Another canonical form needs another number, and renames every image that was built.
@@ -26,8 +32,7 @@ _READ_BUFFER = 256 * 1024
 _SPOOL_LIMIT = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class ContextFile:
+class ContextFile(NamedTuple):
     """Something in the build context.
 
     :param path: relative to the context's root, with ``/``
@@ -35,6 +40,7 @@ class ContextFile:
     :param executable: the owner's executable bit; the one bit of the mode that is kept, because the others depend on
         the umask of the user who checked out the folder
     :param target: where a symbolic link points to, as written
+    :param size: of a file, in bytes, when the folder was listed
     :param only_for_build: the ``.dockerignore`` leaves it out, but the builder needs it: COPY must not see it
     """
 
@@ -42,6 +48,7 @@ class ContextFile:
     kind: Literal["file", "directory", "symlink"]
     executable: bool = False
     target: str = ""
+    size: int = 0
     only_for_build: bool = False
 
 
@@ -51,15 +58,30 @@ class BuildContext:
     ``<dockerfile>.dockerignore`` is used instead of ``.dockerignore`` if it exists, as in BuildKit.
 
     :param directory: the folder
-    :param dockerfile: path of the Dockerfile in the folder
+    :param dockerfile: path of the Dockerfile in the folder; None for a folder that a build of another one reads from
+    :param cache: remembers the fingerprint as long as no file changes (default: none)
     :raises InvalidSpecError: the folder or the Dockerfile does not exist; the message has the absolute path
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, dockerfile: str = "Dockerfile") -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        dockerfile: str | None = "Dockerfile",
+        cache: StatCache | None = None,
+    ) -> None:
+        self._cache = cache
         self.directory = Path(os.path.abspath(directory))
         if not self.directory.is_dir():
             found = "is a file" if self.directory.exists() else "does not exist"
             raise InvalidSpecError(f"The build directory {self.directory} {found}; a build needs a folder")
+        #: Scripts whose first line ends with a carriage return, so that the kernel looks for an interpreter with it in its name; known once
+        #: the fingerprint is.
+        self.scripts_with_carriage_return: list[str] = []
+        self.dockerfile = "" if dockerfile is None else self._place_of(dockerfile)
+
+    def _place_of(self, dockerfile: str) -> str:
+        """Return the path of the Dockerfile in the folder."""
         path = Path(os.path.normpath(self.directory / dockerfile))
         if not path.is_relative_to(self.directory):
             raise InvalidSpecError(
@@ -67,11 +89,8 @@ class BuildContext:
             )
         if not path.is_file():
             raise InvalidSpecError(f"The Dockerfile {path} does not exist; give its path with dockerfile=")
-        self.dockerfile = path.relative_to(self.directory).as_posix()
         self._refuse_link_out(path)
-        #: Scripts whose first line ends with a carriage return, so that the kernel looks for an interpreter with it in its name; known once
-        #: the fingerprint is.
-        self.scripts_with_carriage_return: list[str] = []
+        return path.relative_to(self.directory).as_posix()
 
     def _refuse_link_out(self, dockerfile: Path) -> None:
         """Refuse a Dockerfile that is not in the folder: an engine gets only the folder."""
@@ -92,15 +111,14 @@ class BuildContext:
     def _files(self) -> list[ContextFile]:
         ignore = self._dockerignore()
         found: dict[str, ContextFile] = {}
-        for file, excluded in self._walk("", ignore, parent_excluded=False):
-            needed = file.path in {self.dockerfile, DOCKERIGNORE} and file.kind != "directory"
-            if excluded and not needed:
-                continue
-            if excluded:
-                file = ContextFile(file.path, file.kind, file.executable, file.target, only_for_build=True)
-            found[file.path] = file
-        for path in list(found):
-            _add_folders(found, path)
+        for file, excluded in self._walk(ignore):
+            if not excluded:
+                found[file.path] = file
+            elif file.path in {self.dockerfile, DOCKERIGNORE} and file.kind != "directory":
+                found[file.path] = file._replace(only_for_build=True)
+        if not ignore.is_empty:
+            for path in list(found):
+                _add_folders(found, path)
         return [found[path] for path in sorted(found, key=os.fsencode)]
 
     def fingerprint(
@@ -132,29 +150,54 @@ class BuildContext:
             "labels": dict(labels or {}),
             "extra": list(extra),
         }
+        head = json.dumps(options, sort_keys=True, separators=(",", ":"))
+        state, settled = self._state() if self._cache else ("", False)
+        found = remembered(
+            self._cache,
+            f"context {self.directory} {head}",
+            state,
+            settled=settled,
+            compute=lambda: {
+                "fingerprint": self._read_all(head),
+                "scripts": self.scripts_with_carriage_return,
+            },
+        )
+        self.scripts_with_carriage_return = list(found["scripts"])
+        return str(found["fingerprint"])
+
+    def _read_all(self, head: str) -> str:
+        """Return the digest of the options and of all files."""
         self.scripts_with_carriage_return = []
-        digest = hashlib.sha256(json.dumps(options, sort_keys=True, separators=(",", ":")).encode())
+        digest = hashlib.sha256(head.encode())
         buffer = bytearray(_READ_BUFFER)
         for file in self.files():
             # Each part carries its length or ends in a zero byte, which no path holds: no two trees read the same.
             kind = "executable" if file.executable else file.kind
-            digest.update(b"\0" + kind.encode() + b"\0" + os.fsencode(file.path) + b"\0")
+            told = b"\0%b\0%b\0" % (kind.encode(), os.fsencode(file.path))
             if file.kind == "file":
-                digest.update(self._content_digest(file, buffer))
+                told += self._content_digest(file, buffer)
             elif file.kind == "symlink":
-                digest.update(os.fsencode(file.target) + b"\0")
+                told += os.fsencode(file.target) + b"\0"
                 if file.path == self.dockerfile:
                     # What it leads to is read even where .dockerignore leaves it out.
-                    digest.update(self._content_digest(file, buffer))
+                    told += self._content_digest(file, buffer)
+            digest.update(told)
         return digest.hexdigest()
 
-    def tar(self) -> BinaryIO:
+    def tar(self, *, compressed: bool = False) -> BinaryIO:
         """Return the context as the Docker Engine's API takes it: a tar, the same bytes for the same fingerprint.
 
         The caller closes it. Large ones are kept on disk.
+
+        :param compressed: with gzip, without which BuildKit takes the tar for a Dockerfile (default: False)
         """
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_LIMIT)  # noqa: SIM115 # the caller closes it
-        with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        with (
+            igzip.IGzipFile(fileobj=spool, mode="wb", compresslevel=1, mtime=0)  # type: ignore[no-untyped-call]
+            if compressed
+            else nullcontext(spool) as sink,
+            tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
             for file in self.files():
                 info = tarfile.TarInfo(file.path)
                 info.mode = 0o755 if file.executable or file.kind == "directory" else 0o644
@@ -172,6 +215,25 @@ class BuildContext:
                         archive.addfile(info, content)
         spool.seek(0)
         return spool  # type: ignore[return-value] # typeshed: https://github.com/python/typeshed/issues/1780
+
+    def write_to(self, folder: Path) -> None:
+        """Write the content into a new folder: what :meth:`tar` has, with the same modes and times.
+
+        :param folder: for a builder that reads a folder and no tar
+        """
+        folder.mkdir()
+        for file in self.files():
+            place = folder / file.path
+            if file.kind == "directory":
+                place.mkdir()
+            elif file.kind == "symlink":
+                place.symlink_to(file.target)
+            else:
+                with self.open(file) as content, place.open("wb") as copy:
+                    shutil.copyfileobj(content, copy, _READ_BUFFER)
+                place.chmod(0o755 if file.executable else 0o644)
+        for file in reversed(self.files()):  # a folder after its content, which changes its time
+            os.utime(folder / file.path, (0, 0), follow_symlinks=False)
 
     def open(self, file: ContextFile) -> BinaryIO:
         """Open a file of the context to read it."""
@@ -191,29 +253,71 @@ class BuildContext:
                 return Dockerignore(path.read_text(encoding="utf-8-sig").splitlines())
         return Dockerignore(())
 
-    def _walk(
-        self, prefix: str, ignore: Dockerignore, *, parent_excluded: bool
-    ) -> Iterator[tuple[ContextFile, bool]]:
-        with os.scandir(self.directory / prefix) as entries:
-            for entry in entries:
-                path = f"{prefix}{entry.name}"
-                # Without a "!" in the file, the content of an excluded folder stays excluded: skip the folder.
-                excluded = (parent_excluded and not ignore.brings_back) or ignore.excludes(path)
-                if entry.is_symlink():
-                    yield ContextFile(path, "symlink", target=os.readlink(entry.path)), excluded
-                elif entry.is_dir():
-                    yield ContextFile(path, "directory"), excluded
-                    if not excluded or ignore.brings_back or self._holds_dockerfile(path):
-                        yield from self._walk(f"{path}/", ignore, parent_excluded=excluded)
-                else:
-                    mode = entry.stat().st_mode
-                    if stat.S_ISREG(mode):
-                        yield ContextFile(path, "file", executable=bool(mode & stat.S_IXUSR)), excluded
-                    elif not (excluded or stat.S_ISSOCK(mode)):  # Docker leaves sockets out, too
-                        raise InvalidSpecError(
-                            f"{self.directory / path} is a pipe or a device and cannot be part of a build; "
-                            f"remove it or list it in {DOCKERIGNORE}"
-                        )
+    def _walk(self, ignore: Dockerignore) -> Iterator[tuple[ContextFile, bool]]:
+        """Yield what is in the folder, in any order, and whether it is excluded."""
+        root = f"{self.directory}/"
+        folders = [("", False)]
+        while folders:
+            prefix, parent_excluded = folders.pop()
+            # Without a "!" in the file, the content of an excluded folder stays excluded: skip the folder.
+            all_excluded = parent_excluded and not ignore.brings_back
+            with os.scandir(root + prefix) as entries:
+                for entry in entries:
+                    path = prefix + entry.name
+                    excluded = all_excluded or (not ignore.is_empty and ignore.excludes(path))
+                    if entry.is_symlink():
+                        yield ContextFile(path, "symlink", target=os.readlink(entry.path)), excluded
+                    elif entry.is_dir():
+                        yield ContextFile(path, "directory"), excluded
+                        if not excluded or ignore.brings_back or self._holds_dockerfile(path):
+                            folders.append((f"{path}/", excluded))
+                    else:
+                        found = entry.stat()
+                        mode = found.st_mode
+                        if stat.S_ISREG(mode):
+                            executable = bool(mode & stat.S_IXUSR)
+                            yield ContextFile(path, "file", executable, "", found.st_size), excluded
+                        elif not (excluded or stat.S_ISSOCK(mode)):  # Docker leaves sockets out, too
+                            raise InvalidSpecError(
+                                f"{self.directory / path} is a pipe or a device and cannot be part of a build; "
+                                f"remove it or list it in {DOCKERIGNORE}"
+                            )
+
+    def _state(self) -> tuple[str, bool]:
+        """Return the status of all that the fingerprint reads, and whether it is settled (:data:`~airflow_sm_hosting.stat_cache.RECENT`).
+
+        As lean as can be: it is all that the unchanged case costs. What an excluded folder has is left out; of a file that is excluded by
+        itself, a change costs no more than reading all files again.
+        """
+        began = time.time_ns()
+        ignore = self._dockerignore()
+        prunes = not ignore.is_empty and not ignore.brings_back
+        root = f"{self.directory}/"
+        seen: list[object] = []
+        newest = 0
+        folders = [""]
+        while folders:
+            prefix = folders.pop()
+            seen.append(prefix)
+            with os.scandir(root + prefix) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        path = f"{prefix}{entry.name}"
+                        if not prunes or not ignore.excludes(path) or self._holds_dockerfile(path):
+                            folders.append(f"{path}/")
+                        continue
+                    found = entry.stat(follow_symlinks=False)
+                    # ctime changes with the content, the mode and mtime.
+                    changed = found.st_ctime_ns
+                    if changed > newest:
+                        newest = changed
+                    seen += (entry.name, found.st_ino, found.st_size, changed)
+        if self.dockerfile and os.path.islink(root + self.dockerfile):
+            # What it leads to is read even where it is in an excluded folder.
+            target = os.stat(root + self.dockerfile)
+            newest = max(newest, target.st_ctime_ns)
+            seen.append(state_of(target))
+        return hashlib.sha256(marshal.dumps(seen)).hexdigest(), newest + RECENT < began
 
     def _holds_dockerfile(self, folder: str) -> bool:
         return self.dockerfile.startswith(f"{folder}/")
@@ -226,14 +330,20 @@ class BuildContext:
         except OSError as error:
             raise InvalidSpecError(f"A file of the build context cannot be read: {error}") from error
         try:
-            view = memoryview(buffer)
-            is_first = True
-            while count := os.readv(descriptor, [buffer]):
+            count = os.readv(descriptor, [buffer])
+            if (
+                buffer.startswith(b"#!", 0, count)
+                and b"\r" in buffer[: min(count, _FIRST_LINE)].partition(b"\n")[0]
+            ):
+                self.scripts_with_carriage_return.append(file.path)
+            with memoryview(buffer) as view:
                 digest.update(view[:count])
-                head = bytes(view[: min(count, _FIRST_LINE)]) if is_first else b""
-                if head.startswith(b"#!") and b"\r" in head.partition(b"\n")[0]:
-                    self.scripts_with_carriage_return.append(file.path)
-                is_first = False
+                total = count
+                # Most files are read with one call: not asked for what comes after the end.
+                while count and (total < file.size or count == len(buffer)):
+                    count = os.readv(descriptor, [buffer])
+                    digest.update(view[:count])
+                    total += count
         finally:
             os.close(descriptor)
         return digest.digest()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
 import docker.auth
 import docker.errors
 import requests
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, version_gte
 
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.builders import (
@@ -19,37 +20,49 @@ from airflow_sm_hosting.images.builders import (
     Log,
     PushedImage,
     check_platform,
+    log_pushed,
+    secrets_of,
     settle_manifest,
 )
-from airflow_sm_hosting.images.recipe import BuildRecipe
+from airflow_sm_hosting.images.buildkit_progress import TRACE, BuildKitProgress
+from airflow_sm_hosting.images.recipe import BuildRecipe, registry_host
+from airflow_sm_hosting.images.registry import parse_image_name
 from airflow_sm_hosting.spec.masking import masker
 
 _PING_TIMEOUT = 5
 # Silence while the registry takes in a large layer; the SDK's default of 60 s is for short calls.
 _PUSH_READ_TIMEOUT = 1800
 _LAST_LINES = 20
+#: The first version of the engine's API that can be asked for BuildKit (ImageBuild, "version").
+_FIRST_WITH_BUILDKIT = "1.39"
+#: The directive that names a frontend, which only BuildKit reads.
+_SYNTAX = re.compile(r"^#\s*syntax\s*=", re.IGNORECASE | re.MULTILINE)
+#: How a builder refuses what it does not know.
+_UNKNOWN = re.compile(r"buildkit|parse error|unknown flag|unknown instruction|unsupported", re.IGNORECASE)
 #: What only BuildKit knows (Dockerfile reference).
 _BUILDKIT = re.compile(
     r"^\s*(RUN|COPY|ADD)\s+((--\S+\s+)*--(mount|link|parents|exclude|network|security|checksum|keep-git-dir)\b|[^\n]*<<-?[\"']?[A-Za-z])",
     re.IGNORECASE | re.MULTILINE,
 )
-_FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)
-_VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
 class DockerBuilder:
     """Builds with the Docker Engine that ``DOCKER_HOST`` or the default socket leads to.
 
+    With BuildKit where that is the engine's own choice, or where the Dockerfile needs it and the engine has it; else with the classic builder.
+
     The built image stays in the engine under the name that it was pushed by, because untagging would throw its
     layers, the cache of the next build, away.
 
     :param client: the docker SDK's low-level client
+    :param prefers_buildkit: whether the engine names BuildKit as its builder
     """
 
     name = "docker"
 
-    def __init__(self, client: docker.APIClient) -> None:
+    def __init__(self, client: docker.APIClient, *, prefers_buildkit: bool = False) -> None:
         self._client = client
+        self._prefers_buildkit = prefers_buildkit
 
     @classmethod
     def connect(cls) -> DockerBuilder:
@@ -60,84 +73,107 @@ class DockerBuilder:
         try:
             settings = kwargs_from_env()
             with docker.APIClient(version="auto", timeout=_PING_TIMEOUT, **settings) as probe:
-                probe.ping()
+                # SystemPing of the engine's API: the builder that it recommends.
+                preferred = probe.get(f"{probe.base_url}/_ping").headers.get("Builder-Version")
                 version = probe.api_version
-            return cls(docker.APIClient(version=version, timeout=_PUSH_READ_TIMEOUT, **settings))
+            client = docker.APIClient(version=version, timeout=_PUSH_READ_TIMEOUT, **settings)
+            return cls(client, prefers_buildkit=preferred == "2")
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise ImageBuildError(
                 f"No Docker Engine answers ({_first_line(error)}); start one, or set DOCKER_HOST"
             ) from error
+
+    def lacks(self, recipe: BuildRecipe) -> str | None:
+        """Return what a build needs and the engine's API does not have: both come through a session of BuildKit, which only its own client opens."""
+        if recipe.secrets:
+            return "build secrets"
+        return "build contexts" if recipe.build_contexts else None
 
     def build_and_push(self, recipe: BuildRecipe, destination: Destination, log: Log) -> PushedImage:
         """Build the image, push it, and make sure that SageMaker takes it.
 
         :raises ImageBuildError: the image could not be built or pushed, or SageMaker could never run it
         """
-        mask = masker(_secrets(recipe, destination))
+        mask = masker(secrets_of(recipe, destination))
         reference = f"{destination.repository_uri}:{destination.tag}"
-        try:
+        with _explained(recipe, mask):
             image_id = self._build(recipe, reference, _EngineLog(log, mask, recipe))
             log.info("Built %s", image_id)
             digest = self._push(destination, _EngineLog(log, mask, recipe))
-        except docker.errors.APIError as error:
-            # Its text has the engine's address and the whole request; the explanation is the engine's own sentence.
-            said = mask(str(error.explanation or _first_line(error)).strip())
-            raise ImageBuildError(
-                _with_hint(
-                    f"The Docker Engine refused the image of {recipe.context.directory}: {said}", (), recipe
-                )
-            ) from error
-        except (docker.errors.DockerException, requests.RequestException) as error:
-            raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
+            for cache in recipe.cache_to:
+                self._push_cache(recipe, image_id, cache, _EngineLog(log, mask, recipe))
         with destination.registry() as registry:
             # An engine that sends no digest (podman's service) leaves the tag to go by.
             pushed = settle_manifest(
                 registry, destination, digest or destination.tag, platform=recipe.platform, log=log
             )
-        log.info("Pushed %s@%s (%.1f MB)", destination.repository_uri, pushed.digest, pushed.size / 1e6)
+        log_pushed(destination, pushed, log)
         return pushed
+
+    def build(self, recipe: BuildRecipe, reference: str, log: Log) -> str:
+        """Build the image under a name in the engine, push nothing, and return its ID.
+
+        The image that had the name before is removed, unless something else uses it.
+
+        :raises ImageBuildError: the image could not be built, or is for another platform
+        """
+        mask = masker(secrets_of(recipe))
+        with _explained(recipe, mask):
+            before = self._id_of(reference)
+            image_id = self._build(recipe, reference, _EngineLog(log, mask, recipe))
+            if before and before != image_id:
+                with suppress(docker.errors.APIError):
+                    self._client.remove_image(before)
+        return image_id
+
+    def _id_of(self, reference: str) -> str | None:
+        try:
+            found: dict[str, Any] = self._client.inspect_image(reference)  # type: ignore[no-untyped-call]
+        except docker.errors.ImageNotFound:
+            return None
+        return str(found["Id"])
 
     def _build(self, recipe: BuildRecipe, reference: str, engine_log: _EngineLog) -> str:
         context = recipe.context
-        configured = docker.auth.load_config()
-        for host, login in recipe.logins.items():
-            if docker.auth.resolve_authconfig(configured, host):
-                continue  # somebody has logged the worker in
-            try:
-                # Kept in this client only; `docker login` would leave the credentials on the worker's disk.
-                self._client.login(login.username, login.password, registry=host, reauth=True)
-            except docker.errors.APIError as error:
-                # The engine may have the base image already.
-                engine_log.own(
-                    "The engine cannot log in to %s: %s", host, error.explanation or _first_line(error)
-                )
+        uses_buildkit = self._uses_buildkit(recipe)
+        builder = "BuildKit" if uses_buildkit else "the classic builder"
+        self._log_in(recipe, engine_log)
+        self._pull_bases(recipe, engine_log, with_credentials=uses_buildkit)
         engine_log.own(
-            "Building %s for %s with build args %s",
+            "Building %s for %s with %s, build args %s",
             context.directory,
             recipe.platform,
+            builder,
             sorted(recipe.build_args) or "none",
         )
-        with context.tar() as tar:
-            events = self._client.build(
-                fileobj=tar,
-                custom_context=True,
-                dockerfile=context.dockerfile,
-                tag=reference,
-                buildargs=dict(recipe.build_args),
-                target=recipe.target,
-                platform=recipe.platform,
-                labels=dict(recipe.labels),
-                cache_from=list(recipe.cache_from),
-                rm=True,
-                forcerm=True,
-                timeout=None,  # a RUN may be silent for as long as it takes
-                decode=True,
-            )
+        # A keeper of the layers is needed for the cache of another worker (moby/buildkit, "Inline cache").
+        inline = {"BUILDKIT_INLINE_CACHE": "1"} if uses_buildkit and recipe.cache_to else {}
+        with context.tar(compressed=uses_buildkit) as tar:
+            self._client.params = {"version": "2"} if uses_buildkit else {}
+            try:
+                events = self._client.build(
+                    fileobj=tar,
+                    custom_context=True,
+                    dockerfile=context.dockerfile,
+                    tag=reference,
+                    buildargs={**recipe.build_args, **inline},
+                    target=recipe.target,
+                    platform=recipe.platform,
+                    labels=dict(recipe.labels),
+                    cache_from=list(recipe.cache_from),
+                    rm=True,
+                    forcerm=True,
+                    timeout=None,  # a RUN may be silent for as long as it takes
+                    decode=True,
+                )
+            finally:
+                self._client.params = {}
             image_id = ""
             for event in engine_log.follow(
-                events, failed=f"The image of {context.directory} could not be built"
+                events, failed=f"The image of {context.directory} could not be built with {builder}"
             ):
-                image_id = (event.get("aux") or {}).get("ID", image_id)
+                aux = event.get("aux")
+                image_id = aux.get("ID", image_id) if isinstance(aux, dict) else image_id
         if not image_id:
             raise ImageBuildError(
                 f"The Docker Engine ended the build of {context.directory} without an image"
@@ -152,6 +188,60 @@ class DockerBuilder:
         )
         return image_id
 
+    def _uses_buildkit(self, recipe: BuildRecipe) -> bool:
+        if self._prefers_buildkit:
+            return True
+        has_it = version_gte(self._client.api_version, _FIRST_WITH_BUILDKIT)
+        text = recipe.context.read_dockerfile()
+        return bool(has_it and (_BUILDKIT.search(text) or _SYNTAX.search(text)))
+
+    def _log_in(self, recipe: BuildRecipe, engine_log: _EngineLog) -> None:
+        configured = docker.auth.load_config()
+        for host, login in recipe.logins.items():
+            if docker.auth.resolve_authconfig(configured, host):
+                continue  # somebody has logged the worker in
+            try:
+                # Kept in this client only; `docker login` would leave the credentials on the worker's disk.
+                self._client.login(login.username, login.password, registry=host, reauth=True)
+            except docker.errors.APIError as error:
+                # The engine may have the base image already.
+                engine_log.own(
+                    "The engine cannot log in to %s: %s", host, error.explanation or _first_line(error)
+                )
+
+    def _pull_bases(self, recipe: BuildRecipe, engine_log: _EngineLog, *, with_credentials: bool) -> None:
+        """Pull what the build would not pull by itself: bases that have moved, caches, and, for BuildKit, bases that need credentials.
+
+        BuildKit asks its client for credentials through a session, which the API does not have; it uses an image that the engine has.
+        """
+        for name in dict.fromkeys((*recipe.images(), *recipe.cache_from)):
+            of_login = with_credentials and registry_host(name) in recipe.logins
+            if not (name in recipe.bases or name in recipe.cache_from or of_login):
+                continue
+            try:
+                events = self._client.pull(name, platform=recipe.platform, stream=True, decode=True)
+                for _ in engine_log.follow(events, failed=f"{name} could not be pulled"):
+                    pass
+            except (ImageBuildError, docker.errors.APIError) as error:
+                if name in recipe.bases:
+                    raise
+                # A cache need not be there yet, and the engine may have a base by itself.
+                engine_log.own("%s is not pulled: %s", name, _first_line(error))
+
+    def _push_cache(self, recipe: BuildRecipe, image_id: str, reference: str, engine_log: _EngineLog) -> None:
+        """Push the image under the name of a cache; that this fails costs time at the next build only."""
+        host, repository, tag = parse_image_name(reference)
+        name = f"{host}/{repository}"
+        login = recipe.logins.get(host)
+        credentials = {"username": login.username, "password": login.password} if login else None
+        try:
+            self._client.tag(image_id, name, tag)
+            events = self._client.push(name, tag=tag, auth_config=credentials, stream=True, decode=True)
+            for _ in engine_log.follow(events, failed=f"The cache {reference} could not be pushed"):
+                pass
+        except (ImageBuildError, docker.errors.APIError) as error:
+            engine_log.own("%s", _first_line(error))
+
     def _push(self, destination: Destination, engine_log: _EngineLog) -> str | None:
         # For this push only: `docker login` would leave the credentials on the worker's disk.
         credentials = {"username": destination.username, "password": destination.password}
@@ -165,6 +255,23 @@ class DockerBuilder:
         return digest
 
 
+@contextmanager
+def _explained(recipe: BuildRecipe, mask: Callable[[str], str]) -> Iterator[None]:
+    """Tell a failure of the engine in its own sentence."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        # Its text has the engine's address and the whole request; the explanation is the engine's own sentence.
+        said = mask(str(error.explanation or _first_line(error)).strip())
+        raise ImageBuildError(
+            _with_hint(
+                f"The Docker Engine refused the image of {recipe.context.directory}: {said}", (), recipe
+            )
+        ) from error
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise ImageBuildError(f"The Docker Engine failed: {mask(str(error))}") from error
+
+
 class _EngineLog:
     """The engine's events, as lines of the task's log and as errors."""
 
@@ -173,9 +280,13 @@ class _EngineLog:
         self._recipe = recipe
         self._mask = mask
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._buildkit = BuildKitProgress()
 
     def own(self, message: str, *args: object) -> None:
         self._log.info(message, *args)
+
+    def _lines(self, event: Mapping[str, Any]) -> list[str]:
+        return self._buildkit.lines(event["aux"]) if event.get("id") == TRACE else _lines(event)
 
     def follow(self, events: Iterable[Mapping[str, Any]], *, failed: str) -> Iterator[Mapping[str, Any]]:
         """Log the events and yield them; the SDK raises nothing for an ``error`` event by itself."""
@@ -183,7 +294,7 @@ class _EngineLog:
             if "error" in event:
                 message = self._mask(str(event["error"]).strip())
                 raise ImageBuildError(_with_hint(f"{failed}: {message}", self._last, self._recipe))
-            for line in _lines(event):
+            for line in self._lines(event):
                 shown = self._mask(line)
                 self._last.append(shown)
                 self._log.info("%s", shown)
@@ -200,27 +311,13 @@ def _lines(event: Mapping[str, Any]) -> list[str]:
 
 
 def _with_hint(message: str, last: Iterable[str], recipe: BuildRecipe) -> str:
-    if "buildkit" in message.lower() or _BUILDKIT.search(recipe.context.read_dockerfile()):
+    if _UNKNOWN.search(message) and _BUILDKIT.search(recipe.context.read_dockerfile()):
         message += (
-            " (the image is built through the Docker Engine API, which offers only the classic builder: do "
-            "not use BuildKit features such as RUN --mount, COPY --link and here-documents)"
+            " (this needs a newer BuildKit than the engine has: upgrade the engine, begin the Dockerfile with the line "
+            "'# syntax=docker/dockerfile:1', or use builder='buildx' or 'buildah')"
         )
     lines = "\n".join(last)
     return f"{message}\nThe last lines of the log:\n{lines}" if lines else message
-
-
-def _secrets(recipe: BuildRecipe, destination: Destination) -> set[str]:
-    """Return what no line may show.
-
-    Every build argument may be a secret, but for one in a FROM line: that is the name of an image, which the engine's
-    errors have to name.
-    """
-    public = {
-        name for line in _FROM.findall(recipe.context.read_dockerfile()) for name in _VARIABLE.findall(line)
-    }
-    values = {value for name, value in recipe.build_args.items() if name not in public}
-    passwords = {destination.password, *(login.password for login in recipe.logins.values())}
-    return values | (passwords - {""})
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,9 +17,11 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 _DIRECTIVE = re.compile(r"^#\s*([A-Za-z][\w-]*)\s*=\s*(.+?)\s*$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]")
 _ARG_LINE = re.compile(r"\s*ARG\s+(\w+)(?:=(\S*))?", re.IGNORECASE)
-_FROM_LINE = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE)
+_FROM_LINE = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 _FROM_FLAG = re.compile(r"(?:--|,)from=([^\s,]+)")
 _FLAG = re.compile(r"--([a-z]+)(?:=(\S*))?\s*")
+#: The base of an image that has none.
+SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
@@ -125,29 +127,51 @@ class Instruction:
         return [*words, word] if word else words
 
 
-def image_references(text: str, build_args: Mapping[str, str]) -> list[str]:
-    """Return the images that a Dockerfile reads from: those of FROM, and of ``--from`` and ``from=`` of COPY and RUN.
+def image_references(text: str, variables: Mapping[str, str]) -> list[str]:
+    """Return the images that a Dockerfile reads from: those of FROM, and of ``--from`` and ``from=`` of COPY and RUN; no stages.
 
-    Any Dockerfile is read, also one for BuildKit. A stage is not told from an image.
+    Any Dockerfile is read, also one for BuildKit.
 
     :param text: of the Dockerfile
-    :param build_args: values of its ARG instructions
+    :param variables: values of its ARG instructions, and of Docker's own, such as ``TARGETARCH``
     """
-    variables: dict[str, str] = {}
+    known = dict(variables)
+    stages: set[str] = {SCRATCH}
     found: list[str] = []
     for line in text.splitlines():
         instruction = Instruction("FROM", {}, line, "Dockerfile", 0)
         try:
             if argument := _ARG_LINE.match(line):
                 name, default = argument.groups()
-                value = build_args.get(name, default)
-                if value is not None:
-                    variables.setdefault(name, instruction.expand(value, variables))
-            names = [*_FROM_LINE.findall(line), *_FROM_FLAG.findall(line)]
-            found += [instruction.expand(name, variables) for name in names]
+                if default is not None:
+                    known.setdefault(name, instruction.expand(default, known))
+            base = _FROM_LINE.match(line)
+            names = [base[1]] if base else _FROM_FLAG.findall(line)
+            # Stages have names in any case, and numbers.
+            found += [
+                image
+                for image in (instruction.expand(name, known) for name in names)
+                if image and image.lower() not in stages and not image.isdecimal()
+            ]
+            if base and base[2]:
+                stages.add(base[2].lower())
         except ImageBuildError:
             continue
-    return found
+    return list(dict.fromkeys(found))
+
+
+def platform_arguments(platform: str) -> dict[str, str]:
+    """Return the arguments that Docker declares before FROM.
+
+    :param platform: ``os/architecture[/variant]``
+    """
+    os_name, architecture, *variant = platform.split("/")
+    return {
+        "TARGETPLATFORM": platform,
+        "TARGETOS": os_name,
+        "TARGETARCH": architecture,
+        "TARGETVARIANT": variant[0] if variant else "",
+    }
 
 
 def parse_dockerfile(text: str, *, file: str = "Dockerfile") -> list[Instruction]:

@@ -36,6 +36,14 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
+def docker_tag(tag: str) -> str:
+    """Return the tag of an image's Docker manifest, where the image was pushed with another one to a repository of immutable tags.
+
+    :param tag: of the push
+    """
+    return f"{tag}-docker"
+
+
 def to_bytes(manifest: Mapping[str, Any]) -> bytes:
     """Return the manifest as it is sent, the same bytes for the same manifest."""
     return json.dumps(manifest, separators=(",", ":"), sort_keys=True).encode()

@@ -23,6 +23,7 @@ from urllib3.util.retry import Retry
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.manifests import ALL_MANIFESTS, digest_of
 
+DOCKER_HUB = "registry-1.docker.io"
 _CHUNK = 1024 * 1024
 _CONNECT_TIMEOUT = 10
 _READ_TIMEOUT = 300
@@ -60,6 +61,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def parse_image_name(name: str) -> tuple[str, str, str]:
+    """Return registry host, repository and tag or digest of an image's name, as Docker reads it."""
+    rest, _, digest = name.partition("@")
+    host, slash, path = rest.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, path = DOCKER_HUB, rest if slash else f"library/{rest}"
+    elif host in {"docker.io", "index.docker.io"}:
+        host, path = DOCKER_HUB, path if "/" in path else f"library/{path}"
+    repository, _, tag = path.partition(":")
+    return host, repository, digest or tag or "latest"
 
 
 class RegistryClient:

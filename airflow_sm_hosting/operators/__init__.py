@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
+    from airflow_sm_hosting.operators.check_container import CheckContainerOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
+    from airflow_sm_hosting.operators.copy_image import CopyImageOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildImageOperator",
+    "CheckContainerOperator",
     "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
+    "CopyImageOperator",
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",

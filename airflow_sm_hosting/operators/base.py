@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
     from airflow_sm_hosting.fields import Late
+    from airflow_sm_hosting.stat_cache import StatCache
 
 #: Key of the second XCom, beside ``return_value``.
 DETAILS = "details"
@@ -130,6 +131,15 @@ class SageMakerHostingBaseOperator(GuardedTask, _AwsArguments, HasFields, BaseOp
                 f"{path!r} is a relative path, and the task has no DAG file that it could be relative to."
             )
         return Path(fileloc).parent / given
+
+    @staticmethod
+    def stat_cache() -> StatCache | None:
+        """Return what remembers the digests of files on this worker; None if Airflow's configuration switches it off."""
+        from airflow.configuration import conf
+
+        from airflow_sm_hosting.stat_cache import StatCache
+
+        return StatCache() if conf.getboolean("sm_hosting", "stat_cache", fallback=True) else None
 
     @staticmethod
     def push_details(context: Context, details: dict[str, Any]) -> None:

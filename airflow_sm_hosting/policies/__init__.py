@@ -5,6 +5,7 @@ Nothing here calls AWS. The documents are for ``EnsureExecutionRoleOperator``, T
 
 from __future__ import annotations
 
+from airflow_sm_hosting.policies.building import build_role, build_trust
 from airflow_sm_hosting.policies.document import check_document, check_size, same
 from airflow_sm_hosting.policies.execution import execution_role, image_pull, invoke_endpoint, trust
 from airflow_sm_hosting.policies.permissions import PERMISSIONS, Permission
@@ -13,6 +14,8 @@ from airflow_sm_hosting.policies.worker import worker
 __all__ = [
     "PERMISSIONS",
     "Permission",
+    "build_role",
+    "build_trust",
     "check_document",
     "check_size",
     "execution_role",

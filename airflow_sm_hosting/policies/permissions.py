@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from airflow_sm_hosting.policies.building import CODEBUILD
 from airflow_sm_hosting.policies.execution import SAGEMAKER
 from airflow_sm_hosting.spec.tags import MANAGED_BY, PACKAGE
 
@@ -43,6 +44,22 @@ def _need(actions: str, on: str, when: str, *, aws: bool = False, optional: bool
 
 _PUSH = "ecr:BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart CompleteLayerUpload PutImage"
 
+#: The permissions to make a repository with its settings.
+_REPOSITORY = (
+    _need("ecr:CreateRepository", "repository", "the repository does not exist"),
+    # AmazonECR/latest/userguide/supported-iam-actions-tagging.html
+    _need("ecr:TagResource", "repository", "the repository is created, as it is tagged", aws=True),
+    # AmazonECR/latest/userguide/encryption-at-rest.html
+    _need("kms:CreateGrant DescribeKey", "key", "the repository is created with a KMS key", aws=True),
+    _need(
+        "ecr:PutImageScanningConfiguration PutImageTagMutability",
+        "repository",
+        "the repository has other repository_settings",
+    ),
+    _need("ecr:GetLifecyclePolicy PutLifecyclePolicy", "repository", "expire_untagged_after"),
+    _need("ecr:GetRepositoryPolicy SetRepositoryPolicy", "repository", "pull_principals"),
+)
+
 _ALARM = (
     _need("sagemaker:DescribeEndpoint", "endpoint", "unless check_endpoint=False"),
     _need("cloudwatch:DescribeAlarms", "alarm", "always"),
@@ -50,6 +67,8 @@ _ALARM = (
     _need("cloudwatch:ListTagsForResource", "alarm", "it exists"),
     _need("cloudwatch:TagResource", "alarm", "it is created, as it is tagged, or tags are missing"),
 )
+
+_BY_CODEBUILD = "CodeBuild builds an image"
 
 _MOVED = "the instance type of a scaled variant changes, a scaled variant is removed, or a failed endpoint is replaced"
 
@@ -124,10 +143,8 @@ _DEPLOYMENT = (
 PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "BuildImageOperator": (
         _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
-        _need("ecr:CreateRepository", "repository", "the repository does not exist"),
-        # AmazonECR/latest/userguide/supported-iam-actions-tagging.html
-        _need("ecr:TagResource", "repository", "the repository is created, as it is tagged", aws=True),
-        _need("ecr:GetAuthorizationToken", "any", "an image is built"),
+        *_REPOSITORY,
+        _need("ecr:GetAuthorizationToken", "any", "an image is built, or resolve_base=True"),
         # AmazonECR/latest/userguide/image-push-iam.html
         _need(_PUSH, "repository", "an image is built", aws=True),
         _need(
@@ -136,6 +153,53 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "a base image is there, or Docker has pushed: the image is read back",
             aws=True,
         ),
+        # codebuild/latest/userguide/auth-and-access-control-permissions-reference.html
+        _need("codebuild:BatchGetProjects", "build-project", _BY_CODEBUILD),
+        _need("codebuild:CreateProject", "build-project", f"{_BY_CODEBUILD}: the project does not exist"),
+        _need("codebuild:UpdateProject", "build-project", f"{_BY_CODEBUILD}: the project differs"),
+        _need("codebuild:ListBuildsForProject", "build-project", f"{_BY_CODEBUILD}: the project exists"),
+        _need("codebuild:StartBuild", "build-project", f"{_BY_CODEBUILD}: no build of it is in progress"),
+        _need("codebuild:BatchGetBuilds", "build-project", f"{_BY_CODEBUILD}, and at each poll"),
+        _need("iam:GetRole", "build-role", f"{_BY_CODEBUILD}: service_role is a name"),
+        _need("iam:PassRole", "build-role", f"{_BY_CODEBUILD}: the project is created or updated", aws=True),
+        _need("s3:GetObject PutObject", "build-object", f"{_BY_CODEBUILD}: its context is uploaded"),
+        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        _need("s3:ListBucket", "build-bucket", "the same", aws=True),
+        _need(
+            "s3:AbortMultipartUpload",
+            "build-object",
+            "the same: 64 MiB or more, and parts of uploads that cannot be resumed are deleted",
+            optional=True,
+        ),
+        _need(
+            "s3:ListBucketMultipartUploads",
+            "build-bucket",
+            "the same: 64 MiB or more, and an interrupted upload is resumed",
+            optional=True,
+        ),
+        _need(
+            "s3:ListMultipartUploadParts",
+            "build-object",
+            "the same, and there are unfinished uploads",
+            optional=True,
+        ),
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
+        _need(
+            "kms:GenerateDataKey",
+            "key",
+            f"{_BY_CODEBUILD}: its context is encrypted with a KMS key",
+            aws=True,
+        ),
+        _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
+        _need("logs:GetLogEvents", "build-logs", f"{_BY_CODEBUILD}: its log is copied", optional=True),
+    ),
+    "CopyImageOperator": (
+        _need("ecr:DescribeRepositories BatchGetImage", "repository", "always"),
+        *_REPOSITORY,
+        _need("ecr:GetAuthorizationToken", "any", "the image is not there"),
+        _need(_PUSH, "repository", "the same", aws=True),
+        # AmazonECR/latest/userguide/image-push-iam.html: pulling, from a repository that is to be listed, too
+        _need("ecr:GetDownloadUrlForLayer", "repository", "the same, and it is copied from ECR", aws=True),
     ),
     "UploadModelDataOperator": (
         _need("s3:GetObject", "object", "always"),
@@ -184,6 +248,23 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
         _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
         _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
+    ),
+    "CheckContainerOperator": (
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        # AmazonECR/latest/userguide/image-push-iam.html: the engine pulls with the worker's token
+        _need("ecr:GetAuthorizationToken", "any", "the image is in ECR"),
+        _need("ecr:BatchGetImage", "repository", "the same: its tag is resolved, and its manifest is read"),
+        _need(
+            "ecr:GetDownloadUrlForLayer",
+            "repository",
+            "the same, and the engine does not have it",
+            aws=True,
+        ),
+        _need("s3:GetObject", "object", "model data is in S3"),
+        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        _need("s3:ListBucket", "bucket", "model data is a prefix, or an object that does not exist"),
+        # AmazonS3/latest/userguide/UsingKMSEncryption.html
+        _need("kms:Decrypt", "key", "the object is encrypted with a KMS key", aws=True),
     ),
     "CreateModelOperator": (
         _need("sagemaker:DescribeModel", "model", "always"),
@@ -367,6 +448,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),),
     # For the triggerer, which may have its own identity.
+    "ImageBuildTrigger": (_need("codebuild:BatchGetBuilds", "build-project", "at each poll"),),
     "EndpointTrigger": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),
         _need(
@@ -425,6 +507,11 @@ CONDITIONS: dict[str, tuple[dict[str, Any], ...]] = {
     },
     TAG_TARGET: (_MADE_BY_US, _HELD_BY_US),
     "application-autoscaling:UntagResource": (_HELD_BY_US,),
+}
+
+#: The conditions of permissions on one kind of resource, in place of those above.
+CONDITIONS_ON: dict[tuple[str, str], tuple[dict[str, Any], ...]] = {
+    ("iam:PassRole", "build-role"): ({"StringEquals": {"iam:PassedToService": CODEBUILD}},),
 }
 
 #: IAM actions that can require a permissions boundary, so that a worker cannot create roles beyond the boundary.

@@ -92,6 +92,26 @@ def log_group_arns(where: str, endpoints: Iterable[Any], at: Place) -> list[str]
     return [at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{group}") for group in groups]
 
 
+def project_arns(where: str, projects: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of CodeBuild projects given by name or ARN."""
+    return named_arns(
+        where,
+        projects,
+        at,
+        service="codebuild",
+        resource="project/{}",
+        pattern=r"[A-Za-z0-9*?][\w*?-]{0,149}",
+        noun="CodeBuild projects",
+    )
+
+
+def build_log_arns(where: str, projects: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of the log groups of CodeBuild projects, and of the streams in them."""
+    names = [arn.rpartition("/")[2] for arn in project_arns(where, projects, at)]
+    groups = [end for name in names for end in ([name] if name.endswith(ANY) else [name, f"{name}:*"])]
+    return [at.arn("logs", f"log-group:/aws/codebuild/{group}") for group in groups]
+
+
 def role_arns(where: str, names: Iterable[Any], at: Place) -> list[str]:
     """Return the ARNs of IAM roles given by name, by path and name, or by ARN."""
     arns = []

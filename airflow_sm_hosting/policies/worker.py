@@ -10,6 +10,7 @@ from airflow_sm_hosting.policies.document import allow, document
 from airflow_sm_hosting.policies.permissions import (
     BOUNDED,
     CONDITIONS,
+    CONDITIONS_ON,
     PERMISSIONS,
     SCALING_SERVICE,
     TAG_TARGET,
@@ -17,10 +18,12 @@ from airflow_sm_hosting.policies.permissions import (
 from airflow_sm_hosting.policies.resources import (
     ANY,
     Place,
+    build_log_arns,
     key_arns,
     log_group_arns,
     named_arns,
     place,
+    project_arns,
     repository_arns,
     role_arns,
     s3_places,
@@ -48,6 +51,9 @@ def worker(
     execution_roles: Iterable[str] | None = None,
     kms_key_ids: Iterable[str] = (),
     volume_kms_key_ids: Iterable[str] = (),
+    build_projects: Iterable[str] = (),
+    build_roles: Iterable[str] = (),
+    build_contexts: Iterable[Any] = (),
     permissions_boundary: str | None = None,
     others_scaling: bool = False,
     region_name: str = ANY,
@@ -68,8 +74,12 @@ def worker(
     :param model_data: S3 URLs of objects or prefixes of the artifacts; must be given where an operator needs them, ``[]`` for none.
     :param execution_roles: Names or ARNs of the roles that are passed to SageMaker; must be given where an operator passes or
         makes them, ``[]`` for none.
-    :param kms_key_ids: Keys that uploads are encrypted with.
+    :param kms_key_ids: Keys that uploads and repositories are encrypted with.
     :param volume_kms_key_ids: Keys of the endpoint configs (``KmsKeyId``).
+    :param build_projects: CodeBuild projects of ``builder="codebuild"``, by name or ARN, ``*`` as a wildcard (default: none, for other
+        builders). The default names of projects are ``sm-hosting-amd64`` and ``sm-hosting-arm64``.
+    :param build_roles: Names or ARNs of the service roles of these projects, see :func:`build_role`.
+    :param build_contexts: ``s3://`` URLs of the prefixes of build contexts: ``s3://<bucket_name>/<key_prefix>/``.
     :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is required).
     :param others_scaling: Whether a deployment may restore the tags of scalable targets that others made (default: False: only targets
         with this package's tag are tagged). It is needed if the variants of an endpoint are scaled elsewhere, and those targets have tags.
@@ -92,6 +102,9 @@ def worker(
             "execution_roles": execution_roles,
             "kms_key_ids": kms_key_ids,
             "volume_kms_key_ids": volume_kms_key_ids,
+            "build_projects": build_projects,
+            "build_roles": build_roles,
+            "build_contexts": build_contexts,
         },
     )
     return document(
@@ -101,7 +114,9 @@ def worker(
         for arns in [resources.arns(name, permission.on)]
         if arns
         for action in permission.actions
-        for condition in _conditions(action, permissions_boundary, others_scaling=others_scaling)
+        for condition in _conditions(
+            action, permission.on, permissions_boundary, others_scaling=others_scaling
+        )
     )
 
 
@@ -174,6 +189,17 @@ class _Resources:
                 for bucket, key in s3_places("model_data", self._names(operator, "model_data")):
                     path = f"/{key}{ANY if key.endswith('/') else ''}" if kind == "object" else ""
                     yield f"arn:{at.partition}:s3:::{bucket}{path}"
+            case "build-project":
+                yield from project_arns("build_projects", self._names(operator, "build_projects"), at)
+            case "build-logs":
+                yield from build_log_arns("build_projects", self._names(operator, "build_projects"), at)
+            case "build-role":
+                yield from role_arns("build_roles", self._names(operator, "build_roles"), at)
+            case "build-object" | "build-bucket":
+                contexts = self._names(operator, "build_contexts")
+                for bucket, key in s3_places("build_contexts", contexts, prefixes=True):
+                    path = f"/{key}{ANY}" if kind == "build-object" else ""
+                    yield f"arn:{at.partition}:s3:::{bucket}{path}"
             case "key":
                 yield from key_arns("kms_key_ids", self._names(operator, "kms_key_ids"), at)
             case "volume-key":
@@ -190,14 +216,15 @@ class _Resources:
 
 
 def _conditions(
-    action: str, permissions_boundary: str | None, *, others_scaling: bool
+    action: str, on: str, permissions_boundary: str | None, *, others_scaling: bool
 ) -> Iterable[dict[str, Any] | None]:
     """Return the conditions of an action; of several, one must hold."""
     if permissions_boundary and action in BOUNDED:
         return ({"StringEquals": {"iam:PermissionsBoundary": permissions_boundary}},)
     if others_scaling and action == TAG_TARGET:
         return (None,)
-    return CONDITIONS.get(action, (None,))
+    found: Iterable[dict[str, Any] | None] | None = CONDITIONS_ON.get((action, on)) or CONDITIONS.get(action)
+    return found or (None,)
 
 
 def _name(operator: Any) -> str:

@@ -48,6 +48,8 @@ class ContainerImage:
         platform: Platform = "linux/amd64",
         labels: dict[str, str] | None = None,
         cache_from: list[str] | None = None,
+        cache_to: list[str] | None = None,
+        build_contexts: dict[str, str] | None = None,
         repository_name: str | None = None,
     ) -> Reference:
         """Return an image to build from a folder with a Dockerfile.
@@ -61,6 +63,8 @@ class ContainerImage:
         :param platform: ``linux/amd64`` (default), or ``linux/arm64`` for Graviton instances.
         :param labels: Labels of the image.
         :param cache_from: Images whose layers may be reused.
+        :param cache_to: Images in whose registries the layers are kept, for the ``cache_from`` of other workers.
+        :param build_contexts: Folders, or ``docker-image://…`` references, by the names that the Dockerfile uses.
         :param repository_name: The ECR repository to push to (default: the task group's).
         :raises InvalidSpecError: When a literal value can never work.
         """
@@ -78,6 +82,8 @@ class ContainerImage:
             Platform=platform,
             Labels=labels,
             CacheFrom=cache_from,
+            CacheTo=cache_to,
+            BuildContexts=build_contexts,
             RepositoryName=repository_name,
         )
 

@@ -38,6 +38,14 @@ class Hidden:
         return hash(SHOWN)
 
 
+class HidesValues(StoredAttribute):
+    """A template field that hides the values of a dict after rendering; see :class:`HidesEnvironments`."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        rendered = self._name in instance.__dict__
+        instance.__dict__[self._name] = hide_values(value, rendered=True) if rendered else value
+
+
 class HidesEnvironments(StoredAttribute):
     """A template field that hides all environment values of its containers after rendering.
 
@@ -60,17 +68,24 @@ def hide_environments(containers: Any, *, rendered: bool = False) -> Any:
         return [hide_environments(container, rendered=rendered) for container in containers]
     if not isinstance(containers, dict) or not containers.get("Environment"):
         return containers
-    environment = containers["Environment"]
-    if not isinstance(environment, dict):
-        later = not rendered and is_rendered_later(environment)
-        return containers if later else {**containers, "Environment": Hidden(environment)}
-    hidden = {
+    return {**containers, "Environment": hide_values(containers["Environment"], rendered=rendered)}
+
+
+def hide_values(values: Any, *, rendered: bool = False) -> Any:
+    """Return a dict with its values hidden, anything else hidden as a whole.
+
+    :param values: The dict.
+    :param rendered: Whether all values are known; otherwise values that Airflow renders later stay unchanged.
+    """
+    if not isinstance(values, dict):
+        later = values is None or isinstance(values, Hidden) or (not rendered and is_rendered_later(values))
+        return values if later else Hidden(values)
+    return {
         key: value
         if isinstance(value, Hidden) or (not rendered and is_rendered_later(value))
         else Hidden(str(value) if isinstance(value, str | int | float) else value)
-        for key, value in environment.items()
+        for key, value in values.items()
     }
-    return {**containers, "Environment": hidden}
 
 
 def reveal_environments(value: Any) -> Any:
@@ -88,6 +103,10 @@ def environment_values(containers: Any) -> set[str]:
     """Return the values of the environments of containers, or of one: what must not be shown."""
     if isinstance(containers, list | tuple):
         return {value for container in containers for value in environment_values(container)}
-    environment = containers.get("Environment") if isinstance(containers, dict) else None
-    revealed = reveal_environments(environment)
+    return hidden_values(containers.get("Environment") if isinstance(containers, dict) else None)
+
+
+def hidden_values(values: Any) -> set[str]:
+    """Return the values of a dict, hidden or not, as texts that must not be shown."""
+    revealed = reveal_environments(values)
     return {str(value) for value in revealed.values()} if isinstance(revealed, dict) else set()

@@ -14,6 +14,7 @@ from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION
 from airflow_sm_hosting.operators.build_image import BuildImageOperator
+from airflow_sm_hosting.operators.check_container import CheckContainerOperator
 from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
 from airflow_sm_hosting.operators.create_alarm import CreateEndpointAlarmOperator
 from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
@@ -22,7 +23,8 @@ from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
 from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
 from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resource_name
-from airflow_sm_hosting.spec.checks import is_rendered_later
+from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
+from airflow_sm_hosting.spec.instance_type import platform_of
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import completed
@@ -58,6 +60,10 @@ class ModelHostingTaskGroup(TaskGroup):
     :param alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm:
         ``[{"variant_name": "main", "metric": EndpointMetric.model_latency(), "threshold": …, "evaluation_periods": 3}]``.
     :param smoke_test: Parameters of :class:`InvokeEndpointOperator`: ``{"body": …, "expect": …}`` (default: none).
+    :param build_options: Further parameters of :class:`BuildImageOperator`, e.g. ``{"builder": "buildah", "secrets": {…}}``.
+    :param upload_options: Further parameters of :class:`UploadModelDataOperator`.
+    :param check_container: Whether a :class:`CheckContainerOperator` checks each container before its model is created, with the request of
+        ``smoke_test``; or parameters of that operator (default: False). It needs a worker with a Docker Engine.
     :param model_options: Further parameters of :class:`CreateModelOperator`.
     :param endpoint_config_options: Further parameters of :class:`CreateEndpointConfigOperator`.
     :param deploy_options: Further parameters of :class:`DeployEndpointOperator`, e.g. ``{"rollout": Canary(…)}``.
@@ -85,6 +91,9 @@ class ModelHostingTaskGroup(TaskGroup):
         scaling: Mapping[str, Mapping[str, Any]] | None = None,
         alarms: Sequence[Mapping[str, Any]] = (),
         smoke_test: Mapping[str, Any] | None = None,
+        build_options: Mapping[str, Any] | None = None,
+        upload_options: Mapping[str, Any] | None = None,
+        check_container: bool | Mapping[str, Any] = False,
         model_options: Mapping[str, Any] | None = None,
         endpoint_config_options: Mapping[str, Any] | None = None,
         deploy_options: Mapping[str, Any] | None = None,
@@ -105,17 +114,28 @@ class ModelHostingTaskGroup(TaskGroup):
             "verify": verify,
             "botocore_config": botocore_config,
         }
+        self._build_options = dict(build_options or {})
+        self._upload_options = dict(upload_options or {})
         self._assets: dict[str, Any] = {}
+        self._check = _check_options(check_container, smoke_test)
+        self._checks = 0
         check_resource("ModelHostingTaskGroup: endpoint_name", endpoint_name, ENDPOINT)
         _check_variants(production_variants, scaling or {}, alarms)
         _warn_of_models_without_variant(models, production_variants)
         _check_scaling(production_variants, scaling or {}, endpoint_config_options or {})
         _check_serverless(production_variants, models, model_options or {})
         _check_rollout(production_variants, deploy_options or {})
+        _check_platforms(production_variants, models)
         with self:
             names = {
                 name: self._create_model(
-                    name, containers, len(models), execution_role, tags, model_options or {}
+                    name,
+                    containers,
+                    len(models),
+                    execution_role,
+                    tags,
+                    model_options or {},
+                    _place_of(name, production_variants),
                 )
                 for name, containers in models.items()
             }
@@ -180,11 +200,18 @@ class ModelHostingTaskGroup(TaskGroup):
         execution_role: Late | None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None,
         options: Mapping[str, Any],
+        place: Mapping[str, Any],
     ) -> Any:
+        completed = [self._without_assets(container) for container in containers]
+        if self._check is not None:
+            completed = [
+                self._checked(container, place, self._check, is_alone=len(containers) == 1)
+                for container in completed
+            ]
         made = CreateModelOperator(
             task_id=_task_id("create_model", name, number),
             model_name=name,
-            containers=[self._without_assets(container) for container in containers],
+            containers=completed,
             execution_role=execution_role,
             tags=tags,
             **options,
@@ -200,6 +227,34 @@ class ModelHostingTaskGroup(TaskGroup):
         if kind_of(container.get("ModelDataUrl")) == "ModelDataAsset":
             completed["ModelDataUrl"] = self._upload(container["ModelDataUrl"])
         return completed
+
+    def _checked(
+        self,
+        container: dict[str, Any],
+        place: Mapping[str, Any],
+        options: Mapping[str, Any],
+        *,
+        is_alone: bool,
+    ) -> dict[str, Any]:
+        """Return the container with the output of the task that checks it, if it names its image."""
+        if container.get("Image") is None:
+            return container
+        self._checks += 1
+        given = {
+            # Of a multi-model container that is the prefix of all models; a pipeline's containers take each other's answers.
+            "model_data": None if container.get("Mode") == "MultiModel" else container.get("ModelDataUrl"),
+            "environment": container.get("Environment"),
+            **place,
+            **(options if is_alone else {name: options[name] for name in options if name != "requests"}),
+        }
+        checked = copy(container)
+        checked["Image"] = CheckContainerOperator(
+            task_id="check_container" if self._checks == 1 else f"check_container_{self._checks}",
+            image=container["Image"],
+            **given,
+            **self._aws,
+        ).output
+        return checked
 
     def _build(self, image: dict[str, Any]) -> Any:
         repository = image.get("RepositoryName") or self._repository_name
@@ -221,6 +276,9 @@ class ModelHostingTaskGroup(TaskGroup):
                 platform=image.get("Platform", "linux/amd64"),
                 labels=image.get("Labels"),
                 cache_from=image.get("CacheFrom"),
+                cache_to=image.get("CacheTo"),
+                build_contexts=image.get("BuildContexts"),
+                **self._build_options,
                 **self._aws,
             ),
         )
@@ -231,6 +289,7 @@ class ModelHostingTaskGroup(TaskGroup):
                 "bucket_name is missing; the artifact of ModelData.from_asset(…) is uploaded to this bucket."
             )
         bucket = self._bucket_name
+        form = {"uncompressed": True} if model_data.get("Uncompressed") else {}
         return self._once(
             model_data,
             "upload_model_data",
@@ -239,7 +298,7 @@ class ModelHostingTaskGroup(TaskGroup):
                 path=model_data["Path"],
                 bucket_name=bucket,
                 key_prefix=self._key_prefix,
-                uncompressed=model_data.get("Uncompressed", False),
+                **{**self._upload_options, **form},
                 **self._aws,
             ),
         )
@@ -255,6 +314,37 @@ class ModelHostingTaskGroup(TaskGroup):
 
 def _task_id(task_id: str, name: str, number: int) -> str:
     return task_id if number == 1 else f"{task_id}_{name}"
+
+
+def _check_options(
+    check_container: bool | Mapping[str, Any], smoke_test: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Return the parameters of the tasks that check containers; None if there are none."""
+    if check_container is False:
+        return None
+    if check_container is not True and not isinstance(check_container, Mapping):
+        raise invalid(
+            "ModelHostingTaskGroup: check_container",
+            check_container,
+            "True, False, or a dict of parameters of CheckContainerOperator",
+        )
+    members = ("body", "content_type", "accept", "expect")
+    request = {name: smoke_test[name] for name in members if name in smoke_test} if smoke_test else {}
+    return {
+        **({"requests": [request]} if request else {}),
+        **(check_container if isinstance(check_container, Mapping) else {}),
+    }
+
+
+def _place_of(name: str, variants: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return where a model's containers run, as parameters of CheckContainerOperator: the type or the memory of its only variant."""
+    serving = [variant for variant in variants if variant.get("ModelName") == name]
+    if len(serving) != 1:
+        return {}
+    serverless = serving[0].get("ServerlessConfig")
+    if isinstance(serverless, dict):
+        return {"memory_size_in_mb": serverless.get("MemorySizeInMB")}
+    return {"instance_type": serving[0].get("InstanceType")}
 
 
 def _with_model(variant: dict[str, Any], model_name: Any) -> dict[str, Any]:
@@ -332,6 +422,22 @@ def _check_rollout(variants: Sequence[dict[str, Any]], deploy_options: Mapping[s
             UserWarning,
             stacklevel=3,
         )
+
+
+def _check_platforms(
+    variants: Sequence[dict[str, Any]], models: Mapping[str, Sequence[dict[str, Any]]]
+) -> None:
+    """Refuse an image that is built for another processor than the instances have: it would fail with "exec format error" after minutes."""
+    for variant in variants:
+        wanted = platform_of(variant.get("InstanceType"))
+        for container in models.get(str(variant.get("ModelName")), ()):
+            image: Any = container.get("Image")
+            if wanted and kind_of(image) == "ImageAsset" and image["Platform"] != wanted:
+                raise InvalidSpecError(
+                    f"ModelHostingTaskGroup: the image of model {variant['ModelName']!r} is built for {image['Platform']}, but the instances of "
+                    f"variant {variant.get('VariantName')!r} ({variant.get('InstanceType')}) need {wanted}; give "
+                    f"ContainerImage.from_asset(…, platform={wanted!r}), or another instance type."
+                )
 
 
 def _check_scaling(

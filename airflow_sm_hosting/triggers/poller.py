@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from airflow_sm_hosting.triggers.pace import TokenBucket, jittered, sweep_period
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     See = Callable[[EndpointWait], WaitResult | None]
 
 T = TypeVar("T")
+#: A hook, and a kind of poller.
+H = TypeVar("H")
+P = TypeVar("P")
 log = logging.getLogger(__name__)
 
 #: An endpoint that lists show in transition is also described, as lists may lag: after this many seconds at the earliest, and so rarely
@@ -96,7 +99,7 @@ async def wait_for_endpoint(
     :param poll_interval: Maximum seconds between two polls, as far as the rates allow.
     :param log_status: Takes a status line; called in the caller's context, so that the line goes to the caller's log.
     """
-    poller = pollers().of(make_hook, aws_parameters)
+    poller = pollers().of(EndpointPoller, make_hook, aws_parameters)
     with poller.used():
         # A few in each turn of the event loop, so that a thousand at once do not block it.
         async with poller.door:
@@ -421,7 +424,7 @@ class EndpointPoller:
                 continue
             pause = max(endpoint.due - now, self._describes.wait(now))
             if pause > 0:
-                await _nap(self._something_is_due, pause)
+                await nap(self._something_is_due, pause)
                 continue
             heapq.heappop(self._due)
             endpoint.due = math.inf
@@ -517,7 +520,7 @@ class EndpointPoller:
             self._plan()
             pause = self._until_sweep(now)
             if pause > 0:
-                await _nap(self._sweep_is_due, pause)
+                await nap(self._sweep_is_due, pause)
                 continue
             if self._is_hurried():
                 await asyncio.sleep(GATHERED)
@@ -564,7 +567,7 @@ class EndpointPoller:
             pause = last + min(self._period / self._pages, LONGEST_SPACING) - self._loop.time()
             if pause <= 0:
                 return
-            await _nap(self._sweep_is_due, pause)
+            await nap(self._sweep_is_due, pause)
 
     async def _list(self, token: str | None) -> tuple[float, Page] | None:
         """Return a page and the time of its request; None when AWS refuses permanently."""
@@ -638,18 +641,24 @@ class Pollers:
 
     def __init__(self) -> None:
         self._limits = RateLimits()
-        self._running: dict[str, EndpointPoller] = {}
+        self._running: dict[tuple[type[Any], str], Any] = {}
 
     def of(
-        self, make_hook: Callable[[], SageMakerHostingHook], aws_parameters: Mapping[str, Any]
-    ) -> EndpointPoller:
-        """Return the poller of these AWS parameters, made if there is none."""
-        key = _in_json(aws_parameters)
-        if key not in self._running:
-            self._running[key] = EndpointPoller(make_hook, self._limits, partial(self._forget, key))
-        return self._running[key]
+        self,
+        kind: Callable[[Callable[[], H], RateLimits, Callable[[P], None]], P],
+        make_hook: Callable[[], H],
+        aws_parameters: Mapping[str, Any],
+    ) -> P:
+        """Return the poller of a kind with these AWS parameters, made if there is none.
 
-    def _forget(self, key: str, poller: EndpointPoller) -> None:
+        :param kind: The class of the poller.
+        """
+        key = (cast("type[P]", kind), _in_json(aws_parameters))
+        if key not in self._running:
+            self._running[key] = kind(make_hook, self._limits, partial(self._forget, key))
+        return cast("P", self._running[key])
+
+    def _forget(self, key: tuple[type[Any], str], poller: object) -> None:
         if self._running.get(key) is poller:
             del self._running[key]
 
@@ -685,7 +694,7 @@ def _calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
     return EndpointCalls(make_hook())
 
 
-async def _nap(event: asyncio.Event, seconds: float) -> None:
+async def nap(event: asyncio.Event, seconds: float) -> None:
     """Wait for the event, for a number of seconds at most."""
     with suppress(TimeoutError):
         async with asyncio.timeout(None if seconds == math.inf else seconds):

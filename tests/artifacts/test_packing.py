@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import socket
 import subprocess
 import tarfile
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_sm_hosting.artifacts.packing import content_sha256, pack
+from airflow_sm_hosting.artifacts.packing import content_sha256, pack, pack_stream
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 
 
@@ -234,3 +236,15 @@ def test_memory_is_flat_in_the_size(tmp_path: Path, workdir: Path) -> None:
         tracemalloc.stop()
     assert packed.size < 200 * 1024 * 1024
     assert peak < 8 * 1024 * 1024
+
+
+def test_a_stream_is_named_by_its_content_before_compression(workdir: Path) -> None:
+    content = os.urandom(1000) + bytes(3_000_000)
+    packed = pack_stream(io.BytesIO(content), workdir=workdir)
+    assert packed.sha256 == hashlib.sha256(content).hexdigest()
+    assert gzip.decompress(packed.path.read_bytes()) == content
+    assert packed.checksums.crc32 == zlib.crc32(packed.path.read_bytes())
+    assert (packed.size, packed.temporary) == (packed.path.stat().st_size, True)
+    again = pack_stream(io.BytesIO(content), workdir=workdir)
+    assert again.path != packed.path
+    assert again.path.read_bytes() == packed.path.read_bytes()

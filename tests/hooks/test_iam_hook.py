@@ -32,6 +32,7 @@ def error(code: str, message: str) -> ClientError:
 @pytest.mark.parametrize("message", REFUSED)
 def test_a_role_that_sagemaker_cannot_use_is_told_from_other_refusals(message: str) -> None:
     assert is_role_refused(error("ValidationException", message))
+    assert is_role_refused(error("InvalidInputException", message))
     assert not is_role_refused(error("AccessDeniedException", message))
     assert not is_role_refused(error("ValidationException", "Could not find model"))
     assert not is_role_refused(ValueError(message))

@@ -7,6 +7,7 @@ local AWS enforces IAM. Then each permission is taken away by itself, and the pa
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import itertools
 import json
@@ -27,10 +28,12 @@ from airflow_sm_hosting import (
     AlarmRule,
     BuildImageOperator,
     Canary,
+    CheckContainerOperator,
     CleanUpHostingOperator,
     ConfigureAutoscalingOperator,
     ContainerDefinition,
     ContainerImage,
+    CopyImageOperator,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -48,6 +51,7 @@ from airflow_sm_hosting import (
     NewFleetAlarm,
     PlanDeploymentOperator,
     RemoveAutoscalingOperator,
+    RepositorySettings,
     RollbackEndpointOperator,
     ScheduledScaling,
     SmokeTest,
@@ -58,17 +62,20 @@ from airflow_sm_hosting import (
 from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.packing import content_sha256
 from airflow_sm_hosting.exceptions import (
+    ContainerCheckError,
     DeploymentRolledBackError,
+    ImageBuildError,
     InvocationError,
     ModelDataError,
     NotFoundError,
     SmokeTestFailedError,
 )
+from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.provider_info import get_provider_info
 from airflow_sm_hosting.spec.tags import OURS, tag_list
 from tests.iam.conftest import Worker
-from tests.local.conftest import Deployer
+from tests.local.conftest import Deployer, tar_bytes
 from tests.local_servers import local_server
 from tests.operators.conftest import (
     IMAGE,
@@ -115,6 +122,7 @@ class Scene:
         self.alarm, self.role, self.repository = (
             f"{kind}{number}" for kind in ("alarm", "role", "repository")
         )
+        self.copy = f"copy{number}"
         self.prefix = f"prefix{number}"
         self._endpoints: list[str] = []
 
@@ -125,9 +133,12 @@ class Scene:
             "endpoint_configs": [f"{self.config}*"],
             "models": [f"{self.model}*"],
             "alarms": [f"{self.alarm}*"],
-            "repositories": [self.repository],
+            "repositories": [self.repository, self.copy],
             "model_data": [f"s3://models/{self.prefix}/"],
             "execution_roles": [self.role],
+            "build_projects": [f"project-{self.repository}"],
+            "build_roles": [self.role],
+            "build_contexts": [f"s3://models/{self.prefix}/"],
             "kms_key_ids": [KEY],
             "volume_kms_key_ids": [KEY],
             "region_name": self.aws.region_name,
@@ -282,6 +293,160 @@ def an_image_on_a_base_of_the_same_registry(scene: Scene) -> None:
         repository_name=scene.repository,
         builder="assembler",
     )
+
+
+@path_of("BuildImageOperator")
+def an_image_in_a_repository_with_settings(scene: Scene) -> None:
+    (scene.folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    options: dict[str, Any] = {
+        "directory": str(scene.folder),
+        "repository_name": scene.repository,
+        "builder": "assembler",
+    }
+    settings: dict[str, Any] = {
+        "kms_key_id": KEY,
+        "expire_untagged_after": timedelta(days=14),
+        "pull_principals": ["111122223333"],
+    }
+    scene.run(BuildImageOperator, **options, repository_settings=RepositorySettings(**settings))
+    settings |= {"scan_on_push": True, "immutable_tags": True}
+    scene.run(BuildImageOperator, **options, repository_settings=RepositorySettings(**settings))
+
+
+@path_of("CopyImageOperator")
+def an_image_that_is_copied(scene: Scene) -> None:
+    image = Deployer(scene.aws).push_image(
+        {"f": scene.repository.encode()}, repository=make_repository(scene), tag="v1"
+    )
+    options: dict[str, Any] = {"image": image, "repository_name": scene.copy}
+    settings: dict[str, Any] = {
+        "kms_key_id": KEY,
+        "expire_untagged_after": timedelta(days=14),
+        "pull_principals": ["111122223333"],
+    }
+    scene.run(CopyImageOperator, **options, repository_settings=RepositorySettings(**settings))
+    settings |= {"scan_on_push": True, "immutable_tags": True}
+    scene.run(
+        CopyImageOperator, **options, image_tag="v1", repository_settings=RepositorySettings(**settings)
+    )
+
+
+def codebuild(scene: Scene, *, kms_key_id: str | None = None, **settings: Any) -> dict[str, Any]:
+    """Return the options of a build by CodeBuild; there is no engine, so that it ends as a fault, which is all that IAM has to know."""
+    (scene.folder / "Dockerfile").write_text(f"FROM scratch\nLABEL of={scene.repository}\n")
+    return {
+        "directory": str(scene.folder),
+        "repository_name": scene.repository,
+        "builder": "codebuild",
+        "deferrable": False,
+        "poll_interval": 0.1,
+        "codebuild": {
+            "service_role": scene.role,
+            "bucket_name": "models",
+            "key_prefix": scene.prefix,
+            "project_name": f"project-{scene.repository}",
+            **({"kms_key_id": kms_key_id} if kms_key_id else {}),
+            **settings,
+        },
+    }
+
+
+@path_of("BuildImageOperator")
+def an_image_by_codebuild(scene: Scene) -> None:
+    scene.make_role()
+    for compute_type in ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_LARGE"):
+        options = codebuild(scene, kms_key_id=KEY, compute_type=compute_type)
+        with pytest.raises(ImageBuildError, match="engine 'none'"):
+            scene.run(BuildImageOperator, **options)
+
+
+@path_of("BuildImageOperator")
+def a_context_in_parts_that_is_resumed(scene: Scene) -> None:
+    from airflow_sm_hosting.hooks import ModelDataHook
+
+    scene.make_role()
+    big_artifact(scene)
+    with (
+        event_hook(
+            ModelDataHook().conn,
+            "before-call.*.CompleteMultipartUpload",
+            lambda **_: refusal("InternalError"),
+        ),
+        pytest.raises(ModelDataError),
+    ):
+        scene.run(BuildImageOperator, **codebuild(scene))
+    with pytest.raises(ImageBuildError, match="engine 'none'"):
+        scene.run(BuildImageOperator, **codebuild(scene))
+
+
+@path_of("BuildImageOperator")
+def a_context_whose_upload_was_killed(scene: Scene) -> None:
+    scene.make_role()
+    big_artifact(scene)
+    options = codebuild(scene)
+    with BuildContext(scene.folder).tar() as tar:
+        key = f"{scene.prefix}/{hashlib.sha256(tar.read()).hexdigest()}.tar.gz"
+    scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=key)
+    with pytest.raises(ImageBuildError, match="engine 'none'"):
+        scene.run(BuildImageOperator, **options)
+
+
+@path_of("ImageBuildTrigger")
+def a_trigger_of_a_build(scene: Scene) -> None:
+    from airflow_sm_hosting.triggers.image_build import ImageBuildTrigger
+
+    root = scene.aws.client("codebuild")
+    name = f"project-{scene.repository}"
+    root.create_project(
+        name=name,
+        source={
+            "type": "NO_SOURCE",
+            "buildspec": '{"version": 0.2, "phases": {"build": {"commands": ["true"]}}}',
+        },
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+        },
+        serviceRole=ROLE_ARN.format(scene.role),
+    )
+    build_id = root.start_build(projectName=name)["build"]["id"]
+
+    async def event() -> Any:
+        trigger = ImageBuildTrigger(build_id=build_id, poll_interval=0.1, carried={"a": 1})
+        return await anext(aiter(trigger.run()))
+
+    payload = asyncio.run(event()).payload
+    assert payload == {"build_id": build_id, "carried": {"a": 1}, "error": None}
+
+
+@path_of("CheckContainerOperator")
+def a_container_of_ecr_and_an_artifact_of_s3(scene: Scene) -> None:
+    # Another content each time: the engine does not pull a layer that it has.
+    Deployer(scene.aws).push_image(
+        {"unique": scene.repository.encode()}, repository=make_repository(scene), tag="1"
+    )
+    scene.aws.client("s3").put_object(
+        Bucket="models",
+        Key=f"{scene.prefix}/a.tar.gz",
+        Body=tar_bytes({"model.json": b"{}"}),
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=KEY,
+    )
+    # Its entry point is not in it: the check ends where the container would start.
+    with pytest.raises(ContainerCheckError, match="the program of the entry point is not in the image"):
+        scene.run(
+            CheckContainerOperator,
+            image=ContainerImage.from_ecr_repository(scene.repository, "1"),
+            model_data=f"s3://models/{scene.prefix}/a.tar.gz",
+        )
+
+
+@path_of("CheckContainerOperator")
+def an_artifact_to_check_that_is_not_there(scene: Scene) -> None:
+    with pytest.raises(NotFoundError):
+        scene.run(CheckContainerOperator, image="churn:1", model_data=f"s3://models/{scene.prefix}/a.tar.gz")
 
 
 @path_of("UploadModelDataOperator")
@@ -856,7 +1021,20 @@ def documented(operator: str) -> dict[str, bool]:
 SAME = {"RollbackEndpointOperator": "DeployEndpointOperator"}
 
 
-@pytest.mark.parametrize("operator", policies.PERMISSIONS)
+#: Operators that pull images with an engine.
+WITH_ENGINE = ("CheckContainerOperator",)
+
+
+def operators(*left_out: str) -> list[Any]:
+    """Return the operators of the table; what needs an engine is marked."""
+    return [
+        pytest.param(name, marks=pytest.mark.engine) if name in WITH_ENGINE else name
+        for name in policies.PERMISSIONS
+        if name not in left_out
+    ]
+
+
+@pytest.mark.parametrize("operator", operators())
 def test_the_documented_policy_is_enough_and_all_of_it_is_looked_for(proof: Proof, operator: str) -> None:
     # Taken from the local AWS's own record.
     asked = set(proof.used_by(operator))
@@ -868,7 +1046,7 @@ def test_the_documented_policy_is_enough_and_all_of_it_is_looked_for(proof: Proo
     print(f"\n{operator}: all {len(documented(operator))} permissions together are enough")
 
 
-@pytest.mark.parametrize("operator", [name for name in policies.PERMISSIONS if name not in SAME])
+@pytest.mark.parametrize("operator", operators(*SAME))
 def test_without_any_one_permission_the_task_fails(proof: Proof, operator: str) -> None:
     print(f"\n{operator}")
     for action, optional in documented(operator).items():

@@ -11,6 +11,7 @@ import tarfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,7 +200,8 @@ def base_image(engine: docker.DockerClient, registry: Registry, cat: bytes) -> I
     ):
         assert "error" not in event, event
     yield f"{name}:1"
-    engine.images.remove(f"{name}:1", force=True)
+    with suppress(docker.errors.ImageNotFound):
+        engine.images.remove(f"{name}:1", force=True)
 
 
 def manifest_digest(client: RegistryClient, repository: str, reference: str) -> str | None:

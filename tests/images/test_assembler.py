@@ -11,10 +11,11 @@ import pytest
 
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images import manifests
-from airflow_sm_hosting.images.assembler import ALLOW_MISSING_BASE, ImageAssembler, parse_image_name
+from airflow_sm_hosting.images.assembler import ALLOW_MISSING_BASE, ImageAssembler
 from airflow_sm_hosting.images.builders import Destination, PushedImage
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.recipe import BuildRecipe
+from airflow_sm_hosting.images.registry import parse_image_name
 
 Write = Callable[..., Path]
 NOWHERE = Destination("127.0.0.1:1/a", "v1", "AWS", "password")

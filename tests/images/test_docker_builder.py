@@ -9,9 +9,8 @@ from typing import Any
 import docker
 import pytest
 
-from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
+from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.assembler import ImageAssembler
-from airflow_sm_hosting.images.builder_selection import select_builder
 from airflow_sm_hosting.images.builders import Destination
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.docker_builder import DockerBuilder
@@ -19,18 +18,6 @@ from airflow_sm_hosting.images.recipe import BuildRecipe, Login
 from tests.images.conftest import manifest_digest
 
 Write = Callable[..., Path]
-
-
-def test_without_an_engine_auto_assembles_and_says_so_once(log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    assert isinstance(select_builder("auto", log=log), ImageAssembler)
-    assert len(log.lines) == 1
-    assert "No Docker Engine answers" in log.warnings[0]
-    with pytest.raises(ImageBuildError, match="No Docker Engine answers"):
-        select_builder("docker", log=log)
-    with pytest.raises(InvalidSpecError, match="allowed: auto, docker, assembler"):
-        select_builder("kaniko", log=log)
-    assert select_builder("assembler", log=log).name == "assembler"
 
 
 @pytest.mark.engine
@@ -53,9 +40,6 @@ class TestEngine:
         yield f"LABEL {label}\n"
         for image in engine.images.list(filters={"label": label}):
             engine.images.remove(image.id, force=True)
-
-    def test_auto_takes_the_engine(self, engine: docker.DockerClient, log: Any) -> None:
-        assert select_builder("auto", log=log).name == "docker"
 
     def test_it_builds_pushes_and_runs(
         self,

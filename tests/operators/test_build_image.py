@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,22 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import BuildImageOperator
+from airflow_sm_hosting import (
+    BuildImageOperator,
+    ContainerDefinition,
+    CreateEndpointConfigOperator,
+    CreateModelOperator,
+    InstanceProductionVariant,
+    UploadModelDataOperator,
+)
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.images import manifests
+from airflow_sm_hosting.images.assembler import ImageAssembler
 from airflow_sm_hosting.images.registry import RegistryClient
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import login_of
-from tests.operators.conftest import operations, outcome, run_task, task_id
+from tests.local_servers import local_server
+from tests.operators.conftest import ROLE, _emptied, deploy, operations, outcome, run_task, task_id
 
 
 @pytest.fixture
@@ -216,3 +226,167 @@ def test_a_push_that_was_cut_off_before_its_manifest_was_settled_is_mended_by_th
         digest = again.value.partition("@")[2]
         assert registry.get_manifest("team/churn", digest)[0] == manifests.DOCKER_MANIFEST
         assert registry.get_manifest("team/churn", "live")[0] == manifests.DOCKER_MANIFEST
+
+
+# Secrets, other folders, bases
+
+
+def test_a_secret_is_shown_nowhere(dag: DAG, folder: Path) -> None:
+    task = build(folder, builder="buildah", secrets={"token": "correct-horse", "key": "{{ params.key }}"})
+    assert "correct-horse" not in repr(task.secrets)
+    task.render_template_fields({"params": {"key": "battery-staple"}})
+    assert {key: str(value) for key, value in task.secrets.items()} == {"token": "***", "key": "***"}
+    assert set(task.hidden_values()) == {"correct-horse", "battery-staple"}
+
+
+def test_a_secret_counts_by_its_id_and_a_rerun_with_another_value_builds_nothing(
+    aws: LocalAws, dag: DAG, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is built does not matter here; builders that take secrets are tested in tests/images.
+    monkeypatch.setattr(ImageAssembler, "lacks", lambda self, recipe: None)
+    first = run_task(build(folder, secrets={"token": "one-value"}))
+    assert run_task(build(folder, secrets={"token": "another-value"})).details["built"] is False
+    assert run_task(build(folder, secrets={"other": "one-value"})).details["built"] is True
+    assert run_task(build(folder)).value.partition("@")[0] == first.value.partition("@")[0]
+
+
+@pytest.mark.parametrize("name", ["secrets", "build_contexts"])
+@pytest.mark.parametrize("key", ["a b", "a,env=PATH", "", "=", "-x", "{{ params.x }}"])
+def test_a_name_that_would_change_a_builders_options_is_refused_at_parse(
+    dag: DAG, folder: Path, name: str, key: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=f"{name}: the name is .*allowed: letters"):
+        build(folder, **{name: {key: "value"}})
+
+
+def test_what_a_builder_cannot_do_is_an_error_before_anything_is_pushed(
+    aws: LocalAws, dag: DAG, folder: Path
+) -> None:
+    told = outcome(build(folder, secrets={"token": "correct-horse"})).error
+    assert isinstance(told, InvalidSpecError)
+    assert "does not support secrets, which only RUN can read; use buildx or buildah" in str(told)
+    assert "correct-horse" not in str(told)
+    assert images(aws) == []
+
+
+def test_another_folder_is_a_part_of_the_content(
+    aws: LocalAws, dag: DAG, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageAssembler, "lacks", lambda self, recipe: None)
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "a").write_text("1")
+    contexts = {"other": str(other), "base": "docker-image://example.com/base:1"}
+    assert run_task(build(folder, build_contexts=contexts)).details["built"] is True
+    assert run_task(build(folder, build_contexts=contexts)).details["built"] is False
+    (other / "a").write_text("2")
+    assert run_task(build(folder, build_contexts=contexts)).details["built"] is True
+    contexts["base"] = "docker-image://example.com/base:2"
+    assert run_task(build(folder, build_contexts=contexts)).details["built"] is True
+
+
+def test_a_moved_base_is_built_again_only_with_resolve_base(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    def push_base(version: str) -> str:
+        (folder.parent / "base").mkdir(exist_ok=True)
+        (folder.parent / "base" / "Dockerfile").write_text(
+            f"FROM scratch\nCOPY Dockerfile /\nENV V={version}\n"
+        )
+        made = run_task(build(folder.parent / "base", repository_name="base", image_tag="latest"))
+        return made.details["repository_uri"]
+
+    base = push_base("1")
+    (folder / "Dockerfile").write_text(f"FROM {base}:latest\nCOPY serve.py /\n")
+    first = run_task(build(folder, resolve_base=True))
+    aws.clear_requests()
+    assert run_task(build(folder, resolve_base=True)).value == first.value
+    assert operations(aws).count("BatchGetImage") == 1
+    assert operations(aws, mutating=True) == []
+    pinned = run_task(build(folder)).value
+    push_base("2")
+    assert run_task(build(folder)).value == pinned
+    second = run_task(build(folder, resolve_base=True))
+    assert second.details["built"] is True
+    assert second.value != first.value
+
+
+def test_a_base_that_cannot_be_looked_up_counts_by_its_name(
+    aws: LocalAws, dag: DAG, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = run_task(build(folder)).details["repository_uri"]
+    (folder / "Dockerfile").write_text(f"FROM {base}:no-such-tag\nCOPY serve.py /\n")
+    told = outcome(build(folder, resolve_base=True)).error
+    assert isinstance(told, ImageBuildError)
+    assert "no-such-tag" in str(told)
+
+
+# The image of each builder serves
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("builder", ["docker", "docker with BuildKit", "buildx", "buildah", "assembler"])
+def test_the_demos_image_of_each_builder_serves(
+    builder: str,
+    dag: DAG,
+    docker_client: Any,
+    debian_base_image: str,
+    docker_config: Path,
+    buildah_storage: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The base is in a private registry, and nobody has logged the worker in."""
+    aws = _emptied(local_server("docker"), monkeypatch)
+    monkeypatch.setenv("DOCKER_CONFIG", str(docker_config))
+    base = aws.client("ecr").create_repository(repositoryName="base")["repository"]["repositoryUri"]
+    docker_client.api.tag(debian_base_image, base, "1")
+    user, password = login_of(aws)
+    for event in docker_client.api.push(
+        base, tag="1", stream=True, decode=True, auth_config={"username": user, "password": password}
+    ):
+        assert "error" not in event, event
+    docker_client.images.remove(f"{base}:1")
+    folder = tmp_path / "image"
+    shutil.copytree(Path(__file__).parents[2] / "dags" / "serving_image", folder)
+    if builder == "docker with BuildKit":
+        builder = "docker"
+        with (folder / "Dockerfile").open("a") as dockerfile:
+            dockerfile.write("RUN --mount=type=cache,target=/cache true\n")
+    ran = run_task(build(folder, builder=builder, build_args={"BASE": f"{base}:1"}))
+    assert password not in repr(ran)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.json").write_text(
+        json.dumps(
+            {
+                "features": ["x"],
+                "labels": ["no", "yes"],
+                "mean": [0],
+                "scale": [1],
+                "weights": [1],
+                "intercept": 0,
+            }
+        )
+    )
+    aws.client("s3").create_bucket(Bucket="models")
+    data = run_task(UploadModelDataOperator(task_id=task_id("data"), path=str(model), bucket_name="models"))
+    name = run_task(
+        CreateModelOperator(
+            task_id=task_id("model"),
+            model_name="churn",
+            containers=[ContainerDefinition(image=ran.value, model_data=data.value)],
+            execution_role=ROLE,
+        )
+    ).value
+    variant = InstanceProductionVariant(
+        model_name=name, variant_name="main", instance_type="ml.m5.large", initial_instance_count=1
+    )
+    config = run_task(
+        CreateEndpointConfigOperator(
+            task_id=task_id("config"), endpoint_config_name="churn", production_variants=[variant]
+        )
+    ).value
+    run_task(deploy(config))
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="churn", Body=b'{"instances": [[1], [-1]]}', ContentType="application/json"
+    )
+    assert json.loads(answer["Body"].read())["labels"] == ["yes", "no"]

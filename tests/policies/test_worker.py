@@ -22,6 +22,9 @@ NAMES: dict[str, Any] = {
     "repositories": ["churn"],
     "model_data": ["s3://models/churn/"],
     "execution_roles": ["churn-execution"],
+    "build_projects": ["sm-hosting-amd64"],
+    "build_roles": ["image-builds"],
+    "build_contexts": ["s3://builds/sm-hosting-builds/"],
     **HERE,
 }
 FRONT = "arn:aws:sagemaker:eu-west-1:111122223333"
@@ -46,7 +49,30 @@ def test_the_policy_of_all_is_the_union_and_fits_into_a_role() -> None:
         if not action.startswith("kms:")  # no keys are given
     }
     assert policies.same(everything, policies.worker(list(PERMISSIONS), **NAMES))
-    assert len(compact(everything)) < MAX_ROLE_POLICY * 0.55
+    assert len(compact(everything)) < MAX_ROLE_POLICY * 0.75
+
+
+def test_a_worker_with_other_builders_needs_nothing_of_codebuild() -> None:
+    document = policies.worker(["BuildImageOperator"], repositories=["churn"], **HERE)
+    assert {action.partition(":")[0] for action in actions(document)} == {"ecr"}
+
+
+def test_each_role_is_passed_to_its_service_only() -> None:
+    document = policies.worker(["CreateModelOperator", "BuildImageOperator"], **NAMES)
+    passed = {
+        (role, service): allowed(
+            document,
+            "iam:PassRole",
+            f"arn:aws:iam::111122223333:role/{role}",
+            iam__PassedToService=f"{service}.amazonaws.com",
+        )
+        for role in ("churn-execution", "image-builds")
+        for service in ("sagemaker", "codebuild")
+    }
+    assert [pair for pair, is_allowed in passed.items() if is_allowed] == [
+        ("churn-execution", "sagemaker"),
+        ("image-builds", "codebuild"),
+    ]
 
 
 def test_it_is_about_the_resources_that_are_named() -> None:
@@ -301,6 +327,11 @@ KINDS = {
     "bucket": "buckets of `model_data`",
     "key": "`kms_key_ids`",
     "volume-key": "`volume_kms_key_ids`",
+    "build-project": "`build_projects`",
+    "build-role": "`build_roles`",
+    "build-object": "objects of `build_contexts`",
+    "build-bucket": "buckets of `build_contexts`",
+    "build-logs": "logs of `build_projects`",
 }
 
 

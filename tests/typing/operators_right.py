@@ -11,9 +11,11 @@ from airflow_sm_hosting import (
     AlarmRule,
     BuildImageOperator,
     Canary,
+    CheckContainerOperator,
     CleanUpHostingOperator,
     ConfigureAutoscalingOperator,
     ContainerDefinition,
+    ContainerImage,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -50,6 +52,21 @@ with DAG("operators_right", schedule=None):
         platform="linux/arm64",
         builder="assembler",
     )
+    image_by_codebuild = BuildImageOperator(
+        task_id="image_by_codebuild",
+        directory=Path("serving"),
+        repository_name="churn",
+        builder="codebuild",
+        codebuild={
+            "service_role": name,
+            "bucket_name": "{{ var.value.bucket }}",
+            "timeout": timedelta(hours=2),
+            "vpc_config": {"vpcId": "vpc-1", "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]},
+            "secrets": [{"name": "pip", "type": "SECRETS_MANAGER", "value": "pip"}],
+        },
+        deferrable=True,
+        poll_interval=timedelta(seconds=30),
+    )
     artifact = UploadModelDataOperator(
         task_id="artifact",
         path="{{ params.folder }}",
@@ -61,6 +78,23 @@ with DAG("operators_right", schedule=None):
         tags={"team": "churn"},
         storage_class="{{ params.storage_class }}",
         uncompressed=True,
+    )
+    checked = CheckContainerOperator(
+        task_id="check",
+        image=image.output,
+        model_data=artifact.output,
+        requests=["request.json", {"body": [1], "expect": {"a": 1}}, "{{ params.request }}"],
+        environment={"LEVEL": "info"},
+        memory_size_in_mb=2048,
+        startup_timeout=timedelta(seconds=60),
+        stop_timeout="{{ params.stop }}",
+        read_only=True,
+    )
+    CheckContainerOperator(
+        task_id="check_reference",
+        image=ContainerImage.from_ecr_repository("churn"),
+        model_data=ModelData.from_bucket("models", "churn.tar.gz"),
+        instance_type="ml.m5.large",
     )
     role = EnsureExecutionRoleOperator(
         task_id="role",

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_sm_hosting import (
     BuildImageOperator,
+    CheckContainerOperator,
     CleanUpHostingOperator,
     ConfigureAutoscalingOperator,
     CreateCompositeAlarmOperator,
@@ -31,11 +32,17 @@ latency = EndpointMetric.model_latency()
 BuildImageOperator(directory="serving", **t, repository_name="churn", build_args=["A=1"])  # wrong
 BuildImageOperator(directory="serving", **t, repository_name="churn", builder=True)  # wrong
 BuildImageOperator(directory=5, **t, repository_name="churn")  # wrong
+BuildImageOperator(directory="a", **t, repository_name="b", codebuild={"service_role": "c"})  # wrong
+BuildImageOperator(directory="serving", **t, repository_name="churn", deferrable="yes")  # wrong
 UploadModelDataOperator(path=["model"], **t, bucket_name="models")  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name=None)  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name="models", bucket_owner=123456789012)  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name="models", tags=5)  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name="models", uncompressed=[True])  # wrong
+CheckContainerOperator(image=5, **t)  # wrong
+CheckContainerOperator(image="churn", **t, requests=5)  # wrong
+CheckContainerOperator(image="churn", **t, memory_size_in_mb=[1024])  # wrong
+CheckContainerOperator(image="churn", **t, read_only=[True])  # wrong
 EnsureExecutionRoleOperator(role_name="churn", **t, propagation_timeout=[60])  # wrong
 CreateModelOperator(model_name=5, **t, containers=[])  # wrong
 CreateModelOperator(model_name="churn", **t, containers=5)  # wrong

@@ -72,6 +72,8 @@ class Registry:
         for path in self.uploads_folder.iterdir():
             path.unlink()
         self._hosts: set[str] = set()
+        # By the repository's ARN: a layer of one is not a layer of another (BatchCheckLayerAvailability), though it is stored once.
+        self._layers: dict[str, set[str]] = {}
         # Two tags put at once would both take the same tag off the image before.
         self._lock = threading.Lock()
 
@@ -92,6 +94,7 @@ class Registry:
             "regions": list(self._regions),
             "hosts": sorted({*self._hosts, self.host}),
             "password": self.password,
+            "layers": {arn: sorted(digests) for arn, digests in self._layers.items()},
         }
 
     def load(self, saved: dict[str, Any]) -> None:
@@ -100,9 +103,12 @@ class Registry:
             self.know_region(region)
         self._hosts.update(saved["hosts"])
         self.password = saved["password"]
+        # Absent in what an older version saved: its layers are pushed again.
+        self._layers = {arn: set(digests) for arn, digests in saved.get("layers", {}).items()}
 
     def clear(self) -> None:
         """Forget all blobs and unfinished uploads."""
+        self._layers.clear()
         for folder in (self._blobs, self.uploads_folder):
             for path in folder.iterdir():
                 path.unlink(missing_ok=True)
@@ -165,8 +171,16 @@ class Registry:
         return self._blobs / digest.partition(":")[2]
 
     def has_blob(self, digest: str) -> bool:
-        """Return whether a blob exists."""
+        """Return whether a blob exists in any repository."""
         return bool(_DIGEST.fullmatch(digest)) and self.blob_path(digest).exists()
+
+    def has_layer(self, repository: Repository, digest: str) -> bool:
+        """Return whether a blob was pushed to a repository, or mounted there."""
+        return digest in self._layers.get(repository.arn, ()) and self.has_blob(digest)
+
+    def add_layer(self, repository: Repository, digest: str) -> None:
+        """Record that a blob was pushed to a repository, or mounted there."""
+        self._layers.setdefault(repository.arn, set()).add(digest)
 
     def blob_json(self, digest: str) -> Any:
         """Return a small JSON blob: an image's configuration."""
@@ -223,7 +237,7 @@ class Registry:
         parts = [manifest["config"], *manifest.get("layers", ())] if "config" in manifest else []
         for part in parts:
             # Layers with URLs of their own (Windows base layers) are not pushed.
-            if not self.has_blob(part["digest"]) and not part.get("urls"):
+            if not self.has_layer(repository, part["digest"]) and not part.get("urls"):
                 raise RegistryRefusal(
                     404, "MANIFEST_BLOB_UNKNOWN", f"blob {part['digest']} was not pushed before the manifest"
                 )

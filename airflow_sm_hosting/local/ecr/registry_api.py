@@ -68,8 +68,7 @@ class RegistryApi:
         if (match := _UPLOADS.fullmatch(path)) and method == "POST":
             return self._start_upload(request, self._known(match["name"]))
         if match := _BLOB.fullmatch(path):
-            self._known(match["name"])
-            return self._blob(request, match["digest"])
+            return self._blob(request, self._known(match["name"]), match["digest"])
         if match := _MANIFEST.fullmatch(path):
             return self._manifest(request, self._known(match["name"]), match["reference"])
         if match := _TAGS.fullmatch(path):
@@ -90,14 +89,14 @@ class RegistryApi:
         return repository
 
     def _start_upload(self, request: Request, repository: Repository) -> Response:
-        mount = request.args.get("mount")
-        if mount and self._registry.has_blob(mount):
-            return self._created_blob(repository.name, mount)
+        mount, other = request.args.get("mount"), self._registry.repository(request.args.get("from", ""))
+        if mount and other and self._registry.has_layer(other, mount):
+            return self._created_blob(repository, mount)
         upload = secrets.token_hex(16)
         (self._registry.uploads_folder / upload).touch()
         if digest := request.args.get("digest"):
             self._append(upload, request.stream)
-            return self._finish_upload(repository.name, upload, digest)
+            return self._finish_upload(repository, upload, digest)
         return self._upload_state(repository.name, upload, 202)
 
     def _continue_upload(self, request: Request, repository: Repository, upload: str) -> Response:
@@ -112,7 +111,7 @@ class RegistryApi:
                 return self._upload_state(repository.name, upload, 202)
             case "PUT":
                 self._append(upload, request.stream)
-                return self._finish_upload(repository.name, upload, request.args.get("digest", ""))
+                return self._finish_upload(repository, upload, request.args.get("digest", ""))
             case "DELETE":
                 (self._registry.uploads_folder / upload).unlink()
                 return Response(status=204)
@@ -133,7 +132,7 @@ class RegistryApi:
             while data := stream.read(_CHUNK_BYTES):
                 file.write(data)
 
-    def _finish_upload(self, name: str, upload: str, digest: str) -> Response:
+    def _finish_upload(self, repository: Repository, upload: str, digest: str) -> Response:
         path = self._registry.uploads_folder / upload
         target = self._registry.blob_path(digest)
         with path.open("rb") as file:
@@ -142,10 +141,11 @@ class RegistryApi:
             path.unlink()
             raise RegistryRefusal(400, "DIGEST_INVALID", f"the content has the digest {found}, not {digest}")
         path.replace(target)
-        return self._created_blob(name, digest)
+        return self._created_blob(repository, digest)
 
-    def _created_blob(self, name: str, digest: str) -> Response:
-        headers = {"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": digest}
+    def _created_blob(self, repository: Repository, digest: str) -> Response:
+        self._registry.add_layer(repository, digest)
+        headers = {"Location": f"/v2/{repository.name}/blobs/{digest}", "Docker-Content-Digest": digest}
         return Response(status=201, headers=headers)
 
     def _upload_state(self, name: str, upload: str, status: int) -> Response:
@@ -157,8 +157,8 @@ class RegistryApi:
         }
         return Response(status=status, headers=headers)
 
-    def _blob(self, request: Request, digest: str) -> Response:
-        if not self._registry.has_blob(digest):
+    def _blob(self, request: Request, repository: Repository, digest: str) -> Response:
+        if not self._registry.has_layer(repository, digest):
             raise RegistryRefusal(404, "BLOB_UNKNOWN", f"blob {digest} is unknown")
         path = self._registry.blob_path(digest)
         headers = {

@@ -41,7 +41,7 @@ class Ecr:
             case "PutImage":
                 return json_response(self._put_image(body, region))
             case "BatchCheckLayerAvailability":
-                return json_response(self._layer_availability(body))
+                return json_response(self._layer_availability(body, region))
         response = self._moto(request)
         if response.status_code == 200 and operation in (
             "CreateRepository",
@@ -110,11 +110,12 @@ class Ecr:
             }
         }
 
-    def _layer_availability(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _layer_availability(self, body: dict[str, Any], region: str) -> dict[str, Any]:
+        repository = self._registry.repository(body["repositoryName"], region)
         layers = []
         for digest in body["layerDigests"]:
             layer = {"layerDigest": digest, "layerAvailability": "UNAVAILABLE"}
-            if self._registry.has_blob(digest):
+            if repository and self._registry.has_layer(repository, digest):
                 size = self._registry.blob_path(digest).stat().st_size
                 layer = {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": size}
             layers.append(layer)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def ensure_debian_python_base(client: docker.DockerClient, tag: str = "sm-hostin
         root = Path(folder) / "root"
         root.mkdir()
         for package in _download(Path(folder)):
-            _run(["dpkg-deb", "-x", str(package), str(root)], root)
+            unpack(package, root)
         _finish(root)
         archive = Path(folder) / "root.tar"
         with tarfile.open(archive, "w") as tar:
@@ -59,6 +60,26 @@ def ensure_debian_python_base(client: docker.DockerClient, tag: str = "sm-hostin
         repository, _, version = tag.partition(":")
         client.api.import_image_from_file(str(archive), repository=repository, tag=version or "latest")
     return tag
+
+
+def unpack(package: Path, root: Path) -> None:
+    """Unpack a Debian package into a folder."""
+    _run(["dpkg-deb", "-x", str(package), str(root)], root)
+
+
+def known_packages(prefix: str) -> set[str]:
+    """Return the names of the packages that apt knows, by their beginning."""
+    return set(_run(["apt-cache", "pkgnames", prefix], Path.cwd()).split())
+
+
+def download_packages(names: Sequence[str], folder: Path) -> list[Path]:
+    """Download Debian packages into an existing folder, without what they need.
+
+    :raises ImageBuildError: This computer has no apt, or it cannot download.
+    """
+    # apt's sandbox user cannot write into this folder; it says so and continues as root.
+    _run(["apt-get", "download", "-o", "APT::Sandbox::User=root", *names], folder)
+    return sorted(folder.glob("*.deb"))
 
 
 def _download(folder: Path) -> list[Path]:
@@ -88,9 +109,7 @@ def _download(folder: Path) -> list[Path]:
     )
     packages = folder / "packages"
     packages.mkdir()
-    # apt's sandbox user cannot write into this folder; it says so and continues as root.
-    _run(["apt-get", "download", "-o", "APT::Sandbox::User=root", *names], packages)
-    return sorted(packages.glob("*.deb"))
+    return download_packages(names, packages)
 
 
 def _finish(root: Path) -> None:

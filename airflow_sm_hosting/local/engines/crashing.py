@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from airflow_sm_hosting.local.engines.engine import ContainerSpec, Engine, RunningContainer
+from airflow_sm_hosting.local.engines.engine import BuildContainer, ContainerSpec, Engine, RunningContainer
 
 
 class Crashes(Protocol):
@@ -34,6 +34,10 @@ class CrashingEngine(Engine):
         if self._faults.crashes(endpoint, variant, container):
             running.kill()
         return running
+
+    def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
+        """Start a container for a build; no fault kills it."""
+        return self._engine.start_build(name, privileged=privileged)
 
     def close(self) -> None:
         """Free what the engine holds."""

@@ -19,8 +19,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.engines.build_container import start_build_container
 from airflow_sm_hosting.local.engines.engine import (
     STOP_GRACE_SECONDS,
+    BuildContainer,
     ContainerError,
     ContainerSpec,
     Engine,
@@ -201,6 +203,11 @@ class DockerEngine(Engine):
             reason = error.explanation if isinstance(error, APIError) else error
             raise ContainerError(f"The container of {spec.image} cannot be started: {reason}") from error
         return DockerContainer(container, resolved, spec.on_line, spec.port, network)
+
+    def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
+        """Start a container of the stand-in image that reaches this server and, if privileged, this engine."""
+        labels = {**self._labels, "sm-hosting.local.name": name}
+        return start_build_container(self._client, labels, privileged=privileged)
 
     def close(self) -> None:
         """Remove all containers of this server, and the names of the images that it pulled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +93,24 @@ class RunningContainer(ABC):
         """End it: SIGTERM, after ``grace`` seconds SIGKILL; its resources are freed."""
 
 
+class BuildContainer(ABC):
+    """A started container in which a build of CodeBuild runs its commands."""
+
+    @abstractmethod
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None]
+    ) -> int:
+        """Run a command, and return its exit code.
+
+        :param environment: Environment variables, beside those of the container; never logged.
+        :param on_line: Takes each line that it writes.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it at once, whatever runs in it; its resources are freed."""
+
+
 class Engine(ABC):
     """Runs containers.
 
@@ -107,6 +125,17 @@ class Engine(ABC):
 
         :raises ContainerError: It cannot be started.
         """
+
+    def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
+        """Start a container for a build of CodeBuild: the image of AWS is stood in for.
+
+        :param name: The build's name for people.
+        :param privileged: Whether it reaches a Docker daemon.
+        :raises ContainerError: It cannot be started, or this engine runs no builds.
+        """
+        raise ContainerError(
+            f"The local AWS runs with engine '{self.name}', and builds need a Docker engine: start it with engine 'docker'."
+        )
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Free what the engine itself holds."""

@@ -25,6 +25,7 @@ from airflow_sm_hosting.local.wire.requests import json_body
 
 ANY = "*"
 SAGEMAKER = "sagemaker.amazonaws.com"
+CODEBUILD = "codebuild.amazonaws.com"
 # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
 SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
@@ -312,6 +313,11 @@ def _ecr(asked: RequestContext) -> Iterator[RequiredPermission]:
     yield from (RequiredPermission(action, resource) for resource in resources)
     if operation == "CreateRepository" and members.get("tags"):
         yield RequiredPermission("ecr:TagResource", resources[0], _tag_context(members["tags"]))
+    key = (members.get("encryptionConfiguration") or {}).get("kmsKey")
+    if operation == "CreateRepository" and key:
+        # AmazonECR/latest/userguide/encryption-at-rest.html: ECR makes grants, and describes the key; RetireGrant is for the deletion.
+        for of_key in ("CreateGrant", "DescribeKey"):
+            yield RequiredPermission(f"kms:{of_key}", _key_arn(asked, key))
 
 
 def _registry(asked: RequestContext) -> Iterator[RequiredPermission]:
@@ -396,6 +402,24 @@ def _logs(asked: RequestContext) -> Iterator[RequiredPermission]:
     )
 
 
+def _codebuild(asked: RequestContext) -> Iterator[RequiredPermission]:
+    # https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-permissions-reference.html: all on the project
+    operation, members = asked.operation, asked.members
+    if operation == "ListProjects":
+        yield RequiredPermission("codebuild:ListProjects", ANY)
+        return
+    # A build's id begins with its project; both may be given as ARNs.
+    builds = members.get("ids") or [members[key] for key in ("id",) if key in members]
+    named = [str(one).rpartition("build/")[2].partition(":")[0] for one in builds]
+    named += [str(members[key]) for key in ("name", "projectName") if key in members]
+    named += map(str, members.get("names") or ())
+    for project in dict.fromkeys(name.rpartition("/")[2] for name in named):
+        yield RequiredPermission(f"codebuild:{operation}", asked.arn("codebuild", f"project/{project}"))
+    if role := members.get("serviceRole") or members.get("serviceRoleOverride"):
+        # The same page, CreateProject: "iam:PassRole" on the service role.
+        yield RequiredPermission("iam:PassRole", str(role), {"iam:PassedToService": CODEBUILD})
+
+
 def _unknown(asked: RequestContext) -> Iterator[RequiredPermission]:
     yield RequiredPermission(f"{asked.service}:{asked.operation}", ANY)
 
@@ -410,6 +434,7 @@ _SERVICES: dict[str, Callable[[RequestContext], Iterator[RequiredPermission]]] =
     "iam": _iam,
     "sts": _sts,
     "logs": _logs,
+    "codebuild": _codebuild,
 }
 
 

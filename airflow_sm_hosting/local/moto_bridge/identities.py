@@ -118,6 +118,19 @@ def _managed(arns: Iterable[str]) -> list[Mapping[str, Any]]:
     return [json.loads(version.document) for version in versions if version.is_default]
 
 
+def session_key(role_arn: str, session_name: str, region: str) -> str:
+    """Assume a role, as a service does, and return the access key of the session; the role need not exist."""
+    session = sts_backends[ACCOUNT_ID]["aws"].assume_role(
+        region_name=region,
+        role_session_name=session_name,
+        role_arn=role_arn,
+        policy="",
+        duration=3600,
+        external_id="",
+    )
+    return session.access_key_id
+
+
 def is_issued_key(access_key: str) -> bool:
     """Return whether an access key comes from this server's own STS: sessions of assumed roles."""
     return sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key) is not None

@@ -14,7 +14,7 @@ from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response
 from airflow_sm_hosting.local.wire.requests import Credential, credential, json_body
 
 # Services whose requests have a JSON body that names the resource.
-_WITH_RESOURCE = ("sagemaker", "ecr", "application-autoscaling")
+_WITH_RESOURCE = ("sagemaker", "ecr", "application-autoscaling", "codebuild")
 
 
 class IncomingRequest:

@@ -1,4 +1,4 @@
-"""One Region: SageMaker hosting, its runtime and its scaling, put together."""
+"""One Region: SageMaker hosting, its runtime, its scaling and CodeBuild, put together."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_sm_hosting.local.autoscaling.dimensions import (
 from airflow_sm_hosting.local.autoscaling.service import AutoScaling
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch.region import RegionalCloudWatch
+from airflow_sm_hosting.local.codebuild.service import CodeBuild
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.engine import Engine
 from airflow_sm_hosting.local.runtime.backlog import Backlog
@@ -103,6 +104,7 @@ class Region:
                 COPIES: ComponentCopies(self.components),
             },
         )
+        self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
         self.sagemaker = SageMaker(
             store,
             Models(store, registry).operations,
@@ -112,10 +114,11 @@ class Region:
         )
 
     def stop_all(self, grace: float) -> None:
-        """Stop all containers, and forget all endpoints and inference components."""
+        """Stop all containers, and forget all endpoints, inference components and builds."""
         self.runtime.close()
         self.components.stop_all(grace)
         self.endpoints.stop_all(grace)
+        self.codebuild.stop_all()
 
     # Saved state
 
@@ -129,6 +132,7 @@ class Region:
                     "endpoints": self.endpoints.dump(),
                     "components": self.components.dump(),
                     "scaling": self.scaling.dump(),
+                    "codebuild": self.codebuild.dump(),
                 }
             )
 
@@ -139,6 +143,8 @@ class Region:
             self.endpoints.load(saved["endpoints"])
             self.components.load(saved["components"])
             self.scaling.load(saved["scaling"])
+            if "codebuild" in saved:  # not in the state of version 0.2
+                self.codebuild.load(saved["codebuild"])
 
     # For endpoints
 

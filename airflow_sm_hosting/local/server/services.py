@@ -49,6 +49,9 @@ class AnswerServices:
                 return self._scaling(asked)
             case "ecr":
                 return self._ecr_answer(asked)
+            case "codebuild":
+                codebuild = self._regions.of(asked.region).codebuild
+                return json_response(codebuild.answer(asked.operation, json_body(asked.request)))
             case "s3":
                 return self._s3(asked)
         return self._moto.answer(asked.request)

@@ -27,6 +27,7 @@ _RESOURCE_MEMBERS = (
     "ResourceArn",
     "ResourceId",
     "repositoryName",
+    "projectName",
     "logGroupName",
 )
 # Operations that change nothing, though their names do not begin as reading ones do.

@@ -18,29 +18,47 @@ from airflow_sm_hosting.local import LocalAws
 from tests.conftest import REQUIRE_ENGINE
 
 
-def environment(name: str, *requirements: str) -> Path:
+def environment(name: str, *requirements: str, python: str = sys.executable) -> Path:
     """Return the folder of the programs of a virtual environment that has some packages; what is asked for is in its folder's name.
 
     What cannot be installed skips the test, or fails it under ``SM_HOSTING_REQUIRE_ENGINE``.
+
+    :param python: The Python to use.
     """
-    asked = hashlib.sha256("\n".join((sys.version, *requirements)).encode()).hexdigest()[:10]
+    version = sys.version if python == sys.executable else python
+    asked = hashlib.sha256("\n".join((version, *requirements)).encode()).hexdigest()[:10]
     folder = user_cache_path("sm-hosting-tests", ensure_exists=True) / f"{name}-{asked}"
     with FileLock(folder.with_suffix(".lock")):
         if not (folder / "complete").exists():
-            _install(folder, requirements)
+            _install(folder, requirements, python)
             (folder / "complete").touch()
     return folder / "bin"
 
 
-def _install(folder: Path, requirements: tuple[str, ...]) -> None:
+def interpreter(version: str) -> str:
+    """Return the path of a Python of a version, such as ``3.12``; one that is not installed skips or fails the test."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for found in (shutil.which(f"python{version}"), *sorted(pyenv.glob(f"{version}.*/bin/python"))):
+        asked = [str(found), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        if (
+            found
+            and subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() == version
+        ):
+            return str(found)
+    if os.environ.get(REQUIRE_ENGINE):
+        pytest.fail(f"{REQUIRE_ENGINE} is set, and Python {version} is not installed")
+    pytest.skip(f"Python {version} is not installed")
+
+
+def _install(folder: Path, requirements: tuple[str, ...], interpreter: str) -> None:
     """Make a virtual environment: with uv where it is there, as pip takes minutes to choose versions."""
     shutil.rmtree(folder, ignore_errors=True)
     python = str(folder / "bin" / "python")
     if uv := shutil.which("uv"):
-        make = [uv, "venv", "--quiet", "--python", sys.executable, str(folder)]
+        make = [uv, "venv", "--quiet", "--python", interpreter, str(folder)]
         install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *requirements]
     else:
-        make = [sys.executable, "-m", "venv", str(folder)]
+        make = [interpreter, "-m", "venv", str(folder)]
         install = [python, "-m", "pip", "install", "--quiet", *requirements]
     for command in (make, install):
         done = subprocess.run(command, capture_output=True, text=True, check=False)

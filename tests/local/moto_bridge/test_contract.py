@@ -23,6 +23,7 @@ from airflow_sm_hosting.local.moto_bridge import (
     pickles,
     repositories,
     s3 as objects,
+    secrets,
     topics,
 )
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
@@ -228,3 +229,22 @@ def test_what_services_hold_is_the_same_after_a_round_trip(tmp_path: Path) -> No
     _, _, names = pickles.dump(blobs)
     blobs.keep_only(names)
     assert [blobs.get(path.name) for path in tmp_path.iterdir()] == [b"other"]
+
+
+def test_a_service_assumes_a_role() -> None:
+    key = identities.session_key(f"arn:aws:iam::{ACCOUNT_ID}:role/builds", "AWSCodeBuild", REGION)
+    assert identities.is_issued_key(key)
+    found = identities.identity_of_key(key)
+    assert found
+    assert found.arn == f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/builds/AWSCodeBuild"
+
+
+def test_secrets_and_parameters_are_read() -> None:
+    client("secretsmanager").create_secret(Name="a", SecretString="1")
+    client("secretsmanager").create_secret(Name="binary", SecretBinary=b"1")
+    client("ssm").put_parameter(Name="/a/b", Value="2", Type="SecureString")
+    assert secrets.secret_string(REGION, "a") == "1"
+    assert secrets.secret_string(REGION, "binary") is None
+    assert secrets.secret_string(REGION, "absent") is None
+    assert secrets.parameter_value(REGION, "/a/b") == "2"
+    assert secrets.parameter_value(REGION, "/absent") is None

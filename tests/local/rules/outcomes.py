@@ -23,6 +23,8 @@ _PLACES = {
     "scaling-guide": f"{_AWS}/autoscaling/application/userguide",
     "ecr": f"{_AWS}/AmazonECR/latest/APIReference",
     "ecr-guide": f"{_AWS}/AmazonECR/latest/userguide",
+    "codebuild": f"{_AWS}/codebuild/latest/APIReference",
+    "codebuild-guide": f"{_AWS}/codebuild/latest/userguide",
 }
 _LINK = re.compile(rf"\b({'|'.join(_PLACES)}):([\w.-]+\.html(?:#[\w-]+)?)")
 _ISSUE = re.compile(r"(?<![\w/])([\w.-]+/[\w.-]+)#(\d+)")

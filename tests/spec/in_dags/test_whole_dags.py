@@ -759,11 +759,25 @@ def test_other_assets_are_tasks_of_their_own(dag: DAG) -> None:
 
 def test_the_asset_is_what_the_operator_is_told(dag: DAG) -> None:
     image = ContainerImage.from_asset(
-        "app", dockerfile="D", build_args={"A": "1"}, target="t", platform="linux/arm64", labels={"l": "1"}, cache_from=["c"], repository_name="own"
+        "app", dockerfile="D", build_args={"A": "1"}, target="t", platform="linux/arm64", labels={"l": "1"}, cache_from=["c"],
+        cache_to=["d"], build_contexts={"other": "../other"}, repository_name="own",
     )  # fmt: skip
-    group(models={"churn": [ContainerDefinition(image=image)]})
+    group(
+        models={"churn": [ContainerDefinition(image=image)]},
+        production_variants=[
+            InstanceProductionVariant(
+                model_name="churn",
+                variant_name="main",
+                instance_type="ml.c7g.large",
+                initial_instance_count=2,
+            )
+        ],
+        build_options={"builder": "buildah", "resolve_base": True},
+    )
     made = dag.get_task("model_hosting.build_image")
     assert isinstance(made, BuildImageOperator)
+    assert (made.builder, made.resolve_base) == ("buildah", True)
+    assert (made.cache_to, made.build_contexts) == (["d"], {"other": "../other"})
     assert (made.directory, made.dockerfile, made.target, made.platform) == ("app", "D", "t", "linux/arm64")
     assert (made.build_args, made.labels, made.cache_from) == ({"A": "1"}, {"l": "1"}, ["c"])
     assert made.repository_name == "own"
@@ -791,8 +805,19 @@ def test_the_asset_is_what_the_operator_is_told(dag: DAG) -> None:
             {"scaling": {"main": {"max_capacity": 3, "min_capacity": 2}}},
             "min_capacity is 2; allowed: at most",
         ),
+        (
+            {
+                "models": {"churn": [ContainerDefinition(image=ContainerImage.from_asset("app"))]},
+                "production_variants": [
+                    InstanceProductionVariant(
+                        model_name="churn", variant_name="main", instance_type="ml.m7g.large"
+                    )
+                ],
+            },
+            r"is built for linux/amd64, but .* 'main' \(ml\.m7g\.large\) need linux/arm64; give ContainerImage",
+        ),
     ],
-    ids=["repository", "bucket", "scaling", "alarm", "burstable", "minimum"],
+    ids=["repository", "bucket", "scaling", "alarm", "burstable", "minimum", "Graviton"],
 )
 def test_a_description_that_does_not_fit_together_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message):
