@@ -59,14 +59,16 @@ class Row:
     :param cpu: The most CPU, as a ratio to each of the others.
     :param wall: The most wall time.
     :param rss: The most memory that ours may take, in MB.
+    :param milliseconds: The most time that ours may take.
     """
 
     title: str
     size: int
-    runs: dict[str, Callable[[], None]]
+    runs: dict[str, Callable[[], float | None]]
     cpu: dict[str, float] = field(default_factory=dict)
     wall: dict[str, float] = field(default_factory=dict)
     rss: float | None = None
+    milliseconds: float | None = None
 
 
 class Sink(NamedTuple):
@@ -76,8 +78,8 @@ class Sink(NamedTuple):
     ca: Path
 
 
-def in_fork(work: Callable[[], None]) -> Cost:
-    """Run something in a fork of this process, and return what it has cost."""
+def in_fork(work: Callable[[], float | None]) -> Cost:
+    """Run something in a fork of this process, and return what it has cost; what measures itself returns its seconds."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -86,8 +88,9 @@ def in_fork(work: Callable[[], None]) -> Cost:
             before = resident()
             Path("/proc/self/clear_refs").write_text("5")  # resets the peak
             cpu, wall = time.process_time(), time.perf_counter()
-            work()
-            cost = time.process_time() - cpu, time.perf_counter() - wall, (resident("VmHWM") - before) / 1000
+            own = work()
+            wall = time.perf_counter() - wall if own is None else own
+            cost = time.process_time() - cpu, wall, (resident("VmHWM") - before) / 1000
             os.write(writer, json.dumps(cost).encode())
             status = 0
         except BaseException as error:
@@ -206,9 +209,10 @@ def rows(folder: Path, sink: Sink, size: int) -> list[Row]:
     from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 
     from airflow_sm_hosting.artifacts.archive_check import HashedFile, check_archive, prove_archive
-    from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack, state_of
+    from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack
     from airflow_sm_hosting.artifacts.upload import content_key, upload_if_absent
     from airflow_sm_hosting.hooks import ModelDataHook
+    from airflow_sm_hosting.stat_cache import state_of
 
     model, small = folder / "model", folder / "small"
     write_model(model, size)
@@ -302,6 +306,140 @@ def rows(folder: Path, sink: Sink, size: int) -> list[Row]:
     ]
 
 
+FILES, FOLDERS = 10_000, 200
+#: Prints the milliseconds that the CDK takes for a folder, in a process that has not seen it.
+CDK = """
+const {FileSystem} = require('aws-cdk-lib');
+const began = process.hrtime.bigint();
+FileSystem.fingerprint(process.argv[1]);
+console.log(Number(process.hrtime.bigint() - began) / 1e6);
+"""
+
+
+def rows_of_unchanged(folder: Path) -> list[Row]:
+    """Return what deciding costs that nothing is to be done."""
+    from airflow.sdk import DAG
+
+    from airflow_sm_hosting import BuildImageOperator
+    from airflow_sm_hosting.artifacts.packing import pack
+    from airflow_sm_hosting.images.context import BuildContext
+    from airflow_sm_hosting.stat_cache import StatCache, tree_state
+
+    context, model = folder / "context", folder / "little"
+    write_context(context)
+    write_model(model, 50 * MB)
+    archive = folder / "unchanged.tar.gz"
+    pack(model, workdir=folder).path.rename(archive)
+    cache = StatCache(folder / "cache")
+    while not tree_state(folder)[1]:  # a file that has just changed is read again
+        time.sleep(0.1)
+    BuildContext(context, cache=cache).fingerprint()
+    pack(archive, workdir=folder, cache=cache)
+
+    def walk() -> None:
+        folders = [str(context)]
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        entry.stat(follow_symlinks=False)
+
+    def cold() -> None:
+        BuildContext(context).fingerprint()
+
+    def unchanged() -> None:
+        BuildContext(context, cache=cache).fingerprint()
+
+    def unchanged_archive() -> None:
+        pack(archive, workdir=folder, cache=cache)
+
+    found = [
+        Row(
+            "unchanged context of 10,000 files",
+            0,
+            {"ours": unchanged, "lstat walk": walk},
+            cpu={"lstat walk": 1.2},
+        ),
+        Row("unchanged archive", 0, {"ours": unchanged_archive}, milliseconds=1),
+    ]
+    if cdk := cdk_folder():
+
+        def of_cdk() -> float:
+            home = tempfile.mkdtemp(dir=folder)  # its cache is there
+            command = ["node", "-e", CDK, str(context)]
+            done = subprocess.run(
+                command, cwd=cdk, env={**os.environ, "HOME": home}, capture_output=True, text=True, check=True
+            )
+            return float(done.stdout) / 1000
+
+        found.append(Row("context of 10,000 files", 0, {"ours": cold, "CDK": of_cdk}, wall={"CDK": 0.45}))
+    else:
+        print("Without npm, the CDK is not measured.", file=sys.stderr)
+    if (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        from airflow_sm_hosting.local import LocalAws
+
+        aws = LocalAws(engine="none")
+        aws.start()
+        os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(aws.connection())
+        with DAG("benchmark", schedule=None):
+            task = BuildImageOperator(
+                task_id="build", directory=str(context), repository_name="churn", builder="assembler"
+            )
+
+        def build() -> None:
+            task.execute({"ti": NoXcom()})  # type: ignore[typeddict-item]
+
+        def docker_build() -> None:
+            subprocess.run(["docker", "build", "-q", str(context)], capture_output=True, check=True)
+
+        build()
+        docker_build()
+        found.append(
+            Row(
+                "no-op BuildImage",
+                0,
+                {"ours": build, "docker build": docker_build},
+                wall={"docker build": 1 / 50},
+            )
+        )
+    else:
+        print("Without a Docker engine, `docker build` is not measured.", file=sys.stderr)
+    return found
+
+
+class NoXcom:
+    """A task instance that keeps nothing."""
+
+    def xcom_push(self, key: str, value: object) -> None:
+        """Take the details."""
+
+
+def write_context(folder: Path) -> None:
+    """Write a build context of 92 MB."""
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /opt/\n")
+    for number in range(FOLDERS):
+        (folder / f"d{number}").mkdir()
+        for file in range(FILES // FOLDERS):
+            (folder / f"d{number}" / f"f{file}.py").write_bytes(os.urandom(9_200))
+
+
+def cdk_folder() -> Path | None:
+    """Return a folder with the CDK, which npm installs once into the user's cache folder; None without npm."""
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("sm-hosting-benchmarks", ensure_exists=True)
+    if shutil.which("npm") and not (folder / "node_modules" / "aws-cdk-lib").exists():
+        install = ["npm", "install", "--no-audit", "--no-fund", "aws-cdk-lib@2", "constructs@10"]
+        subprocess.run(install, cwd=folder, capture_output=True, check=False)
+    return folder if (folder / "node_modules" / "aws-cdk-lib").exists() else None
+
+
 class Blocks:
     """A file in blocks, as the proof reads it."""
 
@@ -330,10 +468,11 @@ def main() -> int:
     sys.dont_write_bytecode = False
     folder = Path(tempfile.mkdtemp(prefix="sm-hosting-model-data-"))
     missed = 0
-    table = Table("", "", "CPU s/GB", "MB/s", "MB RSS", "CPU ours/this", "wall ours/this", box=None)
+    table = Table("", "", "CPU s/GB", "MB/s", "ms", "MB RSS", "CPU ours/this", "wall ours/this", box=None)
     try:
         with sink_of(folder) as sink, contextlib.redirect_stdout(sys.stderr):
-            for row in (row for row in rows(folder, sink, size) if words in row.title):
+            measured = [*rows_of_unchanged(folder), *rows(folder, sink, size)]
+            for row in (row for row in measured if words in row.title):
                 found: dict[str, list[Cost]] = {name: [] for name in row.runs}
                 for number in range(rounds):
                     names = list(row.runs) if number % 2 else list(reversed(row.runs))
@@ -341,8 +480,17 @@ def main() -> int:
                         found[name].append(in_fork(row.runs[name]))
                 for name, costs in found.items():
                     cells = [row.title if name == "ours" else "", name]
-                    cells += [f"{statistics.median(one.cpu for one in costs) / row.size * 1e9:.2f}"]
-                    cells += [f"{row.size / MB / statistics.median(one.wall for one in costs):.0f}"]
+                    cpu, wall = (
+                        statistics.median(getattr(one, what) for one in costs) for what in ("cpu", "wall")
+                    )
+                    cells += (
+                        [f"{cpu / row.size * 1e9:.2f}", f"{row.size / MB / wall:.0f}"]
+                        if row.size
+                        else ["", ""]
+                    )
+                    limit = row.milliseconds if name == "ours" else None
+                    missed += limit is not None and wall * 1000 > limit
+                    cells.append(f"{wall * 1000:.2f}" + (f" (goal {limit:g})" if limit else ""))
                     rss = statistics.median(one.rss for one in costs)
                     goal = row.rss if name == "ours" else None
                     missed += goal is not None and rss > goal

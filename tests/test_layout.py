@@ -42,7 +42,7 @@ FLOORS: dict[str, set[str]] = {
     "stat_cache": set(),
     "images": {"exceptions", "spec", "stat_cache", "work_folder"},
     "images.codebuild": {"exceptions", "spec", "images"},
-    "artifacts": {"exceptions", "spec"},
+    "artifacts": {"exceptions", "stat_cache", "spec"},
     "container_check": {"artifacts", "exceptions", "images", "spec", "work_folder"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},

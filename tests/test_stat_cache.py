@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from airflow_sm_hosting import stat_cache
-from airflow_sm_hosting.images import context
 from airflow_sm_hosting.images.context import BuildContext
-from airflow_sm_hosting.stat_cache import MOST_ENTRIES, StatCache, remembered
+from airflow_sm_hosting.stat_cache import MOST_ENTRIES, RECENT, StatCache, remembered
 
 TREE = {"Dockerfile": "FROM scratch\n", "a.py": "1", "sub/b.py": "2", "sub/c.py": "3", "out/d": "4"}
 
@@ -29,7 +28,7 @@ def cache(tmp_path: Path) -> StatCache:
 @pytest.fixture(autouse=True)
 def settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as settled as soon as they are written; :func:`tick` keeps apart what happens to them."""
-    monkeypatch.setattr(context, "RECENT", -(10**18))
+    monkeypatch.setattr(stat_cache, "RECENT", -(10**18))
 
 
 def tick(folder: Path) -> None:
@@ -180,7 +179,7 @@ def test_a_file_that_has_just_changed_is_read_again(
     tmp_path: Path, cache: StatCache, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may change once more within the same tick of its file system's clock, and no status would show it."""
-    monkeypatch.setattr(context, "RECENT", stat_cache.RECENT)
+    monkeypatch.setattr(stat_cache, "RECENT", RECENT)
     folder = write_tree(tmp_path / "app")
     for _ in range(2):
         BuildContext(folder, cache=cache).fingerprint()

@@ -10,11 +10,11 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from isal import isal_zlib
 
@@ -23,6 +23,7 @@ from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
 from airflow_sm_hosting.artifacts.progress import Log, Progress
 from airflow_sm_hosting.artifacts.transfer import ObjectToCopy
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
+from airflow_sm_hosting.stat_cache import StatCache, file_state, remembered, state_of, tree_state
 
 _BLOCK = 1024 * 1024
 #: Fewer bytes are hashed sooner than another thread begins.
@@ -44,6 +45,7 @@ class PackedArtifact:
     :param state: what changes when the file is written anew (:func:`state_of`)
     :param source: the object in S3 that is copied in place of a file
     :param content_type: the object's type
+    :param remake: makes the archive of a folder whose digest is known; None if the archive is there
     """
 
     path: Path
@@ -54,18 +56,27 @@ class PackedArtifact:
     state: tuple[int, ...] = ()
     source: ObjectToCopy | None = None
     content_type: str = "application/gzip"
+    remake: Callable[[], PackedArtifact] | None = None
 
+    def made(self) -> PackedArtifact:
+        """Return the artifact with its archive on this machine.
 
-def state_of(found: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file is written anew; ctime changes even where mtime is set back.
-
-    :param found: the file's status
-    """
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        :raises ModelDataError: The folder has changed since.
+        """
+        if self.remake is None:
+            return self
+        packed = self.remake()
+        if packed.sha256 != self.sha256:
+            raise ModelDataError(f"{self.path} changes while it is uploaded; upload it when it is complete")
+        return packed
 
 
 def pack(
-    path: str | os.PathLike[str], *, workdir: str | os.PathLike[str], log: Log | None = None
+    path: str | os.PathLike[str],
+    *,
+    workdir: str | os.PathLike[str],
+    log: Log | None = None,
+    cache: StatCache | None = None,
 ) -> PackedArtifact:
     """Make an artifact from an archive (used unchanged) or from a folder (packed reproducibly).
 
@@ -74,17 +85,19 @@ def pack(
     :param path: a ``.tar.gz`` file, or a folder
     :param workdir: an existing folder for the archive of a folder
     :param log: logger of the task, for the progress
+    :param cache: remembers digests as long as no file changes: an unchanged archive is not read again, and an unchanged folder is packed
+        only if :meth:`PackedArtifact.made` asks for it (default: none)
     :raises InvalidSpecError: the path does not exist, or is a file that is no ``.tar.gz``
     :raises ModelDataError: the folder holds something that cannot be packed, or is empty
     """
     source = Path(path)
     if source.is_dir():
-        return _pack_directory(source, Path(workdir), log)
+        return _take_directory(source, Path(workdir), log, cache)
     if not source.exists():
         raise InvalidSpecError(
             f"Model data {os.path.abspath(source)} does not exist; give a {ARCHIVE_SUFFIX} file or a folder"
         )
-    return _take_archive(source, log)
+    return _take_archive(source, log, cache)
 
 
 def pack_stream(tar: BinaryIO, *, workdir: str | os.PathLike[str]) -> PackedArtifact:
@@ -133,28 +146,61 @@ def sha256_of_tar(blocks: Iterable[bytes]) -> str | None:
     return digest.hexdigest() if inflater.eof and not inflater.unused_data else None
 
 
-def _take_archive(source: Path, log: Log | None) -> PackedArtifact:
+def _take_archive(source: Path, log: Log | None, cache: StatCache | None) -> PackedArtifact:
     absolute = os.path.abspath(source)
     allowed = f"model data must be a gzip-compressed tar file with the suffix {ARCHIVE_SUFFIX}, or a folder"
     if not source.is_file():
         raise InvalidSpecError(f"Model data {absolute} is neither a file nor a folder; {allowed}")
     if not source.name.lower().endswith(ARCHIVE_SUFFIX):
         raise InvalidSpecError(f"Model data {absolute} does not end with {ARCHIVE_SUFFIX}; {allowed}")
-    try:
+
+    def read() -> dict[str, Any]:
         with source.open("rb") as file:
-            state = os.fstat(file.fileno())
-            progress = Progress(log, f"Reading {absolute}", state.st_size)
+            progress = Progress(log, f"Reading {absolute}", os.fstat(file.fileno()).st_size)
             found = check_archive(file, f"Model data {absolute}", allowed, progress.add)
             progress.end()
+        return {"sha256": found.sha256, "size": found.size, **asdict(found.checksums)}
+
+    try:
+        status = source.stat()
+        state, settled = file_state(status)
+        known = remembered(cache, f"archive {absolute}", state, settled=settled, compute=read)
     except OSError as error:
         raise ModelDataError(f"Model data {absolute} could not be read: {error}") from error
     return PackedArtifact(
         path=source,
-        sha256=found.sha256,
-        checksums=found.checksums,
-        size=found.size,
+        sha256=known["sha256"],
+        checksums=_checksums(known),
+        size=known["size"],
         temporary=False,
-        state=state_of(state),
+        state=state_of(status),
+    )
+
+
+def _checksums(known: Mapping[str, Any]) -> Checksums:
+    return Checksums(known["crc32"], known["piece_size"], tuple(known["pieces"]))
+
+
+def _take_directory(root: Path, workdir: Path, log: Log | None, cache: StatCache | None) -> PackedArtifact:
+    """Pack a folder, or, if its digest is known, leave that until the archive is needed."""
+    packed: list[PackedArtifact] = []
+
+    def read() -> dict[str, Any]:
+        made = _pack_directory(root, workdir, log)
+        packed.append(made)
+        return {"sha256": made.sha256, "size": made.size, **asdict(made.checksums)}
+
+    state, settled = tree_state(root) if cache else ("", False)
+    known = remembered(cache, f"folder {os.path.abspath(root)}", state, settled=settled, compute=read)
+    if packed:
+        return packed[0]
+    return PackedArtifact(
+        path=root,
+        sha256=known["sha256"],
+        checksums=_checksums(known),
+        size=known["size"],
+        temporary=True,
+        remake=lambda: _pack_directory(root, workdir, log),
     )
 
 

@@ -19,12 +19,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.archive_check import HashedFile
-from airflow_sm_hosting.artifacts.packing import PackedArtifact, members_of, state_of
+from airflow_sm_hosting.artifacts.packing import PackedArtifact, members_of
 from airflow_sm_hosting.artifacts.progress import Log, Progress
 from airflow_sm_hosting.artifacts.transfer import THREADS, THRESHOLD, error_code
 from airflow_sm_hosting.artifacts.upload import LONGEST_KEY, Storage, UploadResult, refused, upload_if_absent
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 from airflow_sm_hosting.spec.prefix_layout import layout_problem
+from airflow_sm_hosting.stat_cache import state_of
 
 MANIFEST_SUFFIX = ".manifest.json"
 #: Of the manifest's form.

@@ -16,7 +16,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX
 from airflow_sm_hosting.artifacts.checksums import base64_of
-from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar, state_of
+from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar
 from airflow_sm_hosting.artifacts.progress import Log, Progress, size_of
 from airflow_sm_hosting.artifacts.transfer import (
     LARGEST_COPY,
@@ -28,6 +28,7 @@ from airflow_sm_hosting.artifacts.transfer import (
     send,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
+from airflow_sm_hosting.stat_cache import state_of
 
 #: Metadata of an object: the digest in its key, the CRC-32 of the bytes that were sent, and the KMS key as it was asked for.
 _SHA256_METADATA, _CRC32_METADATA, _KMS_METADATA = "sha256", "crc32", "kms-key-id"
@@ -182,6 +183,7 @@ def _upload_if_absent(place: _Place, artifact: PackedArtifact, storage: Storage,
             log.info("%s exists, but %s; uploading it again", place.uri, difference)
     elif held is not None:
         log.info("%s exists, but its content does not match its name; uploading it again", place.uri)
+    artifact = artifact.made()
     verb = "Copying" if artifact.source else "Uploading"
     log.info("%s %s (%s) to %s", verb, artifact.path, size_of(artifact.size), place.uri)
     resumed = place.upload(artifact, storage, log)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import marshal
 import os
 import shutil
 import stat
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import cached_property
@@ -21,7 +19,7 @@ from isal import igzip
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.images.dockerignore import Dockerignore
-from airflow_sm_hosting.stat_cache import RECENT, StatCache, remembered, state_of
+from airflow_sm_hosting.stat_cache import StatCache, remembered, tree_state
 
 DOCKERIGNORE = ".dockerignore"
 #: Part of every fingerprint. Another canonical form needs another number, and renames every image that was built.
@@ -284,40 +282,22 @@ class BuildContext:
                             )
 
     def _state(self) -> tuple[str, bool]:
-        """Return the status of all that the fingerprint reads, and whether it is settled (:data:`~airflow_sm_hosting.stat_cache.RECENT`).
+        """Return the state of all that the fingerprint reads, and whether it is settled.
 
-        As lean as can be: it is all that the unchanged case costs. What an excluded folder has is left out; of a file that is excluded by
-        itself, a change costs no more than reading all files again.
+        What an excluded folder has is left out. Of a file that is excluded by itself, a change costs no more than reading all files again.
         """
-        began = time.time_ns()
         ignore = self._dockerignore()
         prunes = not ignore.is_empty and not ignore.brings_back
-        root = f"{self.directory}/"
-        seen: list[object] = []
-        newest = 0
-        folders = [""]
-        while folders:
-            prefix = folders.pop()
-            seen.append(prefix)
-            with os.scandir(root + prefix) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        path = f"{prefix}{entry.name}"
-                        if not prunes or not ignore.excludes(path) or self._holds_dockerfile(path):
-                            folders.append(f"{path}/")
-                        continue
-                    found = entry.stat(follow_symlinks=False)
-                    # ctime changes with the content, the mode and mtime.
-                    changed = found.st_ctime_ns
-                    if changed > newest:
-                        newest = changed
-                    seen += (entry.name, found.st_ino, found.st_size, changed)
-        if self.dockerfile and os.path.islink(root + self.dockerfile):
-            # What it leads to is read even where it is in an excluded folder.
-            target = os.stat(root + self.dockerfile)
-            newest = max(newest, target.st_ctime_ns)
-            seen.append(state_of(target))
-        return hashlib.sha256(marshal.dumps(seen)).hexdigest(), newest + RECENT < began
+        dockerfile = f"{self.directory}/{self.dockerfile}"
+        # What a link leads to is read even where it is in an excluded folder.
+        others = [dockerfile] if self.dockerfile and os.path.islink(dockerfile) else []
+        if not prunes:
+            return tree_state(self.directory, others=others)
+        return tree_state(
+            self.directory,
+            skips=lambda path: ignore.excludes(path) and not self._holds_dockerfile(path),
+            others=others,
+        )
 
     def _holds_dockerfile(self, folder: str) -> bool:
         return self.dockerfile.startswith(f"{folder}/")

@@ -151,7 +151,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.artifacts.remote import downloaded, object_in_s3
 
         if "://" not in path:
-            return pack(self.path_beside_dag(path), workdir=workdir, log=self.log)
+            return pack(self.path_beside_dag(path), workdir=workdir, log=self.log, cache=self.stat_cache())
         location = S3Location.parse(path) if path.startswith("s3://") else None
         if location is None:
             return downloaded(path, workdir=workdir, log=self.log)

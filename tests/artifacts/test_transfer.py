@@ -25,11 +25,12 @@ from moto.s3 import models as moto_models
 
 from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums, base64_of
-from airflow_sm_hosting.artifacts.packing import PackedArtifact, state_of
+from airflow_sm_hosting.artifacts.packing import PackedArtifact
 from airflow_sm_hosting.artifacts.transfer import FileBody, FileToSend, UploadTarget, sections, send
 from airflow_sm_hosting.artifacts.upload import Storage, upload_if_absent
 from airflow_sm_hosting.exceptions import ModelDataError
 from airflow_sm_hosting.hooks.credentials import RenewableCredentials, renew_when_refused
+from airflow_sm_hosting.stat_cache import state_of
 
 log = logging.getLogger(__name__)
 SHA = "ab" * 32

@@ -21,11 +21,14 @@ from airflow_sm_hosting import (
     ModelData,
     ModelHostingTaskGroup,
     UploadModelDataOperator,
+    stat_cache,
 )
+from airflow_sm_hosting.artifacts import archive_check, packing
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 from airflow_sm_hosting.hooks import ModelDataHook
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import answering, event_hook, operations, outcome, refusal, run_task, task_id
+from tests.test_stat_cache import tick
 
 
 @pytest.fixture(autouse=True)
@@ -274,3 +277,102 @@ def test_a_task_group_uploads_and_deploys_a_folder_uncompressed(
     described = aws.client("sagemaker").describe_model(ModelName=run_task(model).value)
     source = described["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]
     assert source == {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+
+
+# Unchanged files are not read again
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is read or packed, in order; files count as settled as soon as they are written."""
+    monkeypatch.setattr(stat_cache, "RECENT", -(10**18))
+    seen: list[str] = []
+    check, packs = archive_check.check_archive, packing._pack_directory
+
+    def checked(file: Any, *arguments: Any) -> Any:
+        seen.append("archive")
+        return check(file, *arguments)
+
+    def packed(root: Path, *arguments: Any) -> Any:
+        seen.append("folder")
+        return packs(root, *arguments)
+
+    monkeypatch.setattr(packing, "check_archive", checked)
+    monkeypatch.setattr(packing, "_pack_directory", packed)
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_what_has_not_changed_is_neither_read_nor_packed_and_costs_one_call(
+    aws: LocalAws, dag: DAG, folder: Path, tmp_path: Path, reads: list[str], kind: str
+) -> None:
+    path = folder
+    if kind == "archive":
+        path = tmp_path / "model.tar.gz"
+        write_archive(path, b"1", 1000)
+    first = run_task(upload(path))
+    aws.clear_requests()
+    again = run_task(upload(path))
+    assert (again.value, again.details) == (first.value, {**first.details, "uploaded": False})
+    assert operations(aws) == ["HeadObject"]
+    assert reads == [kind]
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_a_rewrite_with_the_same_size_and_a_restored_time_is_other_content(
+    aws: LocalAws, dag: DAG, folder: Path, tmp_path: Path, reads: list[str], kind: str
+) -> None:
+    path = folder
+    if kind == "archive":
+        path = tmp_path / "model.tar.gz"
+        write_archive(path, b"1", 1000)
+    first = run_task(upload(path))
+    tick(folder)
+    file = path if kind == "archive" else folder / "weights.bin"
+    before = file.stat()
+    if kind == "archive":
+        write_archive(path, b"2", 1000)
+    else:
+        file.write_bytes(b"2")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    second = run_task(upload(path))
+    assert second.value != first.value
+    assert second.details["uploaded"] is True
+    assert reads == [kind, kind]
+
+
+def test_a_known_folder_is_packed_when_its_archive_is_gone(
+    aws: LocalAws, dag: DAG, folder: Path, reads: list[str]
+) -> None:
+    first = run_task(upload(folder))
+    bucket, _, key = first.value.removeprefix("s3://").partition("/")
+    aws.client("s3").delete_object(Bucket=bucket, Key=key)
+    again = run_task(upload(folder))
+    assert (again.value, again.details["uploaded"]) == (first.value, True)
+    assert reads == ["folder", "folder"]
+
+
+def test_a_known_folder_that_changes_while_it_is_uploaded_is_an_error(
+    aws: LocalAws, dag: DAG, folder: Path, reads: list[str]
+) -> None:
+    first = run_task(upload(folder))
+    bucket, _, key = first.value.removeprefix("s3://").partition("/")
+    aws.client("s3").delete_object(Bucket=bucket, Key=key)
+    hook = ModelDataHook().conn
+    with event_hook(
+        hook, "before-call.*.HeadObject", lambda **_: (folder / "weights.bin").write_bytes(b"2") and None
+    ):
+        error = outcome(upload(folder)).error
+    assert isinstance(error, ModelDataError)
+    assert "changes while it is uploaded" in str(error)
+    assert "Contents" not in aws.client("s3").list_objects_v2(Bucket=bucket)
+
+
+def test_the_cache_can_be_switched_off(
+    aws: LocalAws, dag: DAG, folder: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__SM_HOSTING__STAT_CACHE", "False")
+    for _ in range(2):
+        run_task(upload(folder))
+    assert reads == ["folder", "folder"]
