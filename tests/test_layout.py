@@ -40,9 +40,10 @@ FLOORS: dict[str, set[str]] = {
     # Asking AWS, and doing.
     "work_folder": set(),
     "stat_cache": set(),
-    "images": {"exceptions", "spec", "stat_cache", "work_folder"},
+    "byte_progress": set(),
+    "images": {"byte_progress", "exceptions", "spec", "stat_cache", "work_folder"},
     "images.codebuild": {"exceptions", "spec", "images"},
-    "artifacts": {"exceptions", "stat_cache", "spec"},
+    "artifacts": {"byte_progress", "exceptions", "stat_cache", "spec"},
     "container_check": {"artifacts", "exceptions", "images", "spec", "work_folder"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},

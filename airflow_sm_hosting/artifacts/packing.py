@@ -20,8 +20,8 @@ from isal import isal_zlib
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, ARCHIVES, check_archive
 from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
-from airflow_sm_hosting.artifacts.progress import Log, Progress
 from airflow_sm_hosting.artifacts.transfer import ObjectToCopy
+from airflow_sm_hosting.byte_progress import ByteProgress, Log
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 from airflow_sm_hosting.stat_cache import StatCache, file_state, remembered, state_of, tree_state
 
@@ -156,7 +156,7 @@ def _take_archive(source: Path, log: Log | None, cache: StatCache | None) -> Pac
 
     def read() -> dict[str, Any]:
         with source.open("rb") as file:
-            progress = Progress(log, f"Reading {absolute}", os.fstat(file.fileno()).st_size)
+            progress = ByteProgress(log, f"Reading {absolute}", os.fstat(file.fileno()).st_size)
             found = check_archive(file, f"Model data {absolute}", allowed, progress.add)
             progress.end()
         return {"sha256": found.sha256, "size": found.size, **asdict(found.checksums)}
@@ -215,7 +215,7 @@ def _pack_directory(root: Path, workdir: Path, log: Log | None) -> PackedArtifac
     archive = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file, ThreadPoolExecutor(1, "hash") as hasher:
-            progress = Progress(log, f"Packing {os.path.abspath(root)}", _size_of_files(root))
+            progress = ByteProgress(log, f"Packing {os.path.abspath(root)}", _size_of_files(root))
             sink = _GzipSink(file, hasher, progress.add)
             _write_tar(root, sink)
             sink.close()

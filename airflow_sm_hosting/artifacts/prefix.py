@@ -20,9 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.archive_check import HashedFile
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, members_of
-from airflow_sm_hosting.artifacts.progress import Log, Progress
 from airflow_sm_hosting.artifacts.transfer import THREADS, THRESHOLD, error_code
 from airflow_sm_hosting.artifacts.upload import LONGEST_KEY, Storage, UploadResult, refused, upload_if_absent
+from airflow_sm_hosting.byte_progress import ByteProgress, Log
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
 from airflow_sm_hosting.spec.prefix_layout import layout_problem
 from airflow_sm_hosting.stat_cache import state_of
@@ -90,13 +90,13 @@ def hash_folder(path: Path, log: Log) -> HashedFolder:
             )
     if problem := layout_problem("", members):
         raise ModelDataError(f"The files of {where} cannot be objects below a prefix: {problem}")
-    progress = Progress(log, f"Reading {where}", sum(file.stat().st_size for file in members.values()))
+    progress = ByteProgress(log, f"Reading {where}", sum(file.stat().st_size for file in members.values()))
     found = HashedFolder({name: _hashed(file, progress) for name, file in members.items()})
     progress.end()
     return found
 
 
-def _hashed(path: Path, progress: Progress) -> PackedArtifact:
+def _hashed(path: Path, progress: ByteProgress) -> PackedArtifact:
     try:
         with path.open("rb", buffering=0) as file:
             state = os.fstat(file.fileno())
@@ -164,7 +164,7 @@ def upload_files_if_absent(
     if manifest is not None and manifest == _manifest(there, wanted, stored_as):
         log.info("%s already exists with its %d files: nothing to upload", place.uri, len(wanted))
         return PrefixResult(place.uri, uploaded=False)
-    progress = Progress(log, f"Uploading {len(wanted)} files to {place.uri}", folder.size)
+    progress = ByteProgress(log, f"Uploading {len(wanted)} files to {place.uri}", folder.size)
 
     def upload(name: str) -> UploadResult:
         result = upload_if_absent(

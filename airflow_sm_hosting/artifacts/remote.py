@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX, check_archive
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, pack
-from airflow_sm_hosting.artifacts.progress import Log, Progress
 from airflow_sm_hosting.artifacts.transfer import ObjectToCopy, error_code
+from airflow_sm_hosting.byte_progress import ByteProgress, Log
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 
 _BLOCK = 1024 * 1024
@@ -49,7 +49,7 @@ def object_in_s3(
         answer = client.get_object(Bucket=bucket, Key=key)
         check_answer(answer)
         with closing(answer["Body"]) as body:
-            progress = Progress(log, f"Reading {url}", answer["ContentLength"])
+            progress = ByteProgress(log, f"Reading {url}", answer["ContentLength"])
             found = check_archive(cast("BinaryIO", body), f"Model data {url}", _ALLOWED, progress.add)
             progress.end()
     except ClientError as error:

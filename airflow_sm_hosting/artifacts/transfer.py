@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from isal import isal_zlib
 
 from airflow_sm_hosting.artifacts.checksums import Checksums, base64_of
-from airflow_sm_hosting.artifacts.progress import Log
+from airflow_sm_hosting.byte_progress import Log
 
 _MEBIBYTE = 1024 * 1024
 _BLOCK = _MEBIBYTE

@@ -17,7 +17,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from airflow_sm_hosting.artifacts.archive_check import ARCHIVE_SUFFIX
 from airflow_sm_hosting.artifacts.checksums import base64_of
 from airflow_sm_hosting.artifacts.packing import PackedArtifact, sha256_of_tar
-from airflow_sm_hosting.artifacts.progress import Log, Progress, size_of
 from airflow_sm_hosting.artifacts.transfer import (
     LARGEST_COPY,
     FileChangedError,
@@ -27,6 +26,7 @@ from airflow_sm_hosting.artifacts.transfer import (
     error_code,
     send,
 )
+from airflow_sm_hosting.byte_progress import ByteProgress, Log, size_of
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotFoundError
 from airflow_sm_hosting.stat_cache import state_of
 
@@ -327,7 +327,7 @@ class _Place:
             **storage.members,
         }
         verb = "Copying" if artifact.source else "Uploading"
-        progress = Progress(log, f"{verb} {artifact.path.name} to {self.uri}", artifact.size)
+        progress = ByteProgress(log, f"{verb} {artifact.path.name} to {self.uri}", artifact.size)
         target = UploadTarget(self.client, {"Bucket": self.bucket, "Key": self.key, **self.owner}, log)
         try:
             if artifact.source:

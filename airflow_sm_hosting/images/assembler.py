@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from airflow_sm_hosting.byte_progress import ByteProgress
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images import manifests
 from airflow_sm_hosting.images.builders import Destination, Log, PushedImage, check_platform, log_pushed
@@ -495,7 +496,8 @@ def _pull(
     )
     for number, layer in enumerate(manifest["layers"]):
         path = folder / f"base-{number}"
-        registry.download_blob(repository, layer["digest"], path)
+        progress = ByteProgress(log, f"Pulling {layer['digest']}", layer["size"])
+        registry.download_blob(repository, layer["digest"], path, progress)
         with path.open("rb") as file:
             image.tree.apply(file)
         image.local[layer["digest"]] = path
@@ -511,7 +513,8 @@ def _push(assembly: _Assembly, destination: Destination, registry: RegistryClien
         if registry.has_blob(repository, digest):
             log.info("%s: layer already exists", digest)
         else:
-            registry.upload_blob(repository, digest, image.local[digest])
+            progress = ByteProgress(log, f"Pushing {digest}", layer["size"])
+            registry.upload_blob(repository, digest, image.local[digest], progress)
             log.info("%s: pushed %.1f MB", digest, layer["size"] / 1e6)
     config_digest = manifests.digest_of(configuration)
     if not registry.has_blob(repository, config_digest):

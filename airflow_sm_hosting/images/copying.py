@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from airflow_sm_hosting.byte_progress import ByteProgress
 from airflow_sm_hosting.images import manifests
 from airflow_sm_hosting.images.builders import Destination, Log, PushedImage, log_pushed
 from airflow_sm_hosting.images.registry import RegistryClient
@@ -54,8 +55,11 @@ def copy_image(
                 log.info("%s already exists", digest)
                 continue
             path = folder / "blob"
-            source.download_blob(repository, digest, path)
-            target.upload_blob(destination.repository, digest, path)
+            pulling, pushing = (
+                ByteProgress(log, f"{verb} {digest}", blob["size"]) for verb in ("Pulling", "Pushing")
+            )
+            source.download_blob(repository, digest, path, pulling)
+            target.upload_blob(destination.repository, digest, path, pushing)
             sent += path.stat().st_size
             log.info("%s: copied %.1f MB", digest, blob["size"] / 1e6)
         digest = target.put_manifest(

@@ -14,6 +14,7 @@ import docker.errors
 import requests
 from docker.utils import kwargs_from_env, version_gte
 
+from airflow_sm_hosting.byte_progress import ByteProgress
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.builders import (
     Destination,
@@ -220,7 +221,9 @@ class DockerBuilder:
                 continue
             try:
                 events = self._client.pull(name, platform=recipe.platform, stream=True, decode=True)
-                for _ in engine_log.follow(events, failed=f"{name} could not be pulled"):
+                for _ in engine_log.follow(
+                    events, failed=f"{name} could not be pulled", title=f"Pulling {name}"
+                ):
                     pass
             except (ImageBuildError, docker.errors.APIError) as error:
                 if name in recipe.bases:
@@ -250,7 +253,8 @@ class DockerBuilder:
         )
         digest: str | None = None
         failed = f"The image could not be pushed to {destination.repository_uri}:{destination.tag}"
-        for event in engine_log.follow(events, failed=failed):
+        title = f"Pushing to {destination.repository_uri}"
+        for event in engine_log.follow(events, failed=failed, title=title):
             digest = (event.get("aux") or {}).get("Digest", digest)
         return digest
 
@@ -288,9 +292,18 @@ class _EngineLog:
     def _lines(self, event: Mapping[str, Any]) -> list[str]:
         return self._buildkit.lines(event["aux"]) if event.get("id") == TRACE else _lines(event)
 
-    def follow(self, events: Iterable[Mapping[str, Any]], *, failed: str) -> Iterator[Mapping[str, Any]]:
-        """Log the events and yield them; the SDK raises nothing for an ``error`` event by itself."""
+    def follow(
+        self, events: Iterable[Mapping[str, Any]], *, failed: str, title: str = ""
+    ) -> Iterator[Mapping[str, Any]]:
+        """Log the events and yield them; the SDK raises nothing for an ``error`` event by itself.
+
+        :param failed: What an error says first.
+        :param title: What moves layers, for the lines that say how far it is.
+        """
+        layers = _Layers(ByteProgress(self._log, title, 0)) if title else None
         for event in events:
+            if layers:
+                layers.see(event)
             if "error" in event:
                 message = self._mask(str(event["error"]).strip())
                 raise ImageBuildError(_with_hint(f"{failed}: {message}", self._last, self._recipe))
@@ -299,6 +312,26 @@ class _EngineLog:
                 self._last.append(shown)
                 self._log.info("%s", shown)
             yield event
+
+
+class _Layers:
+    """How much of the layers has been moved: the engine says it of each layer by itself, several times a second."""
+
+    def __init__(self, progress: ByteProgress) -> None:
+        self._progress = progress
+        self._moved: dict[str, int] = {}
+
+    def see(self, event: Mapping[str, Any]) -> None:
+        """Take an event of the engine."""
+        detail = event.get("progressDetail") or {}
+        # Extracting comes after downloading, with the same members.
+        if event.get("status") not in ("Pushing", "Downloading") or "total" not in detail:
+            return
+        layer, current = str(event.get("id")), int(detail.get("current", 0))
+        if layer not in self._moved:
+            self._progress.expect(int(detail["total"]))
+        self._progress.add(current - self._moved.get(layer, 0))
+        self._moved[layer] = current
 
 
 def _lines(event: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 from urllib3.util.retry import Retry
 
+from airflow_sm_hosting.byte_progress import ByteProgress
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.manifests import ALL_MANIFESTS, digest_of
 
@@ -75,6 +77,33 @@ def parse_image_name(name: str) -> tuple[str, str, str]:
     return host, repository, digest or tag or "latest"
 
 
+class _CountedFile:
+    """A file as the body of a request, whose bytes are counted when they are read.
+
+    :param file: the file, at its start
+    :param progress: counts them
+    """
+
+    def __init__(self, file: BinaryIO, progress: ByteProgress) -> None:
+        self._file = file
+        self._progress = progress
+        self._size = os.fstat(file.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        data = self._file.read(size)
+        self._progress.add(len(data))
+        return data
+
+    def seek(self, place: int) -> None:
+        """Begin again: the request is sent once more."""
+        self._progress.add(place - self._file.tell())
+        self._file.seek(place)
+
+
 class RegistryClient:
     """One registry, with one set of credentials.
 
@@ -121,19 +150,27 @@ class RegistryClient:
         answer = self._request("HEAD", repository, f"blobs/{digest}", accept_status={404})
         return answer.status_code != 404
 
-    def upload_blob(self, repository: str, digest: str, path: Path) -> None:
+    def upload_blob(
+        self, repository: str, digest: str, path: Path, progress: ByteProgress | None = None
+    ) -> None:
         """Upload a file as a blob, streamed, and let the registry check its digest.
 
         One PATCH with the whole content between POST and PUT, as ``docker push`` does it: ECR documents no
         monolithic PUT.
 
+        :param progress: counts the bytes as they are sent
         :raises RegistryError: the registry refused, or still failed at the third try
         """
         for attempt in _retrying():
             with attempt, path.open("rb") as content:
-                self._upload(repository, digest, content)
+                counted = _CountedFile(content, progress) if progress else content
+                try:
+                    self._upload(repository, digest, counted)
+                except RegistryError:
+                    counted.seek(0)  # what is sent again counts once
+                    raise
 
-    def _upload(self, repository: str, digest: str, content: BinaryIO) -> None:
+    def _upload(self, repository: str, digest: str, content: BinaryIO | _CountedFile) -> None:
         octets = {"Content-Type": "application/octet-stream"}
         started = self._request("POST", repository, "blobs/uploads/", headers={"Content-Length": "0"})
         place = self._location(started)
@@ -144,9 +181,12 @@ class RegistryClient:
             "PUT", repository, f"{place}{separator}digest={digest}", headers={**octets, "Content-Length": "0"}
         )
 
-    def download_blob(self, repository: str, digest: str, path: Path) -> None:
+    def download_blob(
+        self, repository: str, digest: str, path: Path, progress: ByteProgress | None = None
+    ) -> None:
         """Download a blob into a file, streamed, and check its digest.
 
+        :param progress: counts the bytes as they come
         :raises RegistryError: the registry refused, or sent something else
         """
         for attempt in _retrying():
@@ -157,6 +197,8 @@ class RegistryClient:
                         for chunk in answer.iter_content(_CHUNK):
                             received.update(chunk)
                             file.write(chunk)
+                            if progress:
+                                progress.add(len(chunk))
                     except requests.RequestException as error:
                         raise RegistryError(
                             f"The download of the blob {digest} of {self.host}/{repository} was interrupted: "
@@ -216,7 +258,7 @@ class RegistryClient:
         place: str,
         *,
         headers: Mapping[str, str] | None = None,
-        data: BinaryIO | bytes | None = None,
+        data: BinaryIO | _CountedFile | bytes | None = None,
         stream: bool = False,
         accept_status: set[int] | None = None,
     ) -> requests.Response:
@@ -239,7 +281,7 @@ class RegistryClient:
         url: str,
         repository: str,
         headers: Mapping[str, str] | None,
-        data: BinaryIO | bytes | None,
+        data: BinaryIO | _CountedFile | bytes | None,
         stream: bool,
     ) -> requests.Response:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -479,7 +480,10 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         destination = self._destination(hook, uri, tag)
         recipe = replace(recipe, logins=self._logins(recipe, destination))
         self._warn_of_scripts(recipe)
-        return select_builder(builder, recipe, log=self.log).build_and_push(recipe, destination, self.log)
+        began = time.monotonic()
+        pushed = select_builder(builder, recipe, log=self.log).build_and_push(recipe, destination, self.log)
+        self.log.info("Built and pushed in %.0f s", time.monotonic() - began)
+        return pushed
 
     def _warn_of_scripts(self, recipe: BuildRecipe) -> None:
         for script in recipe.context.scripts_with_carriage_return:

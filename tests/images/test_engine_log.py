@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_sm_hosting import byte_progress
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.docker_builder import _EngineLog
@@ -71,3 +74,33 @@ def test_no_secret_is_in_the_log_of_a_build_nor_in_its_error(
     assert "***" in told
     assert "SECRET" not in told
     assert base64.b64encode(TOKEN.encode()).decode()[4:-4] not in told
+
+
+def test_layers_that_are_moved_are_lines_of_the_log_at_intervals(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine says it of each layer, several times a second; extracting has the same members and moves nothing."""
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    monkeypatch.setattr(byte_progress.ByteProgress.__init__, "__kwdefaults__", {"clock": lambda: now[0]})
+
+    def events() -> Iterator[dict[str, Any]]:
+        for second in range(25):
+            now[0] = float(second)
+            for layer, size in (("a", 40_000_000), ("b", 60_000_000)):
+                detail = {"current": size * second // 25, "total": size}
+                yield {"id": layer, "status": "Pushing", "progressDetail": detail}
+                yield {
+                    "id": layer,
+                    "status": "Extracting",
+                    "progressDetail": {"current": size, "total": size},
+                }
+        yield {"status": "v1: digest: sha256:1"}
+
+    engine_log = _EngineLog(logging.getLogger("task"), masker([]), recipe(tmp_path))
+    list(engine_log.follow(events(), failed="It could not be pushed", title="Pushing to h/a"))
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "Pushing to h/a: 37.6 MB of 100.0 MB (38 %), 3.8 MB/s, 17 s left",
+        "v1: digest: sha256:1",
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_hosting.byte_progress import ByteProgress
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.images import manifests
 from airflow_sm_hosting.images.builders import Destination, check_platform, settle_manifest
@@ -273,3 +274,26 @@ def test_an_unreachable_registry_is_named() -> None:
         pytest.raises(RegistryError, match=r"127.0.0.1:1 cannot be reached"),
     ):
         client.get_manifest("a", "b")
+
+
+def test_the_bytes_of_a_blob_are_counted_once_although_it_is_sent_twice(
+    stub: Stub, log: Any, tmp_path: Path, short_pauses: None
+) -> None:
+    """The registry fails in the middle, so the file is sent from its start again."""
+    blob = tmp_path / "blob"
+    blob.write_bytes(b"x" * 3_000_000)
+    patches: list[str] = []
+
+    def answer(method: str, path: str, authorization: str | None) -> tuple[int, dict[str, str], bytes]:
+        if method == "PATCH":
+            patches.append(path)
+            if len(patches) == 1:
+                return 503, {}, b""
+        return 202 if method != "PUT" else 201, {"Location": "/v2/a/blobs/uploads/1"}, b""
+
+    stub.answer = answer
+    progress = ByteProgress(log, "Pushing", 3_000_000, clock=lambda: 0.0)
+    with RegistryClient(stub.host) as client:
+        client.upload_blob("a", manifests.digest_of(blob.read_bytes()), blob, progress)
+    assert len(patches) == 2
+    assert progress._done == 3_000_000

@@ -18,7 +18,7 @@ class Log(Protocol):
         """Log a line, with its arguments apart."""
 
 
-class Progress:
+class ByteProgress:
     """Logs a line after ten seconds and then every thirty, and one at the end; several threads may add to it.
 
     :param log: Logger of the task; None logs nothing.
@@ -38,6 +38,14 @@ class Progress:
         self._began = clock()
         self._next = self._began + FIRST
         self._done = 0
+
+    def expect(self, count: int) -> None:
+        """Add to the bytes in all, where they are not known at first.
+
+        :param count: The bytes.
+        """
+        with self._lock:
+            self._total += count
 
     def add(self, count: int) -> None:
         """Count bytes; fewer than none where some are sent again.

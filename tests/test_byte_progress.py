@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.artifacts.packing import pack
-from airflow_sm_hosting.artifacts.progress import Progress
 from airflow_sm_hosting.artifacts.transfer import FileBody
+from airflow_sm_hosting.byte_progress import ByteProgress
 
 
 class Lines:
@@ -31,7 +31,7 @@ class Clock:
 
 def test_the_first_line_comes_after_ten_seconds_and_then_one_every_thirty() -> None:
     log, clock = Lines(), Clock()
-    progress = Progress(log, "Uploading m.tar.gz", 2_000_000_000, clock=clock)
+    progress = ByteProgress(log, "Uploading m.tar.gz", 2_000_000_000, clock=clock)
     seen: list[int] = []
     for second in range(1, 101):
         clock.now += 1
@@ -47,7 +47,7 @@ def test_the_first_line_comes_after_ten_seconds_and_then_one_every_thirty() -> N
 
 def test_what_is_quick_is_one_line() -> None:
     log, clock = Lines(), Clock()
-    progress = Progress(log, "Packing model", 5_000_000, clock=clock)
+    progress = ByteProgress(log, "Packing model", 5_000_000, clock=clock)
     progress.add(5_000_000)
     clock.now += 0.5
     progress.end()
@@ -61,7 +61,7 @@ def test_what_is_quick_is_one_line() -> None:
 def test_it_never_fails_whatever_is_counted(steps: list[tuple[int, float]], total: int) -> None:
     """Also nothing, more than all, what is sent again, and a clock that stands still."""
     log, clock = Lines(), Clock()
-    progress = Progress(log, "", total, clock=clock)
+    progress = ByteProgress(log, "", total, clock=clock)
     for count, seconds in steps:
         clock.now += seconds
         progress.add(count)
