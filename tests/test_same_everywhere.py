@@ -19,7 +19,7 @@ from tests.local_servers import local_server
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-REQUIREMENTS = ("isal", "pathspec", "platformdirs", "requests", "tenacity", "docker", "protobuf")
+REQUIREMENTS = ("boto3", "isal", "pathspec", "platformdirs", "requests", "tenacity", "docker", "protobuf")
 SCRIPT = """
 import hashlib, json, logging, sys
 from pathlib import Path

@@ -140,6 +140,9 @@ class Breaking:
         self._left -= len(block)
         return block
 
+    def __len__(self) -> int:
+        return len(self._file)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
