@@ -47,20 +47,24 @@ def tree_state(
     root: str | os.PathLike[str],
     *,
     skips: Callable[[str], bool] | None = None,
+    follows_links: bool = False,
     others: Iterable[str] = (),
 ) -> tuple[str, bool]:
     """Return the state of all files of a folder, and whether it is settled (:data:`RECENT`).
 
-    As lean as can be: it is all that the unchanged case costs. A link counts by itself; what it leads to counts where it is in the folder.
+    As lean as can be: it is all that the unchanged case costs.
 
     :param root: the folder
     :param skips: tells of a folder, by its path in the root, whether nothing in it counts
+    :param follows_links: whether it also counts where a link leads, in the end, and the status of what is there; otherwise a link counts by
+        itself
     :param others: paths of files that count, too
     """
     began = time.time_ns()
     top = f"{os.fspath(root)}/"
     names, inodes, sizes, changes = list[str](), list[int](), list[int](), [0]
     add_name, add_inode, add_size, add_change = names.append, inodes.append, sizes.append, changes.append
+    links: list[str] = []
     folders = [""]
     while folders:
         prefix = folders.pop()
@@ -78,7 +82,11 @@ def tree_state(
                 add_size(found.st_size)
                 # It changes with the content, the mode and mtime.
                 add_change(found.st_ctime_ns)
-    apart = [state_of(os.stat(other)) for other in others]
+                if follows_links and entry.is_symlink():
+                    links.append(entry.path)
+    names += map(os.path.realpath, links)
+    # A link that leads to nothing is what its reader tells.
+    apart = [state_of(os.stat(other)) for other in (*others, *links) if os.path.exists(other)]
     newest = max(max(changes), *(state[-1] for state in apart), 0)
     # Version 2, as later ones look for equal objects, which takes longer than all else here.
     told = marshal.dumps((names, inodes, sizes, changes, apart), 2)

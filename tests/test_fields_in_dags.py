@@ -88,7 +88,7 @@ def test_what_airflow_does_not_render_must_be_literal() -> None:
 
 
 def test_a_path_with_a_url_names_the_url_and_the_way_out() -> None:
-    with pytest.raises(InvalidSpecError, match=r"path is 's3://b/k'.*ContainerDefinition\(model_data=…\)"):
+    with pytest.raises(InvalidSpecError, match=r"path is 's3://b/k'.*ModelData\.from_prefix"):
         UploadModelDataOperator(task_id="t", path="s3://b/k", bucket_name="b")
 
 

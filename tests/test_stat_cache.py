@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from airflow_sm_hosting import stat_cache
+from airflow_sm_hosting.artifacts.packing import pack
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.stat_cache import MOST_ENTRIES, RECENT, StatCache, remembered
 
@@ -144,6 +145,34 @@ def test_a_linked_dockerfile_is_read_where_its_folder_is_excluded(tmp_path: Path
     tick(folder)
     (folder / "out" / "d").write_text("FROM b\n")
     assert BuildContext(folder, cache=cache).fingerprint() not in {before, ""}
+
+
+@pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
+def test_patterns_that_stand_elsewhere_are_seen_to_change(
+    tmp_path: Path, cache: StatCache, name: str
+) -> None:
+    folder = write_tree(tmp_path / "app")
+    shared = tmp_path / "shared"
+    shared.write_text("")
+    (folder / name).symlink_to(shared)
+    before = BuildContext(folder, cache=cache).fingerprint()
+    tick(folder)
+    shared.write_text("a.py\n")
+    assert BuildContext(folder, cache=cache).fingerprint() != before
+
+
+def test_a_link_of_model_data_that_leads_elsewhere_now_is_seen(tmp_path: Path, cache: StatCache) -> None:
+    model = tmp_path / "m"
+    for version in ("v1", "v2"):
+        (model / version).mkdir(parents=True)
+        (model / version / "w").write_text(version)
+    (tmp_path / "latest").symlink_to(model / "v1")
+    (model / "w").symlink_to("../latest/w")
+    before = pack(model, workdir=tmp_path, cache=cache).sha256
+    assert pack(model, workdir=tmp_path, cache=cache).sha256 == before
+    (tmp_path / "latest").unlink()
+    (tmp_path / "latest").symlink_to(model / "v2")
+    assert pack(model, workdir=tmp_path, cache=cache).sha256 != before
 
 
 def test_what_an_excluded_folder_has_costs_nothing(

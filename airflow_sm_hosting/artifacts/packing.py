@@ -190,7 +190,7 @@ def _take_directory(root: Path, workdir: Path, log: Log | None, cache: StatCache
         packed.append(made)
         return {"sha256": made.sha256, "size": made.size, **asdict(made.checksums)}
 
-    state, settled = tree_state(root) if cache else ("", False)
+    state, settled = tree_state(root, follows_links=True) if cache else ("", False)
     known = remembered(cache, f"folder {os.path.abspath(root)}", state, settled=settled, compute=read)
     if packed:
         return packed[0]

@@ -175,8 +175,8 @@ class ObjectToCopy:
     @property
     def members(self) -> dict[str, Any]:
         """The members of CopyObject and UploadPartCopy."""
-        version = {"VersionId": self.version_id} if self.version_id else {}
-        source = {"Bucket": self.bucket, "Key": self.key, **version}
+        # Without its version, for which S3 wants another permission (s3:GetObjectVersion): the ETag says which bytes are meant.
+        source = {"Bucket": self.bucket, "Key": self.key}
         return {"CopySource": source, "CopySourceIfMatch": self.etag}
 
 

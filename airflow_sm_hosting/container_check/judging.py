@@ -617,4 +617,11 @@ def _condition(
     for request, answer in zip(wanted.requests, run.answers, strict=False):
         if problem := _problem_of(wanted, request, answer, run):
             return Row(check, failed, f"{words}: {problem[0]}", remedy, run.log)
+    for call in (*run.model_calls, *run.later_pings):
+        if call.status is None or not 200 <= call.status < 300:
+            return Row(
+                check, failed, f"{words}: {_outcome(call)} to {call.method} {call.path}", remedy, run.log
+            )
+    if run.ended is not None or (not wanted.multi_model and len(run.answers) < len(wanted.requests)):
+        return Row(check, failed, f"{words} it ended before it had answered", remedy, run.log)
     return Row(check, Result.OK, f"{words} it answers, too")

@@ -182,15 +182,17 @@ class EcrRepositoryHook(SharedClients, EcrHook):
                 repositoryName=name, imageScanningConfiguration=scanning
             )
             self.log.info("Repository %s: scan on push is %s now", name, scanning.get("scanOnPush"))
-        mutability = wanted.get("imageTagMutability")
-        if mutability is not None and found.get("imageTagMutability") != mutability:
-            self.conn.put_image_tag_mutability(repositoryName=name, imageTagMutability=mutability)
-            self.log.info("Repository %s: its tags are %s now", name, mutability)
+        members = ("imageTagMutability", "imageTagMutabilityExclusionFilters")
+        mutability = {member: wanted[member] for member in members if member in wanted}
+        if mutability and any(found.get(member) != value for member, value in mutability.items()):
+            self.conn.put_image_tag_mutability(repositoryName=name, **mutability)
+            self.log.info("Repository %s: its tags are %s now", name, mutability.get(members[0]))
         asked: Mapping[str, Any] = wanted.get("encryptionConfiguration") or {}
         has: Mapping[str, Any] = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
         # ECR answers the key's ARN; an alias does not show which one it names.
         key = str(asked.get("kmsKey") or "")
-        same_key = not key or "alias/" in key or str(has.get("kmsKey", "")).endswith(key)
+        key_id = str(has.get("kmsKey", ""))
+        same_key = not key or "alias/" in key or key_id == key or key_id.endswith(f":key/{key}")
         if asked and (asked.get("encryptionType") != has.get("encryptionType") or not same_key):
             raise ConflictError(
                 f"ECR repository {name!r} is encrypted with {has.get('kmsKey') or has.get('encryptionType')}, not with "
@@ -198,15 +200,36 @@ class EcrRepositoryHook(SharedClients, EcrHook):
             )
 
     def _settle_lifecycle(self, repository_name: str, text: str) -> None:
-        """Give a repository its lifecycle policy (``ecr:GetLifecyclePolicy``, ``ecr:PutLifecyclePolicy``)."""
+        """Add our rules to a repository's lifecycle policy (``ecr:GetLifecyclePolicy``, ``ecr:PutLifecyclePolicy``); others stay.
+
+        :raises ConflictError: When somebody else's rule is about untagged images, of which ECR takes one.
+        """
         try:
-            found = self.conn.get_lifecycle_policy(repositoryName=repository_name)["lifecyclePolicyText"]
+            found = json.loads(
+                self.conn.get_lifecycle_policy(repositoryName=repository_name)["lifecyclePolicyText"]
+            )["rules"]
         except ClientError as error:
             if error_code(error) != "LifecyclePolicyNotFoundException":
                 raise
-            found = "null"
-        if json.loads(found) != json.loads(text):
-            self.conn.put_lifecycle_policy(repositoryName=repository_name, lifecyclePolicyText=text)
+            found = []
+        ours = json.loads(text)["rules"]
+        names = {rule.get("description") for rule in ours}
+        others = [rule for rule in found if rule.get("description") not in names]
+        untagged = [rule for rule in (*others, *ours) if rule["selection"]["tagStatus"] == "untagged"]
+        if len(untagged) > 1:
+            raise ConflictError(
+                f"ECR repository {repository_name!r} has a lifecycle rule for untagged images already (priority "
+                f"{untagged[0]['rulePriority']}), and ECR takes one. Delete it, or leave expire_untagged_after out."
+            )
+        taken = {rule["rulePriority"] for rule in others}
+        # Rules for any image have the lowest priority, which is the highest number.
+        free = iter(sorted(set(range(1, len(taken) + len(ours) + 1)) - taken))
+        wanted = [*others, *({**rule, "rulePriority": next(free)} for rule in ours)]
+        wanted.sort(key=lambda rule: int(rule["rulePriority"]))
+        if wanted != sorted(found, key=lambda rule: int(rule["rulePriority"])):
+            self.conn.put_lifecycle_policy(
+                repositoryName=repository_name, lifecyclePolicyText=json.dumps({"rules": wanted})
+            )
             self.log.info("Repository %s has a new lifecycle policy", repository_name)
 
     def _settle_policy(self, repository_name: str, principals: list[str]) -> None:

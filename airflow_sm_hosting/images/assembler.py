@@ -86,6 +86,7 @@ class ImageAssembler:
             assembly = _Assembly(recipe, destination, registry, folder, log, allow_missing_base)
             for instruction in instructions:
                 assembly.carry_out(instruction)
+            recipe.context.check_unchanged()
             pushed = _push(assembly, destination, registry, log)
         log_pushed(destination, pushed, log)
         return pushed

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from airflow_sm_hosting.exceptions import ImageBuildError
@@ -18,7 +19,7 @@ from airflow_sm_hosting.images.builders import (
     secrets_of,
     settle_manifest,
 )
-from airflow_sm_hosting.images.command import answer_of, auth_entries, in_memory, run_command
+from airflow_sm_hosting.images.command import answer_of, run_command, with_logins
 from airflow_sm_hosting.images.recipe import BuildRecipe, Login
 from airflow_sm_hosting.images.registry import is_loopback
 from airflow_sm_hosting.spec.masking import masker
@@ -63,10 +64,8 @@ class BuildahBuilder:
         reference = f"{destination.repository_uri}:{destination.tag}"
         logins = {**recipe.logins, destination.host: Login(destination.username, destination.password)}
         log.info("Building %s for %s with buildah", context.directory, recipe.platform)
-        with (
-            work_folder() as folder,
-            in_memory({"auths": auth_entries(logins)}) as credentials,
-        ):
+        with work_folder() as folder:
+            credentials = _credentials_file(logins, folder)
             environment = {
                 **secret_variables(recipe),
                 # Other isolations need namespaces, which most containers may not make; the user's own choice holds.
@@ -105,6 +104,22 @@ class BuildahBuilder:
             pushed = settle_manifest(registry, destination, digest, platform=recipe.platform, log=log)
         log_pushed(destination, pushed, log)
         return pushed
+
+
+def _credentials_file(logins: Mapping[str, Login], folder: Path) -> str:
+    """Write the user's credentials and those of this build to a file in a folder of this user alone, and return its path.
+
+    No file in memory: buildah works in a user namespace of its own, from where it cannot be reached.
+
+    .. seealso:: containers-auth.json(5)
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    own = Path(os.environ.get("REGISTRY_AUTH_FILE") or f"{runtime}/containers/auth.json")
+    config = json.loads(own.read_bytes()) if own.is_file() else {}
+    place = folder / "auth.json"
+    place.touch(mode=0o600)
+    place.write_text(json.dumps(with_logins(config, logins)))
+    return str(place)
 
 
 def _arguments(recipe: BuildRecipe, folder: Path, credentials: str) -> list[str]:

@@ -162,6 +162,13 @@ def settle_manifest(
         manifest = manifests.to_docker(manifest)  # raises an error with the reason
     if rewritten:
         _put(registry, destination, content, log)
+    config = json.loads(registry.get_blob(repository, manifest["config"]["digest"]))
+    check_platform(
+        platform,
+        os_name=str(config.get("os")),
+        architecture=str(config.get("architecture")),
+        what=f"The image {destination.repository_uri}:{destination.tag}",
+    )
     return PushedImage(
         digest=manifests.digest_of(content),
         media_type=manifests.DOCKER_MANIFEST,

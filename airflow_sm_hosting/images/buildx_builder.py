@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from airflow_sm_hosting.images.builders import (
     secrets_of,
     settle_manifest,
 )
-from airflow_sm_hosting.images.command import answer_of, auth_entries, in_memory, run_command
+from airflow_sm_hosting.images.command import answer_of, in_memory, run_command, with_logins
 from airflow_sm_hosting.images.recipe import BuildRecipe, Login
 from airflow_sm_hosting.spec.masking import masker
 from airflow_sm_hosting.work_folder import work_folder
@@ -44,7 +44,8 @@ class BuildxBuilder:
         :raises ImageBuildError: the command or its plugin is not installed, or no engine answers
         """
         answer_of(["docker", "buildx", "version"])
-        answer_of(["docker", "buildx", "inspect"])
+        if "Error:" in answer_of(["docker", "buildx", "inspect"]):  # with exit status 0
+            raise ImageBuildError("The builder instance of docker buildx cannot be reached")
         return cls()
 
     def lacks(self, recipe: BuildRecipe) -> str | None:
@@ -103,25 +104,13 @@ def _docker_config(recipe: BuildRecipe, destination: Destination, folder: Path) 
     config: dict[str, Any] = {}
     if (own / _CONFIG).is_file():
         config = json.loads((own / _CONFIG).read_bytes())
-    logins = {destination.host: Login(destination.username, destination.password), **recipe.logins}
+    logins = {**recipe.logins, destination.host: Login(destination.username, destination.password)}
     copy = folder / ".docker"
     copy.mkdir(mode=0o700)
     if own.is_dir():
         for entry in own.iterdir():
             if entry.name != _CONFIG:
                 (copy / entry.name).symlink_to(entry)
-    with in_memory(_with_logins(config, logins)) as place:
+    with in_memory(with_logins(config, logins)) as place:
         (copy / _CONFIG).symlink_to(place)
         yield copy
-
-
-def _with_logins(config: Mapping[str, Any], logins: Mapping[str, Login]) -> dict[str, Any]:
-    """Return the user's configuration with credentials; a host that the user has logged in to keeps the user's."""
-    helpers, auths = config.get("credHelpers") or {}, config.get("auths") or {}
-    new = {host: login for host, login in logins.items() if host not in helpers and host not in auths}
-    return {
-        **config,
-        "auths": {**auths, **auth_entries(new)},
-        # An empty helper means this file; otherwise a store of credentials (credsStore) hides it.
-        "credHelpers": {**dict.fromkeys(new, ""), **helpers},
-    }

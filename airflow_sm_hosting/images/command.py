@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.builders import Log
 from airflow_sm_hosting.images.recipe import Login
 
 _LAST_LINES = 20
-#: Seconds that a command has to clean up after SIGTERM.
-_GRACE = 10
+#: Seconds that a command has to clean up after SIGTERM: Airflow kills the task itself after five.
+_GRACE = 3
 
 
 def run_command(
@@ -32,7 +33,7 @@ def run_command(
 ) -> None:
     """Run a command to its end, without a shell; each line that it prints goes to the log.
 
-    It ends with the task: when the task is killed or fails, the command and its children get SIGTERM, and SIGKILL ten seconds later.
+    It ends with the task: when the task is killed or fails, the command and its children get SIGTERM, and SIGKILL three seconds later.
 
     :param arguments: the program and its arguments
     :param failed: what the error says first
@@ -107,6 +108,24 @@ def auth_entries(logins: Mapping[str, Login]) -> dict[str, dict[str, str]]:
     return {
         host: {"auth": b64encode(f"{login.username}:{login.password}".encode()).decode()}
         for host, login in logins.items()
+    }
+
+
+def with_logins(config: Mapping[str, Any], logins: Mapping[str, Login]) -> dict[str, Any]:
+    """Return the user's configuration with the credentials of a build.
+
+    Those of the build replace what ``docker login`` has written: of ECR that is a token, which expires. A helper of the user's stays.
+
+    :param config: of Docker, or of the containers tools
+    :param logins: of the build, by host
+    """
+    helpers, auths = config.get("credHelpers") or {}, config.get("auths") or {}
+    new = {host: login for host, login in logins.items() if not helpers.get(host)}
+    return {
+        **config,
+        "auths": {**auths, **auth_entries(new)},
+        # An empty helper means this file; otherwise a store of credentials (credsStore) hides it.
+        "credHelpers": {**helpers, **dict.fromkeys(new, "")},
     }
 
 

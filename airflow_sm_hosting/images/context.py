@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from isal import igzip
 
-from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError
 from airflow_sm_hosting.images.dockerignore import Dockerignore
 from airflow_sm_hosting.stat_cache import StatCache, remembered, tree_state
 
@@ -69,6 +69,7 @@ class BuildContext:
         cache: StatCache | None = None,
     ) -> None:
         self._cache = cache
+        self._head = self._fingerprint = ""
         self.directory = Path(os.path.abspath(directory))
         if not self.directory.is_dir():
             found = "is a file" if self.directory.exists() else "does not exist"
@@ -109,10 +110,11 @@ class BuildContext:
     def _files(self) -> list[ContextFile]:
         ignore = self._dockerignore()
         found: dict[str, ContextFile] = {}
+        needed = {self.dockerfile, DOCKERIGNORE, self._ignore_file}
         for file, excluded in self._walk(ignore):
             if not excluded:
                 found[file.path] = file
-            elif file.path in {self.dockerfile, DOCKERIGNORE} and file.kind != "directory":
+            elif file.path in needed and file.kind != "directory":
                 found[file.path] = file._replace(only_for_build=True)
         if not ignore.is_empty:
             for path in list(found):
@@ -150,6 +152,7 @@ class BuildContext:
         }
         head = json.dumps(options, sort_keys=True, separators=(",", ":"))
         state, settled = self._state() if self._cache else ("", False)
+        self._head = head
         found = remembered(
             self._cache,
             f"context {self.directory} {head}",
@@ -161,7 +164,20 @@ class BuildContext:
             },
         )
         self.scripts_with_carriage_return = list(found["scripts"])
-        return str(found["fingerprint"])
+        self._fingerprint = str(found["fingerprint"])
+        return self._fingerprint
+
+    def check_unchanged(self) -> None:
+        """Check that what was read for a build is what the fingerprint names: an image must never have the tag of other content.
+
+        :raises ImageBuildError: a file has changed since; nothing may be pushed
+        """
+        # Listed anew: a new file counts, too.
+        self.__dict__.pop("_files", None)
+        if self._fingerprint and self._read_all(self._head) != self._fingerprint:
+            raise ImageBuildError(
+                f"{self.directory} changes while its image is built; nothing is pushed. Build it when it is complete"
+            )
 
     def _read_all(self, head: str) -> str:
         """Return the digest of the options and of all files."""
@@ -211,6 +227,7 @@ class BuildContext:
                     with self.open(file) as content:
                         info.size = os.fstat(content.fileno()).st_size
                         archive.addfile(info, content)
+        self.check_unchanged()
         spool.seek(0)
         return spool  # type: ignore[return-value] # typeshed: https://github.com/python/typeshed/issues/1780
 
@@ -232,6 +249,7 @@ class BuildContext:
                 place.chmod(0o755 if file.executable else 0o644)
         for file in reversed(self.files()):  # a folder after its content, which changes its time
             os.utime(folder / file.path, (0, 0), follow_symlinks=False)
+        self.check_unchanged()
 
     def open(self, file: ContextFile) -> BinaryIO:
         """Open a file of the context to read it."""
@@ -245,11 +263,15 @@ class BuildContext:
         return (self.directory / self.dockerfile).read_text(encoding="utf-8-sig")
 
     def _dockerignore(self) -> Dockerignore:
-        for name in (f"{self.dockerfile}{DOCKERIGNORE}", DOCKERIGNORE):
-            path = self.directory / name
-            if path.is_file():
-                return Dockerignore(path.read_text(encoding="utf-8-sig").splitlines())
-        return Dockerignore(())
+        if self._ignore_file is None:
+            return Dockerignore(())
+        return Dockerignore((self.directory / self._ignore_file).read_text(encoding="utf-8-sig").splitlines())
+
+    @property
+    def _ignore_file(self) -> str | None:
+        """The file of patterns that is used: the Dockerfile's own, else the folder's."""
+        names = (f"{self.dockerfile}{DOCKERIGNORE}", DOCKERIGNORE)
+        return next((name for name in names if (self.directory / name).is_file()), None)
 
     def _walk(self, ignore: Dockerignore) -> Iterator[tuple[ContextFile, bool]]:
         """Yield what is in the folder, in any order, and whether it is excluded."""
@@ -288,9 +310,9 @@ class BuildContext:
         """
         ignore = self._dockerignore()
         prunes = not ignore.is_empty and not ignore.brings_back
-        dockerfile = f"{self.directory}/{self.dockerfile}"
-        # What a link leads to is read even where it is in an excluded folder.
-        others = [dockerfile] if self.dockerfile and os.path.islink(dockerfile) else []
+        # What a link leads to is read even where it is in an excluded folder, or outside.
+        read = (self.dockerfile, self._ignore_file or "")
+        others = [place for name in read if name and os.path.islink(place := f"{self.directory}/{name}")]
         if not prunes:
             return tree_state(self.directory, others=others)
         return tree_state(

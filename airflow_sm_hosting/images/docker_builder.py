@@ -197,10 +197,10 @@ class DockerBuilder:
         return bool(has_it and (_BUILDKIT.search(text) or _SYNTAX.search(text)))
 
     def _log_in(self, recipe: BuildRecipe, engine_log: _EngineLog) -> None:
-        configured = docker.auth.load_config()
+        helpers = docker.auth.load_config().cred_helpers
         for host, login in recipe.logins.items():
-            if docker.auth.resolve_authconfig(configured, host):
-                continue  # somebody has logged the worker in
+            if helpers.get(host):
+                continue  # a helper of the worker's, which gets new credentials each time
             try:
                 # Kept in this client only; `docker login` would leave the credentials on the worker's disk.
                 self._client.login(login.username, login.password, registry=host, reauth=True)

@@ -16,7 +16,10 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 
 _DIRECTIVE = re.compile(r"^#\s*([A-Za-z][\w-]*)\s*=\s*(.+?)\s*$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]")
-_ARG_LINE = re.compile(r"\s*ARG\s+(\w+)(?:=(\S*))?", re.IGNORECASE)
+_ARG_LINE = re.compile(r"\s*ARG\s+(.+)", re.IGNORECASE)
+_ARG_PAIR = re.compile(r"(\w+)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
+#: The end of a line that goes on in the next one.
+_CONTINUED = re.compile(r"[\\`]\s*\n")
 _FROM_LINE = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 _FROM_FLAG = re.compile(r"(?:--|,)from=([^\s,]+)")
 _FLAG = re.compile(r"--([a-z]+)(?:=(\S*))?\s*")
@@ -138,13 +141,13 @@ def image_references(text: str, variables: Mapping[str, str]) -> list[str]:
     known = dict(variables)
     stages: set[str] = {SCRATCH}
     found: list[str] = []
-    for line in text.splitlines():
+    for line in _CONTINUED.sub(" ", text).splitlines():
         instruction = Instruction("FROM", {}, line, "Dockerfile", 0)
         try:
             if argument := _ARG_LINE.match(line):
-                name, default = argument.groups()
-                if default is not None:
-                    known.setdefault(name, instruction.expand(default, known))
+                for name, default in _ARG_PAIR.findall(argument[1]):
+                    if default:
+                        known.setdefault(name, instruction.expand(default, known))
             base = _FROM_LINE.match(line)
             names = [base[1]] if base else _FROM_FLAG.findall(line)
             # Stages have names in any case, and numbers.

@@ -24,12 +24,12 @@ from airflow_sm_hosting.fields import (
 )
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
+from airflow_sm_hosting.spec.checks import check_text, invalid, is_rendered_later
 from airflow_sm_hosting.spec.codebuild import LONGEST_TIMEOUT, REQUIRED, SHORTEST_TIMEOUT, check_codebuild
 from airflow_sm_hosting.spec.container import PLATFORMS
 from airflow_sm_hosting.spec.reference_parts import check_image_tag, check_repository
 from airflow_sm_hosting.spec.rendered import as_seconds, is_absent
-from airflow_sm_hosting.spec.repository_settings import check_principals
+from airflow_sm_hosting.spec.repository_settings import check_settings
 from airflow_sm_hosting.spec.secret import HidesValues, hidden_values, hide_values, reveal_environments
 from airflow_sm_hosting.spec.tags import OURS
 
@@ -63,14 +63,50 @@ class Named(Structure):
     def check(self, where: str, value: Any) -> None:
         """Check the names, which are known before the values."""
         if isinstance(value, Mapping):
-            for name in value:
-                if not isinstance(name, str) or not _NAME.fullmatch(name):
-                    raise invalid(f"{where}: the name", name, "letters, digits, and the characters _ . - /")
+            _check_names(where, value)
         super().check(where, value)
 
     def value(self, where: str, given: Any) -> dict[str, Any]:
         """Return the values; up to here those of secrets are hidden."""
-        return super().value(where, reveal_environments(given))
+        values = super().value(where, reveal_environments(given))
+        _check_names(where, values)
+        for name, value in values.items():
+            if value is None:
+                raise InvalidSpecError(
+                    f"{where}[{name!r}] is None; allowed: a string (did the task that it comes from return nothing?)."
+                )
+        return values
+
+
+def _check_names(where: str, values: Mapping[Any, Any]) -> None:
+    for name in values:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise invalid(f"{where}: the name", name, "letters, digits, and the characters _ . - /")
+
+
+class Strings(Structure):
+    """A dict of strings; numbers and booleans are written as text."""
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the dict."""
+        values = super().value(where, given)
+        for name, value in values.items():
+            if value is None:
+                raise InvalidSpecError(
+                    f"{where}[{name!r}] is None; allowed: a string (did the task that it comes from return nothing?)."
+                )
+        return values
+
+
+def _check_references(where: str, references: Any) -> None:
+    """Check the names of caches, which are parts of options of the builders."""
+    for index, reference in enumerate(references):
+        check_text(
+            f"{where}[{index}]",
+            reference,
+            pattern=r"[^\s,=]+",
+            allowed="the reference of an image, without spaces, ',' and '='",
+        )
 
 
 class RepositorySettingsField(Structure):
@@ -78,8 +114,13 @@ class RepositorySettingsField(Structure):
 
     def value(self, where: str, given: Any) -> dict[str, Any]:
         """Return the settings, with what was rendered checked."""
-        settings = super().value(where, given)
-        check_principals(f"{where}: pull_principals", settings.get("pullPrincipals") or ())
+        settings = dict(super().value(where, given))
+        if isinstance(settings.get("pullPrincipals"), list | tuple):
+            # With native rendering, an account is a number.
+            settings["pullPrincipals"] = [
+                str(one) if isinstance(one, int) else one for one in settings["pullPrincipals"]
+            ]
+        check_settings(where, settings)
         return settings
 
 
@@ -107,12 +148,12 @@ class BuildImageFields(AwsFields):
     directory = FilePath()
     repository_name = Text(check_repository)
     dockerfile = FilePath(default="Dockerfile")
-    build_args = Structure(words="a dict of strings", default={})
+    build_args = Strings(words="a dict of strings", default={})
     target = optional(Text())
     platform = Choice(PLATFORMS, default="linux/amd64")
-    labels = Structure(words="a dict of strings", default={})
-    cache_from = ListOf()
-    cache_to = ListOf()
+    labels = Strings(words="a dict of strings", default={})
+    cache_from = ListOf(check=_check_references)
+    cache_to = ListOf(check=_check_references)
     secrets = Named(words="a dict of strings", default={})
     build_contexts = Named(words="a dict of folders and images", default={})
     resolve_base = Boolean(default=False, templated=False)
@@ -130,6 +171,12 @@ class BuildImageFields(AwsFields):
             raise InvalidSpecError(
                 f"{where}builder is 'codebuild', but codebuild is not given; allowed: a dict with {' and '.join(REQUIRED)}."
             )
+        if self.builder in ("docker", "assembler"):
+            for name in ("secrets", "build_contexts"):
+                if getattr(self, name):
+                    raise InvalidSpecError(
+                        f"{where}{name} is given, which builder {self.builder!r} does not support; allowed: 'buildx' and 'buildah'."
+                    )
         if self.builder == "codebuild":
             for name in ("secrets", "build_contexts", "cache_to"):
                 if getattr(self, name):
@@ -400,11 +447,18 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         return self._report(context, hook, given, uri, tag, digest, built=True, build_id=build_id)
 
     def _check_before_asking(self, given: BuildImageFields) -> None:
-        """Validate the request of a project before the first call."""
+        """Validate the requests of a repository and of a project before the first call."""
+        from airflow_sm_hosting.service_model.request import validated_request
+
+        if given.repository_settings:
+            own = ("pullPrincipals", "lifecyclePolicyText")
+            settings = {name: one for name, one in given.repository_settings.items() if name not in own}
+            validated_request(
+                "ecr", "CreateRepository", {"repositoryName": given.repository_name, **settings}
+            )
         if given.builder != "codebuild":
             return
         from airflow_sm_hosting.images.codebuild.project import project_definition
-        from airflow_sm_hosting.service_model.request import validated_request
 
         definition = project_definition(self._place(given, "role"))
         validated_request("codebuild", "CreateProject", definition)

@@ -98,7 +98,7 @@ class CopyImageOperator(SageMakerHostingBaseOperator):
     def execute(self, context: Context) -> str:
         """Look for the image in the repository; copy it if it is not there."""
         from airflow_sm_hosting.images.copying import copy_image, read_manifest
-        from airflow_sm_hosting.images.manifests import digest_of
+        from airflow_sm_hosting.images.manifests import DOCKER_MANIFEST, digest_of
         from airflow_sm_hosting.images.registry import parse_image_name
 
         given = CopyImageFields.of(self)
@@ -110,7 +110,8 @@ class CopyImageOperator(SageMakerHostingBaseOperator):
             uri = hook.repository_uri(given.repository_name)
         copied, sent, digest = False, 0, reference
         image = hook.image_of_digest(given.repository_name, digest) if digest.startswith("sha256:") else None
-        if image is None:
+        # A list of manifests, or another type than Docker's, may be there by other hands: SageMaker does not take it.
+        if image is None or image.get("imageManifestMediaType", DOCKER_MANIFEST) != DOCKER_MANIFEST:
             with self._source(host, uri, given.source_aws_conn_id) as source:
                 content = read_manifest(source, repository, reference, platform=given.platform, log=self.log)
                 digest = digest_of(content)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.fields import Boolean, Choice, FilePath, PathAsText, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
@@ -52,10 +53,26 @@ def _check_url(where: str, url: str) -> None:
             "a path in the worker's file system, or the URL of a .tar.gz file",
             hint="Files below a prefix of S3 need no upload: give ModelData.from_prefix(…) to the container.",
         )
+    if ":" in rest.partition("/")[0].rpartition("@")[0]:
+        # Not the URL: it has the password.
+        raise InvalidSpecError(
+            f"{where} is a URL with a user and a password; allowed: {scheme}://<connection id>@…, with the credentials in an Airflow connection."
+        )
     if scheme == "s3" and "@" in rest.partition("/")[0]:
         raise invalid(
             where, url, "an s3:// URL without a connection: the task's own (aws_conn_id) reads and copies it"
         )
+
+
+def _check_prefix(where: str, value: str) -> None:
+    """Check that the object's key is not longer than S3's 1,024 bytes: two slashes, the digest and the suffix come to the prefix."""
+    size = len(value.encode()) if isinstance(value, str) else 0
+    if size > _LONGEST_PREFIX:
+        raise InvalidSpecError(f"{where} has {size} bytes; allowed: {_LONGEST_PREFIX} at most.")
+
+
+#: An object key has 1,024 bytes at most (S3 user guide, "Naming Amazon S3 objects").
+_LONGEST_PREFIX = 1024 - len("/") - 64 - len(".tar.gz")
 
 
 class UploadModelDataFields(AwsFields):
@@ -63,7 +80,7 @@ class UploadModelDataFields(AwsFields):
 
     path = FilePath(check_url=_check_url)
     bucket_name = Text(check_bucket)
-    key_prefix = Text(default="")
+    key_prefix = Text(_check_prefix, default="")
     kms_key_id = optional(Text(check_kms_key))
     server_side_encryption = optional(Choice(ENCRYPTIONS))
     bucket_owner = optional(Text(check_account))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow_sm_hosting.spec.checks import check_text, invalid, is_rendered_later
+from airflow_sm_hosting.spec.checks import check_kms_key, check_text, invalid, is_rendered_later
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedStr
 
 #: Accounts of 12 digits, or roles and users in them.
@@ -23,8 +23,9 @@ class RepositorySettings(dict[str, Any]):
     :param scan_on_push: Whether images are scanned for vulnerabilities when they are pushed. A registry with enhanced scanning ignores it.
     :param immutable_tags: Whether a tag cannot be moved. ``image_tag`` of ``BuildImageOperator`` then has to be another one for each image.
     :param kms_key_id: Id, alias or ARN of the KMS key that encrypts the images (default: AWS's own). It can only be given to a new
-        repository. (templated)
-    :param expire_untagged_after: A timedelta of whole days, 1 or more: images without a tag are deleted when they are so old. An image that
+        repository; of an existing one an alias is not compared. (templated)
+    :param expire_untagged_after: A timedelta of whole days, 1 or more: images without a tag are deleted when they are so old. Other rules of
+        the repository's lifecycle policy stay. An image that
         was built here always has one. ``CleanUpHostingOperator`` deletes tagged images that no endpoint needs, which a lifecycle
         policy of ECR cannot know.
     :param pull_principals: Accounts of 12 digits, or ARNs of roles in them, that may pull. Other statements of the repository's policy
@@ -59,11 +60,34 @@ class RepositorySettings(dict[str, Any]):
             check_principals("RepositorySettings: pull_principals", pull_principals)
         if pull_principals:
             self["pullPrincipals"] = pull_principals
+        check_settings("RepositorySettings", {**self, "pullPrincipals": ()})
+
+
+def check_settings(where: str, settings: Mapping[str, Any]) -> None:
+    """Check settings that may have been written or rendered as a plain dict.
+
+    :raises InvalidSpecError: One can never work.
+    """
+    check_principals(f"{where}: pull_principals", settings.get("pullPrincipals") or ())
+    key = (settings.get("encryptionConfiguration") or {}).get("kmsKey")
+    if key is not None and not is_rendered_later(key):
+        check_kms_key(f"{where}: kms_key_id", key)
+    text = settings.get("lifecyclePolicyText")
+    if text is None or is_rendered_later(text):
+        return
+    try:
+        rules = json.loads(text)["rules"]
+    except (TypeError, ValueError, KeyError):
+        rules = None
+    if not isinstance(rules, list):
+        raise invalid(
+            f"{where}: lifecyclePolicyText", text, "a JSON text with rules, as of PutLifecyclePolicy"
+        )
 
 
 def check_principals(where: str, principals: Any) -> None:
     """Check the accounts and roles that may pull."""
-    if isinstance(principals, str) or not isinstance(principals, Sequence):
+    if isinstance(principals, str | bytes) or not isinstance(principals, Sequence):
         raise invalid(where, principals, "a list of accounts of 12 digits and ARNs of roles")
     for index, principal in enumerate(principals):
         check_text(
@@ -84,7 +108,7 @@ def _expiring(after: Any) -> str:
     # https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
     rule = {
         "rulePriority": 1,
-        "description": "images without a tag",
+        "description": "sm-hosting: images without a tag",
         "selection": {
             "tagStatus": "untagged",
             "countType": "sinceImagePushed",

@@ -263,6 +263,17 @@ class ModelHostingTaskGroup(TaskGroup):
                 "repository_name is missing; the image of ContainerImage.from_asset(…) is pushed to this "
                 "repository."
             )
+        # What an image says of itself holds for it, the options for all.
+        of_image = {
+            "dockerfile": image.get("Dockerfile"),
+            "build_args": image.get("BuildArgs"),
+            "target": image.get("Target"),
+            "platform": image.get("Platform"),
+            "labels": image.get("Labels"),
+            "cache_from": image.get("CacheFrom"),
+            "cache_to": image.get("CacheTo"),
+            "build_contexts": image.get("BuildContexts"),
+        }
         return self._once(
             image,
             "build_image",
@@ -270,15 +281,7 @@ class ModelHostingTaskGroup(TaskGroup):
                 task_id=task_id,
                 directory=image["Directory"],
                 repository_name=repository,
-                dockerfile=image.get("Dockerfile", "Dockerfile"),
-                build_args=image.get("BuildArgs"),
-                target=image.get("Target"),
-                platform=image.get("Platform", "linux/amd64"),
-                labels=image.get("Labels"),
-                cache_from=image.get("CacheFrom"),
-                cache_to=image.get("CacheTo"),
-                build_contexts=image.get("BuildContexts"),
-                **self._build_options,
+                **{**self._build_options, **{name: one for name, one in of_image.items() if one is not None}},
                 **self._aws,
             ),
         )
@@ -432,7 +435,9 @@ def _check_platforms(
         wanted = platform_of(variant.get("InstanceType"))
         for container in models.get(str(variant.get("ModelName")), ()):
             image: Any = container.get("Image")
-            if wanted and kind_of(image) == "ImageAsset" and image["Platform"] != wanted:
+            if not wanted or kind_of(image) != "ImageAsset" or is_rendered_later(image["Platform"]):
+                continue
+            if image["Platform"] != wanted:
                 raise InvalidSpecError(
                     f"ModelHostingTaskGroup: the image of model {variant['ModelName']!r} is built for {image['Platform']}, but the instances of "
                     f"variant {variant.get('VariantName')!r} ({variant.get('InstanceType')}) need {wanted}; give "

@@ -49,14 +49,15 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def other_run() -> Iterator[Any]:
     """The client of another run."""
+    before = {name: os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     with pytest.MonkeyPatch.context() as patch, mock_aws():
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
             patch.delenv(name, raising=False)
         client = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket="models")
         yield client
+    # moto leaves its own credentials where one mock was in another.
+    os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 @pytest.fixture

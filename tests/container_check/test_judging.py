@@ -329,7 +329,10 @@ def test_the_label_of_multi_model_containers_is_told_and_needed() -> None:
     ("run", "result"),
     [
         (GOOD, Result.OK),
-        (replace(GOOD, answers=()), Result.OK),
+        (replace(GOOD, answers=()), Result.FAILED),
+        (replace(GOOD, ended=Ended(1)), Result.FAILED),
+        (replace(GOOD, later_pings=(Exchange("GET", "/ping", 0.1, status=500),)), Result.FAILED),
+        (replace(GOOD, model_calls=(Exchange("POST", "/models", 0.1, status=500),)), Result.FAILED),
         (answered(500), Result.FAILED),
         (never_ready(500), Result.FAILED),
         (Run(8080, ended=Ended(1)), Result.FAILED),

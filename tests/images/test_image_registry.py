@@ -243,9 +243,11 @@ def test_another_content_than_the_digest_says_is_refused(stub: Stub) -> None:
 
 
 def test_with_an_immutable_tag_the_other_manifest_has_a_tag_of_its_own(stub: Stub, log: Any) -> None:
+    config = b'{"os": "linux", "architecture": "amd64"}'
+    digest = manifests.digest_of(config)
     oci = {
         "schemaVersion": 2,
-        "config": {"mediaType": manifests.OCI_CONFIG, "digest": "sha256:c", "size": 1},
+        "config": {"mediaType": manifests.OCI_CONFIG, "digest": digest, "size": len(config)},
         "layers": [],
     }
     said = {
@@ -253,6 +255,8 @@ def test_with_an_immutable_tag_the_other_manifest_has_a_tag_of_its_own(stub: Stu
     }
 
     def answer(method: str, path: str, _: str | None) -> tuple[int, dict[str, str], bytes]:
+        if path.endswith(digest):
+            return 200, {}, config
         if method == "GET":
             known = path.endswith("/v1")
             return 200 if known else 404, {"Content-Type": manifests.OCI_MANIFEST}, json.dumps(oci).encode()
@@ -262,7 +266,7 @@ def test_with_an_immutable_tag_the_other_manifest_has_a_tag_of_its_own(stub: Stu
     destination = replace(Destination("h.example/a", "v1", "u", "p"), repository_uri=f"{stub.host}/a")
     with destination.registry() as client:
         pushed = settle_manifest(client, destination, "v1", platform="linux/amd64", log=log)
-    assert stub.requests[-1][1] == "/v2/a/manifests/v1-docker"
+    assert [path for method, path, *_ in stub.requests if method == "PUT"][-1] == "/v2/a/manifests/v1-docker"
     assert pushed.digest == manifests.digest_of(manifests.to_bytes(manifests.to_docker(oci)))
     assert "immutable" in log.text
 

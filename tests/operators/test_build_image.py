@@ -21,6 +21,7 @@ from airflow_sm_hosting import (
     UploadModelDataOperator,
 )
 from airflow_sm_hosting.exceptions import ImageBuildError, InvalidSpecError, NotFoundError
+from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
 from airflow_sm_hosting.images import manifests
 from airflow_sm_hosting.images.assembler import ImageAssembler
 from airflow_sm_hosting.images.registry import RegistryClient
@@ -242,11 +243,11 @@ def test_a_secret_is_shown_nowhere(dag: DAG, folder: Path) -> None:
 def test_a_secret_counts_by_its_id_and_a_rerun_with_another_value_builds_nothing(
     aws: LocalAws, dag: DAG, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What is built does not matter here; builders that take secrets are tested in tests/images.
-    monkeypatch.setattr(ImageAssembler, "lacks", lambda self, recipe: None)
-    first = run_task(build(folder, secrets={"token": "one-value"}))
-    assert run_task(build(folder, secrets={"token": "another-value"})).details["built"] is False
-    assert run_task(build(folder, secrets={"other": "one-value"})).details["built"] is True
+    _anything_is_assembled(monkeypatch)
+    first = run_task(build(folder, builder="auto", secrets={"token": "one-value"}))
+    again = run_task(build(folder, builder="auto", secrets={"token": "another-value"}))
+    assert again.details["built"] is False
+    assert run_task(build(folder, builder="auto", secrets={"other": "one-value"})).details["built"] is True
     assert run_task(build(folder)).value.partition("@")[0] == first.value.partition("@")[0]
 
 
@@ -259,30 +260,85 @@ def test_a_name_that_would_change_a_builders_options_is_refused_at_parse(
         build(folder, **{name: {key: "value"}})
 
 
-def test_what_a_builder_cannot_do_is_an_error_before_anything_is_pushed(
-    aws: LocalAws, dag: DAG, folder: Path
+def _anything_is_assembled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is built does not matter here; builders that take secrets and other folders are tested in tests/images."""
+    monkeypatch.setattr(ImageAssembler, "lacks", lambda self, recipe: None)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+
+@pytest.mark.parametrize("builder", ["docker", "assembler", "codebuild"])
+@pytest.mark.parametrize("given", [{"secrets": {"token": "correct-horse"}}, {"build_contexts": {"a": "/b"}}])
+def test_what_a_builder_can_never_do_is_an_error_at_parse(
+    dag: DAG, folder: Path, builder: str, given: dict[str, Any]
 ) -> None:
-    told = outcome(build(folder, secrets={"token": "correct-horse"})).error
-    assert isinstance(told, InvalidSpecError)
-    assert "does not support secrets, which only RUN can read; use buildx or buildah" in str(told)
-    assert "correct-horse" not in str(told)
+    settings = {"service_role": "r", "bucket_name": "builds"} if builder == "codebuild" else None
+    with pytest.raises(InvalidSpecError, match=rf"builder '{builder}' does not support") as caught:
+        build(folder, builder=builder, codebuild=settings, **given)
+    assert "correct-horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["secrets", "build_args", "labels", "build_contexts"])
+def test_none_from_upstream_is_no_text(aws: LocalAws, dag: DAG, folder: Path, name: str) -> None:
+    task = build(folder, builder="auto")
+    setattr(task, name, {"a": None})
+    error = outcome(task).error
+    assert isinstance(error, InvalidSpecError)
+    assert f"{name}['a'] is None; allowed: a string" in str(error)
+
+
+def test_names_from_upstream_are_checked_too(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    task = build(folder, builder="auto")
+    task.secrets = {"a,src=/etc/passwd": "1"}
+    error = outcome(task).error
+    assert isinstance(error, InvalidSpecError)
+    assert "secrets: the name is 'a,src=/etc/passwd'" in str(error)
+    assert operations(aws) == []
+
+
+@pytest.mark.parametrize("name", ["cache_from", "cache_to"])
+@pytest.mark.parametrize("reference", ["a:1,dest=/etc", "a b", "", "a=b"])
+def test_a_cache_that_would_change_a_builders_options_is_refused_at_parse(
+    dag: DAG, folder: Path, name: str, reference: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=rf"{name}\[0\]"):
+        build(folder, **{name: [reference]})
+
+
+def test_a_folder_that_changes_while_it_is_built_gets_no_tag(
+    aws: LocalAws, dag: DAG, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tag names the content: under it, an image of other content would be found by every later run."""
+    change, was = EcrRepositoryHook.image, (folder / "serve.py").read_text()
+
+    def changed(*arguments: Any, **options: Any) -> Any:
+        (folder / "serve.py").write_text("print('another')\n")
+        return change(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EcrRepositoryHook, "image", changed)
+        error = outcome(build(folder)).error
+    assert isinstance(error, ImageBuildError)
+    assert "changes while its image is built; nothing is pushed" in str(error)
     assert images(aws) == []
+    (folder / "serve.py").write_text(was)
+    assert run_task(build(folder)).details["built"] is True
 
 
 def test_another_folder_is_a_part_of_the_content(
     aws: LocalAws, dag: DAG, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ImageAssembler, "lacks", lambda self, recipe: None)
+    _anything_is_assembled(monkeypatch)
     other = folder.parent / "other"
     other.mkdir()
     (other / "a").write_text("1")
     contexts = {"other": str(other), "base": "docker-image://example.com/base:1"}
-    assert run_task(build(folder, build_contexts=contexts)).details["built"] is True
-    assert run_task(build(folder, build_contexts=contexts)).details["built"] is False
+    assert run_task(build(folder, builder="auto", build_contexts=contexts)).details["built"] is True
+    assert run_task(build(folder, builder="auto", build_contexts=contexts)).details["built"] is False
     (other / "a").write_text("2")
-    assert run_task(build(folder, build_contexts=contexts)).details["built"] is True
+    assert run_task(build(folder, builder="auto", build_contexts=contexts)).details["built"] is True
     contexts["base"] = "docker-image://example.com/base:2"
-    assert run_task(build(folder, build_contexts=contexts)).details["built"] is True
+    assert run_task(build(folder, builder="auto", build_contexts=contexts)).details["built"] is True
 
 
 def test_a_moved_base_is_built_again_only_with_resolve_base(aws: LocalAws, dag: DAG, folder: Path) -> None:

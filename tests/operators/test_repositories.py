@@ -116,6 +116,64 @@ def test_what_is_there_gets_the_settings_that_are_asked_for_and_keeps_the_others
     assert repository(aws)["imageScanningConfiguration"] == {"scanOnPush": False}
 
 
+def test_rules_of_others_stay_in_the_life_cycle(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    ecr = aws.client("ecr")
+    ecr.create_repository(repositoryName="churn")
+    selection = {
+        "tagStatus": "tagged",
+        "tagPrefixList": ["prod"],
+        "countType": "imageCountMoreThan",
+        "countNumber": 50,
+    }
+    theirs = {"rulePriority": 1, "description": "keep", "selection": selection, "action": {"type": "expire"}}
+    ecr.put_lifecycle_policy(repositoryName="churn", lifecyclePolicyText=json.dumps({"rules": [theirs]}))
+    for days in (14, 7, 7):
+        run_task(
+            build(folder, repository_settings=RepositorySettings(expire_untagged_after=timedelta(days=days)))
+        )
+        rules = json.loads(ecr.get_lifecycle_policy(repositoryName="churn")["lifecyclePolicyText"])["rules"]
+        assert rules[0] == theirs
+        assert [(rule["rulePriority"], rule["selection"]["countNumber"]) for rule in rules[1:]] == [(2, days)]
+
+
+def test_somebody_elses_rule_for_untagged_images_is_a_conflict(aws: LocalAws, dag: DAG, folder: Path) -> None:
+    ecr = aws.client("ecr")
+    ecr.create_repository(repositoryName="churn")
+    selection = {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5}
+    theirs = {
+        "rulePriority": 3,
+        "description": "theirs",
+        "selection": selection,
+        "action": {"type": "expire"},
+    }
+    ecr.put_lifecycle_policy(repositoryName="churn", lifecyclePolicyText=json.dumps({"rules": [theirs]}))
+    error = outcome(
+        build(folder, repository_settings=RepositorySettings(expire_untagged_after=timedelta(days=7)))
+    ).error
+    assert isinstance(error, ConflictError)
+    assert "a lifecycle rule for untagged images already (priority 3)" in str(error)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"fooBar": 1},
+        {"lifecyclePolicyText": "not json"},
+        {"lifecyclePolicyText": {}},
+        {"encryptionConfiguration": {"kmsKey": "x y"}},
+    ],
+)
+def test_plain_settings_are_checked_before_the_first_call(
+    aws: LocalAws, dag: DAG, folder: Path, settings: dict[str, Any]
+) -> None:
+    aws.clear_requests()
+    task = build(folder)
+    task.repository_settings = settings
+    error = outcome(task).error
+    assert isinstance(error, InvalidSpecError)
+    assert operations(aws) == []
+
+
 def test_another_encryption_is_no_silent_success(aws: LocalAws, dag: DAG, folder: Path) -> None:
     run_task(build(folder))
     error = outcome(build(folder, repository_settings=RepositorySettings(kms_key_id=KEY))).error
@@ -238,6 +296,28 @@ def test_a_list_of_manifests_is_copied_as_the_one_of_the_platform(
     error = outcome(copy(f"{host}/source:multi", platform="linux/arm64")).error
     assert isinstance(error, ImageBuildError)
     assert "linux/arm64" in str(error)
+
+
+def test_a_list_of_manifests_that_is_there_already_is_no_success(aws: LocalAws, dag: DAG, image: str) -> None:
+    """Somebody else may have pushed it; SageMaker takes one manifest, of Docker's type."""
+    host = aws.endpoint_url.removeprefix("http://")
+    user, password = login_of(aws)
+    aws.client("ecr").create_repository(repositoryName="churn")
+    run_task(copy(image))
+    with closing(RegistryClient(host, username=user, password=password)) as client:
+        media_type, content = client.get_manifest("source", "v1")
+        entry = {
+            "mediaType": media_type,
+            "digest": manifests.digest_of(content),
+            "size": len(content),
+            "platform": {"os": "linux", "architecture": "amd64"},
+        }
+        index = {"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": [entry]}
+        body = json.dumps(index).encode()
+        for repository in ("source", "churn"):
+            client.put_manifest(repository, "multi", body, manifests.OCI_INDEX)
+    ran = run_task(copy(f"{host}/source@{manifests.digest_of(body)}"))
+    assert ran.value.partition("@")[2] == entry["digest"]
 
 
 def test_what_is_not_there_is_an_error(aws: LocalAws, dag: DAG, image: str) -> None:
