@@ -163,12 +163,13 @@ def settle_manifest(
     if rewritten:
         _put(registry, destination, content, log)
     config = json.loads(registry.get_blob(repository, manifest["config"]["digest"]))
-    check_platform(
-        platform,
-        os_name=str(config.get("os")),
-        architecture=str(config.get("architecture")),
-        what=f"The image {destination.repository_uri}:{destination.tag}",
-    )
+    if "architecture" in config:
+        check_platform(
+            platform,
+            os_name=config.get("os", "linux"),
+            architecture=config["architecture"],
+            what=f"The image {destination.repository_uri}:{destination.tag}",
+        )
     return PushedImage(
         digest=manifests.digest_of(content),
         media_type=manifests.DOCKER_MANIFEST,

@@ -121,12 +121,9 @@ def with_logins(config: Mapping[str, Any], logins: Mapping[str, Login]) -> dict[
     """
     helpers, auths = config.get("credHelpers") or {}, config.get("auths") or {}
     new = {host: login for host, login in logins.items() if not helpers.get(host)}
-    return {
-        **config,
-        "auths": {**auths, **auth_entries(new)},
-        # An empty helper means this file; otherwise a store of credentials (credsStore) hides it.
-        "credHelpers": {**helpers, **dict.fromkeys(new, "")},
-    }
+    # An empty helper means this file, which a store of credentials hides otherwise; buildah has no stores.
+    instead = dict.fromkeys(new, "") if config.get("credsStore") else {}
+    return {**config, "auths": {**auths, **auth_entries(new)}, "credHelpers": {**helpers, **instead}}
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +24,7 @@ from airflow_sm_hosting.images.buildah_builder import BuildahBuilder
 from airflow_sm_hosting.images.builder_selection import select_builder
 from airflow_sm_hosting.images.builders import Destination, ImageBuilder
 from airflow_sm_hosting.images.buildx_builder import BuildxBuilder
+from airflow_sm_hosting.images.command import with_logins
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.images.docker_builder import DockerBuilder
 from airflow_sm_hosting.images.manifests import DOCKER_MANIFEST
@@ -420,3 +423,54 @@ def test_a_base_that_has_moved_makes_another_image(
     assert one != two
     # By what is in them: an engine may compress a layer anew.
     assert contents(destination, two)[0] == contents(base, "latest")[0]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, ({"h": "fresh"}, {})),
+        ({"auths": {"h": {"auth": "old"}, "o": {"auth": "own"}}}, ({"h": "fresh", "o": "own"}, {})),
+        ({"credHelpers": {"h": "ecr-login"}}, ({}, {"h": "ecr-login"})),
+        ({"credsStore": "desktop"}, ({"h": "fresh"}, {"h": ""})),
+    ],
+    ids=["none", "an old token", "a helper", "a store"],
+)
+def test_fresh_credentials_replace_a_token_that_docker_login_has_left(
+    config: dict[str, Any], expected: tuple[dict[str, str], dict[str, str]]
+) -> None:
+    found = with_logins(config, {"h": Login("AWS", "fresh")})
+    fresh = base64.b64encode(b"AWS:fresh").decode()
+    auths = {
+        host: "fresh" if entry["auth"] == fresh else entry["auth"] for host, entry in found["auths"].items()
+    }
+    assert (auths, found["credHelpers"]) == expected
+
+
+@pytest.mark.engine
+def test_buildah_works_without_the_privileges_of_root(
+    registry: Registry, write: Write, buildah_storage: None, log: Any
+) -> None:
+    """It goes into a user namespace then, as for every other user, from which another process's files in memory cannot be read."""
+    folder = write({"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+    script = (
+        "import logging, sys; logging.basicConfig(level=20)\n"
+        "from airflow_sm_hosting.images.buildah_builder import BuildahBuilder\n"
+        "from airflow_sm_hosting.images.builders import Destination\n"
+        "from airflow_sm_hosting.images.context import BuildContext\n"
+        "from airflow_sm_hosting.images.recipe import BuildRecipe\n"
+        "destination = Destination(sys.argv[2], 'v1', sys.argv[3], sys.argv[4])\n"
+        "recipe = BuildRecipe(BuildContext(sys.argv[1]))\n"
+        "print(BuildahBuilder.connect().build_and_push(recipe, destination, logging.getLogger()).digest)\n"
+    )
+    drop = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    place = registry.destination().repository_uri
+    done = subprocess.run(
+        [*drop, sys.executable, "-c", script, str(folder), place, USERNAME, PASSWORD],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sha256:" in done.stdout
+    assert PASSWORD not in done.stdout + done.stderr
