@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.wrappers import Request, Response
+
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.requests import read_body
+
+LOG = logging.getLogger(__name__)
 
 #: What reads a request for moto: it tells moto the path as it was sent.
 RequestHandler = MotoRequestHandler
@@ -23,9 +29,17 @@ class MotoApplication:
     def answer(self, request: Request) -> Response:
         """Answer a request, the body of which may have been read."""
         environ = request.environ
-        if data := request.__dict__.get("_cached_data"):
+        if data := read_body(request):
             environ = {**environ, "wsgi.input": io.BytesIO(data)}
-        return Response.from_app(self._app, environ)
+        try:
+            return Response.from_app(self._app, environ)
+        except (AwsError, NotImplementedError, ConnectionError):
+            raise
+        except Exception as error:
+            # moto checks few requests before it works with them. No retry helps, so it is not a 500.
+            LOG.warning("moto failed at a request", exc_info=True)
+            message = f"moto, which answers for this service here, cannot process this request ({type(error).__name__})."
+            raise AwsError("InvalidRequest", message) from error
 
     def reset(self) -> None:
         """Forget everything in all services."""

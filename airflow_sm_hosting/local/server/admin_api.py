@@ -80,12 +80,14 @@ class AdminApi:
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
         """Answer a request to the admin API; others are for the handlers that follow."""
-        if not asked.request.path.startswith(_PREFIX):
+        if asked.refusal or not asked.request.path.startswith(_PREFIX):
             return following()
         try:
             answer = self._answer(asked)
         except AwsError as error:
             return json_refusal(error)
+        except (TypeError, ValueError, OverflowError) as error:
+            return json_refusal(AwsError("ValidationException", f"A member has a wrong value: {error}"))
         return Response(status=204) if answer is None else json_response(answer)
 
     def _answer(self, asked: IncomingRequest) -> Any:

@@ -106,6 +106,8 @@ def main() -> None:
 def _say_ready(ready: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
+    # moto prints; nobody reads this pipe any more, and a full one would stop the server.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _wait_for_parent(stop: threading.Event) -> None:
