@@ -62,6 +62,7 @@ class ConnectionHandler(RequestHandler):
         super().setup()
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._body: _Body | None = None
+        self._is_last = False
 
     def handle(self) -> None:
         """Answer requests until one side has enough."""
@@ -131,7 +132,7 @@ class ConnectionHandler(RequestHandler):
     # The application
 
     def _environ(self, request: h11.Request) -> WSGIEnvironment:
-        names = [name for name, _ in request.headers]
+        head = [(b"", request.target), *request.headers]
         self.headers = http.client.HTTPMessage()
         for name, value in request.headers.raw_items():
             self.headers.add_header(name.decode("ascii"), value.decode("latin-1"))
@@ -139,7 +140,7 @@ class ConnectionHandler(RequestHandler):
         self.request_version = f"HTTP/{request.http_version.decode('ascii')}"
         # As the standard library's server does it: else the first part of the path is taken for a host.
         self.path = re.sub(r"\A/+", "/", request.target.decode("ascii"))
-        refusal = framing_refusal(request.method, request.http_version, names)
+        refusal = framing_refusal(request.method, request.http_version, head)
         try:
             environ = self.make_environ()
         except ValueError:
@@ -149,10 +150,12 @@ class ConnectionHandler(RequestHandler):
         environ["wsgi.input_terminated"] = True
         if refusal:
             environ[REFUSAL] = refusal
+            self._is_last = True
         return environ
 
     def _environ_of_nothing(self, refusal: AwsError) -> WSGIEnvironment:
-        """Return a request that stands for one that cannot be read."""
+        """Return a request that stands for one that cannot be read, the last one of the connection."""
+        self._is_last = True
         self.headers = http.client.HTTPMessage()
         self.command, self.path, self.request_version = "GET", "/", "HTTP/1.1"
         environ = self.make_environ()
@@ -190,28 +193,29 @@ class ConnectionHandler(RequestHandler):
         code, _, reason = status.partition(" ")
         sent = [("Server", self.version_string()), ("Date", self.date_time_string())]
         sent += [(name, value) for name, value in headers if _is_ours_to_send(name)]
+        # Where the next request would begin is not known then.
+        self._is_last |= self._http.their_state is h11.ERROR or self._http.they_are_waiting_for_100_continue
+        if self._is_last:
+            sent.append(("Connection", "close"))
         self.connection.settimeout(self.timeout)
         response = h11.Response(
             status_code=int(code),
             headers=[(name, _header_value(value)) for name, value in sent],
             reason=_header_value(reason),
         )
-        self._write(response)
+        # The head goes with the first of the body: a packet of its own costs as much as a small answer.
+        unsent = self._http.send(response)
         if self.command != "HEAD" and code not in ("204", "304"):
             for data in chain((first,), iterator):
                 if data:
-                    self._write(h11.Data(data=data))
-        self._write(h11.EndOfMessage())
-
-    def _write(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
-        if data := self._http.send(event):
-            self.connection.sendall(data)
+                    self.connection.sendall(unsent + self._http.send(h11.Data(data=data)))
+                    unsent = b""
+        self.connection.sendall(unsent + self._http.send(h11.EndOfMessage()))
 
     def _is_at_the_next(self) -> bool:
         """Read what is left of the body, and return whether another request may follow."""
-        expects = self._http.they_are_waiting_for_100_continue
         body = self._body
-        if body is None or body.broken or (expects and not body.ended):
+        if self._is_last or body is None or body.broken:
             self._linger()
             return False
         left, until = _DRAIN_BYTES, time.monotonic() + _DRAIN_SECONDS
@@ -255,8 +259,7 @@ class _Body(io.RawIOBase):
         self._began: float | None = None
         self._received = 0
         self._left = memoryview(b"")
-        #: Whether its end was read.
-        self.ended = False
+        self._ended = False
         #: Whether there is no way to know where it ends.
         self.broken = False
 
@@ -266,13 +269,13 @@ class _Body(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self._began is None:
             self._began = time.monotonic()
-        while not self._left and not self.ended:
+        while not self._left and not self._ended:
             try:
                 data = self._read(self._began, self._received)
             except BaseException:
                 self.broken = True
                 raise
-            self.ended = data is None
+            self._ended = data is None
             self._left = memoryview(bytes(data.data) if data else b"")
             self._received += len(self._left)
         count = min(len(buffer), len(self._left))

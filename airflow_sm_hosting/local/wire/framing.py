@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from airflow_sm_hosting.local.wire.errors import AwsError
 
@@ -31,19 +31,22 @@ def unreadable(reason: str, status: int = 400) -> AwsError:
     return AwsError(code, f"The HTTP request cannot be read: {reason}.", status=status)
 
 
-def framing_refusal(method: bytes, version: bytes, names: Collection[bytes]) -> AwsError | None:
+def framing_refusal(
+    method: bytes, version: bytes, head: Sequence[tuple[bytes, bytes]]
+) -> AwsError | None:
     """Return the refusal of a request whose head is well-formed, but which is read differently by others; None for a good one.
 
     :param method: Its method.
     :param version: Its HTTP version: ``1.1``.
-    :param names: The names of all its headers, in lower case.
+    :param head: Name, in lower case, and value of all its headers, and its target, which has no name.
     """
+    names = {name for name, _ in head}
     if version not in (b"1.0", b"1.1"):
         return unreadable("the HTTP version is neither 1.0 nor 1.1", 505)
     if method in (b"CONNECT", b"TRACE"):
         return unreadable("this is no proxy", 405)
-    if len(names) > MAX_HEADERS:
-        return unreadable(f"it has more than {MAX_HEADERS} headers", 431)
+    if len(head) > MAX_HEADERS or sum(len(name) + len(value) for name, value in head) > MAX_HEAD_BYTES:
+        return unreadable(f"it has more than {MAX_HEADERS} headers or {MAX_HEAD_BYTES} bytes of them", 431)
     # RFC 9112, section 6.1: "ought to be handled as an error", since it may be an attempt of request smuggling.
     if b"content-length" in names and b"transfer-encoding" in names:
         return unreadable("it has both Content-Length and Transfer-Encoding")
