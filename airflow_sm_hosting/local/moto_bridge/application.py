@@ -16,6 +16,8 @@ LOG = logging.getLogger(__name__)
 #: What reads a request for moto: it tells moto the path as it was sent.
 RequestHandler = MotoRequestHandler
 
+_NO_ROUTE = b"<!doctype html>"
+
 
 class MotoApplication:
     """All services of moto.
@@ -32,7 +34,7 @@ class MotoApplication:
         if data := read_body(request):
             environ = {**environ, "wsgi.input": io.BytesIO(data)}
         try:
-            return Response.from_app(self._app, environ)
+            response = Response.from_app(self._app, environ)
         except (AwsError, NotImplementedError, ConnectionError):
             raise
         except Exception as error:
@@ -40,6 +42,11 @@ class MotoApplication:
             LOG.warning("moto failed at a request", exc_info=True)
             message = f"moto, which answers for this service here, cannot process this request ({type(error).__name__})."
             raise AwsError("InvalidRequest", message) from error
+        if response.status_code in (404, 405) and response.get_data().startswith(_NO_ROUTE):
+            # Flask answers for a path or a method that moto does not have, in HTML.
+            message = f"The local AWS has no {request.method} {request.path}."
+            raise AwsError("UnknownOperationException", message, status=response.status_code)
+        return response
 
     def reset(self) -> None:
         """Forget everything in all services."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from functools import cached_property
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry_api import registry_operation
+from airflow_sm_hosting.local.moto_bridge.account import is_region
 from airflow_sm_hosting.local.wire.bodies import copy_body, gunzipped, most_bytes, too_large
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.framing import REFUSAL, host_refusal
@@ -18,8 +18,6 @@ from airflow_sm_hosting.local.wire.operations import invocation, named_resource,
 from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response
 from airflow_sm_hosting.local.wire.requests import Credential, credential, json_body, keep_body
 
-# Any Region that AWS may have; each that is asked for takes memory.
-_REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,16}){1,3}(-\d{1,2})?|global")
 # A larger body of S3 is on disk.
 _IN_MEMORY_BYTES = 1024 * 1024
 # Services whose requests have a JSON body that names the resource.
@@ -45,13 +43,13 @@ class IncomingRequest:
 
     @cached_property
     def refusal(self) -> AwsError | None:
-        """Why it is refused whoever asks: its framing, its host, or a Region that there cannot be."""
+        """Why it is refused whoever asks: its framing, its host, or a Region that there is not."""
         refusal: AwsError | None = self.request.environ.get(REFUSAL)
         if refusal is None:
             refusal = host_refusal(self.request.environ.get("HTTP_HOST"))
-        if refusal is None and not _REGION.fullmatch(self.region):
+        if refusal is None and not is_region(self.region):
             # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-            refusal = AwsError("AuthorizationHeaderMalformed", "The Region that it is signed for is malformed.")
+            refusal = AwsError("AuthorizationHeaderMalformed", "There is no Region of the name that it is signed for.")
         return refusal
 
     @cached_property

@@ -106,7 +106,7 @@ def main() -> None:
 def _say_ready(ready: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-    # moto prints; nobody reads this pipe any more, and a full one would stop the server.
+    # moto prints, and nobody reads this pipe any more: a print would fail, and with it the request.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 

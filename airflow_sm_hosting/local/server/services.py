@@ -6,7 +6,7 @@ from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.ecr.registry_api import RegistryApi
-from airflow_sm_hosting.local.ecr.service import Ecr
+from airflow_sm_hosting.local.ecr.service import OWN_OPERATIONS, Ecr
 from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
@@ -15,6 +15,7 @@ from airflow_sm_hosting.local.wire.checksums import check_checksums
 from airflow_sm_hosting.local.wire.operations import invocation
 from airflow_sm_hosting.local.wire.requests import json_body
 from airflow_sm_hosting.local.wire.responses import json_response
+from airflow_sm_hosting.local.wire.validation import check_request
 
 
 class AnswerServices:
@@ -82,6 +83,8 @@ class AnswerServices:
     def _ecr_answer(self, asked: IncomingRequest) -> Response:
         assert asked.credential is not None  # noqa: S101 - its key was checked
         members = json_body(asked.request)
+        if asked.operation in OWN_OPERATIONS:
+            check_request("ecr", asked.operation, members)
         return self._ecr.answer(
             asked.request, asked.operation, members, asked.region, asked.credential.access_key
         )
