@@ -40,9 +40,10 @@ FLOORS: dict[str, set[str]] = {
     # Asking AWS, and doing.
     "work_folder": set(),
     "stat_cache": set(),
-    "images": {"exceptions", "spec", "stat_cache", "work_folder"},
+    "tar_members": set(),
+    "images": {"exceptions", "spec", "stat_cache", "tar_members", "work_folder"},
     "images.codebuild": {"exceptions", "spec", "images"},
-    "artifacts": {"exceptions"},
+    "artifacts": {"exceptions", "tar_members"},
     "container_check": {"artifacts", "exceptions", "images", "spec", "work_folder"},
     "hooks": {"exceptions", "fields", "policies", "service_model", "spec"},
     "metrics": {"hooks"},
@@ -83,7 +84,7 @@ FLOORS: dict[str, set[str]] = {
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "spec"},
     # The local AWS: nothing of the operators, hooks or deployer.
-    "local": set(),
+    "local": {"tar_members"},
     "local.wire": {"service_model"},
     "local.moto_bridge": {"local.wire"},
     "local.ecr": {"local.wire", "local.moto_bridge"},
