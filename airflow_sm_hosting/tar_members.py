@@ -41,11 +41,12 @@ def read_members(
     :param stream: The archive, not compressed, at its start; it need not be seekable.
     :param bufsize: How many bytes are read at once.
     :raises BrokenTarError: It cannot be read.
+    :raises EOFError: It ends within a member.
     """
     name = ""
     try:
         archive = tarfile.open(  # type: ignore[call-overload]
-            fileobj=stream, mode="r|", bufsize=bufsize, tarinfo=_Member, errorlevel=2
+            fileobj=_Ending(stream), mode="r|", bufsize=bufsize, tarinfo=_Member, errorlevel=2
         )
         with archive:
             while (member := archive.next()) is not None:
@@ -121,6 +122,23 @@ class _Member(tarfile.TarInfo):
 
     def _proc_gnusparse_10(self, next: tarfile.TarInfo, *_: Any) -> None:
         raise _sparse(next.name)
+
+
+class _Ending:
+    """A stream that is not read on and on behind its end: tarfile passes over a member of any size block by block."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._reads_behind = 0
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(size)
+        if not data:
+            self._reads_behind += 1
+            # Finding that there is no further member takes one or two.
+            if self._reads_behind > 4:
+                raise EOFError("the archive ends within a member")
+        return data
 
 
 class _Pushed:
