@@ -10,7 +10,7 @@ import gzip
 import re
 import tarfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any, Protocol, cast
 
 #: The most bytes of one extended header: a name, or the records of a PAX header. Linux has names of 4096 bytes.
 MAX_HEADER_BYTES = 256 * 1024
@@ -29,12 +29,19 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _LONG_NUMBER = re.compile(rb"\d{256}")
 
 
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes, none at the end."""
+
+
 class BrokenTarError(ValueError):
     """An archive is damaged, or no archive; or has headers that nobody needs."""
 
 
 def read_members(
-    stream: IO[bytes] | Any, *, bufsize: int = 64 * 1024
+    stream: Readable, *, bufsize: int = 64 * 1024
 ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield each member, and the archive for its content, which must be read before the next one is asked for.
 
@@ -45,10 +52,9 @@ def read_members(
     """
     name = ""
     try:
-        archive = tarfile.open(  # type: ignore[call-overload]
+        with tarfile.open(  # type: ignore[call-overload]
             fileobj=_Ending(stream), mode="r|", bufsize=bufsize, tarinfo=_Member, errorlevel=2
-        )
-        with archive:
+        ) as archive:
             while (member := archive.next()) is not None:
                 name = member.name
                 # Else a list of all of them is kept.
@@ -64,15 +70,16 @@ def read_members(
         raise BrokenTarError(f"{error}{where}") from error
 
 
-def decompressed(stream: IO[bytes]) -> IO[bytes]:
+def decompressed(stream: Readable) -> Readable:
     """Return what a stream has, inflated piece by piece where it is gzip.
 
     :param stream: At its start; it need not be seekable.
     """
     pushed = _Pushed(stream.read(len(_GZIP_MAGIC)), stream)
     if pushed.data != _GZIP_MAGIC:
-        return pushed  # type: ignore[return-value]
-    return gzip.GzipFile(fileobj=pushed, mode="rb")  # type: ignore[return-value]
+        return pushed
+    # Nobody goes back in it, so that it need not be seekable.
+    return gzip.GzipFile(fileobj=cast("Any", pushed), mode="rb")
 
 
 def shown(name: str) -> str:
@@ -148,7 +155,7 @@ class _Pushed:
         self.data = data
         self._stream = stream
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         if self.data:
             data, self.data = self.data, b""
             return data

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from airflow_sm_hosting.tar_members import BrokenTarError, decompressed, read_members, shown
+from airflow_sm_hosting.tar_members import BrokenTarError, Readable, decompressed, read_members, shown
 
 # More than any model that a developer's computer serves; SageMaker's own limit is the instance's volume.
 MAX_BYTES = 64 * 1024**3
@@ -383,7 +383,7 @@ class _Target:
         self._budget.links.pop(path, None)
 
 
-def _each_member(stream: IO[bytes], put: Callable[[tarfile.TarFile, tarfile.TarInfo], object]) -> None:
+def _each_member(stream: Readable, put: Callable[[tarfile.TarFile, tarfile.TarInfo], object]) -> None:
     name = ""
     try:
         for archive, member in read_members(stream):
@@ -391,7 +391,15 @@ def _each_member(stream: IO[bytes], put: Callable[[tarfile.TarFile, tarfile.TarI
             put(archive, member)
     except ArchiveError:
         raise
-    except (BrokenTarError, tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
+    except (
+        BrokenTarError,
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:
         where = f" (at {shown(name)})" if name else ""
         raise ArchiveError(f"the archive cannot be unpacked: {error}{where}") from error
 

@@ -105,7 +105,9 @@ def tar(*entries: Entry) -> bytes:
             written += entry
             continue
         info, content = entry if isinstance(entry, tuple) else (entry, b"")
-        written += info.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape") + content + bytes(-len(content) % 512)
+        written += (
+            info.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape") + content + bytes(-len(content) % 512)
+        )
     return written + bytes(1024)
 
 
@@ -220,7 +222,11 @@ def shapes() -> dict[str, Shape]:
             extended(tarfile.GNUTYPE_LONGNAME, b"n\0") * 5_000, file("x"), names="header"
         ),
         "global-headers": model(
-            *(entry for n in range(40) for entry in (extended(tarfile.XGLTYPE, records(**{f"k{n}": "v"})), file(f"f{n}"))),
+            *(
+                entry
+                for n in range(40)
+                for entry in (extended(tarfile.XGLTYPE, records(**{f"k{n}": "v"})), file(f"f{n}"))
+            ),
             names="global",
         ),
         "malformed-pax": model(extended(tarfile.XHDTYPE, b"999 path=x\n"), file("x"), names="header"),
@@ -229,10 +235,14 @@ def shapes() -> dict[str, Shape]:
         "sparse-in-pax": model(
             pax(GNU__sparse__major="1", GNU__sparse__minor="0"), file("s", b"9" * 512), names="'s'"
         ),
-        "old-sparse-in-pax": model(pax(GNU__sparse__map="0,1", GNU__sparse__size="9999999"), file("s"), names="'s'"),
+        "old-sparse-in-pax": model(
+            pax(GNU__sparse__map="0,1", GNU__sparse__size="9999999"), file("s"), names="'s'"
+        ),
         "cut": Shape((gzip.compress(tar(file("cut", bytes(100_000)))[:50_000]),), "cut"),
         "cut-gzip": Shape((gzip.compress(tar(file("cut", os.urandom(300_000))))[:200_000],), "cut"),
-        "bomb-of-an-unknown-kind": model(with_size("odd", b"00077777777\0", b"Z") + bytes(16 * 1024**2), names="odd"),
+        "bomb-of-an-unknown-kind": model(
+            with_size("odd", b"00077777777\0", b"Z") + bytes(16 * 1024**2), names="odd"
+        ),
         "no-archive": Shape((gzip.compress(b"<html>" * 500),), ""),
         # Layers.
         "layer-up": image((file("../keep"),), names="../keep"),
@@ -283,7 +293,7 @@ def outcome(shape: Shape, base: Path) -> str | None:
         return str(error)
     finally:
         assert list(_seen(base, inside)) == before, "something outside has changed"
-        assert not Path("/tmp/sm-hosting-escaped").exists()  # noqa: S108 - where it would be
+        assert not Path("/tmp/sm-hosting-escaped").exists()
         assert inside.is_dir(), "the folder itself is gone"
         _check_links(inside)
         assert sum(path.lstat().st_size for path in inside.rglob("*")) < 2 * MOST_BYTES

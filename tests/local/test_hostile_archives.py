@@ -52,13 +52,19 @@ def test_every_python_refuses_the_same(version: str) -> None:
     found = json.loads(done.stdout)
     assert found["python"].startswith(version)
     assert found["most_memory"] < hostile_archives.MOST_MEMORY
-    wrong = {name: said for name, said in found["outcomes"].items() if SHAPES[name].names not in (said or "NOT REFUSED")}
+    wrong = {
+        name: said
+        for name, said in found["outcomes"].items()
+        if SHAPES[name].names not in (said or "NOT REFUSED")
+    }
     assert not wrong
     assert set(found["outcomes"]) == set(SHAPES)
 
 
 def test_modes_that_give_rights_do_not_survive(tmp_path: Path) -> None:
-    archive = model(file("tool", mode=0o6755), file("open", mode=0o7666), file("closed", mode=0), names="").archives[0]
+    archive = model(
+        file("tool", mode=0o6755), file("open", mode=0o7666), file("closed", mode=0), names=""
+    ).archives[0]
     unpack_model_archive(io.BytesIO(archive), tmp_path)
     modes = {path.name: path.stat().st_mode & 0o7777 for path in tmp_path.iterdir()}
     assert modes == {"tool": 0o755, "open": 0o644, "closed": 0o600}
@@ -108,7 +114,9 @@ def test_an_odd_whiteout_in_a_base_image_is_an_error(name: str) -> None:
     assert tree.is_directory("/")
 
 
-@pytest.mark.parametrize("name", sorted(name for name in SHAPES if "bomb" in name or "size" in name or "pax" in name))
+@pytest.mark.parametrize(
+    "name", sorted(name for name in SHAPES if "bomb" in name or "size" in name or "pax" in name)
+)
 def test_reading_a_base_image_ends_with_an_error_or_its_end(name: str) -> None:
     try:
         ImageTree().apply(io.BytesIO(SHAPES[name].archives[0]))
@@ -118,7 +126,7 @@ def test_reading_a_base_image_ends_with_an_error_or_its_end(name: str) -> None:
 
 def test_no_list_of_members_is_kept() -> None:
     data = tar(*(file(f"f{number}", b"") for number in range(500)))
-    counts = [len(archive.members) for archive, _ in read_members(io.BytesIO(data))]
+    counts = [len(vars(archive)["members"]) for archive, _ in read_members(io.BytesIO(data))]
     assert (len(counts), max(counts)) == (500, 0)
 
 

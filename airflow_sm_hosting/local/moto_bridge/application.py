@@ -16,6 +16,8 @@ LOG = logging.getLogger(__name__)
 #: What reads a request for moto: it tells moto the path as it was sent.
 RequestHandler = MotoRequestHandler
 
+# Two requests at once have met in an object of moto's, which has few locks: the same request may succeed when it is sent again.
+_RACES = ("changed size during iteration", "operation on closed file", "mutated during iteration")
 _NO_ROUTE = b"<!doctype html>"
 
 
@@ -38,6 +40,8 @@ class MotoApplication:
         except (AwsError, NotImplementedError, ConnectionError):
             raise
         except Exception as error:
+            if any(sentence in str(error) for sentence in _RACES):
+                raise
             # moto checks few requests before it works with them. No retry helps, so it is not a 500.
             LOG.warning("moto failed at a request", exc_info=True)
             message = f"moto, which answers for this service here, cannot process this request ({type(error).__name__})."

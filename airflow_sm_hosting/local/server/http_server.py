@@ -146,7 +146,7 @@ class ConnectionHandler(RequestHandler):
         except ValueError:
             return self._environ_of_nothing(unreadable("its target is no URL"))
         # Whoever needs to know where the body ends is told so by the body.
-        environ["wsgi.input"] = io.BufferedReader(self._body, _READ_BYTES)  # type: ignore[arg-type]
+        environ["wsgi.input"] = io.BufferedReader(self._body, _READ_BYTES)
         environ["wsgi.input_terminated"] = True
         if refusal:
             environ[REFUSAL] = refusal
@@ -200,7 +200,7 @@ class ConnectionHandler(RequestHandler):
         self.connection.settimeout(self.timeout)
         response = h11.Response(
             status_code=int(code),
-            headers=[(name, _header_value(value)) for name, value in sent],
+            headers=[(name.encode("ascii"), _header_value(value)) for name, value in sent],
             reason=_header_value(reason),
         )
         # The head goes with the first of the body: a packet of its own costs as much as a small answer.
@@ -335,7 +335,9 @@ def _refusal_of(error: h11.RemoteProtocolError | TimeoutError) -> AwsError:
     """Return the refusal of what cannot be read; h11's sentences may quote it, so that they are not repeated."""
     # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html has both codes.
     if isinstance(error, TimeoutError):
-        message = "Your socket connection to the server was not read from or written to within the timeout period."
+        message = (
+            "Your socket connection to the server was not read from or written to within the timeout period."
+        )
         return AwsError("RequestTimeout", message, status=400)
     if "peer" in str(error) and "closed connection" in str(error):
         message = "The connection was closed before the request was complete."

@@ -49,7 +49,9 @@ class IncomingRequest:
             refusal = host_refusal(self.request.environ.get("HTTP_HOST"))
         if refusal is None and not is_region(self.region):
             # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-            refusal = AwsError("AuthorizationHeaderMalformed", "There is no Region of the name that it is signed for.")
+            refusal = AwsError(
+                "AuthorizationHeaderMalformed", "There is no Region of the name that it is signed for."
+            )
         return refusal
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry
@@ -30,6 +32,8 @@ class AnswerServices:
         self._regions = regions
         self._registry_api = RegistryApi(registry)
         self._moto = moto
+        # moto closes the content of an object that is overwritten while another request reads it.
+        self._s3_lock = threading.Lock()
         self._ecr = Ecr(registry, moto.answer)
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
@@ -74,7 +78,8 @@ class AnswerServices:
         if asked.request.method in ("PUT", "POST"):
             # moto stores checksums as they are sent.
             check_checksums(asked.request.headers.get, lambda: _sent_to_s3(asked.request))
-        answer = self._moto.answer(asked.request)
+        with self._s3_lock:
+            answer = self._moto.answer(asked.request)
         # API_HeadBucket; that answers about objects have it, too, is assumed.
         if region := s3.region_of(asked.request.path.lstrip("/").partition("/")[0]):
             answer.headers.setdefault("x-amz-bucket-region", region)

@@ -31,9 +31,7 @@ def unreadable(reason: str, status: int = 400) -> AwsError:
     return AwsError(code, f"The HTTP request cannot be read: {reason}.", status=status)
 
 
-def framing_refusal(
-    method: bytes, version: bytes, head: Sequence[tuple[bytes, bytes]]
-) -> AwsError | None:
+def framing_refusal(method: bytes, version: bytes, head: Sequence[tuple[bytes, bytes]]) -> AwsError | None:
     """Return the refusal of a request whose head is well-formed, but which is read differently by others; None for a good one.
 
     :param method: Its method.

@@ -26,10 +26,32 @@ from airflow_sm_hosting.local import LocalAws
 from tests.local.server.raw import exchange, request, signed
 
 #: Services, and what they are signed for, and the protocols in which they are asked.
-JSON = ("sagemaker", "ecr", "application-autoscaling", "codebuild", "logs", "dynamodb", "secretsmanager", "sqs", "cloudwatch")
+JSON = (
+    "sagemaker",
+    "ecr",
+    "application-autoscaling",
+    "codebuild",
+    "logs",
+    "dynamodb",
+    "secretsmanager",
+    "sqs",
+    "cloudwatch",
+)
 QUERY = ("cloudwatch", "iam", "sts", "sns")
 SIGNED_FOR = {"cloudwatch": "monitoring"}
-NAMES = ("a", "sm-fuzz", "", "a" * 300, "ä", "../..", "a b", "%00", "arn:aws:iam::123456789012:role/r", "\x00", "0")
+NAMES = (
+    "a",
+    "sm-fuzz",
+    "",
+    "a" * 300,
+    "ä",
+    "../..",
+    "a b",
+    "%00",
+    "arn:aws:iam::123456789012:role/r",
+    "\x00",
+    "0",
+)
 NUMBERS = (0, 1, -1, 2**31, 2**63, -(2**63), 1e308, 10**30, 0.1)
 GARBAGE: tuple[Any, ...] = (None, True, [], {}, [[]], [None], {"": None}, {"a": {"b": [1]}}, *NAMES, *NUMBERS)
 PIECES = (
@@ -54,37 +76,135 @@ PIECES = (
     b"\x9f" * 2_000,
 )
 S3_QUERIES = (
-    *("", "acl", "tagging", "policy", "versioning", "uploads", "uploadId=a", "partNumber=x&uploadId=a", "delete"),
-    *("lifecycle", "cors", "encryption", "list-type=2&max-keys=x", "max-keys=-1", "versions", "location", "logging"),
-    *("website", "notification", "replication", "publicAccessBlock", "ownershipControls", "object-lock", "inventory"),
-    *("list-type=2&continuation-token=%ff", "versionId=a", "attributes", "select&select-type=2", "restore", "torrent"),
-    *("accelerate", "requestPayment", "retention", "legal-hold", "intelligent-tiering&id=a", "analytics&id=a"),
+    *(
+        "",
+        "acl",
+        "tagging",
+        "policy",
+        "versioning",
+        "uploads",
+        "uploadId=a",
+        "partNumber=x&uploadId=a",
+        "delete",
+    ),
+    *(
+        "lifecycle",
+        "cors",
+        "encryption",
+        "list-type=2&max-keys=x",
+        "max-keys=-1",
+        "versions",
+        "location",
+        "logging",
+    ),
+    *(
+        "website",
+        "notification",
+        "replication",
+        "publicAccessBlock",
+        "ownershipControls",
+        "object-lock",
+        "inventory",
+    ),
+    *(
+        "list-type=2&continuation-token=%ff",
+        "versionId=a",
+        "attributes",
+        "select&select-type=2",
+        "restore",
+        "torrent",
+    ),
+    *(
+        "accelerate",
+        "requestPayment",
+        "retention",
+        "legal-hold",
+        "intelligent-tiering&id=a",
+        "analytics&id=a",
+    ),
 )
 S3_BODIES = (
-    *("", "<", "<a/>", "<Delete><Object><Key>a</Key></Object></Delete>", "<Delete/>", "<Tagging><TagSet/></Tagging>"),
-    *("<Tagging><TagSet><Tag/></TagSet></Tagging>", "<CompleteMultipartUpload/>", "<AccessControlPolicy/>", "{}"),
-    *("<VersioningConfiguration><Status>x</Status></VersioningConfiguration>", "<CORSConfiguration/>", "\x00"),
+    *(
+        "",
+        "<",
+        "<a/>",
+        "<Delete><Object><Key>a</Key></Object></Delete>",
+        "<Delete/>",
+        "<Tagging><TagSet/></Tagging>",
+    ),
+    *(
+        "<Tagging><TagSet><Tag/></TagSet></Tagging>",
+        "<CompleteMultipartUpload/>",
+        "<AccessControlPolicy/>",
+        "{}",
+    ),
+    *(
+        "<VersioningConfiguration><Status>x</Status></VersioningConfiguration>",
+        "<CORSConfiguration/>",
+        "\x00",
+    ),
     "<!DOCTYPE a [<!ENTITY b 'bbbbbbbb'><!ENTITY c '&b;&b;&b;&b;'>]><Tagging><TagSet>&c;</TagSet></Tagging>",
     "<CreateBucketConfiguration><LocationConstraint>x</LocationConstraint></CreateBucketConfiguration>",
     "<LifecycleConfiguration><Rule><Status>Enabled</Status></Rule></LifecycleConfiguration>",
     "<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>",
 )
 S3_HEADERS = (
-    *("x-amz-copy-source: /a/b", "x-amz-copy-source: %ff", "x-amz-checksum-sha256: x", "Range: bytes=9-1", "Range: x"),
-    *("x-amz-decoded-content-length: x", "Content-Encoding: aws-chunked", "x-amz-tagging: a=b=c&&", "If-Match: x"),
+    *(
+        "x-amz-copy-source: /a/b",
+        "x-amz-copy-source: %ff",
+        "x-amz-checksum-sha256: x",
+        "Range: bytes=9-1",
+        "Range: x",
+    ),
+    *(
+        "x-amz-decoded-content-length: x",
+        "Content-Encoding: aws-chunked",
+        "x-amz-tagging: a=b=c&&",
+        "If-Match: x",
+    ),
     *("x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-acl: x", "If-Modified-Since: x"),
-    *("x-amz-object-lock-retain-until-date: x", "x-amz-server-side-encryption: x", "Content-MD5: x", "x-amz-meta-_: ä"),
+    *(
+        "x-amz-object-lock-retain-until-date: x",
+        "x-amz-server-side-encryption: x",
+        "Content-MD5: x",
+        "x-amz-meta-_: ä",
+    ),
     *("x-amz-sdk-checksum-algorithm: CRC32", "x-amz-trailer: x-amz-checksum-crc32", "x-amz-storage-class: x"),
 )
 REGISTRY_PATHS = (
-    *("/v2/", "/v2/aa/tags/list", "/v2/aa/manifests/latest", "/v2/aa/manifests/sha256:0", "/v2/aa/blobs/uploads/"),
-    *("/v2/aa/blobs/sha256:" + "0" * 64, "/v2/aa/blobs/uploads/" + "0" * 32, "/v2/aa/blobs/uploads/?mount=x&from=aa"),
-    *("/v2/aa/blobs/uploads/?digest=x", "/v2/aa/blobs/uploads/?digest=sha256:" + "0" * 64, "/v2/%2e%2e/blobs/x", "/v2"),
+    *(
+        "/v2/",
+        "/v2/aa/tags/list",
+        "/v2/aa/manifests/latest",
+        "/v2/aa/manifests/sha256:0",
+        "/v2/aa/blobs/uploads/",
+    ),
+    *(
+        "/v2/aa/blobs/sha256:" + "0" * 64,
+        "/v2/aa/blobs/uploads/" + "0" * 32,
+        "/v2/aa/blobs/uploads/?mount=x&from=aa",
+    ),
+    *(
+        "/v2/aa/blobs/uploads/?digest=x",
+        "/v2/aa/blobs/uploads/?digest=sha256:" + "0" * 64,
+        "/v2/%2e%2e/blobs/x",
+        "/v2",
+    ),
 )
 MANIFESTS = (
     *("", "{}", "[]", "null", '{"mediaType": 1}', '{"config": 1}', '{"config": {}, "layers": 1}', "\xff"),
-    *('{"config": {"digest": 1}}', '{"manifests": [1]}', '{"manifests": 1}', '{"layers": [{"size": "x"}]}', '"x"'),
-    *('{"config": {"digest": "sha256:x"}, "layers": [null]}', '{"mediaType": {}, "config": null}', "[" * 5_000),
+    *(
+        '{"config": {"digest": 1}}',
+        '{"manifests": [1]}',
+        '{"manifests": 1}',
+        '{"layers": [{"size": "x"}]}',
+        '"x"',
+    ),
+    *(
+        '{"config": {"digest": "sha256:x"}, "layers": [null]}',
+        '{"mediaType": {}, "config": null}',
+        "[" * 5_000,
+    ),
 )
 
 
@@ -109,7 +229,7 @@ class Fuzz:
 
     def __init__(self, aws: LocalAws, seed: int) -> None:
         self._aws = aws
-        self._random = random.Random(seed)  # noqa: S311 - the same each time
+        self._random = random.Random(seed)
         token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
         self._login = f"Authorization: Basic {token}"
         self._kinds: dict[str, Callable[[], bytes]] = {
@@ -152,7 +272,9 @@ class Fuzz:
         body = self._one_of(
             lambda: json.dumps(self._members(operation)).encode(),
             lambda: json.dumps(self._random.choice(GARBAGE)).encode(),
-            lambda: self._random.choice((b"", b"{", b"\xff", b"[" * 100_000, b'{"a": NaN}', b'{"a":1}{"b":2}')),
+            lambda: self._random.choice(
+                (b"", b"{", b"\xff", b"[" * 100_000, b'{"a": NaN}', b'{"a":1}{"b":2}')
+            ),
         )
         target = f"{operation.service_model.metadata.get('targetPrefix')}.{operation.name}"
         return request(
@@ -169,7 +291,9 @@ class Fuzz:
         fields = [("Action", operation.name), ("Version", operation.service_model.api_version)]
         self._flatten("", self._members(operation), fields)
         if self._random.random() < 0.2:
-            fields.append((self._random.choice(("A.member.99999999.B", "A.member.x", "A..", "", "Action")), "x"))
+            fields.append(
+                (self._random.choice(("A.member.99999999.B", "A.member.x", "A..", "", "Action")), "x")
+            )
         return request(
             "POST /",
             signed(self._aws, self._scope(service)),
@@ -184,8 +308,22 @@ class Fuzz:
             lambda: cbor(self._random.choice(GARBAGE)),
             lambda: self._random.choice(
                 (
-                    *(b"", b"\xff", b"\x9f", b"\xbf", b"\x5b" + b"\xff" * 8, b"\x9b" + b"\xff" * 8, b"\xbb" + b"\xff" * 8),
-                    *(b"\x81" * 5_000, b"\x9f" * 50_000, b"\xc1\xfb\x7f\xf0" + bytes(6), b"\xa1\x01\x02", b"\x5f\x01\xff"),
+                    *(
+                        b"",
+                        b"\xff",
+                        b"\x9f",
+                        b"\xbf",
+                        b"\x5b" + b"\xff" * 8,
+                        b"\x9b" + b"\xff" * 8,
+                        b"\xbb" + b"\xff" * 8,
+                    ),
+                    *(
+                        b"\x81" * 5_000,
+                        b"\x9f" * 50_000,
+                        b"\xc1\xfb\x7f\xf0" + bytes(6),
+                        b"\xa1\x01\x02",
+                        b"\x5f\x01\xff",
+                    ),
                 )
             ),
         )
@@ -200,7 +338,9 @@ class Fuzz:
     def _s3(self) -> bytes:
         method = self._random.choice(("GET", "PUT", "POST", "DELETE", "HEAD", "PATCH", "OPTIONS", "get"))
         bucket = self._random.choice(("bucket", "b", "..", "%00", "%ff", ""))
-        key = self._random.choice(("", "/k", "/k/../k", "//", "/%00", "/%ff", "/" + "k" * 2_000, "/ä".encode().hex()))
+        key = self._random.choice(
+            ("", "/k", "/k/../k", "//", "/%00", "/%ff", "/" + "k" * 2_000, "/ä".encode().hex())
+        )
         path = f"/{bucket}{key}?{self._random.choice(S3_QUERIES)}"
         headers = self._random.sample(S3_HEADERS, self._random.choice((0, 0, 1, 2)))
         body = self._random.choice(S3_BODIES).encode()
@@ -212,7 +352,9 @@ class Fuzz:
         headers = [self._login]
         if self._random.random() < 0.5:
             headers.append(
-                self._random.choice(("Content-Range: 5-1", "Content-Range: x", "Content-Type: x", "Content-Range: 0-9"))
+                self._random.choice(
+                    ("Content-Range: 5-1", "Content-Range: x", "Content-Type: x", "Content-Range: 0-9")
+                )
             )
         return request(f"{method} {self._random.choice(REGISTRY_PATHS)}", *headers, body=body)
 
@@ -221,9 +363,20 @@ class Fuzz:
         name = quote(self._random.choice(NAMES)) or "a"
         headers = self._random.sample(
             (
-                *("X-Amzn-SageMaker-Inference-Id: " + "x" * 200, "X-Amzn-SageMaker-Target-Variant: ä", "Content-Type: "),
-                *("X-Amzn-SageMaker-RequestTTLSeconds: x", "X-Amzn-SageMaker-InputLocation: s3://", "Accept: \x7f"),
-                *("X-Amzn-SageMaker-InvocationTimeoutSeconds: 99999999999", "X-Amzn-SageMaker-Target-Model: ../x"),
+                *(
+                    "X-Amzn-SageMaker-Inference-Id: " + "x" * 200,
+                    "X-Amzn-SageMaker-Target-Variant: ä",
+                    "Content-Type: ",
+                ),
+                *(
+                    "X-Amzn-SageMaker-RequestTTLSeconds: x",
+                    "X-Amzn-SageMaker-InputLocation: s3://",
+                    "Accept: \x7f",
+                ),
+                *(
+                    "X-Amzn-SageMaker-InvocationTimeoutSeconds: 99999999999",
+                    "X-Amzn-SageMaker-Target-Model: ../x",
+                ),
             ),
             self._random.choice((0, 1, 2)),
         )
@@ -237,18 +390,37 @@ class Fuzz:
     def _admin(self) -> bytes:
         first = self._random.choice(
             (
-                *("GET /_sm_hosting/requests", "POST /_sm_hosting/faults", "POST /_sm_hosting/endpoint-status"),
+                *(
+                    "GET /_sm_hosting/requests",
+                    "POST /_sm_hosting/faults",
+                    "POST /_sm_hosting/endpoint-status",
+                ),
                 *("POST /_sm_hosting/clock/advance", "DELETE /_sm_hosting/faults/x", "PUT /_sm_hosting/x"),
             )
         )
-        names = ("kind", "service", "operation", "rate", "count", "seconds", "delay", "code", "status", "when")
+        names = (
+            "kind",
+            "service",
+            "operation",
+            "rate",
+            "count",
+            "seconds",
+            "delay",
+            "code",
+            "status",
+            "when",
+        )
         members = {
             name: self._random.choice(GARBAGE)
             for name in self._random.sample((*names, "EndpointName", "Status", "Seconds", "Region"), 4)
         }
         if "faults" in first and self._random.random() < 0.7:
             # None that hits a request.
-            members |= {"kind": self._random.choice(("throttle", "delay", "capacity", "x")), "operation": "None", "seconds": 0}
+            members |= {
+                "kind": self._random.choice(("throttle", "delay", "capacity", "x")),
+                "operation": "None",
+                "seconds": 0,
+            }
         key = self._aws.environment()["AWS_ACCESS_KEY_ID"]
         return request(first, f"X-Access-Key: {key}", body=json.dumps(members).encode())
 
@@ -278,7 +450,9 @@ class Fuzz:
                     if self._random.random() < (0.95 if name in required else 0.2)
                 }
             case "list":
-                return [self._value(shape.member, depth + 1) for _ in range(self._random.choice((0, 1, 1, 2)))]
+                return [
+                    self._value(shape.member, depth + 1) for _ in range(self._random.choice((0, 1, 1, 2)))
+                ]
             case "map":
                 return {self._random.choice(NAMES): self._value(shape.value, depth + 1)}
             case "integer" | "long" | "float" | "double" | "timestamp":
@@ -363,7 +537,9 @@ def main(seed: int, count: int, log_file: str | None = None) -> int:
         out(f"{kind:18} {' '.join(f'{status}:{n}' for status, n in found.items())}\n")
     for kind, what, data in report.faults[:40]:
         out(f"FAULT {kind}: {what} for {base64.b64encode(data[:300]).decode()}\n  {data[:300]!r}\n")
-    out(f"{report.total} requests, seed {seed}: {len(report.faults)} faults, {entries} entries in the request log\n")
+    out(
+        f"{report.total} requests, seed {seed}: {len(report.faults)} faults, {entries} entries in the request log\n"
+    )
     return len(report.faults)
 
 

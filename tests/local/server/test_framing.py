@@ -155,7 +155,12 @@ def test_kept_connections_stay_in_step(aws: LocalAws) -> None:
     refused = request("PUT /bucket/three", body=b"x" * 1000)
     found = exchange(aws, put + chunked + refused + put, methods=["PUT"] * 5)
     assert [answer.status for answer in found] == [200, 200, 403, 200]
-    assert [entry["resource"] for entry in aws.requests()[1:]] == ["bucket/one", "bucket/two", None, "bucket/one"]
+    assert [entry["resource"] for entry in aws.requests()[1:]] == [
+        "bucket/one",
+        "bucket/two",
+        None,
+        "bucket/one",
+    ]
     assert aws.client("s3").get_object(Bucket="bucket", Key="two")["Body"].read() == b"hello"
 
 
