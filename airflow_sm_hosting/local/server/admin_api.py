@@ -16,6 +16,7 @@ from airflow_sm_hosting.local.server.faults import Faults, fault_of
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.server.request_log import RequestLog
+from airflow_sm_hosting.local.wire.bodies import ADMIN_BYTES, too_large
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.refusals import json_refusal
 from airflow_sm_hosting.local.wire.requests import json_body
@@ -105,6 +106,7 @@ class AdminApi:
             raise AwsError(
                 "UnknownOperationException", f"{method} {asked.request.path} is unknown.", status=404
             )
+        asked.keep_small_body(ADMIN_BYTES, too_large(None, ADMIN_BYTES))
         return self._routes[method, path](asked)
 
     def _health(self) -> dict[str, Any]:

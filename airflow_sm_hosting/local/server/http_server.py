@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _READ_BYTES = 256 * 1024
+# Small requests come as one piece, and larger pieces cost more memory than they save.
+_READ_HEAD_BYTES = 16 * 1024
 # What is left of a refused upload is read up to here and so long, so that the client sees the refusal; then the connection is cut.
 _DRAIN_BYTES = 64 * 1024**2
 _DRAIN_SECONDS = 5.0
@@ -97,7 +99,7 @@ class ConnectionHandler(RequestHandler):
             if until is None and self._http.trailing_data[0]:
                 until = time.monotonic() + self.head_seconds
             try:
-                self._receive(self.timeout if until is None else until - time.monotonic())
+                self._receive(self.timeout if until is None else until - time.monotonic(), _READ_HEAD_BYTES)
             except TimeoutError:
                 if until is None:
                     return None
@@ -118,16 +120,16 @@ class ConnectionHandler(RequestHandler):
                         self._http.send(h11.InformationalResponse(status_code=100, headers=[]))
                     )
                 left = began + self.body_seconds + received / self.body_bytes_per_second - time.monotonic()
-                self._receive(min(left, self.body_seconds))
+                self._receive(min(left, self.body_seconds), _READ_BYTES)
         except (h11.RemoteProtocolError, TimeoutError) as error:
             raise _refusal_of(error) from error
         return event if isinstance(event, h11.Data) else None
 
-    def _receive(self, seconds: float) -> None:
+    def _receive(self, seconds: float, most: int) -> None:
         if seconds <= 0:
             raise TimeoutError
         self.connection.settimeout(seconds)
-        self._http.receive_data(self.connection.recv(_READ_BYTES))
+        self._http.receive_data(self.connection.recv(most))
 
     # The application
 
@@ -146,7 +148,7 @@ class ConnectionHandler(RequestHandler):
         except ValueError:
             return self._environ_of_nothing(unreadable("its target is no URL"))
         # Whoever needs to know where the body ends is told so by the body.
-        environ["wsgi.input"] = io.BufferedReader(self._body, _READ_BYTES)
+        environ["wsgi.input"] = io.BufferedReader(self._body)
         environ["wsgi.input_terminated"] = True
         if refusal:
             environ[REFUSAL] = refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,20 +114,33 @@ class IncomingRequest:
         refusal = too_large(service, most)
         if int(environ.get("CONTENT_LENGTH") or 0) > most:
             raise refusal
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        if service != "s3":
+            self.keep_small_body(most, refusal)
+            yield
+            return
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
             size = copy_body(environ["wsgi.input"], body, most, refusal)
             body.seek(0)
-            if service != "s3":
-                data = body.read()
-                if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() == "gzip":
-                    data = gunzipped(data, most, refusal)
-                    del environ["HTTP_CONTENT_ENCODING"]
-                size = len(data)
-                keep_body(self.request, data)
-            environ["wsgi.input"] = body
-            environ["CONTENT_LENGTH"] = str(size)
-            environ.pop("HTTP_TRANSFER_ENCODING", None)
+            environ["wsgi.input"], environ["CONTENT_LENGTH"] = body, str(size)
             yield
+
+    def keep_small_body(self, most: int, refusal: AwsError) -> None:
+        """Read the body into memory, inflated if SDKs have compressed it.
+
+        :param most: How many bytes it may have.
+        :param refusal: Raised where it has more.
+        :raises AwsError: It is malformed or incomplete, too.
+        """
+        environ = self.request.environ
+        read = io.BytesIO()
+        copy_body(environ["wsgi.input"], read, most, refusal)
+        data = read.getvalue()
+        if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() == "gzip":
+            data = gunzipped(data, most, refusal)
+            del environ["HTTP_CONTENT_ENCODING"]
+        keep_body(self.request, data)
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(data), str(len(data))
 
     def find_resource(self) -> None:
         """Find the name of the resource, which may be in the body."""

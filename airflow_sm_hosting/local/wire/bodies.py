@@ -21,7 +21,7 @@ _API_BYTES = {"ecr": 72 * _MIB, "lambda": 72 * _MIB}
 # DynamoDB's BatchWriteItem has the largest documented: 16 MB.
 _OTHER_API_BYTES = 16 * _MIB
 _S3_UPLOADS = ("PutObject", "UploadPart", "PostObject")
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 
 def most_bytes(service: str, operation: str | None) -> int:

@@ -184,6 +184,20 @@ def test_bodies_have_a_limit(
     assert aws.requests()[-1]["status"] == status
 
 
+def test_the_admin_api_reads_little_and_only_with_the_key(aws: LocalAws) -> None:
+    key = f"X-Access-Key: {aws.environment()['AWS_ACCESS_KEY_ID']}"
+    large = request("POST /_sm_hosting/faults", key, body=b" " * (1024**2 + 1))
+    for data, status in (
+        (large, 413),
+        (request("POST /_sm_hosting/faults", "Content-Length: 1000000000"), 403),
+        (request("POST /_sm_hosting/faults", key, body=b"[" * 100_000), 400),
+        (request("POST /_sm_hosting/endpoint-status", key, body=b'{"Seconds": "x"}'), 400),
+        (request("POST /_sm_hosting/endpoint-status", key, body=b'{"Region": "' + b"x" * 99 + b'"}'), 400),
+    ):
+        (answer,) = exchange(aws, data, methods=["POST"])
+        assert (answer.status, b"__type" in answer.body) == (status, True)
+
+
 def test_a_body_in_chunks_is_refused_where_it_becomes_too_large(aws: LocalAws) -> None:
     chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"
     data = request("POST /", signed(aws, "sagemaker"), CHUNKED) + chunk * 17 + b"0\r\n\r\n"
