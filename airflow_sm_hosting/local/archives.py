@@ -12,8 +12,8 @@ import shutil
 import stat
 import tarfile
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -83,8 +83,8 @@ def unpack_model_archive(archive: IO[bytes], folder: Path, *, budget: Budget | N
     if not isinstance(stream, gzip.GzipFile):
         raise ArchiveError("the archive cannot be unpacked: it is not compressed with gzip")
     target = _Target(folder, budget or Budget.of_disk(folder), is_image=False)
-    _each_member(stream, target.put)
-    target.check_links()
+    with target.links_checked():
+        _each_member(stream, target.put)
 
 
 def apply_layer(layer: IO[bytes], root: Path, *, budget: Budget) -> None:
@@ -122,8 +122,8 @@ def apply_layer(layer: IO[bytes], root: Path, *, budget: Budget) -> None:
                 raise ArchiveError(f"the layer has a whiteout of no name: {shown(member.name)}")
             target.delete(parents, gone, member, own)
 
-    _each_member(decompressed(layer), put)
-    target.check_links()
+    with target.links_checked():
+        _each_member(decompressed(layer), put)
 
 
 class _OutsideError(Exception):
@@ -184,17 +184,23 @@ class _Target:
             )
         return path
 
-    def check_links(self) -> None:
-        """Check all links again, now that the links that they lead through are there.
+    @contextmanager
+    def links_checked(self) -> Iterator[None]:
+        """Unpack, and check all links again when the links that they lead through are there, also those of a refused archive.
 
         :raises ArchiveError: One leads out; it is removed.
         """
-        wrong = [(path, name) for path, name in self._budget.links.items() if not self._stays(path)]
-        for path, _ in wrong:
-            self._place(path).unlink(missing_ok=True)
-            del self._budget.links[path]
+        wrong: list[str] = []
+        try:
+            yield
+        finally:
+            for path, name in list(self._budget.links.items()):
+                if not self._stays(path):
+                    wrong.append(name)
+                    self._place(path).unlink(missing_ok=True)
+                    del self._budget.links[path]
         if wrong:
-            raise ArchiveError(f"the archive has a link that leads out of its folder: {shown(wrong[0][1])}")
+            raise ArchiveError(f"the archive has a link that leads out of its folder: {shown(wrong[0])}")
 
     # Whiteouts
 

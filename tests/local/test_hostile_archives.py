@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.layers import ImageTree
@@ -18,7 +23,7 @@ from airflow_sm_hosting.tar_members import BrokenTarError, read_members
 from tests.local import hostile_archives
 from tests.local.client.environments import interpreter
 from tests.local.conftest import tar_bytes
-from tests.local.hostile_archives import file, hard, link, model, outcome, shapes, tar
+from tests.local.hostile_archives import Shape, file, folder, hard, link, model, outcome, shapes, tar
 
 SHAPES = shapes()
 ROOT = Path(__file__).parents[2]
@@ -59,6 +64,30 @@ def test_every_python_refuses_the_same(version: str) -> None:
     }
     assert not wrong
     assert set(found["outcomes"]) == set(SHAPES)
+
+
+#: Few names and many links, so that they meet.
+PATHS = st.lists(
+    st.sampled_from(["a", "b", "..", ".", "", ".wh.a", ".wh..", ".wh..wh..opq"]), min_size=1, max_size=4
+).map("/".join)
+ENTRIES = st.lists(
+    st.one_of(
+        st.builds(file, PATHS),
+        st.builds(folder, PATHS),
+        st.builds(link, PATHS, PATHS),
+        st.builds(hard, PATHS, PATHS),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(layers=st.lists(ENTRIES, min_size=1, max_size=3), is_image=st.booleans())
+def test_no_order_of_links_files_and_whiteouts_leads_outside(layers: list[list[Any]], is_image: bool) -> None:
+    archives = tuple(gzip.compress(tar(*entries), 1) for entries in layers)
+    with tempfile.TemporaryDirectory() as base:
+        # It asserts that nothing outside changes, and that no link leads there, whether it is refused or not.
+        outcome(Shape(archives, "", is_image=is_image), Path(base))
 
 
 def test_modes_that_give_rights_do_not_survive(tmp_path: Path) -> None:
