@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.layers import ImageTree
