@@ -16,6 +16,7 @@ from isal import isal_zlib
 
 from airflow_sm_hosting.artifacts.checksums import Checksums, RunningChecksums
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError
+from airflow_sm_hosting.tar_members import BrokenTarError, read_members
 
 ARCHIVE_SUFFIX = ".tar.gz"
 #: Suffixes of archives that nothing unpacks when they lie in an archive.
@@ -77,22 +78,20 @@ def prove_archive(blocks: Blocks, where: str, allowed: str) -> None:
     :raises ModelDataError: As ``check_archive``.
     """
     stream = _InflatedStream(blocks)
-    members, files, links = 0, list[str](), dict[str, str]()
+    members, files, links, end = 0, list[str](), dict[str, str](), 0
     try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:  # type: ignore[call-overload]
-            for member in archive:
-                members += 1
-                if member.type == _LABEL:
-                    continue
-                _check_member(member, links, where)
-                archive.members = []  # else a list of all of them is kept
-                if not _is_folder(member) and len(files) < 2:
-                    files.append(member.name)
+        for archive, member in read_members(stream, bufsize=_BLOCK):
+            members += 1
             end = archive.offset
+            if member.type == _LABEL:
+                continue
+            _check_member(member, links, where)
+            if not _is_folder(member) and len(files) < 2:
+                files.append(member.name)
         stream.drain()
     except _NotGzipError as error:
         raise InvalidSpecError(f"{where} is not compressed with gzip; {allowed}") from error
-    except (isal_zlib.error, tarfile.TarError, EOFError) as error:  # type: ignore[misc]  # isal has no types
+    except (isal_zlib.error, BrokenTarError, tarfile.TarError, EOFError) as error:  # type: ignore[misc]  # isal has no types
         if not members and "checksum" not in str(error):
             raise InvalidSpecError(
                 f"{where} is gzip, but does not contain a tar file ({error}); {allowed}"

@@ -8,12 +8,14 @@ import io
 import os
 import posixpath
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from airflow_sm_hosting.exceptions import ImageBuildError
+from airflow_sm_hosting.tar_members import BrokenTarError, decompressed, read_members, shown
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -105,25 +107,39 @@ class ImageTree:
 
         Whiteouts delete what the layers below have, wherever they stand in the layer, and nothing of the layer itself (OCI image
         specification, layer.md, "Whiteouts").
+
+        :raises ImageBuildError: It is damaged, or hostile.
         """
         added: list[LayerFile] = []
-        with tarfile.open(fileobj=layer, mode="r|*") as archive:
-            for member in archive:
-                path = _absolute(member.name)
-                folder, name = posixpath.split(path)
-                if name == _OPAQUE:
-                    self._remove_below(folder)
-                elif name.startswith(_AUFS):
-                    continue
-                elif name.startswith(_WHITEOUT):
-                    self._remove(posixpath.join(folder, name.removeprefix(_WHITEOUT)))
-                elif member.isdir():
-                    added.append(LayerFile(path, member.mode & 0o7777, member.uid, member.gid))
-                elif member.issym():
-                    added.append(LayerFile(path, 0o777, target=member.linkname))
-                else:
-                    added.append(LayerFile(path, 0o644, content=io.BytesIO))
+        try:
+            for _, member in read_members(decompressed(layer)):
+                if (file := self._apply_member(member)) is not None:
+                    added.append(file)
+        except (BrokenTarError, EOFError, OSError, zlib.error) as error:
+            raise ImageBuildError(f"A layer of the base image cannot be read: {error}") from error
         self.add(added)
+
+    def _apply_member(self, member: tarfile.TarInfo) -> LayerFile | None:
+        """Delete what a whiteout means, and return None; or return what a member adds."""
+        path = _absolute(member.name)
+        folder, name = posixpath.split(path)
+        if name == _OPAQUE:
+            self._remove_below(folder)
+        elif name.startswith(_AUFS):
+            pass
+        elif name.startswith(_WHITEOUT):
+            gone = name.removeprefix(_WHITEOUT)
+            if gone in ("", ".", ".."):
+                # It would delete the folder that it lies in, or the one above.
+                raise BrokenTarError(f"the member {shown(member.name)} is a whiteout of no name")
+            self._remove(posixpath.join(folder, gone))
+        elif member.isdir():
+            return LayerFile(path, member.mode & 0o7777, member.uid, member.gid)
+        elif member.issym():
+            return LayerFile(path, 0o777, target=member.linkname)
+        else:
+            return LayerFile(path, 0o644, content=io.BytesIO)
+        return None
 
     def _put(self, file: LayerFile) -> None:
         if not file.is_directory:

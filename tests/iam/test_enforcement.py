@@ -440,7 +440,7 @@ def test_what_a_role_may_do_is_simulated(aws: LocalAws) -> None:
     assert (error["Code"], error["status"]) == ("NoSuchEntity", 404)
     error = refused(lambda: simulated(ResourcePolicy=denial))
     assert (error["Code"], error["Message"]) == (
-        "PolicyEvaluation",
+        "InvalidInput",
         "The local AWS does not simulate ResourcePolicy.",
     )
 

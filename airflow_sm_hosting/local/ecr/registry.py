@@ -122,7 +122,11 @@ class Registry:
 
     def login_key(self, request: Request) -> str | None:
         """Return the access key under which a request has logged in, or None."""
-        login = request.authorization
+        try:
+            login = request.authorization
+        except ValueError:
+            # It is not Base64.
+            return None
         if not login or login.type != "basic" or login.username != "AWS":
             return None
         access_key = (login.password or "").partition(".")[0]
@@ -205,11 +209,13 @@ class Registry:
         :raises RegistryRefusal: Not a manifest; a part of it was not pushed before; the tag is immutable.
         """
         try:
-            manifest = json.loads(body)
+            text = body.decode()
+            manifest = json.loads(text)
+            _check_manifest(manifest)
             media_type = media_type or manifest["mediaType"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RegistryRefusal(
-                400, "MANIFEST_INVALID", f"the manifest cannot be read: {error!r}"
+                400, "MANIFEST_INVALID", f"the manifest cannot be read ({type(error).__name__})"
             ) from error
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
         with self._lock:
@@ -225,7 +231,7 @@ class Registry:
                     "overwritten because the tag is immutable.",
                 )
             if not image:
-                image = repositories.add_image(repository, body.decode(), media_type, digest)
+                image = repositories.add_image(repository, text, media_type, digest)
             if tag and tagged is not image:
                 if tagged:
                     # The image before stays, untagged, and can still be pulled by its digest.
@@ -246,6 +252,26 @@ class Registry:
                 raise RegistryRefusal(
                     404, "MANIFEST_UNKNOWN", f"manifest {child['digest']} of the index does not exist"
                 )
+
+
+def _check_manifest(manifest: Any) -> None:
+    """Check the types of what is read of a manifest.
+
+    https://github.com/opencontainers/image-spec/blob/main/manifest.md, and image-index.md beside it.
+
+    :raises TypeError: One is wrong.
+    :raises KeyError: A part has no digest.
+    """
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("mediaType", ""), str):
+        raise TypeError
+    lists = [manifest.get(name, []) for name in ("layers", "manifests")]
+    if not all(isinstance(one, list) for one in lists):
+        raise TypeError
+    for part in [*lists[0], *lists[1], *([manifest["config"]] if "config" in manifest else [])]:
+        if not isinstance(part, dict) or not isinstance(part["digest"], str):
+            raise TypeError
+        if not isinstance(part.get("size", 0), int) or not isinstance(part.get("mediaType", ""), str):
+            raise TypeError
 
 
 def _stored(repository: Repository, image: Image) -> StoredImage:

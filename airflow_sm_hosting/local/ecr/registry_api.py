@@ -19,6 +19,7 @@ from werkzeug.wrappers import Request, Response
 from airflow_sm_hosting.local.ecr.registry import Registry, RegistryRefusal
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.moto_bridge.repositories import Repository
+from airflow_sm_hosting.local.wire.bodies import LAYER_BYTES, copy_body
 from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response
 
 _CHUNK_BYTES = 1024 * 1024
@@ -129,8 +130,14 @@ class RegistryApi:
 
     def _append(self, upload: str, stream: IO[bytes]) -> None:
         with (self._registry.uploads_folder / upload).open("ab") as file:
-            while data := stream.read(_CHUNK_BYTES):
-                file.write(data)
+            begin = file.tell()
+            refusal = RegistryRefusal(413, "SIZE_INVALID", f"a layer may have at most {LAYER_BYTES} bytes")
+            try:
+                copy_body(stream, file, LAYER_BYTES - begin, refusal)
+            except BaseException:
+                # What came of a chunk that is not complete is sent again.
+                file.truncate(begin)
+                raise
 
     def _finish_upload(self, repository: Repository, upload: str, digest: str) -> Response:
         path = self._registry.uploads_folder / upload

@@ -34,7 +34,7 @@ def simulate_principal_policy(_operation: str, request: Mapping[str, Any], _regi
     :raises AwsError: There is no such user, group or role, or its policies cannot be evaluated.
     """
     if given := [member for member in _NOT_SIMULATED if request.get(member)]:
-        raise AwsError("PolicyEvaluation", f"The local AWS does not simulate {', '.join(given)}.")
+        raise AwsError("InvalidInput", f"The local AWS does not simulate {', '.join(given)}.")
     try:
         return {"EvaluationResults": list(_results(request)), "IsTruncated": False}
     except NotEvaluatedError as error:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import io
+import logging
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.wrappers import Request, Response
 
+from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.requests import read_body
+
+LOG = logging.getLogger(__name__)
+
 #: What reads a request for moto: it tells moto the path as it was sent.
 RequestHandler = MotoRequestHandler
+
+# Two requests at once have met in an object of moto's, which has few locks: the same request may succeed when it is sent again.
+_RACES = ("changed size during iteration", "operation on closed file", "mutated during iteration")
+_NO_ROUTE = b"<!doctype html>"
 
 
 class MotoApplication:
@@ -23,9 +33,24 @@ class MotoApplication:
     def answer(self, request: Request) -> Response:
         """Answer a request, the body of which may have been read."""
         environ = request.environ
-        if data := request.__dict__.get("_cached_data"):
+        if data := read_body(request):
             environ = {**environ, "wsgi.input": io.BytesIO(data)}
-        return Response.from_app(self._app, environ)
+        try:
+            response = Response.from_app(self._app, environ)
+        except (AwsError, NotImplementedError, ConnectionError):
+            raise
+        except Exception as error:
+            if any(sentence in str(error) for sentence in _RACES):
+                raise
+            # moto checks few requests before it works with them. No retry helps, so it is not a 500.
+            LOG.warning("moto failed at a request", exc_info=True)
+            message = f"moto, which answers for this service here, cannot process this request ({type(error).__name__})."
+            raise AwsError("InvalidRequest", message) from error
+        if response.status_code in (404, 405) and response.get_data().startswith(_NO_ROUTE):
+            # Flask answers for a path or a method that moto does not have, in HTML.
+            message = f"The local AWS has no {request.method} {request.path}."
+            raise AwsError("UnknownOperationException", message, status=response.status_code)
+        return response
 
     def reset(self) -> None:
         """Forget everything in all services."""

@@ -16,6 +16,7 @@ from airflow_sm_hosting.local.server.faults import Faults, fault_of
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.server.request_log import RequestLog
+from airflow_sm_hosting.local.wire.bodies import ADMIN_BYTES, too_large
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.refusals import json_refusal
 from airflow_sm_hosting.local.wire.requests import json_body
@@ -80,12 +81,14 @@ class AdminApi:
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
         """Answer a request to the admin API; others are for the handlers that follow."""
-        if not asked.request.path.startswith(_PREFIX):
+        if asked.refusal or not asked.request.path.startswith(_PREFIX):
             return following()
         try:
             answer = self._answer(asked)
         except AwsError as error:
             return json_refusal(error)
+        except (TypeError, ValueError, OverflowError) as error:
+            return json_refusal(AwsError("ValidationException", f"A member has a wrong value: {error}"))
         return Response(status=204) if answer is None else json_response(answer)
 
     def _answer(self, asked: IncomingRequest) -> Any:
@@ -103,6 +106,7 @@ class AdminApi:
             raise AwsError(
                 "UnknownOperationException", f"{method} {asked.request.path} is unknown.", status=404
             )
+        asked.keep_small_body(ADMIN_BYTES, too_large(None, ADMIN_BYTES))
         return self._routes[method, path](asked)
 
     def _health(self) -> dict[str, Any]:

@@ -115,6 +115,14 @@ class WriteRefusals:
             return asked.refuse(AwsError("InternalFailure", "The local AWS failed; see its log.", status=500))
 
 
+class RefuseUnreadable:
+    """Refuses what is not HTTP/1.1, what another host was asked for, and what is signed for no Region."""
+
+    def __call__(self, asked: IncomingRequest, following: Following) -> Response:
+        """Answer, or refuse."""
+        return asked.refuse(asked.refusal) if asked.refusal else following()
+
+
 class CheckKey:
     """Refuses access keys that are neither the server's own nor issued by its IAM or STS.
 
@@ -130,8 +138,17 @@ class CheckKey:
         # The container registry checks its own login.
         if not asked.is_for_registry and (who is None or not self._access.knows(who.access_key)):
             return asked.refuse(unknown_key(asked.request, asked.refusing_service))
-        asked.find_resource()
         return following()
+
+
+class ReadBody:
+    """Reads the bodies of requests with a known key, as far as the service takes them."""
+
+    def __call__(self, asked: IncomingRequest, following: Following) -> Response:
+        """Answer, or refuse the body."""
+        with asked.body_read():
+            asked.find_resource()
+            return following()
 
 
 class CheckPermissions:

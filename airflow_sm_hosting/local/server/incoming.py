@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry_api import registry_operation
+from airflow_sm_hosting.local.moto_bridge.account import is_region
+from airflow_sm_hosting.local.wire.bodies import copy_body, gunzipped, most_bytes, too_large
 from airflow_sm_hosting.local.wire.errors import AwsError
+from airflow_sm_hosting.local.wire.framing import REFUSAL, host_refusal
 from airflow_sm_hosting.local.wire.operations import invocation, named_resource, operation_name
 from airflow_sm_hosting.local.wire.refusals import REGISTRY, refusal_response
-from airflow_sm_hosting.local.wire.requests import Credential, credential, json_body
+from airflow_sm_hosting.local.wire.requests import Credential, credential, json_body, keep_body
 
+# A larger body of S3 is on disk.
+_IN_MEMORY_BYTES = 1024 * 1024
 # Services whose requests have a JSON body that names the resource.
 _WITH_RESOURCE = ("sagemaker", "ecr", "application-autoscaling", "codebuild")
 
@@ -33,6 +41,19 @@ class IncomingRequest:
         self.faults: tuple[str, ...] = ()
         #: The error code of the refusal, if it was refused here.
         self.error: str | None = None
+
+    @cached_property
+    def refusal(self) -> AwsError | None:
+        """Why it is refused whoever asks: its framing, its host, or a Region that there is not."""
+        refusal: AwsError | None = self.request.environ.get(REFUSAL)
+        if refusal is None:
+            refusal = host_refusal(self.request.environ.get("HTTP_HOST"))
+        if refusal is None and not is_region(self.region):
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+            refusal = AwsError(
+                "AuthorizationHeaderMalformed", "There is no Region of the name that it is signed for."
+            )
+        return refusal
 
     @cached_property
     def credential(self) -> Credential | None:
@@ -69,14 +90,60 @@ class IncomingRequest:
 
     @cached_property
     def operation(self) -> str:
-        """The operation."""
+        """The operation; of the query protocol, known when the body was read."""
+        if self.refusal:
+            return "Malformed"
         if self.is_for_registry:
             return registry_operation(self.request)[0]
         invoked = invocation(self.request) if self.is_invocation else None
         return invoked[0] if invoked else operation_name(self.request, self.signed_for)
 
+    @contextmanager
+    def body_read(self) -> Iterator[None]:
+        """Read the body: only for requests with a known key. Those of the registry and of the runtime read their own.
+
+        What is not sent as one piece becomes one, since moto does not look further than its ``Content-Length``.
+
+        :raises AwsError: It is malformed, incomplete or too large.
+        """
+        if self.is_for_registry or self.is_invocation:
+            yield
+            return
+        environ, service = self.request.environ, self.service
+        most = most_bytes(service, self.operation if service == "s3" else None)
+        refusal = too_large(service, most)
+        if int(environ.get("CONTENT_LENGTH") or 0) > most:
+            raise refusal
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        if service != "s3":
+            self.keep_small_body(most, refusal)
+            yield
+            return
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
+            size = copy_body(environ["wsgi.input"], body, most, refusal)
+            body.seek(0)
+            environ["wsgi.input"], environ["CONTENT_LENGTH"] = body, str(size)
+            yield
+
+    def keep_small_body(self, most: int, refusal: AwsError) -> None:
+        """Read the body into memory, inflated if SDKs have compressed it.
+
+        :param most: How many bytes it may have.
+        :param refusal: Raised where it has more.
+        :raises AwsError: It is malformed or incomplete, too.
+        """
+        environ = self.request.environ
+        read = io.BytesIO()
+        copy_body(environ["wsgi.input"], read, most, refusal)
+        data = read.getvalue()
+        if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() == "gzip":
+            data = gunzipped(data, most, refusal)
+            del environ["HTTP_CONTENT_ENCODING"]
+        keep_body(self.request, data)
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(data), str(len(data))
+
     def find_resource(self) -> None:
-        """Find the name of the resource, for which the body may be read: only for requests with a known key."""
+        """Find the name of the resource, which may be in the body."""
         request = self.request
         if self.is_for_registry:
             self.resource = registry_operation(request)[1]

@@ -7,11 +7,13 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE, new_access_key
 
@@ -29,11 +31,12 @@ def serve(
     consistency_seconds: float = 0.0,
     state: str | None = None,
     on_ready: Callable[[dict[str, Any]], None],
-    stop: threading.Event | None = None,
+    until_end_of: BinaryIO | None = None,
 ) -> None:
-    """Serve until a signal or ``stop``, then take everything down.
+    """Serve until a signal, then take everything down.
 
     :param state: A folder that keeps the state; None for nothing.
+    :param until_end_of: A stream whose end stops the server, too.
     :param on_ready: Called once with port, engine and process id, when requests are answered.
     """
     # moto reads it when it is imported. Without it, any page in a browser could drive the server.
@@ -43,9 +46,15 @@ def serve(
     from airflow_sm_hosting.local.server.http_server import make_http_server
     from airflow_sm_hosting.local.server.state import State
 
-    stopped = stop or threading.Event()
+    # Not an event or a queue: a signal that another thread than the main one gets does not end a wait for a lock. What it writes to a
+    # file does (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
+    stopped, stop = socket.socketpair()
+    stop.setblocking(False)
+    signal.set_wakeup_fd(stop.fileno(), warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda *_: None)
+    if until_end_of:
+        threading.Thread(target=_stop_at_end, args=(until_end_of, stop), daemon=True).start()
     app = LocalAwsApp(
         access_key=access_key,
         region=region,
@@ -60,11 +69,12 @@ def serve(
         app.start(server.port)
         threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
         on_ready({"port": server.port, "engine": app.engine.name, "pid": os.getpid()})
-        stopped.wait()
+        stopped.recv(1)
         server.shutdown()
         server.server_close()
     finally:
         app.close()
+        signal.set_wakeup_fd(-1)
 
 
 def main() -> None:
@@ -85,9 +95,6 @@ def main() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    stop = threading.Event()
-    if options.until_stdin_closes:
-        threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     serve(
         port=options.port,
         engine=options.engine,
@@ -99,15 +106,21 @@ def main() -> None:
         consistency_seconds=options.consistency_seconds,
         state=options.state,
         on_ready=_say_ready,
-        stop=stop,
+        until_end_of=sys.stdin.buffer if options.until_stdin_closes else None,
     )
+    logging.shutdown()
+    # Threads of connections may hold any lock, also one that the interpreter takes at its end.
+    os._exit(0)
 
 
 def _say_ready(ready: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
+    # moto prints, and nobody reads this pipe any more: a print would fail, and with it the request.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-def _wait_for_parent(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    stop.set()
+def _stop_at_end(stream: BinaryIO, stop: socket.socket) -> None:
+    stream.read()
+    with suppress(BlockingIOError):
+        stop.send(b"\0")

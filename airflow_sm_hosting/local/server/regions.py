@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.moto_bridge.account import is_region
 from airflow_sm_hosting.local.server.region import Region
+from airflow_sm_hosting.local.wire.errors import AwsError
 
 
 class Regions:
@@ -25,7 +27,12 @@ class Regions:
         self._regions: dict[str, Region] = {}
 
     def of(self, name: str) -> Region:
-        """Return a Region."""
+        """Return a Region.
+
+        :raises AwsError: There is none of that name.
+        """
+        if not is_region(name):
+            raise AwsError("ValidationException", "There is no Region of that name.")
         with self._lock:
             if name not in self._regions:
                 self._regions[name] = self._make(name)

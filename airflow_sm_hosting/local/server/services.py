@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from threading import Lock
+import threading
 
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.ecr.registry_api import RegistryApi
-from airflow_sm_hosting.local.ecr.service import Ecr
+from airflow_sm_hosting.local.ecr.service import OWN_OPERATIONS, Ecr
 from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
@@ -19,6 +18,7 @@ from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import invocation
 from airflow_sm_hosting.local.wire.requests import json_body
 from airflow_sm_hosting.local.wire.responses import json_response
+from airflow_sm_hosting.local.wire.validation import check_request
 
 
 class AnswerServices:
@@ -33,8 +33,9 @@ class AnswerServices:
         self._regions = regions
         self._registry_api = RegistryApi(registry)
         self._moto = moto
+        # moto closes the content of an object that is overwritten while another request reads it.
+        self._s3_lock = threading.Lock()
         self._ecr = Ecr(registry, moto.answer)
-        self._completing = Lock()
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
         """Answer."""
@@ -78,8 +79,8 @@ class AnswerServices:
         if asked.request.method in ("PUT", "POST"):
             # moto stores checksums as they are sent.
             check_checksums(asked.request.headers.get, lambda: _sent_to_s3(asked.request))
-        # Two requests may complete one upload at once, and moto would answer the later one with an internal error.
-        with self._completing if "uploadId" in asked.request.args else nullcontext():
+        with self._s3_lock:
+            # Two requests may complete one upload at once, and moto would answer the later one with an internal error.
             _check_upload(asked.request)
             answer = self._moto.answer(asked.request)
         # API_HeadBucket; that answers about objects have it, too, is assumed.
@@ -90,6 +91,8 @@ class AnswerServices:
     def _ecr_answer(self, asked: IncomingRequest) -> Response:
         assert asked.credential is not None  # noqa: S101 - its key was checked
         members = json_body(asked.request)
+        if asked.operation in OWN_OPERATIONS:
+            check_request("ecr", asked.operation, members)
         return self._ecr.answer(
             asked.request, asked.operation, members, asked.region, asked.credential.access_key
         )

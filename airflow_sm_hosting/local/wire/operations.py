@@ -8,6 +8,8 @@ from typing import Any
 
 from werkzeug.wrappers import Request
 
+from airflow_sm_hosting.local.wire.requests import read_body
+
 #: Smithy's RPC protocol: https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
 RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 #: The paths of the SageMaker runtime, which is signed for as SageMaker.
@@ -53,7 +55,10 @@ _READING_PREFIXES = (
 
 
 def operation_name(request: Request, service: str) -> str:
-    """Return the operation that a request asks for, in the spelling of the AWS API reference."""
+    """Return the operation that a request asks for, in the spelling of the AWS API reference.
+
+    The body is looked at if it was read; nothing is read.
+    """
     if target := request.headers.get("X-Amz-Target"):
         return target.rpartition(".")[2]
     if match := RPC_PATH.fullmatch(request.path):
@@ -62,9 +67,9 @@ def operation_name(request: Request, service: str) -> str:
         return _s3_operation(request)
     if action := request.args.get("Action"):
         return action
-    if request.mimetype == "application/x-www-form-urlencoded":
-        # Read once and kept: moto reads the body again.
-        match = re.search(r"(?:^|&)Action=(\w+)", request.get_data(cache=True).decode("latin-1"))
+    body = read_body(request)
+    if body and request.mimetype == "application/x-www-form-urlencoded":
+        match = re.search(r"(?:^|&)Action=(\w+)", body.decode("latin-1"))
         if match:
             return match[1]
     return f"{request.method} {request.path.split('/')[1] or '/'}"

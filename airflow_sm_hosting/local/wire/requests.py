@@ -40,6 +40,17 @@ def credential(request: Request) -> Credential | None:
     return None
 
 
+def read_body(request: Request) -> bytes | None:
+    """Return the body of a request if it was read and kept, else None."""
+    data: bytes | None = request.__dict__.get("_cached_data")
+    return data
+
+
+def keep_body(request: Request, data: bytes) -> None:
+    """Keep the body of a request, as it is for all that read it."""
+    request.__dict__["_cached_data"] = data
+
+
 def json_body(request: Request) -> dict[str, Any]:
     """Return the members of a request in a JSON protocol; the body is kept in memory.
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from botocore.model import OperationNotFoundError
+
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.service_model.validation import Violation, violations
@@ -36,7 +38,11 @@ def check_request(service: str, operation: str, request: Mapping[str, Any]) -> N
 
 @cache
 def _input_shape(service: str, operation: str) -> Any:
-    return input_shape(service, operation)
+    try:
+        return input_shape(service, operation)
+    except OperationNotFoundError as error:
+        # https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html names neither code nor status: assumed.
+        raise AwsError("UnknownOperationException", "The service has no operation of that name.") from error
 
 
 def _sentence(violation: Violation) -> str:
