@@ -36,6 +36,8 @@ def test_what_is_not_given_is_not_there() -> None:
 
 
 def test_what_is_rendered_later_is_left_as_it_is() -> None:
+    assert RepositorySettings(lifecyclePolicyText="{{ params.policy }}")
+    assert RepositorySettings(lifecyclePolicyText='{"rules": []}')
     settings = RepositorySettings(pull_principals="{{ params.accounts }}", kms_key_id="{{ params.key }}")
     assert settings["pullPrincipals"] == "{{ params.accounts }}"
 
@@ -51,6 +53,14 @@ def test_what_is_rendered_later_is_left_as_it_is() -> None:
         ({"pull_principals": "111122223333"}, "pull_principals is '111122223333'; allowed: a list"),
         ({"pull_principals": ["1111"]}, r"pull_principals\[0\] is '1111'; allowed: an account of 12 digits"),
         ({"pull_principals": ["*"]}, "allowed: an account of 12 digits"),
+        ({"kms_key_id": "two words"}, "kms_key_id is 'two words'; allowed: a key ID"),
+        (
+            {"lifecyclePolicyText": "no JSON"},
+            "lifecyclePolicyText is 'no JSON'; allowed: a JSON text with rules",
+        ),
+        ({"lifecyclePolicyText": {"rules": []}}, "allowed: a JSON text with rules"),
+        ({"lifecyclePolicyText": "{}"}, "allowed: a JSON text with rules"),
+        ({"lifecyclePolicyText": '{"rules": 1}'}, "allowed: a JSON text with rules"),
     ],
 )
 def test_settings_that_can_never_work_are_refused_where_they_are_written(

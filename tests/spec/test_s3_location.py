@@ -83,6 +83,10 @@ from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
         ("https://bucket.s3-website-eu-west-1.amazonaws.com/a", None),
         ("https://bucket.s3-website.eu-central-1.amazonaws.com/a", None),
         ("https://point-123456789012.s3-accesspoint.eu-west-1.amazonaws.com/a", None),
+        (
+            "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/models/a/b.tar.gz",
+            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/models", "a/b.tar.gz"),
+        ),
         ("https://123456789012.s3-control.eu-west-1.amazonaws.com/a", None),
         ("https://churn.sagemaker.eu-west-1.amazonaws.com/a", None),
         ("http://bucket.s3.amazonaws.com/a", None),
