@@ -385,10 +385,15 @@ def rows_of_unchanged(folder: Path) -> list[Row]:
 
         aws = LocalAws(engine="none")
         aws.start()
-        os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(aws.connection())
+        # Of its own: the other rows use the default one.
+        os.environ["AIRFLOW_CONN_LOCAL"] = json.dumps(aws.connection())
         with DAG("benchmark", schedule=None):
             task = BuildImageOperator(
-                task_id="build", directory=str(context), repository_name="churn", builder="assembler"
+                task_id="build",
+                directory=str(context),
+                repository_name="churn",
+                builder="assembler",
+                aws_conn_id="local",
             )
 
         def build() -> None:
