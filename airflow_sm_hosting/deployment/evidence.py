@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from airflow_sm_hosting.deployment.status import Described
+from airflow_sm_hosting.deployment.status import Described, pending_config, same_name
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
 
 #: How long reads may lag behind writes, in seconds: equal answers for longer than this are the present state. SageMaker reads with eventual
@@ -21,11 +21,15 @@ class Evidence:
     :param newest: The latest ``LastModifiedTime`` among them.
     :param answer: The last answer, without what changes while the state stays the same.
     :param since: When the first of the last, equal answers came, in seconds of a clock that never goes back.
+    :param pending: The config of the last deployment that was seen in progress.
+    :param pending_changed: The ``LastModifiedTime`` of the answer that showed it.
     """
 
     newest: datetime | None = None
     answer: tuple[Any, ...] | None = None
     since: float = 0.0
+    pending: str | None = None
+    pending_changed: datetime | None = None
 
     def after(self, described: Described | None, now: float) -> Evidence:
         """Return the evidence after another description.
@@ -40,7 +44,10 @@ class Evidence:
             shown.get("LastModifiedTime"),
         )
         since = self.since if answer == self.answer else now
-        return Evidence(latest(self.newest, shown.get("LastModifiedTime")), answer, since)
+        changed = shown.get("LastModifiedTime")
+        found = replace(self, newest=latest(self.newest, changed), answer=answer, since=since)
+        pending = pending_config(shown) if shown.get("EndpointStatus") else None
+        return replace(found, pending=pending, pending_changed=changed) if pending else found
 
     def with_newer(self, changed: datetime) -> Evidence:
         """Return the evidence after a list showed the time of the endpoint's last change."""
@@ -77,8 +84,24 @@ class Evidence:
         before, since = condition.modified_before, condition.not_before
         if before is None and since is None:
             return False
-        return (before is None or changed > datetime.fromisoformat(before)) and (
-            since is None or changed >= datetime.fromisoformat(since)
+        if before is not None and changed <= datetime.fromisoformat(before):
+            return False
+        if since is None or changed >= datetime.fromisoformat(since):
+            return True
+        return outcome is Outcome.DEPLOYED and self._saw_end(condition, changed)
+
+    def _saw_end(self, condition: WaitCondition, changed: datetime) -> bool:
+        """Return whether this task's update was seen in progress before the endpoint changed again.
+
+        It proves a success without the time of AWS's answer to the update, which a proxy on the way may have dated by its own clock.
+
+        :param changed: ``LastModifiedTime`` of the description that shows the success.
+        """
+        if condition.modified_before is None or self.pending_changed is None:
+            return False
+        return (
+            same_name(self.pending, condition.endpoint_config_name)
+            and datetime.fromisoformat(condition.modified_before) < self.pending_changed < changed
         )
 
 

@@ -82,3 +82,29 @@ def test_a_list_tells_the_latest_change_too() -> None:
     assert found.newest == at(30)
     assert found.after(shown(29), 0.0).is_outdated(shown(29), 0.0)
     assert latest(None, None) is None
+
+
+def updating(changed: float, config: str = "b") -> dict[str, Any]:
+    return {**shown(changed, "Updating", "a"), "PendingDeploymentSummary": {"EndpointConfigName": config}}
+
+
+@pytest.mark.parametrize(
+    ("pending", "described", "outcome", "members", "is_proven"),
+    [
+        (updating(1), shown(2), Outcome.DEPLOYED, OWN, True),
+        (updating(1, "B"), shown(2), Outcome.DEPLOYED, OWN, True),
+        (updating(1), shown(1), Outcome.DEPLOYED, OWN, False),
+        (updating(0), shown(2), Outcome.DEPLOYED, OWN, False),
+        (updating(1, "c"), shown(2), Outcome.DEPLOYED, OWN, False),
+        (shown(1, "Updating", "a"), shown(2), Outcome.DEPLOYED, OWN, False),
+        # A failure may be that of an earlier update to the same config.
+        (updating(1), shown(2, config="a"), Outcome.ROLLED_BACK, OWN, False),
+        (updating(1), shown(2), Outcome.DEPLOYED, {"not_before": at(10).isoformat()}, False),
+    ],
+)
+def test_a_deployment_that_was_seen_to_end_is_a_success_whatever_clock_dated_the_answer_to_its_call(
+    pending: Any, described: Any, outcome: Outcome, members: Any, is_proven: bool
+) -> None:
+    """A proxy on the way to AWS may date answers by its own clock; here it goes ten seconds ahead."""
+    found = Evidence().after(pending, 0.0).after(described, 1.0)
+    assert found.proves(condition(**members), outcome, described, 1.0) is is_proven
