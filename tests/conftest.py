@@ -54,16 +54,23 @@ REQUIRE_ENGINE = "SM_HOSTING_REQUIRE_ENGINE"
 #: Tests that start servers, containers' stand-ins or fresh interpreters again and again: minutes together, so they are no part of the quick
 #: suite. ``make test`` and CI run them.
 SLOW = (
+    "tests/artifacts/test_prefix.py",
+    "tests/artifacts/test_transfer.py",
+    "tests/artifacts/test_upload.py",
     "tests/crashes/",
     "tests/dags/",
-    "tests/iam/test_worker_policies.py",
+    "tests/iam/",
     "tests/local/",
+    "tests/operators/test_build_by_codebuild.py",
+    "tests/operators/test_ensure_execution_role.py",
     "tests/operators/test_patience.py",
     "tests/parity/test_examples.py",
     "tests/readback/",
     "tests/spec/in_dags/test_whole_dags.py",
     "tests/testing/",
+    "tests/triggers/test_image_build.py",
     "tests/triggers/test_poller.py",
+    "tests/upgrade/",
 )
 #: Of these the ones that decide and do not start anything.
 QUICK = (

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, strategies as st
-from moto import mock_aws
 
 from airflow_sm_hosting.artifacts import transfer
 from airflow_sm_hosting.artifacts.prefix import PrefixResult, hash_folder, upload_files_if_absent
@@ -22,25 +19,6 @@ from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotF
 
 log = logging.getLogger(__name__)
 FILES = {"config.json": b"{}", "code/inference.py": b"pass", "empty": b"", "weights.bin": bytes(100_000)}
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="models")
-        yield client
-
-
-@pytest.fixture
-def calls(s3: Any) -> list[str]:
-    made: list[str] = []
-    s3.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
-    return made
 
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:

@@ -8,14 +8,11 @@ import io
 import logging
 import random
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from moto.s3 import models as moto_models
 
 from airflow_sm_hosting.artifacts import checksums, transfer
@@ -25,26 +22,6 @@ from airflow_sm_hosting.exceptions import InvalidSpecError, ModelDataError, NotF
 
 log = logging.getLogger(__name__)
 PART = 1000
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        for bucket in ("trained", "models"):
-            client.create_bucket(Bucket=bucket)
-        yield client
-
-
-@pytest.fixture
-def calls(s3: Any) -> list[str]:
-    made: list[str] = []
-    s3.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
-    return made
 
 
 def archive(size: int = 5000) -> bytes:

@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.checksums import Checksums, base64_of
@@ -35,30 +33,11 @@ SHA = "ab" * 32
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="models")
-        yield client
-
-
-@pytest.fixture
 def artifact(tmp_path: Path) -> PackedArtifact:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "weights").write_bytes(b"w" * 1000)
     return pack(folder, workdir=tmp_path)
-
-
-@pytest.fixture
-def calls(s3: Any) -> list[str]:
-    made: list[str] = []
-    s3.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
-    return made
 
 
 @pytest.mark.parametrize(
