@@ -46,7 +46,7 @@ def resolve_bases(recipe: BuildRecipe, log: Log) -> dict[str, str]:
                 ) from error
             if error.status not in _NOT_THERE:
                 raise
-            log.info(
+            log.warning(
                 "The digest of the base image %s cannot be read, so its name alone counts: %s", name, error
             )
             continue

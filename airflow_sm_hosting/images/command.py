@@ -1,9 +1,10 @@
-"""Run the command of a builder: its lines in the task's log, its credentials and secrets in memory."""
+"""Run the command of a builder: its lines in the task's log, its credentials where no other user can read them."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from base64 import b64encode
@@ -92,12 +93,12 @@ def answer_of(arguments: Sequence[str]) -> str:
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, 9)
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.stdout is not None:
         process.stdout.close()

@@ -147,7 +147,7 @@ class DockerBuilder:
             builder,
             sorted(recipe.build_args) or "none",
         )
-        # A keeper of the layers is needed for the cache of another worker (moby/buildkit, "Inline cache").
+        # Another worker's BuildKit takes layers only from an image that lists them (moby/buildkit, "Inline cache").
         inline = {"BUILDKIT_INLINE_CACHE": "1"} if uses_buildkit and recipe.cache_to else {}
         with context.tar(compressed=uses_buildkit) as tar:
             self._client.params = {"version": "2"} if uses_buildkit else {}
