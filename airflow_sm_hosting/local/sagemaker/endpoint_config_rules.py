@@ -24,11 +24,19 @@ _NOT_SERVERLESS = (
 )
 
 
-def check_create_endpoint_config(request: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> None:
+#: Regions whose endpoints cannot be scaled to zero instances: measured in 2026 (stdapi-ai/stdapi.ai#43). That the others can is assumed,
+#: as AWS's page names no Regions: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html
+_NEVER_ZERO = ("eu-west-3",)
+
+
+def check_create_endpoint_config(
+    request: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]], region: str
+) -> None:
     """Validate a CreateEndpointConfig request.
 
     :param request: The request.
     :param models: The models that exist, by name.
+    :param region: The Region.
     """
     variants: Sequence[Mapping[str, Any]] = request["ProductionVariants"]
     shadows: Sequence[Mapping[str, Any]] = request.get("ShadowProductionVariants", ())
@@ -54,6 +62,13 @@ def check_create_endpoint_config(request: Mapping[str, Any], models: Mapping[str
         refuse("DataCaptureConfig is not supported for serverless variants.")
     for variant in (*variants, *shadows):
         _check_variant(variant, request, models)
+        scaling = variant.get("ManagedInstanceScaling", {})
+        if (
+            region in _NEVER_ZERO
+            and scaling.get("Status") == "ENABLED"
+            and scaling.get("MinInstanceCount") == 0
+        ):
+            refuse("Min instance count needs to be greater than 0 for enabled managed instance scaling")
 
 
 def _check_variant(

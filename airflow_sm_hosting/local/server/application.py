@@ -13,7 +13,7 @@ from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.choice import make_engine
 from airflow_sm_hosting.local.engines.crashing import CrashingEngine
 from airflow_sm_hosting.local.engines.engine import Engine
-from airflow_sm_hosting.local.iam import policy_simulation
+from airflow_sm_hosting.local.iam import execution_roles, policy_simulation
 from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
@@ -125,6 +125,7 @@ class LocalAwsApp:
                 )
             )
             self._state.begin(self._dump, self._cloudwatch.metrics)
+        execution_roles.make_well_known_role()
         self._cloudwatch.each_minute(self._regions.publish_metrics)
         self._cloudwatch.start()
 
@@ -141,6 +142,7 @@ class LocalAwsApp:
         """Forget everything, as after a start."""
         self._regions.stop_all(grace=0)
         self._moto.reset()
+        execution_roles.make_well_known_role()
         self._registry.clear()
         self._requests.clear()
         self._access.enforce(False)
@@ -173,6 +175,7 @@ class LocalAwsApp:
             self._cloudwatch.region(name),
             shortages=self._faults,
             backlog=self._state.backlog if self._state else None,
+            is_assumable=execution_roles.is_assumable,
         )
 
     def _dump(self) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Region:
         ``cloudwatch``.
     :param shortages: Source of simulated capacity shortages. Default: there are none.
     :param backlog: Saves asynchronous requests over a restart. Default: nothing does.
+    :param is_assumable: Tells by its ARN whether SageMaker can assume a role. Default: any role.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Region:
         alarm_state: Callable[[str], str | None] | None = None,
         shortages: Shortages | None = None,
         backlog: Backlog | None = None,
+        is_assumable: Callable[[str], bool] | None = None,
     ) -> None:
         cloudwatch = cloudwatch or RegionalCloudWatch(name, clock)
         self.endpoint_metrics = EndpointMetrics(cloudwatch.metrics, clock)
@@ -107,7 +109,7 @@ class Region:
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
         self.sagemaker = SageMaker(
             store,
-            Models(store, registry).operations,
+            Models(store, registry, is_assumable or (lambda _: True)).operations,
             EndpointConfigs(store).operations,
             self.endpoints.operations,
             self.components.operations,

@@ -198,7 +198,7 @@ class Components:
         """DeleteInferenceComponent."""
         # One that is being created cannot be deleted: aws/amazon-sagemaker-examples#3432.
         name = request["InferenceComponentName"]
-        component = self._settled(name, "Failed")
+        component = self._settled(name, "Failed", verb="delete")
         if any(adapter.base is component for adapter in self._adapters.values()):
             # Assumed: no source says what becomes of adapters whose base goes.
             refuse(
@@ -252,8 +252,10 @@ class Components:
         left = [component for component in self._all() if component.host is host]
         if new_config is None:
             if left:
-                # aws/amazon-sagemaker-feedback#49; the sentence is assumed.
-                refuse(f'Cannot delete endpoint "{host.arn}" with inference components. Delete them first.')
+                # gruntwork-io/cloud-nuke#1142
+                refuse(
+                    "Cannot delete endpoint with inference component associated. Please delete inference component and try it again."
+                )
             return
         hosting = {v["VariantName"] for v in new_config["ProductionVariants"] if "ModelName" not in v}
         for component in left:
@@ -343,12 +345,14 @@ class Components:
             refuse(f'Could not find inference component "{self._store.arn(KIND, name)}".')
         return component
 
-    def _settled(self, name: str, *allowed: str) -> Component | Adapter:
+    def _settled(self, name: str, *allowed: str, verb: str = "update") -> Component | Adapter:
         component = self._found(name)
         if component.status not in ("InService", *allowed):
-            if component.status == "Failed":
-                refuse(f'Cannot update inference component "{component.arn}" in status Failed. Delete it.')
-            refuse(f'Cannot update in-progress inference component "{component.arn}".')
+            # Measured for the states of a creation and of a change of copies by Hugging Face's skill
+            # hf-cloud-sagemaker-production-defaults; the other states and the ARN in the sentence are assumed.
+            refuse(
+                f'Cannot {verb} inference component "{component.arn}" while it is in state {_state(component)}.'
+            )
         return component
 
     def _check_specifications(self, request: Mapping[str, Any]) -> None:
@@ -573,6 +577,18 @@ class Components:
                     function()
 
         self._clock.call_later(self._conditions.transition_seconds, end)
+
+
+def _state(component: Component | Adapter) -> str:
+    """Return the state that refusals name: that of a change of copies alone is not that of an update."""
+    if (
+        component.status == "Updating"
+        and isinstance(component, Component)
+        and component.serving.pending is None
+    ):
+        return "UPDATE_RC_IN_PROGRESS"
+    begun = {"Creating": "CREATE", "Updating": "UPDATE", "Deleting": "DELETE"}.get(component.status)
+    return f"{begun}_IN_PROGRESS" if begun else component.status.upper()
 
 
 def _host_variant(host: HostedEndpoint, request: Mapping[str, Any]) -> Mapping[str, Any]:

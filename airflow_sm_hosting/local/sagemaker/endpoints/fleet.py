@@ -113,6 +113,8 @@ class Fleet:
         self._restarting = threading.Lock()
         # Pings only; invocations have their own connections.
         self._http = urllib3.PoolManager(retries=False, timeout=_PING_TIMEOUT)
+        # Images are resolved within a second of the call, not when containers start: recorded, 2025.
+        self._resolved_at = clock.now()
         self.config_name = spec.config_name
         every = [_new_variant(config, spec) for config in spec.variants]
         #: The production variants.
@@ -280,7 +282,7 @@ class Fleet:
         running = self._engine.start(container)
         resolved = running.resolved_image
         variant.deployed_images.append(
-            {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._clock.now()}
+            {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._resolved_at}
         )
         return ServingContainer(
             name, running, lambda: self._engine.start(container), definition, folder.parent / "models"

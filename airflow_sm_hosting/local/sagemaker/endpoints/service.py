@@ -19,6 +19,7 @@ from airflow_sm_hosting.local.sagemaker.endpoints.serving import Serving
 from airflow_sm_hosting.local.sagemaker.endpoints.update_rules import (
     check_deployment_config,
     check_desired,
+    check_rolling_instances,
     has_no_guardrails,
 )
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
@@ -106,6 +107,7 @@ class Endpoints:
             refuse(f'Cannot create already existing endpoint "{arn}".')
         config = self._store.config(request["EndpointConfigName"])
         fleet = self._new_fleet(name, config)
+        check_rolling_instances(request.get("DeploymentConfig"), fleet.instances)
         endpoint = HostedEndpoint(name, arn, config, self._clock)
         # CreateEndpoint stores it, and UpdateEndpoint can use it again with RetainDeploymentConfig:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
@@ -153,6 +155,7 @@ class Endpoints:
         if deployment_config is None and request.get("RetainDeploymentConfig"):
             deployment_config = endpoint.serving.last_deployment_config
         fleet = self._new_fleet(endpoint.name, new, retained=self._retained(endpoint, request))
+        check_rolling_instances(deployment_config, fleet.instances)
         check_deployment_config(deployment_config, old, new, fleet.instances)
         excluded = has_no_guardrails(old, self._models(old)) or has_no_guardrails(new, self._models(new))
         # "your endpoint will fall back to … all at once traffic shifting and no final baking period":
