@@ -17,6 +17,7 @@ from airflow_sm_hosting.local.iam import execution_roles, policy_simulation
 from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
+from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.server.admin_api import AdminApi
 from airflow_sm_hosting.local.server.faults import Faults
 from airflow_sm_hosting.local.server.handlers import (
@@ -83,6 +84,7 @@ class LocalAwsApp:
         self._registry = Registry(state.registry_folder if state else self._folder, region)
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
+        self._quotas = Quotas()
         self._regions = Regions(self._make_region, self.clock)
         try:
             if isinstance(engine, str):
@@ -99,6 +101,7 @@ class LocalAwsApp:
                 clock=self.clock,
                 access=self._access,
                 faults=self._faults,
+                quotas=self._quotas,
                 requests=self._requests,
                 regions=self._regions,
                 reset=self.reset,
@@ -147,6 +150,7 @@ class LocalAwsApp:
         self._requests.clear()
         self._access.enforce(False)
         self._faults.clear()
+        self._quotas.set({})
         self.clock.clear()
         self._cloudwatch.reset()
         if self._state:
@@ -175,6 +179,7 @@ class LocalAwsApp:
             self._cloudwatch.region(name),
             shortages=self._faults,
             backlog=self._state.backlog if self._state else None,
+            quotas=self._quotas,
             is_assumable=execution_roles.is_assumable,
         )
 

@@ -34,6 +34,7 @@ from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetFacto
 from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
 from airflow_sm_hosting.local.sagemaker.models import Models
 from airflow_sm_hosting.local.sagemaker.operations import SageMaker
+from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.sagemaker.store import Store
 
 
@@ -54,6 +55,7 @@ class Region:
         ``cloudwatch``.
     :param shortages: Source of simulated capacity shortages. Default: there are none.
     :param backlog: Saves asynchronous requests over a restart. Default: nothing does.
+    :param quotas: The account's quotas. Default: there are none.
     :param is_assumable: Tells by its ARN whether SageMaker can assume a role. Default: any role.
     """
 
@@ -70,6 +72,7 @@ class Region:
         alarm_state: Callable[[str], str | None] | None = None,
         shortages: Shortages | None = None,
         backlog: Backlog | None = None,
+        quotas: Quotas | None = None,
         is_assumable: Callable[[str], bool] | None = None,
     ) -> None:
         cloudwatch = cloudwatch or RegionalCloudWatch(name, clock)
@@ -82,7 +85,7 @@ class Region:
                 clock, store.lock, capacity, alarm_state or cloudwatch.alarms.state, transition_seconds
             )
 
-        self.endpoints = Endpoints(store, fleets, conditions(Capacity(shortages)), self)
+        self.endpoints = Endpoints(store, fleets, conditions(Capacity(shortages)), self, quotas or Quotas())
         # The endpoint has its instances already: what is short is room on them, or more of them to make room. That a copy
         # takes a whole instance is assumed.
         self.components = Components(

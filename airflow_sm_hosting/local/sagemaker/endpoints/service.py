@@ -14,6 +14,7 @@ from airflow_sm_hosting.local.sagemaker.endpoints.capacity import InsufficientCa
 from airflow_sm_hosting.local.sagemaker.endpoints.deployment import Conditions, FleetDeployment
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
 from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetFactory, FleetSpec
+from airflow_sm_hosting.local.sagemaker.endpoints.quota_usage import check_more_instances, check_new_fleet
 from airflow_sm_hosting.local.sagemaker.endpoints.rollout import Rollout, rollout_of
 from airflow_sm_hosting.local.sagemaker.endpoints.serving import Serving
 from airflow_sm_hosting.local.sagemaker.endpoints.update_rules import (
@@ -25,6 +26,7 @@ from airflow_sm_hosting.local.sagemaker.endpoints.update_rules import (
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
 from airflow_sm_hosting.local.sagemaker.listing import listed
 from airflow_sm_hosting.local.sagemaker.operations import Operations
+from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
 from airflow_sm_hosting.local.wire.tagging import tags_as_dict
@@ -66,15 +68,22 @@ class Endpoints:
     :param fleets: Makes fleets.
     :param conditions: What deployments depend on.
     :param users: What uses endpoints.
+    :param quotas: The account's quotas.
     """
 
     def __init__(
-        self, store: Store, fleets: FleetFactory, conditions: Conditions, users: EndpointUsers
+        self,
+        store: Store,
+        fleets: FleetFactory,
+        conditions: Conditions,
+        users: EndpointUsers,
+        quotas: Quotas,
     ) -> None:
         self._store = store
         self._fleets = fleets
         self._conditions = conditions
         self._users = users
+        self._quotas = quotas
         self._clock = store.clock
         self._lock = store.lock
         #: Has the instances of all endpoints.
@@ -108,6 +117,7 @@ class Endpoints:
         config = self._store.config(request["EndpointConfigName"])
         fleet = self._new_fleet(name, config)
         check_rolling_instances(request.get("DeploymentConfig"), fleet.instances)
+        check_new_fleet(self._quotas, self._endpoints.values(), fleet, {})
         endpoint = HostedEndpoint(name, arn, config, self._clock)
         # CreateEndpoint stores it, and UpdateEndpoint can use it again with RetainDeploymentConfig:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
@@ -166,6 +176,8 @@ class Endpoints:
             else {}
         )
         rollout = rollout_of(None if excluded else deployment_config, before, fleet.instances)
+        first = rollout.steps[0].new if rollout.rolling else {}
+        check_new_fleet(self._quotas, self._endpoints.values(), fleet, first, endpoint)
         endpoint.lifecycle.failure_reason = None
         endpoint.serving.last_deployment_config = deployment_config
         endpoint.lifecycle.move_to("Updating")
@@ -191,6 +203,8 @@ class Endpoints:
             if variant is None:
                 refuse(f'Could not find variant "{name}" of endpoint "{endpoint.arn}".')
             check_desired(change, variant.config, endpoint.config)
+            if count := change.get("DesiredInstanceCount"):
+                check_more_instances(self._quotas, self._endpoints.values(), variant, count)
             changed[name] = variant
         for change in desired:
             changed[change["VariantName"]].set_desired(change)
