@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from werkzeug.wrappers import Request
 
 from airflow_sm_hosting.local.moto_bridge import identities, s3
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID, global_arn, partition_of, regional_arn
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID, global_arn, partition_name, regional_arn
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import RUNTIME_OPERATIONS, RUNTIME_PATH
 from airflow_sm_hosting.local.wire.requests import form_members, json_body
@@ -347,7 +347,7 @@ def _s3(asked: RequestContext) -> Iterator[RequiredPermission]:
     operation, request = asked.operation, asked.request
     bucket, _, key = request.path.lstrip("/").partition("/")
     action = f"s3:{_S3_ACTIONS.get(operation, operation)}"
-    bucket_arn = f"arn:{partition_of(asked.region)}:s3:::{bucket}"
+    bucket_arn = f"arn:{partition_name(asked.region)}:s3:::{bucket}"
     object_arn = f"{bucket_arn}/{key}"
     if not bucket:
         yield RequiredPermission(action, ANY)

@@ -11,19 +11,19 @@ from moto.utilities.utils import get_partition
 ACCOUNT_ID: str = DEFAULT_ACCOUNT_ID
 
 
-def partition_of(region: str) -> str:
+def partition_name(region: str) -> str:
     """Return the partition of a Region: ``aws``, ``aws-cn``, ``aws-us-gov`` or another."""
     return str(get_partition(region))
 
 
 def regional_arn(service: str, region: str, resource: str, *, account: str = ACCOUNT_ID) -> str:
     """Return the ARN of a resource of a Region, in the Region's partition."""
-    return f"arn:{partition_of(region)}:{service}:{region}:{account}:{resource}"
+    return f"arn:{partition_name(region)}:{service}:{region}:{account}:{resource}"
 
 
 def global_arn(service: str, region: str, resource: str, *, account: str = ACCOUNT_ID) -> str:
     """Return the ARN of a resource of a service without Regions, in the partition of a Region."""
-    return f"arn:{partition_of(region)}:{service}::{account}:{resource}"
+    return f"arn:{partition_name(region)}:{service}::{account}:{resource}"
 
 
 def is_region(name: str) -> bool:

@@ -27,7 +27,7 @@ def asked() -> list[str]:
 
 
 def test_each_fact_is_asked_by_one_test() -> None:
-    assert Counter(asked()) == Counter(BY_ID)
+    assert Counter(asked()) == Counter(list(BY_ID))
     assert len(BY_ID) == len(FACTS)
 
 

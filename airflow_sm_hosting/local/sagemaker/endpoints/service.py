@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from airflow_sm_hosting.local.moto_bridge import events
 from airflow_sm_hosting.local.sagemaker.endpoints.capacity import InsufficientCapacity
 from airflow_sm_hosting.local.sagemaker.endpoints.deployment import Conditions, FleetDeployment
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
@@ -119,6 +120,7 @@ class Endpoints:
         check_rolling_instances(request.get("DeploymentConfig"), fleet.instances)
         check_new_fleet(self._quotas, self._endpoints.values(), fleet, {})
         endpoint = HostedEndpoint(name, arn, config, self._clock)
+        self._announce_changes(endpoint)
         # CreateEndpoint stores it, and UpdateEndpoint can use it again with RetainDeploymentConfig:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
         endpoint.serving.last_deployment_config = request.get("DeploymentConfig")
@@ -407,6 +409,7 @@ class Endpoints:
             endpoint = HostedEndpoint(
                 one["name"], self._store.arn("endpoint", one["name"]), config, self._clock
             )
+            self._announce_changes(endpoint)
             endpoint.lifecycle.created = one["created"]
             endpoint.lifecycle.failure_reason = one["failure_reason"]
             endpoint.serving.last_deployment_config = one["last_deployment_config"]
@@ -522,6 +525,26 @@ class Endpoints:
         )
         serving.pending.begin()
         self._poll()
+
+    def _announce_changes(self, endpoint: HostedEndpoint) -> None:
+        """Send an event to EventBridge whenever the status changes.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html#eventbridge-endpoint
+        """
+
+        def announce() -> None:
+            try:
+                events.send(
+                    self._store.region,
+                    "aws.sagemaker",
+                    "SageMaker Endpoint State Change",
+                    endpoint.arn,
+                    endpoint.event(),
+                )
+            except Exception:
+                LOG.exception("the event of endpoint %s cannot be sent", endpoint.name)
+
+        endpoint.lifecycle.on_change = announce
 
     def _poll(self) -> None:
         """Check every few seconds whether a container has ended by itself, as long as there are endpoints."""
