@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,9 @@ def plane(_recorded_plane: DataPlane) -> DataPlane:
     """A local AWS in this process, whose containers are functions, empty."""
     _recorded_plane.reset()
     return _recorded_plane
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and {"cloud", "plane"} & set(item.fixturenames):  # type: ignore[attr-defined]
+            item.add_marker("slow")
