@@ -80,7 +80,7 @@ def test_hostname_pattern(cloud: Cloud) -> None:
 def test_violation_sentence(cloud: Cloud) -> None:
     """A violation of the service's model is rejected with "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must …".
 
-    Source: astronomer/astronomer-providers#1055; aws/sagemaker-python-sdk#101
+    Source: recorded:model-name-pattern; astronomer/astronomer-providers#1055; aws/sagemaker-python-sdk#101
     """
     with refused(
         "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must"
@@ -207,7 +207,7 @@ def test_known_instance_types(cloud: Cloud) -> None:
 def test_unknown_instance_type(cloud: Cloud) -> None:
     """An unknown instance type is rejected with the list of valid ones.
 
-    Source: botocore, ProductionVariantInstanceType
+    Source: recorded:config-type-words; botocore, ProductionVariantInstanceType
     """
     with refused(
         "'ml.z9.tiny' at 'productionVariants.1.member.instanceType'", "enum value set", "ml.m5.large"

@@ -16,7 +16,7 @@ ASYNC = {"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}}
 def test_duplicate_config(cloud: Cloud) -> None:
     """An endpoint config name that is taken is rejected with "Cannot create already existing endpoint configuration".
 
-    Source: apache/airflow#7891; aws/sagemaker-python-sdk#2772
+    Source: recorded:config-taken; apache/airflow#7891; aws/sagemaker-python-sdk#2772
     """
     cloud.config(EndpointConfigName="c")
     with refused("Cannot create already existing endpoint configuration", ":endpoint-config/c"):
@@ -62,7 +62,7 @@ def test_variant_names_are_unique(cloud: Cloud) -> None:
 def test_weight_default(cloud: Cloud) -> None:
     """The default weight is 1.0.
 
-    Source: sagemaker:API_ProductionVariant.html
+    Source: recorded:config-describe; sagemaker:API_ProductionVariant.html
     """
     (variant,) = cloud.described_config(cloud.config())["ProductionVariants"]
     assert variant["InitialVariantWeight"] == 1.0
@@ -148,7 +148,7 @@ def test_explainer_is_told(cloud: Cloud) -> None:
 def test_key_is_told(cloud: Cloud) -> None:
     """DescribeEndpointConfig returns KmsKeyId.
 
-    Source: sagemaker:API_DescribeEndpointConfig.html
+    Source: recorded:config-kms; sagemaker:API_DescribeEndpointConfig.html
     """
     assert cloud.described_config(cloud.config(KmsKeyId="alias/mine"))["KmsKeyId"] == "alias/mine"
 
@@ -179,7 +179,7 @@ def test_role_of_a_config_is_told(cloud: Cloud) -> None:
 def test_variant_without_a_model_needs_a_role(cloud: Cloud) -> None:
     """A variant without a model needs the config's ExecutionRoleArn: it is for inference components.
 
-    Source: sagemaker:API_CreateEndpointConfig.html
+    Source: recorded:config-component-role; sagemaker:API_CreateEndpointConfig.html
     """
     with refused("ModelName", "ExecutionRoleArn"):
         cloud.config({"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1})
@@ -295,7 +295,7 @@ def test_config_in_use_is_deleted(cloud: Cloud) -> None:
 def test_configs_are_listed(cloud: Cloud) -> None:
     """ListEndpointConfigs accepts NameContains, SortBy, SortOrder and MaxResults.
 
-    Source: sagemaker:API_ListEndpointConfigs.html
+    Source: recorded:config-list; sagemaker:API_ListEndpointConfigs.html
     """
     model = cloud.model()
     for name in ("cat-2", "dog-1", "cat-1", "cat-3"):
