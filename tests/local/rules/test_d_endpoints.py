@@ -372,13 +372,16 @@ def test_shadow_variants_are_told(cloud: Cloud) -> None:
 
 
 def test_serverless_variants_are_told(cloud: Cloud) -> None:
-    """DescribeEndpoint returns a serverless variant's current and desired config.
+    """DescribeEndpoint returns a serverless variant's current config, and the desired one while it is another.
 
-    Source: sagemaker:API_ProductionVariantSummary.html
+    Source: recorded:endpoint-serverless; sagemaker:API_ProductionVariantSummary.html; when there is a desired one is assumed
     """
-    live = cloud.live(cloud.endpoint(cloud.config(cloud.serverless())))
-    wanted = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    assert (live["CurrentServerlessConfig"], live["DesiredServerlessConfig"]) == (wanted, wanted)
+    name = cloud.endpoint(cloud.config(cloud.serverless(ProvisionedConcurrency=1)))
+    wanted = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 1}
+    assert cloud.live(name)["CurrentServerlessConfig"] == wanted
+    assert "DesiredServerlessConfig" not in cloud.live(name)
+    cloud.want(name, ServerlessUpdateConfig={"ProvisionedConcurrency": 2})
+    assert cloud.live(name)["DesiredServerlessConfig"] == {**wanted, "ProvisionedConcurrency": 2}
 
 
 def test_capture_is_told_of_an_endpoint(cloud: Cloud) -> None:

@@ -126,7 +126,7 @@ def test_alarm_goes_off(cloud: Cloud) -> None:
     cloud.advance(60)
     found = cloud.described_alarm()
     assert found["StateValue"] == "ALARM"
-    assert "Threshold Crossed: 1 out of the last 1 datapoints [5.0" in found["StateReason"]
+    assert "Threshold Crossed: 1 datapoint [5.0" in found["StateReason"]
 
 
 def test_alarm_is_ok(cloud: Cloud) -> None:

@@ -103,7 +103,7 @@ def test_asynchronous_endpoints_are_asked_so(cloud: Cloud) -> None:
     """
     config = cloud.config(AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}})
     name = cloud.endpoint(config)
-    with refused("asynchronous", code="ValidationError"):
+    with refused("does not support this inference type", code="ValidationError"):
         cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1")
 
 

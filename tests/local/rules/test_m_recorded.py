@@ -51,16 +51,6 @@ def test_images_are_resolved_at_the_call(cloud: Cloud) -> None:
     assert image["ResolutionTime"] - found["CreationTime"] <= timedelta(seconds=1)
 
 
-def test_serverless_has_what_it_desires(cloud: Cloud) -> None:
-    """A serverless variant in service has no DesiredServerlessConfig.
-
-    Source: recorded:endpoint-serverless
-    """
-    found = cloud.live(cloud.endpoint(cloud.config(cloud.serverless())))
-    assert "CurrentServerlessConfig" in found
-    assert "DesiredServerlessConfig" not in found
-
-
 def test_rolling_needs_two_instances(cloud: Cloud) -> None:
     """A rolling deployment to a single instance is rejected by UpdateEndpoint.
 

@@ -164,14 +164,17 @@ def test_an_endpoint_with_models_hosts_none(region: Region) -> None:
 
 
 def test_what_is_in_progress_is_left_alone(host: Any) -> None:
-    """aws/amazon-sagemaker-examples#3432: one that is Creating cannot be deleted; the sentence is assumed."""
+    """aws/amazon-sagemaker-examples#3432: one that is Creating cannot be deleted."""
     host.ask("CreateInferenceComponent", **host.request())
     for operation, more in (
         ("DeleteInferenceComponent", {}),
         ("UpdateInferenceComponent", {"RuntimeConfig": {"CopyCount": 2}}),
         ("UpdateInferenceComponentRuntimeConfig", {"DesiredRuntimeConfig": {"CopyCount": 2}}),
     ):
-        assert "Cannot update in-progress" in host.refusal(operation, InferenceComponentName="c", **more)
+        message = host.refusal(operation, InferenceComponentName="c", **more)
+        verb = "delete" if operation.startswith("Delete") else "update"
+        assert message.startswith(f"Cannot {verb} inference component ")
+        assert message.endswith(" while it is in state CREATE_IN_PROGRESS.")
     host.region.clock.advance(10)
     host.ask("DeleteInferenceComponent", InferenceComponentName="c")
     host.region.clock.advance(10)
@@ -275,9 +278,9 @@ def test_components_are_listed(host: Any) -> None:
 
 
 def test_an_endpoint_with_components_stays(host: Any) -> None:
-    """aws/amazon-sagemaker-feedback#49; the sentence is assumed."""
+    """aws/amazon-sagemaker-feedback#49; gruntwork-io/cloud-nuke#1142."""
     host.create()
-    assert "with inference components" in host.refusal("DeleteEndpoint", EndpointName="e")
+    assert "with inference component associated" in host.refusal("DeleteEndpoint", EndpointName="e")
     host.region.config("models")
     assert "hosts the inference component" in host.refusal(
         "UpdateEndpoint", EndpointName="e", EndpointConfigName="models"
@@ -361,7 +364,7 @@ def test_an_adapter_is_an_inference_component_without_copies_of_its_own(host: An
     assert "with adapter inference components" in host.refusal(
         "DeleteInferenceComponent", InferenceComponentName="c"
     )
-    assert "with inference components" in host.refusal("DeleteEndpoint", EndpointName="e")
+    assert "with inference component associated" in host.refusal("DeleteEndpoint", EndpointName="e")
     host.ask("DeleteInferenceComponent", InferenceComponentName="a")
     assert host.describe("a")["InferenceComponentStatus"] == "Deleting"
     host.region.clock.advance(10)
