@@ -312,7 +312,7 @@ class Alarms:
             at = trigger.transitioned.strftime("%A %d %B, %Y %H:%M:%S UTC")
             why = f"{trigger.arn} transitioned to {trigger.state} at {at}"
         else:
-            why = f"{alarm.arn} was updated and its alarm rule evaluates to {state}"
+            why = f"{alarm.arn} was updated and its new alarm rule evaluates to {state}"
         self._move(alarm, state, why, {"triggeringAlarms": triggers})
 
     # Changes of state

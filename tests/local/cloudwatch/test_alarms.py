@@ -678,7 +678,8 @@ def test_alarms_are_found(cloudwatch: Any) -> None:
 
     assert names() == ["a0", "a1", "a2", "b"]
     assert names(AlarmTypes=["CompositeAlarm"]) == ["c"]
-    assert names(AlarmNames=["a1", "c", "absent"]) == ["a1", "c"]
+    assert names(AlarmNames=["a1", "c", "absent"]) == ["a1"]
+    assert names(AlarmNames=["a1", "c"], AlarmTypes=["MetricAlarm", "CompositeAlarm"]) == ["a1", "c"]
     assert names(AlarmNamePrefix="a") == ["a0", "a1", "a2"]
     assert names(ActionPrefix="arn:aws:autoscaling") == ["b"]
     assert names(StateValue="ALARM") == []

@@ -224,6 +224,21 @@ def test_new_composite_alarm(cloud: Cloud) -> None:
     assert len(json.loads(found["StateReasonData"])["triggeringAlarms"]) == 2
 
 
+def test_history_of_a_composite_alarm(cloud: Cloud) -> None:
+    """DescribeAlarmHistory and DescribeAlarms return composite alarms only if AlarmTypes has them.
+
+    Source: cloudwatch:API_DescribeAlarmHistory.html; cloudwatch:API_DescribeAlarms.html
+    """
+    cloud.alarm("one")
+    cloud.cloudwatch.put_composite_alarm(AlarmName="both", AlarmRule="ALARM(one)")
+    assert cloud.cloudwatch.describe_alarms(AlarmNames=["both"])["CompositeAlarms"] == []
+    history = cloud.cloudwatch.describe_alarm_history
+    assert history(AlarmName="both")["AlarmHistoryItems"] == []
+    found = history(AlarmName="both", AlarmTypes=["CompositeAlarm"])["AlarmHistoryItems"]
+    assert {item["HistoryItemType"] for item in found} == {"ConfigurationUpdate", "StateUpdate"}
+    assert {item["AlarmType"] for item in found} == {"CompositeAlarm"}
+
+
 def put_units(cloud: Cloud) -> None:
     data = [
         {"MetricName": "M", "Value": value, "Unit": unit}
