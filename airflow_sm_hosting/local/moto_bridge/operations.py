@@ -41,7 +41,7 @@ def replace_operations(
             try:
                 return ActionResult(answer(operation, dict(self.params), self.region))
             except AwsError as error:
-                made = refusal(error.code, error.message)
+                made: Any = refusal(error.code, error.message)
                 made.status_code = error.status
                 raise made from error
 

@@ -74,7 +74,7 @@ class Watch:
         return self.alarms.state(name)
 
     def told(self, name: str = "slow") -> Any:
-        answer = self.ask("DescribeAlarms", AlarmNames=[name])
+        answer = self.ask("DescribeAlarms", AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         (found,) = answer["MetricAlarms"] + answer["CompositeAlarms"]
         return found
 

@@ -45,7 +45,7 @@ def error_of(fact: Fact) -> ClientError:
     return ClientError(
         {
             "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": int(status)},  # type: ignore[typeddict-item]
+            "ResponseMetadata": {"HTTPStatusCode": int(status)},
         },
         "Any",
     )

@@ -110,9 +110,12 @@ def test_refused_activity(cloud: Cloud, fact: Fact) -> None:
 
 
 def alarm_of(cloud: Cloud, name: str = "alarm") -> dict[str, Any]:
-    found = cloud.cloudwatch.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    (alarm,) = (*found["MetricAlarms"], *found["CompositeAlarms"])
-    return dict(alarm)
+    found: Any = cloud.cloudwatch.describe_alarms(
+        AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    described: dict[str, Any]
+    (described,) = [*found["MetricAlarms"], *found["CompositeAlarms"]]
+    return dict(described)
 
 
 @asks("alarm-minimal")
