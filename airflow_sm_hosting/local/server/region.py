@@ -75,6 +75,7 @@ class Region:
         quotas: Quotas | None = None,
         is_assumable: Callable[[str], bool] | None = None,
     ) -> None:
+        self._is_assumable = is_assumable or (lambda _: True)
         cloudwatch = cloudwatch or RegionalCloudWatch(name, clock)
         self.endpoint_metrics = EndpointMetrics(cloudwatch.metrics, clock)
         self._store = store = Store(name, clock, consistency_seconds)
@@ -112,7 +113,7 @@ class Region:
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
         self.sagemaker = SageMaker(
             store,
-            Models(store, registry, is_assumable or (lambda _: True)).operations,
+            Models(store, registry, self._is_assumable).operations,
             EndpointConfigs(store).operations,
             self.endpoints.operations,
             self.components.operations,
@@ -160,6 +161,10 @@ class Region:
     def component_fleets(self) -> list[Fleet]:
         """Return the fleets of all inference components."""
         return self.components.fleets()
+
+    def is_assumable(self, role_arn: str) -> bool:
+        """Return whether SageMaker can assume a role."""
+        return self._is_assumable(role_arn)
 
     def is_scalable_target(self, resource_id: str) -> bool:
         """Return whether a resource is a scalable target, of any dimension."""

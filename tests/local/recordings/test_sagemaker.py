@@ -17,7 +17,7 @@ from tests.local.recordings.facts import Fact, asks
 from tests.local.region import Region
 from tests.local.rules.cloud import IMAGE, ROLE, Cloud, rolling
 from tests.local.rules.test_j_components import create, describe
-from tests.local.rules.test_k_images import login, push
+from tests.local.rules.test_k_images import HTTP, login, push
 
 FRONT = "arn:aws:sagemaker:us-east-1:123456789012"
 
@@ -120,16 +120,21 @@ def test_oci_manifest(cloud: Cloud, fact: Fact) -> None:
     )
 
 
-def push_manifest(cloud: Cloud, kind: str) -> str:
-    """Push an image with a manifest of a kind, and return its URI."""
+def push_manifest(cloud: Cloud, kind: str, *, size: int | None = None) -> str:
+    """Push an image with a manifest of a kind, and return its URI.
+
+    :param size: What the manifest says of the size of its only layer. Default: it has none.
+    """
     push(cloud, imageTagMutability="MUTABLE")
     url, headers = login(cloud)
-    from tests.local.rules.test_k_images import HTTP
-
     manifest = cloud.client("ecr").batch_get_image(repositoryName="team/repo", imageIds=[{"imageTag": "1"}])[
         "images"
     ][0]["imageManifest"]
-    body = json.dumps({**json.loads(manifest), "mediaType": kind})
+    members = {**json.loads(manifest), "mediaType": kind}
+    if size is not None:
+        layer = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+        members["layers"] = [{**members["config"], "mediaType": layer, "size": size}]
+    body = json.dumps(members)
     answer = HTTP.request(
         "PUT", f"{url}/v2/team/repo/manifests/oci", body=body, headers={**headers, "Content-Type": kind}
     )

@@ -55,6 +55,9 @@ class EndpointUsers(Protocol):
     def component_fleets(self) -> builtins.list[Fleet]:
         """Return the fleets of all inference components."""
 
+    def is_assumable(self, role_arn: str) -> bool:
+        """Return whether SageMaker can assume a role."""
+
     def is_scalable_target(self, resource_id: str) -> bool:
         """Return whether a resource is a scalable target, of any dimension."""
 
@@ -126,7 +129,9 @@ class Endpoints:
         endpoint.serving.last_deployment_config = request.get("DeploymentConfig")
         self._endpoints[name.lower()] = endpoint
         self._store.tags.add(arn, tags_as_dict(request.get("Tags")))
-        self._deploy(endpoint, config, fleet, rollout_of(None, {}, fleet.instances))
+        self._deploy(
+            endpoint, config, fleet, rollout_of(None, {}, fleet.instances), self._role_failure(fleet)
+        )
         return {"EndpointArn": arn}
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +188,7 @@ class Endpoints:
         endpoint.lifecycle.failure_reason = None
         endpoint.serving.last_deployment_config = deployment_config
         endpoint.lifecycle.move_to("Updating")
-        self._deploy(endpoint, new, fleet, rollout)
+        self._deploy(endpoint, new, fleet, rollout, self._role_failure(fleet))
         return {"EndpointArn": endpoint.arn}
 
     def update_weights_and_capacities(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -516,14 +521,29 @@ class Endpoints:
             }
         return retained
 
+    def _role_failure(self, fleet: Fleet) -> str | None:
+        """Return why a new fleet cannot start: a role that was deleted or changed after CreateModel. What runs is not asked again."""
+        roles = (str(model.get("ExecutionRoleArn", "")) for model in fleet.models.values())
+        gone = next((role for role in roles if role and not self._users.is_assumable(role)), None)
+        # As users quote it of failed endpoints.
+        return gone and (
+            f"Could not assume role {gone}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to assume "
+            "the role."
+        )
+
     def _deploy(
-        self, endpoint: HostedEndpoint, config: Mapping[str, Any], fleet: Fleet, rollout: Rollout
+        self,
+        endpoint: HostedEndpoint,
+        config: Mapping[str, Any],
+        fleet: Fleet,
+        rollout: Rollout,
+        failure: str | None = None,
     ) -> None:
         serving = endpoint.serving
         serving.pending = FleetDeployment(
             config, fleet, serving.fleet, rollout, owner=serving, conditions=self._conditions
         )
-        serving.pending.begin()
+        serving.pending.begin(failure)
         self._poll()
 
     def _announce_changes(self, endpoint: HostedEndpoint) -> None:

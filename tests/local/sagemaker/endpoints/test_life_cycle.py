@@ -107,7 +107,8 @@ def test_an_image_deleted_meanwhile_fails_the_endpoint(deployer: Deployer) -> No
     found = deployer.describe(deployer.endpoint(config))
     assert (found["EndpointStatus"], found["FailureReason"]) == (
         "Failed",
-        f"Requested image {image} not found.",
+        "Please make sure all images included in the model for the production variant main exist, and that the execution role used to "
+        "create the model has permissions to access them.",
     )
 
 
