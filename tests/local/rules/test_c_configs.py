@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.local.rules.cloud import IMAGE, ROLE, Cloud, refused
 
 CAPTURE = {
@@ -277,6 +281,53 @@ def test_serverless_has_one_container(cloud: Cloud) -> None:
     """
     with refused("pipeline"):
         cloud.config({**cloud.serverless(), "ModelName": cloud.model(Containers=[{"Image": IMAGE}] * 2)})
+
+
+def test_serverless_has_one_model(cloud: Cloud) -> None:
+    """A serverless variant's model must not be a multi-model container.
+
+    Source: guide:serverless-endpoints.html
+    """
+    model = cloud.model(container={"Image": IMAGE, "Mode": "MultiModel"})
+    variant = {**cloud.serverless(), "ModelName": model}
+    with refused("serverless"):
+        cloud.config(variant)
+
+
+def test_serverless_has_an_archive(cloud: Cloud) -> None:
+    """A serverless variant's model must not have a ModelDataSource.
+
+    Source: sagemaker:API_ContainerDefinition.html; botocore, ContainerDefinition.ModelDataSource
+    """
+    uri = cloud.upload("folder/weights").removesuffix("weights")
+    source = {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}}
+    model = cloud.model(container={"Image": IMAGE, "ModelDataSource": source})
+    with refused("ModelDataSource", "serverless"):
+        cloud.config({**cloud.serverless(), "ModelName": model})
+
+
+@pytest.mark.parametrize("kind", ["async", "inf1", "pipeline", "multi-model"])
+def test_shadows_are_of_plain_endpoints(cloud: Cloud, kind: str) -> None:
+    """Shadow variants are rejected for asynchronous endpoints, Inf1, several containers and several models.
+
+    Source: guide:shadow-tests-exclusions.html
+    """
+    more: dict[str, Any] = {}
+    model, instance_type = None, "ml.m5.large"
+    if kind == "async":
+        more["AsyncInferenceConfig"] = {"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}}
+    elif kind == "inf1":
+        instance_type = "ml.inf1.xlarge"
+    elif kind == "pipeline":
+        model = cloud.model(Containers=[{"Image": IMAGE}, {"Image": IMAGE}])
+    else:
+        model = cloud.model(container={"Image": IMAGE, "Mode": "MultiModel"})
+    main, shadow = (
+        cloud.variant(name, ModelName=model or cloud.model(), InstanceType=instance_type)
+        for name in ("main", "shadow")
+    )
+    with refused("ShadowProductionVariants"):
+        cloud.config(main, ShadowProductionVariants=[shadow], **more)
 
 
 def test_config_in_use_is_deleted(cloud: Cloud) -> None:
