@@ -294,6 +294,54 @@ def test_an_endpoint_with_components_stays(host: Any) -> None:
     host.ask("DeleteEndpoint", EndpointName="e")
 
 
+def large(memory: int = 4096) -> dict[str, Any]:
+    """Return a specification of which ml.m5.large (8 GiB) has room for two."""
+    return {"ModelName": "m", "ComputeResourceRequirements": {"MinMemoryRequiredInMb": memory}}
+
+
+def test_managed_scaling_adds_instances_for_copies_up_to_its_most(
+    make_region: Callable[..., Region],
+) -> None:
+    scaling = {"Status": "ENABLED", "MinInstanceCount": 1, "MaxInstanceCount": 2}
+    host = Host(make_region(transition_seconds=10), ManagedInstanceScaling=scaling)
+    host.create(copies=3, Specification=large())
+    assert host.copies() == (3, 3)
+    assert host.region.described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    desired = {"InferenceComponentName": "c", "DesiredRuntimeConfig": {"CopyCount": 5}}
+    host.ask("UpdateInferenceComponentRuntimeConfig", **desired)
+    host.region.clock.advance(60)
+    found = host.describe()
+    assert host.copies() == (3, 3)
+    assert found["InferenceComponentStatus"] == "InService"
+    assert "not enough hardware resources" in found["FailureReason"]
+    host.create("d", Specification=large())
+    assert host.describe("d")["InferenceComponentStatus"] == "InService"
+    host.create("e", Specification=large(128))
+    assert host.describe("e")["InferenceComponentStatus"] == "Failed"
+
+
+def test_new_copies_need_room_beside_the_old_ones(host: Any) -> None:
+    """Without a rolling policy all copies are replaced at once, beside the old ones; with one, a batch at a time."""
+    host.create(copies=2, Specification=large(3072))
+    host.ask("UpdateInferenceComponent", InferenceComponentName="c", Specification=large(2048))
+    host.region.clock.advance(60)
+    found = host.describe()
+    assert found["InferenceComponentStatus"] == "InService"
+    assert found["Specification"] == large(3072)
+    assert "not enough hardware resources" in found["FailureReason"]
+    batch = {"Type": "COPY_COUNT", "Value": 1}
+    rolling = {"RollingUpdatePolicy": {"MaximumBatchSize": batch, "WaitIntervalInSeconds": 0}}
+    host.ask(
+        "UpdateInferenceComponent",
+        InferenceComponentName="c",
+        Specification=large(2048),
+        DeploymentConfig=rolling,
+    )
+    host.region.clock.advance(120)
+    assert host.describe()["Specification"] == large(2048)
+    assert host.copies() == (2, 2)
+
+
 def test_a_variant_that_scales_by_itself_has_no_instances_without_copies(
     make_region: Callable[..., Region],
 ) -> None:
