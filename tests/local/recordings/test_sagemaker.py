@@ -101,6 +101,19 @@ def test_model_role(cloud: Cloud, fact: Fact, exists: bool) -> None:
     )
 
 
+def test_the_role_of_a_first_model_is_there_and_can_be_deleted(cloud: Cloud) -> None:
+    iam = cloud.client("iam")
+    assert iam.get_role(RoleName="sagemaker")["Role"]["Arn"] == ROLE
+    cloud.model("m")
+    foreign = ROLE.replace("123456789012", "210987654321")
+    assert (
+        "is invalid"
+        in refusal(cloud.sagemaker.create_model, **model_request("n", ExecutionRoleArn=foreign))[2]
+    )
+    iam.delete_role(RoleName="sagemaker")
+    assert "is invalid" in refusal(cloud.sagemaker.create_model, **model_request("n"))[2]
+
+
 @asks("model-data-absent")
 def test_model_data_is_absent(cloud: Cloud, fact: Fact) -> None:
     container = {"Image": IMAGE, "ModelDataUrl": "s3://nowhere/model.tar.gz"}

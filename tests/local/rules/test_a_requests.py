@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.rules.cloud import IMAGE, ROLE, Cloud, refused
+from tests.local.rules.cloud import IMAGE, Cloud, refused
 
 LONGEST = "a" * 63
 
@@ -382,6 +384,16 @@ def test_role_of_the_example_is_taken(cloud: Cloud) -> None:
 
     Source: botocore, RoleArn
     """
-    role = ROLE.replace("role/", "role/service-role/")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    made = cloud.client("iam").create_role(
+        Path="/service-role/", RoleName="serving", AssumeRolePolicyDocument=document
+    )
+    role = made["Role"]["Arn"]
+    assert role.endswith(":role/service-role/serving")
     cloud.sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE})
     assert cloud.described_model("m")["ExecutionRoleArn"] == role
