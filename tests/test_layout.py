@@ -98,7 +98,7 @@ FLOORS: dict[str, set[str]] = {
         *LOCAL_GROUND,
         *("local.ecr", "local.cloudwatch", "local.engines", "local.sagemaker"),
     },
-    "local.sagemaker.components": {"local", "local.wire", "local.ecr", *ENDPOINTS},
+    "local.sagemaker.components": {*LOCAL_GROUND, "local.ecr", *ENDPOINTS},
     "local.runtime": {*LOCAL_GROUND, "local.engines", *HOSTING, "service_model"},
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
     "local.server": {

@@ -58,6 +58,7 @@ from airflow_sm_hosting.hooks.errors import (
     is_absent,
     is_in_progress,
     is_passing,
+    is_tagged_again,
     is_unregistered,
 )
 from airflow_sm_hosting.service_model.request import validated_request
@@ -277,6 +278,24 @@ def change_scaling(runner: StepRunner, step: Call, observed: Observation | None)
         raise ConcurrentUpdateError(error_message(error)) from error
 
 
+def register_target(runner: StepRunner, step: RegisterScalableTarget, observed: Observation | None) -> Any:
+    """Register a scalable target; one that an earlier try has registered already is tagged by a call of its own.
+
+    :raises ConcurrentUpdateError: When another run has removed the scaling again.
+    """
+    try:
+        return change_scaling(runner, step, observed)
+    except ClientError as error:
+        if not (step.may_exist and is_tagged_again(error)):
+            raise
+    tags = step.request["Tags"]
+    untagged = {member: value for member, value in step.request.items() if member != "Tags"}
+    answer = change_scaling(runner, replace(step, request=untagged), observed)
+    hook = runner.aws.auto_scaling_hook
+    hook.change("TagResource", {"ResourceARN": answer["ScalableTargetARN"], "Tags": tags})
+    return answer
+
+
 # CloudWatch.
 
 
@@ -363,7 +382,7 @@ ADAPTERS: Mapping[type[Step], Adapter] = {
     DeleteTags: delete_tags,
     DeleteEndpointConfig: delete_endpoint_config,
     DeleteModel: delete_model,
-    RegisterScalableTarget: change_scaling,
+    RegisterScalableTarget: register_target,
     DeregisterScalableTarget: change_scaling,
     PutScalingPolicy: change_scaling,
     DeleteScalingPolicy: change_scaling,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.deployer.environments import values_of_configs
-from airflow_sm_hosting.deployment.remedies import cause_of, hint_of_log, remedy
+from airflow_sm_hosting.deployment.remedies import advice, hint_of_log
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -35,7 +35,7 @@ def failure_report(
     :param reason: SageMaker's FailureReason.
     :param since: When the deployment began, in seconds since the epoch; None for a joined deployment.
     """
-    parts = [remedy(cause_of(reason))]
+    parts = [advice(reason)]
     try:
         hidden = values_of_configs(aws.sagemaker_hook.conn, endpoint_config_names)
         stream, lines = aws.endpoint_logs_hook.last_lines(endpoint_name, hidden, since=since)

@@ -94,7 +94,7 @@ def _restoring(
 def _restoring_variant(variant: str, scaling: Mapping[str, Any]) -> list[Step]:
     why = "it was removed for the update"
     return [
-        RegisterScalableTarget(scaling["target"], f"scaling of variant {variant}", why),
+        RegisterScalableTarget(scaling["target"], f"scaling of variant {variant}", why, may_exist=True),
         *(
             PutScalingPolicy(policy, f"policy {policy['PolicyName']} of variant {variant}", why)
             for policy in scaling["policies"]

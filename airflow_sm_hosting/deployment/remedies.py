@@ -11,6 +11,7 @@ class Cause(StrEnum):
     """The known causes of a failed deployment."""
 
     PING = "ping health check"
+    START = "start of the container"
     MODEL_DATA = "model data"
     ARCHITECTURE = "image architecture"
     MANIFEST = "image manifest"
@@ -19,14 +20,48 @@ class Cause(StrEnum):
     CAPACITY = "capacity"
     QUOTA = "quota"
     ALARM = "rollback alarm"
+    SERVERLESS_IMAGE = "image of a serverless endpoint"
+    SERVERLESS_STARTUP = "start of a serverless endpoint"
+    ROOM = "room for copies"
+    SERVICE = "failure of the service"
 
 
-_GUIDE = "https://docs.aws.amazon.com/sagemaker/latest/dg"
+_AWS = "https://docs.aws.amazon.com/sagemaker/latest"
+_GUIDE = f"{_AWS}/dg"
 
-#: Cause, pattern of its text, and remedy. The first match is the cause; capacity and quota stand before the ping, as other reasons
-#: quote the text of the ping. Sources of the texts: issues named in the rules (aws/sagemaker-python-sdk 155, 787, 4115, 4064; mlflow 13834;
-#: aws/deep-learning-containers 5657, 6711; aws/amazon-sagemaker-examples 307).
+#: Cause, pattern of its text, and remedy. The first match is the cause; capacity, quota and the start of serverless endpoints stand before
+#: the ping and the model data, as their reasons name those, too. Sources of the texts: issues named in the rules (aws/sagemaker-python-sdk
+#: 155, 787, 4115, 4064; mlflow 13834; aws/deep-learning-containers 569, 5657, 6711; aws/amazon-sagemaker-examples 275, 307;
+#: aws-samples/comfyui-on-amazon-sagemaker 2; aws-solutions-library-samples/qnabot-on-aws 691; plantonhq/planton;
+#: aws-samples/amazon-sagemaker-custom-container 3; Hugging Face's skill hf-cloud-sagemaker-production-defaults).
 _KNOWN: tuple[tuple[Cause, str, str], ...] = (
+    (
+        Cause.SERVERLESS_STARTUP,
+        r"stand up your model|within the allotted \d+ second",
+        "A serverless endpoint must download its model, start its container and answer the ping within 3 minutes: make image and model "
+        "smaller, give more memory_size_in_mb, which gives more CPU, too, or deploy on instances, whose limits are longer "
+        f"({_GUIDE}/serverless-endpoints-invoke.html).",
+    ),
+    (
+        Cause.SERVERLESS_IMAGE,
+        r"image size \S+ (is|exceeds)|greater than supported size",
+        "The image of a serverless endpoint can have at most 10 GB: use a smaller base image, leave out what only training needs, or deploy on "
+        f"instances ({_GUIDE}/serverless-endpoints.html).",
+    ),
+    (
+        Cause.ROOM,
+        r"not enough hardware resources",
+        "The instances have no room for a copy of the inference component: lower MinMemoryRequiredInMb or the accelerators of its "
+        "ComputeResourceRequirements (much less memory than the instance has can be reserved), or give the variant more instances, or larger "
+        f"ones ({_GUIDE}/realtime-endpoints-deploy-models.html).",
+    ),
+    (
+        Cause.START,
+        r"CannotStartContainer|starts? correctly when invoked|failed to start the container",
+        "The container ended before it could be pinged: SageMaker runs 'docker run <image> serve', so the image needs an executable called "
+        "serve in its PATH, or an ENTRYPOINT that takes that argument in exec form "
+        f"({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-code-run-image).",
+    ),
     (
         Cause.CAPACITY,
         r"insufficient\s*(instance)?\s*capacity|InsufficientInstanceCapacity|unable to provision|capacity (error|.*not available)",
@@ -55,7 +90,8 @@ _KNOWN: tuple[tuple[Cause, str, str], ...] = (
     ),
     (
         Cause.IMAGE_ACCESS,
-        r"ecr:(GetDownloadUrlForLayer|BatchGetImage|BatchCheckLayerAvailability)|Requested image .* not found|pull.*image|image.*(not exist|not found)",
+        r"ecr:(GetDownloadUrlForLayer|BatchGetImage|BatchCheckLayerAvailability)|Requested image .* not found|pull.*image|"
+        r"image.*(not exist|not found)|all images included in the model|CannotPullContainer",
         "The image cannot be pulled: the execution role needs ecr:BatchGetImage, GetDownloadUrlForLayer and "
         "BatchCheckLayerAvailability on its repository. AWS's own images need no more; the policy of a repository in any "
         f"other account must also allow the role ({_GUIDE}/your-algorithms-containers-inference-private.html).",
@@ -72,6 +108,12 @@ _KNOWN: tuple[tuple[Cause, str, str], ...] = (
         "The model data cannot be downloaded or unpacked: it must be one .tar.gz in the model's Region that "
         "the execution role may read, without links to paths outside of it "
         f"({_GUIDE}/your-algorithms-inference-code.html#your-algorithms-inference-code-load-artifacts).",
+    ),
+    (
+        Cause.SERVICE,
+        r"Request to service failed|contact customer support",
+        "SageMaker itself failed: run the task again, which replaces a Failed endpoint; if that does not help, open a case with AWS Support "
+        f"({_AWS}/APIReference/CommonErrors.html).",
     ),
     (
         Cause.ALARM,
@@ -117,3 +159,14 @@ def hint_of_log(lines: Iterable[str]) -> str:
 def remedy(cause: Cause | None) -> str:
     """Return one sentence with the remedy and the AWS page; an empty text for an unknown cause."""
     return next((sentence for known, _, sentence in _KNOWN if known is cause), "")
+
+
+def advice(reason: str | None) -> str:
+    """Return what to say after a FailureReason: the remedy, or that the reason is not known; an empty text where there is no reason."""
+    cause = cause_of(reason)
+    if cause is None and reason and reason.strip():
+        return (
+            "The cause of this reason is not known: look at the container's log, at the status of the resources that the endpoint config names, "
+            "and at CloudTrail's events of the endpoint."
+        )
+    return remedy(cause)

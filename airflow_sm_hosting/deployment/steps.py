@@ -241,9 +241,15 @@ class ScalingCall(Call):
 
 @dataclass(frozen=True)
 class RegisterScalableTarget(ScalingCall):
-    """Make a variant a scalable target, or change one (``application-autoscaling:RegisterScalableTarget``)."""
+    """Make a variant a scalable target, or change one (``application-autoscaling:RegisterScalableTarget``).
+
+    :param may_exist: Whether an earlier try may have registered it with the same tags. AWS refuses tags for a registered target; they are
+        then set with TagResource.
+    """
 
     operation = "RegisterScalableTarget"
+
+    may_exist: bool = False
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
         """The variant is a scalable target."""

@@ -84,6 +84,11 @@ def is_unregistered(error: ClientError) -> bool:
     return error_code(error) == "ObjectNotFoundException"
 
 
+def is_tagged_again(error: ClientError) -> bool:
+    """Return whether RegisterScalableTarget refuses tags because the target exists (terraform-aws-modules/terraform-aws-rds-aurora#420)."""
+    return error_code(error) == "ValidationException" and "TagResource" in error_message(error)
+
+
 def is_denied(error: Exception) -> bool:
     """Return whether the credentials lack the permission for a call (IAM user guide, "troubleshoot_access-denied")."""
     return isinstance(error, ClientError) and error_code(error) in ("AccessDeniedException", "AccessDenied")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sklearn.datasets import load_breast_cancer
 
+from airflow_sm_hosting import policies
 from airflow_sm_hosting.local import LocalAws
 
 pytestmark = [pytest.mark.airflow_db, pytest.mark.timeout(900)]
@@ -40,7 +41,7 @@ class Chain:
             **engine_options,
         }
         aws.client("s3").create_bucket(Bucket=BUCKET)
-        aws.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument="{}")
+        aws.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(policies.trust()))
         subprocess.run(
             [str(Path(sys.executable).parent / "airflow"), "db", "migrate"],
             env=self.environment,

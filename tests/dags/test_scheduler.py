@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_sm_hosting import policies
 from airflow_sm_hosting.local import LocalAws
 from tests.standalone import DEFERRED_TRANSITION, Airflow
 
@@ -20,7 +21,9 @@ ROOT = Path(__file__).parent.parent.parent
 def aws() -> Iterator[LocalAws]:
     with LocalAws(engine="process", transition_seconds=DEFERRED_TRANSITION) as aws:
         aws.client("s3").create_bucket(Bucket="sm-hosting-models")
-        aws.client("iam").create_role(RoleName="SageMakerHostingRole", AssumeRolePolicyDocument="{}")
+        aws.client("iam").create_role(
+            RoleName="SageMakerHostingRole", AssumeRolePolicyDocument=json.dumps(policies.trust())
+        )
         yield aws
 
 

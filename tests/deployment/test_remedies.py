@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_sm_hosting.deployment.remedies import Cause, cause_of, hint_of_log, remedy
+from airflow_sm_hosting.deployment.remedies import Cause, advice, cause_of, hint_of_log, remedy
 
 REASONS = [
     (
@@ -26,6 +26,27 @@ REASONS = [
     ("Failed to download model data from URL s3://bucket/model.tar.gz", Cause.MODEL_DATA),
     ("Failed to extract model data archive from URL", Cause.MODEL_DATA),
     ("The deployment was rolled back because alarm latency went to ALARM", Cause.ALARM),
+    (
+        "CannotStartContainerError. Please ensure the model container for variant v1 starts correctly when invoked with 'docker run <image> serve'",
+        Cause.START,
+    ),
+    (
+        "Please make sure all images included in the model for the production variant v1 exist, and that the execution role used to create the model has permissions to access them.",
+        Cause.IMAGE_ACCESS,
+    ),
+    ("Image size 13279248421 is greater than supported size 10737418240", Cause.SERVERLESS_IMAGE),
+    (
+        "Unable to successfully stand up your model within the allotted 180 second timeout. Please ensure that downloading your model artifacts, starting your model container and passing the ping health checks can be completed within 180 seconds.",
+        Cause.SERVERLESS_STARTUP,
+    ),
+    (
+        "Request to service failed. If failure persists after retry, contact customer support.",
+        Cause.SERVICE,
+    ),
+    (
+        "There is not enough hardware resources on the instances for this endpoint to create a copy of the inference component.",
+        Cause.ROOM,
+    ),
     ("Internal error", None),
     ("", None),
     (None, None),
@@ -47,6 +68,12 @@ def test_each_cause_has_one_sentence_with_the_aws_page(cause: Cause) -> None:
 
 def test_an_unknown_cause_has_no_remedy() -> None:
     assert remedy(None) == ""
+
+
+def test_advice_says_that_a_reason_is_not_known() -> None:
+    assert advice("The model did not pass the ping health check.") == remedy(Cause.PING)
+    assert "not known" in advice("Internal error")
+    assert advice(None) == advice("") == advice(" ") == ""
 
 
 @pytest.mark.parametrize(

@@ -226,10 +226,15 @@ class Scene:
         logs.create_log_group(**group)
         logs.create_log_stream(**group, logStreamName="main/i-1")
 
-    def make_role(self) -> str:
+    def make_role(self, *services: str) -> str:
+        """Make a role that these services may assume."""
+        statements = [
+            {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+            for service in services
+        ]
         self.aws.client("iam").create_role(
             RoleName=self.role,
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
             Tags=[{"Key": key, "Value": value} for key, value in OURS.items()],
         )
         return ROLE_ARN.format(self.role)
@@ -517,7 +522,7 @@ def big_artifact(scene: Scene) -> None:
 
 @path_of("CreateModelOperator")
 def a_model_and_its_tags_later(scene: Scene) -> None:
-    scene.make_role()
+    scene.make_role("sagemaker.amazonaws.com")
     Deployer(scene.aws).push_image({}, repository=make_repository(scene), tag="1")
     scene.put_object("prefix/a")
     data = [

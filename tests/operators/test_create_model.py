@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -32,6 +33,21 @@ from tests.operators.conftest import (
 )
 
 SECRET = "s3cr3t-in-the-environment"
+
+
+#: A trust policy with SageMaker, without which CreateModel refuses a role.
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
 
 
 def create(**options: Any) -> CreateModelOperator:
@@ -95,6 +111,7 @@ def test_the_same_request_is_the_same_model(aws: LocalAws, dag: DAG) -> None:
 def test_another_request_is_another_model_and_the_old_one_stays(
     aws: LocalAws, dag: DAG, change: dict[str, Any]
 ) -> None:
+    aws.client("iam").create_role(RoleName="sagemaker-2", AssumeRolePolicyDocument=TRUST)
     first = run_task(create()).value
     second = run_task(create(**change)).value
     assert second != first
@@ -188,7 +205,7 @@ def test_a_role_is_resolved_before_the_model_is_named(aws: LocalAws, dag: DAG, r
     made = aws.client("iam").create_role(
         RoleName="hosting",
         Path="/team/",
-        AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}',
+        AssumeRolePolicyDocument=TRUST,
     )["Role"]
     by_name = run_task(create(execution_role=role)).value
     assert (

@@ -350,7 +350,7 @@ def test_a_failed_endpoint_is_not_replaced_where_that_is_not_wanted(
 ) -> None:
     end = outcome(deploy("c1", deferrable=deferrable, replace_failed_endpoint=no))
     assert isinstance(end.error, ConflictError)
-    assert "churn is Failed (Requested image" in str(end.error)
+    assert "churn is Failed (Please make sure all images" in str(end.error)
     assert "replace_failed_endpoint=True" in str(end.error)
     assert operations(failed, mutating=True) == []
 
@@ -362,7 +362,7 @@ def test_a_new_endpoint_that_fails_is_an_error_with_the_reason(
     end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentFailedError
     assert str(end.error).startswith(
-        "Endpoint churn is Failed on bad; requested: bad. It does not serve. Reason: Requested image "
+        "Endpoint churn is Failed on bad; requested: bad. It does not serve. Reason: Please make sure all images "
     )
     assert end.details == details("create", "bad")
     assert {key: end.error.details[key] for key in end.details} == end.details
@@ -449,7 +449,7 @@ def test_a_rolled_back_update_is_a_failure(configs: LocalAws, dag: DAG, deferrab
     end = outcome(deploy("bad", deferrable=deferrable))
     assert type(end.error) is DeploymentRolledBackError
     assert str(end.error).startswith(
-        "SageMaker rolled endpoint churn back: it serves c1, not bad as requested. Reason: Requested image "
+        "SageMaker rolled endpoint churn back: it serves c1, not bad as requested. Reason: Please make sure all images "
     )
     assert set(end.ran.details) == DETAILS
     assert end.details == details("update", "c1", "c1")
@@ -490,7 +490,8 @@ def test_broken_endpoints_are_failures(
     with answered_with(sagemaker_client(), "DescribeEndpoint", broken):
         end = outcome(deploy("c2", deferrable=deferrable))
     assert type(end.error) is DeploymentFailedError
-    assert str(end.error) == f"Endpoint churn is {status} on c2; requested: c2. {words}"
+    assert str(end.error).startswith(f"Endpoint churn is {status} on c2; requested: c2. {words} The cause")
+    assert "not known" in str(end.error)
     assert end.details == details("update", "c2", "c1")
 
 

@@ -73,7 +73,7 @@ def test_an_update_is_told_field_by_field_without_secrets(configs: LocalAws, dag
     assert found["two_fleets"] is True
     assert "main: instance count is 1, becomes 2" in found["changes"]
     assert "main: ModelName is 'model', becomes 'secret'" in found["changes"]
-    assert "main: model PrimaryContainer.Environment differs" in found["changes"]
+    assert "main: model PrimaryContainer.Environment.PASSWORD differs" in found["changes"]
     assert "hunter2" not in end.value + repr(found)
     assert "### Changes" in end.value
     assert operations(configs, mutating=True) == []

@@ -168,7 +168,9 @@ def containers(draw: Any, image_strategy: Any, hostname: str | None) -> tuple[An
         }
     )
     given = ContainerDefinition(**_without_none({"image": image, "model_data": data, **further}))
-    meaning = ContainerDefinition(**_without_none({"image": uri, "model_data": url, **further}))
+    # What DescribeModel shows of a container that was given neither.
+    shown = {"environment": {}, "mode": "SingleModel", **further}
+    meaning = ContainerDefinition(**_without_none({"image": uri, "model_data": url, **shown}))
     return given, meaning
 
 

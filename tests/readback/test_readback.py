@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from airflow_sm_hosting import (
     CreateEndpointConfigOperator,
     CreateModelOperator,
     DeployEndpointOperator,
+    policies,
 )
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import OURS
@@ -84,7 +86,9 @@ def artifacts(aws: LocalAws) -> None:
     s3.create_bucket(Bucket=asks.BUCKET)
     for key in (asks.OBJECT, asks.CONTENT_OBJECT, f"{asks.PREFIX}/weights"):
         s3.put_object(Bucket=asks.BUCKET, Key=key, Body=b"weights")
-    aws.client("iam").create_role(RoleName=asks.ROLE_NAME, AssumeRolePolicyDocument="{}")
+    aws.client("iam").create_role(
+        RoleName=asks.ROLE_NAME, AssumeRolePolicyDocument=json.dumps(policies.trust())
+    )
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_a_failed_endpoint_is_an_error_with_its_reason(aws: LocalAws, dag: DAG, 
     make_endpoint(aws, "bad")
     end = outcome(sensor(deferrable=deferrable))
     assert type(end.error) is DeploymentFailedError
-    assert str(end.error).startswith("Endpoint churn is Failed on bad: Requested image ")
+    assert str(end.error).startswith("Endpoint churn is Failed on bad: Please make sure all images ")
 
 
 def test_a_rescheduled_sensor_proves_a_failure_within_one_poke(aws: LocalAws, dag: DAG) -> None:

@@ -37,20 +37,20 @@ from tests.upgrade.world import ARN, LATER, NAME, as_list, read, rebuild, seen_b
 
 #: What an error must tell, whatever its words are.
 TOLD = {
-    "create-failed": ("churn", "bad", "Requested image"),
-    "update-rolled-back": ("churn", "it serves a, not bad", "Requested image"),
+    "create-failed": ("churn", "bad", " image"),
+    "update-rolled-back": ("churn", "it serves a, not bad", " image"),
     "update-failed": ("churn", "UpdateRollbackFailed", "b"),
     "update-deleted": ("churn", "gone", "b"),
     "update-timed-out": ("churn", "time budget"),
     "update-unknown": ("churn", "AccessDeniedException", "You may not"),
     "update-overtaken": ("churn", "newer run", "2026-11-23T13:00:00.000+00:00", "allow_older"),
-    "scaled-rolled-back": ("churn", "it serves a, not bad-typed", "Requested image"),
+    "scaled-rolled-back": ("churn", "it serves a, not bad-typed", " image"),
     "scaled-timed-out": ("churn", "time budget", "caling", "next try"),
     "smoke-rollback": ("churn", "b", "rolled back", "serves a"),
     "sensor-failed": ("churn", "UpdateRollbackFailed"),
     "sensor-timed-out": ("churn", "time budget"),
     "sensor-unknown": ("churn", "AccessDeniedException", "You may not"),
-    "scaling-off-update-rolled-back": ("churn", "it serves a, not bad-typed", "Requested image"),
+    "scaling-off-update-rolled-back": ("churn", "it serves a, not bad-typed", " image"),
 }
 NOT_SCALED: dict[str, Any] = {"targets": [], "policies": [], "actions": []}
 EACH_WAIT = [(name, number) for name in WAITS for number in range(len(load("waits", name)["waits"]))]

@@ -172,7 +172,9 @@ class Scaler:
             activity.members |= {
                 "StatusCode": "Failed",
                 "EndTime": now,
-                "StatusMessage": f"Failed to set {dimension.noun} to {desired}. Reason: {error.message}",
+                # As awsdocs/amazon-sagemaker-developer-guide quotes it. That a proxy is named last is how Java's SDK ends it (assumed).
+                "StatusMessage": f"Failed to set {dimension.noun} to {desired}. Reason: {error.message} (Service: AmazonSageMaker; "
+                f"Status Code: {error.status}; Error Code: {error.code}; Request ID: {uuid4()}; Proxy: null)",
             }
             return
         LOG.info("%s: %d -> %d (%s)", target.resource_id, current, desired, cause)

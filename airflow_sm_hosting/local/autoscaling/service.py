@@ -31,7 +31,7 @@ from airflow_sm_hosting.local.autoscaling.targets import Activity, ScheduledActi
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch.alarm import Breach
 from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import global_arn, regional_arn
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.paging import page
@@ -220,6 +220,13 @@ class AutoScaling:
             if low > high:
                 raise AwsError("ValidationException", "Maximum capacity cannot be less than minimum capacity")
             dimension.check(resource_id, low)
+            if before and request.get("Tags"):
+                # terraform-aws-modules/terraform-aws-rds-aurora#420
+                raise AwsError(
+                    "ValidationException",
+                    "The scalable target that you tried to tag already exists. To update tags on an existing scalable target, use "
+                    "the TagResource API.",
+                )
             target = before or self._new_target(resource_id, name)
             target.minimum, target.maximum = low, high
             target.suspended |= request.get("SuspendedState") or {}
@@ -232,18 +239,20 @@ class AutoScaling:
         return {"ScalableTargetARN": target.arn}
 
     def _new_target(self, resource_id: str, dimension: str) -> Target:
-        place = f"arn:aws:application-autoscaling:{self._region}:{ACCOUNT_ID}:scalable-target"
         service = f"AWSServiceRoleForApplicationAutoScaling_SageMaker{_ROLES[dimension]}"
         return Target(
             resource_id=resource_id,
             dimension=dimension,
             minimum=0,
             maximum=0,
-            arn=f"{place}/{uuid4().hex}",
+            arn=regional_arn("application-autoscaling", self._region, f"scalable-target/{uuid4().hex}"),
             created=self._clock.now(),
             # "If the service supports service-linked roles, Application Auto Scaling uses [one], which it creates"
-            role_arn=f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
-            f"{service}",
+            role_arn=global_arn(
+                "iam",
+                self._region,
+                f"role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/{service}",
+            ),
             suspended={
                 "DynamicScalingInSuspended": False,
                 "DynamicScalingOutSuspended": False,
@@ -323,10 +332,8 @@ class AutoScaling:
             return {"PolicyARN": policy.arn, "Alarms": list(policy.alarms)}
 
     def _policy_arn(self, target: Target, name: str) -> str:
-        return (
-            f"arn:aws:autoscaling:{self._region}:{ACCOUNT_ID}:scalingPolicy:{uuid4()}:resource/sagemaker/"
-            f"{target.resource_id}:policyName/{name}"
-        )
+        resource = f"resource/sagemaker/{target.resource_id}:policyName/{name}"
+        return regional_arn("autoscaling", self._region, f"scalingPolicy:{uuid4()}:{resource}")
 
     def _delete_policy(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
@@ -387,13 +394,13 @@ class AutoScaling:
             if before and before.timer:
                 before.timer.cancel()
             now = self._clock.now()
-            arn = (
+            resource = f"resource/sagemaker/{request['ResourceId']}:scheduledActionName/{name}"
+            own = (
                 before.arn
                 if before
-                else f"arn:aws:autoscaling:{self._region}:{ACCOUNT_ID}:scheduledAction:{uuid4()}:resource/sagemaker/"
-                f"{request['ResourceId']}:scheduledActionName/{name}"
+                else regional_arn("autoscaling", self._region, f"scheduledAction:{uuid4()}:{resource}")
             )
-            action = actions[name] = ScheduledAction(merged, arn, before.created if before else now)
+            action = actions[name] = ScheduledAction(merged, own, before.created if before else now)
             self._schedule(_key(request), action, now)
         return {}
 

@@ -20,6 +20,16 @@ from airflow_sm_hosting.exceptions import SageMakerHostingError
 # Containers that start on the way take real time.
 _ADVANCE_SECONDS = 900
 
+#: The quotas of a new account, as plantonhq/planton measured them in 2026: nearly all have to be raised first.
+NEW_ACCOUNT_QUOTAS: Mapping[str, int] = {
+    "ml.* for endpoint usage": 0,
+    "ml.t2.* for endpoint usage": 2,
+    "ml.m6g.large for endpoint usage": 2,
+    "Maximum number of serverless endpoints": 5,
+    "Maximum total concurrency that can be allocated across all serverless endpoints": 10,
+    "Memory size in MB per serverless endpoint": 3072,
+}
+
 #: Real seconds between two advances of a clock that advances by itself.
 TICK = 0.05
 
@@ -214,6 +224,21 @@ class Control:
         """
         body = {"EndpointName": name, "Status": status, "Seconds": seconds, "Region": self.region_name}
         self._ask_admin_api("POST", "endpoint-status", body)
+
+    def set_quotas(self, quotas: Mapping[str, int]) -> None:
+        """Set the account's quotas, in place of those before; without one, there is no limit.
+
+        .. code-block:: python
+
+            aws.set_quotas({"ml.g5.* for endpoint usage": 1, "ml.m5.large for endpoint usage": 4})
+            aws.set_quotas(NEW_ACCOUNT_QUOTAS)
+
+        A request that exceeds one is refused with ``ResourceLimitExceeded``. Without any at the start and after a reset.
+
+        :param quotas: Their names in Service Quotas, which may have the wildcards ``*`` and ``?``; the longest that matches counts.
+        :raises LocalAwsError: A value is no whole number from 0.
+        """
+        self._ask_admin_api("PUT", "quotas", dict(quotas))
 
     def fault(self, kind: str, **members: Any) -> StandingFault:
         """Begin a fault.

@@ -38,8 +38,8 @@ def _describe_alarms(region: RegionalCloudWatch, request: dict[str, Any]) -> dic
     names, prefix = request.get("AlarmNames"), request.get("AlarmNamePrefix")
     if names and prefix:
         raise AwsError("ValidationError", "AlarmNamePrefix and AlarmNames cannot be used together.")
-    # "If you omit this parameter, only metric alarms are returned", but for names, which find both kinds.
-    kinds = request.get("AlarmTypes") or (["MetricAlarm", "CompositeAlarm"] if names else ["MetricAlarm"])
+    # "If you omit this parameter, only metric alarms are returned, even if composite alarms … exist": API_DescribeAlarms.html
+    kinds = request.get("AlarmTypes") or ["MetricAlarm"]
     action = request.get("ActionPrefix")
     found = [
         alarm
@@ -82,9 +82,8 @@ def _describe_alarms_for_metric(region: RegionalCloudWatch, request: dict[str, A
 
 
 def _describe_alarm_history(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
-    kinds = request.get("AlarmTypes") or (
-        ["MetricAlarm", "CompositeAlarm"] if request.get("AlarmName") else ["MetricAlarm"]
-    )
+    # "If you omit this parameter, only metric alarms are returned": API_DescribeAlarmHistory.html
+    kinds = request.get("AlarmTypes") or ["MetricAlarm"]
     start, end = request.get("StartDate"), request.get("EndDate")
     items = [
         item

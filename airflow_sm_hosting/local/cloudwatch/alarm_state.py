@@ -107,6 +107,12 @@ def reason(
         real
     )
     shown = ", ".join(f"{point.value} ({_day(point.time)})" for point in decisive)
+    if "DatapointsToAlarm" not in request:
+        # A validated snapshot of 2023 by localstack/localstack; for more than one datapoint, AWS's user guide quotes "2 datapoints [...] were".
+        return (
+            f"Threshold Crossed: {_datapoints(len(decisive))} [{shown}] {'was' if len(decisive) == 1 else 'were'} "
+            f"{'' if state == 'ALARM' else 'not '}{words} the threshold ({threshold})."
+        )
     other = "ALARM" if state == "OK" else "OK"
     needed = to_alarm if state == "ALARM" else periods - to_alarm + 1
     return (
@@ -117,9 +123,18 @@ def reason(
 
 
 def reason_data(
-    request: Mapping[str, Any], period: int, real: Sequence[Point], at: datetime, threshold: float
+    request: Mapping[str, Any],
+    period: int,
+    real: Sequence[Point],
+    at: datetime,
+    threshold: float,
+    missing: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """Return the ``StateReasonData`` of a state."""
+    """Return the ``StateReasonData`` of a state.
+
+    :param missing: When the periods begin that were evaluated without data; they are shown by that alone where no period has data
+        (localstack/localstack's validated snapshot of 2023).
+    """
     data: dict[str, Any] = {
         "version": "1.0",
         "queryDate": zulu(at),
@@ -133,7 +148,8 @@ def reason_data(
                 "value": point.value,
             }
             for point in reversed(real)
-        ],
+        ]
+        or [{"timestamp": zulu(datetime.fromtimestamp(time, UTC))} for time in reversed(missing)],
     }
     if real:
         data["startDate"] = zulu(datetime.fromtimestamp(real[0].time, UTC))

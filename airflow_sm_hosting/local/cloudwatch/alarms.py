@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +33,7 @@ from airflow_sm_hosting.local.cloudwatch.alarm_state import (
 from airflow_sm_hosting.local.cloudwatch.metric_queries import math_data
 from airflow_sm_hosting.local.cloudwatch.metrics import Metrics, metric_of
 from airflow_sm_hosting.local.moto_bridge import topics
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import regional_arn
 from airflow_sm_hosting.local.wire.errors import AwsError
 
 LOG = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ _STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 # 3 of them it is 5 in AWS's examples; that it is always two more is assumed.
 _MORE_POINTS = 2
 # Which actions are done again every minute for as long as the state lasts (same page, "Alarm actions").
-_SCALING_ACTION = "arn:aws:autoscaling:"
-_TOPIC = "arn:aws:sns:"
+_SCALING_ACTION = re.compile(r"arn:[\w-]+:autoscaling:")
+_TOPIC = re.compile(r"arn:[\w-]+:sns:")
 
 
 class Alarms:
@@ -131,8 +132,9 @@ class Alarms:
                         "ValidationError",
                         f"AlarmRule must not form a cycle of alarms, as it does with {child}.",
                     )
+            is_new = request["AlarmName"] not in self._alarms
             alarm = self._put(request)
-            self._evaluate_composite(alarm)
+            self._evaluate_composite(alarm, was_created=is_new)
         self._follow()
         return alarm
 
@@ -159,7 +161,8 @@ class Alarms:
         with self._lock:
             alarm = self._alarms.get(name)
             if alarm is None:
-                raise AwsError("ResourceNotFound", f"Alarm {name} does not exist.", status=404)
+                # Without a message: localstack/localstack's validated snapshot of 2023.
+                raise AwsError("ResourceNotFound", "", status=404)
             if state not in _STATES:
                 raise AwsError("ValidationError", f"There is no state {state}.")
             self._move(alarm, state, reason, dict(data) if data is not None else None)
@@ -233,13 +236,18 @@ class Alarms:
                 alarm,
                 state,
                 reason(request, state, real, periods, to_alarm, threshold),
-                reason_data(request, alarm.period, real, at, threshold),
+                reason_data(
+                    request,
+                    alarm.period,
+                    real,
+                    at,
+                    threshold,
+                    missing=[end - alarm.period * (number + 1) for number in reversed(range(periods))],
+                ),
             )
         elif full_minute:
             # "the alarm continues to invoke the action for every period that the alarm remains in the new state"
-            self._act(
-                alarm, [action for action in alarm.actions(state) if action.startswith(_SCALING_ACTION)]
-            )
+            self._act(alarm, [action for action in alarm.actions(state) if _SCALING_ACTION.match(action)])
 
     def _points(self, alarm: Alarm, end: int, number: int) -> list[Point | None]:
         period = alarm.period
@@ -277,25 +285,35 @@ class Alarms:
             raise metric_math.ExpressionError("The local AWS does not support anomaly detection.")
         return float(alarm.request["Threshold"])
 
-    def _evaluate_composite(self, alarm: Alarm) -> None:
+    def _evaluate_composite(
+        self, alarm: Alarm, trigger: Alarm | None = None, *, was_created: bool = False
+    ) -> None:
+        """Evaluate the rule of a composite alarm.
+
+        :param trigger: The alarm of the rule whose state has changed. Default: all of them, as when the rule is put.
+        :param was_created: Whether the composite alarm is new.
+        """
         rule = alarm.rule
         if rule is None:
             return
         state = "ALARM" if rule.holds(self.state) else "OK"
         if state == alarm.state:
             return
+        children = [trigger] if trigger else [child for child in map(self._find, rule.children) if child]
         triggers = [
             {"arn": child.arn, "state": {"value": child.state, "timestamp": zulu(child.transitioned)}}
-            for child in map(self._find, rule.children)
-            if child
+            for child in children
         ]
-        shown = ", ".join(f"{trigger['arn']}" for trigger in triggers) or alarm.arn
-        self._move(
-            alarm,
-            state,
-            f"{shown} transitioned, and AlarmRule evaluates to {'TRUE' if state == 'ALARM' else 'FALSE'}",
-            {"triggeringAlarms": triggers},
-        )
+        if was_created:
+            # Recorded in 2022 (cloud-custodian/cloud-custodian).
+            why = f"{alarm.arn} was created and its alarm rule evaluates to {state}"
+        elif trigger:
+            # Which alarms are in the data: localstack/localstack's validated snapshot of 2025. The sentence is as in AWS's console.
+            at = trigger.transitioned.strftime("%A %d %B, %Y %H:%M:%S UTC")
+            why = f"{trigger.arn} transitioned to {trigger.state} at {at}"
+        else:
+            why = f"{alarm.arn} was updated and its new alarm rule evaluates to {state}"
+        self._move(alarm, state, why, {"triggeringAlarms": triggers})
 
     # Changes of state
 
@@ -322,7 +340,7 @@ class Alarms:
         for other in list(self._alarms.values()):
             rule = other.rule
             if rule and (alarm.name in rule.children or alarm.arn in rule.children):
-                self._evaluate_composite(other)
+                self._evaluate_composite(other, alarm)
             if other.request.get("ActionsSuppressor") in (alarm.name, alarm.arn):
                 self._suppressor_changed(other, state)
 
@@ -331,12 +349,12 @@ class Alarms:
             return
         message = None
         for action in actions:
-            if action.startswith(_SCALING_ACTION):
+            if _SCALING_ACTION.match(action):
                 breach = Breach(
                     alarm.name, alarm.state, float(alarm.request.get("Threshold") or 0), alarm.values
                 )
                 self._following.append(partial(self._do, alarm, action, breach, noted=before is not None))
-            elif action.startswith(_TOPIC):
+            elif _TOPIC.match(action):
                 message = message or alarm_message(alarm, self._region, before or alarm.state)
                 self._following.append(partial(self._do, alarm, action, message))
             else:
@@ -434,8 +452,8 @@ class Alarms:
         with self._lock:
             before = self._alarms.get(name)
             if before is None:
-                arn = f"arn:aws:cloudwatch:{self._region}:{ACCOUNT_ID}:alarm:{name}"
-                alarm = self._alarms[name] = Alarm(kept, arn, now, now, now)
+                own = regional_arn("cloudwatch", self._region, f"alarm:{name}")
+                alarm = self._alarms[name] = Alarm(kept, own, now, now, now)
             else:
                 # "An update overwrites the previous configuration and keeps the state": API_PutMetricAlarm.html
                 alarm = before

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_sm_hosting.local.cloudwatch import metric_math
-from airflow_sm_hosting.local.cloudwatch.metric_queries import math_data
+from airflow_sm_hosting.local.cloudwatch.metric_queries import math_data, queried_metric
 from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, Metric, Metrics, is_statistic, metric_of
 from airflow_sm_hosting.local.cloudwatch.region import (
     RegionalCloudWatch,
@@ -93,7 +93,7 @@ def _get_metric_statistics(region: RegionalCloudWatch, request: dict[str, Any]) 
             )
     period = int(request["Period"])
     _check_period("Period", period)
-    start, number = _span(request, period)
+    start, number = _span(request, period, refused_as="InvalidParameterValue")
     if number > _MAX_DATAPOINTS:
         raise AwsError(
             "InvalidParameterCombination",
@@ -101,20 +101,26 @@ def _get_metric_statistics(region: RegionalCloudWatch, request: dict[str, Any]) 
             "the datapoints requested by increasing Period, or decreasing the time range.",
         )
     metric = metric_of(request["Namespace"], request["MetricName"], request.get("Dimensions") or ())
-    unit = request.get("Unit")
     points = []
-    windows = region.metrics.statistics(metric, [*plain, *extended], start, period, number, unit=unit)
-    for index, found in enumerate(windows):
-        if found is None:
-            continue
-        point: dict[str, Any] = {
-            "Timestamp": datetime.fromtimestamp(start + index * period, UTC),
-            "Unit": unit or region.metrics.unit(metric),
-            **{name: found[name] for name in plain},
-        }
-        if values := {name: found[name] for name in extended if found[name] is not None}:
-            point["ExtendedStatistics"] = values
-        points.append(point)
+    # Without a unit, there is one datapoint for each unit: localstack/localstack's validated snapshot of 2024.
+    units = (
+        [request["Unit"]]
+        if request.get("Unit")
+        else region.metrics.units(metric, start, start + period * number)
+    )
+    for unit in units:
+        windows = region.metrics.statistics(metric, [*plain, *extended], start, period, number, unit=unit)
+        for index, found in enumerate(windows):
+            if found is None:
+                continue
+            point: dict[str, Any] = {
+                "Timestamp": datetime.fromtimestamp(start + index * period, UTC),
+                "Unit": unit,
+                **{name: found[name] for name in plain},
+            }
+            if values := {name: found[name] for name in extended if found[name] is not None}:
+                point["ExtendedStatistics"] = values
+            points.append(point)
     return {"Label": request["MetricName"], "Datapoints": points}
 
 
@@ -162,6 +168,12 @@ def _results(
     )
     start, number = _span(request, period)
     label = query.get("Label") or _label(query)
+    units = _units(metrics, query, start, start + period * number)
+    messages = {}
+    if len(units) > 1:
+        # A validated snapshot of 2023 by localstack/localstack has the sentence, and the data of the first of these units.
+        value = f"Multiple units returned: '[{', '.join(units)}]'"
+        messages = {"Messages": [{"Code": "MultipleUnits", "Value": value}]}
     try:
         found = metric_math.evaluate_id(query["Id"], math_data(metrics, queries, start, period, number))
     except metric_math.ExpressionError as error:
@@ -173,9 +185,16 @@ def _results(
             "Timestamps": [datetime.fromtimestamp(t, UTC) for t in sorted(series, reverse=descending)],
             "Values": [series[time] for time in sorted(series, reverse=descending)],
             "StatusCode": "Complete",
+            **messages,
         }
         for series in (found if isinstance(found, list) else [found])
     ]
+
+
+def _units(metrics: Metrics, query: Mapping[str, Any], start: int, end: int) -> list[str]:
+    """Return the units of a query that names none; none for an expression."""
+    stat = query.get("MetricStat")
+    return metrics.units(queried_metric(stat), start, end) if stat and not stat.get("Unit") else []
 
 
 def _label(query: Mapping[str, Any]) -> str:
@@ -191,11 +210,14 @@ def _check_period(where: str, period: int) -> None:
         )
 
 
-def _span(request: Mapping[str, Any], period: int) -> tuple[int, int]:
-    """Return when the first period of a request begins, in seconds since the epoch, and how many there are."""
+def _span(request: Mapping[str, Any], period: int, *, refused_as: str = "ValidationError") -> tuple[int, int]:
+    """Return when the first period of a request begins, in seconds since the epoch, and how many there are.
+
+    :param refused_as: The code for times in the wrong order. That of GetMetricStatistics is recorded, that of GetMetricData assumed.
+    """
     start, end = aware(request["StartTime"]), aware(request["EndTime"])
     if start >= end:
-        raise AwsError("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
+        raise AwsError(refused_as, "The parameter StartTime must be less than the parameter EndTime.")
     # "Start time less than 15 days ago - Round down to the nearest whole minute", of shorter periods to one of those.
     rounded = int(start.timestamp()) // min(period, 60) * min(period, 60)
     return rounded, max(1, math.ceil((end.timestamp() - rounded) / period))

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.local.cloudwatch import metric_math
-from airflow_sm_hosting.local.cloudwatch.metrics import Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import Metric, Metrics, metric_of
+
+
+def queried_metric(stat: Mapping[str, Any]) -> Metric:
+    """Return the metric of a ``MetricStat``."""
+    metric = stat["Metric"]
+    return metric_of(metric.get("Namespace", ""), metric.get("MetricName", ""), metric.get("Dimensions", ()))
 
 
 def math_data(
@@ -16,12 +22,13 @@ def math_data(
     found: dict[str, metric_math.Series] = {}
     for query in queries:
         if stat := query.get("MetricStat"):
-            metric = metric_of(
-                stat["Metric"].get("Namespace", ""),
-                stat["Metric"].get("MetricName", ""),
-                stat["Metric"].get("Dimensions", ()),
+            metric = queried_metric(stat)
+            # Without a unit, the data are those of the first one: see GetMetricData. That expressions and alarms are alike is assumed.
+            units = (
+                [stat["Unit"]] if stat.get("Unit") else metrics.units(metric, start, start + period * number)
             )
-            windows = metrics.statistics(metric, [stat["Stat"]], start, period, number, unit=stat.get("Unit"))
+            unit = next(iter(units), None)
+            windows = metrics.statistics(metric, [stat["Stat"]], start, period, number, unit=unit)
             found[query["Id"]] = {
                 start + index * period: value
                 for index, window in enumerate(windows)

@@ -428,10 +428,14 @@ class Metrics:
             whole = [merged_distribution(part, with_values=with_values) for part in parts]
             return [None if one is None else {name: one.statistic(name) for name in names} for one in whole]
 
-    def unit(self, metric: Metric) -> str:
-        """Return a unit in which a metric was measured; ``None`` is a unit, too."""
+    def units(self, metric: Metric, start: float, end: float) -> list[str]:
+        """Return the units in which a metric was measured within some time, by name; ``None`` is a unit, too."""
         with self._lock:
-            return next(iter(self._streams.get(metric, {})), "None")
+            return sorted(
+                unit
+                for unit, stream in self._streams.get(metric, {}).items()
+                if bisect_left(stream.times, start) < bisect_left(stream.times, end)
+            )
 
     def known(self) -> list[tuple[Metric, datetime]]:
         """Return all metrics, with the time of the newest of their data."""

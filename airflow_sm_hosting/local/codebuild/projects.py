@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import regional_arn
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.paging import page
 
@@ -34,7 +34,7 @@ class Projects:
 
     def arn(self, name: str) -> str:
         """Return the ARN of a project."""
-        return f"arn:aws:codebuild:{self._region}:{ACCOUNT_ID}:project/{name}"
+        return regional_arn("codebuild", self._region, f"project/{name}")
 
     def named(self, name: str) -> dict[str, Any]:
         """Return a project by name or ARN.
@@ -64,7 +64,7 @@ class Projects:
             "tags": [],
             "cache": {"type": "NO_CACHE"},
             "badge": {"badgeEnabled": False},
-            "encryptionKey": f"arn:aws:kms:{self._region}:{ACCOUNT_ID}:alias/aws/s3",
+            "encryptionKey": regional_arn("kms", self._region, "alias/aws/s3"),
             **request,
             "arn": self.arn(name),
             "created": now,

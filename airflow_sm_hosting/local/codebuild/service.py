@@ -19,7 +19,7 @@ from airflow_sm_hosting.local.codebuild.buildspec import unknown_parts
 from airflow_sm_hosting.local.codebuild.projects import PAGE_SIZE, Projects
 from airflow_sm_hosting.local.codebuild.runner import BuildRunner, is_supported
 from airflow_sm_hosting.local.engines.engine import Engine
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import regional_arn
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.paging import page
 from airflow_sm_hosting.local.wire.validation import check_request
@@ -197,7 +197,7 @@ class CodeBuild:
         prefix = f"{config['streamName']}/" if config.get("streamName") else ""
         description: dict[str, Any] = {
             "id": f"{name}:{stream}",
-            "arn": f"arn:aws:codebuild:{self._region}:{ACCOUNT_ID}:build/{name}:{stream}",
+            "arn": regional_arn("codebuild", self._region, f"build/{name}:{stream}"),
             "buildNumber": number,
             "startTime": now,
             "currentPhase": "SUBMITTED",

@@ -73,7 +73,9 @@ class Access:
             for needed in required_permissions(asked):
                 effect = self._decide(identity, needed)
                 if effect is not Effect.ALLOWED:
-                    return access_denied(asked.request, asked.service, _sentence(identity, needed, effect))
+                    return access_denied(
+                        asked.request, asked.service, needed.refusal or _sentence(identity, needed, effect)
+                    )
             validated = validated_permissions(asked)
             missing = [one for one in validated if self._decide(identity, one) is not Effect.ALLOWED]
         except NotEvaluatedError as error:

@@ -13,15 +13,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
 from werkzeug.wrappers import Request
 
 from airflow_sm_hosting.local.moto_bridge import identities, s3
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID, global_arn, partition_name, regional_arn
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import RUNTIME_OPERATIONS, RUNTIME_PATH
-from airflow_sm_hosting.local.wire.requests import json_body
+from airflow_sm_hosting.local.wire.requests import form_members, json_body
 
 ANY = "*"
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -29,7 +28,6 @@ CODEBUILD = "codebuild.amazonaws.com"
 # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html
 SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
-SCALING_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{SCALING_SERVICE}/{SCALING_ROLE}"
 
 _SAGEMAKER_NAMES = {
     "EndpointName": "endpoint",
@@ -80,11 +78,13 @@ class RequiredPermission:
     :param action: ``service:Action``.
     :param resource: The resource's ARN, or ``*``.
     :param context: Condition keys.
+    :param refusal: The service's own sentence where the permission is missing. Default: that of most refusals.
     """
 
     action: str
     resource: str
     context: dict[str, str | list[str]] = field(default_factory=dict)
+    refusal: str = ""
 
 
 class Resources(Protocol):
@@ -124,7 +124,7 @@ class RequestContext:
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of the request's Region."""
-        return f"arn:aws:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
+        return regional_arn(service, self.region, resource)
 
     @property
     def members(self) -> dict[str, Any]:
@@ -133,8 +133,7 @@ class RequestContext:
         The body is kept in memory for who answers, so this is not for uploads.
         """
         if self.request.mimetype == "application/x-www-form-urlencoded":
-            data = self.request.get_data(cache=True)
-            return {name: values[0] for name, values in parse_qs(data.decode("utf-8", "replace")).items()}
+            return dict(form_members(self.request))
         try:
             return json_body(self.request)
         except AwsError:
@@ -179,7 +178,9 @@ def validated_permissions(asked: RequestContext) -> list[RequiredPermission]:
     if identities.role(SCALING_ROLE) is None:
         needed.append(
             RequiredPermission(
-                "iam:CreateServiceLinkedRole", SCALING_ROLE_ARN, {"iam:AWSServiceName": SCALING_SERVICE}
+                "iam:CreateServiceLinkedRole",
+                global_arn("iam", asked.region, f"role/aws-service-role/{SCALING_SERVICE}/{SCALING_ROLE}"),
+                {"iam:AWSServiceName": SCALING_SERVICE},
             )
         )
     return needed
@@ -203,6 +204,8 @@ def _sagemaker(asked: RequestContext) -> Iterator[RequiredPermission]:
     elif operation in _SAGEMAKER_LISTS:
         # So it stands in AWS's refusals of other lists: "sagemaker:ListDomains on resource: …:domain/*".
         resources = [asked.arn("sagemaker", f"{_SAGEMAKER_LISTS[operation]}/*")]
+    elif not named and (made := _made(operation, members)):
+        resources = [asked.arn("sagemaker", made)]
     else:
         # CreateEndpoint and UpdateEndpoint are on the endpoint and on its config (API_CreateEndpoint.html).
         resources = list(named.values()) or [ANY]
@@ -216,6 +219,17 @@ def _sagemaker(asked: RequestContext) -> Iterator[RequiredPermission]:
         yield RequiredPermission("iam:PassRole", str(role), {"iam:PassedToService": SAGEMAKER})
     yield from _volume_key(asked, members)
     yield from _deregistered(asked, members)
+
+
+def _made(operation: str, members: Mapping[str, Any]) -> str | None:
+    """Return ``training-job/<name>`` for CreateTrainingJob.
+
+    list_amazonsagemaker.html: the kind of most resources is the noun of their operations.
+    """
+    match = re.fullmatch(r"(?:Create|Describe|Update|Delete|Start|Stop)([A-Z]\w+)", operation)
+    name = match and members.get(f"{match[1]}Name")
+    kind = match and re.sub(r"(?<=[a-z])(?=[A-Z])", "-", match[1]).lower()
+    return f"{kind}/{str(name).lower()}" if name else None
 
 
 def _volume_key(asked: RequestContext, members: dict[str, Any]) -> Iterator[RequiredPermission]:
@@ -233,6 +247,9 @@ def _deregistered(asked: RequestContext, members: dict[str, Any]) -> Iterator[Re
             "application-autoscaling:DeregisterScalableTarget",
             asked.arn("application-autoscaling", "scalable-target/*"),
             {"application-autoscaling:service-namespace": "sagemaker"},
+            "An Application AutoScaling scalable target exists for a variant being deleted, and the IAM identity used to invoke "
+            "DeleteEndpoint does not have application-autoscaling:DeregisterScalableTarget permission to deregister the scalable "
+            "target.",
         )
 
 
@@ -301,7 +318,7 @@ def _ecr(asked: RequestContext) -> Iterator[RequiredPermission]:
     registry = members.get("registryId") or ACCOUNT_ID
 
     def repository(name: Any) -> str:
-        return f"arn:aws:ecr:{asked.region}:{registry}:repository/{name}"
+        return regional_arn("ecr", asked.region, f"repository/{name}", account=str(registry))
 
     if operation in ("GetAuthorizationToken", "DescribeRegistry"):
         yield RequiredPermission(action, ANY)
@@ -330,7 +347,8 @@ def _s3(asked: RequestContext) -> Iterator[RequiredPermission]:
     operation, request = asked.operation, asked.request
     bucket, _, key = request.path.lstrip("/").partition("/")
     action = f"s3:{_S3_ACTIONS.get(operation, operation)}"
-    bucket_arn, object_arn = f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/{key}"
+    bucket_arn = f"arn:{partition_name(asked.region)}:s3:::{bucket}"
+    object_arn = f"{bucket_arn}/{key}"
     if not bucket:
         yield RequiredPermission(action, ANY)
         return
@@ -367,7 +385,7 @@ def _iam(asked: RequestContext) -> Iterator[RequiredPermission]:
         service = str(members.get("AWSServiceName"))
         yield RequiredPermission(
             action,
-            f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{service}/*",
+            global_arn("iam", asked.region, f"role/aws-service-role/{service}/*"),
             {"iam:AWSServiceName": service},
         )
         return
@@ -377,13 +395,15 @@ def _iam(asked: RequestContext) -> Iterator[RequiredPermission]:
     name = members["RoleName"]
     known = identities.role(name)
     path = str(members.get("Path", "/")).strip("/")
-    arn = known.arn if known else f"arn:aws:iam::{ACCOUNT_ID}:role/{path}/{name}".replace("//", "/")
+    role_arn = (
+        known.arn if known else global_arn("iam", asked.region, f"role/{path}/{name}").replace("//", "/")
+    )
     boundary = members.get("PermissionsBoundary") or (known and known.permissions_boundary_arn)
     if boundary:
         context["iam:PermissionsBoundary"] = str(boundary)
-    yield RequiredPermission(action, arn, context)
+    yield RequiredPermission(action, role_arn, context)
     if operation == "CreateRole" and "Tags.member.1.Key" in members:
-        yield RequiredPermission("iam:TagRole", arn)
+        yield RequiredPermission("iam:TagRole", role_arn)
 
 
 def _sts(asked: RequestContext) -> Iterator[RequiredPermission]:

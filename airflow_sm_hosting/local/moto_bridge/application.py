@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+from typing import Any
 
+from moto.backends import list_of_moto_modules
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.wrappers import Request, Response
 
@@ -21,6 +23,25 @@ _RACES = ("changed size during iteration", "operation on closed file", "mutated 
 _NO_ROUTE = b"<!doctype html>"
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """Finds the service of a request."""
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return moto's name of the service.
+
+        :raises NotImplementedError: moto does not have it, which it only prints.
+        """
+        known = (
+            host is None
+            or host == "moto_api"
+            or host in list_of_moto_modules()
+            or any(pattern.match(f"http://{host}") for _, pattern in self.backend_url_patterns)
+        )
+        if not known:
+            raise NotImplementedError(host)
+        return super().get_backend_for_host(host)
+
+
 class MotoApplication:
     """All services of moto.
 
@@ -28,7 +49,7 @@ class MotoApplication:
     """
 
     def __init__(self) -> None:
-        self._app = DomainDispatcherApplication(create_backend_app)
+        self._app = _Dispatcher(create_backend_app)
 
     def answer(self, request: Request) -> Response:
         """Answer a request, the body of which may have been read."""

@@ -32,7 +32,7 @@ class Identity:
 
 def identity_of_key(access_key: str) -> Identity | None:
     """Return the owner of an access key that this server's IAM or STS issued; None for an unknown key."""
-    for user in _iam().list_users("/", None, None):
+    for user in _users():
         if _has_key(user, access_key):
             return _identity_of_user(user)
     session = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key)
@@ -46,10 +46,10 @@ def identity_of_arn(arn: str) -> Identity | None:
     """Return the user, the group or the role of an ARN, as :func:`identity_of_key` does; None if there is none."""
     if found := role_of_arn(arn):
         return identity_of_role(found, arn)
-    for user in _iam().list_users("/", None, None):
+    for user in _users():
         if user.arn == arn:
             return _identity_of_user(user)
-    group = next((group for group in _iam().list_groups() if group.arn == arn), None)
+    group = next((group for iam in _iams() for group in iam.list_groups() if group.arn == arn), None)
     return Identity(arn, _documents(group)) if group else None
 
 
@@ -61,17 +61,17 @@ def identity_of_role(found: Role, arn: str) -> Identity:
 
 def is_users_key(access_key: str) -> bool:
     """Return whether an access key is an active one of an IAM user."""
-    return any(_has_key(user, access_key) for user in _iam().list_users("/", None, None))
+    return any(_has_key(user, access_key) for user in _users())
 
 
 def role(name: str) -> Role | None:
     """Return the role of a name."""
-    return next((found for found in _iam().get_roles() if found.name == name), None)
+    return next((found for found in _roles() if found.name == name), None)
 
 
 def role_of_arn(arn: str) -> Role | None:
     """Return the role of an ARN."""
-    return next((found for found in _iam().get_roles() if found.arn == arn), None)
+    return next((found for found in _roles() if found.arn == arn), None)
 
 
 def trust_policy(found: Role) -> dict[str, Any]:
@@ -80,18 +80,28 @@ def trust_policy(found: Role) -> dict[str, Any]:
     return document
 
 
+def has_policy(arn: str) -> bool:
+    """Return whether there is a managed policy of an ARN."""
+    return any(arn in iam.managed_policies for iam in _iams())
+
+
 def make_service_linked_role(service: str, name: str) -> None:
     """Make a service-linked role, which moto names otherwise."""
+    make_role(service, name, path=f"/aws-service-role/{service}/", linked_service=service)
+
+
+def make_role(service: str, name: str, *, path: str = "/", linked_service: str | None = None) -> None:
+    """Make a role that a service may assume."""
     principal = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     _iam().create_role(
         name,
         json.dumps({"Version": "2012-10-17", "Statement": [principal]}),
-        f"/aws-service-role/{service}/",
+        path,
         permissions_boundary=None,
         description="",
         tags=[],
         max_session_duration="3600",
-        linked_service=service,
+        linked_service=linked_service,
     )
 
 
@@ -106,6 +116,19 @@ def _identity_of_user(user: User) -> Identity:
 
 def _iam() -> IAMBackend:
     return iam_backends[ACCOUNT_ID]["aws"]
+
+
+def _iams() -> list[IAMBackend]:
+    """Return the IAM of each partition that was used."""
+    return list(iam_backends[ACCOUNT_ID].values())
+
+
+def _users() -> list[User]:
+    return [user for iam in _iams() for user in iam.list_users("/", None, None)]
+
+
+def _roles() -> list[Role]:
+    return [role for iam in _iams() for role in iam.get_roles()]
 
 
 def _documents(held: Any) -> list[Mapping[str, Any]]:

@@ -41,7 +41,9 @@ def replace_operations(
             try:
                 return ActionResult(answer(operation, dict(self.params), self.region))
             except AwsError as error:
-                raise refusal(error.code, error.message) from error
+                made: Any = refusal(error.code, error.message)
+                made.status_code = error.status
+                raise made from error
 
         return respond
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import urllib3
 
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID, regional_arn
 from airflow_sm_hosting.local.runtime.request import refusal
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer
 from airflow_sm_hosting.local.wire.errors import AwsError
@@ -60,13 +59,14 @@ class ModelError(AwsError):
         who = "client" if 400 <= status < 500 else "server"
         super().__init__(
             "ModelError",
-            f"Received {who} error ({status}) from {container_name} with message {json.dumps(quoted)}. See "
+            # Quotation marks and line ends of the container are not escaped: shashankprasanna/torchserve-examples#3
+            f'Received {who} error ({status}) from {container_name} with message "{quoted}". See '
             f"{console}#logEventViewer:group={quote(group)} in account {ACCOUNT_ID} for more information.",
             status=424,
             details={
                 "OriginalStatusCode": status,
                 "OriginalMessage": quoted,
-                "LogStreamArn": f"arn:aws:logs:{region}:{ACCOUNT_ID}:log-group:{group}",
+                "LogStreamArn": regional_arn("logs", region, f"log-group:{group}"),
             },
         )
         self.original_status = status

@@ -124,9 +124,8 @@ class Runtime:
             )
         is_async = endpoint.is_asynchronous
         if is_async != (operation == "InvokeEndpointAsync"):
-            # The sentences are assumed.
-            kind = "an asynchronous" if is_async else "not an asynchronous"
-            raise refusal(f"Endpoint {endpoint_name} is {kind} endpoint and does not support {operation}.")
+            # Clients search for "does not support this inference type"; the front of the sentence is assumed.
+            raise refusal(f"Endpoint {endpoint_name} does not support this inference type.")
         return self._operations[operation](endpoint, asked, began)
 
     def load_adapter(self, adapter: Adapter, specification: Mapping[str, Any]) -> None:
@@ -249,10 +248,10 @@ class Runtime:
         if name is None:
             return None
         if not hosts_components:
-            # The sentence is assumed.
+            # As users have quoted it.
             raise refusal(
-                "Inference Component Name header is not allowed for endpoints to which you do not plan to deploy inference "
-                "components. Please remove the header."
+                "Inference Component Name header is not allowed for endpoints to which you dont plan to deploy inference "
+                "components. Please remove the Inference Component Name header and try again."
             )
         return self._components.invoked(name, endpoint)
 
@@ -280,8 +279,8 @@ class Runtime:
         if serverless is None:
             return
         if len(asked["Body"]) > _MAX_SERVERLESS:
-            # The sentence is assumed.
-            raise refusal(f"The payload of a serverless endpoint is at most {_MAX_SERVERLESS} bytes.")
+            # aws/sagemaker-python-sdk#4271
+            raise refusal(f"Request {uuid4()} has oversize body.")
         concurrency = variant.serverless_config.get("MaxConcurrency", serverless["MaxConcurrency"])
         if self._metrics.in_flight(endpoint.name, variant) >= concurrency:
             # "If your endpoint is invoked beyond the max concurrency, requests are throttled": serverless-endpoints.html

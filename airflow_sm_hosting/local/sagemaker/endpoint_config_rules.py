@@ -24,11 +24,19 @@ _NOT_SERVERLESS = (
 )
 
 
-def check_create_endpoint_config(request: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> None:
+#: Regions whose endpoints cannot be scaled to zero instances: measured in 2026 (stdapi-ai/stdapi.ai#43). That the others can is assumed,
+#: as AWS's page names no Regions: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html
+_NEVER_ZERO = ("eu-west-3",)
+
+
+def check_create_endpoint_config(
+    request: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]], region: str
+) -> None:
     """Validate a CreateEndpointConfig request.
 
     :param request: The request.
     :param models: The models that exist, by name.
+    :param region: The Region.
     """
     variants: Sequence[Mapping[str, Any]] = request["ProductionVariants"]
     shadows: Sequence[Mapping[str, Any]] = request.get("ShadowProductionVariants", ())
@@ -49,11 +57,54 @@ def check_create_endpoint_config(request: Mapping[str, Any], models: Mapping[str
     if len(serverless) > 1:
         # serverless-endpoints.html, exclusions: "multiple production variants" (one per endpoint).
         refuse("A serverless endpoint can have one production variant only.")
+    _check_shadows(request, shadows, models)
+    if "CrossRegionTrafficConfig" in request and (serverless or "AsyncInferenceConfig" in request):
+        # botocore, CreateEndpointConfigInput: "You can't specify it with serverless variants or with AsyncInferenceConfig."
+        refuse(
+            "CrossRegionTrafficConfig cannot be specified with serverless variants or with AsyncInferenceConfig."
+        )
     if serverless and "DataCaptureConfig" in request:
         # serverless-endpoints.html, exclusions.
         refuse("DataCaptureConfig is not supported for serverless variants.")
     for variant in (*variants, *shadows):
         _check_variant(variant, request, models)
+        scaling = variant.get("ManagedInstanceScaling", {})
+        if (
+            region in _NEVER_ZERO
+            and scaling.get("Status") == "ENABLED"
+            and scaling.get("MinInstanceCount") == 0
+        ):
+            refuse("Min instance count needs to be greater than 0 for enabled managed instance scaling")
+
+
+def _check_shadows(
+    request: Mapping[str, Any], shadows: Sequence[Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse shadow variants beside what they do not go with.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/shadow-tests-exclusions.html; the sentences are assumed.
+    """
+    if not shadows:
+        return
+    if "AsyncInferenceConfig" in request:
+        refuse("ShadowProductionVariants are not supported for asynchronous endpoints.")
+    for variant in (*request["ProductionVariants"], *shadows):
+        name = variant["VariantName"]
+        if "ServerlessConfig" in variant:
+            refuse(f"ShadowProductionVariants are not supported with the serverless variant {name}.")
+        if "AcceleratorType" in variant or variant.get("InstanceType", "").startswith("ml.inf1."):
+            refuse(
+                f"ShadowProductionVariants are not supported with Elastic Inference and Inf1, as of variant {name}."
+            )
+        definitions = _definitions(models.get(variant.get("ModelName", ""), {}))
+        if len(definitions) > 1 or any(definition.get("Mode") == "MultiModel" for definition in definitions):
+            refuse(
+                f"ShadowProductionVariants are not supported with several containers or models, as of variant {name}."
+            )
+
+
+def _definitions(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return model.get("Containers") or [model.get("PrimaryContainer", {})]
 
 
 def _check_variant(
@@ -92,5 +143,11 @@ def _check_serverless(variant: Mapping[str, Any], model: Mapping[str, Any]) -> N
     # serverless-endpoints.html, exclusions.
     if "VpcConfig" in model or model.get("EnableNetworkIsolation"):
         refuse("VpcConfig and network isolation are not supported for serverless variants.")
-    if len(model.get("Containers", ())) > 1:
+    definitions = _definitions(model)
+    if len(definitions) > 1:
         refuse("Inference pipelines are not supported for serverless variants.")
+    if any(definition.get("Mode") == "MultiModel" for definition in definitions):
+        refuse("Multi-model containers are not supported for serverless variants.")
+    if any("ModelDataSource" in definition for definition in definitions):
+        # botocore, ContainerDefinition: "you cannot use ModelDataSource in conjunction with … SageMaker serverless endpoints"
+        refuse("ModelDataSource is not supported for serverless variants.")

@@ -40,7 +40,7 @@ class EndpointConfigs:
         for variant in variants:
             if "ModelName" in variant:
                 store.model(variant["ModelName"])
-        check_create_endpoint_config(request, store.models)
+        check_create_endpoint_config(request, store.models, store.region)
         for variant in variants:
             if variant.get("ModelName"):
                 # DescribeEndpointConfig shows the default (API_ProductionVariant.html).

@@ -80,37 +80,41 @@ def other_region(source: ModelSource, region: str) -> str | None:
     return found if found and found != region else None
 
 
-def fetch(source: ModelSource, folder: Path) -> None:
+def fetch(source: ModelSource, folder: Path, container: str = "container_1") -> None:
     """Put the model data into a folder, unpacked.
 
+    :param container: The container as SageMaker names it: by its place.
     :raises ModelFetchError: With the reason, for the endpoint's ``FailureReason``.
     """
     bucket, key = source.location
     match source.kind:
         case "archive":
-            data = _object(bucket, key)
+            data = _object(bucket, key, container)
             try:
                 unpack_model_archive(io.BytesIO(data), folder)
             except ArchiveError as error:
+                # aws/deep-learning-containers#569; what is wrong with it, AWS does not tell.
                 raise ModelFetchError(
-                    f"Failed to extract model data archive from URL {source.uri!r}: {error}. Please ensure that the "
-                    "object located at the URL is a valid tar.gz archive."
+                    f'Failed to extract model data archive for container "{container}" from URL "{source.uri}". Please ensure that '
+                    f"the object located at the URL is a valid tar.gz archive. ({error})"
                 ) from error
         case "object":
-            (folder / PurePosixPath(key).name).write_bytes(_object(bucket, key))
+            (folder / PurePosixPath(key).name).write_bytes(_object(bucket, key, container))
         case "prefix":
             names = s3.keys(bucket, key)
             if problem := layout_problem(key, names):
                 raise ModelFetchError(f"The model data at {source.uri} cannot be written as files: {problem}")
             for name in names:
-                _write_below(folder, name.removeprefix(key).lstrip("/"), _object(bucket, name))
+                _write_below(folder, name.removeprefix(key).lstrip("/"), _object(bucket, name, container))
 
 
-def _object(bucket: str, key: str) -> bytes:
+def _object(bucket: str, key: str, container: str) -> bytes:
     data = s3.read(bucket, key)
     if data is None:
+        # aws-solutions-library-samples/fraud-detection-using-machine-learning#9
         raise ModelFetchError(
-            f"Failed to download model data from URL 's3://{bucket}/{key}'. Please ensure that the object exists."
+            f'Failed to download model data for container "{container}" from URL: "s3://{bucket}/{key}". Please ensure that there is an '
+            "object located at the URL and that the role passed to CreateModel has permissions to download the object."
         )
     return data
 

@@ -60,6 +60,9 @@ def _check_container(definition: Mapping[str, Any], registry: Registry, region: 
     if "Image" not in definition and "ModelPackageName" not in definition:
         # _API/API_ContainerDefinition.html: an image, or a model package that has one.
         refuse("Either Image or ModelPackageName must be specified for a container.")
+    if "Image" in definition and "ModelPackageName" in definition:
+        # As users have quoted it: a model package brings its own image.
+        refuse("Specify one of either Image and Model Data URL or ModelPackageName in container definition.")
     if "ModelDataUrl" in definition and "ModelDataSource" in definition:
         # _API/API_ContainerDefinition.html: "you must specify … only one".
         refuse("ModelDataUrl and ModelDataSource cannot both be specified for a container.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_sm_hosting.local.ecr.registry import Registry
@@ -18,11 +19,13 @@ class Models:
 
     :param store: Keeps them.
     :param registry: Has the images.
+    :param is_assumable: Tells by its ARN whether SageMaker can assume a role.
     """
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, is_assumable: Callable[[str], bool]) -> None:
         self._store = store
         self._registry = registry
+        self._is_assumable = is_assumable
 
     @property
     def operations(self) -> Operations:
@@ -41,6 +44,13 @@ class Models:
             # astronomer-providers#1055
             refuse(f'Cannot create already existing model "{arn}".')
         check_create_model(request, self._registry, self._store.region)
+        role = request.get("ExecutionRoleArn")
+        if role is not None and not self._is_assumable(role):
+            # As users quote it, of models whose role is gone or trusts another service.
+            refuse(
+                f'The execution role ARN "{role}" is invalid. Please ensure that the role exists and that its trust relationship '
+                'policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com".'
+            )
         store.tags.add(arn, tags_as_dict(request.pop("Tags", [])))
         store.models[name] = {
             "EnableNetworkIsolation": False,
@@ -51,7 +61,12 @@ class Models:
         return {"ModelArn": arn}
 
     def _describe(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._store.model(request["ModelName"])
+        model = dict(self._store.model(request["ModelName"]))
+        if "PrimaryContainer" in model:
+            model["PrimaryContainer"] = _described(model["PrimaryContainer"])
+        if "Containers" in model:
+            model["Containers"] = [_described(container) for container in model["Containers"]]
+        return model
 
     def _list(self, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ModelName", "ModelArn", "CreationTime")
@@ -68,3 +83,8 @@ class Models:
         self._store.tags.forget(model["ModelArn"])
         del self._store.models[model["ModelName"]]
         return {}
+
+
+def _described(container: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a container as DescribeModel shows it: with its defaults, as recorded in 2021 (cloud-custodian/cloud-custodian)."""
+    return {"Mode": "SingleModel", "Environment": {}, **container}

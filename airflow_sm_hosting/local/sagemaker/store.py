@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import regional_arn
 from airflow_sm_hosting.local.sagemaker.by_name import ByName
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.wire.tagging import TagStore
@@ -38,7 +38,7 @@ class Store:
     def arn(self, kind: str, name: str) -> str:
         """Return the ARN of a ``model``, ``endpoint-config``, ``endpoint`` or ``inference-component``."""
         # The resource part of ARNs is in lower case, as DescribeEndpoint shows it.
-        return f"arn:aws:sagemaker:{self.region}:{ACCOUNT_ID}:{kind}/{name.lower()}"
+        return regional_arn("sagemaker", self.region, f"{kind}/{name.lower()}")
 
     def is_visible(self, created: datetime) -> bool:
         """Return whether a resource that was created then can be found yet.

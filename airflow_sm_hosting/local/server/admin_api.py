@@ -12,6 +12,7 @@ from airflow_sm_hosting import __version__
 from airflow_sm_hosting.local.clock import Clock, VirtualClock
 from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.server.faults import Faults, fault_of
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
@@ -34,6 +35,7 @@ class AdminApi:
     :param clock: The clock.
     :param access: Enforces IAM.
     :param faults: The faults.
+    :param quotas: The account's quotas.
     :param requests: The request log.
     :param regions: The Regions.
     :param reset: Forgets everything.
@@ -48,6 +50,7 @@ class AdminApi:
         clock: Clock,
         access: Access,
         faults: Faults,
+        quotas: Quotas,
         requests: RequestLog,
         regions: Regions,
         reset: Callable[[], None],
@@ -58,6 +61,7 @@ class AdminApi:
         self._clock = clock
         self._access = access
         self._faults = faults
+        self._quotas = quotas
         self._regions = regions
         #: The answers by method and path; None is an answer without a body.
         self._routes: dict[tuple[str, str], Callable[[IncomingRequest], Any]] = {
@@ -67,6 +71,8 @@ class AdminApi:
             ("GET", "faults"): lambda asked: faults.described(),
             ("POST", "faults"): self._begin_fault,
             ("DELETE", "faults"): lambda asked: faults.clear(),
+            ("GET", "quotas"): lambda asked: quotas.values,
+            ("PUT", "quotas"): self._set_quotas,
             ("GET", "iam-enforcement"): lambda asked: {
                 "enforced": access.enforced,
                 "decisions": access.decisions(),
@@ -136,6 +142,14 @@ class AdminApi:
         region = self._regions.of(members.get("Region") or self._region)
         region.endpoints.set_status(str(name), str(status), None if seconds is None else float(seconds))
         return {}
+
+    def _set_quotas(self, asked: IncomingRequest) -> dict[str, int]:
+        values = json_body(asked.request)
+        for name, value in values.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise AwsError("ValidationException", f"{name} must be a whole number from 0, not {value!r}.")
+        self._quotas.set(values)
+        return self._quotas.values
 
     def _begin_fault(self, asked: IncomingRequest) -> dict[str, Any]:
         members = json_body(asked.request)

@@ -13,10 +13,11 @@ from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.choice import make_engine
 from airflow_sm_hosting.local.engines.crashing import CrashingEngine
 from airflow_sm_hosting.local.engines.engine import Engine
-from airflow_sm_hosting.local.iam import policy_simulation
+from airflow_sm_hosting.local.iam import execution_roles, policy_simulation
 from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
+from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.server.admin_api import AdminApi
 from airflow_sm_hosting.local.server.faults import Faults
 from airflow_sm_hosting.local.server.handlers import (
@@ -85,6 +86,7 @@ class LocalAwsApp:
         self._registry = Registry(state.registry_folder if state else self._folder, region)
         self._requests = RequestLog(self.clock)
         self._faults = Faults(self.clock)
+        self._quotas = Quotas()
         self._regions = Regions(self._make_region, self.clock)
         try:
             if isinstance(engine, str):
@@ -101,6 +103,7 @@ class LocalAwsApp:
                 clock=self.clock,
                 access=self._access,
                 faults=self._faults,
+                quotas=self._quotas,
                 requests=self._requests,
                 regions=self._regions,
                 reset=self.reset,
@@ -129,6 +132,7 @@ class LocalAwsApp:
                 )
             )
             self._state.begin(self._dump, self._cloudwatch.metrics)
+        execution_roles.make_well_known_role()
         self._cloudwatch.each_minute(self._regions.publish_metrics)
         self._cloudwatch.start()
 
@@ -145,10 +149,12 @@ class LocalAwsApp:
         """Forget everything, as after a start."""
         self._regions.stop_all(grace=0)
         self._moto.reset()
+        execution_roles.make_well_known_role()
         self._registry.clear()
         self._requests.clear()
         self._access.enforce(False)
         self._faults.clear()
+        self._quotas.set({})
         self.clock.clear()
         self._cloudwatch.reset()
         if self._state:
@@ -177,6 +183,8 @@ class LocalAwsApp:
             self._cloudwatch.region(name),
             shortages=self._faults,
             backlog=self._state.backlog if self._state else None,
+            quotas=self._quotas,
+            is_assumable=execution_roles.is_assumable,
         )
 
     def _dump(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.iam.permissions import RequestContext
+from airflow_sm_hosting.local.moto_bridge.account import is_region
 from airflow_sm_hosting.local.server.faults import Faults
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
@@ -19,7 +20,7 @@ from airflow_sm_hosting.local.server.request_log import RequestLog
 from airflow_sm_hosting.local.server.state import State
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import changes_something
-from airflow_sm_hosting.local.wire.refusals import refusal_code, unknown_key
+from airflow_sm_hosting.local.wire.refusals import refusal_code, unknown_key, unknown_region
 
 LOG = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class WriteRefusals:
 
 
 class RefuseUnreadable:
-    """Refuses what is not HTTP/1.1, what another host was asked for, and what is signed for no Region."""
+    """Refuses what is not HTTP/1.1, and what another host was asked for."""
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
         """Answer, or refuse."""
@@ -124,7 +125,7 @@ class RefuseUnreadable:
 
 
 class CheckKey:
-    """Refuses access keys that are neither the server's own nor issued by its IAM or STS.
+    """Refuses access keys that are neither the server's own nor issued by its IAM or STS, and Regions that there are not.
 
     :param access: Knows the keys.
     """
@@ -138,6 +139,8 @@ class CheckKey:
         # The container registry checks its own login.
         if not asked.is_for_registry and (who is None or not self._access.knows(who.access_key)):
             return asked.refuse(unknown_key(asked.request, asked.refusing_service))
+        if who and who.region and not is_region(who.region):
+            return asked.refuse(unknown_region(asked.request, asked.refusing_service))
         return following()
 
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry_api import registry_operation
-from airflow_sm_hosting.local.moto_bridge.account import is_region
 from airflow_sm_hosting.local.wire.bodies import copy_body, gunzipped, most_bytes, too_large
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.framing import REFUSAL, host_refusal
@@ -44,15 +43,10 @@ class IncomingRequest:
 
     @cached_property
     def refusal(self) -> AwsError | None:
-        """Why it is refused whoever asks: its framing, its host, or a Region that there is not."""
+        """Why it is refused whoever asks: its framing or its host."""
         refusal: AwsError | None = self.request.environ.get(REFUSAL)
         if refusal is None:
             refusal = host_refusal(self.request.environ.get("HTTP_HOST"))
-        if refusal is None and not is_region(self.region):
-            # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-            refusal = AwsError(
-                "AuthorizationHeaderMalformed", "There is no Region of the name that it is signed for."
-            )
         return refusal
 
     @cached_property

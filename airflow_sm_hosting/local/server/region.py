@@ -34,6 +34,7 @@ from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetFacto
 from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
 from airflow_sm_hosting.local.sagemaker.models import Models
 from airflow_sm_hosting.local.sagemaker.operations import SageMaker
+from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.sagemaker.store import Store
 
 
@@ -54,6 +55,8 @@ class Region:
         ``cloudwatch``.
     :param shortages: Source of simulated capacity shortages. Default: there are none.
     :param backlog: Saves asynchronous requests over a restart. Default: nothing does.
+    :param quotas: The account's quotas. Default: there are none.
+    :param is_assumable: Tells by its ARN whether SageMaker can assume a role. Default: any role.
     """
 
     def __init__(
@@ -69,7 +72,10 @@ class Region:
         alarm_state: Callable[[str], str | None] | None = None,
         shortages: Shortages | None = None,
         backlog: Backlog | None = None,
+        quotas: Quotas | None = None,
+        is_assumable: Callable[[str], bool] | None = None,
     ) -> None:
+        self._is_assumable = is_assumable or (lambda _: True)
         cloudwatch = cloudwatch or RegionalCloudWatch(name, clock)
         self.endpoint_metrics = EndpointMetrics(cloudwatch.metrics, clock)
         self._store = store = Store(name, clock, consistency_seconds)
@@ -80,7 +86,7 @@ class Region:
                 clock, store.lock, capacity, alarm_state or cloudwatch.alarms.state, transition_seconds
             )
 
-        self.endpoints = Endpoints(store, fleets, conditions(Capacity(shortages)), self)
+        self.endpoints = Endpoints(store, fleets, conditions(Capacity(shortages)), self, quotas or Quotas())
         # The endpoint has its instances already: what is short is room on them, or more of them to make room. That a copy
         # takes a whole instance is assumed.
         self.components = Components(
@@ -107,7 +113,7 @@ class Region:
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
         self.sagemaker = SageMaker(
             store,
-            Models(store, registry).operations,
+            Models(store, registry, self._is_assumable).operations,
             EndpointConfigs(store).operations,
             self.endpoints.operations,
             self.components.operations,
@@ -155,6 +161,10 @@ class Region:
     def component_fleets(self) -> list[Fleet]:
         """Return the fleets of all inference components."""
         return self.components.fleets()
+
+    def is_assumable(self, role_arn: str) -> bool:
+        """Return whether SageMaker can assume a role."""
+        return self._is_assumable(role_arn)
 
     def is_scalable_target(self, resource_id: str) -> bool:
         """Return whether a resource is a scalable target, of any dimension."""

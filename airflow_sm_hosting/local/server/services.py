@@ -9,6 +9,7 @@ from werkzeug.wrappers import Request, Response
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.ecr.registry_api import RegistryApi
 from airflow_sm_hosting.local.ecr.service import OWN_OPERATIONS, Ecr
+from airflow_sm_hosting.local.iam.requests import check_iam_request
 from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
@@ -16,7 +17,7 @@ from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.wire.checksums import check_checksums
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import invocation
-from airflow_sm_hosting.local.wire.requests import json_body
+from airflow_sm_hosting.local.wire.requests import form_members, json_body
 from airflow_sm_hosting.local.wire.responses import json_response
 from airflow_sm_hosting.local.wire.validation import check_request
 
@@ -55,6 +56,8 @@ class AnswerServices:
                 return json_response(codebuild.answer(asked.operation, json_body(asked.request)))
             case "s3":
                 return self._s3(asked)
+            case "iam":
+                check_iam_request(asked.operation, form_members(asked.request))
         return self._moto.answer(asked.request)
 
     def _invoke(self, asked: IncomingRequest) -> Response:

@@ -96,6 +96,23 @@ def unknown_key(request: Request, service: str | None) -> AwsError:
     return AwsError(code, message, status=403)
 
 
+def unknown_region(request: Request, service: str | None) -> AwsError:
+    """Return the refusal of a request that is signed for a Region that there is not, with the code of the service asked.
+
+    The codes: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html (credential scope) and
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; which service has which is assumed.
+    """
+    message = "Credential should be scoped to a valid Region."
+    match wire_of(request, service):
+        case Wire.S3:
+            return AwsError(
+                "AuthorizationHeaderMalformed", f"The authorization header is malformed: {message}"
+            )
+        case Wire.JSON | Wire.CBOR:
+            return AwsError("InvalidSignatureException", message, status=403)
+    return AwsError("SignatureDoesNotMatch", message, status=403)
+
+
 def access_denied(request: Request, service: str, message: str) -> AwsError:
     """Return the refusal of a request that IAM does not allow, with code and status of the service asked."""
     match wire_of(request, service):

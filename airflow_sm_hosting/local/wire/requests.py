@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from werkzeug.wrappers import Request
 
@@ -49,6 +50,14 @@ def read_body(request: Request) -> bytes | None:
 def keep_body(request: Request, data: bytes) -> None:
     """Keep the body of a request, as it is for all that read it."""
     request.__dict__["_cached_data"] = data
+
+
+def form_members(request: Request) -> dict[str, str]:
+    """Return the members of a request in the query protocol; the body is kept in memory."""
+    if request.mimetype != "application/x-www-form-urlencoded":
+        return {}
+    data = request.get_data(cache=True).decode("utf-8", "replace")
+    return {name: values[0] for name, values in parse_qs(data, keep_blank_values=True).items()}
 
 
 def json_body(request: Request) -> dict[str, Any]:

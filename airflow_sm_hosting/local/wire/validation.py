@@ -33,7 +33,9 @@ def check_request(service: str, operation: str, request: Mapping[str, Any]) -> N
         raise AwsError("SerializationException", f"{wrong_type.constraint}: {_aws_path(wrong_type.path)}")
     if found:
         count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected"
-        raise AwsError("ValidationException", f"{count}: {'; '.join(map(_sentence, found))}")
+        raise AwsError(
+            "ValidationException", f"{count}: {'; '.join(_sentence(one, service) for one in found)}"
+        )
 
 
 @cache
@@ -45,11 +47,14 @@ def _input_shape(service: str, operation: str) -> Any:
         raise AwsError("UnknownOperationException", "The service has no operation of that name.") from error
 
 
-def _sentence(violation: Violation) -> str:
+def _sentence(violation: Violation, service: str) -> str:
     value = "null" if violation.value is None else f"'{_aws_value(violation.value)}'"
-    return (
-        f"Value {value} at '{_aws_path(violation.path)}' failed to satisfy constraint: {violation.constraint}"
-    )
+    constraint = violation.constraint
+    if service == "sagemaker" and violation.kind == "pattern":
+        # SageMaker anchors its patterns, as users quote it; botocore's model does not.
+        front, mark, pattern = constraint.partition("pattern: ")
+        constraint = f"{front}{mark}^{pattern.removeprefix('^')}"
+    return f"Value {value} at '{_aws_path(violation.path)}' failed to satisfy constraint: {constraint}"
 
 
 def _aws_value(value: Any) -> Any:

@@ -74,7 +74,7 @@ class Watch:
         return self.alarms.state(name)
 
     def told(self, name: str = "slow") -> Any:
-        answer = self.ask("DescribeAlarms", AlarmNames=[name])
+        answer = self.ask("DescribeAlarms", AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         (found,) = answer["MetricAlarms"] + answer["CompositeAlarms"]
         return found
 
@@ -227,8 +227,7 @@ def test_an_alarm_begins_without_data_and_is_evaluated_every_minute(watch: Any) 
     assert watch.state() == "ALARM"
     told = watch.told()
     assert told["StateReason"] == (
-        "Threshold Crossed: 1 out of the last 1 datapoints [11.0 (01/01/26 12:01:00)] was greater than the threshold "
-        "(10.0) (minimum 1 datapoint for OK -> ALARM transition)."
+        "Threshold Crossed: 1 datapoint [11.0 (01/01/26 12:01:00)] was greater than the threshold (10.0)."
     )
     data = json.loads(told["StateReasonData"])
     assert (data["recentDatapoints"], data["threshold"], data["period"]) == ([11.0], 10.0, 60)
@@ -386,8 +385,9 @@ def test_a_state_that_is_set_lasts_until_the_next_evaluation(watch: Any) -> None
     assert (watch.state(), watch.told()["StateReason"]) == ("ALARM", "a test")
     watch.minutes(1)
     assert watch.state() == "OK"
-    with pytest.raises(AwsError, match="does not exist"):
+    with pytest.raises(AwsError) as absent:
         watch.ask("SetAlarmState", AlarmName="absent", StateValue="OK", StateReason="")
+    assert (absent.value.code, absent.value.message, absent.value.status) == ("ResourceNotFound", "", 404)
 
 
 def test_many_alarms_on_much_data(watch: Any) -> None:
@@ -678,7 +678,8 @@ def test_alarms_are_found(cloudwatch: Any) -> None:
 
     assert names() == ["a0", "a1", "a2", "b"]
     assert names(AlarmTypes=["CompositeAlarm"]) == ["c"]
-    assert names(AlarmNames=["a1", "c", "absent"]) == ["a1", "c"]
+    assert names(AlarmNames=["a1", "c", "absent"]) == ["a1"]
+    assert names(AlarmNames=["a1", "c"], AlarmTypes=["MetricAlarm", "CompositeAlarm"]) == ["a1", "c"]
     assert names(AlarmNamePrefix="a") == ["a0", "a1", "a2"]
     assert names(ActionPrefix="arn:aws:autoscaling") == ["b"]
     assert names(StateValue="ALARM") == []

@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from tests.local.recordings.facts import DIFFERENCES, FACTS
+
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parents[2] / "docs" / "local-aws-rules.md"
-_ROW = re.compile(r"\| (?P<rule>.+?) \| (?P<source>.+?) \| yes \| (?P<moto>yes|no) \|")
+_ROW = re.compile(
+    r"\| (?P<rule>.+?) \| (?:recorded|documented|assumed) \| (?P<source>.+?) \| yes \| (?P<moto>yes|no) \|"
+)
 _AWS = "https://docs.aws.amazon.com"
 _PLACES = {
     "sagemaker": f"{_AWS}/sagemaker/latest/APIReference",
@@ -28,6 +33,9 @@ _PLACES = {
 }
 _LINK = re.compile(rf"\b({'|'.join(_PLACES)}):([\w.-]+\.html(?:#[\w-]+)?)")
 _ISSUE = re.compile(r"(?<![\w/])([\w.-]+/[\w.-]+)#(\d+)")
+_FACT = re.compile(r"\brecorded:([\w-]+)")
+#: Code of others that is written for what AWS answers.
+_CLIENT = "aws/amazon-sagemaker-operator-for-k8s"
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,27 @@ class Rule:
     source: str
 
     @property
+    def facts(self) -> list[str]:
+        """The ids of the recorded answers that prove it."""
+        return _FACT.findall(self.source)
+
+    @property
+    def proof(self) -> str:
+        """Return ``recorded`` (an answer of AWS that was recorded, measured or quoted), ``documented`` or ``assumed``."""
+        if self.facts or _ISSUE.search(self.source) or _CLIENT in self.source:
+            return "recorded"
+        return "assumed" if self.source.startswith("assumed") else "documented"
+
+    @property
     def shown_source(self) -> str:
         """The source, with links."""
         linked = _LINK.sub(lambda match: f"[{match[2]}]({_PLACES[match[1]]}/{match[2]})", self.source)
-        return _ISSUE.sub(r"[\1#\2](https://github.com/\1/issues/\2)", linked)
+        linked = _FACT.sub(r"[\1](#recorded-answers)", linked)
+        return _issues(linked)
+
+
+def _issues(text: str) -> str:
+    return _ISSUE.sub(r"[\1#\2](https://github.com/\1/issues/\2)", text)
 
 
 def rule_of(function: object) -> Rule:
@@ -84,22 +109,53 @@ def page(moto: dict[str, bool]) -> str:
     sections = {(module.__doc__ or "").strip().rstrip("."): rules(module) for module in modules()}
     every = [rule for found in sections.values() for rule in found]
     obeyed = sum(moto[rule.name] for rule in every)
+    proofs = Counter(rule.proof for rule in every)
+    alike = len(FACTS) - len(DIFFERENCES)
     lines = [
         "# The rules that the local AWS follows",
         "",
         f"{len(every)} rules of SageMaker hosting and related services, each with one test in `tests/local/rules/`. The local AWS follows all of",
-        f"them; plain moto, in the same run of the same tests, follows {obeyed}. *Assumed* means that no source was found and the rule is inferred.",
-        "A rule about a feature that moto lacks, or about a state that moto cannot reach (a Failed endpoint), counts as not followed. Only the",
-        "local AWS can advance time: moto does nothing by itself.",
+        f"them; plain moto, in the same run of the same tests, follows {obeyed}. A rule about a feature that moto lacks, or about a state that moto",
+        "cannot reach (a Failed endpoint), counts as not followed. Only the local AWS can advance time: moto does nothing by itself.",
+        "",
+        "| proof | rules | meaning |",
+        "|---|---|---|",
+        f"| recorded | {proofs['recorded']} | AWS's answer was recorded, measured or quoted: in an issue, or among the [recorded answers](#recorded-answers) |",
+        f"| documented | {proofs['documented']} | a page of AWS, or botocore's model, says so |",
+        f"| assumed | {proofs['assumed']} | no source was found; the rule is inferred |",
+        "",
+        f"Of {len(FACTS)} recorded answers of AWS, the local AWS and the package agree with {alike}; the last table has them all, and the reasons",
+        "for the differences.",
         "",
         "`python -m tests.local.rules.write_page` writes this page; the tests fail if it is out of date.",
     ]
     for heading, found in sections.items():
-        lines += ["", f"## {heading}", "", "| rule | source | local AWS | plain moto |", "|---|---|---|---|"]
         lines += [
-            f"| {_cell(rule.text)} | {_cell(rule.shown_source)} | yes | {'yes' if moto[rule.name] else 'no'} |"
+            "",
+            f"## {heading}",
+            "",
+            "| rule | proof | source | local AWS | plain moto |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {_cell(rule.text)} | {rule.proof} | {_cell(rule.shown_source)} | yes | {'yes' if moto[rule.name] else 'no'} |"
             for rule in found
         ]
+    lines += [
+        "",
+        "## Recorded answers",
+        "",
+        "What AWS was recorded to answer, each asked for by one test in `tests/local/recordings/`. *Recording* (a saved exchange) and *validated",
+        "snapshot* (compared with AWS) are strong; *asserted*, *documented* and *cited* are weak.",
+        "",
+        "| id | operation | situation | answer of AWS | kind | source | local AWS |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {fact.id} | {fact.operation} | {_cell(fact.situation)} | {_answer(fact.answer)} | {fact.kind} | {_cell(_issues(fact.source))} | "
+        f"{_cell(DIFFERENCES.get(fact.id, 'alike'))} |"
+        for fact in FACTS
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -115,6 +171,11 @@ def told_of_moto() -> dict[tuple[str, str], bool]:
 def key(rule: Rule) -> tuple[str, str]:
     """Return by what the page has a rule."""
     return _cell(rule.text), _cell(rule.shown_source)
+
+
+def _answer(text: str) -> str:
+    """Return an answer as code, so that nothing in it is taken as Markdown."""
+    return f"`{_cell(text).replace('`', '')}`"
 
 
 def _cell(text: str) -> str:

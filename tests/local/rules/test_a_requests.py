@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.rules.cloud import IMAGE, ROLE, Cloud, refused
+from tests.local.rules.cloud import IMAGE, Cloud, refused
 
 LONGEST = "a" * 63
 
@@ -80,7 +82,7 @@ def test_hostname_pattern(cloud: Cloud) -> None:
 def test_violation_sentence(cloud: Cloud) -> None:
     """A violation of the service's model is rejected with "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must …".
 
-    Source: astronomer/astronomer-providers#1055; aws/sagemaker-python-sdk#101
+    Source: recorded:model-name-pattern; astronomer/astronomer-providers#1055; aws/sagemaker-python-sdk#101
     """
     with refused(
         "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must"
@@ -207,7 +209,7 @@ def test_known_instance_types(cloud: Cloud) -> None:
 def test_unknown_instance_type(cloud: Cloud) -> None:
     """An unknown instance type is rejected with the list of valid ones.
 
-    Source: botocore, ProductionVariantInstanceType
+    Source: recorded:config-type-words; botocore, ProductionVariantInstanceType
     """
     with refused(
         "'ml.z9.tiny' at 'productionVariants.1.member.instanceType'", "enum value set", "ml.m5.large"
@@ -382,6 +384,16 @@ def test_role_of_the_example_is_taken(cloud: Cloud) -> None:
 
     Source: botocore, RoleArn
     """
-    role = ROLE.replace("role/", "role/service-role/")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    made = cloud.client("iam").create_role(
+        Path="/service-role/", RoleName="serving", AssumeRolePolicyDocument=document
+    )
+    role = made["Role"]["Arn"]
+    assert role.endswith(":role/service-role/serving")
     cloud.sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE})
     assert cloud.described_model("m")["ExecutionRoleArn"] == role

@@ -16,7 +16,7 @@ OCI = "application/vnd.oci.image.manifest.v1+json"
 def test_duplicate_model(cloud: Cloud) -> None:
     """A model name that is taken is rejected with "Cannot create already existing model".
 
-    Source: apache/airflow#33487; astronomer/astronomer-providers#1055
+    Source: recorded:model-taken; apache/airflow#33487; astronomer/astronomer-providers#1055
     """
     cloud.model("m")
     with refused("Cannot create already existing model", ":model/m"):
@@ -152,7 +152,7 @@ def test_one_kind_of_model_data(cloud: Cloud) -> None:
 def test_model_data_exists(cloud: Cloud) -> None:
     """Model data that does not exist is rejected with "Could not find model data".
 
-    Source: astronomer/airflow-guides#404
+    Source: recorded:model-data-absent; astronomer/airflow-guides#404
     """
     uri = cloud.upload()
     cloud.model(container={"Image": IMAGE, "ModelDataUrl": uri})
@@ -198,7 +198,7 @@ def test_foreign_image_is_taken(cloud: Cloud) -> None:
 def test_oci_manifests_are_refused(cloud: Cloud) -> None:
     """An image with an OCI manifest is rejected because of its media type.
 
-    Source: aws/amazon-sagemaker-feedback#180; mlflow/mlflow#13834; moby/buildkit#5480
+    Source: recorded:model-manifest; aws/amazon-sagemaker-feedback#180; mlflow/mlflow#13834; moby/buildkit#5480
     """
     ecr = cloud.client("ecr")
     ecr.create_repository(repositoryName="team/repo")
@@ -248,7 +248,7 @@ def test_vpc_is_told(cloud: Cloud) -> None:
 def test_what_a_model_has_not_is_not_told(cloud: Cloud) -> None:
     """DescribeModel has no empty Containers, PrimaryContainer or VpcConfig.
 
-    Source: sagemaker:API_DescribeModel.html: members that are absent
+    Source: recorded:model-describe; sagemaker:API_DescribeModel.html: members that are absent
     """
     found = cloud.described_model(cloud.model())
     assert not {"Containers", "VpcConfig", "InferenceExecutionConfig"} & set(found)
@@ -370,7 +370,7 @@ def test_tags_are_overwritten(cloud: Cloud) -> None:
 def test_tags_are_deleted(cloud: Cloud) -> None:
     """DeleteTags deletes the given keys, and ignores unknown keys.
 
-    Source: sagemaker:API_DeleteTags.html
+    Source: recorded:tags-delete; sagemaker:API_DeleteTags.html
     """
     arn = cloud.described_model(cloud.model(Tags=[{"Key": name, "Value": "1"} for name in "ab"]))["ModelArn"]
     cloud.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a", "absent"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.local.rules.cloud import IMAGE, ROLE, Cloud, refused
 
 CAPTURE = {
@@ -16,7 +20,7 @@ ASYNC = {"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}}
 def test_duplicate_config(cloud: Cloud) -> None:
     """An endpoint config name that is taken is rejected with "Cannot create already existing endpoint configuration".
 
-    Source: apache/airflow#7891; aws/sagemaker-python-sdk#2772
+    Source: recorded:config-taken; apache/airflow#7891; aws/sagemaker-python-sdk#2772
     """
     cloud.config(EndpointConfigName="c")
     with refused("Cannot create already existing endpoint configuration", ":endpoint-config/c"):
@@ -62,7 +66,7 @@ def test_variant_names_are_unique(cloud: Cloud) -> None:
 def test_weight_default(cloud: Cloud) -> None:
     """The default weight is 1.0.
 
-    Source: sagemaker:API_ProductionVariant.html
+    Source: recorded:config-describe; sagemaker:API_ProductionVariant.html
     """
     (variant,) = cloud.described_config(cloud.config())["ProductionVariants"]
     assert variant["InitialVariantWeight"] == 1.0
@@ -148,7 +152,7 @@ def test_explainer_is_told(cloud: Cloud) -> None:
 def test_key_is_told(cloud: Cloud) -> None:
     """DescribeEndpointConfig returns KmsKeyId.
 
-    Source: sagemaker:API_DescribeEndpointConfig.html
+    Source: recorded:config-kms; sagemaker:API_DescribeEndpointConfig.html
     """
     assert cloud.described_config(cloud.config(KmsKeyId="alias/mine"))["KmsKeyId"] == "alias/mine"
 
@@ -179,7 +183,7 @@ def test_role_of_a_config_is_told(cloud: Cloud) -> None:
 def test_variant_without_a_model_needs_a_role(cloud: Cloud) -> None:
     """A variant without a model needs the config's ExecutionRoleArn: it is for inference components.
 
-    Source: sagemaker:API_CreateEndpointConfig.html
+    Source: recorded:config-component-role; sagemaker:API_CreateEndpointConfig.html
     """
     with refused("ModelName", "ExecutionRoleArn"):
         cloud.config({"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1})
@@ -279,6 +283,53 @@ def test_serverless_has_one_container(cloud: Cloud) -> None:
         cloud.config({**cloud.serverless(), "ModelName": cloud.model(Containers=[{"Image": IMAGE}] * 2)})
 
 
+def test_serverless_has_one_model(cloud: Cloud) -> None:
+    """A serverless variant's model must not be a multi-model container.
+
+    Source: guide:serverless-endpoints.html
+    """
+    model = cloud.model(container={"Image": IMAGE, "Mode": "MultiModel"})
+    variant = {**cloud.serverless(), "ModelName": model}
+    with refused("serverless"):
+        cloud.config(variant)
+
+
+def test_serverless_has_an_archive(cloud: Cloud) -> None:
+    """A serverless variant's model must not have a ModelDataSource.
+
+    Source: sagemaker:API_ContainerDefinition.html; botocore, ContainerDefinition.ModelDataSource
+    """
+    uri = cloud.upload("folder/weights").removesuffix("weights")
+    source = {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}}
+    model = cloud.model(container={"Image": IMAGE, "ModelDataSource": source})
+    with refused("ModelDataSource", "serverless"):
+        cloud.config({**cloud.serverless(), "ModelName": model})
+
+
+@pytest.mark.parametrize("kind", ["async", "inf1", "pipeline", "multi-model"])
+def test_shadows_are_of_plain_endpoints(cloud: Cloud, kind: str) -> None:
+    """Shadow variants are rejected for asynchronous endpoints, Inf1, several containers and several models.
+
+    Source: guide:shadow-tests-exclusions.html
+    """
+    more: dict[str, Any] = {}
+    model, instance_type = None, "ml.m5.large"
+    if kind == "async":
+        more["AsyncInferenceConfig"] = {"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}}
+    elif kind == "inf1":
+        instance_type = "ml.inf1.xlarge"
+    elif kind == "pipeline":
+        model = cloud.model(Containers=[{"Image": IMAGE}, {"Image": IMAGE}])
+    else:
+        model = cloud.model(container={"Image": IMAGE, "Mode": "MultiModel"})
+    main, shadow = (
+        cloud.variant(name, ModelName=model or cloud.model(), InstanceType=instance_type)
+        for name in ("main", "shadow")
+    )
+    with refused("ShadowProductionVariants"):
+        cloud.config(main, ShadowProductionVariants=[shadow], **more)
+
+
 def test_config_in_use_is_deleted(cloud: Cloud) -> None:
     """DeleteEndpointConfig does not check whether the config is in use.
 
@@ -295,7 +346,7 @@ def test_config_in_use_is_deleted(cloud: Cloud) -> None:
 def test_configs_are_listed(cloud: Cloud) -> None:
     """ListEndpointConfigs accepts NameContains, SortBy, SortOrder and MaxResults.
 
-    Source: sagemaker:API_ListEndpointConfigs.html
+    Source: recorded:config-list; sagemaker:API_ListEndpointConfigs.html
     """
     model = cloud.model()
     for name in ("cat-2", "dog-1", "cat-1", "cat-3"):

@@ -22,7 +22,7 @@ def test_creating_then_in_service(cloud: Cloud) -> None:
 def test_config_of_an_endpoint_exists(cloud: Cloud) -> None:
     """CreateEndpoint with an endpoint config that does not exist is rejected, with its ARN in double quotes.
 
-    Source: aws/amazon-sagemaker-operator-for-k8s searches for this text
+    Source: recorded:endpoint-config-absent; aws/amazon-sagemaker-operator-for-k8s searches for this text
     """
     arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/absent"
     with refused(f'Could not find endpoint configuration "{arn}"'):
@@ -54,7 +54,7 @@ def test_endpoint_names_have_no_case(cloud: Cloud) -> None:
 def test_case_of_an_endpoint_name_is_kept(cloud: Cloud) -> None:
     """The case of an endpoint's name is preserved.
 
-    Source: sagemaker:API_CreateEndpoint.html
+    Source: recorded:endpoint-arn-case; sagemaker:API_CreateEndpoint.html
     """
     cloud.endpoint(EndpointName="MyEndpoint")
     (found,) = cloud.sagemaker.list_endpoints()["Endpoints"]
@@ -73,7 +73,7 @@ def test_endpoint_is_found_in_any_case(cloud: Cloud) -> None:
 def test_absent_endpoint(cloud: Cloud) -> None:
     """An endpoint that does not exist is reported as "Could not find endpoint".
 
-    Source: aws/amazon-sagemaker-operator-for-k8s searches for this text
+    Source: recorded:endpoint-absent; aws/amazon-sagemaker-operator-for-k8s searches for this text
     """
     with refused("Could not find endpoint", "arn:aws:sagemaker:us-east-1:123456789012:endpoint/absent"):
         cloud.describe("absent")
@@ -131,7 +131,7 @@ def test_no_delete_while_creating(cloud: Cloud) -> None:
 def test_no_update_while_updating(cloud: Cloud) -> None:
     """An endpoint that is Updating cannot be updated again.
 
-    Source: aws/amazon-sagemaker-operator-for-k8s
+    Source: recorded:endpoint-update-updating; aws/amazon-sagemaker-operator-for-k8s
     """
     name = updating(cloud)
     with refused("Cannot update in-progress endpoint"):
@@ -161,7 +161,7 @@ def test_no_weights_while_updating(cloud: Cloud) -> None:
 def test_capacity_is_told_later(cloud: Cloud) -> None:
     """Insufficient capacity is reported in FailureReason, not by an error of the call.
 
-    Source: aws/deep-learning-containers#6711
+    Source: recorded:endpoint-capacity; aws/deep-learning-containers#6711
     """
     with cloud.aws.fault("capacity", instance_type="ml.m5.large"):
         name = cloud.begin_endpoint()
@@ -372,13 +372,16 @@ def test_shadow_variants_are_told(cloud: Cloud) -> None:
 
 
 def test_serverless_variants_are_told(cloud: Cloud) -> None:
-    """DescribeEndpoint returns a serverless variant's current and desired config.
+    """DescribeEndpoint returns a serverless variant's current config, and the desired one while it is another.
 
-    Source: sagemaker:API_ProductionVariantSummary.html
+    Source: recorded:endpoint-serverless; sagemaker:API_ProductionVariantSummary.html; when there is a desired one is assumed
     """
-    live = cloud.live(cloud.endpoint(cloud.config(cloud.serverless())))
-    wanted = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    assert (live["CurrentServerlessConfig"], live["DesiredServerlessConfig"]) == (wanted, wanted)
+    name = cloud.endpoint(cloud.config(cloud.serverless(ProvisionedConcurrency=1)))
+    wanted = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 1}
+    assert cloud.live(name)["CurrentServerlessConfig"] == wanted
+    assert "DesiredServerlessConfig" not in cloud.live(name)
+    cloud.want(name, ServerlessUpdateConfig={"ProvisionedConcurrency": 2})
+    assert cloud.live(name)["DesiredServerlessConfig"] == {**wanted, "ProvisionedConcurrency": 2}
 
 
 def test_capture_is_told_of_an_endpoint(cloud: Cloud) -> None:

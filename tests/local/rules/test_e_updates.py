@@ -84,7 +84,7 @@ def test_pending_deployment_is_told_meanwhile(cloud: Cloud) -> None:
 def test_silent_rollback(cloud: Cloud) -> None:
     """A failed update ends InService on the old config.
 
-    Source: hashicorp/terraform-provider-aws#39099, hashicorp/terraform-provider-aws#46663
+    Source: recorded:verdict-silent-rollback; hashicorp/terraform-provider-aws#39099, hashicorp/terraform-provider-aws#46663
     """
     old, new = cloud.config(), cloud.config()
     name = cloud.endpoint(old)
@@ -98,7 +98,7 @@ def test_silent_rollback(cloud: Cloud) -> None:
 def test_rollback_has_a_reason(cloud: Cloud) -> None:
     """After a rollback, FailureReason contains the reason.
 
-    Source: sagemaker:API_DescribeEndpoint.html; ACK's controller tests
+    Source: recorded:verdict-rollback; sagemaker:API_DescribeEndpoint.html; ACK's controller tests
     """
     name = cloud.endpoint()
     with cloud.aws.fault("capacity"):
@@ -110,7 +110,7 @@ def test_rollback_has_a_reason(cloud: Cloud) -> None:
 def test_reason_goes_with_the_next_update(cloud: Cloud) -> None:
     """A successful update clears FailureReason.
 
-    Source: assumed
+    Source: recorded:update-clears-reason
     """
     name, new = cloud.endpoint(), cloud.config()
     with cloud.aws.fault("capacity"):

@@ -101,12 +101,12 @@ def test_size_goes_with_its_type(cloud: Cloud) -> None:
 
 
 def test_one_instance_has_no_parts(cloud: Cloud) -> None:
-    """A variant with one instance cannot have a canary, a step or a batch.
+    """A variant with one instance cannot have a canary or a step.
 
     Source: assumed: no part of it is 50 % or less
     """
     name, new = pair(cloud, 1)
-    for deployment in (canary(), linear(), rolling()):
+    for deployment in (canary(), linear()):
         with refused("1 instance"):
             cloud.update(name, new, deployment)
 

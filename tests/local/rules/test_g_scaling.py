@@ -575,7 +575,7 @@ def test_tags_of_a_target(cloud: Cloud) -> None:
 def test_activities_are_told(cloud: Cloud) -> None:
     """DescribeScalingActivities returns what was scaled, and why.
 
-    Source: scaling:API_DescribeScalingActivities.html
+    Source: recorded:scaling-activity-done; scaling:API_DescribeScalingActivities.html
     """
     cloud.scaled(cloud.endpoint(), MinCapacity=2)
     cloud.advance(30)

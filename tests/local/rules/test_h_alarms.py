@@ -126,7 +126,7 @@ def test_alarm_goes_off(cloud: Cloud) -> None:
     cloud.advance(60)
     found = cloud.described_alarm()
     assert found["StateValue"] == "ALARM"
-    assert "Threshold Crossed: 1 out of the last 1 datapoints [5.0" in found["StateReason"]
+    assert "Threshold Crossed: 1 datapoint [5.0" in found["StateReason"]
 
 
 def test_alarm_is_ok(cloud: Cloud) -> None:
@@ -182,7 +182,7 @@ def test_missing_is_not_breaching(cloud: Cloud) -> None:
 def test_missing_is_breaching(cloud: Cloud) -> None:
     """With breaching, missing data counts as breaching.
 
-    Source: alarms:alarms-and-missing-data.html
+    Source: recorded:alarm-missing; alarms:alarms-and-missing-data.html
     """
     cloud.alarm(TreatMissingData="breaching")
     cloud.advance(120)
@@ -300,7 +300,7 @@ def test_history(cloud: Cloud) -> None:
 def test_composite_alarm(cloud: Cloud) -> None:
     """A composite alarm follows its children.
 
-    Source: cloudwatch:API_PutCompositeAlarm.html
+    Source: recorded:composite-alarm; cloudwatch:API_PutCompositeAlarm.html
     """
     cloud.alarm("a", TreatMissingData="ignore")
     cloud.alarm("b", TreatMissingData="ignore")
@@ -329,7 +329,7 @@ def test_children_stay(cloud: Cloud) -> None:
 def test_state_of_an_absent_alarm(cloud: Cloud) -> None:
     """The state of an alarm that does not exist cannot be set.
 
-    Source: cloudwatch:API_SetAlarmState.html
+    Source: recorded:alarm-set-absent; cloudwatch:API_SetAlarmState.html
     """
     with refused(code="ResourceNotFound"):
         cloud.set_alarm("ALARM", "absent")

@@ -10,7 +10,7 @@ LIMIT = 6_291_456
 def test_absent_endpoint_is_not_invoked(cloud: Cloud) -> None:
     """InvokeEndpoint of an endpoint that does not exist is a ValidationError: "Endpoint … of account … not found."
 
-    Source: sagemaker:API_runtime_InvokeEndpoint.html; the wording is assumed
+    Source: recorded:invoke-absent; sagemaker:API_runtime_InvokeEndpoint.html
     """
     with refused("Endpoint absent of account 123456789012 not found.", code="ValidationError"):
         cloud.runtime.invoke_endpoint(EndpointName="absent", Body=b"1")
@@ -79,7 +79,7 @@ def test_target_model_of_one_model(cloud: Cloud) -> None:
 def test_component_of_a_plain_endpoint(cloud: Cloud) -> None:
     """An endpoint without inference components rejects InferenceComponentName.
 
-    Source: sagemaker:API_runtime_InvokeEndpoint.html; the wording is assumed, from its counterpart
+    Source: recorded:invoke-component-not-allowed; sagemaker:API_runtime_InvokeEndpoint.html, from its counterpart
     """
     name = cloud.endpoint()
     with refused("Inference Component Name header is not allowed", code="ValidationError"):
@@ -99,18 +99,18 @@ def test_component_is_named(cloud: Cloud) -> None:
 def test_asynchronous_endpoints_are_asked_so(cloud: Cloud) -> None:
     """An asynchronous endpoint rejects InvokeEndpoint.
 
-    Source: guide:async-inference.html; the wording is assumed
+    Source: recorded:invoke-sync-on-async; guide:async-inference.html
     """
     config = cloud.config(AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": "s3://bucket/out/"}})
     name = cloud.endpoint(config)
-    with refused("asynchronous", code="ValidationError"):
+    with refused("does not support this inference type", code="ValidationError"):
         cloud.runtime.invoke_endpoint(EndpointName=name, Body=b"1")
 
 
 def test_other_endpoints_are_not(cloud: Cloud) -> None:
     """An endpoint that is not asynchronous rejects InvokeEndpointAsync.
 
-    Source: guide:async-inference.html; the wording is assumed
+    Source: recorded:invoke-async-on-realtime; guide:async-inference.html
     """
     name = cloud.endpoint()
     with refused("does not support", code="ValidationError"):

@@ -105,7 +105,7 @@ def test_least_memory(cloud: Cloud) -> None:
 def test_absent_component(cloud: Cloud) -> None:
     """An inference component that does not exist is reported as "Could not find inference component".
 
-    Source: assumed, as of other resources
+    Source: recorded:component-absent
     """
     with refused("Could not find inference component"):
         describe(cloud, "absent")
@@ -143,7 +143,7 @@ def test_copies_are_changed(cloud: Cloud) -> None:
 def test_components_are_listed(cloud: Cloud) -> None:
     """ListInferenceComponents accepts the endpoint's name.
 
-    Source: sagemaker:API_ListInferenceComponents.html
+    Source: recorded:component-list; sagemaker:API_ListInferenceComponents.html
     """
     config = cloud.component_config()
     first, second = cloud.endpoint(config), cloud.endpoint(config)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tests.local.recordings.facts import BY_ID
 from tests.local.rules import outcomes
 
 
@@ -18,6 +19,12 @@ def test_each_rule_is_stated_once() -> None:
     for count in (Counter(rule.name for rule in every), Counter(rule.text for rule in every)):
         assert [what for what, number in count.items() if number > 1] == []
     assert len(every) > 150
+
+
+def test_each_recorded_answer_of_a_source_is_there() -> None:
+    named = [id for module in outcomes.modules() for rule in outcomes.rules(module) for id in rule.facts]
+    assert set(named) <= set(BY_ID)
+    assert len(named) > 40
 
 
 def test_each_rule_is_tried_on_both() -> None:

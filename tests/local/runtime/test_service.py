@@ -217,7 +217,7 @@ def test_a_serverless_variant_has_its_memory_and_takes_less(plane: DataPlane) ->
     endpoint = plane.deployer.endpoint(config)
     assert plane.engine.plans[-1].memory_mb == 2048
     assert len(plane.invoke(endpoint, bytes(4 * 1024**2))["Body"]) == 4 * 1024**2
-    assert "payload" in str(refusal(plane.invoke, endpoint, bytes(4 * 1024**2 + 1)))
+    assert "oversize body" in str(refusal(plane.invoke, endpoint, bytes(4 * 1024**2 + 1)))
 
 
 def test_more_at_once_than_the_max_concurrency_is_throttled(plane: DataPlane) -> None:

@@ -94,7 +94,7 @@ def test_input_is_refused_in_awss_words(sagemaker: Any, deployer: Deployer) -> N
     assert refusal_of(sagemaker.create_model, ModelName="a_b", PrimaryContainer={"Image": FOREIGN_IMAGE}) == (
         "ValidationException",
         "1 validation error detected: Value 'a_b' at 'modelName' failed to satisfy constraint: Member must satisfy "
-        r"regular expression pattern: [a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?",
+        r"regular expression pattern: ^[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?",
     )
     code, message = refusal_of(
         sagemaker.create_endpoint_config,

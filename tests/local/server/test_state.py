@@ -246,7 +246,7 @@ def test_a_state_that_0_1_wrote_is_restored(tmp_path: Path) -> None:
         aws.advance(5)
         sagemaker = aws.client("sagemaker")
         model = sagemaker.describe_model(ModelName="model")
-        assert model["PrimaryContainer"] == {"Image": "elsewhere/image:1"}
+        assert model["PrimaryContainer"]["Image"] == "elsewhere/image:1"
         assert sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"] == [{"Key": "k", "Value": "v"}]
         endpoint = sagemaker.describe_endpoint(EndpointName="Endpoint")
         (variant,) = endpoint["ProductionVariants"]
@@ -275,7 +275,9 @@ def test_a_state_that_0_1_wrote_is_restored(tmp_path: Path) -> None:
         assert (policy["PolicyName"], action["ScheduledActionName"]) == ("track", "night")
         cloudwatch = aws.client("cloudwatch")
         (mine,) = cloudwatch.describe_alarms(AlarmNames=["mine"])["MetricAlarms"]
-        (both,) = cloudwatch.describe_alarms(AlarmNames=["both"])["CompositeAlarms"]
+        (both,) = cloudwatch.describe_alarms(AlarmNames=["both"], AlarmTypes=["CompositeAlarm"])[
+            "CompositeAlarms"
+        ]
         assert (mine["StateValue"], mine["StateReason"], both["StateValue"]) == ("ALARM", "told", "ALARM")
         tags = cloudwatch.list_tags_for_resource(ResourceARN=mine["AlarmArn"])["Tags"]
         assert tags == [{"Key": "a", "Value": "b"}]

@@ -1,14 +1,14 @@
 """Inference components: models that share the instances of an endpoint.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-deploy-models.html. What the service refuses beyond its model is
-assumed where no source is named. One container stands for all copies of a component, as it does for all instances of a variant;
-whether copies fit on the instances is not checked, but for capacity faults.
+assumed where no source is named. One container stands for all copies of a component, as it does for all instances of a variant.
 """
 
 from __future__ import annotations
 
 import builtins
 import copy
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.sagemaker.components.adapter import Adapter, AdapterLoader, check_adapter
 from airflow_sm_hosting.local.sagemaker.components.component import KIND, Component, specifications
 from airflow_sm_hosting.local.sagemaker.components.component_rules import check_specifications
+from airflow_sm_hosting.local.sagemaker.components.placement import instances_needed
 from airflow_sm_hosting.local.sagemaker.endpoints.capacity import InsufficientCapacity
 from airflow_sm_hosting.local.sagemaker.endpoints.deployment import Conditions, FleetDeployment
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
@@ -198,7 +199,7 @@ class Components:
         """DeleteInferenceComponent."""
         # One that is being created cannot be deleted: aws/amazon-sagemaker-examples#3432.
         name = request["InferenceComponentName"]
-        component = self._settled(name, "Failed")
+        component = self._settled(name, "Failed", verb="delete")
         if any(adapter.base is component for adapter in self._adapters.values()):
             # Assumed: no source says what becomes of adapters whose base goes.
             refuse(
@@ -252,8 +253,10 @@ class Components:
         left = [component for component in self._all() if component.host is host]
         if new_config is None:
             if left:
-                # aws/amazon-sagemaker-feedback#49; the sentence is assumed.
-                refuse(f'Cannot delete endpoint "{host.arn}" with inference components. Delete them first.')
+                # gruntwork-io/cloud-nuke#1142
+                refuse(
+                    "Cannot delete endpoint with inference component associated. Please delete inference component and try it again."
+                )
             return
         hosting = {v["VariantName"] for v in new_config["ProductionVariants"] if "ModelName" not in v}
         for component in left:
@@ -343,12 +346,14 @@ class Components:
             refuse(f'Could not find inference component "{self._store.arn(KIND, name)}".')
         return component
 
-    def _settled(self, name: str, *allowed: str) -> Component | Adapter:
+    def _settled(self, name: str, *allowed: str, verb: str = "update") -> Component | Adapter:
         component = self._found(name)
         if component.status not in ("InService", *allowed):
-            if component.status == "Failed":
-                refuse(f'Cannot update inference component "{component.arn}" in status Failed. Delete it.')
-            refuse(f'Cannot update in-progress inference component "{component.arn}".')
+            # Measured for the states of a creation and of a change of copies by Hugging Face's skill
+            # hf-cloud-sagemaker-production-defaults; the other states and the ARN in the sentence are assumed.
+            refuse(
+                f'Cannot {verb} inference component "{component.arn}" while it is in state {_state(component)}.'
+            )
         return component
 
     def _check_specifications(self, request: Mapping[str, Any]) -> None:
@@ -495,7 +500,7 @@ class Components:
         serving.pending = FleetDeployment(
             config, fleet, serving.fleet, rollout, owner=serving, conditions=self._conditions
         )
-        serving.pending.begin()
+        serving.pending.begin(None if self._has_room(component.host, component.variant_name) else NO_ROOM)
         self._fit_instances(component.host, component.variant_name)
 
     def _set_desired_copies(self, component: Component, copies: int) -> None:
@@ -512,6 +517,8 @@ class Components:
         except InsufficientCapacity as shortage:
             failure = str(shortage)
         copy_fleet.set_desired({"DesiredInstanceCount": copies})
+        if not self._has_room(component.host, component.variant_name):
+            failure = failure or NO_ROOM
         if failure is None:
             self._fit_instances(component.host, component.variant_name)
 
@@ -526,6 +533,34 @@ class Components:
 
         self._after_transition(component, end)
 
+    def _has_room(self, host: HostedEndpoint, variant_name: str) -> bool:
+        """Return whether all copies on a variant fit on the instances that it has, or may have with managed instance scaling."""
+        variant = host.serving.fleet.variants_by_name.get(variant_name) if host.serving.fleet else None
+        if variant is None:
+            return True
+        scaling = variant.config.get("ManagedInstanceScaling", {})
+        most = variant.instance_count or 0
+        if scaling.get("Status") == "ENABLED":
+            most = max(most, scaling.get("MaxInstanceCount", sys.maxsize))
+        needed = self._instances_needed(host, variant)
+        return needed is not None and needed <= most
+
+    def _instances_needed(self, host: HostedEndpoint, variant: VariantFleet) -> int | None:
+        """Return how many instances the copies on a variant need; None if one of them is too large for an instance."""
+        requirements = []
+        for component in self._components.values():
+            if component.host is not host or component.variant_name != variant.name:
+                continue
+            pending = component.serving.pending
+            for fleet in component.serving.fleets():
+                copies = fleet.variants[0].desired_instance_count or 0
+                if pending and fleet is pending.fleet:
+                    # Old and new copies stand beside each other for a while.
+                    copies = 0 if pending.is_short else pending.first_instances.get(variant.name) or 0
+                requirements.append((fleet.variants[0].config["ComputeResourceRequirements"], copies))
+        instance_type = variant.instance_type or next(iter(variant.instance_types), "")
+        return instances_needed(requirements, instance_type)
+
     def _fit_instances(self, host: HostedEndpoint, variant_name: str) -> None:
         """Scale a variant with managed instance scaling to zero while no copies are desired, and to one for the first copy.
 
@@ -535,19 +570,9 @@ class Components:
         scaling = variant.config.get("ManagedInstanceScaling", {}) if variant else {}
         if variant is None or scaling.get("Status") != "ENABLED":
             return
-        desired = sum(
-            fleet.variants[0].desired_instance_count or 0
-            for component in self._components.values()
-            if component.host is host and component.variant_name == variant_name
-            for fleet in component.serving.fleets()
-            if not (
-                component.serving.pending
-                and component.serving.pending.is_short
-                and fleet is component.serving.pending.fleet
-            )
-        )
+        needed = self._instances_needed(host, variant) or 0
         least, now = scaling.get("MinInstanceCount", 1), variant.instance_count or 0
-        count = max(now, least, 1) if desired else min(now, least)
+        count = max(now, least, needed) if needed else min(now, least)
         variant.instance_count = variant.desired_instance_count = count
 
     def _delete(self, name: str) -> None:
@@ -573,6 +598,18 @@ class Components:
                     function()
 
         self._clock.call_later(self._conditions.transition_seconds, end)
+
+
+def _state(component: Component | Adapter) -> str:
+    """Return the state that refusals name: that of a change of copies alone is not that of an update."""
+    if (
+        component.status == "Updating"
+        and isinstance(component, Component)
+        and component.serving.pending is None
+    ):
+        return "UPDATE_RC_IN_PROGRESS"
+    begun = {"Creating": "CREATE", "Updating": "UPDATE", "Deleting": "DELETE"}.get(component.status)
+    return f"{begun}_IN_PROGRESS" if begun else component.status.upper()
 
 
 def _host_variant(host: HostedEndpoint, request: Mapping[str, Any]) -> Mapping[str, Any]:

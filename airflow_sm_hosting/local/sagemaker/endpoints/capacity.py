@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-# aws/deep-learning-containers#6711 and many others quote it.
+# aws/deep-learning-containers#6711 and many others quote it; the second half is told since 2026.
 _INSUFFICIENT = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry using a different "
-    "ML instance type or after some time."
+    "ML instance type or after some time. Consider configuring InstancePools in your EndpointConfig with multiple instance types for "
+    "priority-based fallback to alternate instance types."
 )
 
 

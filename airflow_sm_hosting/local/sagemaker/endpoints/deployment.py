@@ -101,10 +101,22 @@ class FleetDeployment:
         self._ended = False
         self._stage = ("Creating", self.started)
 
+    @property
+    def first_instances(self) -> Mapping[str, int | None]:
+        """The instances of each new variant that come beside the old ones: all, or a batch."""
+        return self._rollout.steps[0].new if self._rollout.rolling else self.fleet.instances
+
     # From the outside, with the lock held
 
-    def begin(self) -> None:
-        """Start the new fleet; the rollout follows."""
+    def begin(self, failure: str | None = None) -> None:
+        """Start the new fleet; the rollout follows.
+
+        :param failure: Why the new fleet cannot start: then it is rolled back.
+        """
+        if failure:
+            self.is_short = True
+            self._later(self._transition_seconds, partial(self.roll_back, failure))
+            return
         if limit := self._rollout.limit_seconds:
             self._later(limit, lambda: self.roll_back(_timed_out(limit)))
         first = self._rollout.steps[0].new if self._rollout.rolling else self.fleet.instances

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet, v
 
 # Members of the endpoint config that DescribeEndpoint shows.
 _SHOWN = ("AsyncInferenceConfig", "ExplainerConfig", "MetricsConfig", "CrossRegionTrafficConfig")
+# Members of a variant in events.
+_TOLD = ("VariantName", "CurrentWeight", "DesiredWeight", "CurrentInstanceCount", "DesiredInstanceCount")
 # The status of the variants while the endpoint has that status and no deployment.
 _VARIANT_STATUS = {"Updating": "Updating", "RollingBack": "Updating", "Deleting": "Deleting"}
 
@@ -81,6 +84,20 @@ class HostedEndpoint:
         if serving.pending:
             description["PendingDeploymentSummary"] = serving.pending.summary()
         return description
+
+    def event(self) -> dict[str, Any]:
+        """Return the ``detail`` of an event about its status: statuses in capitals, times in milliseconds, no tags (as logged in 2022)."""
+        found = self.describe()
+        variants = (
+            {k: v for k, v in row.items() if k in _TOLD} for row in found.get("ProductionVariants", ())
+        )
+        return {
+            **{name: found[name] for name in ("EndpointName", "EndpointArn", "EndpointConfigName")},
+            "ProductionVariants": [dict(variant) for variant in variants],
+            "EndpointStatus": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.status).upper(),
+            **{name: int(found[name].timestamp() * 1000) for name in ("CreationTime", "LastModifiedTime")},
+            "Tags": {},
+        }
 
     def _summaries(self, variants: list[VariantFleet]) -> list[dict[str, Any]]:
         status = None if self.serving.pending else _VARIANT_STATUS.get(self.status)

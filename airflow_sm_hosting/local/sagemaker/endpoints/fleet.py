@@ -49,6 +49,23 @@ _DRAIN_SECONDS = 65.0
 # documented.
 _PORT, _FIRST_PORT, _PORTS = 8080, 14_000, 100
 
+# What AWS was recorded to say; the engine's own reason, which AWS never tells, follows in brackets.
+_NOT_STARTED = (
+    "CannotStartContainerError. Please ensure the model container for variant {variant} starts correctly when invoked with "
+    "'docker run <image> serve'"
+)
+_NO_IMAGE = (
+    "Please make sure all images included in the model for the production variant {variant} exist, and that the execution role used "
+    "to create the model has permissions to access them."
+)
+# https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html: 3 minutes for download, start and ping; and the limit
+# of the image's size. aws-solutions-library-samples/qnabot-on-aws#691 and plantonhq/planton have the sentences.
+_SERVERLESS_STARTUP_SECONDS, _SERVERLESS_IMAGE = 180, 10 * 1024**3
+_SERVERLESS_SLOW = (
+    "Unable to successfully stand up your model within the allotted {seconds} second timeout. Please ensure that downloading your model "
+    "artifacts, starting your model container and passing the ping health checks can be completed within {seconds} seconds."
+)
+
 _PING_FAILED = (
     "The {container} container for production variant {variant} did not pass the ping health check. "
     "Please check CloudWatch logs for this endpoint."
@@ -113,6 +130,8 @@ class Fleet:
         self._restarting = threading.Lock()
         # Pings only; invocations have their own connections.
         self._http = urllib3.PoolManager(retries=False, timeout=_PING_TIMEOUT)
+        # Images are resolved within a second of the call, not when containers start: recorded, 2025.
+        self._resolved_at = clock.now()
         self.config_name = spec.config_name
         every = [_new_variant(config, spec) for config in spec.variants]
         #: The production variants.
@@ -131,7 +150,7 @@ class Fleet:
             starts = [threads.submit(self._start_variant, variant) for variant in variants]
             errors = [start.exception() for start in starts]
         for error in errors:
-            if isinstance(error, ContainerError | model_data.ModelFetchError):
+            if isinstance(error, model_data.ModelFetchError):
                 raise FleetError(str(error)) from error
             if error:
                 raise error
@@ -259,12 +278,15 @@ class Fleet:
         folder.mkdir()
         source = model_data.model_source(definition)
         if source and source.kind != "on_demand" and self._engine.name != "none":
-            model_data.fetch(source, folder)
+            model_data.fetch(source, folder, f"container_{index + 1}")
         image = definition.get("Image", "")
         stored = self._registry.find(image)
         if stored is None and self._registry.is_ours(image):
             # Deleting an image that a model names is accepted, and bites here.
-            raise FleetError(f"Requested image {image} not found.")
+            raise FleetError(_NO_IMAGE.format(variant=variant.name))
+        serverless = "ServerlessConfig" in variant.config
+        if serverless and stored and (size := self._registry.size(stored.manifest)) > _SERVERLESS_IMAGE:
+            raise FleetError(f"Image size {size} is greater than supported size {_SERVERLESS_IMAGE}")
         port = _PORT if of == 1 else _FIRST_PORT + index * _PORTS
         container = ContainerSpec(
             name=f"{self._spec.endpoint_name}/{variant.name}/{name}",
@@ -277,17 +299,22 @@ class Fleet:
             port=port,
             memory_mb=variant.config.get("ServerlessConfig", {}).get("MemorySizeInMB"),
         )
-        running = self._engine.start(container)
+        try:
+            running = self._engine.start(container)
+        except ContainerError as error:
+            raise FleetError(f"{_NOT_STARTED.format(variant=variant.name)} ({error})") from error
         resolved = running.resolved_image
         variant.deployed_images.append(
-            {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._clock.now()}
+            {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._resolved_at}
         )
         return ServingContainer(
             name, running, lambda: self._engine.start(container), definition, folder.parent / "models"
         )
 
     def _wait_for_ping(self, variant: VariantFleet, container: ServingContainer) -> None:
-        seconds = variant.config.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS)
+        serverless = "ServerlessConfig" in variant.config
+        budget = _SERVERLESS_STARTUP_SECONDS if serverless else _STARTUP_SECONDS
+        seconds = variant.config.get("ContainerStartupHealthCheckTimeoutInSeconds", budget)
         pings = Retrying(
             retry=retry_if_result(lambda passed: not passed),
             wait=wait_exponential(multiplier=0.02, max=1),
@@ -298,7 +325,7 @@ class Fleet:
         try:
             pings(self._ping, container, failed)
         except RetryError as error:
-            raise FleetError(failed) from error
+            raise FleetError(_SERVERLESS_SLOW.format(seconds=seconds) if serverless else failed) from error
 
     def _ping(self, container: ServingContainer, failed: str) -> bool:
         if self._abandoned.is_set():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from airflow_sm_hosting.local.clock import Clock
@@ -31,6 +31,8 @@ class Lifecycle:
         self.status = "Creating"
         self.failure_reason: str | None = None
         self.created = self.modified = clock.now()
+        #: Called after each change of the status.
+        self.on_change: Callable[[], None] = lambda: None
 
     def move_to(self, status: str) -> None:
         """Change the status."""
@@ -39,6 +41,7 @@ class Lifecycle:
         self.status = status
         # Never the same twice, though a virtual clock stands still: a caller that polls sees by it that something changed.
         self.modified = max(self._clock.now(), self.modified + timedelta(milliseconds=1))
+        self.on_change()
 
     def fail(self, reason: str) -> None:
         """Record why something went wrong."""

@@ -10,20 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from airflow_sm_hosting.local.moto_bridge import events
 from airflow_sm_hosting.local.sagemaker.endpoints.capacity import InsufficientCapacity
 from airflow_sm_hosting.local.sagemaker.endpoints.deployment import Conditions, FleetDeployment
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint import HostedEndpoint
 from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetFactory, FleetSpec
+from airflow_sm_hosting.local.sagemaker.endpoints.quota_usage import check_more_instances, check_new_fleet
 from airflow_sm_hosting.local.sagemaker.endpoints.rollout import Rollout, rollout_of
 from airflow_sm_hosting.local.sagemaker.endpoints.serving import Serving
 from airflow_sm_hosting.local.sagemaker.endpoints.update_rules import (
     check_deployment_config,
     check_desired,
+    check_rolling_instances,
     has_no_guardrails,
 )
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import VariantFleet
 from airflow_sm_hosting.local.sagemaker.listing import listed
 from airflow_sm_hosting.local.sagemaker.operations import Operations
+from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
 from airflow_sm_hosting.local.wire.tagging import tags_as_dict
@@ -51,6 +55,9 @@ class EndpointUsers(Protocol):
     def component_fleets(self) -> builtins.list[Fleet]:
         """Return the fleets of all inference components."""
 
+    def is_assumable(self, role_arn: str) -> bool:
+        """Return whether SageMaker can assume a role."""
+
     def is_scalable_target(self, resource_id: str) -> bool:
         """Return whether a resource is a scalable target, of any dimension."""
 
@@ -65,15 +72,22 @@ class Endpoints:
     :param fleets: Makes fleets.
     :param conditions: What deployments depend on.
     :param users: What uses endpoints.
+    :param quotas: The account's quotas.
     """
 
     def __init__(
-        self, store: Store, fleets: FleetFactory, conditions: Conditions, users: EndpointUsers
+        self,
+        store: Store,
+        fleets: FleetFactory,
+        conditions: Conditions,
+        users: EndpointUsers,
+        quotas: Quotas,
     ) -> None:
         self._store = store
         self._fleets = fleets
         self._conditions = conditions
         self._users = users
+        self._quotas = quotas
         self._clock = store.clock
         self._lock = store.lock
         #: Has the instances of all endpoints.
@@ -106,13 +120,18 @@ class Endpoints:
             refuse(f'Cannot create already existing endpoint "{arn}".')
         config = self._store.config(request["EndpointConfigName"])
         fleet = self._new_fleet(name, config)
+        check_rolling_instances(request.get("DeploymentConfig"), fleet.instances)
+        check_new_fleet(self._quotas, self._endpoints.values(), fleet, {})
         endpoint = HostedEndpoint(name, arn, config, self._clock)
+        self._announce_changes(endpoint)
         # CreateEndpoint stores it, and UpdateEndpoint can use it again with RetainDeploymentConfig:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html
         endpoint.serving.last_deployment_config = request.get("DeploymentConfig")
         self._endpoints[name.lower()] = endpoint
         self._store.tags.add(arn, tags_as_dict(request.get("Tags")))
-        self._deploy(endpoint, config, fleet, rollout_of(None, {}, fleet.instances))
+        self._deploy(
+            endpoint, config, fleet, rollout_of(None, {}, fleet.instances), self._role_failure(fleet)
+        )
         return {"EndpointArn": arn}
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +172,7 @@ class Endpoints:
         if deployment_config is None and request.get("RetainDeploymentConfig"):
             deployment_config = endpoint.serving.last_deployment_config
         fleet = self._new_fleet(endpoint.name, new, retained=self._retained(endpoint, request))
+        check_rolling_instances(deployment_config, fleet.instances)
         check_deployment_config(deployment_config, old, new, fleet.instances)
         excluded = has_no_guardrails(old, self._models(old)) or has_no_guardrails(new, self._models(new))
         # "your endpoint will fall back to … all at once traffic shifting and no final baking period":
@@ -163,10 +183,12 @@ class Endpoints:
             else {}
         )
         rollout = rollout_of(None if excluded else deployment_config, before, fleet.instances)
+        first = rollout.steps[0].new if rollout.rolling else {}
+        check_new_fleet(self._quotas, self._endpoints.values(), fleet, first, endpoint)
         endpoint.lifecycle.failure_reason = None
         endpoint.serving.last_deployment_config = deployment_config
         endpoint.lifecycle.move_to("Updating")
-        self._deploy(endpoint, new, fleet, rollout)
+        self._deploy(endpoint, new, fleet, rollout, self._role_failure(fleet))
         return {"EndpointArn": endpoint.arn}
 
     def update_weights_and_capacities(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -188,6 +210,8 @@ class Endpoints:
             if variant is None:
                 refuse(f'Could not find variant "{name}" of endpoint "{endpoint.arn}".')
             check_desired(change, variant.config, endpoint.config)
+            if count := change.get("DesiredInstanceCount"):
+                check_more_instances(self._quotas, self._endpoints.values(), variant, count)
             changed[name] = variant
         for change in desired:
             changed[change["VariantName"]].set_desired(change)
@@ -390,6 +414,7 @@ class Endpoints:
             endpoint = HostedEndpoint(
                 one["name"], self._store.arn("endpoint", one["name"]), config, self._clock
             )
+            self._announce_changes(endpoint)
             endpoint.lifecycle.created = one["created"]
             endpoint.lifecycle.failure_reason = one["failure_reason"]
             endpoint.serving.last_deployment_config = one["last_deployment_config"]
@@ -496,15 +521,50 @@ class Endpoints:
             }
         return retained
 
+    def _role_failure(self, fleet: Fleet) -> str | None:
+        """Return why a new fleet cannot start: a role that was deleted or changed after CreateModel. What runs is not asked again."""
+        roles = (str(model.get("ExecutionRoleArn", "")) for model in fleet.models.values())
+        gone = next((role for role in roles if role and not self._users.is_assumable(role)), None)
+        # As users quote it of failed endpoints.
+        return gone and (
+            f"Could not assume role {gone}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to assume "
+            "the role."
+        )
+
     def _deploy(
-        self, endpoint: HostedEndpoint, config: Mapping[str, Any], fleet: Fleet, rollout: Rollout
+        self,
+        endpoint: HostedEndpoint,
+        config: Mapping[str, Any],
+        fleet: Fleet,
+        rollout: Rollout,
+        failure: str | None = None,
     ) -> None:
         serving = endpoint.serving
         serving.pending = FleetDeployment(
             config, fleet, serving.fleet, rollout, owner=serving, conditions=self._conditions
         )
-        serving.pending.begin()
+        serving.pending.begin(failure)
         self._poll()
+
+    def _announce_changes(self, endpoint: HostedEndpoint) -> None:
+        """Send an event to EventBridge whenever the status changes.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html#eventbridge-endpoint
+        """
+
+        def announce() -> None:
+            try:
+                events.send(
+                    self._store.region,
+                    "aws.sagemaker",
+                    "SageMaker Endpoint State Change",
+                    endpoint.arn,
+                    endpoint.event(),
+                )
+            except Exception:
+                LOG.exception("the event of endpoint %s cannot be sent", endpoint.name)
+
+        endpoint.lifecycle.on_change = announce
 
     def _poll(self) -> None:
         """Check every few seconds whether a container has ended by itself, as long as there are endpoints."""

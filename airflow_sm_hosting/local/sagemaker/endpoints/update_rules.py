@@ -40,6 +40,19 @@ def check_desired(change: Mapping[str, Any], variant: Mapping[str, Any], config:
         refuse(f"DesiredInstanceCount of the real-time variant {name} must be at least 1.")
 
 
+def check_rolling_instances(
+    deployment: Mapping[str, Any] | None, instances: Mapping[str, int | None]
+) -> None:
+    """Refuse a rolling deployment to a single instance, of an update and of a new endpoint alike.
+
+    :param deployment: The ``DeploymentConfig``.
+    :param instances: The instances that each new variant is to have.
+    """
+    if deployment and "RollingUpdatePolicy" in deployment and 1 in instances.values():
+        # Measured with a new account by plantonhq/planton.
+        refuse("Cannot update endpoint with single instance using RollingUpdatePolicy")
+
+
 def check_deployment_config(
     deployment: Mapping[str, Any] | None,
     old: Mapping[str, Any],

@@ -106,9 +106,12 @@ def variant_summary(
     summary["CurrentWeight"] = variant.weight
     summary["DesiredWeight"] = variant.desired_weight
     if variant.instance_count is None:
-        summary["DesiredServerlessConfig"] = variant.desired_serverless_config
         if not pending:
             summary["CurrentServerlessConfig"] = variant.serverless_config
+        if pending or variant.desired_serverless_config != variant.serverless_config:
+            # A recorded DescribeEndpoint of a serverless endpoint in service has no desired one (2024); that there is one as long as
+            # it differs is assumed.
+            summary["DesiredServerlessConfig"] = variant.desired_serverless_config
         summary["CurrentInstanceCount"] = 0
     else:
         summary["CurrentInstanceCount"] = variant.instance_count

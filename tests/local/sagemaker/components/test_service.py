@@ -164,14 +164,17 @@ def test_an_endpoint_with_models_hosts_none(region: Region) -> None:
 
 
 def test_what_is_in_progress_is_left_alone(host: Any) -> None:
-    """aws/amazon-sagemaker-examples#3432: one that is Creating cannot be deleted; the sentence is assumed."""
+    """aws/amazon-sagemaker-examples#3432: one that is Creating cannot be deleted."""
     host.ask("CreateInferenceComponent", **host.request())
     for operation, more in (
         ("DeleteInferenceComponent", {}),
         ("UpdateInferenceComponent", {"RuntimeConfig": {"CopyCount": 2}}),
         ("UpdateInferenceComponentRuntimeConfig", {"DesiredRuntimeConfig": {"CopyCount": 2}}),
     ):
-        assert "Cannot update in-progress" in host.refusal(operation, InferenceComponentName="c", **more)
+        message = host.refusal(operation, InferenceComponentName="c", **more)
+        verb = "delete" if operation.startswith("Delete") else "update"
+        assert message.startswith(f"Cannot {verb} inference component ")
+        assert message.endswith(" while it is in state CREATE_IN_PROGRESS.")
     host.region.clock.advance(10)
     host.ask("DeleteInferenceComponent", InferenceComponentName="c")
     host.region.clock.advance(10)
@@ -275,9 +278,9 @@ def test_components_are_listed(host: Any) -> None:
 
 
 def test_an_endpoint_with_components_stays(host: Any) -> None:
-    """aws/amazon-sagemaker-feedback#49; the sentence is assumed."""
+    """aws/amazon-sagemaker-feedback#49; gruntwork-io/cloud-nuke#1142."""
     host.create()
-    assert "with inference components" in host.refusal("DeleteEndpoint", EndpointName="e")
+    assert "with inference component associated" in host.refusal("DeleteEndpoint", EndpointName="e")
     host.region.config("models")
     assert "hosts the inference component" in host.refusal(
         "UpdateEndpoint", EndpointName="e", EndpointConfigName="models"
@@ -289,6 +292,54 @@ def test_an_endpoint_with_components_stays(host: Any) -> None:
     host.ask("DeleteInferenceComponent", InferenceComponentName="c")
     host.region.clock.advance(10)
     host.ask("DeleteEndpoint", EndpointName="e")
+
+
+def large(memory: int = 4096) -> dict[str, Any]:
+    """Return a specification of which ml.m5.large (8 GiB) has room for two."""
+    return {"ModelName": "m", "ComputeResourceRequirements": {"MinMemoryRequiredInMb": memory}}
+
+
+def test_managed_scaling_adds_instances_for_copies_up_to_its_most(
+    make_region: Callable[..., Region],
+) -> None:
+    scaling = {"Status": "ENABLED", "MinInstanceCount": 1, "MaxInstanceCount": 2}
+    host = Host(make_region(transition_seconds=10), ManagedInstanceScaling=scaling)
+    host.create(copies=3, Specification=large())
+    assert host.copies() == (3, 3)
+    assert host.region.described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    desired = {"InferenceComponentName": "c", "DesiredRuntimeConfig": {"CopyCount": 5}}
+    host.ask("UpdateInferenceComponentRuntimeConfig", **desired)
+    host.region.clock.advance(60)
+    found = host.describe()
+    assert host.copies() == (3, 3)
+    assert found["InferenceComponentStatus"] == "InService"
+    assert "not enough hardware resources" in found["FailureReason"]
+    host.create("d", Specification=large())
+    assert host.describe("d")["InferenceComponentStatus"] == "InService"
+    host.create("e", Specification=large(128))
+    assert host.describe("e")["InferenceComponentStatus"] == "Failed"
+
+
+def test_new_copies_need_room_beside_the_old_ones(host: Any) -> None:
+    """Without a rolling policy all copies are replaced at once, beside the old ones; with one, a batch at a time."""
+    host.create(copies=2, Specification=large(3072))
+    host.ask("UpdateInferenceComponent", InferenceComponentName="c", Specification=large(2048))
+    host.region.clock.advance(60)
+    found = host.describe()
+    assert found["InferenceComponentStatus"] == "InService"
+    assert found["Specification"] == large(3072)
+    assert "not enough hardware resources" in found["FailureReason"]
+    batch = {"Type": "COPY_COUNT", "Value": 1}
+    rolling = {"RollingUpdatePolicy": {"MaximumBatchSize": batch, "WaitIntervalInSeconds": 0}}
+    host.ask(
+        "UpdateInferenceComponent",
+        InferenceComponentName="c",
+        Specification=large(2048),
+        DeploymentConfig=rolling,
+    )
+    host.region.clock.advance(120)
+    assert host.describe()["Specification"] == large(2048)
+    assert host.copies() == (2, 2)
 
 
 def test_a_variant_that_scales_by_itself_has_no_instances_without_copies(
@@ -361,7 +412,7 @@ def test_an_adapter_is_an_inference_component_without_copies_of_its_own(host: An
     assert "with adapter inference components" in host.refusal(
         "DeleteInferenceComponent", InferenceComponentName="c"
     )
-    assert "with inference components" in host.refusal("DeleteEndpoint", EndpointName="e")
+    assert "with inference component associated" in host.refusal("DeleteEndpoint", EndpointName="e")
     host.ask("DeleteInferenceComponent", InferenceComponentName="a")
     assert host.describe("a")["InferenceComponentStatus"] == "Deleting"
     host.region.clock.advance(10)

@@ -107,7 +107,8 @@ def test_an_image_deleted_meanwhile_fails_the_endpoint(deployer: Deployer) -> No
     found = deployer.describe(deployer.endpoint(config))
     assert (found["EndpointStatus"], found["FailureReason"]) == (
         "Failed",
-        f"Requested image {image} not found.",
+        "Please make sure all images included in the model for the production variant main exist, and that the execution role used to "
+        "create the model has permissions to access them.",
     )
 
 
@@ -315,12 +316,13 @@ def test_a_serverless_variant_is_scaled_by_its_concurrency(make_region: Callable
     def told() -> Any:
         (variant,) = region.described["ProductionVariants"]
         return tuple(
-            variant[f"{which}ServerlessConfig"]["ProvisionedConcurrency"] for which in ("Current", "Desired")
+            variant.get(f"{which}ServerlessConfig", {}).get("ProvisionedConcurrency")
+            for which in ("Current", "Desired")
         )
 
     assert (region.status, told()) == ("Updating", (1, 4))
     region.clock.advance(5)
-    assert (region.status, told()) == ("InService", (4, 4))
+    assert (region.status, told()) == ("InService", (4, None))
 
 
 def test_deleting_is_told_of_by_the_variants(make_region: Callable[..., Region]) -> None:
