@@ -291,8 +291,8 @@ def register_target(runner: StepRunner, step: RegisterScalableTarget, observed: 
     tags = step.request["Tags"]
     untagged = {member: value for member, value in step.request.items() if member != "Tags"}
     answer = change_scaling(runner, replace(step, request=untagged), observed)
-    hook = runner.aws.auto_scaling_hook
-    hook.change("TagResource", {"ResourceARN": answer["ScalableTargetARN"], "Tags": tags})
+    tagged = TagScalableTarget({"ResourceARN": answer["ScalableTargetARN"], "Tags": tags})
+    change_scaling(runner, tagged, observed)
     return answer
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 
 
-def send(region: str, source: str, detail_type: str, resource: str, detail: Mapping[str, Any]) -> None:
+def put_event(region: str, source: str, detail_type: str, resource: str, detail: Mapping[str, Any]) -> None:
     """Send an event to the default bus of a Region."""
     # moto loads a service with the first request to it: until then, there are no rules.
     if "moto.events.models" not in sys.modules:

@@ -203,7 +203,10 @@ def test_managed_scaling_is_refused_in_awss_words(deployer: Deployer, sagemaker:
     )
 
 
-def test_an_endpoint_config_is_described_as_it_was_created(deployer: Deployer, sagemaker: Any) -> None:
+@pytest.mark.parametrize("kind", ["shadow", "asynchronous"])
+def test_an_endpoint_config_is_described_as_it_was_created(
+    deployer: Deployer, sagemaker: Any, kind: str
+) -> None:
     request = {
         "EndpointConfigName": "c",
         "ProductionVariants": [
@@ -230,6 +233,8 @@ def test_an_endpoint_config_is_described_as_it_was_created(deployer: Deployer, s
             }
         },
     }
+    # An asynchronous endpoint has no shadow variants.
+    del request["AsyncInferenceConfig" if kind == "shadow" else "ShadowProductionVariants"]
     sagemaker.create_endpoint_config(**request)
     found = sagemaker.describe_endpoint_config(EndpointConfigName="c")
     for extra in ("ResponseMetadata", "CreationTime", "EndpointConfigArn"):

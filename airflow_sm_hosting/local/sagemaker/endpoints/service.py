@@ -554,7 +554,7 @@ class Endpoints:
 
         def announce() -> None:
             try:
-                events.send(
+                events.put_event(
                     self._store.region,
                     "aws.sagemaker",
                     "SageMaker Endpoint State Change",
