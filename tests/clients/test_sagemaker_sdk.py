@@ -40,21 +40,8 @@ def run(version: str, script: str, deployer: Deployer, folder: Path, role: str) 
     return result
 
 
-def test_the_models_of_version_2(deployer: Deployer, tmp_path: Path) -> None:
-    result = run("2", "sagemaker2_models", deployer, tmp_path, ROLE)
-    assert result["later"] == {"serverless": "3", "asynchronous": "4", "several": {"weights": "1"}}
-    assert "ValidationException" in result["refusal"]
-    assert result["left"] == []
-
-
-def test_the_resource_classes_of_version_3(deployer: Deployer, tmp_path: Path) -> None:
-    result = run("3", "sagemaker3_resources", deployer, tmp_path, ROLE)
-    assert result["listed"] == ["e"]
-    assert (result["before"], result["left"]) == ([1, 2, 2], [0, 0, 0])
-
-
-def test_the_model_builder_of_version_3(deployer: Deployer, tmp_path: Path) -> None:
-    """It looks whether the role exists, may log in to ECR, and is trusted by SageMaker."""
+def serving_role(deployer: Deployer) -> str:
+    """Return a role that the model builder takes: it exists, SageMaker may assume it, and it may log in to ECR."""
     iam = deployer.aws.client("iam")
     trust = {
         "Effect": "Allow",
@@ -65,8 +52,38 @@ def test_the_model_builder_of_version_3(deployer: Deployer, tmp_path: Path) -> N
     documents = [
         json.dumps({"Version": "2012-10-17", "Statement": [statement]}) for statement in (trust, may)
     ]
-    role = iam.create_role(RoleName="serving", AssumeRolePolicyDocument=documents[0])["Role"]["Arn"]
+    role: str = iam.create_role(RoleName="serving", AssumeRolePolicyDocument=documents[0])["Role"]["Arn"]
     iam.put_role_policy(RoleName="serving", PolicyName="ecr", PolicyDocument=documents[1])
+    return role
+
+
+def test_the_models_of_version_2(deployer: Deployer, tmp_path: Path) -> None:
+    result = run("2", "sagemaker2_models", deployer, tmp_path, ROLE)
+    assert result["later"] == {"serverless": "3", "asynchronous": "4", "several": {"weights": "1"}}
+    assert "ValidationException" in result["refusal"]
+    assert result["left"] == []
+
+
+def test_the_packages_of_version_2(deployer: Deployer, tmp_path: Path) -> None:
+    result = run("2", "sagemaker2_packages", deployer, tmp_path, ROLE)
+    assert [arn.partition(":model-package/")[2] for arn in result["arns"]] == ["churn/1", "churn/2"]
+    assert result["statuses"] == ["Approved", "Approved"]
+
+
+def test_the_packages_of_version_3(deployer: Deployer, tmp_path: Path) -> None:
+    result = run("3", "sagemaker3_packages", deployer, tmp_path, serving_role(deployer))
+    assert [arn.partition(":model-package/")[2] for arn in result["arns"]] == ["churn/1", "churn/2"]
+    assert "is not Approved" in result["refusal"]
+
+
+def test_the_resource_classes_of_version_3(deployer: Deployer, tmp_path: Path) -> None:
+    result = run("3", "sagemaker3_resources", deployer, tmp_path, ROLE)
+    assert result["listed"] == ["e"]
+    assert (result["before"], result["left"]) == ([1, 2, 2], [0, 0, 0])
+
+
+def test_the_model_builder_of_version_3(deployer: Deployer, tmp_path: Path) -> None:
+    role = serving_role(deployer)
     result = run("3", "sagemaker3_model_builder", deployer, tmp_path, role)
     assert result["refusal"].startswith(f"RoleValidationError: IAM role '{role}-absent' cannot be used")
     assert deployer.sagemaker.list_models()["Models"] == []
