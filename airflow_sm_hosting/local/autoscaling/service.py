@@ -262,7 +262,7 @@ class AutoScaling:
 
     def _deregister(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            self._target(request)
+            self._target(request, absent="found")
             self._remove(_key(request))
         return {}
 
@@ -288,10 +288,11 @@ class AutoScaling:
     def _is_target(self, target: Target) -> bool:
         return self._targets.get((target.resource_id, target.dimension)) is target
 
-    def _target(self, request: Mapping[str, Any]) -> Target:
+    def _target(self, request: Mapping[str, Any], *, absent: str = "registered") -> Target:
         target = self._targets.get(_key(request))
         if target is None:
-            raise _absent("scalable target", request)
+            # ansible/ansible#40237 has the word for PutScalingPolicy.
+            raise _absent("scalable target", request, absent)
         return target
 
     # Policies
@@ -551,14 +552,14 @@ def _check_filter(request: Mapping[str, Any]) -> None:
         raise AwsError("ValidationException", "ResourceId must be specified with ScalableDimension.")
 
 
-def _absent(what: str, request: Mapping[str, Any]) -> AwsError:
+def _absent(what: str, request: Mapping[str, Any], word: str = "found") -> AwsError:
     policy = f", policy name: {request['PolicyName']}" if what == "scaling policy" else ""
     action = (
         f", scheduled action name: {request['ScheduledActionName']}" if what == "scheduled action" else ""
     )
     return AwsError(
         "ObjectNotFoundException",
-        f"No {what} found for service namespace: sagemaker, resource ID: {request.get('ResourceId')}, scalable dimension: "
+        f"No {what} {word} for service namespace: sagemaker, resource ID: {request.get('ResourceId')}, scalable dimension: "
         f"{request.get('ScalableDimension')}{policy}{action}",
     )
 
