@@ -18,6 +18,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
+from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.build_container import start_build_container
 from airflow_sm_hosting.local.engines.engine import (
@@ -26,9 +27,11 @@ from airflow_sm_hosting.local.engines.engine import (
     ContainerError,
     ContainerSpec,
     Engine,
+    MissingImageError,
     RunningContainer,
     Usage,
 )
+from airflow_sm_hosting.local.engines.stand_in_program import ensure_stand_in_image, resolved_name
 from airflow_sm_hosting.local.work_dir import is_free
 
 LOG = logging.getLogger(__name__)
@@ -204,6 +207,14 @@ class DockerEngine(Engine):
             raise ContainerError(f"The container of {spec.image} cannot be started: {reason}") from error
         return DockerContainer(container, resolved, spec.on_line, spec.port, network)
 
+    def has_image(self, reference: str) -> bool:
+        """Return whether the engine has an image."""
+        try:
+            self._client.images.get(reference)
+        except DockerException:
+            return False
+        return True
+
     def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
         """Start a container of the stand-in image that reaches this server and, if privileged, this engine."""
         labels = {**self._labels, "sm-hosting.local.name": name}
@@ -231,6 +242,11 @@ class DockerEngine(Engine):
                 raise ContainerError(f"The image {spec.image} cannot be pulled: {error}") from error
             self._pulled.add(reference)
             return reference, reference
+        if spec.stand_in:
+            try:
+                return ensure_stand_in_image(self._client), resolved_name(spec.image)
+            except (ImageBuildError, DockerException, OSError) as error:
+                raise ContainerError(f"The stand-in for {spec.image} cannot be started: {error}") from error
         # An image of another registry, such as AWS's Deep Learning Containers: the engine may have it, or may get it.
         try:
             image = self._client.images.get(spec.image)
@@ -238,7 +254,7 @@ class DockerEngine(Engine):
             try:
                 image = self._client.images.pull(spec.image)
             except DockerException as error:
-                raise ContainerError(f"The image {spec.image} cannot be pulled: {error}") from error
+                raise MissingImageError(f"The image {spec.image} cannot be pulled: {error}.") from error
         digests = image.attrs.get("RepoDigests") or [spec.image]
         return spec.image, digests[0]
 

@@ -30,6 +30,7 @@ from airflow_sm_hosting.local.engines.engine import (
     ContainerError,
     ContainerSpec,
     Engine,
+    MissingImageError,
 )
 from airflow_sm_hosting.local.moto_bridge import logs
 from airflow_sm_hosting.local.sagemaker import model_data
@@ -301,6 +302,8 @@ class Fleet:
         )
         try:
             running = self._engine.start(container)
+        except MissingImageError as error:
+            raise FleetError(_NO_IMAGE.format(variant=variant.name)) from error
         except ContainerError as error:
             raise FleetError(f"{_NOT_STARTED.format(variant=variant.name)} ({error})") from error
         resolved = running.resolved_image

@@ -1,0 +1,103 @@
+"""An engine that runs something else in place of images that this computer does not have: the user's choice, or a stand-in."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.engines.engine import (
+    BuildContainer,
+    ContainerSpec,
+    Engine,
+    MissingImageError,
+    RunningContainer,
+)
+from airflow_sm_hosting.local.stand_ins.choice import StandIns
+from airflow_sm_hosting.local.stand_ins.families import aws_image, local_name
+
+LOG = logging.getLogger(__name__)
+
+
+class StandingInEngine(Engine):
+    """Runs containers with another engine. An image that this server's registry or the engine has is preferred.
+
+    :param engine: The engine.
+    :param registry: Where the images are.
+    :param stand_ins: What runs in place of other images.
+    """
+
+    def __init__(self, engine: Engine, registry: Registry, stand_ins: StandIns) -> None:
+        self.name = engine.name
+        self._engine = engine
+        self._registry = registry
+        self._stand_ins = stand_ins
+
+    def start(self, spec: ContainerSpec) -> RunningContainer:
+        """Start a container of the image, or of what stands in for it.
+
+        :raises MissingImageError: There is neither; the log says what would help.
+        """
+        try:
+            return self._engine.start(self._found(spec))
+        except MissingImageError as error:
+            # AWS's words, which the endpoint's FailureReason has, do not tell what to do here.
+            _say(spec, f"{error} {self._way_out(spec.image)}")
+            raise
+
+    def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
+        """Start a container for a build."""
+        return self._engine.start_build(name, privileged=privileged)
+
+    def close(self) -> None:
+        """Free what the engine holds."""
+        self._engine.close()
+
+    def _found(self, spec: ContainerSpec) -> ContainerSpec:
+        if spec.stored or self._engine.has_image(spec.image):
+            return spec
+        own = f"{self._registry.host}/{local_name(spec.image)}"
+        if stored := self._registry.find(own):
+            _say(spec, f"The image {own} of the local registry runs in place of {spec.image}.")
+            return replace(spec, stored=stored)
+        if chosen := self._stand_ins.chosen(spec.image):
+            _say(spec, f"The image {chosen} runs in place of {spec.image}, as --stand-in says.")
+            stored = self._registry.find(chosen) or self._registry.find(f"{self._registry.host}/{chosen}")
+            return replace(spec, image=chosen, stored=stored)
+        if family := self._stand_ins.family(spec.image):
+            _say(
+                spec,
+                f"A STAND-IN (family {family.name}) runs in place of {spec.image}: its answers are made up, and no "
+                "model is loaded. --no-stand-ins switches stand-ins off.",
+            )
+            return replace(spec, stand_in=True, environment=self._environment(spec, family.name))
+        found = aws_image(spec.image)
+        if found and found.wrong:
+            raise MissingImageError(f"The image {spec.image} does not exist: {found.wrong}.")
+        return spec
+
+    def _environment(self, spec: ContainerSpec, family: str) -> dict[str, str]:
+        return {
+            "SM_HOSTING_STAND_IN_STARTUP_SECONDS": str(self._stand_ins.startup_seconds),
+            **spec.environment,
+            "SM_HOSTING_STAND_IN_FAMILY": family,
+            "SM_HOSTING_STAND_IN_IMAGE": spec.image,
+        }
+
+    def _way_out(self, image: str) -> str:
+        """Return the command that would make an image work."""
+        found = aws_image(image)
+        if found and not found.wrong and not self._stand_ins.enabled:
+            return "A stand-in would run in its place without --no-stand-ins: sm-hosting local up --stand-ins"
+        name = local_name(image)
+        return (
+            "To run an image of yours in its place, push it to the local registry, under the name "
+            f"{self._registry.host}/{name}, or under any name, and start the local AWS with: "
+            f"sm-hosting local up --stand-in '{name}=NAME'"
+        )
+
+
+def _say(spec: ContainerSpec, line: str) -> None:
+    """Write a line to the server's log and to the container's."""
+    LOG.warning("%s: %s", spec.name, line)
+    spec.on_line(f"[local AWS] {line}")
