@@ -1,0 +1,146 @@
+"""Which images are AWS's own, and what runs in place of an image."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given, strategies as st
+
+from airflow_sm_hosting.local.stand_ins.choice import StandIns
+from airflow_sm_hosting.local.stand_ins.container.contracts import CONTRACTS
+from airflow_sm_hosting.local.stand_ins.families import FAMILIES, aws_image, local_name
+from airflow_sm_hosting.spec.dlc import ACCOUNT_BY_REGION, is_of_aws
+
+DLC, FRAMEWORKS = "763104351884", "683313688378"
+EVERY = [(family, repository) for family in FAMILIES for repository in family.repositories]
+
+
+def image(account: str, region: str, repository: str, domain: str = "amazonaws.com", tag: str = ":1") -> str:
+    return f"{account}.dkr.ecr.{region}.{domain}/{repository}{tag}"
+
+
+def test_each_family_has_a_contract_and_each_repository_is_of_one_family() -> None:
+    assert [family.name for family in FAMILIES] == sorted(CONTRACTS, key=[f.name for f in FAMILIES].index)
+    repositories = [repository for _, repository in EVERY]
+    assert len(set(repositories)) == len(repositories)
+
+
+def test_all_accounts_are_known_as_aws_s_own_to_the_operators() -> None:
+    assert all(is_of_aws(account) for family in FAMILIES for account in family.accounts.values())
+    for family in FAMILIES:
+        if "us-isof-east-1" in family.accounts:
+            assert family.accounts.items() >= ACCOUNT_BY_REGION.items()
+
+
+@pytest.mark.parametrize(("family", "repository"), EVERY, ids=lambda one: getattr(one, "name", one))
+def test_an_image_is_known_by_account_region_and_repository(family: object, repository: str) -> None:
+    accounts = family.accounts
+    for region, account in accounts.items():
+        found = aws_image(image(account, region, repository))
+        assert found
+        assert (found.family, found.wrong) == (family, "")
+    for region, account in product(accounts, set(accounts.values())):
+        found = aws_image(image(account, region, repository))
+        assert found
+        assert bool(found.wrong) == (accounts[region] != account), (region, account)
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        (image("727897471807", "cn-north-1", "pytorch-inference", "amazonaws.com.cn"), "pytorch"),
+        (image("204133271717", "eusc-de-east-1", "djl-inference", "amazonaws.eu"), "lmi"),
+        (image("303241398832", "us-isof-east-1", "vllm", "csp.hci.ic.gov"), "vllm"),
+        (image(DLC, "us-east-1", "vllm", tag="@sha256:" + "0" * 64), "vllm"),
+        (image(DLC, "us-east-1", "vllm", tag=""), "vllm"),
+        (f"{DLC}.dkr.ecr-fips.us-east-1.amazonaws.com/vllm:1", "vllm"),
+        (f"{DLC}.dkr-ecr.us-east-1.on.aws/vllm:1", "vllm"),
+        ("public.ecr.aws/deep-learning-containers/vllm:0.17", "vllm"),
+    ],
+)
+def test_other_hosts_and_forms_of_names_are_known(name: str, family: str) -> None:
+    found = aws_image(name)
+    assert found
+    assert (found.family.name, found.wrong) == (family, "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        image("999999999999", "us-east-1", "pytorch-inference"),  # somebody's copy
+        image("123456789012", "us-east-1", "sagemaker-xgboost"),
+        image(DLC, "us-east-1", "team/churn"),
+        image(DLC, "us-east-1", "pytorch-inference/other"),
+        image(DLC, "us-east-1", "pytorch-training"),
+        f"{DLC}.example.com/pytorch-inference:1",
+        "public.ecr.aws/somebody/vllm:1",
+        "pytorch-inference:1",
+        "",
+    ],
+)
+def test_an_image_of_others_is_not_aws_s(name: str) -> None:
+    assert aws_image(name) is None
+
+
+def test_a_wrong_pair_of_account_and_region_names_the_right_one() -> None:
+    found = aws_image(image(DLC, "ap-east-1", "djl-inference"))
+    assert found
+    assert found.wrong == (
+        "the account 763104351884 does not have djl-inference in ap-east-1; it is 871362719292 there"
+    )
+    # Of another family: the account has no such repository.
+    found = aws_image(image(DLC, "us-east-1", "sagemaker-xgboost"))
+    assert found
+    assert "it is 683313688378 there" in found.wrong
+    found = aws_image(image(FRAMEWORKS, "me-central-1", "tei"))
+    assert found
+    assert "AWS is not known to have it there" in found.wrong
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_looked_at(name: str) -> None:
+    assert aws_image(name) is None
+    assert StandIns().family(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        (image(DLC, "us-east-1", "pytorch-inference"), "pytorch-inference:1"),
+        ("localhost:5000/a/b:1", "a/b:1"),
+        ("localhost/a", "a"),
+        ("team/churn:1", "team/churn:1"),
+        ("churn", "churn"),
+    ],
+)
+def test_a_name_without_its_registry(name: str, short: str) -> None:
+    assert local_name(name) == short
+
+
+def test_the_longest_pattern_that_matches_counts() -> None:
+    stand_ins = StandIns(
+        images={
+            "*": "any",
+            "pytorch-inference:*": "torch",
+            "pytorch-inference:2.6*": "torch-26",
+            image(DLC, "us-east-1", "vllm", tag=":*"): "by-host",
+        }
+    )
+    assert stand_ins.chosen(image(DLC, "us-east-1", "pytorch-inference", tag=":2.6.0")) == "torch-26"
+    assert stand_ins.chosen(image(DLC, "us-east-1", "pytorch-inference", tag=":2.5.0")) == "torch"
+    assert stand_ins.chosen(image(DLC, "us-east-1", "vllm")) == "by-host"
+    assert stand_ins.chosen(image(DLC, "us-west-2", "vllm")) == "any"
+    assert (
+        StandIns(images={"pytorch-inference": "x"}).chosen(image(DLC, "us-east-1", "pytorch-inference"))
+        is None
+    )
+
+
+def test_stand_ins_are_on_unless_they_are_switched_off() -> None:
+    name = image(FRAMEWORKS, "us-east-1", "sagemaker-xgboost", tag=":1.7-1")
+    family = StandIns().family(name)
+    assert family
+    assert family.name == "xgboost"
+    assert StandIns(enabled=False).family(name) is None
+    assert StandIns().family(image(DLC, "ap-east-1", "djl-inference")) is None
