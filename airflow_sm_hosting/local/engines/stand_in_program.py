@@ -38,12 +38,12 @@ def stand_in_command() -> tuple[list[str], dict[str, str]]:
 
 
 def resolved_name(image: str) -> str:
-    """Return the name by digest that is shown for an image that is stood in for; there is no image of this digest."""
-    repository = image.partition("@")[0]
+    """Return the name by digest that is shown for an image that is stood in for: its own digest, or one that is made of its name."""
+    repository, _, digest = image.partition("@")
     head, colon, tag = repository.rpartition(":")
     if colon and "/" not in tag:
         repository = head
-    return f"{repository}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"
+    return f"{repository}@{digest or 'sha256:' + hashlib.sha256(image.encode()).hexdigest()}"
 
 
 def ensure_stand_in_image(client: docker.DockerClient) -> str:

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 from hypothesis import given, strategies as st
 
+from airflow_sm_hosting.local.engines.stand_in_program import resolved_name
 from airflow_sm_hosting.local.stand_ins.choice import StandIns
 from airflow_sm_hosting.local.stand_ins.container.contracts import CONTRACTS
 from airflow_sm_hosting.local.stand_ins.families import FAMILIES, aws_image, local_name
@@ -135,6 +136,18 @@ def test_the_longest_pattern_that_matches_counts() -> None:
         StandIns(images={"pytorch-inference": "x"}).chosen(image(DLC, "us-east-1", "pytorch-inference"))
         is None
     )
+
+
+def test_the_digest_that_is_shown_is_the_image_s_own_if_it_has_one() -> None:
+    digest = "sha256:" + "a" * 64
+    repository = image(DLC, "us-east-1", "vllm", tag="")
+    assert resolved_name(f"{repository}@{digest}") == f"{repository}@{digest}"
+    assert resolved_name(f"{repository}:1@{digest}") == f"{repository}@{digest}"
+    first, second = resolved_name(f"{repository}:1"), resolved_name(f"{repository}:2")
+    assert first.partition("@")[0] == second.partition("@")[0] == repository
+    assert first != second
+    assert resolved_name(f"{repository}:1") == first
+    assert resolved_name("localhost:5000/a").startswith("localhost:5000/a@sha256:")
 
 
 def test_stand_ins_are_on_unless_they_are_switched_off() -> None:
