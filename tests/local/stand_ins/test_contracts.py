@@ -61,7 +61,7 @@ def events(reply: Reply) -> list[Any]:
 
 # What each family must be started with
 
-HAS = {
+HAS: dict[str, list[dict[str, str]]] = {
     "lmi": [{}, HF],
     "vllm": [{}, HF, {"SM_VLLM_MODEL": "m"}],
     "sglang": [{}, {"SM_SGLANG_MODEL_PATH": "m"}],

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from airflow_sm_hosting.local.engines.stand_in_program import resolved_name
 from airflow_sm_hosting.local.stand_ins.choice import StandIns
 from airflow_sm_hosting.local.stand_ins.container.contracts import CONTRACTS
-from airflow_sm_hosting.local.stand_ins.families import FAMILIES, aws_image, local_name
+from airflow_sm_hosting.local.stand_ins.families import FAMILIES, Family, aws_image, local_name
 from airflow_sm_hosting.spec.dlc import ACCOUNT_BY_REGION, is_of_aws
 
 DLC, FRAMEWORKS = "763104351884", "683313688378"
@@ -35,7 +35,7 @@ def test_all_accounts_are_known_as_aws_s_own_to_the_operators() -> None:
 
 
 @pytest.mark.parametrize(("family", "repository"), EVERY, ids=lambda one: getattr(one, "name", one))
-def test_an_image_is_known_by_account_region_and_repository(family: object, repository: str) -> None:
+def test_an_image_is_known_by_account_region_and_repository(family: Family, repository: str) -> None:
     accounts = family.accounts
     for region, account in accounts.items():
         found = aws_image(image(account, region, repository))

@@ -320,7 +320,8 @@ class Fleet:
         seconds = variant.config.get("ContainerStartupHealthCheckTimeoutInSeconds", budget)
         pings = Retrying(
             retry=retry_if_result(lambda passed: not passed),
-            wait=wait_exponential(multiplier=0.02, max=1),
+            # Doubled, the last wait could be as long as the start.
+            wait=wait_exponential(multiplier=0.02, exp_base=1.2, max=1),
             stop=stop_after_delay(seconds),
             sleep=sleep_using_event(self._abandoned),
         )
