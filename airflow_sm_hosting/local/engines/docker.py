@@ -198,7 +198,9 @@ class DockerEngine(Engine):
                 f"The container of {spec.image} cannot be created: {error.explanation}"
             ) from error
         try:
-            _copy_in(container, spec.model_folder, "/opt/ml/model")
+            # A stand-in does without an empty folder, and to copy takes longer than its program to start.
+            if not spec.stand_in or any(spec.model_folder.iterdir()):
+                _copy_in(container, spec.model_folder, "/opt/ml/model")
             container.start()
         except (DockerException, OSError) as error:
             with suppress(DockerException):

@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.local.engines.stand_in_program import stand_in_command
+from airflow_sm_hosting.local.engines.stand_in_program import ensure_stand_in_image, stand_in_command
 from tests.local.conftest import ROLE, Deployer, tar_bytes, wait_until
 from tests.local.engines.images import build_and_push
 
@@ -331,3 +331,19 @@ def test_the_program_imports_only_the_standard_library() -> None:
         [command[0], "-S", "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['__main__', 'airflow_sm_hosting']"
+
+
+@pytest.mark.engine
+def test_the_image_of_the_stand_ins_has_compiled_modules(docker_client: Any) -> None:
+    image = ensure_stand_in_image(docker_client)
+    script = (
+        "import importlib.util, os\n"
+        "for name in ('http.server', 'email.parser', 'airflow_sm_hosting.local.stand_ins.container.kserve'):\n"
+        "    print(os.path.exists(importlib.util.find_spec(name).cached))"
+    )
+    # -B: so that looking does not compile.
+    said = docker_client.containers.run(
+        image, ["-c", script], entrypoint=["python3", "-S", "-B"], remove=True
+    )
+    assert said.split() == [b"True"] * 3
+    assert ensure_stand_in_image(docker_client) == image

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -124,7 +123,8 @@ class Fleet:
         self._clock = clock
         self._engine = engine
         self._registry = registry
-        self._folder = Path(tempfile.mkdtemp(prefix="fleet-", dir=folder))
+        # Made when a container needs it: one that does not run needs none, and hundreds of folders take long to remove.
+        self._folder = folder / f"fleet-{uuid4().hex}"
         self._abandoned = threading.Event()
         self._in_flight = 0
         self._idle = threading.Condition()
@@ -275,11 +275,12 @@ class Fleet:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
         stream = f"{variant.name}/{instance}" + ("" if of == 1 else f"/{name}")
         group = self._spec.log_group or f"/aws/sagemaker/Endpoints/{self._spec.endpoint_name}"
-        folder = Path(tempfile.mkdtemp(prefix="model-", dir=self._folder)) / "model"
-        folder.mkdir()
-        source = model_data.model_source(definition)
-        if source and source.kind != "on_demand" and self._engine.name != "none":
-            model_data.fetch(source, folder, f"container_{index + 1}")
+        folder = self._folder / f"model-{uuid4().hex}" / "model"
+        if self._engine.name != "none":
+            folder.mkdir(parents=True)
+            source = model_data.model_source(definition)
+            if source and source.kind != "on_demand":
+                model_data.fetch(source, folder, f"container_{index + 1}")
         image = definition.get("Image", "")
         stored = self._registry.find(image)
         if stored is None and self._registry.is_ours(image):

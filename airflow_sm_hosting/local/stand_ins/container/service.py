@@ -163,7 +163,9 @@ def handler_of(service: StandInService) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = service.post(self.path.partition("?")[0], body, headers)
-            print(f"POST {self.path} {reply.status}", flush=True)
+            # Not the others: the local AWS keeps all lines in memory.
+            if reply.status >= 400:
+                print(f"POST {self.path}: {reply.status} {reply.body[:500].decode()}", flush=True)
             self._send(reply)
 
         def _send(self, reply: Reply) -> None:
