@@ -31,7 +31,7 @@ from airflow_sm_hosting.local.engines.engine import (
     RunningContainer,
     Usage,
 )
-from airflow_sm_hosting.local.engines.stand_in_program import ensure_stand_in_image, resolved_name
+from airflow_sm_hosting.local.engines.stand_in_program import ensure_stand_in_image
 from airflow_sm_hosting.local.work_dir import is_free
 
 LOG = logging.getLogger(__name__)
@@ -246,7 +246,7 @@ class DockerEngine(Engine):
             return reference, reference
         if spec.stand_in:
             try:
-                return ensure_stand_in_image(self._client), resolved_name(spec.image)
+                return ensure_stand_in_image(self._client), spec.image
             except (ImageBuildError, DockerException, OSError) as error:
                 raise ContainerError(f"The stand-in for {spec.image} cannot be started: {error}") from error
         # An image of another registry, such as AWS's Deep Learning Containers: the engine may have it, or may get it.

@@ -34,7 +34,7 @@ from airflow_sm_hosting.local.engines.engine import (
     RunningContainer,
     Usage,
 )
-from airflow_sm_hosting.local.engines.stand_in_program import resolved_name, stand_in_command
+from airflow_sm_hosting.local.engines.stand_in_program import stand_in_command
 from airflow_sm_hosting.local.work_dir import WorkDir
 
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?")
@@ -212,7 +212,7 @@ class ProcessEngine(Engine):
         if spec.stored is None:
             command, more = stand_in_command()
             environment = {**_environment({}, root, spec, port), **more}
-            return _Program(command, root, environment, resolved_name(spec.image))
+            return _Program(command, root, environment, spec.image)
         config = self._unpack(spec.stored, root)
         return _Program(
             python_command(config, root, spec.image),

@@ -37,15 +37,6 @@ def stand_in_command() -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-S", "-m", _PROGRAM, "serve"], {"PYTHONPATH": str(_ROOT)}
 
 
-def resolved_name(image: str) -> str:
-    """Return the name by digest that is shown for an image that is stood in for: its own digest, or one that is made of its name."""
-    repository, _, digest = image.partition("@")
-    head, colon, tag = repository.rpartition(":")
-    if colon and "/" not in tag:
-        repository = head
-    return f"{repository}@{digest or 'sha256:' + hashlib.sha256(image.encode()).hexdigest()}"
-
-
 def ensure_stand_in_image(client: docker.DockerClient) -> str:
     """Make the Docker image of the stand-ins, unless the engine has it, and return its tag.
 

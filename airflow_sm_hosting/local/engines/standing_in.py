@@ -13,7 +13,7 @@ from airflow_sm_hosting.local.engines.engine import (
     MissingImageError,
     RunningContainer,
 )
-from airflow_sm_hosting.local.stand_ins.choice import StandIns
+from airflow_sm_hosting.local.stand_ins.choice import StandIns, stand_in_manifest, without_tag
 from airflow_sm_hosting.local.stand_ins.families import aws_image, local_name
 
 LOG = logging.getLogger(__name__)
@@ -39,11 +39,15 @@ class StandingInEngine(Engine):
         :raises MissingImageError: There is neither; the log says what would help.
         """
         try:
-            return self._engine.start(self._found(spec))
+            found = self._found(spec)
+            running = self._engine.start(found)
         except MissingImageError as error:
             # AWS's words, which the endpoint's FailureReason has, do not tell what to do here.
             _say(spec, f"{error} {self._way_out(spec.image)}")
             raise
+        if found is not spec:
+            running.resolved_image = _resolved(spec.image, found)
+        return running
 
     def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
         """Start a container for a build."""
@@ -56,21 +60,26 @@ class StandingInEngine(Engine):
     def _found(self, spec: ContainerSpec) -> ContainerSpec:
         if spec.stored or self._engine.has_image(spec.image):
             return spec
-        own = f"{self._registry.host}/{local_name(spec.image)}"
-        if stored := self._registry.find(own):
-            _say(spec, f"The image {own} of the local registry runs in place of {spec.image}.")
-            return replace(spec, stored=stored)
-        if chosen := self._stand_ins.chosen(spec.image):
-            _say(spec, f"The image {chosen} runs in place of {spec.image}, as --stand-in says.")
-            stored = self._registry.find(chosen) or self._registry.find(f"{self._registry.host}/{chosen}")
-            return replace(spec, image=chosen, stored=stored)
-        if family := self._stand_ins.family(spec.image):
+        found = self._stand_ins.replacement(spec.image, self._registry.find, self._registry.host)
+        if found and found.family:
             _say(
                 spec,
-                f"A STAND-IN (family {family.name}) runs in place of {spec.image}: its answers are made up, and no "
-                "model is loaded. --no-stand-ins switches stand-ins off.",
+                f"A STAND-IN (family {found.family.name}) runs in place of {spec.image}: its answers are made up, and no model is "
+                "loaded. --no-stand-ins switches stand-ins off.",
             )
-            return replace(spec, stand_in=True, environment=self._environment(spec, family.name))
+            return replace(spec, stand_in=True, environment=self._environment(spec, found.family.name))
+        if found:
+            why = "as --stand-in says" if found.is_chosen else "as it is in the local registry"
+            _say(spec, f"The image {found.image} runs in place of {spec.image}, {why}.")
+            return replace(spec, image=found.image, stored=found.stored)
+        return self._existing(spec)
+
+    @staticmethod
+    def _existing(spec: ContainerSpec) -> ContainerSpec:
+        """Return a container of an image of others, which the engine may be able to pull.
+
+        :raises MissingImageError: There is no such image.
+        """
         found = aws_image(spec.image)
         if found and found.wrong:
             raise MissingImageError(f"The image {spec.image} does not exist: {found.wrong}.")
@@ -95,6 +104,12 @@ class StandingInEngine(Engine):
             f"{self._registry.host}/{name}, or under any name, and start the local AWS with: "
             f"sm-hosting local up --stand-in '{name}=NAME'"
         )
+
+
+def _resolved(image: str, found: ContainerSpec) -> str:
+    """Return the name by digest that is shown: the image's own, with the digest that it was asked for with, or that of what runs."""
+    digest = image.partition("@")[2] or (found.stored.digest if found.stored else stand_in_manifest(image)[1])
+    return f"{without_tag(image)}@{digest}"
 
 
 def _say(spec: ContainerSpec, line: str) -> None:

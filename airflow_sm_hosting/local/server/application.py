@@ -92,6 +92,7 @@ class LocalAwsApp:
         self._faults = Faults(self.clock)
         self._quotas = Quotas()
         self._regions = Regions(self._make_region, self.clock)
+        stand_ins = stand_ins or StandIns()
         try:
             if isinstance(engine, str):
                 engine = make_engine(engine, self._registry, self._work_dir)
@@ -99,7 +100,7 @@ class LocalAwsApp:
             self._work_dir.close()
             raise
         if engine.name != "none":
-            engine = StandingInEngine(engine, self._registry, stand_ins or StandIns())
+            engine = StandingInEngine(engine, self._registry, stand_ins)
         self.engine: Engine = CrashingEngine(engine, self._faults)
         self._handlers: tuple[Handler, ...] = (
             AdminApi(
@@ -122,7 +123,7 @@ class LocalAwsApp:
             ReadBody(),
             CheckPermissions(self._access, self._registry, self._regions),
             InjectFaults(self._faults),
-            AnswerServices(self._regions, self._registry, self._moto),
+            AnswerServices(self._regions, self._registry, self._moto, stand_ins),
         )
 
     def start(self, port: int) -> None:

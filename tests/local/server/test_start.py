@@ -131,9 +131,11 @@ def test_waiters_of_boto3_are_shortened_by_a_file(tmp_path: Any, monkeypatch: py
         '{"version": 1.0, "merge": {"waiters": {"EndpointInService": {"delay": 1}, "EndpointDeleted": {"delay": 1}}}}'
     )
     monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
-    client = boto3.Session().client("sagemaker", region_name="us-east-1")
-    assert client.get_waiter("endpoint_in_service").config.delay == 1
-    assert client.get_waiter("endpoint_deleted").config.delay == 1
+    assert (_delay("endpoint_in_service"), _delay("endpoint_deleted")) == (1, 1)
     monkeypatch.delenv("AWS_DATA_PATH")
-    client = boto3.Session().client("sagemaker", region_name="us-east-1")
-    assert client.get_waiter("endpoint_in_service").config.delay == 30
+    assert (_delay("endpoint_in_service"), _delay("endpoint_deleted")) == (30, 30)
+
+
+def _delay(waiter: str) -> int:
+    client: Any = boto3.Session().client("sagemaker", region_name="us-east-1")
+    return int(client.get_waiter(waiter).config.delay)

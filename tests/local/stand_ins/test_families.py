@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from itertools import product
 
 import pytest
 from hypothesis import given, strategies as st
 
-from airflow_sm_hosting.local.engines.stand_in_program import resolved_name
-from airflow_sm_hosting.local.stand_ins.choice import StandIns
+from airflow_sm_hosting.local.stand_ins.choice import (
+    MANIFEST_TYPE,
+    StandIns,
+    stand_in_manifest,
+    without_tag,
+)
 from airflow_sm_hosting.local.stand_ins.container.contracts import CONTRACTS
 from airflow_sm_hosting.local.stand_ins.families import FAMILIES, Family, aws_image, local_name
 from airflow_sm_hosting.spec.dlc import ACCOUNT_BY_REGION, is_of_aws
@@ -19,6 +25,13 @@ EVERY = [(family, repository) for family in FAMILIES for repository in family.re
 
 def image(account: str, region: str, repository: str, domain: str = "amazonaws.com", tag: str = ":1") -> str:
     return f"{account}.dkr.ecr.{region}.{domain}/{repository}{tag}"
+
+
+def chosen(stand_ins: StandIns, name: str) -> str | None:
+    """Return what runs in place of an image, where the local registry is empty."""
+    nothing: dict[str, str] = {}
+    found = stand_ins.replacement(name, nothing.get, "127.0.0.1:4566")
+    return found.image if found else None
 
 
 def test_each_family_has_a_contract_and_each_repository_is_of_one_family() -> None:
@@ -128,26 +141,67 @@ def test_the_longest_pattern_that_matches_counts() -> None:
             image(DLC, "us-east-1", "vllm", tag=":*"): "by-host",
         }
     )
-    assert stand_ins.chosen(image(DLC, "us-east-1", "pytorch-inference", tag=":2.6.0")) == "torch-26"
-    assert stand_ins.chosen(image(DLC, "us-east-1", "pytorch-inference", tag=":2.5.0")) == "torch"
-    assert stand_ins.chosen(image(DLC, "us-east-1", "vllm")) == "by-host"
-    assert stand_ins.chosen(image(DLC, "us-west-2", "vllm")) == "any"
+    assert chosen(stand_ins, image(DLC, "us-east-1", "pytorch-inference", tag=":2.6.0")) == "torch-26"
+    assert chosen(stand_ins, image(DLC, "us-east-1", "pytorch-inference", tag=":2.5.0")) == "torch"
+    assert chosen(stand_ins, image(DLC, "us-east-1", "vllm")) == "by-host"
+    assert chosen(stand_ins, image(DLC, "us-west-2", "vllm")) == "any"
     assert (
-        StandIns(images={"pytorch-inference": "x"}).chosen(image(DLC, "us-east-1", "pytorch-inference"))
+        chosen(StandIns(False, {"pytorch-inference": "x"}), image(DLC, "us-east-1", "pytorch-inference"))
         is None
     )
 
 
-def test_the_digest_that_is_shown_is_the_image_s_own_if_it_has_one() -> None:
-    digest = "sha256:" + "a" * 64
-    repository = image(DLC, "us-east-1", "vllm", tag="")
-    assert resolved_name(f"{repository}@{digest}") == f"{repository}@{digest}"
-    assert resolved_name(f"{repository}:1@{digest}") == f"{repository}@{digest}"
-    first, second = resolved_name(f"{repository}:1"), resolved_name(f"{repository}:2")
-    assert first.partition("@")[0] == second.partition("@")[0] == repository
-    assert first != second
-    assert resolved_name(f"{repository}:1") == first
-    assert resolved_name("localhost:5000/a").startswith("localhost:5000/a@sha256:")
+def test_the_digest_of_a_stand_in_is_of_its_manifest_and_made_of_repository_and_tag() -> None:
+    first, digest = stand_in_manifest(image(DLC, "us-east-1", "vllm"))
+    assert digest == f"sha256:{hashlib.sha256(first).hexdigest()}"
+    assert json.loads(first)["mediaType"] == MANIFEST_TYPE
+    assert stand_in_manifest(image(DLC, "eu-west-1", "vllm")) == (first, digest)
+    assert stand_in_manifest(image(DLC, "us-east-1", "vllm", tag=":2"))[1] != digest
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("a.b/c/d:1", "a.b/c/d"),
+        ("a.b:5/c", "a.b:5/c"),
+        ("a.b:5/c:1@sha256:0", "a.b:5/c"),
+        ("c@sha256:0", "c"),
+    ],
+)
+def test_a_name_without_its_tag(name: str, short: str) -> None:
+    assert without_tag(name) == short
+
+
+def test_an_image_that_is_named_by_digest_is_mapped_by_the_tag_that_it_had() -> None:
+    stand_ins = StandIns(images={"vllm:1*": "one", "vllm:2*": "two"})
+    name, digest = image(DLC, "us-east-1", "vllm", tag=":2.0"), "sha256:" + "a" * 64
+    pinned = f"{without_tag(name)}@{digest}"
+    stand_ins.pin(name, digest)
+    assert chosen(stand_ins, pinned) == "two"
+    # Of a digest whose tag is not known, any pattern of the repository counts.
+    assert chosen(stand_ins, pinned.replace("a" * 64, "b" * 64)) == "one"
+    other = f"{image(DLC, 'us-east-1', 'sglang', tag='')}@{digest}"
+    assert chosen(stand_ins, other) == other
+
+
+def test_the_local_registry_comes_before_the_user_s_choice_and_that_before_a_stand_in() -> None:
+    name = image(DLC, "us-east-1", "vllm")
+    stand_ins = StandIns(images={"vllm:*": "mine"})
+    both = {"host/vllm:1": "its own", "host/mine": "chosen"}
+    found = stand_ins.replacement(name, both.get, "host")
+    assert found
+    assert (found.stored, found.is_chosen, found.family) == ("its own", False, None)
+    found = stand_ins.replacement(name, {"host/mine": "chosen"}.get, "host")
+    assert found
+    assert (found.image, found.stored, found.is_chosen) == ("mine", "chosen", True)
+    # One that the Docker engine may have.
+    found = stand_ins.replacement(name, {}.get, "host")
+    assert found
+    assert (found.image, found.stored, found.is_chosen) == ("mine", None, True)
+    found = StandIns().replacement(name, {}.get, "host")
+    assert found
+    assert found.family
+    assert StandIns(enabled=False).replacement(name, {}.get, "host") is None
 
 
 def test_stand_ins_are_on_unless_they_are_switched_off() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -145,7 +146,7 @@ def test_the_local_registry_s_image_is_preferred(process_deployer: Deployer) -> 
     deployer.push_image(repository="sagemaker-xgboost", tag="9.9-1")
     endpoint = deploy(deployer, XGBOOST.replace("1.7-1", "9.9-1"), VERSION="mine")
     assert deployer.invoke(endpoint)["version"] == "mine"
-    assert "of the local registry runs in place of" in deployer.log(endpoint)
+    assert "as it is in the local registry" in deployer.log(endpoint)
     # Another tag is stood in for.
     other = deploy(deployer, XGBOOST, tar_bytes({"xgboost-model": b"1"}))
     assert "STAND-IN" in deployer.log(other)
@@ -245,6 +246,35 @@ def test_without_stand_ins_aws_s_images_do_not_exist(without: Deployer) -> None:
     endpoint = deploy(without, XGBOOST, tar_bytes({"xgboost-model": b"1"}))
     assert without.describe(endpoint)["FailureReason"] == NO_IMAGE
     assert "sm-hosting local up --stand-ins" in without.log(endpoint)
+    ecr = without.aws.client("ecr")
+    with pytest.raises(ecr.exceptions.RepositoryNotFoundException):
+        ecr.batch_get_image(
+            registryId="683313688378", repositoryName="sagemaker-xgboost", imageIds=[{"imageTag": "1.7-1"}]
+        )
+
+
+def test_ecr_knows_the_images_that_are_stood_in_for(process_deployer: Deployer) -> None:
+    ecr = process_deployer.aws.client("ecr")
+
+    def asked(*image_ids: dict[str, str], registry: str = "683313688378") -> dict[str, Any]:
+        return ecr.batch_get_image(
+            registryId=registry, repositoryName="sagemaker-xgboost", imageIds=list(image_ids)
+        )
+
+    answer = asked({"imageTag": "1.7-1"}, {"imageDigest": "sha256:" + "a" * 64})
+    (image,), (failure,) = answer["images"], answer["failures"]
+    assert failure["failureCode"] == "ImageNotFound"
+    digest = hashlib.sha256(image["imageManifest"].encode()).hexdigest()
+    assert image["imageId"] == {"imageTag": "1.7-1", "imageDigest": f"sha256:{digest}"}
+    # What runs is what was asked for.
+    named = f"{FRAMEWORKS}/sagemaker-xgboost"
+    for name in (f"{named}:1.7-1", f"{named}@sha256:{digest}"):
+        endpoint = deploy(process_deployer, name, tar_bytes({"m": b"1"}))
+        (variant,) = process_deployer.describe(endpoint)["ProductionVariants"]
+        assert variant["DeployedImages"][0]["ResolvedImage"] == f"{named}@sha256:{digest}"
+    for other in ("763104351884", "999999999999"):
+        with pytest.raises(ecr.exceptions.RepositoryNotFoundException):
+            asked({"imageTag": "1.7-1"}, registry=other)
 
 
 def test_images_of_the_user_s_run_in_place_of_others(tmp_path: Path) -> None:
@@ -258,13 +288,24 @@ def test_images_of_the_user_s_run_in_place_of_others(tmp_path: Path) -> None:
         deployer = Deployer(aws)
         aws.client("ecr").create_repository(repositoryName="team/mine")
         deployer.push_image(repository="team/mine", tag="v1")
+        (details,) = aws.client("ecr").describe_images(repositoryName="team/mine")["imageDetails"]
+        digest = details["imageDigest"]
         for image in (PYTORCH, "999999999999.dkr.ecr.us-east-1.amazonaws.com/else:1"):
             endpoint = deploy(deployer, image, VERSION="mine")
             assert deployer.invoke(endpoint)["version"] == "mine"
             (variant,) = deployer.describe(endpoint)["ProductionVariants"]
             (shown,) = variant["DeployedImages"]
             assert shown["SpecifiedImage"] == image
-            assert "/team/mine@sha256:" in shown["ResolvedImage"]
+            assert shown["ResolvedImage"] == f"{image.rpartition(':')[0]}@{digest}"
+        # So it is for a DAG, which resolves tags to digests before it creates the model.
+        (found,) = aws.client("ecr").batch_get_image(
+            registryId="763104351884",
+            repositoryName="pytorch-inference",
+            imageIds=[{"imageTag": "2.6.0-cpu-py312-ubuntu22.04-sagemaker"}],
+        )["images"]
+        assert found["imageId"]["imageDigest"] == digest
+        endpoint = deploy(deployer, f"{DLC}/pytorch-inference@{digest}", VERSION="mine")
+        assert deployer.invoke(endpoint)["version"] == "mine"
         # The other families are stood in for, and a chosen image that is absent is no stand-in.
         assert "family xgboost" in deployer.log(deploy(deployer, XGBOOST, tar_bytes({"m": b"1"})))
         assert deployer.describe(deploy(deployer, VLLM))["FailureReason"] == NO_IMAGE
