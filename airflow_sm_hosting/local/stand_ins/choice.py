@@ -52,11 +52,14 @@ class StandIns:
     def replacement(
         self, image: str, find: Callable[[str], Stored | None], registry: str
     ) -> Replacement[Stored] | None:
-        """Return what runs in place of an image, or None.
+        """Return what runs in place of an image, or None: nothing does for AWS's own image with the account of another Region.
 
         :param find: Finds an image of the local registry by its name.
         :param registry: The local registry.
         """
+        of_aws = aws_image(image)
+        if of_aws and of_aws.elsewhere:
+            return None
         own = f"{registry}/{local_name(image)}"
         if stored := find(own):
             return Replacement(own, stored)

@@ -118,10 +118,12 @@ class AwsImage:
 
     :param family: Its family.
     :param wrong: Why there is no such image; an empty string where there may be one.
+    :param elsewhere: The account that has it in that Region, if it is another one.
     """
 
     family: Family
     wrong: str = ""
+    elsewhere: str = ""
 
 
 def aws_image(image: str) -> AwsImage | None:
@@ -143,8 +145,10 @@ def aws_image(image: str) -> AwsImage | None:
     if not is_of_aws(account):
         # Somebody else's repository that has the same name.
         return None
+    # A Region that is newer than the tables is not known to be wrong.
     where = f"it is {right} there" if right else "AWS is not known to have it there"
-    return AwsImage(family, f"the account {account} does not have {match['repository']} in {region}; {where}")
+    wrong = f"the account {account} does not have {match['repository']} in {region}; {where}"
+    return AwsImage(family, wrong, right or "")
 
 
 def local_name(image: str) -> str:

@@ -204,6 +204,20 @@ def test_the_local_registry_comes_before_the_user_s_choice_and_that_before_a_sta
     assert StandIns(enabled=False).replacement(name, {}.get, "host") is None
 
 
+def test_nothing_runs_in_place_of_an_image_with_the_account_of_another_region() -> None:
+    stand_ins = StandIns(images={"*": "mine"})
+    assert (
+        stand_ins.replacement(image(DLC, "ap-east-1", "vllm"), {"host/vllm:1": "its own"}.get, "host") is None
+    )
+    # A Region that the tables do not have yet may be right.
+    new = image(DLC, "xx-new-1", "vllm")
+    found = stand_ins.replacement(new, {"host/vllm:1": "its own"}.get, "host")
+    assert found
+    assert found.stored == "its own"
+    assert chosen(stand_ins, new) == "mine"
+    assert chosen(StandIns(), new) is None
+
+
 def test_stand_ins_are_on_unless_they_are_switched_off() -> None:
     name = image(FRAMEWORKS, "us-east-1", "sagemaker-xgboost", tag=":1.7-1")
     family = StandIns().family(name)

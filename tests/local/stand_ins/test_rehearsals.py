@@ -257,9 +257,7 @@ def test_ecr_knows_the_images_that_are_stood_in_for(process_deployer: Deployer) 
     ecr = process_deployer.aws.client("ecr")
 
     def asked(*image_ids: dict[str, str], registry: str = "683313688378") -> dict[str, Any]:
-        return ecr.batch_get_image(
-            registryId=registry, repositoryName="sagemaker-xgboost", imageIds=list(image_ids)
-        )
+        return ecr.batch_get_image(registryId=registry, repositoryName="tei-cpu", imageIds=list(image_ids))
 
     answer = asked({"imageTag": "1.7-1"}, {"imageDigest": "sha256:" + "a" * 64})
     (image,), (failure,) = answer["images"], answer["failures"]
@@ -267,9 +265,9 @@ def test_ecr_knows_the_images_that_are_stood_in_for(process_deployer: Deployer) 
     digest = hashlib.sha256(image["imageManifest"].encode()).hexdigest()
     assert image["imageId"] == {"imageTag": "1.7-1", "imageDigest": f"sha256:{digest}"}
     # What runs is what was asked for.
-    named = f"{FRAMEWORKS}/sagemaker-xgboost"
+    named = f"{FRAMEWORKS}/tei-cpu"
     for name in (f"{named}:1.7-1", f"{named}@sha256:{digest}"):
-        endpoint = deploy(process_deployer, name, tar_bytes({"m": b"1"}))
+        endpoint = deploy(process_deployer, name, HF_MODEL_ID="m")
         (variant,) = process_deployer.describe(endpoint)["ProductionVariants"]
         assert variant["DeployedImages"][0]["ResolvedImage"] == f"{named}@sha256:{digest}"
     for other in ("763104351884", "999999999999"):
