@@ -19,8 +19,8 @@ from airflow_sm_hosting.local.wire.responses import json_response
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
 _TOKEN_LIFETIME = timedelta(hours=12)
 
-#: The operations that are not moto's.
-OWN_OPERATIONS = ("GetAuthorizationToken", "PutImage", "BatchCheckLayerAvailability")
+#: The operations that are not moto's, or not always.
+OWN_OPERATIONS = ("GetAuthorizationToken", "PutImage", "BatchCheckLayerAvailability", "BatchGetImage")
 
 
 class Ecr:
