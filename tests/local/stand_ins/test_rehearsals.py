@@ -8,7 +8,9 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ import urllib3
 
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.engines.stand_in_program import ensure_stand_in_image, stand_in_command
+from airflow_sm_hosting.local.stand_ins.container.contracts import Contract
+from airflow_sm_hosting.local.stand_ins.container.exchange import Reply, Setting
+from airflow_sm_hosting.local.stand_ins.container.service import StandInService, handler_of
 from tests.local.conftest import ROLE, Deployer, tar_bytes, wait_until
 from tests.local.engines.images import build_and_push
 
@@ -278,6 +283,8 @@ def test_ecr_knows_the_images_that_are_stood_in_for(process_deployer: Deployer) 
 def test_images_of_the_user_s_run_in_place_of_others(tmp_path: Path) -> None:
     mapping = {
         "pytorch-inference:*": "team/mine:v1",
+        # Longer, and of another tag: it counts only where the tag of a digest is not known.
+        "pytorch-inference:99.9.*": "team/absent",
         "999999999999.*/else:1": "team/mine:v1",
         "vllm:*": "team/absent",
     }
@@ -358,6 +365,28 @@ def test_the_program_binds_this_computer_only_and_ends_on_sigterm() -> None:
         assert process.wait(10) == 0
     finally:
         process.kill()
+
+
+def test_a_part_of_a_stream_is_sent_before_the_next_one_is_made() -> None:
+    received = threading.Event()
+
+    def parts() -> Iterator[bytes]:
+        yield b"first"
+        assert received.wait(30)
+        yield b"second"
+
+    contract = Contract(lambda _: Reply(content_type="text/plain", parts=parts()), lambda _: "")
+    handler = handler_of(StandInService(contract, Setting({}, has_model=True)))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        http = urllib3.PoolManager(retries=False, timeout=20)
+        url = f"http://127.0.0.1:{server.server_port}/invocations"
+        answer = http.request("POST", url, body=b"{}", preload_content=False)
+        chunks = answer.read_chunked()
+        assert next(chunks) == b"first"
+        received.set()
+        assert list(chunks) == [b"second"]
+        server.shutdown()
 
 
 def test_the_program_imports_only_the_standard_library() -> None:
