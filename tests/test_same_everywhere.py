@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
-from tests.local.client.environments import environment, interpreter, run_script, without_ours
+from tests.clients.environments import environment, interpreter, run_script, without_ours
 from tests.local.conftest import login_of
 from tests.local_servers import local_server
 

@@ -109,6 +109,20 @@ def _check_references(where: str, references: Any) -> None:
         )
 
 
+def check_repository_request(repository_name: str, settings: Mapping[str, Any]) -> None:
+    """Validate the request that would create a repository, before the first call.
+
+    :raises InvalidSpecError: ``CreateRepository`` would be rejected.
+    """
+    from airflow_sm_hosting.service_model.request import validated_request
+
+    if settings:
+        # These are requests of their own.
+        own = ("pullPrincipals", "lifecyclePolicyText")
+        members = {name: value for name, value in settings.items() if name not in own}
+        validated_request("ecr", "CreateRepository", {"repositoryName": repository_name, **members})
+
+
 class RepositorySettingsField(Structure):
     """The settings of a repository."""
 
@@ -450,12 +464,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         """Validate the requests of a repository and of a project before the first call."""
         from airflow_sm_hosting.service_model.request import validated_request
 
-        if given.repository_settings:
-            own = ("pullPrincipals", "lifecyclePolicyText")
-            settings = {name: one for name, one in given.repository_settings.items() if name not in own}
-            validated_request(
-                "ecr", "CreateRepository", {"repositoryName": given.repository_name, **settings}
-            )
+        check_repository_request(given.repository_name, given.repository_settings)
         if given.builder != "codebuild":
             return
         from airflow_sm_hosting.images.codebuild.project import project_definition

@@ -9,7 +9,11 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.fields import Boolean, Choice, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
-from airflow_sm_hosting.operators.build_image import FINGERPRINT_TAG, RepositorySettingsField
+from airflow_sm_hosting.operators.build_image import (
+    FINGERPRINT_TAG,
+    RepositorySettingsField,
+    check_repository_request,
+)
 from airflow_sm_hosting.spec.checks import check_text
 from airflow_sm_hosting.spec.container import PLATFORMS
 from airflow_sm_hosting.spec.reference_parts import check_image_tag, check_repository
@@ -103,6 +107,7 @@ class CopyImageOperator(SageMakerHostingBaseOperator):
 
         given = CopyImageFields.of(self)
         host, repository, reference = parse_image_name(given.image)
+        check_repository_request(given.repository_name, given.repository_settings)
         hook = self.ecr_hook()
         if given.create_repository:
             uri = hook.ensure_repository(given.repository_name, OURS, given.repository_settings)

@@ -390,6 +390,16 @@ def test_layers_that_another_worker_has_kept_are_not_built_again(
 
 
 @pytest.mark.engine
+def test_a_base_that_cannot_be_read_is_told(registry: Registry, write: Write, log: Any) -> None:
+    missing = f"{registry.destination().repository_uri}:latest"
+    context = BuildContext(write({"Dockerfile": f"FROM {missing}\n"}))
+    assert resolve_bases(BuildRecipe(context, logins=logged_in(registry)), log) == {}
+    assert missing in log.warnings[0]
+    with pytest.raises(ImageBuildError, match="without other credentials"):
+        resolve_bases(BuildRecipe(context), log)
+
+
+@pytest.mark.engine
 @pytest.mark.parametrize("kind", ["docker-classic", "docker-buildkit", "buildah", "assembler"], indirect=True)
 def test_a_base_that_has_moved_makes_another_image(
     builder: ImageBuilder,

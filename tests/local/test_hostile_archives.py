@@ -19,8 +19,8 @@ from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.images.layers import ImageTree
 from airflow_sm_hosting.local.archives import Budget, apply_layer, unpack_model_archive
 from airflow_sm_hosting.tar_members import BrokenTarError, read_members
+from tests.clients.environments import interpreter
 from tests.local import hostile_archives
-from tests.local.client.environments import interpreter
 from tests.local.conftest import tar_bytes
 from tests.local.hostile_archives import Shape, file, folder, hard, link, model, outcome, shapes, tar
 

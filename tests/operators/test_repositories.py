@@ -167,10 +167,10 @@ def test_plain_settings_are_checked_before_the_first_call(
     aws: LocalAws, dag: DAG, folder: Path, settings: dict[str, Any]
 ) -> None:
     aws.clear_requests()
-    task = build(folder)
-    task.repository_settings = settings
-    error = outcome(task).error
-    assert isinstance(error, InvalidSpecError)
+    for task in (build(folder), copy("example.com/a:1")):
+        task.repository_settings = settings
+        error = outcome(task).error
+        assert isinstance(error, InvalidSpecError)
     assert operations(aws) == []
 
 

@@ -70,15 +70,25 @@ def _check_datum(where: str, datum: Mapping[str, Any]) -> None:
             "InvalidParameterValue",
             f"The parameters {where}.Values and {where}.Counts must be of the same size.",
         )
-    for value in (*values, *([datum["Value"]] if "Value" in datum else ())):
-        if not math.isfinite(float(value)):
-            raise AwsError(
-                "InvalidParameterValue", f"The value {value} for parameter {where}.Value is invalid."
-            )
     if datum.get("StorageResolution", 60) not in (1, 60):
         raise AwsError(
             "InvalidParameterValue", f"The value for parameter {where}.StorageResolution must be 1 or 60."
         )
+
+
+def check_numbers(request: Mapping[str, Any]) -> None:
+    """Refuse values of PutMetricData that are no numbers: by the model alone, they would be no values.
+
+    Sentence: getmoto/moto, tests/test_cloudwatch/test_cloudwatch.py.
+    """
+    for number, datum in enumerate(request.get("MetricData") or (), 1):
+        for value in (datum.get("Value"), *(datum.get("Values") or ())):
+            if isinstance(value, float) and not math.isfinite(value):
+                word = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+                raise AwsError(
+                    "InvalidParameterValue",
+                    f"The value {word} for parameter MetricData.member.{number}.Value is invalid.",
+                )
 
 
 def _get_metric_statistics(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +103,11 @@ def _get_metric_statistics(region: RegionalCloudWatch, request: dict[str, Any]) 
             )
     period = int(request["Period"])
     _check_period("Period", period)
-    start, number = _span(request, period, refused_as="InvalidParameterValue")
+    start, number = _span(request, period)
+    if _whole_seconds(request["StartTime"]) >= _whole_seconds(request["EndTime"]):
+        raise AwsError(
+            "InvalidParameterValue", "The parameter StartTime must be less than the parameter EndTime."
+        )
     if number > _MAX_DATAPOINTS:
         raise AwsError(
             "InvalidParameterCombination",
@@ -127,6 +141,11 @@ def _get_metric_statistics(region: RegionalCloudWatch, request: dict[str, Any]) 
 def _get_metric_data(region: RegionalCloudWatch, request: dict[str, Any]) -> dict[str, Any]:
     queries = request["MetricDataQueries"]
     _check_data_queries(queries)
+    start, end = _whole_seconds(request["StartTime"]), _whole_seconds(request["EndTime"])
+    if start > end:
+        raise AwsError("ValidationError", "The parameter EndTime must be greater than StartTime.")
+    if start == end:
+        raise AwsError("ValidationError", "The parameter StartTime must not equal parameter EndTime.")
     descending = request.get("ScanBy", "TimestampDescending") == "TimestampDescending"
     results = []
     for query in queries:
@@ -210,14 +229,14 @@ def _check_period(where: str, period: int) -> None:
         )
 
 
-def _span(request: Mapping[str, Any], period: int, *, refused_as: str = "ValidationError") -> tuple[int, int]:
-    """Return when the first period of a request begins, in seconds since the epoch, and how many there are.
+def _whole_seconds(time: datetime) -> int:
+    """Return a time as CloudWatch compares it (getmoto/moto, tests/test_cloudwatch/test_cloudwatch.py)."""
+    return int(aware(time).timestamp())
 
-    :param refused_as: The code for times in the wrong order. That of GetMetricStatistics is recorded, that of GetMetricData assumed.
-    """
+
+def _span(request: Mapping[str, Any], period: int) -> tuple[int, int]:
+    """Return when the first period of a request begins, in seconds since the epoch, and how many there are."""
     start, end = aware(request["StartTime"]), aware(request["EndTime"])
-    if start >= end:
-        raise AwsError(refused_as, "The parameter StartTime must be less than the parameter EndTime.")
     # "Start time less than 15 days ago - Round down to the nearest whole minute", of shorter periods to one of those.
     rounded = int(start.timestamp()) // min(period, 60) * min(period, 60)
     return rounded, max(1, math.ceil((end.timestamp() - rounded) / period))

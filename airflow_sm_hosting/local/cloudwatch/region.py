@@ -15,7 +15,7 @@ from airflow_sm_hosting.local.wire.tagging import TagStore
 
 Row = TypeVar("Row")
 
-_INVALID_TOKEN = AwsError("InvalidNextToken", "The NextToken is not valid.")
+_INVALID_TOKEN = AwsError("InvalidNextToken", "Request parameter NextToken is invalid")
 
 
 class RegionalCloudWatch:

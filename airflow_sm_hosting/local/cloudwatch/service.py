@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.cloudwatch.alarm_operations import ALARM_OPERATIONS
-from airflow_sm_hosting.local.cloudwatch.metric_operations import METRIC_OPERATIONS
+from airflow_sm_hosting.local.cloudwatch.metric_operations import METRIC_OPERATIONS, check_numbers
 from airflow_sm_hosting.local.cloudwatch.metrics import (
     Metrics,
 )
@@ -51,12 +51,17 @@ class CloudWatch:
                 self._regions[name] = RegionalCloudWatch(name, self._clock)
             return self._regions[name]
 
-    def answer(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
+    def answer(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any] | None:
         """Answer an operation.
 
         :param request: Its members; times are datetimes.
+        :returns: The members of the answer; None for a resource that moto has, as an insight rule.
         :raises AwsError: The refusal.
         """
+        if ":alarm:" not in request.get("ResourceARN", ":alarm:"):
+            return None
+        if operation == "PutMetricData":
+            check_numbers(request)
         try:
             check_request("cloudwatch", operation, request)
         except AwsError as refusal:

@@ -27,11 +27,11 @@ _SERVICES: dict[str, tuple[type[BaseResponse], type[ServiceException], dict[str,
 def replace_operations(
     service: Literal["cloudwatch", "iam"],
     operations: Sequence[str],
-    answer: Callable[[str, Mapping[str, Any], str], dict[str, Any]],
+    answer: Callable[[str, Mapping[str, Any], str], dict[str, Any] | None],
 ) -> None:
     """Have a service of moto's answer some operations by a function, in the protocol in which they are asked.
 
-    It takes operation, members and Region, and returns the members of the answer or raises an :class:`AwsError`. In
+    It takes operation, members and Region, and returns the members of the answer, or None where moto answers, or raises an :class:`AwsError`. In
     this process, for the applications that are made from now on.
     """
     responses, refusal, paths = _SERVICES[service]
@@ -39,11 +39,15 @@ def replace_operations(
     def method(operation: str) -> Callable[[BaseResponse], ActionResult]:
         def respond(self: BaseResponse) -> ActionResult:
             try:
-                return ActionResult(answer(operation, dict(self.params), self.region))
+                members = answer(operation, dict(self.params), self.region)
             except AwsError as error:
                 made: Any = refusal(error.code, error.message)
                 made.status_code = error.status
                 raise made from error
+            if members is None:
+                made_by_moto: ActionResult = getattr(responses, camelcase_to_underscores(operation))(self)
+                return made_by_moto
+            return ActionResult(members)
 
         return respond
 

@@ -53,6 +53,23 @@ def test_duplicate_component(cloud: Cloud) -> None:
         create(cloud, name)
 
 
+def test_component_without_a_copy(cloud: Cloud) -> None:
+    """An inference component cannot be created without copies; it can be scaled to zero later.
+
+    Source: stdapi-ai/stdapi.ai#43
+    """
+    endpoint = cloud.endpoint(cloud.component_config())
+    with refused("copy count an integer larger than 0"):
+        create(cloud, endpoint, copies=0)
+    create(cloud, endpoint)
+    cloud.advance(10)
+    cloud.sagemaker.update_inference_component_runtime_config(
+        InferenceComponentName="component", DesiredRuntimeConfig={"CopyCount": 0}
+    )
+    cloud.advance(10)
+    assert describe(cloud)["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
+
+
 def test_host_exists(cloud: Cloud) -> None:
     """An inference component's endpoint must exist.
 

@@ -129,6 +129,9 @@ class Components:
         variant = _host_variant(host, request)
         if "RuntimeConfig" not in request:
             refuse("RuntimeConfig must be specified.")
+        if not request["RuntimeConfig"]["CopyCount"]:
+            # Only a component that exists can be scaled to zero: stdapi-ai/stdapi.ai#43 has the recorded answer.
+            refuse("Inference components copy count an integer larger than 0")
         self._check_specifications(request)
         config, fleet = self._new(host, variant, name, request, request["RuntimeConfig"]["CopyCount"])
         component = Component(name, arn, config, self._clock, host)

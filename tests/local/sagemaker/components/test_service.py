@@ -505,9 +505,15 @@ def component(plane: DataPlane, endpoint: str, model: Any, copies: int = 1) -> A
             "ModelName": plane.deployer.model(**plane.container(model)),
             "ComputeResourceRequirements": NEEDS,
         },
-        RuntimeConfig={"CopyCount": copies},
+        RuntimeConfig={"CopyCount": copies or 1},
     )
     plane.clock.advance(1)
+    if not copies:
+        # No component is created without copies.
+        plane.sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": 0}
+        )
+        plane.clock.advance(1)
     return name
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from tests.local.client.environments import environment, run_script, without_ours
+from tests.clients.environments import environment, run_client, without_ours
 from tests.local.conftest import ROLE, Deployer, tar_bytes
 from tests.operators.conftest import Ran, run_task, task_id
 
@@ -31,48 +30,14 @@ TRUST = {
     ],
 }
 
-# Runs a task as worker and triggerer do: the trigger and the keyword arguments go through JSON.
-DEFERRED_SCRIPT = """
-import asyncio, json, sys
-from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow.providers.amazon.aws.operators.sagemaker import SageMakerEndpointOperator
-
-async def first_event(trigger):
-    async for event in trigger.run():
-        return event.payload
-
-def run(operation, config):
-    task = SageMakerEndpointOperator(
-        task_id="deploy", config=config, operation=operation, check_interval=1, deferrable=True
-    )
-    try:
-        task.execute({})
-    except TaskDeferred as deferred:
-        _, arguments = deferred.trigger.serialize()
-        again = type(deferred.trigger)(**json.loads(json.dumps(arguments)))
-        event = asyncio.run(first_event(again))
-        return task.resume_execution(deferred.method_name, {**(deferred.kwargs or {}), "event": event}, {})
-    raise AssertionError("it did not defer")
-
-results = []
-for operation, config in json.loads(sys.argv[1]):
-    try:
-        results.append(run(operation, config)["Endpoint"])
-    except Exception as error:
-        results.append({"error": type(error).__name__, "said": str(error)})
-print("RESULT" + json.dumps(results))
-"""
-
 
 @pytest.fixture
-def deployer(process_deployer: Deployer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployer]:
-    """An empty local AWS whose containers are Python processes, which the connection ``aws_default`` leads to."""
-    process_deployer.aws.reset()
+def deployer(deployer: Deployer, monkeypatch: pytest.MonkeyPatch) -> Deployer:
+    """An empty local AWS, which the connection ``aws_default`` leads to."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(process_deployer.aws.connection()))
-    yield process_deployer
-    process_deployer.aws.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(deployer.aws.connection()))
+    return deployer
 
 
 def run(operator: str, **parameters: Any) -> Any:
@@ -230,9 +195,9 @@ def test_the_deferrable_operator_and_its_trigger(deployer: Deployer, tmp_path: P
         ("update", endpoint("2")),
         ("create", {**endpoint("3"), "EndpointName": "f"}),
     ]
-    said = run_script(
-        programs / "python",
-        DEFERRED_SCRIPT,
+    created, updated, failed = run_client(
+        programs,
+        "amazon_provider_deferred",
         json.dumps(asked),
         env={
             **without_ours(deployer.aws),
@@ -240,7 +205,6 @@ def test_the_deferrable_operator_and_its_trigger(deployer: Deployer, tmp_path: P
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(deployer.aws.connection()),
         },
     )
-    created, updated, failed = json.loads(said.rpartition("RESULT")[2])
     assert (created["EndpointStatus"], created["EndpointConfigName"]) == ("InService", "c1")
     assert (updated["EndpointStatus"], updated["EndpointConfigName"]) == ("InService", "c2")
     assert failed["error"] == "AirflowException"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from platformdirs import user_cache_path
 
 from airflow_sm_hosting.local import LocalAws
 from tests.conftest import REQUIRE_ENGINE
+
+SCRIPTS = Path(__file__).with_name("scripts")
 
 
 def environment(name: str, *requirements: str, python: str = sys.executable) -> Path:
@@ -77,8 +80,16 @@ def without_ours(aws: LocalAws, **more: Any) -> dict[str, str]:
 
 def run_script(python: Path, script: str, *arguments: str, env: dict[str, str]) -> str:
     """Run a Python script in another environment to its end, and return what it wrote."""
-    done = subprocess.run(
-        [str(python), "-c", script, *arguments], env=env, capture_output=True, text=True, check=False
-    )
+    return _output([str(python), "-c", script, *arguments], env)
+
+
+def run_client(programs: Path, name: str, *arguments: str, env: dict[str, str]) -> Any:
+    """Run a script of ``scripts/`` in another environment, and return its result."""
+    said = _output([str(programs / "python"), str(SCRIPTS / f"{name}.py"), *arguments], env)
+    return json.loads(said.rpartition("RESULT")[2])
+
+
+def _output(command: list[str], env: dict[str, str]) -> str:
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
