@@ -88,6 +88,7 @@ class StandingInEngine(Engine):
     def _environment(self, spec: ContainerSpec, family: str) -> dict[str, str]:
         return {
             "SM_HOSTING_STAND_IN_STARTUP_SECONDS": str(self._stand_ins.startup_seconds),
+            **({"SM_HOSTING_STAND_IN_OFFLINE": "true"} if spec.network_isolation else {}),
             **spec.environment,
             "SM_HOSTING_STAND_IN_FAMILY": family,
             "SM_HOSTING_STAND_IN_IMAGE": spec.image,

@@ -101,6 +101,26 @@ def test_a_family_without_a_model_does_not_pass_its_pings_or_ends(family: str) -
     assert json.loads(reply.body)["error"] == CONTRACTS[family].lacks(setting)
 
 
+@pytest.mark.parametrize("family", [f for f in CONTRACTS if BY_ENVIRONMENT[f]])
+def test_a_model_that_would_be_downloaded_needs_a_network_and_one_in_a_folder_needs_model_data(
+    family: str,
+) -> None:
+    contract = CONTRACTS[family]
+    offline = {"SM_HOSTING_STAND_IN_OFFLINE": "true"}
+    for environment in BY_ENVIRONMENT[family]:
+        assert not contract.lacks(Setting(environment, has_model=False))
+        assert "EnableNetworkIsolation" in contract.lacks(
+            Setting({**environment, **offline}, has_model=False)
+        )
+        here = {
+            name: "/opt/ml/model" if value in ("m", "team/model") else value
+            for name, value in environment.items()
+        }
+        assert "no model data in /opt/ml/model" in contract.lacks(Setting(here, has_model=False))
+        for one in (environment, here):
+            assert not contract.lacks(Setting({**one, **offline}, has_model=True))
+
+
 def test_hugging_face_needs_the_task_with_the_model() -> None:
     assert service("huggingface", model=False, **HF).get("/ping").status == 500
 

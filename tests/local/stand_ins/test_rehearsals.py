@@ -12,12 +12,16 @@ import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import urllib3
+from docker.errors import DockerException
 
+from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.local.engines import base_image, stand_in_program
 from airflow_sm_hosting.local.engines.stand_in_program import ensure_stand_in_image, stand_in_command
 from airflow_sm_hosting.local.stand_ins.container.contracts import Contract
 from airflow_sm_hosting.local.stand_ins.container.exchange import Reply, Setting
@@ -99,6 +103,19 @@ def test_tgi_without_its_model_fails_as_its_container_does(rehearsing: Deployer)
     assert found["EndpointStatus"] == "Failed"
     assert "did not pass the ping health check" in found["FailureReason"]
     assert "HF_MODEL_ID is not set" in rehearsing.log(endpoint)
+
+
+def test_a_model_that_cannot_be_downloaded_fails(rehearsing: Deployer) -> None:
+    name = rehearsing.name("model")
+    rehearsing.sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE,
+        EnableNetworkIsolation=True,
+        PrimaryContainer={"Image": TGI, "Environment": {"HF_MODEL_ID": "team/model"}},
+    )
+    endpoint = rehearsing.endpoint(rehearsing.config(rehearsing.variant(name)))
+    assert rehearsing.describe(endpoint)["EndpointStatus"] == "Failed"
+    assert "cannot be downloaded, as the container has no network" in rehearsing.log(endpoint)
 
 
 def test_a_scikit_learn_model_is_deployed(rehearsing: Deployer) -> None:
@@ -399,6 +416,28 @@ def test_the_program_imports_only_the_standard_library() -> None:
         [command[0], "-S", "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['__main__', 'airflow_sm_hosting']"
+
+
+def test_without_packages_of_debian_a_public_image_is_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the engine there is a stub: what it can pull depends on the network."""
+    pulled: list[str] = []
+
+    def fails(*_: Any) -> str:
+        raise ImageBuildError("no apt here")
+
+    monkeypatch.setattr(base_image, "ensure_debian_python_base", fails)
+    client: Any = SimpleNamespace(images=SimpleNamespace(pull=pulled.append))
+    assert stand_in_program._base(client) == "python:3.12-slim"
+    assert pulled == ["python:3.12-slim"]
+
+    def refuses(_: str) -> None:
+        raise DockerException("no network")
+
+    client.images.pull = refuses
+    with pytest.raises(
+        ImageBuildError, match=r"no apt here.*python:3\.12-slim cannot be pulled, either: no network"
+    ):
+        stand_in_program._base(client)
 
 
 @pytest.mark.engine

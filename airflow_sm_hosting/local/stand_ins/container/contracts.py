@@ -40,32 +40,41 @@ def _nothing(setting: Setting) -> str:
     return ""
 
 
-def _model_id(setting: Setting) -> str:
-    return "" if setting.get("HF_MODEL_ID") else "HF_MODEL_ID is not set"
+def _model_id(*names: str, data: bool = True) -> Callable[[Setting], str]:
+    """Return what tells whether a model is named by an environment variable or, with ``data``, is in ``/opt/ml/model``."""
+
+    def lacks(setting: Setting) -> str:
+        named = setting.get(*names)
+        if named:
+            return _unreachable(named, setting)
+        if data and setting.has_model:
+            return ""
+        where = ", nor model data in /opt/ml/model" if data else ""
+        return f"there is no model: {' or '.join(names)} is not set{where}"
+
+    return lacks
 
 
-def _lmi_model(setting: Setting) -> str:
-    if setting.has_model or setting.get("HF_MODEL_ID", "OPTION_MODEL_ID"):
+def _unreachable(model: str, setting: Setting) -> str:
+    """Return why a model cannot be had: a path needs model data, and a name a network."""
+    if setting.has_model:
         return ""
-    return "there is no model: neither HF_MODEL_ID, nor model data in /opt/ml/model"
-
-
-def _vllm_model(setting: Setting) -> str:
-    if setting.has_model or setting.get("SM_VLLM_MODEL", "HF_MODEL_ID"):
-        return ""
-    return "there is no model: neither SM_VLLM_MODEL, nor HF_MODEL_ID, nor model data in /opt/ml/model"
-
-
-def _sglang_model(setting: Setting) -> str:
-    if setting.has_model or setting.get("SM_SGLANG_MODEL_PATH", "HF_MODEL_ID"):
-        return ""
-    return "there is no model: neither SM_SGLANG_MODEL_PATH, nor model data in /opt/ml/model"
+    if model.startswith("/"):
+        return f"there is no model data in {model}"
+    # botocore's model of CreateModel, EnableNetworkIsolation: no outbound calls.
+    if setting.get("SM_HOSTING_STAND_IN_OFFLINE"):
+        return (
+            f"the model {model} cannot be downloaded, as the container has no network: EnableNetworkIsolation"
+        )
+    return ""
 
 
 def _pipeline_model(setting: Setting) -> str:
-    if setting.has_model or (setting.get("HF_MODEL_ID") and setting.get("HF_TASK")):
+    if setting.has_model:
         return ""
-    return "there is no model: neither HF_MODEL_ID with HF_TASK, nor model data in /opt/ml/model"
+    if not (setting.get("HF_MODEL_ID") and setting.get("HF_TASK")):
+        return "there is no model: neither HF_MODEL_ID with HF_TASK, nor model data in /opt/ml/model"
+    return _unreachable(setting.get("HF_MODEL_ID"), setting)
 
 
 def _artifact(setting: Setting) -> str:
@@ -75,12 +84,21 @@ def _artifact(setting: Setting) -> str:
 #: By family. Sources: containers' own documentation, in the modules that answer; that vLLM and SGLang end without a model, and that pings of
 #: XGBoost, TensorFlow, Triton and the Hugging Face toolkit fail without model data, is assumed.
 CONTRACTS = {
-    "lmi": Contract(answer_lmi, _lmi_model, takes_adapters=True, ping=b'{"health": "healthy!"}'),
-    "vllm": Contract(answer_openai, _vllm_model, exits=True, takes_adapters=True),
-    "sglang": Contract(answer_openai, _sglang_model, exits=True, takes_adapters=True),
-    "llamacpp": Contract(answer_openai, _vllm_model, exits=True),
-    "tgi": Contract(answer_tgi, _model_id, exits=True),
-    "tei": Contract(answer_tei, _model_id, exits=True),
+    "lmi": Contract(
+        answer_lmi,
+        _model_id("HF_MODEL_ID", "OPTION_MODEL_ID"),
+        takes_adapters=True,
+        ping=b'{"health": "healthy!"}',
+    ),
+    "vllm": Contract(
+        answer_openai, _model_id("SM_VLLM_MODEL", "HF_MODEL_ID"), exits=True, takes_adapters=True
+    ),
+    "sglang": Contract(
+        answer_openai, _model_id("SM_SGLANG_MODEL_PATH", "HF_MODEL_ID"), exits=True, takes_adapters=True
+    ),
+    "llamacpp": Contract(answer_openai, _model_id("HF_MODEL_ID"), exits=True),
+    "tgi": Contract(answer_tgi, _model_id("HF_MODEL_ID", data=False), exits=True),
+    "tei": Contract(answer_tei, _model_id("HF_MODEL_ID", data=False), exits=True),
     "huggingface": Contract(answer_pipeline, _pipeline_model),
     "pytorch": Contract(answer_toolkit, _nothing),
     "sklearn": Contract(answer_toolkit, _nothing),
