@@ -60,6 +60,10 @@ class StandingInEngine(Engine):
     def _found(self, spec: ContainerSpec) -> ContainerSpec:
         if spec.stored or self._engine.has_image(spec.image):
             return spec
+        # A task has asked ECR for the digest of the tag, which is not the one that the engine knows.
+        tagged = self._stand_ins.tagged(spec.image)
+        if tagged != spec.image and self._engine.has_image(tagged):
+            return replace(spec, image=tagged)
         found = self._stand_ins.replacement(spec.image, self._registry.find, self._registry.host)
         if found and found.family:
             _say(

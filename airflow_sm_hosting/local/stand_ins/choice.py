@@ -63,7 +63,7 @@ class StandIns:
         own = f"{registry}/{local_name(image)}"
         if stored := find(own):
             return Replacement(own, stored)
-        named = self._tagged.get(_pinned(image, image.partition("@")[2]), image)
+        named = self.tagged(image)
         if chosen := self._chosen(named):
             return Replacement(chosen, find(chosen) or find(f"{registry}/{chosen}"), is_chosen=True)
         family = self.family(named)
@@ -72,6 +72,10 @@ class StandIns:
     def pin(self, image: str, digest: str) -> None:
         """Remember an image that will be named by digest."""
         self._tagged[_pinned(image, digest)] = image
+
+    def tagged(self, image: str) -> str:
+        """Return an image's name with the tag that ECR was asked for, if it is named by the digest that ECR answered."""
+        return self._tagged.get(_pinned(image, image.partition("@")[2]), image)
 
     def family(self, image: str) -> Family | None:
         """Return the family whose stand-in runs in place of an image, or None."""

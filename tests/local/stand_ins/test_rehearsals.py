@@ -186,6 +186,17 @@ def test_the_engine_s_own_image_is_preferred(
         endpoint = deploy(docker_deployer, name, VERSION="mine")
         assert docker_deployer.invoke(endpoint)["version"] == "mine"
         assert "STAND-IN" not in docker_deployer.log(endpoint)
+        # Also for a DAG, whose tasks name it by the digest that ECR answers.
+        (found,) = docker_deployer.aws.client("ecr").batch_get_image(
+            registryId="683313688378",
+            repositoryName="sagemaker-xgboost",
+            imageIds=[{"imageTag": "9.9-2"}],
+        )["images"]
+        pinned = f"{name.rpartition(':')[0]}@{found['imageId']['imageDigest']}"
+        endpoint = deploy(docker_deployer, pinned, VERSION="mine")
+        assert docker_deployer.invoke(endpoint)["version"] == "mine"
+        (variant,) = docker_deployer.describe(endpoint)["ProductionVariants"]
+        assert variant["DeployedImages"][0]["ResolvedImage"] == pinned
     finally:
         docker_client.images.remove(name)
 

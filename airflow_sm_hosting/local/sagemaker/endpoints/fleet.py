@@ -275,6 +275,8 @@ class Fleet:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
         stream = f"{variant.name}/{instance}" + ("" if of == 1 else f"/{name}")
         group = self._spec.log_group or f"/aws/sagemaker/Endpoints/{self._spec.endpoint_name}"
+        if self._abandoned.is_set():
+            raise Abandoned
         folder = self._folder / f"model-{uuid4().hex}" / "model"
         if self._engine.name != "none":
             folder.mkdir(parents=True)
