@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.container_check.command import add_command, run as check_container
 from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE
+from airflow_sm_hosting.local.server.main import add_stand_in_options
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.local.client.daemon import Daemon
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="a folder that keeps resources over restarts; default: keep them in memory only",
     )
+    add_stand_in_options(up)
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="stop it and all containers of its endpoints")
@@ -300,6 +302,9 @@ def _start_detached(options: argparse.Namespace, access_key: str) -> Daemon:
         clock=options.clock,
         consistency_seconds=options.consistency_seconds,
         state=options.state,
+        stand_ins=options.stand_ins,
+        stand_in_images=dict(options.stand_in),
+        stand_in_startup_seconds=options.stand_in_startup_seconds,
         log_file=log,
         detached=True,
     )
@@ -337,6 +342,9 @@ def _serve_here(options: argparse.Namespace, access_key: str) -> int:
             clock=options.clock,
             consistency_seconds=options.consistency_seconds,
             state=options.state,
+            stand_ins=options.stand_ins,
+            stand_in_images=dict(options.stand_in),
+            stand_in_startup_seconds=options.stand_in_startup_seconds,
             on_ready=on_ready,
         )
     except (OSError, RuntimeError) as error:

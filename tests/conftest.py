@@ -75,6 +75,8 @@ SLOW = (
 #: Of these the ones that decide and do not start anything.
 QUICK = (
     "tests/local/test_archives.py",
+    "tests/local/stand_ins/test_contracts.py",
+    "tests/local/stand_ins/test_families.py",
     "tests/local/sagemaker/test_operations.py",
     "tests/local/cloudwatch/test_metric_math.py",
     "tests/local/cloudwatch/test_metrics.py",

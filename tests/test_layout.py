@@ -88,10 +88,12 @@ FLOORS: dict[str, set[str]] = {
     "local": {"tar_members"},
     "local.wire": {"service_model"},
     "local.moto_bridge": {"local.wire"},
-    "local.ecr": {"local.wire", "local.moto_bridge"},
+    "local.stand_ins": {"spec"},
+    "local.stand_ins.container": set(),
+    "local.ecr": {"local.wire", "local.moto_bridge", "local.stand_ins"},
     "local.iam": {"local.wire", "local.moto_bridge"},
     "local.cloudwatch": LOCAL_GROUND,
-    "local.engines": {"exceptions", "local", "local.ecr"},
+    "local.engines": {"exceptions", "local", "local.ecr", "local.stand_ins", "local.stand_ins.container"},
     "local.codebuild": {*LOCAL_GROUND, "local.engines"},
     "local.sagemaker": {*LOCAL_GROUND, "local.ecr", "spec"},
     "local.sagemaker.endpoints": {
@@ -103,7 +105,7 @@ FLOORS: dict[str, set[str]] = {
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
     "local.server": {
         *("", *LOCAL_GROUND, "local.ecr", "local.iam", "local.cloudwatch", "local.engines"),
-        *(*HOSTING, "local.runtime", "local.autoscaling", "local.codebuild"),
+        *("local.stand_ins", *HOSTING, "local.runtime", "local.autoscaling", "local.codebuild"),
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},

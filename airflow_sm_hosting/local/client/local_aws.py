@@ -35,9 +35,14 @@ def start_server(
     clock: str = "real",
     consistency_seconds: float = 0.0,
     state: str | Path | None = None,
+    stand_ins: bool = True,
+    stand_in_images: Mapping[str, str] | None = None,
+    stand_in_startup_seconds: float = 0.0,
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start the server's process, and return it with what it says when it is ready.
 
+    :param stand_ins: Whether AWS's own images are stood in for.
+    :param stand_in_images: Images that run in place of others, by the name or pattern of those.
     :param detached: Whether it outlives this process.
     :raises LocalAwsError: It ended instead; the message has the end of its log.
     """
@@ -47,6 +52,9 @@ def start_server(
         *("--transition-seconds", str(transition_seconds), "--clock", clock),
         *("--consistency-seconds", str(consistency_seconds)),
         *(("--state", str(state)) if state else ()),
+        *("--stand-ins" if stand_ins else "--no-stand-ins",),
+        *(f"--stand-in={pattern}={image}" for pattern, image in (stand_in_images or {}).items()),
+        *("--stand-in-startup-seconds", str(stand_in_startup_seconds)),
     ]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
@@ -97,6 +105,9 @@ class LocalAws(Control):
     :param consistency_seconds: How long a model, an endpoint config or an endpoint that was just created cannot be found,
         as reads of AWS are eventually consistent.
     :param state: A folder for the saved state, which the next server with that folder restores. Default: none.
+    :param stand_ins: Whether a stand-in runs in place of each of AWS's own serving images, or images of yours that run in place of
+        others, by the name or pattern of those: ``{"pytorch-inference:*": "my-image"}``.
+    :param stand_in_startup_seconds: How long a stand-in takes to start, as if it loaded a model.
     :param log_file: Where the server logs to. Default: a temporary file, kept while it runs.
     """
 
@@ -111,6 +122,8 @@ class LocalAws(Control):
         clock: str = "real",
         consistency_seconds: float = 0.0,
         state: str | Path | None = None,
+        stand_ins: bool | Mapping[str, str] = True,
+        stand_in_startup_seconds: float = 0.0,
         log_file: str | Path | None = None,
     ) -> None:
         super().__init__(f"http://127.0.0.1:{port}", access_key or new_access_key(), region_name)
@@ -121,6 +134,8 @@ class LocalAws(Control):
         self.clock = clock
         self._consistency_seconds = consistency_seconds
         self._state = state
+        self._stand_ins = stand_ins
+        self._stand_in_startup_seconds = stand_in_startup_seconds
         self._log_file = Path(log_file) if log_file else None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -160,6 +175,9 @@ class LocalAws(Control):
                 clock=self.clock,
                 consistency_seconds=self._consistency_seconds,
                 state=self._state,
+                stand_ins=self._stand_ins is not False,
+                stand_in_images={} if isinstance(self._stand_ins, bool) else self._stand_ins,
+                stand_in_startup_seconds=self._stand_in_startup_seconds,
                 log_file=log_file,
                 detached=False,
             )

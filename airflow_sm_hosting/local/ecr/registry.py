@@ -157,6 +157,12 @@ class Registry:
         image = repository and self.image(repository, match["digest"] or match["tag"] or "latest")
         return _stored(repository, image) if repository and image else None
 
+    def manifest_text(self, stored: StoredImage) -> str:
+        """Return the manifest of an image, as it was pushed."""
+        repository = self.repository(stored.repository)
+        image = repository and self.image(repository, stored.digest)
+        return str(image.image_manifest) if image else json.dumps(stored.manifest)
+
     def image(self, repository: Repository, reference: str) -> Image | None:
         """Return the image of a tag or digest."""
         return next(

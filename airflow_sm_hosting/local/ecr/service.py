@@ -11,15 +11,16 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.ecr.registry import Registry, RegistryRefusal
-from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
+from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID, partition_name
+from airflow_sm_hosting.local.stand_ins.choice import MANIFEST_TYPE, StandIns, stand_in_manifest
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.responses import json_response
 
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
 _TOKEN_LIFETIME = timedelta(hours=12)
 
-#: The operations that are not moto's.
-OWN_OPERATIONS = ("GetAuthorizationToken", "PutImage", "BatchCheckLayerAvailability")
+#: The operations that are not moto's, or not always.
+OWN_OPERATIONS = ("GetAuthorizationToken", "PutImage", "BatchCheckLayerAvailability", "BatchGetImage")
 
 
 class Ecr:
@@ -27,11 +28,13 @@ class Ecr:
 
     :param registry: The registry that images are pushed to.
     :param moto: Gives moto's answer to a request.
+    :param stand_ins: What runs in place of images of other registries: these images are there, for who asks for their digest.
     """
 
-    def __init__(self, registry: Registry, moto: Callable[[Request], Response]) -> None:
+    def __init__(self, registry: Registry, moto: Callable[[Request], Response], stand_ins: StandIns) -> None:
         self._registry = registry
         self._moto = moto
+        self._stand_ins = stand_ins
 
     def answer(
         self, request: Request, operation: str, body: dict[str, Any], region: str, access_key: str
@@ -45,6 +48,8 @@ class Ecr:
                 return json_response(self._put_image(body, region))
             case "BatchCheckLayerAvailability":
                 return json_response(self._layer_availability(body, region))
+            case "BatchGetImage" if images := self._images_of_others(body, region):
+                return json_response(images)
         response = self._moto(request)
         if response.status_code == 200 and operation in (
             "CreateRepository",
@@ -112,6 +117,43 @@ class Ecr:
                 "imageManifestMediaType": stored.media_type,
             }
         }
+
+    def _images_of_others(self, body: dict[str, Any], region: str) -> dict[str, Any] | None:
+        """Return images of another account's registry in whose place something runs here; None if there are none."""
+        account, repository = body.get("registryId", ACCOUNT_ID), body.get("repositoryName")
+        if account == ACCOUNT_ID:
+            return None
+        suffix = "amazonaws.com.cn" if partition_name(region) == "aws-cn" else "amazonaws.com"
+        host = f"{account}.dkr.ecr.{region}.{suffix}"
+        images, failures = [], []
+        for image_id in body.get("imageIds", ()):
+            name = f"{host}/{repository}:{image_id.get('imageTag', '')}"
+            found = self._stand_ins.replacement(name, self._registry.find, self._registry.host)
+            if found is None or "imageTag" not in image_id:
+                failures.append(
+                    {
+                        "imageId": image_id,
+                        "failureCode": "ImageNotFound",
+                        "failureReason": "Requested image not found",
+                    }
+                )
+                continue
+            manifest, digest = stand_in_manifest(name)
+            text, media_type = manifest.decode(), MANIFEST_TYPE
+            if found.stored:
+                digest, media_type = found.stored.digest, found.stored.media_type
+                text = self._registry.manifest_text(found.stored)
+            self._stand_ins.pin(name, digest)
+            images.append(
+                {
+                    "registryId": account,
+                    "repositoryName": repository,
+                    "imageId": {"imageDigest": digest, "imageTag": image_id["imageTag"]},
+                    "imageManifest": text,
+                    "imageManifestMediaType": media_type,
+                }
+            )
+        return {"images": images, "failures": failures} if images else None
 
     def _layer_availability(self, body: dict[str, Any], region: str) -> dict[str, Any]:
         repository = self._registry.repository(body["repositoryName"], region)

@@ -18,6 +18,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
+from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.build_container import start_build_container
 from airflow_sm_hosting.local.engines.engine import (
@@ -26,9 +27,11 @@ from airflow_sm_hosting.local.engines.engine import (
     ContainerError,
     ContainerSpec,
     Engine,
+    MissingImageError,
     RunningContainer,
     Usage,
 )
+from airflow_sm_hosting.local.engines.stand_in_program import ensure_stand_in_image
 from airflow_sm_hosting.local.work_dir import is_free
 
 LOG = logging.getLogger(__name__)
@@ -195,7 +198,9 @@ class DockerEngine(Engine):
                 f"The container of {spec.image} cannot be created: {error.explanation}"
             ) from error
         try:
-            _copy_in(container, spec.model_folder, "/opt/ml/model")
+            # A stand-in does without an empty folder, and to copy takes longer than its program to start.
+            if not spec.stand_in or any(spec.model_folder.iterdir()):
+                _copy_in(container, spec.model_folder, "/opt/ml/model")
             container.start()
         except (DockerException, OSError) as error:
             with suppress(DockerException):
@@ -203,6 +208,14 @@ class DockerEngine(Engine):
             reason = error.explanation if isinstance(error, APIError) else error
             raise ContainerError(f"The container of {spec.image} cannot be started: {reason}") from error
         return DockerContainer(container, resolved, spec.on_line, spec.port, network)
+
+    def has_image(self, reference: str) -> bool:
+        """Return whether the engine has an image."""
+        try:
+            self._client.images.get(reference)
+        except DockerException:
+            return False
+        return True
 
     def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
         """Start a container of the stand-in image that reaches this server and, if privileged, this engine."""
@@ -231,6 +244,11 @@ class DockerEngine(Engine):
                 raise ContainerError(f"The image {spec.image} cannot be pulled: {error}") from error
             self._pulled.add(reference)
             return reference, reference
+        if spec.stand_in:
+            try:
+                return ensure_stand_in_image(self._client), spec.image
+            except (ImageBuildError, DockerException, OSError) as error:
+                raise ContainerError(f"The stand-in for {spec.image} cannot be started: {error}") from error
         # An image of another registry, such as AWS's Deep Learning Containers: the engine may have it, or may get it.
         try:
             image = self._client.images.get(spec.image)
@@ -238,7 +256,7 @@ class DockerEngine(Engine):
             try:
                 image = self._client.images.pull(spec.image)
             except DockerException as error:
-                raise ContainerError(f"The image {spec.image} cannot be pulled: {error}") from error
+                raise MissingImageError(f"The image {spec.image} cannot be pulled: {error}.") from error
         digests = image.attrs.get("RepoDigests") or [spec.image]
         return spec.image, digests[0]
 

@@ -18,6 +18,10 @@ class ContainerError(Exception):
     """A container cannot be started; the message says why, for the endpoint's ``FailureReason``."""
 
 
+class MissingImageError(ContainerError):
+    """The image of a container does not exist, or cannot be pulled."""
+
+
 @dataclass(frozen=True)
 class ContainerSpec:
     """One container to run, as ``docker run image serve``.
@@ -31,6 +35,7 @@ class ContainerSpec:
     :param on_line: Takes each line that it writes.
     :param port: Where it listens.
     :param memory_mb: The memory that it may use, in MB; None for as much as there is.
+    :param stand_in: Whether the program of the stand-ins runs in place of the image; the environment has the family.
     """
 
     name: str
@@ -42,6 +47,7 @@ class ContainerSpec:
     on_line: Callable[[str], None]
     port: int = 8080
     memory_mb: int | None = None
+    stand_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,13 @@ class Engine(ABC):
     def start(self, spec: ContainerSpec) -> RunningContainer:
         """Start a container.
 
+        :raises MissingImageError: There is no such image.
         :raises ContainerError: It cannot be started.
         """
+
+    def has_image(self, reference: str) -> bool:
+        """Return whether this engine itself has an image of another registry than this server's."""
+        return False
 
     def start_build(self, name: str, *, privileged: bool) -> BuildContainer:
         """Start a container for a build of CodeBuild: the image of AWS is stood in for.

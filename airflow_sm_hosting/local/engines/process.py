@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,9 +30,11 @@ from airflow_sm_hosting.local.engines.engine import (
     ContainerError,
     ContainerSpec,
     Engine,
+    MissingImageError,
     RunningContainer,
     Usage,
 )
+from airflow_sm_hosting.local.engines.stand_in_program import stand_in_command
 from airflow_sm_hosting.local.work_dir import WorkDir
 
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?")
@@ -108,6 +111,16 @@ class PythonProcess(RunningContainer):
             os.killpg(self._process.pid, number)
 
 
+@dataclass(frozen=True)
+class _Program:
+    """What is started in place of a container."""
+
+    command: list[str]
+    folder: Path
+    environment: dict[str, str]
+    resolved_image: str
+
+
 class ProcessEngine(Engine):
     """Runs Python entry points as processes.
 
@@ -159,20 +172,20 @@ class ProcessEngine(Engine):
                 self._reaper.stdin.flush()
 
     def start(self, spec: ContainerSpec) -> RunningContainer:
-        """Unpack the image and start its entry point."""
-        if spec.stored is None:
-            raise ContainerError(
+        """Unpack the image and start its entry point, or start a stand-in."""
+        if spec.stored is None and not spec.stand_in:
+            raise MissingImageError(
                 f"The image {spec.image} is not in the local registry ({self._registry.host}), and the "
                 "process engine can run only images from there. Push it there, or use the docker engine."
             )
         root = Path(tempfile.mkdtemp(prefix="image-", dir=self._folder))
         try:
-            config = self._unpack(spec.stored, root)
             port = _free_port()
+            program = self._program(spec, root, port)
             process = subprocess.Popen(
-                python_command(config, root, spec.image),
-                cwd=_working_folder(config, root),
-                env=_environment(config, root, spec, port),
+                program.command,
+                cwd=program.folder,
+                env=program.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -185,9 +198,8 @@ class ProcessEngine(Engine):
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         reader = threading.Thread(target=_read_lines, args=(process.stdout, spec.on_line), daemon=True)
         reader.start()
-        resolved = f"{self._registry.host}/{spec.stored.repository}@{spec.stored.digest}"
         container = PythonProcess(
-            process, port, root, resolved, reader, lambda: self._tell_reaper(f"-{process.pid}")
+            process, port, root, program.resolved_image, reader, lambda: self._tell_reaper(f"-{process.pid}")
         )
         with self._lock:
             self._running = {other for other in self._running if other.exit_code() is None} | {container}
@@ -195,6 +207,19 @@ class ProcessEngine(Engine):
         if closed:
             container.stop(grace=0)
         return container
+
+    def _program(self, spec: ContainerSpec, root: Path, port: int) -> _Program:
+        if spec.stored is None:
+            command, more = stand_in_command()
+            environment = {**_environment({}, root, spec, port), **more}
+            return _Program(command, root, environment, spec.image)
+        config = self._unpack(spec.stored, root)
+        return _Program(
+            python_command(config, root, spec.image),
+            _working_folder(config, root),
+            _environment(config, root, spec, port),
+            f"{self._registry.host}/{spec.stored.repository}@{spec.stored.digest}",
+        )
 
     def _unpack(self, image: StoredImage, root: Path) -> Mapping[str, Any]:
         manifest = image.manifest

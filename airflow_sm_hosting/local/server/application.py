@@ -13,6 +13,7 @@ from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.choice import make_engine
 from airflow_sm_hosting.local.engines.crashing import CrashingEngine
 from airflow_sm_hosting.local.engines.engine import Engine
+from airflow_sm_hosting.local.engines.standing_in import StandingInEngine
 from airflow_sm_hosting.local.iam import execution_roles, policy_simulation
 from airflow_sm_hosting.local.iam.access import Access
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
@@ -38,6 +39,7 @@ from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.server.request_log import RequestLog
 from airflow_sm_hosting.local.server.services import AnswerServices
 from airflow_sm_hosting.local.server.state import State
+from airflow_sm_hosting.local.stand_ins.choice import StandIns
 from airflow_sm_hosting.local.work_dir import WorkDir, sweep
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class LocalAwsApp:
     :param clock: The clock. Default: the computer's.
     :param consistency_seconds: How long a created resource cannot be found yet.
     :param state: Saves the state over a restart; None: nothing does.
+    :param stand_ins: What runs in place of images that are not here. Default: stand-ins for AWS's own.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class LocalAwsApp:
         clock: Clock | None = None,
         consistency_seconds: float = 0.0,
         state: State | None = None,
+        stand_ins: StandIns | None = None,
     ) -> None:
         self._state = state
         self._consistency_seconds = consistency_seconds
@@ -88,12 +92,15 @@ class LocalAwsApp:
         self._faults = Faults(self.clock)
         self._quotas = Quotas()
         self._regions = Regions(self._make_region, self.clock)
+        stand_ins = stand_ins or StandIns()
         try:
             if isinstance(engine, str):
                 engine = make_engine(engine, self._registry, self._work_dir)
         except BaseException:
             self._work_dir.close()
             raise
+        if engine.name != "none":
+            engine = StandingInEngine(engine, self._registry, stand_ins)
         self.engine: Engine = CrashingEngine(engine, self._faults)
         self._handlers: tuple[Handler, ...] = (
             AdminApi(
@@ -116,7 +123,7 @@ class LocalAwsApp:
             ReadBody(),
             CheckPermissions(self._access, self._registry, self._regions),
             InjectFaults(self._faults),
-            AnswerServices(self._regions, self._registry, self._moto),
+            AnswerServices(self._regions, self._registry, self._moto, stand_ins),
         )
 
     def start(self, port: int) -> None:

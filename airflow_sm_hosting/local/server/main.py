@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,12 +30,18 @@ def serve(
     clock: str = "real",
     consistency_seconds: float = 0.0,
     state: str | None = None,
+    stand_ins: bool = True,
+    stand_in_images: Mapping[str, str] | None = None,
+    stand_in_startup_seconds: float = 0.0,
     on_ready: Callable[[dict[str, Any]], None],
     until_end_of: BinaryIO | None = None,
 ) -> None:
     """Serve until a signal, then take everything down.
 
     :param state: A folder that keeps the state; None for nothing.
+    :param stand_ins: Whether AWS's own images are stood in for.
+    :param stand_in_images: Images that run in place of others, by the name or pattern of those.
+    :param stand_in_startup_seconds: How long a stand-in takes to start.
     :param until_end_of: A stream whose end stops the server, too.
     :param on_ready: Called once with port, engine and process id, when requests are answered.
     """
@@ -45,6 +51,7 @@ def serve(
     from airflow_sm_hosting.local.server.application import LocalAwsApp
     from airflow_sm_hosting.local.server.http_server import make_http_server
     from airflow_sm_hosting.local.server.state import State
+    from airflow_sm_hosting.local.stand_ins.choice import StandIns
 
     # Not an event or a queue: a signal that another thread than the main one gets does not end a wait for a lock. What it writes to a
     # file does (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
@@ -63,6 +70,7 @@ def serve(
         clock=make_clock(clock),
         consistency_seconds=consistency_seconds,
         state=State(Path(state)) if state else None,
+        stand_ins=StandIns(stand_ins, stand_in_images or {}, stand_in_startup_seconds),
     )
     try:
         server = make_http_server(port, app)
@@ -77,6 +85,43 @@ def serve(
         signal.set_wakeup_fd(-1)
 
 
+def add_stand_in_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what runs in place of images that are not here."""
+    parser.add_argument(
+        "--stand-ins",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run a small program that keeps the contract in place of each of AWS's own serving images (default: yes)",
+    )
+    parser.add_argument(
+        "--stand-in",
+        type=_stand_in,
+        action="append",
+        default=[],
+        metavar="PATTERN=IMAGE",
+        help="run an image of yours in place of images of other registries, named by 'repository:tag' or by the whole name, with "
+        "the wildcards *, ? and [...]; can be repeated, and the longest pattern that matches counts",
+    )
+    parser.add_argument(
+        "--stand-in-startup-seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="how long a stand-in's pings fail after its start, as if it loaded a model (%(default)s)",
+    )
+
+
+def _stand_in(given: str) -> tuple[str, str]:
+    """Return pattern and image of ``PATTERN=IMAGE``."""
+    # An image has no '=', and a pattern of images neither.
+    pattern, _, image = given.partition("=")
+    if not pattern or not image:
+        raise argparse.ArgumentTypeError(
+            f"{given!r} is not PATTERN=IMAGE, such as 'pytorch-inference:*=my-image'"
+        )
+    return pattern, image
+
+
 def main() -> None:
     """Run the server; it says on standard output, in one line of JSON, when it is ready."""
     parser = argparse.ArgumentParser(prog="python -m airflow_sm_hosting.local.server")
@@ -87,6 +132,7 @@ def main() -> None:
     parser.add_argument("--clock", default="real")
     parser.add_argument("--consistency-seconds", type=float, default=0.0)
     parser.add_argument("--state")
+    add_stand_in_options(parser)
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="stop when the process that started this one ends"
     )
@@ -105,6 +151,9 @@ def main() -> None:
         clock=options.clock,
         consistency_seconds=options.consistency_seconds,
         state=options.state,
+        stand_ins=options.stand_ins,
+        stand_in_images=dict(options.stand_in),
+        stand_in_startup_seconds=options.stand_in_startup_seconds,
         on_ready=_say_ready,
         until_end_of=sys.stdin.buffer if options.until_stdin_closes else None,
     )

@@ -14,6 +14,7 @@ from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
+from airflow_sm_hosting.local.stand_ins.choice import StandIns
 from airflow_sm_hosting.local.wire.checksums import check_checksums
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.operations import invocation
@@ -28,15 +29,18 @@ class AnswerServices:
     :param regions: SageMaker, its runtime and its scaling, by Region.
     :param registry: The container registry.
     :param moto: All other services.
+    :param stand_ins: What runs in place of images that are not here.
     """
 
-    def __init__(self, regions: Regions, registry: Registry, moto: MotoApplication) -> None:
+    def __init__(
+        self, regions: Regions, registry: Registry, moto: MotoApplication, stand_ins: StandIns
+    ) -> None:
         self._regions = regions
         self._registry_api = RegistryApi(registry)
         self._moto = moto
         # moto closes the content of an object that is overwritten while another request reads it.
         self._s3_lock = threading.Lock()
-        self._ecr = Ecr(registry, moto.answer)
+        self._ecr = Ecr(registry, moto.answer, stand_ins)
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
         """Answer."""

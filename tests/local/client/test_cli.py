@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from airflow_sm_hosting.local.client.daemon import Daemon
-from tests.local.conftest import wait_until
+from tests.local.conftest import Deployer, wait_until
 
 
 @pytest.fixture
@@ -218,6 +218,38 @@ def run_status(environment: dict[str, str], port: int) -> Any:
         str(port),
     ]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize("given", ["my-image", "=my-image", "pytorch-inference:*="])
+def test_a_malformed_stand_in_is_an_error(run: Any, given: str) -> None:
+    said = run("up", "--detach", "--engine", "none", "--stand-in", given, code=2)
+    assert f"{given!r} is not PATTERN=IMAGE" in said
+
+
+def test_stand_ins_are_chosen_on_the_command_line(run: Any, environment: dict[str, str], port: int) -> None:
+    run(
+        "up",
+        "--detach",
+        "--engine",
+        "process",
+        "--transition-seconds",
+        "0",
+        "--no-stand-ins",
+        "--stand-in",
+        "vllm:*=team/repo-1",
+    )
+    found = Daemon(
+        **json.loads((Path(environment["SM_HOSTING_STATE_DIR"]) / f"local-{port}.json").read_text())
+    )
+    deployer = Deployer(found.control())
+    deployer.push_image()
+    registry = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
+    mapped = deployer.endpoint(deployer.config(deployer.variant(deployer.model(Image=f"{registry}/vllm:1"))))
+    assert deployer.describe(mapped)["EndpointStatus"] == "InService"
+    absent = deployer.endpoint(
+        deployer.config(deployer.variant(deployer.model(Image=f"{registry}/sglang:1")))
+    )
+    assert "make sure all images" in deployer.describe(absent)["FailureReason"]
 
 
 def test_a_taken_port_is_an_error(run: Any, port: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from airflow_sm_hosting.local.engines.engine import (
     ContainerError,
     ContainerSpec,
     Engine,
+    MissingImageError,
 )
 from airflow_sm_hosting.local.moto_bridge import logs
 from airflow_sm_hosting.local.sagemaker import model_data
@@ -123,7 +123,8 @@ class Fleet:
         self._clock = clock
         self._engine = engine
         self._registry = registry
-        self._folder = Path(tempfile.mkdtemp(prefix="fleet-", dir=folder))
+        # Made when a container needs it: one that does not run needs none, and hundreds of folders take long to remove.
+        self._folder = folder / f"fleet-{uuid4().hex}"
         self._abandoned = threading.Event()
         self._in_flight = 0
         self._idle = threading.Condition()
@@ -274,11 +275,14 @@ class Fleet:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
         stream = f"{variant.name}/{instance}" + ("" if of == 1 else f"/{name}")
         group = self._spec.log_group or f"/aws/sagemaker/Endpoints/{self._spec.endpoint_name}"
-        folder = Path(tempfile.mkdtemp(prefix="model-", dir=self._folder)) / "model"
-        folder.mkdir()
-        source = model_data.model_source(definition)
-        if source and source.kind != "on_demand" and self._engine.name != "none":
-            model_data.fetch(source, folder, f"container_{index + 1}")
+        if self._abandoned.is_set():
+            raise Abandoned
+        folder = self._folder / f"model-{uuid4().hex}" / "model"
+        if self._engine.name != "none":
+            folder.mkdir(parents=True)
+            source = model_data.model_source(definition)
+            if source and source.kind != "on_demand":
+                model_data.fetch(source, folder, f"container_{index + 1}")
         image = definition.get("Image", "")
         stored = self._registry.find(image)
         if stored is None and self._registry.is_ours(image):
@@ -301,6 +305,8 @@ class Fleet:
         )
         try:
             running = self._engine.start(container)
+        except MissingImageError as error:
+            raise FleetError(_NO_IMAGE.format(variant=variant.name)) from error
         except ContainerError as error:
             raise FleetError(f"{_NOT_STARTED.format(variant=variant.name)} ({error})") from error
         resolved = running.resolved_image
@@ -317,7 +323,8 @@ class Fleet:
         seconds = variant.config.get("ContainerStartupHealthCheckTimeoutInSeconds", budget)
         pings = Retrying(
             retry=retry_if_result(lambda passed: not passed),
-            wait=wait_exponential(multiplier=0.02, max=1),
+            # Doubled, the last wait could be as long as the start.
+            wait=wait_exponential(multiplier=0.02, exp_base=1.2, max=1),
             stop=stop_after_delay(seconds),
             sleep=sleep_using_event(self._abandoned),
         )
