@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -144,6 +144,10 @@ class Stack:
         reason: str | None,
         properties: Mapping[str, Any] | None = None,
     ) -> None:
+        # One after the other, for those who sort them by time.
+        now = self.clock.now()
+        if self.events:
+            now = max(now, self.events[-1]["Timestamp"] + timedelta(milliseconds=1))
         event = {
             "StackId": self.stack_id,
             "StackName": self.name,
@@ -151,7 +155,7 @@ class Stack:
             "LogicalResourceId": logical_id,
             "PhysicalResourceId": physical_id,
             "ResourceType": type_name,
-            "Timestamp": self.clock.now(),
+            "Timestamp": now,
             "ResourceStatus": status,
         }
         if reason:

@@ -16,7 +16,7 @@ from airflow_sm_hosting.local.engines.crashing import CrashingEngine
 from airflow_sm_hosting.local.engines.engine import Engine
 from airflow_sm_hosting.local.iam import execution_roles, policy_simulation
 from airflow_sm_hosting.local.iam.access import Access
-from airflow_sm_hosting.local.moto_bridge import stack_resources
+from airflow_sm_hosting.local.moto_bridge import s3, stack_resources
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
 from airflow_sm_hosting.local.sagemaker.quotas import Quotas
@@ -81,6 +81,7 @@ class LocalAwsApp:
         self._cloudwatch = CloudWatch(self.clock)
         replace_operations("cloudwatch", self._cloudwatch.operations, self._cloudwatch.answer)
         replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.simulate_principal_policy)
+        s3.skip_conditional_statements()
         self._access = Access(access_key)
         sweep()
         self._work_dir = WorkDir()
