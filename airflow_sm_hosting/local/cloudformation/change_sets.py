@@ -112,7 +112,13 @@ def _modification(
         for name in {*old.wanted.properties, *new.properties}
         if old.wanted.properties.get(name) != new.properties.get(name)
     )
-    scope = [*(["Properties"] if changed else []), *(["Tags"] if old.wanted.tags != new.tags else [])]
+    declared = source.template.resources[logical_id]
+    scope = [
+        *(["Properties"] if changed else []),
+        *(["Tags"] if old.wanted.tags != new.tags else []),
+        *(["DeletionPolicy"] if old.deletion_policy != declared.deletion_policy else []),
+        *(["UpdateReplacePolicy"] if old.replace_policy != declared.replace_policy else []),
+    ]
     if not scope:
         return None
     replaces = kind.needs_replacement(old.wanted.properties, new.properties)

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import FOREIGN_IMAGE, ROLE
 
@@ -170,25 +168,8 @@ class Kind:
         return named - {self.logical_id}
 
 
-def described(
-    service: str, operation: str, member: str
-) -> Callable[[LocalAws, str], Mapping[str, Any] | None]:
-    """Return what describes a resource of SageMaker by its ARN, through the names that it is listed under."""
-
-    def found(aws: LocalAws, arn: str) -> Mapping[str, Any] | None:
-        client = aws.client(service)
-        try:
-            answer: Mapping[str, Any] = getattr(client, operation)(**{member: arn.rpartition("/")[2]})
-        except ClientError as error:
-            assert any(words in str(error) for words in ("Could not find", "does not exist")), error
-            return None
-        return answer
-
-    return found
-
-
 def by_listing(listing: str, row: str, noun: str) -> Callable[[LocalAws, str], Mapping[str, Any] | None]:
-    """Return what describes a model or a config: ARNs are in lower case, names are not."""
+    """Return what describes a resource of SageMaker by its ARN, which is in lower case, as its name is not."""
 
     def found(aws: LocalAws, arn: str) -> Mapping[str, Any] | None:
         client: Any = aws.client("sagemaker")

@@ -16,7 +16,7 @@ const model = new sagemaker.Model(stack, 'PrimaryContainerModel', {
     {
       image: sagemaker.ContainerImage.fromAsset(path.join(folder, 'image')),
       modelData: sagemaker.ModelData.fromAsset(path.join(folder, 'model.tar.gz')),
-      environment: { VERSION: process.env.VERSION },
+      environment: { VERSION: process.env.VERSION, ...(process.env.CRASH ? { CRASH: process.env.CRASH } : {}) },
     },
   ],
 });
@@ -32,4 +32,11 @@ variant.metricModelLatency().createAlarm(stack, 'ModelLatencyAlarm', {
   threshold: Number(process.env.THRESHOLD || 100000),
   evaluationPeriods: 3,
 });
+if (process.env.RETAIN) {
+  // All that the stack has stays when it is deleted.
+  for (const child of stack.node.findAll()) {
+    if (cdk.CfnResource.isCfnResource(child)) child.applyRemovalPolicy(cdk.RemovalPolicy.RETAIN);
+  }
+}
+new cdk.CfnOutput(stack, 'RoleArn', { value: model.role.roleArn });
 new cdk.CfnOutput(stack, 'EndpointName', { value: endpoint.endpointName });
