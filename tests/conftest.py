@@ -76,6 +76,7 @@ SLOW = (
 QUICK = (
     "tests/local/test_archives.py",
     "tests/local/sagemaker/test_operations.py",
+    "tests/local/cloudformation/test_functions.py",
     "tests/local/cloudwatch/test_metric_math.py",
     "tests/local/cloudwatch/test_metrics.py",
     "tests/local/ecr/test_registry.py",

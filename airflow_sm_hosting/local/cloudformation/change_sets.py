@@ -79,7 +79,7 @@ def planned_changes(
     for logical_id in order:
         type_name = source.template.resources[logical_id].type_name
         old, kind = stack.resources.get(logical_id), kind_of(type_name)
-        if old is None:
+        if old is None or old.physical_id is None or old.status == "CREATE_FAILED":
             changes.append(_change("Add", logical_id, type_name))
             continue
         change = _modification(stack, source, resolver, logical_id, kind)
@@ -119,6 +119,9 @@ def _modification(
         *(["DeletionPolicy"] if old.deletion_policy != declared.deletion_policy else []),
         *(["UpdateReplacePolicy"] if old.replace_policy != declared.replace_policy else []),
     ]
+    if not scope and old.status == "UPDATE_FAILED":
+        # It may have been changed in part.
+        scope = ["Properties"]
     if not scope:
         return None
     replaces = kind.needs_replacement(old.wanted.properties, new.properties)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,25 +25,13 @@ changeable = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalAws]:
-    with LocalAws(engine="none", transition_seconds=0) as aws:
-        yield aws
-
-
-@pytest.fixture
-def stacks(server: LocalAws) -> Stacks:
-    server.reset()
-    return Stacks(server)
-
-
 @pytest.fixture(autouse=True)
-def _has_deletion(request: pytest.FixtureRequest, server: LocalAws) -> None:
+def _has_deletion(request: pytest.FixtureRequest, stack_server: LocalAws) -> None:
     """Skip the deletion of model package groups where the local AWS leaves them to moto, which cannot delete them."""
     kind = request.node.callspec.params["kind"]
     if kind.logical_id != "Group" or "created" in request.node.name:
         return
-    client = server.client("sagemaker")
+    client = stack_server.client("sagemaker")
     with pytest.raises(client.exceptions.ClientError) as caught:
         client.delete_model_package_group(ModelPackageGroupName="absent")
     if caught.value.response["Error"]["Code"] == "NotImplemented":
