@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_sm_hosting.local.cloudformation.client import ServiceCall
@@ -18,6 +18,18 @@ _TAGGED = {
     *("AWS::S3::Bucket", "AWS::ECR::Repository", "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::IAM::User"),
     *("AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::KMS::Key", "AWS::SSM::Parameter"),
 }
+
+
+def _remove_targets(call: ServiceCall, name: str) -> None:
+    """Remove the targets of a rule of EventBridge, without which it can be deleted."""
+    rule = {"Rule": name.rpartition("/")[2]}
+    targets = call("events", "ListTargetsByRule", **rule)["Targets"]
+    if targets:
+        call("events", "RemoveTargets", **rule, Ids=[one["Id"] for one in targets])
+
+
+#: What CloudFormation does before it deletes a resource.
+_BEFORE_DELETION: dict[str, Callable[[ServiceCall, str], None]] = {"AWS::Events::Rule": _remove_targets}
 
 
 class MotoType(ResourceType):
@@ -76,6 +88,8 @@ class MotoType(ResourceType):
         found = stack_resources.find_resource(self.type_name, physical_id, self._region)
         if found is None:
             return
+        if before := _BEFORE_DELETION.get(self.type_name):
+            before(call, physical_id)
         try:
             stack_resources.delete_resource(self.type_name, found, wanted.properties, self._region)
         except Exception as error:
