@@ -87,7 +87,7 @@ def planned_changes(
             changes.append(change)
             if change["ResourceChange"]["Replacement"] == "True":
                 renewed.add(logical_id)
-    for logical_id, resource in stack.resources.items():
+    for logical_id, resource in list(stack.resources.items()):
         if logical_id not in order:
             changes.append(_change("Remove", logical_id, resource.type_name, resource.physical_id))
     return changes

@@ -19,6 +19,11 @@ _TAGGED = {
     *("AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::KMS::Key", "AWS::SSM::Parameter"),
 }
 
+#: Types whose resources wait for their deletion for days: API_ScheduleKeyDeletion.
+_PENDING_DELETION = {"AWS::KMS::Key"}
+# Types with names in lower case, also generated ones.
+_LOWER_CASE = {"AWS::ECR::Repository", "AWS::S3::Bucket"}
+
 
 def _remove_targets(call: ServiceCall, name: str) -> None:
     """Remove the targets of a rule of EventBridge, without which it can be deleted."""
@@ -49,7 +54,8 @@ class MotoType(ResourceType):
 
     def generated_name(self, stack_name: str, logical_id: str) -> str:
         """Return a name."""
-        return stack_resources.moto_name(self.type_name, stack_name, logical_id)
+        name = stack_resources.moto_name(self.type_name, stack_name, logical_id)
+        return name.lower() if self.type_name in _LOWER_CASE else name
 
     def needs_replacement(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
         """Return whether the name changes; what else needs replacement, moto does not know."""
@@ -97,6 +103,8 @@ class MotoType(ResourceType):
 
     def is_deleted(self, call: ServiceCall, physical_id: str, wanted: WantedResource) -> bool:
         """Return that it is gone."""
+        if self.type_name in _PENDING_DELETION:
+            return True
         if stack_resources.find_resource(self.type_name, physical_id, self._region) is not None:
             raise ResourceError(f"{self.type_name} {physical_id} is still there: moto did not delete it.")
         return True

@@ -139,15 +139,20 @@ class CloudFormation:
         """Stop all work, and forget all stacks."""
         with self._lock:
             self._closed = True
+            stacks = list(self._stacks.values())
             self._stacks.clear()
             self._change_sets.clear()
+        for stack in stacks:
+            with stack.stepping:
+                # Its step has ended.
+                pass
 
     # Saved state
 
     def dump(self) -> dict[str, Any]:
         """Return what is saved over a restart; change sets are not."""
         with self._lock:
-            return {"stacks": [stack.dump() for stack in self._stacks.values()]}
+            return copy.deepcopy({"stacks": [stack.dump() for stack in self._stacks.values()]})
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Restore saved state."""
@@ -230,7 +235,7 @@ class CloudFormation:
             owners = [
                 stack
                 for stack in self._stacks.values()
-                if any(one.physical_id == physical_id for one in stack.resources.values())
+                if any(one.physical_id == physical_id for one in list(stack.resources.values()))
             ]
             if not owners:
                 raise template_error(f"Stack for {physical_id} does not exist")
@@ -241,7 +246,7 @@ class CloudFormation:
         return {
             "StackResources": [
                 stack.resource_description(one, "Timestamp")
-                for one in stack.resources.values()
+                for one in list(stack.resources.values())
                 if only in (None, one.logical_id)
             ]
         }
@@ -567,7 +572,6 @@ class CloudFormation:
 
     def _around(self, stack: Stack, source: StackInput) -> Surroundings:
         parameters = resolved_values(source.template, source.values, self._ssm_parameter)
-        stack.parameters = shown_values(source.template, source.values, parameters)
         partition = partition_name(self._region)
         pseudo = {
             "AWS::AccountId": ACCOUNT_ID,

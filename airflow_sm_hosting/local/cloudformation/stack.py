@@ -231,7 +231,7 @@ class Stack:
             "template": self.source.template.text,
             "values": dict(self.source.values),
             "tags": dict(self.source.tags),
-            "resources": [asdict(one) for one in self.resources.values()],
+            "resources": [asdict(one) for one in list(self.resources.values())],
         }
 
     @classmethod

@@ -17,6 +17,7 @@ from typing import Any
 
 from airflow_sm_hosting.local.cloudformation.client import ServiceCall
 from airflow_sm_hosting.local.cloudformation.intrinsics import Resolver, Surroundings
+from airflow_sm_hosting.local.cloudformation.parameters import shown_values
 from airflow_sm_hosting.local.cloudformation.resource_type import (
     ResourceError,
     ResourceType,
@@ -93,7 +94,7 @@ class StackWork:
         stack = self._stack
         if minutes := stack.settings.get("TimeoutInMinutes"):
             self._deadline = stack.clock.now() + timedelta(minutes=int(minutes))
-        stack.source = source
+        self._set_source(source)
         try:
             yield from self._apply(source)
         except StackFailure as failure:
@@ -110,12 +111,12 @@ class StackWork:
             yield from self._apply(source)
         except StackFailure as failure:
             if stack.settings.get("DisableRollback"):
-                stack.source = source
+                self._set_source(source)
                 stack.enter("UPDATE_FAILED", str(failure))
                 return
             yield from self._roll_back(str(failure))
             return
-        stack.source = source
+        self._set_source(source)
         stack.enter("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         yield from self._clean_up(self._outdated(before))
         stack.enter("UPDATE_COMPLETE")
@@ -126,6 +127,8 @@ class StackWork:
         :param retained: Logical ids of resources that are kept.
         """
         stack = self._stack
+        # A step of the work before may have ended since the request.
+        stack.status = "DELETE_IN_PROGRESS"
         failed = yield from self._delete_all(lambda one: one.deletion_policy in _KEPT, retained)
         if failed:
             stack.enter(
@@ -458,6 +461,15 @@ class StackWork:
                 ) from error
 
         return Resolver(source.template, self._region.around(stack, source), reference, attribute)
+
+    def _set_source(self, source: StackInput) -> None:
+        self._stack.source = source
+        try:
+            resolved = self._region.around(self._stack, source).parameters
+        except AwsError:
+            # A parameter of Systems Manager that is gone: the stack fails for it.
+            resolved = {}
+        self._stack.parameters = shown_values(source.template, source.values, resolved)
 
     def _set_outputs(self, resolver: Resolver) -> None:
         try:

@@ -136,6 +136,8 @@ class Region:
 
     def dump(self) -> dict[str, Any]:
         """Return what is saved over a restart."""
+        # Without the lock: CloudFormation calls the other services while it holds its own.
+        stacks = self.cloudformation.dump()
         with self._store.lock:
             # A copy: what is shared with the Region changes while it is written.
             return copy.deepcopy(
@@ -145,7 +147,7 @@ class Region:
                     "components": self.components.dump(),
                     "scaling": self.scaling.dump(),
                     "codebuild": self.codebuild.dump(),
-                    "cloudformation": self.cloudformation.dump(),
+                    "cloudformation": stacks,
                 }
             )
 
