@@ -162,6 +162,70 @@ class InlinePolicyType(ResourceType):
         absent_or(lambda: call("iam", f"Delete{kind}Policy", **policy))
 
 
+class ManagedPolicyType(ResourceType):
+    """``AWS::IAM::ManagedPolicy``; ``Ref`` is its ARN."""
+
+    type_name = "AWS::IAM::ManagedPolicy"
+    name_property = "ManagedPolicyName"
+    create_only = frozenset({"Description", "ManagedPolicyName", "Path"})
+    allowed = frozenset({*create_only, "Groups", "PolicyDocument", "Roles", "Users"})
+    required = ("PolicyDocument",)
+    is_taggable = False
+
+    def create(self, call: ServiceCall, wanted: WantedResource) -> str:
+        """Create it, and attach it to all that it names."""
+        more = {
+            name: wanted.properties[name] for name in ("Description", "Path") if name in wanted.properties
+        }
+        document = _document(wanted.properties["PolicyDocument"])
+        made = call("iam", "CreatePolicy", PolicyName=wanted.name, PolicyDocument=document, **more)
+        arn = str(made["Policy"]["Arn"])
+        with undone_on_failure(lambda: self.delete(call, arn, wanted)):
+            for kind, name in _holders(wanted):
+                call("iam", f"Attach{kind}Policy", **{f"{kind}Name": name}, PolicyArn=arn)
+        return arn
+
+    def update(self, call: ServiceCall, physical_id: str, old: WantedResource, new: WantedResource) -> None:
+        """Give it another document, and attach it to all that it names, and to no one else."""
+        if old.properties["PolicyDocument"] != new.properties["PolicyDocument"]:
+            document = _document(new.properties["PolicyDocument"])
+            self._delete_old_versions(call, physical_id)
+            call(
+                *("iam", "CreatePolicyVersion"),
+                PolicyArn=physical_id,
+                PolicyDocument=document,
+                SetAsDefault=True,
+            )
+        before, after = dict.fromkeys(_holders(old)), dict.fromkeys(_holders(new))
+        for kind, name in after.keys() - before.keys():
+            call("iam", f"Attach{kind}Policy", **{f"{kind}Name": name}, PolicyArn=physical_id)
+        for kind, name in before.keys() - after.keys():
+            self._detach(call, kind, name, physical_id)
+
+    def delete(self, call: ServiceCall, physical_id: str, wanted: WantedResource) -> None:
+        """Detach and delete it."""
+        if absent_or(lambda: call("iam", "GetPolicy", PolicyArn=physical_id)) is None:
+            return
+        for kind, name in _holders(wanted):
+            self._detach(call, kind, name, physical_id)
+        self._delete_old_versions(call, physical_id)
+        call("iam", "DeletePolicy", PolicyArn=physical_id)
+
+    def attribute(self, call: ServiceCall, physical_id: str, wanted: WantedResource, name: str) -> Any:
+        """Return its ARN or id."""
+        member = {"PolicyArn": "Arn", "PolicyId": "PolicyId"}[name]
+        return call("iam", "GetPolicy", PolicyArn=physical_id)["Policy"][member]
+
+    def _detach(self, call: ServiceCall, kind: str, name: str, arn: str) -> None:
+        absent_or(lambda: call("iam", f"Detach{kind}Policy", **{f"{kind}Name": name}, PolicyArn=arn))
+
+    def _delete_old_versions(self, call: ServiceCall, arn: str) -> None:
+        # A policy can have five: API_CreatePolicyVersion.
+        for version in call("iam", "ListPolicyVersions", PolicyArn=arn)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                call("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=version["VersionId"])
+
+
 class BucketPolicyType(ResourceType):
     """``AWS::S3::BucketPolicy``; ``Ref`` is the bucket."""
 

@@ -94,6 +94,8 @@ class MotoType(ResourceType):
         found = stack_resources.find_resource(self.type_name, physical_id, self._region)
         if found is None:
             return
+        if not stack_resources.can_delete(self.type_name):
+            raise ResourceError(f"moto, which answers for {self.type_name} here, cannot delete it.")
         if before := _BEFORE_DELETION.get(self.type_name):
             before(call, physical_id)
         try:

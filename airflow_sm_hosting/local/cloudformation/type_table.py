@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_sm_hosting.local.cloudformation.access_types import BucketPolicyType, InlinePolicyType, RoleType
+from airflow_sm_hosting.local.cloudformation.access_types import (
+    BucketPolicyType,
+    InlinePolicyType,
+    ManagedPolicyType,
+    RoleType,
+)
 from airflow_sm_hosting.local.cloudformation.client import ServiceCall
 from airflow_sm_hosting.local.cloudformation.moto_types import MotoType
 from airflow_sm_hosting.local.cloudformation.resource_type import ResourceType, WantedResource, generated_name
@@ -65,7 +70,7 @@ OWN_TYPES: dict[str, ResourceType] = {
     for one in (
         *(ModelType(), EndpointConfigType(), EndpointType(), InferenceComponentType()),
         *(ModelPackageGroupType(), ScalableTargetType(), ScalingPolicyType(), AlarmType()),
-        *(CompositeAlarmType(), RoleType(), InlinePolicyType(), BucketPolicyType()),
+        *(CompositeAlarmType(), RoleType(), InlinePolicyType(), ManagedPolicyType(), BucketPolicyType()),
         *(CdkMetadataType(), WaitHandleType()),
     )
 }

@@ -77,6 +77,12 @@ def update_resource(
     )
 
 
+def can_delete(type_name: str) -> bool:
+    """Return whether moto can delete resources of a type."""
+    kind = _types()[type_name]
+    return not _is_abstract(kind.delete_from_cloudformation_json) or hasattr(kind, "delete")
+
+
 def delete_resource(type_name: str, resource: Any, properties: Mapping[str, Any], region: str) -> None:
     """Delete a resource.
 

@@ -176,6 +176,30 @@ def test_the_role_of_a_stack_is_the_models_and_has_its_policies(stacks: Stacks) 
         iam.get_role(RoleName=role)
 
 
+def test_a_managed_policy_of_a_stack_is_attached_and_changed(stacks: Stacks) -> None:
+    def policy(action: str, **more: Any) -> dict[str, Any]:
+        statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        return {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document, **more}}
+
+    iam = stacks.aws.client("iam")
+    resources = {"Role": ROLE_OF_STACK, "Policy": policy("s3:GetObject", Roles=[{"Ref": "Role"}])}
+    assert stacks.create("s", template(resources)) == "CREATE_COMPLETE", stacks.reasons("s")
+    ids = stacks.physical_ids("s")
+    attached = iam.list_attached_role_policies(RoleName=ids["Role"])["AttachedPolicies"]
+    assert ids["Policy"] in [one["PolicyArn"] for one in attached]
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        resources["Policy"] = policy(action)
+        assert stacks.update("s", template(resources)) == "UPDATE_COMPLETE", stacks.reasons("s")
+        version = iam.get_policy(PolicyArn=ids["Policy"])["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=ids["Policy"], VersionId=version)["PolicyVersion"]
+        assert found["Document"]["Statement"][0]["Action"] == action
+    assert len(iam.list_attached_role_policies(RoleName=ids["Role"])["AttachedPolicies"]) == 1
+    assert stacks.delete("s") == "DELETE_COMPLETE"
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.get_policy(PolicyArn=ids["Policy"])
+
+
 def test_what_exists_already_is_not_taken_over(stacks: Stacks) -> None:
     aws = stacks.aws
     alarm = {**RESOURCES["Alarm"]["Properties"], "AlarmName": "slow"}

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.request import Request
+from moto.s3.models import FakeBucket
 from werkzeug.test import create_environ
 from werkzeug.wrappers import Request as HttpRequest
 
@@ -262,12 +263,6 @@ MOTO_TYPES: dict[str, dict[str, Any]] = {
     "AWS::Logs::LogGroup": {},
     "AWS::EC2::VPC": {"CidrBlock": "10.0.0.0/16"},
     "AWS::IAM::User": {},
-    "AWS::IAM::ManagedPolicy": {
-        "PolicyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
-        }
-    },
 }
 
 
@@ -296,6 +291,8 @@ def test_attributes_and_names_of_resources_are_motos() -> None:
     assert stack_resources.name_property("AWS::EC2::VPC") is None
     assert stack_resources.can_update("AWS::S3::Bucket")
     assert not stack_resources.can_update("AWS::EC2::VPC")
+    assert stack_resources.can_delete("AWS::EC2::VPC")
+    assert not stack_resources.can_delete("AWS::IAM::ManagedPolicy")
 
 
 @pytest.mark.parametrize(
@@ -319,7 +316,8 @@ def test_a_managed_policy_of_aws_is_made_when_it_is_needed() -> None:
 
 
 def test_statements_with_conditions_do_not_close_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects.FakeBucket, "get_permission", objects.FakeBucket.get_permission)
+    # Restored after the test.
+    monkeypatch.setattr(FakeBucket, "get_permission", FakeBucket.get_permission)
     objects.skip_conditional_statements()
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="bucket")
