@@ -72,7 +72,11 @@ class MotoType(ResourceType):
             raise self._failure(wanted, error) from error
         if made is None:
             raise ResourceError(f"moto, which answers for {self.type_name} here, created nothing.")
-        return stack_resources.physical_id(made)
+        physical_id = stack_resources.physical_id(made)
+        if self.type_name == "AWS::SNS::Topic" and wanted.tags:
+            # Which moto does not take from a template.
+            call("sns", "TagResource", ResourceArn=physical_id, Tags=tags_as_list(wanted.tags))
+        return physical_id
 
     def update(self, call: ServiceCall, physical_id: str, old: WantedResource, new: WantedResource) -> None:
         """Update it, as far as moto can."""

@@ -13,8 +13,8 @@ from airflow_sm_hosting.local.cloudformation.intrinsics import Resolver
 from airflow_sm_hosting.local.cloudformation.template import Template, template_error
 
 _SSM_VALUE = re.compile(r"AWS::SSM::Parameter::Value<(.+)>")
-# Masked in every answer: "NoEcho … returns the parameter value masked as asterisks (*****)"
-_MASK = "****"
+#: In place of a value: "NoEcho … returns the parameter value masked as asterisks (*****)"
+MASK = "****"
 
 
 def given_values(
@@ -77,13 +77,19 @@ def shown_values(
     for name, value in values.items():
         declared = template.parameters.get(name, {})
         one = {"ParameterKey": name, "ParameterValue": value}
-        if str(declared.get("NoEcho")).lower() == "true":
-            one["ParameterValue"] = _MASK
+        if _is_secret(declared):
+            one["ParameterValue"] = MASK
         elif _SSM_VALUE.fullmatch(str(declared.get("Type"))) and name in resolved:
             found = resolved[name]
             one["ResolvedValue"] = ",".join(found) if isinstance(found, list) else found
         shown.append(one)
     return shown
+
+
+def secret_values(template: Template, values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values that are not shown, the longest first; none that is in every text."""
+    found = {value for name, value in values.items() if _is_secret(template.parameters.get(name, {}))}
+    return tuple(sorted((value for value in found if len(value) > 1), key=len, reverse=True))
 
 
 def check_rules(resolver: Resolver) -> None:
@@ -100,6 +106,10 @@ def check_rules(resolver: Resolver) -> None:
             if not resolver.resolved(assertion.get("Assert")):
                 why = assertion.get("AssertDescription", "")
                 raise template_error(f"Template error: the rule {name} does not hold. {why}".strip())
+
+
+def _is_secret(declared: Mapping[str, Any]) -> bool:
+    return str(declared.get("NoEcho")).lower() == "true"
 
 
 def _check(name: str, declared: Mapping[str, Any], value: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.cloudformation.parameters import MASK
 from airflow_sm_hosting.local.cloudformation.resource_type import WantedResource
 from airflow_sm_hosting.local.cloudformation.template import Template, parse_template
 from airflow_sm_hosting.local.wire.tagging import tags_as_list
@@ -96,6 +97,8 @@ class Stack:
     imports: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    #: The values of ``NoEcho`` parameters, which no event shows.
+    masked: tuple[str, ...] = ()
     #: Which work is the current one: an older one stops.
     work: int = 0
     #: Held by each step of a work.
@@ -161,8 +164,13 @@ class Stack:
         if reason:
             event["ResourceStatusReason"] = reason
         if properties is not None:
-            event["ResourceProperties"] = json.dumps(properties, default=str)
+            event["ResourceProperties"] = self._masked(json.dumps(properties, default=str))
         self.events.append(event)
+
+    def _masked(self, text: str) -> str:
+        for value in self.masked:
+            text = text.replace(value, MASK)
+        return text
 
     # Descriptions
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_sm_hosting.local.cloudformation.client import ServiceCall
 from airflow_sm_hosting.local.cloudformation.intrinsics import Resolver, Surroundings
-from airflow_sm_hosting.local.cloudformation.parameters import shown_values
+from airflow_sm_hosting.local.cloudformation.parameters import secret_values, shown_values
 from airflow_sm_hosting.local.cloudformation.resource_type import (
     ResourceError,
     ResourceType,
@@ -248,6 +248,8 @@ class StackWork:
 
         :raises StackFailure: One cannot be, or an output.
         """
+        stack = self._stack
+        stack.masked = (*stack.masked, *secret_values(source.template, source.values))
         try:
             resolver = self.resolver(source)
             order = resolver.creation_order()

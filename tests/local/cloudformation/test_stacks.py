@@ -117,6 +117,43 @@ def test_a_stack_with_ours_and_motos_has_both(stacks: Stacks, kind: str) -> None
     assert models(stacks.aws) == []
 
 
+def tags_of(rows: list[dict[str, str]], key: str = "Key", value: str = "Value") -> dict[str, str]:
+    return {one[key]: one[value] for one in rows}
+
+
+#: How a client reads the tags of resources of moto that have those of the stack.
+TAGGED: dict[str, Callable[[LocalAws, str], dict[str, str]]] = {
+    "role": lambda aws, name: tags_of(aws.client("iam").list_role_tags(RoleName=name)["Tags"]),
+    "bucket": lambda aws, name: tags_of(aws.client("s3").get_bucket_tagging(Bucket=name)["TagSet"]),
+    "repository": lambda aws, name: tags_of(
+        aws.client("ecr").list_tags_for_resource(
+            resourceArn=f"arn:aws:ecr:us-east-1:123456789012:repository/{name}"
+        )["tags"]
+    ),
+    "topic": lambda aws, arn: tags_of(aws.client("sns").list_tags_for_resource(ResourceArn=arn)["Tags"]),
+    "queue": lambda aws, url: aws.client("sqs").list_queue_tags(QueueUrl=url)["Tags"],
+    "parameter": lambda aws, name: tags_of(
+        aws.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    ),
+    "log group": lambda aws, name: aws.client("logs").list_tags_log_group(logGroupName=name)["tags"],
+    "table": lambda aws, name: tags_of(
+        aws.client("dynamodb").list_tags_of_resource(
+            ResourceArn=f"arn:aws:dynamodb:us-east-1:123456789012:table/{name}"
+        )["Tags"]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TAGGED)
+def test_the_tags_of_a_stack_reach_the_resources_of_moto(stacks: Stacks, kind: str) -> None:
+    declared, _ = OF_MOTO[kind]
+    given = [{"Key": "team", "Value": "churn"}]
+    assert stacks.create("s", template({"Other": declared}), Tags=given) == "CREATE_COMPLETE", stacks.reasons(
+        "s"
+    )
+    assert TAGGED[kind](stacks.aws, stacks.physical_ids("s")["Other"]) == {"team": "churn"}
+
+
 @pytest.mark.parametrize("type_name", UNKNOWN)
 @pytest.mark.parametrize("place", ["first", "last"])
 def test_an_unknown_type_fails_the_stack_before_anything_is_created(
@@ -432,6 +469,19 @@ def test_a_resource_that_leaves_the_template_is_deleted_unless_it_is_retained(st
     assert list(stacks.physical_ids("s")) == ["Bucket"]
     assert models(stacks.aws) == []
     assert len(stacks.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]) == 1
+
+
+def test_a_secret_parameter_is_not_shown(stacks: Stacks) -> None:
+    model = json.loads(json.dumps(MODEL))
+    model["Properties"]["PrimaryContainer"]["Environment"] = {"PASSWORD": {"Ref": "Secret"}}
+    declared = template({"Model": model}, Parameters={"Secret": {"Type": "String", "NoEcho": True}})
+    given = [{"ParameterKey": "Secret", "ParameterValue": "hunter2"}]
+    assert stacks.create("s", declared, Parameters=given) == "CREATE_COMPLETE"
+    assert stacks.described("s")["Parameters"] == [{"ParameterKey": "Secret", "ParameterValue": "****"}]
+    assert "hunter2" not in str(stacks._events("s"))
+    (name,) = models(stacks.aws)
+    found = stacks.aws.client("sagemaker").describe_model(ModelName=name)
+    assert found["PrimaryContainer"]["Environment"] == {"PASSWORD": "hunter2"}
 
 
 # Between stacks.
