@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from airflow_sm_hosting.local.cloudformation.client import ServiceCall
 from airflow_sm_hosting.local.wire.errors import AwsError
@@ -193,9 +194,11 @@ def changed_tags(old: WantedResource, new: WantedResource) -> tuple[dict[str, st
     return added, [key for key in old.tags if key not in new.tags]
 
 
-def describing(wanted: str, said: AwsError) -> ResourceError:
-    """Return the reason that a stack gives for a refusal of a service."""
-    # The frame of AWS's own sentences: Resource handler returned message: "…" (RequestToken: …, HandlerErrorCode: …)
+def describing(said: AwsError) -> ResourceError:
+    """Return the reason that a stack gives for a refusal of a service.
+
+    The frame is that of AWS's reasons, as public issues quote it; which code stands for which refusal is assumed.
+    """
     codes = {
         "ResourceLimitExceeded": "ServiceLimitExceeded",
         "ResourceNotFoundException": "NotFound",
@@ -203,7 +206,7 @@ def describing(wanted: str, said: AwsError) -> ResourceError:
     }
     code = codes.get(said.code, "AlreadyExists" if "already exist" in said.message else "InvalidRequest")
     return ResourceError(
-        f'Resource handler returned message: "{said.message}" (Resource: {wanted}, Code: {said.code}, HandlerErrorCode: {code})'
+        f'Resource handler returned message: "{said.message}" (RequestToken: {uuid4()}, HandlerErrorCode: {code})'
     )
 
 

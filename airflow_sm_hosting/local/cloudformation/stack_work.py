@@ -417,7 +417,7 @@ class StackWork:
         try:
             yield
         except (AwsError, ResourceError) as error:
-            said = describing(resource.wanted.name, error) if isinstance(error, AwsError) else error
+            said = describing(error) if isinstance(error, AwsError) else error
             if isinstance(error, AwsError) and error.code == "ValidationError":
                 # Of the template, whose sentences are CloudFormation's own.
                 said = ResourceError(error.message)
@@ -500,8 +500,10 @@ def wanted_resource(
     """
     properties = resolver.resolved(source.template.resources[logical_id].properties)
     tags = dict(source.tags) if kind.is_taggable else {}
-    if kind.is_taggable and isinstance(properties.get("Tags"), list):
-        tags |= {key: str(value) for key, value in tags_as_dict(properties.pop("Tags")).items()}
+    if kind.is_taggable and "Tags" in properties:
+        own = properties.pop("Tags")
+        found = own if isinstance(own, Mapping) else tags_as_dict(own)
+        tags |= {key: str(value) for key, value in found.items()}
     if kind.name_property and kind.name_property in properties:
         name = str(properties[kind.name_property])
     elif old is not None and not kind.needs_replacement(old.properties, properties):

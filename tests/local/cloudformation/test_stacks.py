@@ -154,6 +154,16 @@ def test_the_tags_of_a_stack_reach_the_resources_of_moto(stacks: Stacks, kind: s
     assert TAGGED[kind](stacks.aws, stacks.physical_ids("s")["Other"]) == {"team": "churn"}
 
 
+def test_tags_may_be_a_map(stacks: Stacks) -> None:
+    declared, _ = OF_MOTO["parameter"]
+    own = {**declared, "Properties": {**declared["Properties"], "Tags": {"own": "1"}}}
+    assert (
+        stacks.create("s", template({"Other": own}), Tags=[{"Key": "team", "Value": "churn"}])
+        == "CREATE_COMPLETE"
+    )
+    assert TAGGED["parameter"](stacks.aws, "/p") == {"team": "churn", "own": "1"}
+
+
 @pytest.mark.parametrize("type_name", UNKNOWN)
 @pytest.mark.parametrize("place", ["first", "last"])
 def test_an_unknown_type_fails_the_stack_before_anything_is_created(
@@ -711,6 +721,29 @@ def test_the_calls_of_a_stack_are_not_in_the_request_log(stacks: Stacks) -> None
     stacks.aws.clear_requests()
     stacks.create("s", template(HOSTING))
     assert stacks.aws.request_counts(mutating=True) == {"CreateStack": 1}
+
+
+def test_a_user_needs_only_the_permission_for_the_stack(stacks: Stacks) -> None:
+    """The stack itself has all permissions: the local AWS does not assume its role."""
+    aws = stacks.aws
+    iam = aws.client("iam")
+    iam.create_user(UserName="deployer")
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    client = boto3.client(
+        "cloudformation",
+        region_name="us-east-1",
+        endpoint_url=aws.endpoint_url,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    aws.enforce_iam()
+    body = text_of(template({"Model": MODEL}))
+    assert refusal_of(client.create_stack, StackName="s", TemplateBody=body)[0] == "AccessDenied"
+    statement = {"Effect": "Allow", "Action": "cloudformation:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="deployer", PolicyName="p", PolicyDocument=document)
+    client.create_stack(StackName="s", TemplateBody=body)
+    assert stacks.settled("s") == "CREATE_COMPLETE"
 
 
 def test_regions_have_stacks_of_their_own(stacks: Stacks) -> None:
