@@ -78,6 +78,7 @@ QUICK = (
     "tests/local/stand_ins/test_contracts.py",
     "tests/local/stand_ins/test_families.py",
     "tests/local/sagemaker/test_operations.py",
+    "tests/local/cloudformation/test_functions.py",
     "tests/local/cloudwatch/test_metric_math.py",
     "tests/local/cloudwatch/test_metrics.py",
     "tests/local/ecr/test_registry.py",

@@ -103,9 +103,11 @@ FLOORS: dict[str, set[str]] = {
     "local.sagemaker.components": {*LOCAL_GROUND, "local.ecr", *ENDPOINTS},
     "local.runtime": {*LOCAL_GROUND, "local.engines", *HOSTING, "service_model"},
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
+    "local.cloudformation": {*LOCAL_GROUND, "service_model"},
     "local.server": {
         *("", *LOCAL_GROUND, "local.ecr", "local.iam", "local.cloudwatch", "local.engines"),
         *("local.stand_ins", *HOSTING, "local.runtime", "local.autoscaling", "local.codebuild"),
+        "local.cloudformation",
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},

@@ -157,3 +157,20 @@ def session_key(role_arn: str, session_name: str, region: str) -> str:
 def is_issued_key(access_key: str) -> bool:
     """Return whether an access key comes from this server's own STS: sessions of assumed roles."""
     return sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key) is not None
+
+
+def make_aws_policy(arn: str) -> None:
+    """Make a managed policy of AWS, such as ``AdministratorAccess``, unless it is there; nothing where AWS has none of that ARN.
+
+    moto has them all, and loads none by default.
+    """
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+    from moto.iam.models import AWSManagedPolicy
+
+    if ":iam::aws:policy/" not in arn or has_policy(arn):
+        return
+    name = arn.rpartition("/")[2]
+    data = json.loads(aws_managed_policies_data).get(name)
+    if data is not None:
+        made = AWSManagedPolicy.from_data(name, ACCOUNT_ID, _iam().region_name, data)
+        _iam().managed_policies[made.arn] = made

@@ -17,24 +17,39 @@ from moto.iam.urls import url_paths as iam_paths
 
 from airflow_sm_hosting.local.wire.errors import AwsError
 
-#: What answers for a service, what it refuses with, and its table of paths.
-_SERVICES: dict[str, tuple[type[BaseResponse], type[ServiceException], dict[str, Any]]] = {
-    "cloudwatch": (CloudWatchResponse, CloudWatchException, cloudwatch_paths),
-    "iam": (IamResponse, IAMException, iam_paths),
-}
+_Service = Literal["cloudformation", "cloudwatch", "iam"]
+
+
+def _parts(service: _Service) -> tuple[type[BaseResponse], type[ServiceException], dict[str, Any]]:
+    """Return what answers for a service, what it refuses with, and its table of paths."""
+    match service:
+        case "cloudwatch":
+            return CloudWatchResponse, CloudWatchException, cloudwatch_paths
+        case "iam":
+            return IamResponse, IAMException, iam_paths
+    # Not imported before it is needed: it brings most of moto.
+    from moto.cloudformation.exceptions import CloudFormationError
+    from moto.cloudformation.responses import CloudFormationResponse
+    from moto.cloudformation.urls import url_paths
+
+    return CloudFormationResponse, CloudFormationError, url_paths
 
 
 def replace_operations(
-    service: Literal["cloudwatch", "iam"],
+    service: _Service,
     operations: Sequence[str],
     answer: Callable[[str, Mapping[str, Any], str], dict[str, Any] | None],
+    *,
+    all_of_them: bool = False,
 ) -> None:
     """Have a service of moto's answer some operations by a function, in the protocol in which they are asked.
 
     It takes operation, members and Region, and returns the members of the answer, or None where moto answers, or raises an :class:`AwsError`. In
     this process, for the applications that are made from now on.
+
+    :param all_of_them: Whether these are all operations, so that nothing of an answer is moto's.
     """
-    responses, refusal, paths = _SERVICES[service]
+    responses, refusal, paths = _parts(service)
 
     def method(operation: str) -> Callable[[BaseResponse], ActionResult]:
         def respond(self: BaseResponse) -> ActionResult:
@@ -51,5 +66,8 @@ def replace_operations(
 
         return respond
 
-    methods = {camelcase_to_underscores(operation): method(operation) for operation in operations}
-    paths["{0}/$"] = type(responses.__name__, (responses,), methods).dispatch  # type: ignore[attr-defined]
+    own: dict[str, Any] = {camelcase_to_underscores(operation): method(operation) for operation in operations}
+    if all_of_them:
+        # How moto turns its objects into members.
+        own["RESPONSE_KEY_PATH_TO_TRANSFORMER"] = {}
+    paths["{0}/$"] = type(responses.__name__, (responses,), own).dispatch  # type: ignore[attr-defined]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from moto.s3.models import s3_backends
+from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.s3.models import FakeBucket, s3_backends
 
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 
@@ -80,3 +83,24 @@ def keys(bucket: str, prefix: str) -> list[str]:
         return []
     found, _, _, _ = backend.list_objects(backend.get_bucket(bucket), prefix, None, None, None)
     return [key.name for key in found]
+
+
+def skip_conditional_statements() -> None:
+    """Have moto skip the statements of bucket policies that have conditions.
+
+    It knows no values of their keys, and would deny everything where there is one: also the requests that a policy denies only
+    without TLS (``aws:SecureTransport``), as the bucket of the CDK does.
+    """
+
+    def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        policy = json.loads(self.policy)
+        statements = policy.get("Statement", [])
+        statements = [statements] if isinstance(statements, Mapping) else statements
+        kept = [one for one in statements if "Condition" not in one]
+        if not kept:
+            return PermissionResult.NEUTRAL
+        return IAMPolicy(json.dumps({**policy, "Statement": kept})).is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]

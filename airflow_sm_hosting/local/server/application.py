@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.wrappers import Request
+from werkzeug.wrappers import Request, Response
 
 from airflow_sm_hosting.local.clock import Clock, RealClock, VirtualClock
+from airflow_sm_hosting.local.cloudformation.client import ServiceClients
 from airflow_sm_hosting.local.cloudwatch.service import CloudWatch
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.engines.choice import make_engine
@@ -16,6 +17,7 @@ from airflow_sm_hosting.local.engines.engine import Engine
 from airflow_sm_hosting.local.engines.standing_in import StandingInEngine
 from airflow_sm_hosting.local.iam import execution_roles, policy_simulation
 from airflow_sm_hosting.local.iam.access import Access
+from airflow_sm_hosting.local.moto_bridge import s3, stack_resources
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
 from airflow_sm_hosting.local.sagemaker.quotas import Quotas
@@ -83,6 +85,7 @@ class LocalAwsApp:
         self._cloudwatch = CloudWatch(self.clock)
         replace_operations("cloudwatch", self._cloudwatch.operations, self._cloudwatch.answer)
         replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.simulate_principal_policy)
+        s3.skip_conditional_statements()
         self._access = Access(access_key)
         sweep()
         self._work_dir = WorkDir()
@@ -102,6 +105,15 @@ class LocalAwsApp:
         if engine.name != "none":
             engine = StandingInEngine(engine, self._registry, stand_ins)
         self.engine: Engine = CrashingEngine(engine, self._faults)
+        services = AnswerServices(self._regions, self._registry, self._moto, stand_ins)
+        #: The calls of CloudFormation: not logged, as no client sends them, but hit by faults.
+        self._inside: tuple[Handler, ...] = (
+            WriteRefusals(),
+            ReadBody(),
+            InjectFaults(self._faults),
+            services,
+        )
+        self._clients = ServiceClients(self._answer_inside, access_key)
         self._handlers: tuple[Handler, ...] = (
             AdminApi(
                 access_key=access_key,
@@ -123,7 +135,7 @@ class LocalAwsApp:
             ReadBody(),
             CheckPermissions(self._access, self._registry, self._regions),
             InjectFaults(self._faults),
-            AnswerServices(self._regions, self._registry, self._moto, stand_ins),
+            services,
         )
 
     def start(self, port: int) -> None:
@@ -156,6 +168,7 @@ class LocalAwsApp:
         """Forget everything, as after a start."""
         self._regions.stop_all(grace=0)
         self._moto.reset()
+        stack_resources.forget_all()
         execution_roles.make_well_known_role()
         self._registry.clear()
         self._requests.clear()
@@ -177,6 +190,9 @@ class LocalAwsApp:
         asked = IncomingRequest(Request(environ, populate_request=False), self._region)
         return run_handlers(self._handlers, asked)(environ, start_response)
 
+    def _answer_inside(self, request: Request) -> Response:
+        return run_handlers(self._inside, IncomingRequest(request, self._region))
+
     def _make_region(self, name: str) -> Region:
         self._registry.know_region(name)
         return Region(
@@ -192,6 +208,7 @@ class LocalAwsApp:
             backlog=self._state.backlog if self._state else None,
             quotas=self._quotas,
             is_assumable=execution_roles.is_assumable,
+            call=self._clients.of_region(name),
         )
 
     def _dump(self) -> dict[str, Any]:

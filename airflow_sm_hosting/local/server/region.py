@@ -1,4 +1,4 @@
-"""One Region: SageMaker hosting, its runtime, its scaling and CodeBuild, put together."""
+"""One Region: SageMaker hosting, its runtime, its scaling, CodeBuild and CloudFormation, put together."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from airflow_sm_hosting.local.autoscaling.dimensions import (
 )
 from airflow_sm_hosting.local.autoscaling.service import AutoScaling
 from airflow_sm_hosting.local.clock import Clock
+from airflow_sm_hosting.local.cloudformation.client import ServiceCall, no_services
+from airflow_sm_hosting.local.cloudformation.service import CloudFormation
 from airflow_sm_hosting.local.cloudwatch.region import RegionalCloudWatch
 from airflow_sm_hosting.local.codebuild.service import CodeBuild
 from airflow_sm_hosting.local.ecr.registry import Registry
@@ -57,6 +59,7 @@ class Region:
     :param backlog: Saves asynchronous requests over a restart. Default: nothing does.
     :param quotas: The account's quotas. Default: there are none.
     :param is_assumable: Tells by its ARN whether SageMaker can assume a role. Default: any role.
+    :param call: Calls the services of the Region, for stacks. Default: there are none.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Region:
         backlog: Backlog | None = None,
         quotas: Quotas | None = None,
         is_assumable: Callable[[str], bool] | None = None,
+        call: ServiceCall = no_services,
     ) -> None:
         self._is_assumable = is_assumable or (lambda _: True)
         cloudwatch = cloudwatch or RegionalCloudWatch(name, clock)
@@ -111,6 +115,7 @@ class Region:
             },
         )
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
+        self.cloudformation = CloudFormation(name, clock, call)
         self.sagemaker = SageMaker(
             store,
             Models(store, registry, self._is_assumable).operations,
@@ -120,7 +125,8 @@ class Region:
         )
 
     def stop_all(self, grace: float) -> None:
-        """Stop all containers, and forget all endpoints, inference components and builds."""
+        """Stop all containers, and forget all stacks, endpoints, inference components and builds."""
+        self.cloudformation.close()
         self.runtime.close()
         self.components.stop_all(grace)
         self.endpoints.stop_all(grace)
@@ -130,6 +136,8 @@ class Region:
 
     def dump(self) -> dict[str, Any]:
         """Return what is saved over a restart."""
+        # Without the lock: CloudFormation calls the other services while it holds its own.
+        stacks = self.cloudformation.dump()
         with self._store.lock:
             # A copy: what is shared with the Region changes while it is written.
             return copy.deepcopy(
@@ -139,6 +147,7 @@ class Region:
                     "components": self.components.dump(),
                     "scaling": self.scaling.dump(),
                     "codebuild": self.codebuild.dump(),
+                    "cloudformation": stacks,
                 }
             )
 
@@ -151,6 +160,8 @@ class Region:
             self.scaling.load(saved["scaling"])
             if "codebuild" in saved:  # not in the state of version 0.2
                 self.codebuild.load(saved["codebuild"])
+            if "cloudformation" in saved:
+                self.cloudformation.load(saved["cloudformation"])
 
     # For endpoints
 

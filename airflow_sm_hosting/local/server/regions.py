@@ -62,6 +62,9 @@ class Regions:
 
     def stop_all(self, grace: float) -> None:
         """Stop all containers and forget all Regions."""
+        for region in self.all():
+            # What a stack would create now would be in the Region that follows.
+            region.cloudformation.close()
         with self._lock:
             regions = list(self._regions.values())
             self._regions.clear()

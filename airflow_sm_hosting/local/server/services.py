@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from airflow_sm_hosting.local.cloudformation.service import operation_names
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.ecr.registry_api import RegistryApi
 from airflow_sm_hosting.local.ecr.service import OWN_OPERATIONS, Ecr
 from airflow_sm_hosting.local.iam.requests import check_iam_request
 from airflow_sm_hosting.local.moto_bridge import s3
 from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
+from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
 from airflow_sm_hosting.local.server.incoming import Following, IncomingRequest
 from airflow_sm_hosting.local.server.regions import Regions
 from airflow_sm_hosting.local.stand_ins.choice import StandIns
@@ -41,6 +45,8 @@ class AnswerServices:
         # moto closes the content of an object that is overwritten while another request reads it.
         self._s3_lock = threading.Lock()
         self._ecr = Ecr(registry, moto.answer, stand_ins)
+        self._cloudformation_lock = threading.Lock()
+        self._has_cloudformation = False
 
     def __call__(self, asked: IncomingRequest, following: Following) -> Response:
         """Answer."""
@@ -58,6 +64,8 @@ class AnswerServices:
             case "codebuild":
                 codebuild = self._regions.of(asked.region).codebuild
                 return json_response(codebuild.answer(asked.operation, json_body(asked.request)))
+            case "cloudformation":
+                self._replace_cloudformation()
             case "s3":
                 return self._s3(asked)
             case "iam":
@@ -94,6 +102,20 @@ class AnswerServices:
         if region := s3.region_of(asked.request.path.lstrip("/").partition("/")[0]):
             answer.headers.setdefault("x-amz-bucket-region", region)
         return answer
+
+    def _replace_cloudformation(self) -> None:
+        """Have this package answer for CloudFormation, in moto's protocol; with the first request, as it brings most of moto."""
+        with self._cloudformation_lock:
+            if not self._has_cloudformation:
+                replace_operations(
+                    "cloudformation", operation_names(), self._answer_cloudformation, all_of_them=True
+                )
+                self._has_cloudformation = True
+
+    def _answer_cloudformation(
+        self, operation: str, members: Mapping[str, Any], region: str
+    ) -> dict[str, Any]:
+        return self._regions.of(region).cloudformation.answer(operation, members)
 
     def _ecr_answer(self, asked: IncomingRequest) -> Response:
         assert asked.credential is not None  # noqa: S101 - its key was checked

@@ -10,8 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.request import Request
+from moto.s3.models import FakeBucket
 from werkzeug.test import create_environ
 from werkzeug.wrappers import Request as HttpRequest
 
@@ -24,6 +26,7 @@ from airflow_sm_hosting.local.moto_bridge import (
     repositories,
     s3 as objects,
     secrets,
+    stack_resources,
     topics,
 )
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
@@ -248,3 +251,113 @@ def test_secrets_and_parameters_are_read() -> None:
     assert secrets.secret_string(REGION, "absent") is None
     assert secrets.parameter_value(REGION, "/a/b") == "2"
     assert secrets.parameter_value(REGION, "/absent") is None
+
+
+#: Types of resources that people put beside a model, with what moto needs to create one.
+MOTO_TYPES: dict[str, dict[str, Any]] = {
+    "AWS::S3::Bucket": {},
+    "AWS::ECR::Repository": {},
+    "AWS::SNS::Topic": {},
+    "AWS::SQS::Queue": {},
+    "AWS::SSM::Parameter": {"Name": "/p", "Type": "String", "Value": "1"},
+    "AWS::Logs::LogGroup": {},
+    "AWS::EC2::VPC": {"CidrBlock": "10.0.0.0/16"},
+    "AWS::IAM::User": {},
+}
+
+
+@pytest.mark.parametrize("type_name", MOTO_TYPES)
+def test_resources_of_stacks_are_created_found_and_deleted(type_name: str) -> None:
+    assert stack_resources.is_known(type_name)
+    name = stack_resources.moto_name(type_name, "stack", "Logical").lower()
+    properties = MOTO_TYPES[type_name]
+    made = stack_resources.create_resource(type_name, name, properties, REGION, "Logical", "stack-id")
+    physical_id = stack_resources.physical_id(made)
+    # Found in moto's own state, so that a restart does not lose it.
+    stack_resources.forget_all()
+    found = stack_resources.find_resource(type_name, physical_id, REGION)
+    assert found is made
+    assert stack_resources.find_resource(type_name, "absent", REGION) is None
+    stack_resources.delete_resource(type_name, found, properties, REGION)
+    assert stack_resources.find_resource(type_name, physical_id, REGION) is None
+
+
+def test_attributes_and_names_of_resources_are_motos() -> None:
+    made = stack_resources.create_resource("AWS::S3::Bucket", "bucket", {}, REGION, "B", "id")
+    assert stack_resources.attribute_of(made, "Arn") == "arn:aws:s3:::bucket"
+    with pytest.raises(KeyError):
+        stack_resources.attribute_of(made, "Colour")
+    assert stack_resources.name_property("AWS::S3::Bucket") == "BucketName"
+    assert stack_resources.name_property("AWS::EC2::VPC") is None
+    assert stack_resources.can_update("AWS::S3::Bucket")
+    assert not stack_resources.can_update("AWS::EC2::VPC")
+    assert stack_resources.can_delete("AWS::EC2::VPC")
+    assert not stack_resources.can_delete("AWS::IAM::ManagedPolicy")
+
+
+@pytest.mark.parametrize(
+    "type_name", ["AWS::CloudFormation::Stack", "Custom::Any", "?", "AWS::Nothing::AtAll"]
+)
+def test_what_needs_the_stacks_of_moto_is_unknown(type_name: str) -> None:
+    assert not stack_resources.is_known(type_name)
+
+
+def test_a_managed_policy_of_aws_is_made_when_it_is_needed() -> None:
+    arn = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    assert not identities.has_policy(arn)
+    identities.make_aws_policy(arn)
+    identities.make_aws_policy(arn)
+    iam = client("iam")
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    assert document["Statement"]
+    identities.make_aws_policy("arn:aws:iam::aws:policy/Absent")
+    assert not identities.has_policy("arn:aws:iam::aws:policy/Absent")
+
+
+def test_statements_with_conditions_do_not_close_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Restored after the test.
+    monkeypatch.setattr(FakeBucket, "get_permission", FakeBucket.get_permission)
+    objects.skip_conditional_statements()
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="bucket")
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"}
+    without_tls = {**statement, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    policy = {"Version": "2012-10-17", "Statement": [without_tls]}
+    s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps(policy))
+    s3.put_object(Bucket="bucket", Key="a", Body=b"1")
+    policy["Statement"] = [without_tls, statement]
+    s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps(policy))
+    with pytest.raises(ClientError, match="403"):
+        s3.put_object(Bucket="bucket", Key="a", Body=b"2")
+
+
+def test_all_operations_of_cloudformation_are_answered_by_a_function() -> None:
+    from moto.cloudformation import urls
+
+    before = dict(urls.url_paths)
+    asked = []
+
+    def answer(operation: str, request: dict[str, Any], region: str) -> Any:
+        asked.append((operation, request, region))
+        tags = [{"Key": "a", "Value": "b"}]
+        return {"Stacks": [{"StackName": "s", "StackStatus": "CREATE_COMPLETE", "Tags": tags}]}
+
+    try:
+        operations.replace_operations("cloudformation", ["DescribeStacks"], answer, all_of_them=True)
+        request = Request.from_primitives(
+            "POST",
+            "http://127.0.0.1/",
+            {
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Authorization": f"AWS4-HMAC-SHA256 Credential=key/20260101/{REGION}/cloudformation/aws4_request",
+            },
+            b"Action=DescribeStacks&StackName=s&Version=2010-05-15",
+        )
+        status, _, body = urls.url_paths["{0}/$"](request, request.raw_url, request.headers)
+        assert status == 200
+        assert "<StackName>s</StackName>" in str(body)
+        assert "<Key>a</Key>" in str(body)
+        assert asked == [("DescribeStacks", {"StackName": "s"}, REGION)]
+    finally:
+        urls.url_paths.update(before)
