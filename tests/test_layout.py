@@ -21,6 +21,7 @@ ROOT = Path(airflow_sm_hosting.__file__).parent
 LOCAL_GROUND = {"local", "local.wire", "local.moto_bridge"}
 ENDPOINTS = {"local.sagemaker", "local.sagemaker.endpoints"}
 HOSTING = {*ENDPOINTS, "local.sagemaker.components"}
+PACKAGES = "local.sagemaker.packages"
 
 #: The parts of the package (folders, and modules beside them), and which other parts each imports. A part imports only parts that stand
 #: before it, so the floors are one-way.
@@ -99,11 +100,12 @@ FLOORS: dict[str, set[str]] = {
         *("local.ecr", "local.cloudwatch", "local.engines", "local.sagemaker"),
     },
     "local.sagemaker.components": {*LOCAL_GROUND, "local.ecr", *ENDPOINTS},
+    PACKAGES: {"local.wire", "local.moto_bridge", "local.ecr", "local.sagemaker"},
     "local.runtime": {*LOCAL_GROUND, "local.engines", *HOSTING, "service_model"},
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
     "local.server": {
         *("", *LOCAL_GROUND, "local.ecr", "local.iam", "local.cloudwatch", "local.engines"),
-        *(*HOSTING, "local.runtime", "local.autoscaling", "local.codebuild"),
+        *(*HOSTING, PACKAGES, "local.runtime", "local.autoscaling", "local.codebuild"),
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},

@@ -34,6 +34,8 @@ from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetFacto
 from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
 from airflow_sm_hosting.local.sagemaker.models import Models
 from airflow_sm_hosting.local.sagemaker.operations import SageMaker
+from airflow_sm_hosting.local.sagemaker.packages.groups import PackageGroups
+from airflow_sm_hosting.local.sagemaker.packages.service import Packages
 from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.sagemaker.store import Store
 
@@ -111,12 +113,17 @@ class Region:
             },
         )
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
+        self.package_groups = PackageGroups(store)
+        self.packages = Packages(store, self.package_groups, registry)
         self.sagemaker = SageMaker(
             store,
-            Models(store, registry, self._is_assumable).operations,
+            Models(store, registry, self._is_assumable, self.packages).operations,
             EndpointConfigs(store).operations,
             self.endpoints.operations,
             self.components.operations,
+            self.package_groups.operations,
+            self.packages.operations,
+            tag_owner=self.packages.tag_owner,
         )
 
     def stop_all(self, grace: float) -> None:
@@ -135,6 +142,8 @@ class Region:
             return copy.deepcopy(
                 {
                     **self._store.dump(),
+                    "package_groups": self.package_groups.dump(),
+                    "packages": self.packages.dump(),
                     "endpoints": self.endpoints.dump(),
                     "components": self.components.dump(),
                     "scaling": self.scaling.dump(),
@@ -146,6 +155,9 @@ class Region:
         """Restore saved state."""
         with self._store.lock:
             self._store.load(saved)
+            # Not in the state of version 0.2.
+            self.package_groups.load(saved.get("package_groups", ()))
+            self.packages.load(saved.get("packages", ()))
             self.endpoints.load(saved["endpoints"])
             self.components.load(saved["components"])
             self.scaling.load(saved["scaling"])
