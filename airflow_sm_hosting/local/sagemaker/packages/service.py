@@ -330,6 +330,7 @@ class Packages:
                 "SageMaker Model Package State Change",
                 package.arn,
                 package.event(updated),
+                self._store.clock.now(),
             )
         except Exception:
             LOG.exception("the event of model package %s cannot be sent", package.arn)
