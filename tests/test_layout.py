@@ -22,6 +22,7 @@ LOCAL_GROUND = {"local", "local.wire", "local.moto_bridge"}
 ENDPOINTS = {"local.sagemaker", "local.sagemaker.endpoints"}
 HOSTING = {*ENDPOINTS, "local.sagemaker.components"}
 PACKAGES = "local.sagemaker.packages"
+SEARCH = "local.sagemaker.search"
 
 #: The parts of the package (folders, and modules beside them), and which other parts each imports. A part imports only parts that stand
 #: before it, so the floors are one-way.
@@ -101,11 +102,12 @@ FLOORS: dict[str, set[str]] = {
     },
     "local.sagemaker.components": {*LOCAL_GROUND, "local.ecr", *ENDPOINTS},
     PACKAGES: {"local.wire", "local.moto_bridge", "local.ecr", "local.sagemaker"},
+    SEARCH: {"local.wire", *ENDPOINTS, PACKAGES, "service_model"},
     "local.runtime": {*LOCAL_GROUND, "local.engines", *HOSTING, "service_model"},
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
     "local.server": {
         *("", *LOCAL_GROUND, "local.ecr", "local.iam", "local.cloudwatch", "local.engines"),
-        *(*HOSTING, PACKAGES, "local.runtime", "local.autoscaling", "local.codebuild"),
+        *(*HOSTING, PACKAGES, SEARCH, "local.runtime", "local.autoscaling", "local.codebuild"),
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},

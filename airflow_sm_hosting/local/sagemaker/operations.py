@@ -26,13 +26,19 @@ class SageMaker:
 
     :param store: Has the tags and the lock.
     :param operations: The operations on models, endpoint configs, endpoints, inference components and model packages.
-    :param tag_owner: Returns the ARN whose tags a resource has, by its own. Default: itself.
+    :param tag_owner: Returns the ARN whose tags a resource has, by its own.
+    :param is_searched: Tells whether a search for a kind of resource is answered here.
     """
 
     def __init__(
-        self, store: Store, *operations: Operations, tag_owner: Callable[[str], str] = lambda arn: arn
+        self,
+        store: Store,
+        *operations: Operations,
+        tag_owner: Callable[[str], str],
+        is_searched: Callable[[object], bool],
     ) -> None:
         self._store = store
+        self._is_searched = is_searched
         self._tag_owner = tag_owner
         self._tagging: Operations = {
             "AddTags": self._add_tags,
@@ -49,6 +55,8 @@ class SageMaker:
             # Tags of training jobs and the like are moto's, too.
             kind = str(request.get("ResourceArn", "")).rpartition(":")[2].partition("/")[0]
             return kind in _TAGGED_KINDS
+        if operation == "Search":
+            return self._is_searched(request.get("Resource"))
         return operation in self._operations
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from airflow_sm_hosting.local.sagemaker.operations import SageMaker
 from airflow_sm_hosting.local.sagemaker.packages.groups import PackageGroups
 from airflow_sm_hosting.local.sagemaker.packages.service import Packages
 from airflow_sm_hosting.local.sagemaker.quotas import Quotas
+from airflow_sm_hosting.local.sagemaker.search.service import Search
 from airflow_sm_hosting.local.sagemaker.store import Store
 
 
@@ -115,15 +116,19 @@ class Region:
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
         self.package_groups = PackageGroups(store)
         self.packages = Packages(store, self.package_groups, registry)
+        models = Models(store, registry, self._is_assumable, self.packages)
+        search = Search(store, self.endpoints, models, self.package_groups, self.packages)
         self.sagemaker = SageMaker(
             store,
-            Models(store, registry, self._is_assumable, self.packages).operations,
+            models.operations,
             EndpointConfigs(store).operations,
             self.endpoints.operations,
             self.components.operations,
             self.package_groups.operations,
             self.packages.operations,
+            search.operations,
             tag_owner=self.packages.tag_owner,
+            is_searched=search.answers,
         )
 
     def stop_all(self, grace: float) -> None:
