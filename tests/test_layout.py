@@ -93,6 +93,7 @@ FLOORS: dict[str, set[str]] = {
     "local.ecr": {"local.wire", "local.moto_bridge"},
     "local.iam": {"local.wire", "local.moto_bridge"},
     "local.cloudwatch": LOCAL_GROUND,
+    "local.tagging": {"local.wire", "local.moto_bridge"},
     "local.engines": {"exceptions", "local", "local.ecr"},
     "local.codebuild": {*LOCAL_GROUND, "local.engines"},
     "local.sagemaker": {*LOCAL_GROUND, "local.ecr", "spec"},
@@ -107,7 +108,15 @@ FLOORS: dict[str, set[str]] = {
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
     "local.server": {
         *("", *LOCAL_GROUND, "local.ecr", "local.iam", "local.cloudwatch", "local.engines"),
-        *(*HOSTING, PACKAGES, SEARCH, "local.runtime", "local.autoscaling", "local.codebuild"),
+        *(
+            *HOSTING,
+            PACKAGES,
+            SEARCH,
+            "local.runtime",
+            "local.autoscaling",
+            "local.codebuild",
+            "local.tagging",
+        ),
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},

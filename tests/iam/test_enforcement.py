@@ -94,6 +94,7 @@ def test_the_servers_own_key_is_root(worker: Worker) -> None:
         ("s3", lambda c: c.get_object(Bucket="models", Key="a b/c"), "s3:GetObject", "arn:aws:s3:::models/a b/c", "AccessDenied", 403),
         ("s3", lambda c: c.create_multipart_upload(Bucket="models", Key="k"), "s3:PutObject", "arn:aws:s3:::models/k", "AccessDenied", 403),
         ("s3", lambda c: c.list_buckets(), "s3:ListAllMyBuckets", "*", "AccessDenied", 403),
+        ("resourcegroupstaggingapi", lambda c: c.get_resources(), "tag:GetResources", "*", "AccessDeniedException", 400),
         ("sns", lambda c: c.list_topics(), "sns:ListTopics", "*", "AccessDenied", 403),
     ],
 )  # fmt: skip
@@ -555,3 +556,17 @@ def test_who_registers_may_be_kept_from_approving(worker: Worker) -> None:
                 assert refused(lambda: sagemaker.update_model_package(**change))["Code"] == (  # noqa: B023
                     "AccessDeniedException"
                 )
+
+
+def test_tagging_needs_the_permissions_of_both_services(worker: Worker) -> None:
+    """API_TagResources.html, API_UntagResources.html"""
+    make_model(worker.aws, "m")
+    arn = f"{FRONT}:model/m"
+    tagging = worker.client("resourcegroupstaggingapi")
+    worker.allow_only(["tag:TagResources", "tag:UntagResources"])
+    refusal = refused(lambda: tagging.tag_resources(ResourceARNList=[arn], Tags={"a": "b"}))
+    assert f"sagemaker:AddTags on resource: {arn}" in refusal["Message"]
+    refusal = refused(lambda: tagging.untag_resources(ResourceARNList=[arn], TagKeys=["a"]))
+    assert f"sagemaker:DeleteTags on resource: {arn}" in refusal["Message"]
+    worker.allow_only(["tag:TagResources", "sagemaker:AddTags"])
+    assert tagging.tag_resources(ResourceARNList=[arn], Tags={"a": "b"})["FailedResourcesMap"] == {}

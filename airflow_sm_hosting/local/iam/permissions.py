@@ -488,6 +488,24 @@ def _codebuild(asked: RequestContext) -> Iterator[RequiredPermission]:
         yield RequiredPermission("iam:PassRole", str(role), {"iam:PassedToService": CODEBUILD})
 
 
+# list_amazonsagemaker.html, list_amazoncloudwatch.html, …: what each service has to tag and to untag.
+_TAG_ACTIONS = {"sagemaker": ("AddTags", "DeleteTags")}
+
+
+def _tagging(asked: RequestContext) -> Iterator[RequiredPermission]:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonresourcegrouptaggingapi.html: all on everything.
+    operation, members = asked.operation, asked.members
+    yield RequiredPermission(f"tag:{operation}", ANY)
+    if operation not in ("TagResources", "UntagResources"):
+        return
+    # API_TagResources.html: "In addition to the tag:TagResources permission …, you must also have the tagging permission defined by the service".
+    for arn in map(str, members.get("ResourceARNList") or ()):
+        service = (arn.split(":") + [""] * 3)[2]
+        actions = _TAG_ACTIONS.get(service, ("TagResource", "UntagResource"))
+        action = actions[operation == "UntagResources"]
+        yield RequiredPermission(f"{service}:{action}", arn, _tag_context(members.get("Tags") or {}))
+
+
 def _unknown(asked: RequestContext) -> Iterator[RequiredPermission]:
     yield RequiredPermission(f"{asked.service}:{asked.operation}", ANY)
 
@@ -503,6 +521,7 @@ _SERVICES: dict[str, Callable[[RequestContext], Iterator[RequiredPermission]]] =
     "sts": _sts,
     "logs": _logs,
     "codebuild": _codebuild,
+    "tagging": _tagging,
 }
 
 

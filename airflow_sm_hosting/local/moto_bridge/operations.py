@@ -14,6 +14,9 @@ from moto.core.utils import camelcase_to_underscores
 from moto.iam.exceptions import IAMException
 from moto.iam.responses import IamResponse
 from moto.iam.urls import url_paths as iam_paths
+from moto.resourcegroupstaggingapi.exceptions import ResourceGroupsTaggingAPIError
+from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
+from moto.resourcegroupstaggingapi.urls import url_paths as tagging_paths
 
 from airflow_sm_hosting.local.wire.errors import AwsError
 
@@ -21,11 +24,12 @@ from airflow_sm_hosting.local.wire.errors import AwsError
 _SERVICES: dict[str, tuple[type[BaseResponse], type[ServiceException], dict[str, Any]]] = {
     "cloudwatch": (CloudWatchResponse, CloudWatchException, cloudwatch_paths),
     "iam": (IamResponse, IAMException, iam_paths),
+    "tagging": (ResourceGroupsTaggingAPIResponse, ResourceGroupsTaggingAPIError, tagging_paths),
 }
 
 
 def replace_operations(
-    service: Literal["cloudwatch", "iam"],
+    service: Literal["cloudwatch", "iam", "tagging"],
     operations: Sequence[str],
     answer: Callable[[str, Mapping[str, Any], str], dict[str, Any]],
 ) -> None:

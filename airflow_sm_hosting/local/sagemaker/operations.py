@@ -86,13 +86,13 @@ class SageMaker:
     def _own_tags(self, arn: str) -> str:
         """Return the ARN of a resource whose tags can be changed."""
         owner = self._tagged(arn)
-        if owner != arn.lower():
+        if owner.lower() != arn.lower():
             # A version of a model "uses the tags associated with the model group" (API_CreateModelPackage.html); the refusal is assumed.
             refuse(f"The tags of {arn} are those of {owner}.")
         return owner
 
     def _tagged(self, arn: str) -> str:
-        owner = self._tag_owner(arn).lower()
+        owner = self._tag_owner(arn)
         if owner not in self._store.tags:
             refuse(f"Could not find resource {arn}.")
         return owner

@@ -39,6 +39,7 @@ from airflow_sm_hosting.local.sagemaker.packages.service import Packages
 from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.sagemaker.search.service import Search
 from airflow_sm_hosting.local.sagemaker.store import Store
+from airflow_sm_hosting.local.tagging.service import Tagging
 
 
 class Region:
@@ -114,6 +115,7 @@ class Region:
             },
         )
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
+        self.tagging = Tagging(name, store.lock, (store.tags, cloudwatch.tags, self.scaling.tags))
         self.package_groups = PackageGroups(store)
         self.packages = Packages(store, self.package_groups, registry)
         models = Models(store, registry, self._is_assumable, self.packages)

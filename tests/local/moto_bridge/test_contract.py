@@ -25,6 +25,7 @@ from airflow_sm_hosting.local.moto_bridge import (
     repositories,
     s3 as objects,
     secrets,
+    tagged,
     topics,
 )
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
@@ -404,3 +405,40 @@ def test_a_target_that_cannot_be_reached_disturbs_no_other(caplog: pytest.LogCap
     assert told == [f"an event cannot be delivered to {arn}" for arn in (*absent, without)]
     groups = client("logs").describe_log_groups()["logGroups"]
     assert groups == []
+
+
+# Tags
+
+
+def test_resources_of_moto_are_tagged() -> None:
+    client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client("ecr").create_repository(repositoryName="team/r", tags=[{"Key": "a", "Value": "b"}])
+    bucket = "arn:aws:s3:::bucket"
+    repository = f"arn:aws:ecr:{REGION}:123456789012:repository/team/r"
+    for arn in (bucket, repository):
+        tagged.tag(REGION, arn, {"c": "d"})
+    assert tagged.resources(REGION) == {bucket: {"c": "d"}, repository: {"a": "b", "c": "d"}}
+    for arn in (bucket, repository):
+        tagged.untag(REGION, arn, ["c", "absent"])
+    assert tagged.resources(REGION)[repository] == {"a": "b"}
+    assert client("ecr").list_tags_for_resource(resourceArn=repository)["tags"] == [
+        {"Key": "a", "Value": "b"}
+    ]
+    for absent in (f"{repository}-2", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/e"):
+        with pytest.raises(AwsError, match=absent):
+            tagged.tag(REGION, absent, {"c": "d"})
+
+
+@pytest.mark.parametrize(
+    ("arn", "kind"),
+    [
+        ("arn:aws:s3:::bucket", "s3:bucket"),
+        ("arn:aws:sqs:eu-west-1:1:q", "sqs:queue"),
+        ("arn:aws:cloudwatch:eu-west-1:1:alarm:a/b:c", "cloudwatch:alarm"),
+        ("arn:aws:logs:eu-west-1:1:log-group:/aws/a", "logs:log-group"),
+        ("arn:aws:sagemaker:eu-west-1:1:model-package/g/3", "sagemaker:model-package"),
+        ("arn:aws:ecr:eu-west-1:1:repository/team/r", "ecr:repository"),
+    ],
+)
+def test_the_kind_of_a_resource_is_that_of_its_arn(arn: str, kind: str) -> None:
+    assert tagged.resource_kind(arn) == kind

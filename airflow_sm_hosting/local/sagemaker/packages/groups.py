@@ -126,7 +126,7 @@ class PackageGroups:
         if name in self._groups:
             # So it begins in apache/airflow, providers/amazon, hooks/sagemaker.py, too.
             refuse(f"Model Package Group already exists: {arn}")
-        self._store.tags.add(arn.lower(), tags_as_dict(request.pop("Tags", [])))
+        self._store.tags.add(arn, tags_as_dict(request.pop("Tags", [])))
         self._groups[name] = PackageGroup(
             {
                 **request,
@@ -161,7 +161,7 @@ class PackageGroups:
                 "ConflictException",
                 f"Model Package Group {group.arn} cannot be deleted: it still has model packages.",
             )
-        self._store.tags.forget(group.arn.lower())
+        self._store.tags.forget(group.arn)
         del self._groups[group.name]
         return {}
 

@@ -13,7 +13,7 @@ from airflow_sm_hosting.local.sagemaker.by_name import ByName
 from airflow_sm_hosting.local.sagemaker.listing import in_period, one_page
 from airflow_sm_hosting.local.sagemaker.model_data import location_of
 from airflow_sm_hosting.local.sagemaker.operations import Operations
-from airflow_sm_hosting.local.sagemaker.packages.groups import PackageGroup, PackageGroups
+from airflow_sm_hosting.local.sagemaker.packages.groups import GROUP_KIND, PackageGroup, PackageGroups
 from airflow_sm_hosting.local.sagemaker.packages.package import (
     PACKAGE_KIND,
     ModelPackage,
@@ -97,11 +97,18 @@ class Packages:
         return [_of_model(container, definition, is_one=len(found) == 1) for container in found]
 
     def tag_owner(self, arn: str) -> str:
-        """Return the ARN whose tags a resource has: that of its group for a versioned package, else its own."""
-        if f":{PACKAGE_KIND}/" not in arn:
-            return arn
+        """Return the ARN by which the tags of a resource are kept: that of its group for a versioned package, else its own."""
+        kind = arn.rpartition(":")[2].partition("/")[0]
+        if kind == GROUP_KIND:
+            group = self._groups.find(arn)
+            return group.arn if group else arn
+        if kind != PACKAGE_KIND:
+            # Others have it in lower case.
+            return arn.lower()
         found = self._find(arn)
-        return self._groups.existing(found.name).arn if found and found.version is not None else arn
+        if found is None:
+            return arn
+        return found.arn if found.version is None else self._groups.existing(found.name).arn
 
     # Saved state, with the lock held
 
@@ -165,7 +172,7 @@ class Packages:
             group.last_version += 1
             group.versions[group.last_version] = package
         else:
-            self._store.tags.add(arn.lower(), tags)
+            self._store.tags.add(arn, tags)
             self._unversioned[place] = package
         self._announce(package, ())
         return {"ModelPackageArn": arn}
@@ -250,7 +257,7 @@ class Packages:
         if package.version is not None:
             del self._groups.existing(package.name).versions[package.version]
         else:
-            self._store.tags.forget(package.arn.lower())
+            self._store.tags.forget(package.arn)
             del self._unversioned[package.name]
         return {}
 

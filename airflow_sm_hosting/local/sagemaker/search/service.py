@@ -125,7 +125,7 @@ class Search:
             yield self._record("ModelPackageGroup", group.members, group.arn)
 
     def _record(self, shape: str, description: Mapping[str, Any], arn: str) -> dict[str, Any]:
-        tags = tags_as_list(self._store.tags.of(arn.lower()))
+        tags = tags_as_list(self._store.tags.of(arn))
         return {**_members(shape, description), "Tags": tags}
 
 

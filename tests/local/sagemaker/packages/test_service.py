@@ -480,7 +480,7 @@ def test_a_version_has_the_tags_of_its_group(region: Region) -> None:
         ("AddTags", {"Tags": [{"Key": "a", "Value": "b"}]}),
         ("DeleteTags", {"TagKeys": ["cost"]}),
     ):
-        assert of_group.lower() in region.refusal(operation, ResourceArn=arn, **more)
+        assert of_group in region.refusal(operation, ResourceArn=arn, **more)
     assert "Could not find resource" in region.refusal("ListTags", ResourceArn=f"{arn}0")
 
 
