@@ -67,6 +67,9 @@ class AnswerServices:
         return self._regions.of(asked.region).runtime.answer(operation, asked.request, endpoint_name)
 
     def _sagemaker(self, asked: IncomingRequest) -> Response:
+        if asked.request.path != "/":
+            # The runtimes of inference routers and gateways, which are signed for as SageMaker, too.
+            raise NotImplementedError(asked.operation)
         sagemaker, members = self._regions.of(asked.region).sagemaker, json_body(asked.request)
         if sagemaker.answers(asked.operation, members):
             return json_response(sagemaker.answer(asked.operation, members))
