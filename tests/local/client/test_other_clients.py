@@ -319,8 +319,8 @@ def test_the_aws_command_line(aws: LocalAws) -> None:
     containers = ("--inference-specification", f"Containers=[{{{container}}}]")
     registered = sagemaker("create-model-package", "--model-package-group-name", "g", *containers)
     arn = registered["ModelPackageArn"]
-    of_package = ("create-model", "--model-name", "p", "--execution-role-arn", ROLE)
-    of_package += ("--primary-container", f"ModelPackageName={arn}")
+    named = ("create-model", "--model-name", "p", "--execution-role-arn", ROLE)
+    of_package = (*named, "--primary-container", f"ModelPackageName={arn}")
     assert "is not Approved" in sagemaker(*of_package, code=255)
     sagemaker("update-model-package", "--model-package-arn", arn, "--model-approval-status", "Approved")
     assert sagemaker(*of_package)["ModelArn"].endswith(":model/p")
