@@ -153,11 +153,12 @@ def _sort_key(kind: str, record: dict[str, Any], name: str) -> Any:
 
 def _is_visible(record: Mapping[str, Any], conditions: Iterable[Mapping[str, str]]) -> bool:
     # VisibilityConditions of botocore's model: "Any resources that don't have a key from the list … will also be included".
+    # Both members are optional there; half a condition is none (assumed).
     return all(
         value == condition["Value"]
         for condition in conditions
+        if "Key" in condition and "Value" in condition
         for value in values_of(record, condition["Key"])
-        if "Value" in condition and "Key" in condition
     )
 
 
