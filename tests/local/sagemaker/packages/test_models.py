@@ -65,6 +65,9 @@ def test_a_package_can_be_a_pipeline(region: Region) -> None:
     arn = register(region, first, second)
     region.ask("CreateModel", ModelName="p", ExecutionRoleArn=ROLE, Containers=[{"ModelPackageName": arn}])
     assert served(region) == [first, second]
+    # A name of one container is none of a pipeline's.
+    model(region, arn, "q", ContainerHostname="third")
+    assert served(region, "q") == [first, second]
     # What is refused of several containers is refused here, too (multi-container-direct.html).
     nameless = register(region, {"Image": FOREIGN_IMAGE}, {"Image": FOREIGN_IMAGE})
     refusal = region.refusal(

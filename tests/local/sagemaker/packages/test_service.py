@@ -142,6 +142,7 @@ def test_versions_are_numbered_in_their_group(region: Region) -> None:
     region.ask("DeleteModelPackage", ModelPackageName="g/2")
     # Assumed: a number is not given twice.
     assert version(region, "g") == f"{ARN}:model-package/g/3"
+    assert described(region, "g/3")["ModelPackageVersion"] == 3
 
 
 def test_a_version_is_described_as_it_was_created(region: Region) -> None:

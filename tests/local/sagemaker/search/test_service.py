@@ -190,7 +190,7 @@ def test_results_are_sorted_and_paged(region: Region) -> None:
     assert versions(SortBy="CreationTime") == [3, 2, 1]
     assert versions(SortBy="ModelLifeCycle.Stage", SortOrder="Ascending")[0] == 1
     # Models have no LastModifiedTime.
-    assert search(region, "Model", SortOrder="Ascending")[0]["Model"]["ModelName"] == "m"
+    assert search(region, "Model")[-1]["Model"]["ModelName"] == "m"
     first = region.ask("Search", Resource="ModelPackage", MaxResults=2)
     assert first["TotalHits"] == {"Value": 3, "Relation": "EqualTo"}
     assert versions(MaxResults=2, NextToken=first["NextToken"]) == [2]
