@@ -109,6 +109,31 @@ def endpoint(number: str) -> dict[str, Any]:
     return {"EndpointName": "e", "EndpointConfigName": f"c{number}"}
 
 
+def test_the_operator_that_registers_models(deployer: Deployer) -> None:
+    """It makes the group once: "already exists" is no error to it."""
+    from airflow.providers.amazon.aws.utils.sagemaker import ApprovalStatus
+
+    data = deployer.upload(tar_bytes({"weights": b"1"}))
+    registered = [
+        run(
+            "RegisterModelVersion",
+            image_uri=deployer.push_image(),
+            model_url=data,
+            package_group_name="churn",
+            model_approval=approval,
+        )
+        for approval in (ApprovalStatus.PENDING_MANUAL_APPROVAL, ApprovalStatus.APPROVED)
+    ]
+    assert [arn.rpartition("model-package/")[2] for arn in registered] == ["churn/1", "churn/2"]
+    request = {"ModelName": "m1", "ExecutionRoleArn": ROLE}
+    with pytest.raises(ClientError, match="is not Approved"):
+        run("Model", config={**request, "PrimaryContainer": {"ModelPackageName": registered[0]}})
+    run("Model", config={**request, "PrimaryContainer": {"ModelPackageName": registered[1]}})
+    run("EndpointConfig", config=config("1"))
+    run("Endpoint", config=endpoint("1"), operation="create", check_interval=1, deferrable=False)
+    assert deployer.invoke("e")["model"] == {"weights": "1"}
+
+
 def test_the_hooks(deployer: Deployer) -> None:
     from airflow.providers.amazon.aws.hooks.ecr import EcrHook
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
