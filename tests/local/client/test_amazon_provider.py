@@ -134,6 +134,39 @@ def test_the_operator_that_registers_models(deployer: Deployer) -> None:
     assert deployer.invoke("e")["model"] == {"weights": "1"}
 
 
+def test_the_sensor_that_waits_for_an_approval(deployer: Deployer) -> None:
+    """An approval in SageMaker is a message in the queue of a rule, which a DAG waits for."""
+    from airflow.providers.amazon.aws.sensors.sqs import SqsSensor
+
+    sagemaker, sqs, events = (deployer.aws.client(name) for name in ("sagemaker", "sqs", "events"))
+    url = sqs.create_queue(QueueName="approved")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {"UpdatedModelPackageFields": ["ModelApprovalStatus"]},
+    }
+    events.put_rule(Name="approved", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="approved", Targets=[{"Id": "queue", "Arn": queue}])
+    sagemaker.create_model_package_group(ModelPackageGroupName="churn")
+    arns = [
+        sagemaker.create_model_package(ModelPackageGroupName="churn")["ModelPackageArn"] for _ in range(2)
+    ]
+    for arn, status in zip(arns, ("Rejected", "Approved"), strict=True):
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus=status)
+    sensor = SqsSensor(
+        task_id=task_id(),
+        sqs_queue=url,
+        max_messages=1,
+        wait_time_seconds=0,
+        poke_interval=0.1,
+        message_filtering="jsonpath",
+        message_filtering_config="detail.ModelApprovalStatus",
+        message_filtering_match_values=["Approved"],
+    )
+    (message,) = run_task(sensor).xcoms["messages"]
+    assert json.loads(message["Body"])["detail"]["ModelPackageArn"] == arns[1]
+
+
 def test_the_hooks(deployer: Deployer) -> None:
     from airflow.providers.amazon.aws.hooks.ecr import EcrHook
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -171,6 +172,46 @@ def test_a_package_of_another_account_cannot_be_looked_into(region: Region) -> N
     """AWS Marketplace, and groups that are shared: the model is made, as it always was."""
     theirs = "arn:aws:sagemaker:us-east-1:865070037744:model-package/sellers-model"
     assert model(region, theirs)["PrimaryContainer"]["ModelPackageName"] == theirs
+
+
+def test_an_inference_component_runs_a_model_of_a_package(region: Region) -> None:
+    model(region, register(region))
+    host = {name: region.variant()[name] for name in ("VariantName", "InstanceType", "InitialInstanceCount")}
+    region.config("hosting", host, ExecutionRoleArn=ROLE)
+    region.ask("CreateEndpoint", EndpointName="h", EndpointConfigName="hosting")
+    region.clock.advance(60)
+    region.ask(
+        "CreateInferenceComponent",
+        InferenceComponentName="i",
+        EndpointName="h",
+        VariantName="main",
+        Specification={
+            "ModelName": "p",
+            "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128},
+        },
+        RuntimeConfig={"CopyCount": 1},
+    )
+    region.clock.advance(60)
+    component = region.hosting.components.find("i")
+    assert component
+    assert component.serving.fleet
+    (variant,) = component.serving.fleet.variants
+    assert [dict(one.definition) for one in variant.containers] == [{"Image": FOREIGN_IMAGE}]
+
+
+def test_an_endpoint_of_a_package_is_restored(make_region: Callable[..., Region]) -> None:
+    region = make_region()
+    model(region, register(region, {"Image": FOREIGN_IMAGE, "Environment": {"A": "1"}}))
+    before = served(region)
+    saved = region.hosting.dump()
+    other = make_region()
+    other.hosting.load(saved)
+    other.clock.advance(60)
+    endpoint = other.hosting.endpoints.find("e-p")
+    assert endpoint
+    assert endpoint.serving.fleet
+    (variant,) = endpoint.serving.fleet.variants
+    assert [dict(one.definition) for one in variant.containers] == before
 
 
 # With containers
