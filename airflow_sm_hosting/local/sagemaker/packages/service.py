@@ -94,7 +94,7 @@ class Packages:
         members = self._existing(definition["ModelPackageName"]).members
         check_deployable(members)
         found = package_containers(members, definition.get("InferenceSpecificationName"))
-        return [_of_model(container, definition, is_one=len(found) == 1) for container in found]
+        return [_of_model(self._pinned(container), definition, is_one=len(found) == 1) for container in found]
 
     def tag_owner(self, arn: str) -> str:
         """Return the ARN by which the tags of a resource are kept: that of its group for a versioned package, else its own."""
@@ -328,6 +328,16 @@ class Packages:
                 if etag:
                     container["ModelDataETag"] = etag
 
+    def _pinned(self, container: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a container with the image that was registered, to which its tag may not lead any more: assumed.
+
+        What the tags of other registries lead to is not known here.
+        """
+        image, digest = container.get("Image", ""), container.get("ImageDigest")
+        if not digest or "@" in image or not self._registry.is_ours(image):
+            return container
+        return {**container, "Image": f"{image}@{digest.lower()}"}
+
     def _announce(self, package: ModelPackage, updated: Sequence[str]) -> None:
         """Send an event to EventBridge, as for each creation and each update."""
         try:
@@ -356,15 +366,12 @@ def _specifications(members: Mapping[str, Any]) -> builtins.list[Mapping[str, An
 def _of_model(container: Mapping[str, Any], definition: Mapping[str, Any], *, is_one: bool) -> dict[str, Any]:
     """Return a container of a package as one of a model.
 
-    That what stands beside the package's name goes before is assumed, as is that the digest of the registration is deployed.
+    That what stands beside the package's name goes before is assumed.
 
     :param definition: The model's container that names the package.
     :param is_one: Whether the package has no other container.
     """
     found = {name: container[name] for name in _OF_MODELS if name in container}
-    digest = container.get("ImageDigest")
-    if digest and "@" not in found.get("Image", "@"):
-        found["Image"] = f"{found['Image']}@{digest.lower()}"
     beside = {
         name: value
         for name, value in definition.items()

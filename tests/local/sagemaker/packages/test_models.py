@@ -49,7 +49,16 @@ def served(region: Region, name: str = "p") -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["g/1", "G/1", f"{ARN}:model-package/g/1"])
 def test_a_model_has_the_container_of_its_package_and_shows_the_package(region: Region, name: str) -> None:
-    register(region, {"Image": FOREIGN_IMAGE, "Environment": {"A": "1", "B": "2"}, "Framework": "PYTORCH"})
+    register(
+        region,
+        {
+            "Image": FOREIGN_IMAGE,
+            # Of another registry: not looked up here.
+            "ImageDigest": f"sha256:{'0' * 64}",
+            "Environment": {"A": "1", "B": "2"},
+            "Framework": "PYTORCH",
+        },
+    )
     described = model(region, name, Environment={"B": "3"})
     assert described["PrimaryContainer"] == {
         "ModelPackageName": name,
