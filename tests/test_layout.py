@@ -21,6 +21,8 @@ ROOT = Path(airflow_sm_hosting.__file__).parent
 LOCAL_GROUND = {"local", "local.wire", "local.moto_bridge"}
 ENDPOINTS = {"local.sagemaker", "local.sagemaker.endpoints"}
 HOSTING = {*ENDPOINTS, "local.sagemaker.components"}
+PACKAGES = "local.sagemaker.packages"
+SEARCH = "local.sagemaker.search"
 
 #: The parts of the package (folders, and modules beside them), and which other parts each imports. A part imports only parts that stand
 #: before it, so the floors are one-way.
@@ -93,6 +95,7 @@ FLOORS: dict[str, set[str]] = {
     "local.ecr": {"local.wire", "local.moto_bridge", "local.stand_ins"},
     "local.iam": {"local.wire", "local.moto_bridge"},
     "local.cloudwatch": LOCAL_GROUND,
+    "local.tagging": {"local.wire", "local.moto_bridge"},
     "local.engines": {"exceptions", "local", "local.ecr", "local.stand_ins", "local.stand_ins.container"},
     "local.codebuild": {*LOCAL_GROUND, "local.engines"},
     "local.sagemaker": {*LOCAL_GROUND, "local.ecr", "spec"},
@@ -101,13 +104,15 @@ FLOORS: dict[str, set[str]] = {
         *("local.ecr", "local.cloudwatch", "local.engines", "local.sagemaker"),
     },
     "local.sagemaker.components": {*LOCAL_GROUND, "local.ecr", *ENDPOINTS},
+    PACKAGES: {"local.wire", "local.moto_bridge", "local.ecr", "local.sagemaker"},
+    SEARCH: {"local.wire", *ENDPOINTS, PACKAGES, "service_model"},
     "local.runtime": {*LOCAL_GROUND, "local.engines", *HOSTING, "service_model"},
     "local.autoscaling": {*LOCAL_GROUND, "local.cloudwatch", *HOSTING},
     "local.cloudformation": {*LOCAL_GROUND, "service_model"},
     "local.server": {
         *("", *LOCAL_GROUND, "local.ecr", "local.iam", "local.cloudwatch", "local.engines"),
-        *("local.stand_ins", *HOSTING, "local.runtime", "local.autoscaling", "local.codebuild"),
-        "local.cloudformation",
+        *("local.stand_ins", *HOSTING, PACKAGES, SEARCH, "local.runtime", "local.autoscaling"),
+        *("local.codebuild", "local.tagging", "local.cloudformation"),
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},

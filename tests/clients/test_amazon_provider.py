@@ -74,6 +74,64 @@ def endpoint(number: str) -> dict[str, Any]:
     return {"EndpointName": "e", "EndpointConfigName": f"c{number}"}
 
 
+def test_the_operator_that_registers_models(deployer: Deployer) -> None:
+    """It makes the group once: "already exists" is no error to it."""
+    from airflow.providers.amazon.aws.utils.sagemaker import ApprovalStatus
+
+    data = deployer.upload(tar_bytes({"weights": b"1"}))
+    registered = [
+        run(
+            "RegisterModelVersion",
+            image_uri=deployer.push_image(),
+            model_url=data,
+            package_group_name="churn",
+            model_approval=approval,
+        )
+        for approval in (ApprovalStatus.PENDING_MANUAL_APPROVAL, ApprovalStatus.APPROVED)
+    ]
+    assert [arn.rpartition("model-package/")[2] for arn in registered] == ["churn/1", "churn/2"]
+    request = {"ModelName": "m1", "ExecutionRoleArn": ROLE}
+    with pytest.raises(ClientError, match="is not Approved"):
+        run("Model", config={**request, "PrimaryContainer": {"ModelPackageName": registered[0]}})
+    run("Model", config={**request, "PrimaryContainer": {"ModelPackageName": registered[1]}})
+    run("EndpointConfig", config=config("1"))
+    run("Endpoint", config=endpoint("1"), operation="create", check_interval=1, deferrable=False)
+    assert deployer.invoke("e")["model"] == {"weights": "1"}
+
+
+def test_the_sensor_that_waits_for_an_approval(deployer: Deployer) -> None:
+    """An approval in SageMaker is a message in the queue of a rule, which a DAG waits for."""
+    from airflow.providers.amazon.aws.sensors.sqs import SqsSensor
+
+    sagemaker, sqs, events = (deployer.aws.client(name) for name in ("sagemaker", "sqs", "events"))
+    url = sqs.create_queue(QueueName="approved")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {"UpdatedModelPackageFields": ["ModelApprovalStatus"]},
+    }
+    events.put_rule(Name="approved", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="approved", Targets=[{"Id": "queue", "Arn": queue}])
+    sagemaker.create_model_package_group(ModelPackageGroupName="churn")
+    arns = [
+        sagemaker.create_model_package(ModelPackageGroupName="churn")["ModelPackageArn"] for _ in range(2)
+    ]
+    for arn, status in zip(arns, ("Rejected", "Approved"), strict=True):
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus=status)
+    sensor = SqsSensor(
+        task_id=task_id(),
+        sqs_queue=url,
+        max_messages=1,
+        wait_time_seconds=0,
+        poke_interval=0.1,
+        message_filtering="jsonpath",
+        message_filtering_config="detail.ModelApprovalStatus",
+        message_filtering_match_values=["Approved"],
+    )
+    (message,) = run_task(sensor).xcoms["messages"]
+    assert json.loads(message["Body"])["detail"]["ModelPackageArn"] == arns[1]
+
+
 def test_the_hooks(deployer: Deployer) -> None:
     from airflow.providers.amazon.aws.hooks.ecr import EcrHook
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook

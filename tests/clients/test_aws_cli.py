@@ -66,6 +66,17 @@ def test_the_aws_command_line(deployer: Deployer, tmp_path: Path) -> None:
     assert run(*invoke, str(tmp_path / "answer"))
     assert json.loads((tmp_path / "answer").read_text())["body"] == "1,2"
     assert run("cloudwatch", "describe-alarms")["MetricAlarms"] == []
+    sagemaker("create-model-package-group", "--model-package-group-name", "g")
+    containers = ("--inference-specification", f"Containers=[{{{container}}}]")
+    registered = sagemaker("create-model-package", "--model-package-group-name", "g", *containers)
+    arn = registered["ModelPackageArn"]
+    named = ("create-model", "--model-name", "p", "--execution-role-arn", ROLE)
+    of_package = (*named, "--primary-container", f"ModelPackageName={arn}")
+    assert "is not Approved" in sagemaker(*of_package, code=255)
+    sagemaker("update-model-package", "--model-package-arn", arn, "--model-approval-status", "Approved")
+    assert sagemaker(*of_package)["ModelArn"].endswith(":model/p")
+    newest = ("list-model-packages", "--model-package-group-name", "g", "--sort-order", "Descending")
+    assert sagemaker(*newest)["ModelPackageSummaryList"][0]["ModelPackageArn"] == arn
     sagemaker("delete-endpoint", "--endpoint-name", "e")
     sagemaker("wait", "endpoint-deleted", "--endpoint-name", "e")
     assert "Could not find endpoint" in sagemaker("describe-endpoint", "--endpoint-name", "e", code=255)

@@ -67,6 +67,16 @@ def test_the_servers_own_key_is_root(worker: Worker) -> None:
     [
         ("sagemaker", lambda c: c.describe_model(ModelName="Churn"), "sagemaker:DescribeModel", f"{FRONT}:model/churn", "AccessDeniedException", 400),
         ("sagemaker", lambda c: c.list_endpoints(), "sagemaker:ListEndpoints", f"{FRONT}:endpoint/*", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.create_model_package(ModelPackageGroupName="G"), "sagemaker:CreateModelPackage", f"{FRONT}:model-package/G/*", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.create_model_package(ModelPackageName="p"), "sagemaker:CreateModelPackage", f"{FRONT}:model-package/p", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.describe_model_package(ModelPackageName="G/3"), "sagemaker:DescribeModelPackage", f"{FRONT}:model-package/G/3", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.update_model_package(ModelPackageArn=f"{FRONT}:model-package/G/3"), "sagemaker:UpdateModelPackage", f"{FRONT}:model-package/G/3", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.batch_describe_model_package(ModelPackageArnList=[f"{FRONT}:model-package/G/3"]), "sagemaker:BatchDescribeModelPackage", f"{FRONT}:model-package/G/3", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.list_model_packages(ModelPackageGroupName=f"{FRONT}:model-package-group/G"), "sagemaker:ListModelPackages", f"{FRONT}:model-package/G/*", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.list_model_packages(), "sagemaker:ListModelPackages", f"{FRONT}:model-package/*", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.list_model_package_groups(), "sagemaker:ListModelPackageGroups", f"{FRONT}:model-package-group/*", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.describe_model_package_group(ModelPackageGroupName="G"), "sagemaker:DescribeModelPackageGroup", f"{FRONT}:model-package-group/G", "AccessDeniedException", 400),
+        ("sagemaker", lambda c: c.put_model_package_group_policy(ModelPackageGroupName="G", ResourcePolicy="{}"), "sagemaker:PutModelPackageGroupPolicy", f"{FRONT}:model-package-group/G", "AccessDeniedException", 400),
         ("sagemaker", lambda c: c.list_tags(ResourceArn=f"{FRONT}:model/m"), "sagemaker:ListTags", f"{FRONT}:model/m", "AccessDeniedException", 400),
         ("sagemaker-runtime", lambda c: c.invoke_endpoint(EndpointName="e", Body=b""), "sagemaker:InvokeEndpoint", f"{FRONT}:endpoint/e", "AccessDeniedException", 403),
         ("sagemaker-runtime", lambda c: c.invoke_endpoint_async(EndpointName="e", InputLocation="s3://a/b"), "sagemaker:InvokeEndpointAsync", f"{FRONT}:endpoint/e", "AccessDeniedException", 403),
@@ -84,6 +94,7 @@ def test_the_servers_own_key_is_root(worker: Worker) -> None:
         ("s3", lambda c: c.get_object(Bucket="models", Key="a b/c"), "s3:GetObject", "arn:aws:s3:::models/a b/c", "AccessDenied", 403),
         ("s3", lambda c: c.create_multipart_upload(Bucket="models", Key="k"), "s3:PutObject", "arn:aws:s3:::models/k", "AccessDenied", 403),
         ("s3", lambda c: c.list_buckets(), "s3:ListAllMyBuckets", "*", "AccessDenied", 403),
+        ("resourcegroupstaggingapi", lambda c: c.get_resources(), "tag:GetResources", "*", "AccessDeniedException", 400),
         ("sns", lambda c: c.list_topics(), "sns:ListTopics", "*", "AccessDenied", 403),
     ],
 )  # fmt: skip
@@ -509,3 +520,53 @@ def test_a_session_has_its_roles_policies_within_the_boundary(worker: Worker) ->
     assert client.list_models()["Models"] == []
     message = refused(client.list_endpoints)["Message"]
     assert message.startswith("User: arn:aws:sts::123456789012:assumed-role/airflow/task is not authorized")
+
+
+def test_who_registers_may_be_kept_from_approving(worker: Worker) -> None:
+    """list_amazonsagemaker.html: sagemaker:ModelApprovalStatus."""
+    sagemaker = worker.client("sagemaker")
+    containers = {"Containers": [{"Image": IMAGE}]}
+    group = {"ModelPackageGroupName": "G", "InferenceSpecification": containers}
+    worker.allow_only("sagemaker:CreateModelPackageGroup", f"{FRONT}:model-package-group/G")
+    sagemaker.create_model_package_group(ModelPackageGroupName="G")
+    tagged = {"ModelPackageGroupName": "H", "Tags": [{"Key": "a", "Value": "b"}]}
+    worker.allow_only("sagemaker:CreateModelPackageGroup", f"{FRONT}:model-package-group/H")
+    refusal = refused(lambda: sagemaker.create_model_package_group(**tagged))
+    assert f"sagemaker:AddTags on resource: {FRONT}:model-package-group/H" in refusal["Message"]
+    worker.allow_only(
+        ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"],
+        f"{FRONT}:model-package/G/*",
+        StringEquals=("sagemaker:ModelApprovalStatus", "PendingManualApproval"),
+    )
+    pending = sagemaker.create_model_package(**group, ModelApprovalStatus="PendingManualApproval")
+    arn = pending["ModelPackageArn"]
+    for call in (
+        lambda: sagemaker.create_model_package(**group, ModelApprovalStatus="Approved"),
+        lambda: sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved"),
+    ):
+        assert refused(call)["Code"] == "AccessDeniedException"
+    for key in ("sagemaker:ModelLifeCycle/stage", "sagemaker:ModelLifeCycle:stage"):
+        worker.allow_only("sagemaker:UpdateModelPackage", "*", StringEquals=(key, "staging"))
+        for stage, is_allowed in (("staging", True), ("production", False)):
+            cycle = {"Stage": stage, "StageStatus": "pending"}
+            change = {"ModelPackageArn": arn, "ModelLifeCycle": cycle}
+            if is_allowed:
+                sagemaker.update_model_package(**change)
+            else:
+                assert refused(lambda: sagemaker.update_model_package(**change))["Code"] == (  # noqa: B023
+                    "AccessDeniedException"
+                )
+
+
+def test_tagging_needs_the_permissions_of_both_services(worker: Worker) -> None:
+    """API_TagResources.html, API_UntagResources.html"""
+    make_model(worker.aws, "m")
+    arn = f"{FRONT}:model/m"
+    tagging = worker.client("resourcegroupstaggingapi")
+    worker.allow_only(["tag:TagResources", "tag:UntagResources"])
+    refusal = refused(lambda: tagging.tag_resources(ResourceARNList=[arn], Tags={"a": "b"}))
+    assert f"sagemaker:AddTags on resource: {arn}" in refusal["Message"]
+    refusal = refused(lambda: tagging.untag_resources(ResourceARNList=[arn], TagKeys=["a"]))
+    assert f"sagemaker:DeleteTags on resource: {arn}" in refusal["Message"]
+    worker.allow_only(["tag:TagResources", "sagemaker:AddTags"])
+    assert tagging.tag_resources(ResourceARNList=[arn], Tags={"a": "b"})["FailedResourcesMap"] == {}

@@ -74,7 +74,8 @@ class AutoScaling:
         self._clock = clock
         self._lock = lock
         self._targets: dict[_Key, Target] = {}
-        self._tags = TagStore(most=_MAX_TAGS, too_many="TooManyTagsException", noun="scalable target")
+        #: The tags of scalable targets, by ARN.
+        self.tags = TagStore(most=_MAX_TAGS, too_many="TooManyTagsException", noun="scalable target")
         self._policies: dict[_Key, dict[str, Policy]] = {}
         self._scheduled: dict[_Key, dict[str, ScheduledAction]] = {}
         self._dimensions = dimensions
@@ -128,7 +129,7 @@ class AutoScaling:
     def tags_of(self, arn: str) -> dict[str, str]:
         """Return the tags of a scalable target; none if there is no such target."""
         with self._lock:
-            return dict(self._tags.of(arn)) if arn in self._tags else {}
+            return dict(self.tags.of(arn)) if arn in self.tags else {}
 
     def forget(self, resource_id: str) -> None:
         """Deregister a resource that is gone, with its policies, scheduled actions and alarms.
@@ -161,7 +162,7 @@ class AutoScaling:
         with self._lock:
             return {
                 "targets": [
-                    {**_without(vars(target), "out", "into"), "tags": self._tags.of(target.arn)}
+                    {**_without(vars(target), "out", "into"), "tags": self.tags.of(target.arn)}
                     for target in self._targets.values()
                 ],
                 "policies": [
@@ -183,7 +184,7 @@ class AutoScaling:
             for one in saved["targets"]:
                 target = Target(**_without(one, "tags"))
                 self._targets[target.resource_id, target.dimension] = target
-                self._tags.add(target.arn, one["tags"])
+                self.tags.add(target.arn, one["tags"])
             for resource_id, dimension, one in saved["policies"]:
                 policy = Policy(**one)
                 self._policies.setdefault((resource_id, dimension), {})[policy.name] = policy
@@ -231,7 +232,7 @@ class AutoScaling:
             target.minimum, target.maximum = low, high
             target.suspended |= request.get("SuspendedState") or {}
             target.role_arn = request.get("RoleARN", target.role_arn)
-            self._tags.add(target.arn, request.get("Tags") or {})
+            self.tags.add(target.arn, request.get("Tags") or {})
             self._targets[key] = target
         # "If the specified resource is not active in the target service, this operation does not change the resource's
         # current capacity. Otherwise, it changes the resource's current capacity to a value that is inside of this range."
@@ -268,7 +269,7 @@ class AutoScaling:
 
     def _remove(self, key: _Key) -> None:
         # "Deregistering a scalable target deletes the scaling policies and scheduled actions that are associated with it."
-        self._tags.forget(self._targets.pop(key).arn)
+        self.tags.forget(self._targets.pop(key).arn)
         for policy in self._policies.pop(key, {}).values():
             self._delete_alarms(policy)
         for action in self._scheduled.pop(key, {}).values():
@@ -482,21 +483,21 @@ class AutoScaling:
 
     def _tag(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            self._tags.add(self._tagged(request), request["Tags"])
+            self.tags.add(self._tagged(request), request["Tags"])
         return {}
 
     def _untag(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            self._tags.remove(self._tagged(request), request["TagKeys"])
+            self.tags.remove(self._tagged(request), request["TagKeys"])
         return {}
 
     def _list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            return {"Tags": self._tags.of(self._tagged(request))}
+            return {"Tags": self.tags.of(self._tagged(request))}
 
     def _tagged(self, request: Mapping[str, Any]) -> str:
         arn = str(request["ResourceARN"])
-        if arn not in self._tags:
+        if arn not in self.tags:
             raise AwsError("ResourceNotFoundException", f"The resource {arn} does not exist.")
         return arn
 

@@ -35,11 +35,14 @@ _SAGEMAKER_NAMES = {
     "ModelName": "model",
     "InferenceComponentName": "inference-component",
 }
+# Members that name a model package or its group: by its name, by its group and version, or by its ARN.
+_PACKAGE_NAMES = {"ModelPackageName": "model-package", "ModelPackageGroupName": "model-package-group"}
 _SAGEMAKER_LISTS = {
     "ListEndpoints": "endpoint",
     "ListEndpointConfigs": "endpoint-config",
     "ListModels": "model",
     "ListInferenceComponents": "inference-component",
+    "ListModelPackageGroups": "model-package-group",
 }
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 _S3_ACTIONS = {
@@ -199,8 +202,11 @@ def _sagemaker(asked: RequestContext) -> Iterator[RequiredPermission]:
         for member, kind in _SAGEMAKER_NAMES.items()
         if member in members
     }
+    context: dict[str, str | list[str]] = {}
     if "ResourceArn" in members:
         resources = [str(members["ResourceArn"])]
+    elif packages := _packages(asked, members):
+        resources, context = packages, _package_context(members)
     elif operation in _SAGEMAKER_LISTS:
         # So it stands in AWS's refusals of other lists: "sagemaker:ListDomains on resource: …:domain/*".
         resources = [asked.arn("sagemaker", f"{_SAGEMAKER_LISTS[operation]}/*")]
@@ -209,16 +215,58 @@ def _sagemaker(asked: RequestContext) -> Iterator[RequiredPermission]:
     else:
         # CreateEndpoint and UpdateEndpoint are on the endpoint and on its config (API_CreateEndpoint.html).
         resources = list(named.values()) or [ANY]
-    yield from (RequiredPermission(f"sagemaker:{operation}", resource) for resource in resources)
+    yield from (RequiredPermission(f"sagemaker:{operation}", resource, context) for resource in resources)
     if operation.startswith("Create") and members.get("Tags"):
         # list_amazonsagemaker.html: dependent action of what is created with tags.
-        own = named.get(f"{operation.removeprefix('Create')}Name", ANY)
+        own = named.get(f"{operation.removeprefix('Create')}Name", resources[0] if packages else ANY)
         yield RequiredPermission("sagemaker:AddTags", own, _tag_context(members["Tags"]))
     if role := members.get("ExecutionRoleArn"):
         # API_CreateModel.html: "the caller of this API must have the iam:PassRole permission".
         yield RequiredPermission("iam:PassRole", str(role), {"iam:PassedToService": SAGEMAKER})
     yield from _volume_key(asked, members)
     yield from _deregistered(asked, members)
+
+
+def _packages(asked: RequestContext, members: Mapping[str, Any]) -> list[str]:
+    """Return the model packages and groups that an operation on them is on; none for another operation.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-version.html allows CreateModelPackage and ListModelPackages of a group
+    on ``model-package/<group>/*``. That other packages are listed on ``model-package/*`` is assumed.
+    """
+    operation = asked.operation
+    if "ModelPackage" not in operation or operation == "ListModelPackageGroups":
+        return []
+    if "ModelPackageArnList" in members:
+        return [str(arn) for arn in members["ModelPackageArnList"]]
+    if "ModelPackageArn" in members:
+        return [str(members["ModelPackageArn"])]
+    if operation in ("CreateModelPackage", "ListModelPackages") and "ModelPackageName" not in members:
+        group = str(members.get("ModelPackageGroupName", "")).rpartition("/")[2]
+        return [asked.arn("sagemaker", f"model-package/{group}/*" if group else "model-package/*")]
+    return [
+        str(members[member])
+        if str(members[member]).startswith("arn:")
+        else asked.arn("sagemaker", f"{kind}/{members[member]}")
+        for member, kind in _PACKAGE_NAMES.items()
+        if member in members
+    ]
+
+
+def _package_context(members: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Return the condition keys of what a request sets of a model package.
+
+    list_amazonsagemaker.html: ``sagemaker:ModelApprovalStatus``. The keys of the life cycle stand with a slash in
+    mlflow-track-experiments-model-registration.html, and with a colon in others' policies: both are there.
+    """
+    context: dict[str, str | list[str]] = {}
+    if "ModelApprovalStatus" in members:
+        context["sagemaker:ModelApprovalStatus"] = str(members["ModelApprovalStatus"])
+    cycle = members.get("ModelLifeCycle")
+    for key, member in (("stage", "Stage"), ("stageStatus", "StageStatus")):
+        if isinstance(cycle, dict) and member in cycle:
+            context[f"sagemaker:ModelLifeCycle/{key}"] = str(cycle[member])
+            context[f"sagemaker:ModelLifeCycle:{key}"] = str(cycle[member])
+    return context
 
 
 def _made(operation: str, members: Mapping[str, Any]) -> str | None:
@@ -440,6 +488,24 @@ def _codebuild(asked: RequestContext) -> Iterator[RequiredPermission]:
         yield RequiredPermission("iam:PassRole", str(role), {"iam:PassedToService": CODEBUILD})
 
 
+# list_amazonsagemaker.html, list_amazoncloudwatch.html, …: what each service has to tag and to untag.
+_TAG_ACTIONS = {"sagemaker": ("AddTags", "DeleteTags")}
+
+
+def _tagging(asked: RequestContext) -> Iterator[RequiredPermission]:
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonresourcegrouptaggingapi.html: all on everything.
+    operation, members = asked.operation, asked.members
+    yield RequiredPermission(f"tag:{operation}", ANY)
+    if operation not in ("TagResources", "UntagResources"):
+        return
+    # API_TagResources.html: "In addition to the tag:TagResources permission …, you must also have the tagging permission defined by the service".
+    for arn in map(str, members.get("ResourceARNList") or ()):
+        service = (arn.split(":") + [""] * 3)[2]
+        actions = _TAG_ACTIONS.get(service, ("TagResource", "UntagResource"))
+        action = actions[operation == "UntagResources"]
+        yield RequiredPermission(f"{service}:{action}", arn, _tag_context(members.get("Tags") or {}))
+
+
 def _unknown(asked: RequestContext) -> Iterator[RequiredPermission]:
     yield RequiredPermission(f"{asked.service}:{asked.operation}", ANY)
 
@@ -455,6 +521,7 @@ _SERVICES: dict[str, Callable[[RequestContext], Iterator[RequiredPermission]]] =
     "sts": _sts,
     "logs": _logs,
     "codebuild": _codebuild,
+    "tagging": _tagging,
 }
 
 

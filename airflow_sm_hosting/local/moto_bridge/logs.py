@@ -10,6 +10,11 @@ from moto.logs.models import logs_backends
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 
 
+def has_group(region: str, group: str) -> bool:
+    """Return whether a log group exists."""
+    return group in logs_backends[ACCOUNT_ID][region].groups
+
+
 def put_lines(region: str, group: str, stream: str, lines: Sequence[str]) -> None:
     """Write lines to a CloudWatch Logs stream, created if it does not exist."""
     backend = logs_backends[ACCOUNT_ID][region]

@@ -14,10 +14,13 @@ from moto.core.utils import camelcase_to_underscores
 from moto.iam.exceptions import IAMException
 from moto.iam.responses import IamResponse
 from moto.iam.urls import url_paths as iam_paths
+from moto.resourcegroupstaggingapi.exceptions import ResourceGroupsTaggingAPIError
+from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
+from moto.resourcegroupstaggingapi.urls import url_paths as tagging_paths
 
 from airflow_sm_hosting.local.wire.errors import AwsError
 
-_Service = Literal["cloudformation", "cloudwatch", "iam"]
+_Service = Literal["cloudformation", "cloudwatch", "iam", "tagging"]
 
 
 def _parts(service: _Service) -> tuple[type[BaseResponse], type[ServiceException], dict[str, Any]]:
@@ -27,6 +30,8 @@ def _parts(service: _Service) -> tuple[type[BaseResponse], type[ServiceException
             return CloudWatchResponse, CloudWatchException, cloudwatch_paths
         case "iam":
             return IamResponse, IAMException, iam_paths
+        case "tagging":
+            return ResourceGroupsTaggingAPIResponse, ResourceGroupsTaggingAPIError, tagging_paths
     # Not imported before it is needed: it brings most of moto.
     from moto.cloudformation.exceptions import CloudFormationError
     from moto.cloudformation.responses import CloudFormationResponse

@@ -33,6 +33,12 @@ def exists(bucket: str, key: str) -> bool:
     return bucket in backend.buckets and backend.get_object(bucket, key) is not None
 
 
+def etag_of(bucket: str, key: str) -> str | None:
+    """Return the ETag of an object, without quotes, or None where it does not exist."""
+    found = exists(bucket, key) and _backend(bucket).get_object(bucket, key)
+    return str(found.etag).strip('"') if found else None
+
+
 def region_of(bucket: str) -> str | None:
     """Return the Region of a bucket, or None where it does not exist."""
     found = _backend(bucket).buckets.get(bucket)

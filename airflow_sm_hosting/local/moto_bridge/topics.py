@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 
 
-def publish(topic_arn: str, subject: str, message: str) -> None:
+def publish(topic_arn: str, subject: str | None, message: str) -> None:
     """Publish to an SNS topic.
 
     :raises Exception: moto's refusal.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
+from airflow_sm_hosting.local.sagemaker.store import served_containers
 
 # _API is https://docs.aws.amazon.com/sagemaker/latest/APIReference
 # Instance fields that a serverless variant cannot have: _API + /API_ProductionVariantServerlessConfig.html and
@@ -96,15 +97,11 @@ def _check_shadows(
             refuse(
                 f"ShadowProductionVariants are not supported with Elastic Inference and Inf1, as of variant {name}."
             )
-        definitions = _definitions(models.get(variant.get("ModelName", ""), {}))
+        definitions = served_containers(models.get(variant.get("ModelName", ""), {}))
         if len(definitions) > 1 or any(definition.get("Mode") == "MultiModel" for definition in definitions):
             refuse(
                 f"ShadowProductionVariants are not supported with several containers or models, as of variant {name}."
             )
-
-
-def _definitions(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return model.get("Containers") or [model.get("PrimaryContainer", {})]
 
 
 def _check_variant(
@@ -143,7 +140,7 @@ def _check_serverless(variant: Mapping[str, Any], model: Mapping[str, Any]) -> N
     # serverless-endpoints.html, exclusions.
     if "VpcConfig" in model or model.get("EnableNetworkIsolation"):
         refuse("VpcConfig and network isolation are not supported for serverless variants.")
-    definitions = _definitions(model)
+    definitions = served_containers(model)
     if len(definitions) > 1:
         refuse("Inference pipelines are not supported for serverless variants.")
     if any(definition.get("Mode") == "MultiModel" for definition in definitions):

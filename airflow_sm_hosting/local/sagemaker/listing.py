@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,15 +33,20 @@ def listed(
     # Newest first by default; names break ties, so that pages never overlap.
     descending = request.get("SortOrder", "Descending") == "Descending"
     found.sort(key=lambda row: (row[key], row[name]), reverse=descending)
-    shown, token = page(found, request.get("NextToken"), request.get("MaxResults", _DEFAULT_PAGE))
+    return one_page(result, found, request)
+
+
+def one_page(result: str, rows: Sequence[dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer to a List request: one page of rows that are in order.
+
+    :param result: The answer's member for the rows.
+    """
+    shown, token = page(rows, request.get("NextToken"), request.get("MaxResults", _DEFAULT_PAGE))
     return {result: shown, **token}
 
 
-def _matches(row: dict[str, Any], request: Mapping[str, Any], name: str, status: str | None) -> bool:
-    if request.get("NameContains", "").lower() not in row[name].lower():
-        return False
-    if status and "StatusEquals" in request and row[status] != request["StatusEquals"]:
-        return False
+def in_period(row: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    """Return whether the times of a row are in the periods that a List request gives."""
     for member in ("CreationTime", "LastModifiedTime"):
         before, after = request.get(f"{member}Before"), request.get(f"{member}After")
         if before is not None and row[member] >= _time(before):
@@ -49,6 +54,14 @@ def _matches(row: dict[str, Any], request: Mapping[str, Any], name: str, status:
         if after is not None and row[member] <= _time(after):
             return False
     return True
+
+
+def _matches(row: dict[str, Any], request: Mapping[str, Any], name: str, status: str | None) -> bool:
+    if request.get("NameContains", "").lower() not in row[name].lower():
+        return False
+    if status and "StatusEquals" in request and row[status] != request["StatusEquals"]:
+        return False
+    return in_period(row, request)
 
 
 def _time(seconds: float) -> datetime:

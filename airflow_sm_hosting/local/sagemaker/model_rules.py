@@ -60,8 +60,13 @@ def _check_container(definition: Mapping[str, Any], registry: Registry, region: 
     if "Image" not in definition and "ModelPackageName" not in definition:
         # _API/API_ContainerDefinition.html: an image, or a model package that has one.
         refuse("Either Image or ModelPackageName must be specified for a container.")
-    if "Image" in definition and "ModelPackageName" in definition:
-        # As users have quoted it: a model package brings its own image.
+    if "InferenceSpecificationName" in definition and "ModelPackageName" not in definition:
+        # _API/API_ContainerDefinition.html: a "name in the model package version"; the text is assumed.
+        refuse("InferenceSpecificationName cannot be specified without ModelPackageName.")
+    if "ModelPackageName" in definition and any(
+        member in definition for member in ("Image", "ModelDataUrl", "ModelDataSource")
+    ):
+        # As users have quoted it: a model package brings its own image and data. That it is so for ModelDataSource is assumed.
         refuse("Specify one of either Image and Model Data URL or ModelPackageName in container definition.")
     if "ModelDataUrl" in definition and "ModelDataSource" in definition:
         # _API/API_ContainerDefinition.html: "you must specify … only one".

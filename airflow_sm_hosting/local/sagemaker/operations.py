@@ -15,18 +15,31 @@ from airflow_sm_hosting.local.wire.validation import check_request
 #: Operations by name: each takes the members of a request and returns those of the answer.
 Operations = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
-_TAGGED_KINDS = ("model", "endpoint-config", "endpoint", "inference-component")
+_TAGGED_KINDS = (
+    *("model", "endpoint-config", "endpoint", "inference-component"),
+    *("model-package", "model-package-group"),
+)
 
 
 class SageMaker:
     """SageMaker's control plane for hosting in one Region.
 
     :param store: Has the tags and the lock.
-    :param operations: The operations on models, endpoint configs, endpoints and inference components.
+    :param operations: The operations on models, endpoint configs, endpoints, inference components and model packages.
+    :param tag_owner: Returns the ARN whose tags a resource has, by its own.
+    :param is_searched: Tells whether a search for a kind of resource is answered here.
     """
 
-    def __init__(self, store: Store, *operations: Operations) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *operations: Operations,
+        tag_owner: Callable[[str], str],
+        is_searched: Callable[[object], bool],
+    ) -> None:
         self._store = store
+        self._is_searched = is_searched
+        self._tag_owner = tag_owner
         self._tagging: Operations = {
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
@@ -40,8 +53,10 @@ class SageMaker:
         """Return whether an operation is answered here; the rest of SageMaker (training, pipelines, …) is moto's."""
         if operation in self._tagging:
             # Tags of training jobs and the like are moto's, too.
-            kind = str(request.get("ResourceArn", "")).rpartition("/")[0].rpartition(":")[2]
+            kind = str(request.get("ResourceArn", "")).rpartition(":")[2].partition("/")[0]
             return kind in _TAGGED_KINDS
+        if operation == "Search":
+            return self._is_searched(request.get("Resource"))
         return operation in self._operations
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +70,7 @@ class SageMaker:
             return copy.deepcopy(self._operations[operation](copy.deepcopy(request)))
 
     def _add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        arn = self._tagged(request["ResourceArn"])
+        arn = self._own_tags(request["ResourceArn"])
         self._store.tags.add(arn, tags_as_dict(request["Tags"]))
         return {"Tags": tags_as_list(self._store.tags.of(arn))}
 
@@ -65,10 +80,19 @@ class SageMaker:
         return {"Tags": found, **token}
 
     def _delete_tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._store.tags.remove(self._tagged(request["ResourceArn"]), request["TagKeys"])
+        self._store.tags.remove(self._own_tags(request["ResourceArn"]), request["TagKeys"])
         return {}
 
+    def _own_tags(self, arn: str) -> str:
+        """Return the ARN of a resource whose tags can be changed."""
+        owner = self._tagged(arn)
+        if owner.lower() != arn.lower():
+            # A version of a model "uses the tags associated with the model group" (API_CreateModelPackage.html); the refusal is assumed.
+            refuse(f"The tags of {arn} are those of {owner}.")
+        return owner
+
     def _tagged(self, arn: str) -> str:
-        if arn.lower() not in self._store.tags:
+        owner = self._tag_owner(arn)
+        if owner not in self._store.tags:
             refuse(f"Could not find resource {arn}.")
-        return arn.lower()
+        return owner

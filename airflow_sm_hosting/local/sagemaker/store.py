@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,14 @@ from airflow_sm_hosting.local.wire.tagging import TagStore
 
 #: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AddTags.html
 MAX_TAGS = 50
+#: The member of a stored model for the containers of its model package, which DescribeModel does not show (assumed).
+FROM_PACKAGE = "ContainersFromPackage"
+
+
+def served_containers(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the containers that a model runs: those of its model package, if it names one."""
+    found: Sequence[Mapping[str, Any]] = model.get(FROM_PACKAGE) or model.get("Containers") or ()
+    return found or [model.get("PrimaryContainer", {})]
 
 
 class Store:
@@ -39,6 +47,10 @@ class Store:
         """Return the ARN of a ``model``, ``endpoint-config``, ``endpoint`` or ``inference-component``."""
         # The resource part of ARNs is in lower case, as DescribeEndpoint shows it.
         return regional_arn("sagemaker", self.region, f"{kind}/{name.lower()}")
+
+    def plain_arn(self, kind: str) -> str:
+        """Return the ARN of resources of a kind, up to their name: ARNs of model packages have it as it was given."""
+        return regional_arn("sagemaker", self.region, kind)
 
     def is_visible(self, created: datetime) -> bool:
         """Return whether a resource that was created then can be found yet.

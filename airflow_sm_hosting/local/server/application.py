@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
@@ -42,6 +42,7 @@ from airflow_sm_hosting.local.server.request_log import RequestLog
 from airflow_sm_hosting.local.server.services import AnswerServices
 from airflow_sm_hosting.local.server.state import State
 from airflow_sm_hosting.local.stand_ins.choice import StandIns
+from airflow_sm_hosting.local.tagging.service import OPERATIONS as TAGGING_OPERATIONS
 from airflow_sm_hosting.local.work_dir import WorkDir, sweep
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class LocalAwsApp:
         replace_operations("cloudwatch", self._cloudwatch.operations, self._cloudwatch.answer)
         replace_operations("iam", policy_simulation.OPERATIONS, policy_simulation.simulate_principal_policy)
         s3.skip_conditional_statements()
+        replace_operations("tagging", TAGGING_OPERATIONS, self._answer_tagging)
         self._access = Access(access_key)
         sweep()
         self._work_dir = WorkDir()
@@ -210,6 +212,9 @@ class LocalAwsApp:
             is_assumable=execution_roles.is_assumable,
             call=self._clients.of_region(name),
         )
+
+    def _answer_tagging(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
+        return self.region(region).tagging.answer(operation, dict(request))
 
     def _dump(self) -> dict[str, Any]:
         """Return what is saved over a restart, but for moto's part."""

@@ -36,8 +36,12 @@ from airflow_sm_hosting.local.sagemaker.endpoints.fleet import Fleet, FleetFacto
 from airflow_sm_hosting.local.sagemaker.endpoints.service import Endpoints
 from airflow_sm_hosting.local.sagemaker.models import Models
 from airflow_sm_hosting.local.sagemaker.operations import SageMaker
+from airflow_sm_hosting.local.sagemaker.packages.groups import PackageGroups
+from airflow_sm_hosting.local.sagemaker.packages.service import Packages
 from airflow_sm_hosting.local.sagemaker.quotas import Quotas
+from airflow_sm_hosting.local.sagemaker.search.service import Search
 from airflow_sm_hosting.local.sagemaker.store import Store
+from airflow_sm_hosting.local.tagging.service import Tagging
 
 
 class Region:
@@ -116,12 +120,22 @@ class Region:
         )
         self.codebuild = CodeBuild(name, engine, clock, lambda: f"http://{registry.host}")
         self.cloudformation = CloudFormation(name, clock, call)
+        self.tagging = Tagging(name, store.lock, (store.tags, cloudwatch.tags, self.scaling.tags))
+        self.package_groups = PackageGroups(store)
+        self.packages = Packages(store, self.package_groups, registry)
+        models = Models(store, registry, self._is_assumable, self.packages)
+        search = Search(store, self.endpoints, models, self.package_groups, self.packages)
         self.sagemaker = SageMaker(
             store,
-            Models(store, registry, self._is_assumable).operations,
+            models.operations,
             EndpointConfigs(store).operations,
             self.endpoints.operations,
             self.components.operations,
+            self.package_groups.operations,
+            self.packages.operations,
+            search.operations,
+            tag_owner=self.packages.tag_owner,
+            is_searched=search.answers,
         )
 
     def stop_all(self, grace: float) -> None:
@@ -143,6 +157,8 @@ class Region:
             return copy.deepcopy(
                 {
                     **self._store.dump(),
+                    "package_groups": self.package_groups.dump(),
+                    "packages": self.packages.dump(),
                     "endpoints": self.endpoints.dump(),
                     "components": self.components.dump(),
                     "scaling": self.scaling.dump(),
@@ -155,6 +171,9 @@ class Region:
         """Restore saved state."""
         with self._store.lock:
             self._store.load(saved)
+            # Not in the state of version 0.2.
+            self.package_groups.load(saved.get("package_groups", ()))
+            self.packages.load(saved.get("packages", ()))
             self.endpoints.load(saved["endpoints"])
             self.components.load(saved["components"])
             self.scaling.load(saved["scaling"])

@@ -26,6 +26,9 @@ from airflow_sm_hosting.local.wire.requests import form_members, json_body
 from airflow_sm_hosting.local.wire.responses import json_response
 from airflow_sm_hosting.local.wire.validation import check_request
 
+# The runtimes of inference routers and gateways, which are signed for as SageMaker, too: botocore's models of both.
+_OTHER_RUNTIMES = ("/inference-routers/", "/global-inference-gateway/")
+
 
 class AnswerServices:
     """Has the service of a request answer it: one of this package, or else moto.
@@ -79,6 +82,8 @@ class AnswerServices:
         return self._regions.of(asked.region).runtime.answer(operation, asked.request, endpoint_name)
 
     def _sagemaker(self, asked: IncomingRequest) -> Response:
+        if asked.request.path.startswith(_OTHER_RUNTIMES):
+            raise NotImplementedError(asked.operation)
         sagemaker, members = self._regions.of(asked.region).sagemaker, json_body(asked.request)
         if sagemaker.answers(asked.operation, members):
             return json_response(sagemaker.answer(asked.operation, members))

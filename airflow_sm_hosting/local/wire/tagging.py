@@ -50,7 +50,7 @@ class TagStore:
 
     def dump(self) -> dict[str, dict[str, str]]:
         """Return all tags by ARN, for the saved state."""
-        return {arn: dict(tags) for arn, tags in self._tags.items()}
+        return {arn: dict(tags) for arn, tags in list(self._tags.items())}
 
     def load(self, saved: Mapping[str, Mapping[str, str]]) -> None:
         """Restore saved tags."""

@@ -243,3 +243,28 @@ def test_adapters_are_put_into_the_container_of_their_base(
     for name in ("adapter", "base"):
         local.sagemaker.delete_inference_component(InferenceComponentName=name)
         wait_until(lambda: len(local.sagemaker.list_inference_components()["InferenceComponents"]) < 2)
+
+
+def test_an_approved_model_package_is_deployed(local: Any, image: str) -> None:
+    sagemaker = local.sagemaker
+    sagemaker.create_model_package_group(ModelPackageGroupName="churn")
+    # By its tag: the digest is found at the registration.
+    tagged = f"{image.partition('@')[0]}:v1"
+    container = {
+        "Image": tagged,
+        "ModelDataUrl": local.upload(tar_bytes({"weights.txt": b"0.5"})),
+        "Environment": {"VERSION": "1"},
+    }
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName="churn", InferenceSpecification={"Containers": [container]}
+    )["ModelPackageArn"]
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    sagemaker.create_model(
+        ModelName="of-package", ExecutionRoleArn=ROLE, PrimaryContainer={"ModelPackageName": arn}
+    )
+    endpoint = local.endpoint(local.config(local.variant("of-package")))
+    answer = local.invoke(endpoint)
+    assert (answer["version"], answer["model"]) == ("1", {"weights.txt": "0.5"})
+    (deployed,) = local.describe(endpoint)["ProductionVariants"][0]["DeployedImages"]
+    assert deployed["ResolvedImage"].endswith(image.partition("@")[2])
+    sagemaker.delete_endpoint(EndpointName=endpoint)

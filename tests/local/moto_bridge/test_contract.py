@@ -19,6 +19,7 @@ from werkzeug.wrappers import Request as HttpRequest
 
 from airflow_sm_hosting.local.cloudwatch.alarm_message import region_description
 from airflow_sm_hosting.local.moto_bridge import (
+    events,
     identities,
     logs,
     operations,
@@ -27,6 +28,7 @@ from airflow_sm_hosting.local.moto_bridge import (
     s3 as objects,
     secrets,
     stack_resources,
+    tagged,
     topics,
 )
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
@@ -361,3 +363,195 @@ def test_all_operations_of_cloudformation_are_answered_by_a_function() -> None:
         assert asked == [("DescribeStacks", {"StackName": "s"}, REGION)]
     finally:
         urls.url_paths.update(before)
+
+
+# EventBridge
+
+TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def rule(name: str, *targets: dict[str, Any], pattern: dict[str, Any] | None = None, **more: Any) -> None:
+    found = pattern if pattern is not None else {"source": ["aws.sagemaker"]}
+    asked = {**({"EventPattern": json.dumps(found)} if found else {}), **more}
+    client("events").put_rule(Name=name, **asked)
+    numbered = [{"Id": str(number), **target} for number, target in enumerate(targets)]
+    client("events").put_targets(Rule=name, Targets=numbered)
+
+
+def queue(name: str, **attributes: str) -> str:
+    client("sqs").create_queue(QueueName=name, Attributes=attributes)
+    return f"arn:aws:sqs:{REGION}:123456789012:{name}"
+
+
+def received(name: str) -> list[str]:
+    url = client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+    found = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    return [message["Body"] for message in found.get("Messages", ())]
+
+
+def send(**detail: Any) -> None:
+    events.put_event(REGION, "aws.sagemaker", "Kind", "arn:resource", detail, TIME)
+
+
+def test_a_queue_gets_the_whole_event() -> None:
+    rule("r", {"Arn": queue("q")})
+    send(Status="Approved", Fields=["A"])
+    (body,) = received("q")
+    event = json.loads(body)
+    assert event.pop("id")
+    assert event == {
+        "version": "0",
+        "detail-type": "Kind",
+        "source": "aws.sagemaker",
+        "account": "123456789012",
+        "time": "2026-01-02T03:04:05Z",
+        "region": REGION,
+        "resources": ["arn:resource"],
+        "detail": {"Status": "Approved", "Fields": ["A"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ({"Status": ["Approved"]}, True),
+        ({"Status": ["Rejected"]}, False),
+        # A list matches if it has one of the values: eb-create-pattern.html, arrays.
+        ({"Fields": ["ModelApprovalStatus"]}, True),
+        ({"Fields": ["ModelCard"]}, False),
+        ({"Nested": {"Version": [{"numeric": [">", 2]}]}}, True),
+        ({"Nested": {"Version": [{"numeric": [">", 3]}]}}, False),
+        ({"Absent": [{"exists": False}], "Status": [{"prefix": "App"}]}, True),
+        ({"Status": [{"anything-but": ["Approved"]}]}, False),
+        ({"$or": [{"Status": ["x"]}, {"Fields": ["ModelLifeCycle"]}]}, True),
+    ],
+    ids=str,
+)
+def test_patterns_match_on_the_detail(detail: dict[str, Any], expected: bool) -> None:
+    rule("r", {"Arn": queue("q")}, pattern={"source": ["aws.sagemaker"], "detail": detail})
+    send(Status="Approved", Fields=["ModelApprovalStatus", "ModelLifeCycle"], Nested={"Version": 3})
+    assert bool(received("q")) is expected
+
+
+def test_schedules_and_disabled_rules_get_nothing() -> None:
+    rule("off", {"Arn": queue("off")}, State="DISABLED")
+    rule("schedule", {"Arn": queue("schedule")}, pattern={}, ScheduleExpression="rate(1 day)")
+    rule("on", {"Arn": queue("on")})
+    send()
+    assert (received("off"), received("schedule"), len(received("on"))) == ([], [], 1)
+
+
+def test_a_target_gets_what_it_asks_for() -> None:
+    transformer = {"InputPathsMap": {"s": "$.detail.Status"}, "InputTemplate": '{"it is": "<s>"}'}
+    for name, asked in (
+        ("whole", {"InputPath": "$"}),
+        ("part", {"InputPath": "$.detail.Nested"}),
+        ("constant", {"Input": '{"a": 1}'}),
+        ("made", {"InputTransformer": transformer}),
+    ):
+        rule(name, {"Arn": queue(name), **asked})
+    send(Status="Approved", Nested={"x": [1]})
+    assert json.loads(received("whole")[0])["detail-type"] == "Kind"
+    assert [json.loads(*received(name)) for name in ("part", "constant", "made")] == [
+        {"x": [1]},
+        {"a": 1},
+        {"it is": "Approved"},
+    ]
+
+
+def test_log_groups_topics_and_fifo_queues_are_targets() -> None:
+    client("logs").create_log_group(logGroupName="/aws/events/models")
+    topic = client("sns").create_topic(Name="t")["TopicArn"]
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue("of-topic"))
+    first = queue("q.fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    group = f"arn:aws:logs:{REGION}:123456789012:log-group:/aws/events/models"
+    rule("r", {"Arn": group}, {"Arn": topic}, {"Arn": first, "SqsParameters": {"MessageGroupId": "g"}})
+    send(Status="Approved")
+    streams = client("logs").describe_log_streams(logGroupName="/aws/events/models")["logStreams"]
+    (line,) = client("logs").get_log_events(
+        logGroupName="/aws/events/models", logStreamName=streams[0]["logStreamName"]
+    )["events"]
+    bodies = [line["message"], json.loads(*received("of-topic"))["Message"], *received("q.fifo")]
+    assert [json.loads(body)["detail"] for body in bodies] == [{"Status": "Approved"}] * 3
+
+
+def test_other_buses_are_targets() -> None:
+    client("events").create_event_bus(Name="models")
+    rule("to-bus", {"Arn": f"arn:aws:events:{REGION}:123456789012:event-bus/models"})
+    client("events").put_rule(
+        Name="of-bus", EventBusName="models", EventPattern=json.dumps({"source": ["aws.sagemaker"]})
+    )
+    # A bus does not forward what it got from another one: this would go on for ever.
+    back = f"arn:aws:events:{REGION}:123456789012:event-bus/default"
+    client("events").put_targets(
+        Rule="of-bus",
+        EventBusName="models",
+        Targets=[{"Id": "1", "Arn": back}, {"Id": "2", "Arn": queue("q")}],
+    )
+    send(Status="Approved")
+    assert [json.loads(body)["detail"] for body in received("q")] == [{"Status": "Approved"}]
+
+
+def test_an_archive_keeps_events() -> None:
+    bus = f"arn:aws:events:{REGION}:123456789012:event-bus/default"
+    client("events").create_archive(
+        ArchiveName="a", EventSourceArn=bus, EventPattern=json.dumps({"source": ["aws.sagemaker"]})
+    )
+    send()
+    assert client("events").describe_archive(ArchiveName="a")["EventCount"] == 1
+
+
+def test_a_target_that_cannot_be_reached_disturbs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    absent = [
+        f"arn:aws:lambda:{REGION}:123456789012:function:f",
+        f"arn:aws:sqs:{REGION}:123456789012:absent",
+        f"arn:aws:logs:{REGION}:123456789012:log-group:absent",
+        f"arn:aws:sns:{REGION}:123456789012:absent",
+    ]
+    without = queue("w.fifo", FifoQueue="true")
+    fifo = {"Arn": without, "SqsParameters": {"MessageGroupId": "g"}}
+    rule("a", *({"Arn": arn} for arn in absent), fifo)
+    rule("b", {"Arn": queue("q")})
+    send()
+    assert len(received("q")) == 1
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [f"an event cannot be delivered to {arn}" for arn in (*absent, without)]
+    groups = client("logs").describe_log_groups()["logGroups"]
+    assert groups == []
+
+
+# Tags
+
+
+def test_resources_of_moto_are_tagged() -> None:
+    client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client("ecr").create_repository(repositoryName="team/r", tags=[{"Key": "a", "Value": "b"}])
+    bucket = "arn:aws:s3:::bucket"
+    repository = f"arn:aws:ecr:{REGION}:123456789012:repository/team/r"
+    for arn in (bucket, repository):
+        tagged.tag(REGION, arn, {"c": "d"})
+    assert tagged.resources(REGION) == {bucket: {"c": "d"}, repository: {"a": "b", "c": "d"}}
+    for arn in (bucket, repository):
+        tagged.untag(REGION, arn, ["c", "absent"])
+    assert tagged.resources(REGION)[repository] == {"a": "b"}
+    assert client("ecr").list_tags_for_resource(resourceArn=repository)["tags"] == [
+        {"Key": "a", "Value": "b"}
+    ]
+    for absent in (f"{repository}-2", "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/e"):
+        with pytest.raises(AwsError, match=absent):
+            tagged.tag(REGION, absent, {"c": "d"})
+
+
+@pytest.mark.parametrize(
+    ("arn", "kind"),
+    [
+        ("arn:aws:s3:::bucket", "s3:bucket"),
+        ("arn:aws:sqs:eu-west-1:1:q", "sqs:queue"),
+        ("arn:aws:cloudwatch:eu-west-1:1:alarm:a/b:c", "cloudwatch:alarm"),
+        ("arn:aws:logs:eu-west-1:1:log-group:/aws/a", "logs:log-group"),
+        ("arn:aws:sagemaker:eu-west-1:1:model-package/g/3", "sagemaker:model-package"),
+        ("arn:aws:ecr:eu-west-1:1:repository/team/r", "ecr:repository"),
+    ],
+)
+def test_the_kind_of_a_resource_is_that_of_its_arn(arn: str, kind: str) -> None:
+    assert tagged.resource_kind(arn) == kind

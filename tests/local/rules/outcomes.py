@@ -35,7 +35,10 @@ _LINK = re.compile(rf"\b({'|'.join(_PLACES)}):([\w.-]+\.html(?:#[\w-]+)?)")
 _ISSUE = re.compile(r"(?<![\w/])([\w.-]+/[\w.-]+)#(\d+)")
 _FACT = re.compile(r"\brecorded:([\w-]+)")
 #: Code of others that is written for what AWS answers.
-_CLIENT = "aws/amazon-sagemaker-operator-for-k8s"
+_CLIENTS = (
+    "aws/amazon-sagemaker-operator-for-k8s",
+    "aws-cloudformation/aws-cloudformation-resource-providers-sagemaker",
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Rule:
     @property
     def proof(self) -> str:
         """Return ``recorded`` (an answer of AWS that was recorded, measured or quoted), ``documented`` or ``assumed``."""
-        if self.facts or _ISSUE.search(self.source) or _CLIENT in self.source:
+        if self.facts or _ISSUE.search(self.source) or any(client in self.source for client in _CLIENTS):
             return "recorded"
         return "assumed" if self.source.startswith("assumed") else "documented"
 

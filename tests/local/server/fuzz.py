@@ -36,9 +36,10 @@ JSON = (
     "secretsmanager",
     "sqs",
     "cloudwatch",
+    "resourcegroupstaggingapi",
 )
 QUERY = ("cloudwatch", "iam", "sts", "sns")
-SIGNED_FOR = {"cloudwatch": "monitoring"}
+SIGNED_FOR = {"cloudwatch": "monitoring", "resourcegroupstaggingapi": "tagging"}
 NAMES = (
     "a",
     "sm-fuzz",

@@ -54,6 +54,9 @@ class Seen:
                 )
             ],
             "tags": sagemaker.list_tags(ResourceArn=arn),
+            "packages": sagemaker.search(Resource="ModelPackage"),
+            "groups": sagemaker.search(Resource="ModelPackageGroup"),
+            "policy": sagemaker.get_model_package_group_policy(ModelPackageGroupName="Churn"),
             "targets": scaling.describe_scalable_targets(**one),
             "target_tags": scaling.list_tags_for_resource(
                 ResourceARN=scaling.describe_scalable_targets(**one)["ScalableTargets"][0][
@@ -101,6 +104,16 @@ def make_everything(aws: LocalAws) -> Any:
         EndpointName=endpoint, DesiredWeightsAndCapacities=[change]
     )
     aws.advance(1)
+    sagemaker = deployer.sagemaker
+    sagemaker.create_model_package_group(ModelPackageGroupName="Churn", Tags=[{"Key": "k", "Value": "v"}])
+    sagemaker.put_model_package_group_policy(ModelPackageGroupName="Churn", ResourcePolicy="{}")
+    containers = {"Containers": [{"Image": image, "ModelDataUrl": data}]}
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName="Churn", InferenceSpecification=containers, ModelApprovalStatus="Approved"
+    )["ModelPackageArn"]
+    sagemaker.create_model(
+        ModelName="a-of-package", ExecutionRoleArn=ROLE, PrimaryContainer={"ModelPackageName": package}
+    )
     scaling = aws.client("application-autoscaling")
     target = {
         "ServiceNamespace": "sagemaker",

@@ -45,6 +45,9 @@ class Conditions:
 class Owner(Protocol):
     """What a deployment reports to; called with the lock held."""
 
+    def progressed(self, deployment: FleetDeployment) -> None:
+        """Tell that the status of the new variants changed."""
+
     def rolling_back(self, deployment: FleetDeployment) -> None:
         """Show that the new fleet is rolled back."""
 
@@ -113,6 +116,7 @@ class FleetDeployment:
 
         :param failure: Why the new fleet cannot start: then it is rolled back.
         """
+        self._owner.progressed(self)
         if failure:
             self.is_short = True
             self._later(self._transition_seconds, partial(self.roll_back, failure))
@@ -324,6 +328,7 @@ class FleetDeployment:
 
     def _enter(self, status: str) -> None:
         self._stage = (status, self._clock.now())
+        self._owner.progressed(self)
 
     def _later(self, seconds: float, function: Callable[[], None]) -> None:
         def with_lock() -> None:

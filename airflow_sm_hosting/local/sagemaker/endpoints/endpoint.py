@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from airflow_sm_hosting.local.clock import Clock
@@ -88,18 +89,48 @@ class HostedEndpoint:
     def event(self) -> dict[str, Any]:
         """Return the ``detail`` of an event about its status: statuses in capitals, times in milliseconds, no tags (as logged in 2022)."""
         found = self.describe()
-        variants = (
-            {k: v for k, v in row.items() if k in _TOLD} for row in found.get("ProductionVariants", ())
-        )
         return {
             **{name: found[name] for name in ("EndpointName", "EndpointArn", "EndpointConfigName")},
-            "ProductionVariants": [dict(variant) for variant in variants],
+            "ProductionVariants": _told(found, _TOLD),
             "EndpointStatus": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.status).upper(),
-            **{name: int(found[name].timestamp() * 1000) for name in ("CreationTime", "LastModifiedTime")},
+            **{name: _milliseconds(found[name]) for name in ("CreationTime", "LastModifiedTime")},
             "Tags": {},
         }
+
+    def deployment_event(self) -> dict[str, Any]:
+        """Return the ``detail`` of an event about a deployment, or about new capacity.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html#eventbridge-deployment-state
+        """
+        found = self.describe()
+        detail = {**self.event(), "ProductionVariants": _told(found, (*_TOLD, "VariantStatus"))}
+        if pending := found.get("PendingDeploymentSummary"):
+            detail["PendingDeploymentSummary"] = {
+                "EndpointConfigName": pending["EndpointConfigName"],
+                "StartTime": _milliseconds(pending["StartTime"]),
+                "ProductionVariants": _told(pending, (*_TOLD, "VariantStatus")),
+            }
+        return detail
 
     def _summaries(self, variants: list[VariantFleet]) -> list[dict[str, Any]]:
         status = None if self.serving.pending else _VARIANT_STATUS.get(self.status)
         shown = {"Status": status, "StartTime": self.lifecycle.modified} if status else None
         return [variant_summary(variant, pending=False, status=shown) for variant in variants]
+
+
+def _told(description: Mapping[str, Any], members: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the production variants of a description as events have them."""
+    rows = [
+        {name: row[name] for name in members if name in row}
+        for row in description.get("ProductionVariants", ())
+    ]
+    for row in rows:
+        if "VariantStatus" in row:
+            row["VariantStatus"] = [
+                {**one, "StartTime": _milliseconds(one["StartTime"])} for one in row["VariantStatus"]
+            ]
+    return rows
+
+
+def _milliseconds(time: datetime) -> int:
+    return int(time.timestamp() * 1000)

@@ -34,6 +34,7 @@ from airflow_sm_hosting.local.engines.engine import (
 from airflow_sm_hosting.local.moto_bridge import logs
 from airflow_sm_hosting.local.sagemaker import model_data
 from airflow_sm_hosting.local.sagemaker.endpoints.variant import ServingContainer, VariantFleet
+from airflow_sm_hosting.local.sagemaker.store import served_containers
 
 LOG = logging.getLogger(__name__)
 
@@ -253,7 +254,7 @@ class Fleet:
         if not variant.model:
             # An endpoint for inference components: instances with nothing on them yet.
             return
-        definitions = variant.model.get("Containers") or [variant.model["PrimaryContainer"]]
+        definitions = served_containers(variant.model)
         instance = f"i-{uuid4().hex[:17]}"
         for index, definition in enumerate(definitions):
             container = self._start_container(variant, definition, index, len(definitions), instance)

@@ -216,6 +216,9 @@ class Endpoints:
         for change in desired:
             changed[change["VariantName"]].set_desired(change)
         endpoint.lifecycle.move_to("Updating")
+        if any("DesiredInstanceCount" in change for change in desired):
+            # "updated with new capacity on an existing endpoint configuration", on the same page.
+            endpoint.serving.on_progress()
         failure: str | None = None
         try:
             for variant in changed.values():
@@ -547,24 +550,32 @@ class Endpoints:
         self._poll()
 
     def _announce_changes(self, endpoint: HostedEndpoint) -> None:
-        """Send an event to EventBridge whenever the status changes.
+        """Send events to EventBridge whenever the status changes, and whenever a deployment in the place of another one progresses.
 
         https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html#eventbridge-endpoint
         """
 
-        def announce() -> None:
-            try:
-                events.put_event(
-                    self._store.region,
-                    "aws.sagemaker",
-                    "SageMaker Endpoint State Change",
-                    endpoint.arn,
-                    endpoint.event(),
+        def progress() -> None:
+            pending = endpoint.serving.pending
+            # "may not work for all endpoints", with a link to the exclusions of guardrails.
+            if pending is None or not has_no_guardrails(pending.config, pending.fleet.models):
+                self._announce(
+                    endpoint, "SageMaker Endpoint Deployment State Change", endpoint.deployment_event()
                 )
-            except Exception:
-                LOG.exception("the event of endpoint %s cannot be sent", endpoint.name)
 
-        endpoint.lifecycle.on_change = announce
+        def change() -> None:
+            self._announce(endpoint, "SageMaker Endpoint State Change", endpoint.event())
+
+        endpoint.lifecycle.on_change = change
+        endpoint.serving.on_progress = progress
+
+    def _announce(self, endpoint: HostedEndpoint, kind: str, detail: Mapping[str, Any]) -> None:
+        try:
+            events.put_event(
+                self._store.region, "aws.sagemaker", kind, endpoint.arn, detail, self._clock.now()
+            )
+        except Exception:
+            LOG.exception("the event of endpoint %s cannot be sent", endpoint.name)
 
     def _poll(self) -> None:
         """Check every few seconds whether a container has ended by itself, as long as there are endpoints."""

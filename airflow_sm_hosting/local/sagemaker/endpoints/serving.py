@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_sm_hosting.local.sagemaker.endpoints.deployment import FleetDeployment
@@ -34,6 +34,8 @@ class Serving:
         #: A deployment whose rollback failed: its fleet serves, too.
         self.stranded: FleetDeployment | None = None
         self.last_deployment_config: Mapping[str, Any] | None = None
+        #: Called after each change of the status of the variants that are deployed in the place of others.
+        self.on_progress: Callable[[], None] = lambda: None
 
     def fleets(self) -> list[Fleet]:
         """Return all fleets that exist."""
@@ -113,6 +115,11 @@ class Serving:
         return [part for part in split if part[1].name == variant_name]
 
     # What a deployment reports
+
+    def progressed(self, deployment: FleetDeployment) -> None:
+        """Tell that the status of the new variants changed."""
+        if self.fleet is not None and self.pending is deployment:
+            self.on_progress()
 
     def rolling_back(self, deployment: FleetDeployment) -> None:
         """Show that the new fleet is rolled back."""

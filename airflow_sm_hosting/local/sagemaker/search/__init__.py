@@ -1,0 +1,1 @@
+"""Search: resources by their properties."""
