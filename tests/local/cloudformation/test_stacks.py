@@ -426,6 +426,19 @@ def test_a_stack_that_cannot_delete_a_resource_says_so_and_can_be_deleted_later(
     stacks.aws.client("s3").head_bucket(Bucket=bucket)
 
 
+def test_what_a_resource_needs_is_kept_while_the_resource_cannot_be_deleted(stacks: Stacks) -> None:
+    bucket = {"Type": "AWS::S3::Bucket", "DependsOn": "Model"}
+    stacks.create("s", template({"Model": MODEL, "Bucket": bucket, "Alarm": RESOURCES["Alarm"]}))
+    name = stacks.physical_ids("s")["Bucket"]
+    stacks.aws.client("s3").put_object(Bucket=name, Key="k", Body=b"1")
+    assert stacks.delete("s") == "DELETE_FAILED"
+    assert set(stacks.physical_ids("s")) == {"Model", "Bucket"}
+    assert len(models(stacks.aws)) == 1
+    stacks.aws.client("s3").delete_object(Bucket=name, Key="k")
+    assert stacks.delete("s") == "DELETE_COMPLETE"
+    assert models(stacks.aws) == []
+
+
 def test_a_custom_name_is_not_replaced(stacks: Stacks) -> None:
     named = {"Type": MODEL["Type"], "Properties": {**MODEL["Properties"], "ModelName": "churn"}}
     stacks.create("s", template({"Model": named}))
