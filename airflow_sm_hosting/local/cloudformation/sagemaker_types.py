@@ -26,6 +26,8 @@ from airflow_sm_hosting.local.cloudformation.resource_type import (
 from airflow_sm_hosting.local.wire.tagging import tags_as_list
 
 _LONGEST_NAME = 63
+#: botocore, EndpointStatus and InferenceComponentStatus: those that end by themselves.
+_IN_TRANSITION = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
 
 class SageMakerType(ResourceType):
@@ -130,7 +132,7 @@ class _AwaitedType(SageMakerType):
         """Return whether no change is in progress."""
         name = physical_id.rpartition("/")[2]
         found = absent_or(lambda: call("sagemaker", f"Describe{self.noun}", **{f"{self.noun}Name": name}))
-        return found is None or not str(found[self._status_member]).endswith("ing")
+        return found is None or found[self._status_member] not in _IN_TRANSITION
 
     def is_deleted(self, call: ServiceCall, physical_id: str, wanted: WantedResource) -> bool:
         """Return whether it is gone."""
@@ -150,7 +152,7 @@ class _AwaitedType(SageMakerType):
         status = str(found[self._status_member])
         if status == "InService":
             return found
-        if status.endswith("ing"):
+        if status in _IN_TRANSITION:
             return None
         reason = found.get("FailureReason", "no reason is given")
         raise ResourceError(f"Resource {wanted.name} did not stabilize: it is {status}. {reason}")

@@ -325,9 +325,7 @@ def test_an_endpoint_that_fails_fails_the_stack_with_its_reason(stacks: Stacks) 
     assert models(stacks.aws) == endpoints(stacks.aws) == []
 
 
-def test_an_update_that_sagemaker_rolls_back_is_rolled_back_with_its_reason(stacks: Stacks) -> None:
-    stacks.create("s", template(HOSTING))
-    before = stacks.physical_ids("s")
+def test_an_update_that_sagemaker_rolls_back_is_rolled_back_with_its_reason() -> None:
     larger = {
         "Type": "AWS::SageMaker::EndpointConfig",
         "Properties": {
@@ -336,15 +334,27 @@ def test_an_update_that_sagemaker_rolls_back_is_rolled_back_with_its_reason(stac
             ]
         },
     }
-    with stacks.aws.fault("capacity", instance_type="ml.m5.*"):
-        status = stacks.update("s", template({**HOSTING, "Config": larger}))
-    assert status == "UPDATE_ROLLBACK_COMPLETE"
-    assert "capacity" in stacks.reasons("s")
-    assert stacks.physical_ids("s") == before
-    (name,) = endpoints(stacks.aws)
-    found = stacks.aws.client("sagemaker").describe_endpoint(EndpointName=name)
-    assert found["EndpointStatus"] == "InService"
-    assert len(stacks.aws.client("sagemaker").list_endpoint_configs()["EndpointConfigs"]) == 1
+    with LocalAws(engine="none", transition_seconds=5, clock="virtual") as aws:
+        stacks, sagemaker = Stacks(aws), aws.client("sagemaker")
+        stacks.client.create_stack(StackName="s", TemplateBody=text_of(template(HOSTING)))
+        aws.advance(60)
+        before = stacks.physical_ids("s")
+        (name,) = endpoints(aws)
+        statuses: list[tuple[str, str]] = []
+        with aws.fault("capacity", instance_type="ml.m5.*"):
+            stacks.client.update_stack(
+                StackName="s", TemplateBody=text_of(template({**HOSTING, "Config": larger}))
+            )
+            for _ in range(120):
+                aws.advance(0.5)
+                endpoint = sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
+                statuses.append((endpoint, stacks.described("s")["StackStatus"]))
+        # The stack waits for what SageMaker does by itself.
+        assert {stack for endpoint, stack in statuses if endpoint == "RollingBack"} == {"UPDATE_IN_PROGRESS"}
+        assert statuses[-1] == ("InService", "UPDATE_ROLLBACK_COMPLETE")
+        assert "capacity" in stacks.reasons("s")
+        assert stacks.physical_ids("s") == before
+        assert len(sagemaker.list_endpoint_configs()["EndpointConfigs"]) == 1
 
 
 @pytest.mark.parametrize(
