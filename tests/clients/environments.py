@@ -57,7 +57,8 @@ def _install(folder: Path, requirements: tuple[str, ...], interpreter: str) -> N
     """Make a virtual environment: with uv where it is there, as pip takes minutes to choose versions."""
     shutil.rmtree(folder, ignore_errors=True)
     python = str(folder / "bin" / "python")
-    if uv := shutil.which("uv"):
+    tools = Path(__file__).parents[2] / ".venv-tools" / "bin"
+    if uv := shutil.which("uv", path=f"{tools}{os.pathsep}{os.environ['PATH']}"):
         make = [uv, "venv", "--quiet", "--python", interpreter, str(folder)]
         install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *requirements]
     else:
