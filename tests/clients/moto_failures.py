@@ -42,6 +42,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "units": (ASSUMED, "Without a unit, the data of one unit is returned (recorded answer `data-units`)."),
     "first-state": (ASSUMED, "A new alarm is INSUFFICIENT_DATA (recorded answer `alarm-minimal`)."),
     "members": (ASSUMED, "An alarm on one metric has no member Metrics (recorded answer `alarm-minimal`)."),
+    "label": (
+        ASSUMED,
+        "A label has the statistic only if queries differ in it (localstack/localstack, validated snapshot, test_label_generation).",
+    ),
     "exclusive": (
         ASSUMED,
         "The code is that of API_PutMetricData.html for parameters that exclude each other, InvalidParameterCombination.",
@@ -54,7 +58,6 @@ REASONS: dict[str, tuple[str, str]] = {
         UNKNOWN,
         "An approval status does not apply to unversioned model packages (API_CreateModelPackage.html): it is refused here.",
     ),
-    "label": (UNKNOWN, "The label of a query without one: its metric's name here; moto adds the statistic."),
     "words": (UNKNOWN, "The code is the same; the sentence says here what is absent."),
     "same-dimensions": (UNKNOWN, "A metric with two dimensions of the same name."),
     "canned": (
@@ -176,11 +179,7 @@ _TESTS: dict[tuple[str, str], list[str]] = {
     (_METRICS, "dimensions"): ["get_metric_statistics_dimensions", "get_metric_data_for_dimensions"],
     (_METRICS, "same-dimensions"): ["duplicate_put_metric_data"],
     (_METRICS, "each-datum"): ["list_metrics", "list_metrics_paginated"],
-    (_METRICS, "label"): [
-        "get_metric_data_within_timeframe",
-        "get_metric_data_partially_within_timeframe",
-        "get_metric_data_with_custom_label",
-    ],
+    (_METRICS, "label"): ["get_metric_data_partially_within_timeframe", "get_metric_data_with_custom_label"],
     (_METRICS, "units"): ["get_metric_data_for_unit"],
     (_METRICS, "other-metrics"): ["cloudwatch_return_s3_metrics"],
     (_METRICS, "first-state"): [

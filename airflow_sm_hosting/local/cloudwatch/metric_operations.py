@@ -186,7 +186,7 @@ def _results(
         or max((int(q["MetricStat"]["Period"]) for q in used if "MetricStat" in q), default=60)
     )
     start, number = _span(request, period)
-    label = query.get("Label") or _label(query)
+    label = query.get("Label") or _label(query, queries)
     units = _units(metrics, query, start, start + period * number)
     messages = {}
     if len(units) > 1:
@@ -216,9 +216,18 @@ def _units(metrics: Metrics, query: Mapping[str, Any], start: int, end: int) -> 
     return metrics.units(queried_metric(stat), start, end) if stat and not stat.get("Unit") else []
 
 
-def _label(query: Mapping[str, Any]) -> str:
+def _label(query: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the label of a query that has none: the name of its metric, and in what the returned queries of the request differ.
+
+    localstack/localstack's validated snapshot of 2023, test_label_generation: units do not count.
+    """
     stat = query.get("MetricStat")
-    return str(stat["Metric"].get("MetricName", query["Id"]) if stat else query["Id"])
+    if not stat:
+        return str(query["Id"])
+    all_stats = [one["MetricStat"] for one in queries if "MetricStat" in one and one.get("ReturnData", True)]
+    parts = [stat["Metric"].get("MetricName", query["Id"])]
+    parts += [stat[member] for member in ("Stat", "Period") if len({one[member] for one in all_stats}) > 1]
+    return " ".join(str(part) for part in parts)
 
 
 def _check_period(where: str, period: int) -> None:

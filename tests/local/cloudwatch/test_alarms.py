@@ -760,6 +760,41 @@ def test_the_numbers_that_are_asked_for_are_those_that_alarms_see(
 
 
 @pytest.mark.parametrize(
+    ("queries", "labels"),
+    [
+        ([("m", "Sum", 60, "Seconds")], ["m"]),
+        ([("m", "Sum", 60, None), ("n", "Sum", 60, None)], ["m", "n"]),
+        ([("m", "Sum", 60, None), ("m", "Minimum", 30, None)], ["m Sum 60", "m Minimum 30"]),
+        ([("m", "Sum", 60, None), ("m", "Minimum", 60, None)], ["m Sum", "m Minimum"]),
+        ([("m", "Sum", 60, None), ("m", "Sum", 30, None)], ["m 60", "m 30"]),
+        ([("m", "Sum", 60, "Seconds"), ("m", "Sum", 60, "Milliseconds")], ["m", "m"]),
+    ],
+)
+def test_labels_tell_queries_apart(
+    virtual_aws: LocalAws, queries: list[tuple[str, str, int, str | None]], labels: list[str]
+) -> None:
+    """localstack/localstack, tests/aws/services/cloudwatch/test_cloudwatch.snapshot.json, test_label_generation."""
+    now = virtual_aws.now()
+    results = virtual_aws.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[
+            {
+                "Id": f"q{number}",
+                "MetricStat": {
+                    "Metric": {"Namespace": NAMESPACE, "MetricName": name},
+                    "Stat": stat,
+                    "Period": period,
+                    **({"Unit": unit} if unit else {}),
+                },
+            }
+            for number, (name, stat, period, unit) in enumerate(queries)
+        ],
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now,
+    )["MetricDataResults"]
+    assert [one["Label"] for one in results] == labels
+
+
+@pytest.mark.parametrize(
     ("operation", "request_"),
     [
         ("get_metric_statistics", {"Period": 7, "Statistics": ["Sum"]}),
