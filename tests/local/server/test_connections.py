@@ -40,6 +40,9 @@ def test_two_hundred_connections_at_once_are_all_answered(aws: LocalAws) -> None
         nonlocal most_threads
         reader, writer = await asyncio.open_connection(*address(aws))
         await ready.wait()
+        # The operating system has accepted them before the server does.
+        while server.num_threads() - threads <= CONNECTIONS // 2:
+            await asyncio.sleep(0.01)
         most_threads = max(most_threads, server.num_threads())
         found = []
         for _ in range(REQUESTS):
@@ -57,7 +60,7 @@ def test_two_hundred_connections_at_once_are_all_answered(aws: LocalAws) -> None
     found = asyncio.run(all_of_them())
     assert [status for each in found for status in each] == [b"200"] * CONNECTIONS * REQUESTS
     assert aws.request_counts(mutating=True) == {"PutObject": CONNECTIONS * REQUESTS}
-    assert CONNECTIONS // 2 < most_threads - threads <= CONNECTIONS + 2
+    assert most_threads - threads <= CONNECTIONS + 2
     assert server.memory_info().rss - memory < MOST_GROWTH
     wait_until(lambda: server.num_threads() <= threads + 2)
 
