@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from airflow_sm_hosting.local import LocalAws
-from tests.local.conftest import FOREIGN_IMAGE, Deployer
+from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 
@@ -200,3 +200,34 @@ def test_an_update_without_guardrails_has_no_event_of_its_deployment(virtual_aws
     virtual_aws.advance(60)
     assert deployer.describe(name)["EndpointStatus"] == "InService"
     assert events.received() == []
+
+
+def test_what_the_event_of_an_approval_names_is_deployed(process_deployer: Deployer) -> None:
+    """Register, approve, receive the event, deploy: only the event tells which version."""
+    local, sagemaker = process_deployer, process_deployer.sagemaker
+    group = local.name("group")
+    approvals = Waiting(
+        local.aws,
+        "SageMaker Model Package State Change",
+        ModelPackageGroupName=[group],
+        ModelApprovalStatus=["Approved"],
+        UpdatedModelPackageFields=["ModelApprovalStatus"],
+    )
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    image = local.push_image()
+    arns = [
+        sagemaker.create_model_package(
+            ModelPackageGroupName=group,
+            InferenceSpecification={"Containers": [{"Image": image, "Environment": {"VERSION": version}}]},
+        )["ModelPackageArn"]
+        for version in "123"
+    ]
+    # The newest one is not the one that is approved.
+    sagemaker.update_model_package(ModelPackageArn=arns[2], ModelApprovalStatus="Rejected")
+    sagemaker.update_model_package(ModelPackageArn=arns[1], ModelApprovalStatus="Approved")
+    (event,) = approvals.received()
+    model = local.name("model")
+    container = {"ModelPackageName": event["detail"]["ModelPackageArn"]}
+    sagemaker.create_model(ModelName=model, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    endpoint = local.endpoint(local.config(local.variant(model)))
+    assert local.invoke(endpoint)["version"] == "2"
