@@ -13,7 +13,7 @@ ABSENT = "not part of the local AWS"
 #: Kind and sentence of each reason.
 REASONS: dict[str, tuple[str, str]] = {
     "data": (REFUSED, "The test does not upload the archive that the model names (`model-data-absent`)."),
-    "role": (REFUSED, "The execution role does not exist (`model-role-absent`)."),
+    "role": (REFUSED, "The execution role does not exist (`model-role-invalid`)."),
     "role-arn": (
         REFUSED,
         "The execution role is not the ARN of a role (botocore, CreateModelInput.ExecutionRoleArn).",
