@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
+    from airflow_sm_hosting.spec.inference_component import (
+        ComputeRequirements,
+        InferenceComponentSpecification,
+    )
     from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
     from airflow_sm_hosting.spec.repository_settings import RepositorySettings
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
@@ -53,6 +57,7 @@ _MODULES = {
     "Canary": "spec.rollout",
     "CheckContainerOperator": "operators.check_container",
     "CleanUpHostingOperator": "operators.clean_up_hosting",
+    "ComputeRequirements": "spec.inference_component",
     "ConfigureAutoscalingOperator": "operators.configure_autoscaling",
     "ContainerDefinition": "spec.container",
     "ContainerImage": "spec.container",
@@ -67,6 +72,7 @@ _MODULES = {
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
+    "InferenceComponentSpecification": "spec.inference_component",
     "InstanceProductionVariant": "spec.variant",
     "InvocationsScaling": "spec.scaling",
     "InvokeEndpointOperator": "operators.invoke_endpoint",
@@ -96,6 +102,7 @@ __all__ = [
     "Canary",
     "CheckContainerOperator",
     "CleanUpHostingOperator",
+    "ComputeRequirements",
     "ConfigureAutoscalingOperator",
     "ContainerDefinition",
     "ContainerImage",
@@ -110,6 +117,7 @@ __all__ = [
     "EndpointInServiceSensor",
     "EndpointMetric",
     "EnsureExecutionRoleOperator",
+    "InferenceComponentSpecification",
     "InstanceProductionVariant",
     "InvocationsScaling",
     "InvokeEndpointOperator",

@@ -115,6 +115,7 @@ def check_endpoint_config(
         "production_variants and shadow_production_variants: VariantName",
         [variant.get("VariantName") for variant in [*(variants or []), *(shadows or [])]],
     )
+    _check_role(variants or [], extra_members)
     _check_serverless(
         variants or [],
         shadows or [],
@@ -192,6 +193,32 @@ def _check_serverless(
             raise InvalidSpecError(
                 f"{member} is given with a serverless variant; allowed: only with instance variants."
             )
+
+
+def _check_role(variants: list[dict[str, Any]], extra_members: Any) -> None:
+    """Check that a config whose variants have no models, for inference components, has an execution role.
+
+    API_CreateEndpointConfig, ExecutionRoleArn: required for endpoints of inference components.
+    """
+    without = [
+        variant.get("VariantName")
+        for variant in variants
+        if variant.get("ModelName") is None
+        and "ServerlessConfig" not in variant
+        and not any(isinstance(pool, dict) and pool.get("ModelNameOverride") for pool in _pools(variant))
+    ]
+    if not without or is_rendered_later(extra_members):
+        return
+    if not isinstance(extra_members, dict) or extra_members.get("ExecutionRoleArn") is None:
+        raise InvalidSpecError(
+            f"production_variants: {', '.join(map(str, without))} without a model, and the config has no execution role; allowed: "
+            "model_name=…, or, for inference components, extra_members={'ExecutionRoleArn': …}."
+        )
+
+
+def _pools(variant: Mapping[str, Any]) -> Sequence[Any]:
+    pools = variant.get("InstancePools")
+    return pools if isinstance(pools, list | tuple) else ()
 
 
 def _weighs_nothing(variant: Mapping[str, Any]) -> bool:
