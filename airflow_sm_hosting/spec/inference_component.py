@@ -275,13 +275,15 @@ def check_specification_list(where: str, specifications: Any) -> None:
         if is_rendered_later(one):
             continue
         with problems:
-            check_structure(f"{where}[{index}]", one)
-            if isinstance(one, dict):
-                check_specification(f"{where}[{index}]", one)
-                if one.get("BaseInferenceComponentName") is not None:
-                    raise InvalidSpecError(
-                        f"{where}[{index}] is an adapter; allowed: adapters only in specification=…."
-                    )
+            if not isinstance(one, dict):
+                raise InvalidSpecError(
+                    f"{where}[{index}] is a {type(one).__name__}; allowed: a dict in the AWS shape."
+                )
+            check_specification(f"{where}[{index}]", one)
+            if is_adapter(one):
+                raise InvalidSpecError(
+                    f"{where}[{index}] is an adapter; allowed: adapters only in specification=…."
+                )
     known = [one for one in specifications if isinstance(one, dict)]
     with problems:
         if len(specifications) > 1 and any(one.get("InstanceType") is None for one in known):

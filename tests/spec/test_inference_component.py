@@ -9,6 +9,7 @@ import pytest
 
 from airflow_sm_hosting import (
     ComputeRequirements,
+    ContainerImage,
     InferenceComponentSpecification,
     InstanceProductionVariant,
     Rolling,
@@ -124,6 +125,11 @@ def test_every_member_of_the_service_has_a_parameter_or_is_taken_as_it_is() -> N
         ({"requirements": {**NEEDS, "NumberOfAcceleratorDevicesRequired": 0}}, "1 or more"),
         ({"requirements": {**NEEDS, "AcceleratorPartitionType": "1g"}}, "mig-1g.10gb"),
         ({"StartupParameter": {}}, "Did you mean"),
+        (
+            {"model_name": None, "image": ContainerImage.from_ecr_repository("churn")},
+            r"a reference .EcrImage.",
+        ),
+        ({"requirements": {**NEEDS, "NumberOfCpuCoresRequired": "{{ 1 }}"}, "image": IMAGE}, "both"),
     ],
 )
 def test_what_aws_would_refuse_is_an_error(options: dict[str, Any], words: str) -> None:
@@ -152,6 +158,17 @@ def test_the_edges_of_requirements_are_taken() -> None:
     for options in ({"min_memory_in_mb": 127}, {"min_memory_in_mb": 256, "max_memory_in_mb": 255}):
         with pytest.raises(InvalidSpecError):
             ComputeRequirements(**options)
+
+
+def test_members_that_this_version_does_not_check_are_left_to_aws() -> None:
+    given = {**model(), "StartupParameters": {"ModelDataDownloadTimeoutInSeconds": 60, "Another": 1}}
+    assert rendered_specification("specification", given) == given
+    container = {"Container": {"Image": IMAGE}, "ComputeResourceRequirements": NEEDS}
+    assert rendered_specification("specification", container) == container
+    with pytest.raises(InvalidSpecError, match="from 60 to 3600"):
+        rendered_specification(
+            "specification", {**model(), "StartupParameters": {"ModelDataDownloadTimeoutInSeconds": 1}}
+        )
 
 
 def test_all_problems_of_a_specification_are_told_at_once() -> None:
@@ -204,7 +221,8 @@ def test_jinja_is_checked_after_rendering() -> None:
             "adapter",
         ),
         ("churn", "allowed: a list"),
-        ([3], "dict in the AWS shape"),
+        ([3], "is a int; allowed: a dict in the AWS shape"),
+        ([None], "is a NoneType"),
     ],
 )
 def test_specifications_are_one_for_each_instance_type(given: Any, words: str) -> None:
@@ -218,6 +236,7 @@ def test_several_specifications_of_different_instance_types_are_taken() -> None:
         "specifications", [model(instance_type=f"ml.m5.{size}large") for size in ("", "x")]
     )
     check_specification_list("specifications", "{{ params.all }}")
+    check_specification_list("specifications", [model(instance_type="ml.m5.large"), "{{ params.other }}"])
 
 
 def test_a_rolling_update_counts_copies() -> None:
@@ -254,9 +273,16 @@ def test_a_variant_for_inference_components_has_no_model() -> None:
 def test_its_config_needs_an_execution_role() -> None:
     variant = InstanceProductionVariant(variant_name="main", instance_type="ml.g5.xlarge")
     for extra in (None, {}, {"EnableNetworkIsolation": True}):
-        with pytest.raises(InvalidSpecError, match="ExecutionRoleArn"):
+        with pytest.raises(InvalidSpecError, match="execution_role=…"):
             check_endpoint_config(production_variants=[variant], extra_members=extra)
     check_endpoint_config(production_variants=[variant], extra_members="{{ params.extra }}")
+    check_endpoint_config(production_variants=[variant], execution_role="hosting", vpc_config={"Subnets": []})
+    with pytest.raises(InvalidSpecError, match="execution_role"):
+        check_endpoint_config(production_variants=[variant], execution_role="a b")
+    for parameter, member in (("execution_role", "ExecutionRoleArn"), ("vpc_config", "VpcConfig")):
+        twice: dict[str, Any] = {parameter: {} if parameter == "vpc_config" else "hosting"}
+        with pytest.raises(InvalidSpecError, match=f"{parameter} and extra_members"):
+            check_endpoint_config(production_variants=[variant], extra_members={member: "a"}, **twice)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +297,11 @@ def test_its_config_needs_an_execution_role() -> None:
 def test_managed_scaling_within_its_limits(scaling: Any, words: str) -> None:
     with pytest.raises(InvalidSpecError, match=words):
         InstanceProductionVariant(variant_name="main", ManagedInstanceScaling=scaling)
+
+
+def test_one_end_of_managed_scaling_is_enough() -> None:
+    InstanceProductionVariant(variant_name="main", ManagedInstanceScaling={"MinInstanceCount": 2})
+    InstanceProductionVariant(variant_name="main", ManagedInstanceScaling={"MaxInstanceCount": 1})
 
 
 def test_managed_scaling_is_for_variants_without_a_model() -> None:
