@@ -21,17 +21,26 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
+    from airflow_sm_hosting.operators.delete_inference_component import DeleteInferenceComponentOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.deploy_inference_component import DeployInferenceComponentOperator
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
+    from airflow_sm_hosting.operators.rollback_inference_component import RollbackInferenceComponentOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+    from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
+    from airflow_sm_hosting.spec.inference_component import (
+        ComputeRequirements,
+        InferenceComponentSpecification,
+    )
     from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
     from airflow_sm_hosting.spec.repository_settings import RepositorySettings
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
@@ -53,6 +62,7 @@ _MODULES = {
     "Canary": "spec.rollout",
     "CheckContainerOperator": "operators.check_container",
     "CleanUpHostingOperator": "operators.clean_up_hosting",
+    "ComputeRequirements": "spec.inference_component",
     "ConfigureAutoscalingOperator": "operators.configure_autoscaling",
     "ContainerDefinition": "spec.container",
     "ContainerImage": "spec.container",
@@ -63,10 +73,14 @@ _MODULES = {
     "CreateLatencyAlarmOperator": "operators.create_alarm",
     "CreateModelOperator": "operators.create_model",
     "DeleteEndpointOperator": "operators.delete_endpoint",
+    "DeleteInferenceComponentOperator": "operators.delete_inference_component",
     "DeployEndpointOperator": "operators.deploy_endpoint",
+    "DeployInferenceComponentOperator": "operators.deploy_inference_component",
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
+    "InferenceComponentInServiceSensor": "sensors.inference_component",
+    "InferenceComponentSpecification": "spec.inference_component",
     "InstanceProductionVariant": "spec.variant",
     "InvocationsScaling": "spec.scaling",
     "InvokeEndpointOperator": "operators.invoke_endpoint",
@@ -76,9 +90,11 @@ _MODULES = {
     "ModelHostingTaskGroup": "task_groups.model_hosting",
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
+    "PlanInferenceComponentOperator": "operators.plan_inference_component",
     "RemoveAutoscalingOperator": "operators.remove_autoscaling",
     "RepositorySettings": "spec.repository_settings",
     "RollbackEndpointOperator": "operators.rollback_endpoint",
+    "RollbackInferenceComponentOperator": "operators.rollback_inference_component",
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
@@ -96,6 +112,7 @@ __all__ = [
     "Canary",
     "CheckContainerOperator",
     "CleanUpHostingOperator",
+    "ComputeRequirements",
     "ConfigureAutoscalingOperator",
     "ContainerDefinition",
     "ContainerImage",
@@ -106,10 +123,14 @@ __all__ = [
     "CreateLatencyAlarmOperator",
     "CreateModelOperator",
     "DeleteEndpointOperator",
+    "DeleteInferenceComponentOperator",
     "DeployEndpointOperator",
+    "DeployInferenceComponentOperator",
     "EndpointInServiceSensor",
     "EndpointMetric",
     "EnsureExecutionRoleOperator",
+    "InferenceComponentInServiceSensor",
+    "InferenceComponentSpecification",
     "InstanceProductionVariant",
     "InvocationsScaling",
     "InvokeEndpointOperator",
@@ -119,9 +140,11 @@ __all__ = [
     "ModelHostingTaskGroup",
     "NewFleetAlarm",
     "PlanDeploymentOperator",
+    "PlanInferenceComponentOperator",
     "RemoveAutoscalingOperator",
     "RepositorySettings",
     "RollbackEndpointOperator",
+    "RollbackInferenceComponentOperator",
     "Rolling",
     "ScheduledScaling",
     "ServerlessProductionVariant",

@@ -63,6 +63,17 @@ class EndpointLogsLink(ConsoleLink):
     )
 
 
+class ComponentLogsLink(ConsoleLink):
+    """The inference component's log group in the CloudWatch console."""
+
+    name = "Inference component logs"
+    key = "inference_component_logs_link"
+    path = (
+        "cloudwatch/home?region={region}#logsV2:log-groups/log-group/"
+        "$252Faws$252Fsagemaker$252FInferenceComponents$252F{inference_component_name}"
+    )
+
+
 class AlarmLink(ConsoleLink):
     """The alarm in the CloudWatch console."""
 

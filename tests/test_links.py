@@ -7,8 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_sm_hosting import CreateEndpointAlarmOperator, DeployEndpointOperator, EndpointInServiceSensor
-from airflow_sm_hosting.links import AlarmLink, ConsoleLink, EndpointLink, EndpointLogsLink
+from airflow_sm_hosting import (
+    CreateEndpointAlarmOperator,
+    DeployEndpointOperator,
+    DeployInferenceComponentOperator,
+    EndpointInServiceSensor,
+)
+from airflow_sm_hosting.links import AlarmLink, ComponentLogsLink, ConsoleLink, EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.provider_info import get_provider_info
 from tests.operators.conftest import Ran
 
@@ -52,13 +57,24 @@ def test_the_log_group_is_written_as_the_console_writes_it() -> None:
     )
 
 
+def test_a_component_has_a_log_group_of_its_own() -> None:
+    address = pushed(ComponentLogsLink(), inference_component_name="churn")
+    assert address is not None
+    assert urlsplit(address).fragment.endswith("$252Faws$252Fsagemaker$252FInferenceComponents$252Fchurn")
+
+
 def test_every_operator_names_its_links_and_the_provider_lists_them() -> None:
     used = {
         type(link)
-        for operator in (DeployEndpointOperator, EndpointInServiceSensor, CreateEndpointAlarmOperator)
+        for operator in (
+            DeployEndpointOperator,
+            DeployInferenceComponentOperator,
+            EndpointInServiceSensor,
+            CreateEndpointAlarmOperator,
+        )
         for link in operator.operator_extra_links
     }
-    assert used == {EndpointLink, EndpointLogsLink, AlarmLink}
+    assert used == {EndpointLink, EndpointLogsLink, ComponentLogsLink, AlarmLink}
     listed = set(get_provider_info()["extra-links"])
     assert listed == {f"{link.__module__}.{link.__qualname__}" for link in used}
-    assert len({link.key for link in used}) == len({link.name for link in used}) == 3
+    assert len({link.key for link in used}) == len({link.name for link in used}) == 4

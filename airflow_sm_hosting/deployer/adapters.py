@@ -27,9 +27,11 @@ from airflow_sm_hosting.deployment.steps import (
     CheckAnswer,
     ConfirmDetaching,
     CreateEndpoint,
+    CreateInferenceComponent,
     DeleteAlarms,
     DeleteEndpoint,
     DeleteEndpointConfig,
+    DeleteInferenceComponent,
     DeleteModel,
     DeleteObject,
     DeleteScalingPolicy,
@@ -48,6 +50,8 @@ from airflow_sm_hosting.deployment.steps import (
     UntagScalableTarget,
     UpdateEndpoint,
     UpdateEndpointWeightsAndCapacities,
+    UpdateInferenceComponent,
+    UpdateInferenceComponentRuntimeConfig,
 )
 from airflow_sm_hosting.exceptions import NotFoundError, SageMakerHostingError
 from airflow_sm_hosting.hooks.errors import (
@@ -138,11 +142,15 @@ def create_endpoint(runner: StepRunner, step: CreateEndpoint, observed: Observat
     :raises ConcurrentUpdateError: When another run has created it meanwhile.
     :raises NotFoundError: When its config does not exist, or CreateEndpoint does not see it yet.
     """
+    return _created(step, runner.aws.sagemaker_hook.conn.create_endpoint)
+
+
+def _created(step: Call, create: Callable[..., Any]) -> Any:
     try:
-        answer = runner.aws.sagemaker_hook.conn.create_endpoint(**step.request)
+        answer = create(**step.request)
     except ClientError as error:
         if is_absent(error):
-            raise NotFoundError(f"CreateEndpoint: {error_message(error)}") from None
+            raise NotFoundError(f"{step.operation}: {error_message(error)}") from None
         if not already_exists(error):
             raise
         raise ConcurrentUpdateError(error_message(error)) from error
@@ -220,6 +228,70 @@ def set_instance_count(
 ) -> Any:
     """Set a variant's instance count."""
     return runner.aws.sagemaker_hook.conn.update_endpoint_weights_and_capacities(**step.request)
+
+
+# Inference components.
+
+
+def create_inference_component(
+    runner: StepRunner, step: CreateInferenceComponent, observed: Observation | None
+) -> Any:
+    """Create the inference component; the answer contains the time at which AWS accepted the request.
+
+    :raises ConcurrentUpdateError: When another run has created it meanwhile.
+    :raises NotFoundError: When its endpoint, base or model does not exist, or is not seen yet.
+    """
+    return _created(step, runner.aws.sagemaker_hook.conn.create_inference_component)
+
+
+def update_inference_component(
+    runner: StepRunner, step: UpdateInferenceComponent, observed: Observation | None
+) -> dict[str, Any]:
+    """Update the inference component; the answer contains the time at which AWS accepted the update.
+
+    :raises ConcurrentUpdateError: When another change is in progress.
+    """
+    return _component_changed(runner.aws.sagemaker_hook.conn.update_inference_component, step)
+
+
+def set_copies(
+    runner: StepRunner, step: UpdateInferenceComponentRuntimeConfig, observed: Observation | None
+) -> dict[str, Any]:
+    """Set the number of copies.
+
+    :raises ConcurrentUpdateError: When another change is in progress: autoscaling writes the same member.
+    """
+    return _component_changed(runner.aws.sagemaker_hook.conn.update_inference_component_runtime_config, step)
+
+
+def _component_changed(change: Callable[..., Any], step: Call) -> dict[str, Any]:
+    try:
+        answer = change(**step.request)
+    except ClientError as error:
+        if is_in_progress(error):
+            raise ConcurrentUpdateError(error_message(error)) from error
+        raise
+    return {**answer, "taken_at": _moment_of(answer)}
+
+
+def delete_inference_component(
+    runner: StepRunner, step: DeleteInferenceComponent, observed: Observation | None
+) -> Any:
+    """Begin to delete an inference component; one that is already gone is not an error.
+
+    :raises ConcurrentUpdateError: When another change is in progress: autoscaling changes the copies.
+    """
+    if runner.observer:
+        runner.observer.forget_endpoint()
+    try:
+        return runner.aws.sagemaker_hook.delete_inference_component(step.request["InferenceComponentName"])
+    except ClientError as error:
+        if is_in_progress(error):
+            raise ConcurrentUpdateError(error_message(error)) from error
+        raise
+
+
+# Tags, configs and models.
 
 
 def add_tags(runner: StepRunner, step: AddTags, observed: Observation | None) -> Any:
@@ -378,6 +450,10 @@ ADAPTERS: Mapping[type[Step], Adapter] = {
     UpdateEndpoint: update_endpoint,
     DeleteEndpoint: delete_endpoint,
     UpdateEndpointWeightsAndCapacities: set_instance_count,
+    CreateInferenceComponent: create_inference_component,
+    UpdateInferenceComponent: update_inference_component,
+    UpdateInferenceComponentRuntimeConfig: set_copies,
+    DeleteInferenceComponent: delete_inference_component,
     AddTags: add_tags,
     DeleteTags: delete_tags,
     DeleteEndpointConfig: delete_endpoint_config,

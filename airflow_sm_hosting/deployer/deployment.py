@@ -36,7 +36,8 @@ from airflow_sm_hosting.deployment.planning import (
 from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.simulation import DeploymentPlan, Simulation, deployment_plan, simulate
 from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
-from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, Wait
+from airflow_sm_hosting.deployment.status import Described, same_name
+from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, UpdateInferenceComponent, Wait
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitResult
 from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.exceptions import AlarmGoingOffError, NotFoundError, SideReadError
@@ -71,15 +72,23 @@ class EndpointDeployer:
         check_answer: Callable[[str], AnswerFailure | None] | None = None,
     ) -> None:
         self._wanted = wanted
-        self._observer = Observer(aws, deadline=progress.deadline)
+        component = wanted.component
+        self._observer = Observer(
+            aws,
+            deadline=progress.deadline,
+            kind=wanted.kind,
+            specifications=component.comparable if component else (),
+        )
         self._runner = StepRunner(aws, self._observer, check_answer)
         self.progress = progress
         #: The last error of a delay, and when the first of the last, equal ones came, in seconds of a clock that never goes back.
         self._delayed = ("", 0.0)
         #: The endpoint's ARN, once it is known.
-        self.endpoint_arn: str | None = (progress.result.described if progress.result else {}).get(
-            "EndpointArn"
-        )
+        self.endpoint_arn: str | None = None
+        if progress.result and self._is_own(progress.result):
+            self.endpoint_arn = progress.result.described.get("EndpointArn")
+        #: The last description of the endpoint or inference component.
+        self.described: Described | None = None
 
     def advance(self) -> WaitCondition | End:
         """Observe, plan and apply, until the next wait or the end of the deployment.
@@ -91,7 +100,7 @@ class EndpointDeployer:
         """
         failed = self.progress.result if self.progress.stage is Stage.RECOVER else None
         self._delayed = ("", 0.0)
-        if self.progress.result:
+        if self.progress.result and self._is_own(self.progress.result):
             self._observer.know_change(self.progress.result.described.get("LastModifiedTime"))
         try:
             reached: WaitCondition | End = self._through_delays()(self._advance_or_find_deleted)
@@ -115,6 +124,14 @@ class EndpointDeployer:
             return failed_end(failed, f"{note} ({type(error).__name__}: {error})".strip())
         return reached
 
+    def _is_own(self, result: WaitResult) -> bool:
+        """Return whether a wait was for the deployed resource, not for the endpoint or the base of an inference component."""
+        arn = result.described.get("EndpointArn")
+        if self._wanted.component is None or arn is None:
+            return True
+        kind, _, name = arn.rpartition(":")[2].partition("/")
+        return kind == "inference-component" and same_name(name, self._wanted.endpoint_name)
+
     def _advance_or_find_deleted(self) -> WaitCondition | End:
         """Advance; if AWS does not find a resource between two calls, find out whether the endpoint was deleted."""
         try:
@@ -131,7 +148,7 @@ class EndpointDeployer:
     def _deleted_end(self, error: ClientError) -> End:
         """Return the end of a deployment whose endpoint was deleted between two calls."""
         message = (
-            f"Endpoint {self._wanted.endpoint_name} was deleted while this task deployed to it "
+            f"{self._wanted.kind.noun} {self._wanted.endpoint_name} was deleted while this task deployed to it "
             f"({error.operation_name}: {error_message(error).rstrip('.')}). Another try starts anew."
         )
         result = WaitResult(str(Outcome.UNKNOWN), message)
@@ -168,6 +185,7 @@ class EndpointDeployer:
                 raise ConcurrentUpdateError(planned.end.message)
             if planned.end and planned.end.ending is Ending.ALARMS_ON:
                 raise AlarmWaitedForError(planned.end.message)
+            self._arn(observed)
             if planned.end:
                 return planned.end
             for step in self._runner.validated(planned.steps):
@@ -191,7 +209,7 @@ class EndpointDeployer:
         except (ClientError, BotoCoreError) as error:
             if is_passing(error):
                 raise
-            if isinstance(step, UpdateEndpoint):
+            if isinstance(step, UpdateEndpoint | UpdateInferenceComponent):
                 # No deployment has begun, so no later end of one triggers the cleanup.
                 self._finish()
             raise
@@ -203,6 +221,7 @@ class EndpointDeployer:
     def _arn(self, observed: Observation) -> str | None:
         """Return the endpoint's ARN, and remember it."""
         found = observed.facts.get(observed.endpoint_fact) or {}
+        self.described = found or self.described
         self.endpoint_arn = found.get("EndpointArn") or self.endpoint_arn
         return self.endpoint_arn
 

@@ -1,4 +1,4 @@
-"""Describe one endpoint or list all endpoints, and count the requests of each call."""
+"""Describe one endpoint or list all endpoints, and count the requests of each call; the same of inference components."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
+from airflow_sm_hosting.deployment.component import component_row, described_component
 from airflow_sm_hosting.deployment.status import Described
 from airflow_sm_hosting.hooks.errors import is_absent
 
 if TYPE_CHECKING:
-    from types_boto3_sagemaker.type_defs import ListEndpointsInputTypeDef
+    from types_boto3_sagemaker.type_defs import ListEndpointsInputTypeDef, ListInferenceComponentsInputTypeDef
 
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
@@ -90,6 +91,36 @@ class EndpointCalls:
             request["NextToken"] = next_token
         answer = self._client.list_endpoints(**request)
         return Answer(Page(answer["Endpoints"], answer.get("NextToken")), _requests(answer))
+
+
+class ComponentCalls(EndpointCalls):
+    """Describes and lists inference components, in the members of endpoints.
+
+    :param hook: The SageMaker hook. The constructor looks up the connection and makes the client.
+    """
+
+    def describe(self, name: str) -> Answer[Described | None]:
+        """Return DescribeInferenceComponent's answer, or None when the component does not exist."""
+        try:
+            answer = self._client.describe_inference_component(InferenceComponentName=name)
+        except ClientError as error:
+            if is_absent(error):
+                return Answer(None, requests_of(error))
+            raise
+        return Answer(described_component(answer), _requests(answer))
+
+    def page(self, next_token: str | None) -> Answer[Page]:
+        """Return a page of ListInferenceComponents, newest components first."""
+        request: ListInferenceComponentsInputTypeDef = {
+            "SortBy": "CreationTime",
+            "SortOrder": "Descending",
+            "MaxResults": PAGE_SIZE,
+        }
+        if next_token:
+            request["NextToken"] = next_token
+        answer = self._client.list_inference_components(**request)
+        rows = [component_row(row) for row in answer["InferenceComponents"]]
+        return Answer(Page(rows, answer.get("NextToken")), _requests(answer))
 
 
 def requests_of(error: Exception) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +23,26 @@ def values_of_configs(client: SageMakerClient, endpoint_config_names: Iterable[s
     """
     models = {name for config in set(endpoint_config_names) for name in _models(client, config)}
     return {value for name in models for value in _values(client, name)}
+
+
+def values_of_component(
+    client: SageMakerClient, name: str, specifications: Iterable[Mapping[str, Any]]
+) -> set[str]:
+    """Return the values of the environments of an inference component's containers, those that serve and the wanted ones.
+
+    Uses ``sagemaker:DescribeInferenceComponent`` and ``sagemaker:DescribeModel``.
+
+    :param specifications: The wanted specifications.
+    :raises ClientError: When they are not known: reading is denied, or a model was deleted.
+    """
+    described: Mapping[str, Any] = client.describe_inference_component(InferenceComponentName=name)
+    serving = [described.get("Specification") or {}, *(described.get("Specifications") or ())]
+    values: set[str] = set()
+    for one in (*serving, *specifications):
+        values |= environment_values([one.get("Container")])
+        if one.get("ModelName"):
+            values |= _values(client, one["ModelName"])
+    return values
 
 
 def masked_answer(client: SageMakerClient, endpoint_name: str, text: str, show: Callable[[str], str]) -> str:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployer.adapters import StepRunner
 from airflow_sm_hosting.deployer.references import CONTENT_KEY, ImageName
+from airflow_sm_hosting.deployment.component import described_component, model_of_name
+from airflow_sm_hosting.deployment.component_deletion import models_of
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
 from airflow_sm_hosting.deployment.reachability import (
     UPLOAD_ID,
     Config,
     Endpoint,
     Model,
+    ServingComponent,
     Stored,
     Unneeded,
     deleting_steps,
@@ -53,7 +56,7 @@ class HostingInventory:
         """Return our resources that no endpoint needs.
 
         Uses ``sagemaker:ListEndpoints``, ``DescribeEndpoint``, ``ListTags``, ``ListEndpointConfigs``, ``DescribeEndpointConfig``,
-        ``ListModels``, ``DescribeModel``; ``ecr:DescribeImages``; ``s3:ListBucket`` and ``s3:GetObject``.
+        ``ListModels``, ``DescribeModel``, ``ListInferenceComponents``, ``DescribeInferenceComponent``; ``ecr:DescribeImages``; ``s3:ListBucket`` and ``s3:GetObject``.
 
         :param keep: How many configs each endpoint keeps for a rollback.
         :param before: Newer resources stay.
@@ -64,6 +67,7 @@ class HostingInventory:
         configs = {config.name: config for config in self._configs()}
         models = {model.name: model for model in self._models()}
         endpoints = list(self._endpoints())
+        components = list(self._components())
         # Tags cost one call a resource, so read only those of resources that may be deleted.
         suspects = unneeded(
             endpoints=endpoints,
@@ -72,6 +76,7 @@ class HostingInventory:
             ours=[*(f"config/{name}" for name in configs), *(f"model/{name}" for name in models)],
             keep=keep,
             before=before,
+            components=components,
         )
         ours = [
             *(f"config/{name}" for name in suspects.configs if self._is_ours("endpoint-config", name)),
@@ -87,6 +92,7 @@ class HostingInventory:
             ours=ours,
             keep=keep,
             before=before,
+            components=components,
         )
 
     def delete(self, found: Unneeded) -> None:
@@ -110,6 +116,24 @@ class HostingInventory:
                 described.get("EndpointConfigName"),
                 pending,
                 before,
+            )
+
+    def _components(self) -> Iterator[ServingComponent]:
+        for row in self._hook.inference_components():
+            answer = self._hook.describe_inference_component(row["InferenceComponentName"])
+            if answer is None:
+                continue
+            described = described_component(answer)
+            history = EndpointTags.read(self._hook.tags(described["EndpointArn"])).history
+            containers = [one.get("Container") or {} for one in described["Specifications"]]
+            yield ServingComponent(
+                frozenset(models_of([described])),
+                tuple(map(model_of_name, history)),
+                frozenset(
+                    name
+                    for container in containers
+                    for name in _used_by({**container, "ModelDataUrl": container.get("ArtifactUrl")})
+                ),
             )
 
     def _configs(self) -> Iterator[Config]:

@@ -6,7 +6,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from airflow_sm_hosting.deployment.component import COPIES, as_compared, component_row, described_component
 from airflow_sm_hosting.deployment.evidence import Evidence
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import scaling_of, variant_resource_id
-from airflow_sm_hosting.deployment.status import DELETING, Described, status_line
+from airflow_sm_hosting.deployment.status import DELETING, Described, Kind, status_line
 from airflow_sm_hosting.exceptions import SageMakerHostingError, SideReadError
 from airflow_sm_hosting.hooks.errors import is_denied, is_passing
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
@@ -52,9 +53,20 @@ class Observer:
 
     :param aws: Makes the hooks.
     :param deadline: When the time budget ends, in seconds since the epoch (default: never).
+    :param kind: The kind of the observed resource.
+    :param specifications: The wanted specifications of an inference component, in comparable form; none for any.
     """
 
-    def __init__(self, aws: AwsParameters, *, deadline: float = math.inf) -> None:
+    def __init__(
+        self,
+        aws: AwsParameters,
+        *,
+        deadline: float = math.inf,
+        kind: Kind = Kind.ENDPOINT,
+        specifications: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._kind = kind
+        self._specifications = specifications
         self._aws = aws
         self._deadline = deadline
         self._sagemaker = aws.sagemaker_hook
@@ -70,7 +82,7 @@ class Observer:
         :param endpoint_name: The endpoint.
         """
         self.written = {}
-        return Observation(endpoint_name, datetime.now(UTC), secrets.token_hex(4))
+        return Observation(endpoint_name, datetime.now(UTC), secrets.token_hex(4), kind=self._kind)
 
     def fetch(self, fact: Fact, observed: Observation) -> Any:
         """Return a fact. Temporary errors of anything but the endpoint itself are retried for minutes, and not longer.
@@ -80,7 +92,7 @@ class Observer:
         :raises SideReadError: When it could not be read in that time.
         :raises OutdatedAnswerError: When the endpoint's description is older than an earlier one; reads may lag.
         """
-        if fact.kind is FactKind.ENDPOINT:
+        if fact == observed.endpoint_fact:
             # The caller has the patience of the whole deployment.
             return self._endpoint(*fact.of)
         retrying = Retrying(
@@ -101,6 +113,12 @@ class Observer:
 
     def _fetch(self, fact: Fact, observed: Observation) -> Any:
         match fact.kind:
+            case FactKind.ENDPOINT:
+                return self._sagemaker.describe_endpoint(*fact.of)
+            case FactKind.COMPONENT:
+                return self._component(*fact.of)
+            case FactKind.COMPONENTS:
+                return [component_row(row) for row in self._sagemaker.inference_components(*fact.of)]
             case FactKind.TAGS:
                 return self._tags(*fact.of)
             case FactKind.ENDPOINT_CONFIG:
@@ -111,6 +129,8 @@ class Observer:
                 return self._invoked_model(*fact.of)
             case FactKind.SCALABLE_TARGETS:
                 return self._scalable_targets(_described_name(observed), fact.of[1:])
+            case FactKind.SCALING if fact.of[1:] == (COPIES,):
+                return self._scaling_of_copies(fact.of[0])
             case FactKind.SCALING:
                 return self._scaling(observed, _described_name(observed), *fact.of[1:])
             case FactKind.POLICY_ARNS:
@@ -123,6 +143,8 @@ class Observer:
                 return self._aws.cloudwatch_hook.alarms_with_action(*fact.of)
             case FactKind.ENDPOINT_ALARMS:
                 return self._endpoint_alarms(*fact.of)
+            case FactKind.MODELS_OF_COMPONENTS:
+                return self._models_of_components()
             case FactKind.NEEDED_CONFIGS:
                 return self._sagemaker.needed_by_endpoints()
 
@@ -141,14 +163,37 @@ class Observer:
         self._evidence = Evidence()
 
     def _endpoint(self, name: str) -> Described | None:
-        described, now = self._sagemaker.describe_endpoint(name), time.monotonic()
+        described = self._describe(name)
+        now = time.monotonic()
         self.has_described = True
         self._evidence = self._evidence.after(described, now)
         if self._evidence.is_outdated(described, now):
-            raise OutdatedAnswerError(f"DescribeEndpoint answers an earlier state: {status_line(described)}")
+            raise OutdatedAnswerError(f"AWS describes an earlier state: {status_line(described)}")
         if described and described["EndpointStatus"] == DELETING:
             self.forget_endpoint()
         return described
+
+    def _describe(self, name: str) -> Described | None:
+        return (
+            self._component(name) if self._kind is Kind.COMPONENT else self._sagemaker.describe_endpoint(name)
+        )
+
+    def _component(self, name: str) -> Described | None:
+        answer = self._sagemaker.describe_inference_component(name)
+        return as_compared(described_component(answer) if answer else None, self._specifications)
+
+    def _scaling_of_copies(self, name: str) -> Mapping[str, Any] | None:
+        """Return the scalable target of an inference component's copies; None if they are not scaled."""
+        targets = self._aws.auto_scaling_hook.scalable_targets([f"inference-component/{name}"])
+        return targets[0] if targets else None
+
+    def _models_of_components(self) -> list[str] | None:
+        try:
+            return self._sagemaker.models_of_inference_components()
+        except ClientError as error:
+            if is_denied(error):
+                return None
+            raise
 
     def _invoked_model(self, name: str) -> Mapping[str, Any] | None:
         try:

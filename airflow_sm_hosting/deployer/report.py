@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.deployment.component import COPIES, WantedComponent
 from airflow_sm_hosting.deployment.planning import End, Ending
 from airflow_sm_hosting.deployment.progress import Progress
 from airflow_sm_hosting.deployment.remedies import cause_of
+from airflow_sm_hosting.deployment.status import Described, instance_counts
 from airflow_sm_hosting.deployment.wait import Outcome, WaitResult
 from airflow_sm_hosting.exceptions import (
     DeploymentError,
@@ -45,8 +48,45 @@ def details_of(progress: Progress, serving: str | None, endpoint_arn: str | None
     }
 
 
+def component_details(
+    progress: Progress, end: End, described: Described | None, endpoint_name: str
+) -> dict[str, Any]:
+    """Return the details of an inference component's deployment, with the specification that serves.
+
+    :param progress: The progress of the deployment.
+    :param end: Its end.
+    :param described: The last description of the component.
+    :param endpoint_name: Its endpoint.
+    """
+    shown = described or {}
+    specifications = [_without_environment(one) for one in shown.get("Specifications") or ()]
+    return {
+        "action": str(progress.action or "wait"),
+        "endpoint_name": endpoint_name,
+        "specification_name": end.serving,
+        "previous_specification_name": progress.previous_endpoint_config_name,
+        "specification": specifications[0] if len(specifications) == 1 else None,
+        "specifications": specifications if len(specifications) > 1 else None,
+        "copy_count": instance_counts(shown).get(COPIES),
+        "inference_component_arn": end.endpoint_arn,
+        "seconds": round(time.time() - progress.started_at, 1),
+    }
+
+
+def _without_environment(specification: Mapping[str, Any]) -> dict[str, Any]:
+    container = specification.get("Container")
+    if not isinstance(container, Mapping) or "Environment" not in container:
+        return dict(specification)
+    return {**specification, "Container": {**container, "Environment": "***"}}
+
+
 def error_of(
-    end: End, progress: Progress, aws: AwsParameters, endpoint_name: str, details: dict[str, Any]
+    end: End,
+    progress: Progress,
+    aws: AwsParameters,
+    endpoint_name: str,
+    details: dict[str, Any],
+    component: WantedComponent | None = None,
 ) -> DeploymentError:
     """Return the error of a failed deployment; its message contains the remedy and the container's last log lines.
 
@@ -55,6 +95,7 @@ def error_of(
     :param aws: Makes the hooks.
     :param endpoint_name: The endpoint.
     :param details: Its details.
+    :param component: The inference component; None for an endpoint.
     """
     if end.ending is Ending.WRONG_ANSWER:
         return SmokeTestFailedError(f"{end.message} {end.note}".strip(), details=details)
@@ -62,12 +103,17 @@ def error_of(
     reason = result.described.get("FailureReason")
     parts = [end.message]
     if result.outcome in (Outcome.ROLLED_BACK, Outcome.FAILED):
-        from airflow_sm_hosting.deployer.failure_report import failure_report
+        from airflow_sm_hosting.deployer.failure_report import component_failure_report, failure_report
 
         target = str(progress.target)
         # Lines of containers older than this deployment are not its own; the beginning of a joined deployment is unknown.
         since = None if progress.action == "join" else progress.started_at
-        parts.append(failure_report(aws, endpoint_name, {target, end.serving or target}, reason, since=since))
+        if component:
+            wanted = component.specifications
+            parts.append(component_failure_report(aws, endpoint_name, wanted, reason, since=since))
+        else:
+            configs = {target, end.serving or target}
+            parts.append(failure_report(aws, endpoint_name, configs, reason, since=since))
     parts.append(end.note)
     cause = cause_of(reason)
     return ERRORS[result.outcome](

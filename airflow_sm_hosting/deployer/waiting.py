@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_sm_hosting.deployment.component import as_compared, described_component
 from airflow_sm_hosting.deployment.evidence import Evidence
-from airflow_sm_hosting.deployment.status import Described, is_transitional, status_line
+from airflow_sm_hosting.deployment.status import Described, Kind, is_transitional, status_line
 from airflow_sm_hosting.deployment.verdict import after_look, judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 from airflow_sm_hosting.hooks.errors import are_credentials_refused, is_passing
@@ -34,11 +35,11 @@ DOUBT_INTERVAL = 30.0
 IDENTITY = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
 
 
-def result_of_error(error: Exception, endpoint_name: str) -> WaitResult:
+def result_of_error(error: Exception, endpoint_name: str, kind: Kind = Kind.ENDPOINT) -> WaitResult:
     """Return the result of a wait that could not poll: a missing permission, a connection that does not exist."""
     return WaitResult(
         outcome=str(Outcome.UNKNOWN),
-        message=f"Endpoint {endpoint_name} could not be described: {type(error).__name__}: {without_signatures(str(error))}",
+        message=f"{kind.noun} {endpoint_name} could not be described: {type(error).__name__}: {without_signatures(str(error))}",
     )
 
 
@@ -77,6 +78,9 @@ class EndpointWait:
     def observe(self, described: Described | None) -> WaitResult | None:
         """Process DescribeEndpoint's answer (None if the endpoint does not exist); return the result, or None while the wait continues."""
         self._was_described, self._refused_since = True, None
+        described = as_compared(
+            described, self._condition.specifications, self._condition.endpoint_config_name
+        )
         self._condition = after_look(self._condition, described)
         self._identity = identity(described)
         now = time.monotonic()
@@ -121,7 +125,7 @@ class EndpointWait:
                 f"the credentials are refused ({error}); polling again with those found then"
             )
         if not is_passing(error):
-            return result_of_error(error, self._condition.endpoint_name)
+            return result_of_error(error, self._condition.endpoint_name, self._condition.kind)
         return self._unless_too_late(f"could not be described ({error}); polling again")
 
     def _may_be_rotated(self) -> bool:
@@ -147,7 +151,7 @@ class EndpointWait:
         if now >= self._deadline:
             return WaitResult(
                 outcome=str(Outcome.TIMED_OUT),
-                message=f"Endpoint {self._condition.endpoint_name}: the time budget ended after "
+                message=f"{self._condition.kind.noun} {self._condition.endpoint_name}: the time budget ended after "
                 f"{now - self._started_at:.0f} s ({status}). Nothing was stopped: any operation in progress "
                 "continues in AWS, and the next try joins it.",
                 described=self._identity,
@@ -164,7 +168,7 @@ class EndpointWait:
         if is_news or now - when >= REPEAT_STATUS_AFTER:
             self._logged = (line, status, now)
             self._log_status(
-                f"Endpoint {self._condition.endpoint_name} after {now - self._started_at:.0f} s: {line}"
+                f"{self._condition.kind.noun} {self._condition.endpoint_name} after {now - self._started_at:.0f} s: {line}"
             )
 
 
@@ -202,14 +206,21 @@ class PollingWait(EndpointWait):
     def _describe(self) -> Described | None:
         """Describe the endpoint; if AWS refuses the credentials, look up the connection again: it may have others after hours."""
         try:
-            return self._hook.describe_endpoint(self._condition.endpoint_name)
+            return self._described()
         except Exception as error:
             now = time.monotonic()
             if not are_credentials_refused(error) or now - self._looked_up_at < CONNECTION_KEPT:
                 raise
             self._looked_up_at = now
             self._hook.look_up_again()
-            return self._hook.describe_endpoint(self._condition.endpoint_name)
+            return self._described()
+
+    def _described(self) -> Described | None:
+        name = self._condition.endpoint_name
+        if self._condition.kind is Kind.COMPONENT:
+            answer = self._hook.describe_inference_component(name)
+            return described_component(answer) if answer else None
+        return self._hook.describe_endpoint(name)
 
     def pause(self, poll_interval: float) -> float:
         """Return the seconds until the next poll, not beyond the deadline."""

@@ -11,6 +11,7 @@ from airflow_sm_hosting.deployment.status import (
     IN_SERVICE,
     OUT_OF_SERVICE,
     Described,
+    Kind,
     is_serverless,
     is_transitional,
     pending_config,
@@ -54,8 +55,9 @@ def decide(
     replace_failed_endpoint: bool = True,
     overtaken_by: str | None = None,
     serverless: bool | None = None,
+    kind: Kind = Kind.ENDPOINT,
 ) -> Decision:
-    """Decide how to bring the endpoint to a config.
+    """Decide how to bring the endpoint to a config, or an inference component to a specification.
 
     :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
     :param config: The config to deploy.
@@ -64,47 +66,50 @@ def decide(
     :param replace_failed_endpoint: Whether the deployment may delete a failed endpoint and create it again.
     :param overtaken_by: The due time of the newer run that last deployed this endpoint; None when no newer run has deployed.
     :param serverless: Whether the config's variant is serverless; None when it was not looked up.
+    :param kind: The kind of the resource.
     """
     if described is None:
-        return Decision(Action.CREATE, f"the endpoint does not exist; it is created with config {config}")
+        return Decision(
+            Action.CREATE, f"the {kind} does not exist; it is created with {kind.content} {config}"
+        )
 
     name, status = described["EndpointName"], described["EndpointStatus"]
     live, pending = described.get("EndpointConfigName"), pending_config(described)
 
     if status == IN_SERVICE and same_name(live, config) and pending is None:
-        return Decision(Action.UNCHANGED, f"endpoint {name} already serves {config}")
+        return Decision(Action.UNCHANGED, f"{kind} {name} already serves {config}")
     if same_name(pending, config) and status != DELETING:
-        return Decision(Action.JOIN, f"endpoint {name} is {status} and already being updated to {config}")
+        return Decision(Action.JOIN, f"{kind} {name} is {status} and already being updated to {config}")
     if overtaken_by:
         return Decision(
             Action.OVERTAKEN,
-            f"endpoint {name} was deployed by a newer run, due {overtaken_by}, and stays on "
+            f"{kind} {name} was deployed by a newer run, due {overtaken_by}, and stays on "
             f"{pending or live}; allow_older=True deploys this run's config anyway",
         )
     if is_transitional(described):
-        return Decision(Action.WAIT, f"endpoint {name} is {status} and cannot be changed until that ends")
+        return Decision(Action.WAIT, f"{kind} {name} is {status} and cannot be changed until that ends")
     if not owned and not adopt:
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} exists without this package's tags, so something else created it; adopt=True "
+            f"{kind} {name} exists without this package's tags, so something else created it; adopt=True "
             "takes it over",
         )
     if status == FAILED:
         if replace_failed_endpoint:
             return Decision(
                 Action.REPLACE,
-                f"endpoint {name} is Failed and can only be deleted; it is deleted and created again with "
-                f"config {config}",
+                f"{kind} {name} is Failed and can only be deleted; it is deleted and created again with "
+                f"{kind.content} {config}",
             )
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} is Failed ({described.get('FailureReason') or 'no reason given'}) and can only "
+            f"{kind} {name} is Failed ({described.get('FailureReason') or 'no reason given'}) and can only "
             "be deleted; replace_failed_endpoint=True deletes it and creates it again",
         )
     if status == OUT_OF_SERVICE:
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} is OutOfService ({described.get('FailureReason') or 'no reason given'}); AWS "
+            f"{kind} {name} is OutOfService ({described.get('FailureReason') or 'no reason given'}); AWS "
             "does not document updates in this status: delete it (DeleteEndpointOperator) and deploy again",
         )
     # Developer guide, "Serverless Inference": an endpoint on instances cannot be updated to a serverless config, and
@@ -113,7 +118,7 @@ def decide(
     if serverless is True and variants and not is_serverless(variants):
         return Decision(
             Action.REFUSE,
-            f"endpoint {name} runs on instances and {config} is serverless; UpdateEndpoint rejects this: "
+            f"{kind} {name} runs on instances and {config} is serverless; UpdateEndpoint rejects this: "
             "deploy to another endpoint name, or delete this endpoint first",
         )
-    return Decision(Action.UPDATE, f"endpoint {name} is {status} on {live}; it is updated to {config}")
+    return Decision(Action.UPDATE, f"{kind} {name} is {status} on {live}; it is updated to {config}")

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot
-from airflow_sm_hosting.deployment.status import Described
+from airflow_sm_hosting.deployment.status import Described, Kind
 
 
 class FactKind(StrEnum):
@@ -17,6 +17,10 @@ class FactKind(StrEnum):
 
     #: DescribeEndpoint's answer, or None. Subject: the endpoint's name.
     ENDPOINT = "endpoint"
+    #: DescribeInferenceComponent's answer in the members of an endpoint, or None. Subject: the component's name.
+    COMPONENT = "inference component"
+    #: The rows of an endpoint's inference components. Subject: the endpoint's name.
+    COMPONENTS = "inference components"
     #: The tags of a SageMaker resource. Subject: its ARN.
     TAGS = "tags"
     #: DescribeEndpointConfig's answer, or None. Subject: the config's name.
@@ -39,6 +43,8 @@ class FactKind(StrEnum):
     ALARMS_WITH_ACTION = "alarms with an action"
     #: The names of our metric alarms on an endpoint. Subject: the endpoint's name.
     ENDPOINT_ALARMS = "alarms on the endpoint"
+    #: The models that inference components serve; None if the worker is not allowed to read it.
+    MODELS_OF_COMPONENTS = "models of inference components"
     #: The models of every config that an endpoint serves or is being updated to, by the config's name.
     NEEDED_CONFIGS = "configs that endpoints use"
 
@@ -68,7 +74,7 @@ class FactNeededError(Exception):
 
 @dataclass(frozen=True)
 class Observation:
-    """An observation of an endpoint.
+    """An observation of an endpoint, or of an inference component.
 
     :param endpoint_name: Its name.
     :param now: The time.
@@ -80,6 +86,7 @@ class Observation:
     :param copies: The tags that hold the scaling removed by this task.
     :param restored: The ARNs of the restored policies, by variant and name.
     :param simulated: Whether steps are simulated. In a simulation, a fact must be known before a step changes it.
+    :param kind: The kind of the resource. An inference component is described in the members of an endpoint.
     """
 
     endpoint_name: str
@@ -92,19 +99,21 @@ class Observation:
     copies: Mapping[str, str] = field(default_factory=dict)
     restored: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     simulated: bool = False
+    kind: Kind = Kind.ENDPOINT
 
     # Facts.
 
     @property
     def endpoint(self) -> Described | None:
-        """DescribeEndpoint's answer, or None for no such endpoint."""
+        """DescribeEndpoint's answer, or None for no such endpoint; an inference component's in the same members."""
         found: Described | None = self.get(self.endpoint_fact)
         return found
 
     @property
     def endpoint_fact(self) -> Fact:
         """The fact behind :attr:`endpoint`."""
-        return Fact(FactKind.ENDPOINT, (self.endpoint_name,))
+        kind = FactKind.ENDPOINT if self.kind is Kind.ENDPOINT else FactKind.COMPONENT
+        return Fact(kind, (self.endpoint_name,))
 
     @property
     def tags(self) -> Mapping[str, str]:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
+from airflow_sm_hosting.deployment.component import COPIES
 from airflow_sm_hosting.deployment.decision import Action, Decision, decide
 from airflow_sm_hosting.deployment.endpoint_tags import (
     EndpointTags,
@@ -22,20 +23,32 @@ from airflow_sm_hosting.deployment.endpoint_tags import (
 )
 from airflow_sm_hosting.deployment.finishing import finishing_steps
 from airflow_sm_hosting.deployment.history import rollback_target, written
-from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
+from airflow_sm_hosting.deployment.hosting_place import place_problem, wait_for_place
+from airflow_sm_hosting.deployment.observation import Fact, FactKind, FactNeededError, Observation
 from airflow_sm_hosting.deployment.progress import Progress, Stage
 from airflow_sm_hosting.deployment.remedies import Cause, cause_of
 from airflow_sm_hosting.deployment.smoke_test import smoke_test_problem
-from airflow_sm_hosting.deployment.status import Described, is_transitional, on_its_way_to, same_name
+from airflow_sm_hosting.deployment.specification_tags import specifications_to_forget
+from airflow_sm_hosting.deployment.status import (
+    Described,
+    Kind,
+    instance_counts,
+    is_transitional,
+    on_its_way_to,
+    same_name,
+)
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
     CheckAnswer,
     CreateEndpoint,
+    CreateInferenceComponent,
     DeleteEndpoint,
+    DeleteInferenceComponent,
     DeleteTags,
     ObserveAgain,
     Step,
     UpdateEndpointWeightsAndCapacities,
+    UpdateInferenceComponentRuntimeConfig,
     Wait,
 )
 from airflow_sm_hosting.deployment.updating import (
@@ -182,6 +195,18 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
     action = decision.action
     if action is Action.REFUSE:
         raise ConflictError(decision.reason)
+    if wanted.component and action is not Action.OVERTAKEN:
+        problem = place_problem(described, wanted.component)
+        if problem:
+            raise ConflictError(problem)
+    if wanted.component and action in (Action.CREATE, Action.UPDATE, Action.REPLACE):
+        condition = wait_for_place(observed, wanted.component, action)
+        if condition:
+            return Plan(
+                (Wait(condition),),
+                progress,
+                Decision(Action.WAIT, f"{condition.kind} {condition.endpoint_name} is not ready yet"),
+            )
     if described and action in (Action.UPDATE, Action.UNCHANGED, Action.REPLACE):
         until = known.detached_by_another(wanted.task, observed.now)
         if until:
@@ -219,6 +244,7 @@ def _decide(described: Described | None, wanted: Wanted, progress: Progress, kno
         adopt=wanted.adopt,
         replace_failed_endpoint=wanted.replace_failed_endpoint,
         overtaken_by=None if wanted.allow_older else known.newer_than(run_after),
+        kind=wanted.kind,
     )
 
 
@@ -240,7 +266,7 @@ def _check_config_is_the_deployed_one(observed: Observation, target: str) -> Non
     SageMaker keeps serving what the deleted config said. A name with a content digest always means the same content.
     """
     described = observed.endpoint or {}
-    if is_content_name(target):
+    if observed.kind is Kind.COMPONENT or is_content_name(target):
         return
     created = (observed.config(target) or {}).get("CreationTime")
     changed = described.get("LastModifiedTime")
@@ -263,18 +289,35 @@ def _find_target(described: Described | None, known: EndpointTags, wanted: Wante
 
 def _find_config_before(described: Described | None, known: EndpointTags, wanted: Wanted) -> str:
     """Return the config to roll back to."""
-    name, last = wanted.endpoint_name, known.rolled_back
+    return find_before(described, known, wanted.endpoint_name, wanted.run_after, wanted.kind)
+
+
+def find_before(
+    described: Described | None, known: EndpointTags, name: str, run_after: str | None, kind: Kind
+) -> str:
+    """Return the name of the config, or of the specification, to roll back to.
+
+    :param described: The endpoint, or the inference component.
+    :param known: The state in its tags.
+    :param name: Its name.
+    :param run_after: The due time of the DAG run.
+    :param kind: The kind of the resource.
+    :raises NotFoundError: When it does not exist, or no previous one is known.
+    """
+    last = known.rolled_back
     if described is None:
-        raise NotFoundError(f"There is no endpoint {name!r}.")
-    if last and last.run_after == wanted.run_after:
+        raise NotFoundError(f"There is no {kind} {name!r}.")
+    if last and last.run_after == run_after:
         return last.target  # this DAG run has rolled back already
     serving = described.get("EndpointConfigName")
     target = rollback_target(known.history, serving=serving, unverified=known.unverified)
     if target is None:
         others = ", ".join(one for one in known.history if one != serving)
-        found = f"no previous config that was verified (only {others})" if others else "no previous config"
+        word = kind.content
+        found = f"no previous {word} that was verified (only {others})" if others else f"no previous {word}"
+        way_out = "give one (endpoint_config_name=…)" if kind is Kind.ENDPOINT else "deploy one"
         raise NotFoundError(
-            f"Endpoint {name} serves {serving}, and its tags name {found}: give one (endpoint_config_name=…).",
+            f"{kind.noun} {name} serves {serving}, and its tags name {found}: {way_out}.",
             is_proven=True,
         )
     return target
@@ -326,7 +369,7 @@ def _restore(
     decision = Decision(Action.OVERTAKEN, reason)
     steps: list[Step] = [*_writing_again(observed, wanted, known)]
     if is_transitional(described):
-        steps.append(Wait(WaitCondition(WaitFor.SETTLED, wanted.endpoint_name)))
+        steps.append(Wait(_condition(WaitFor.SETTLED, wanted)))
     else:
         steps.append(ObserveAgain())
     return Plan(tuple(steps), restoring, decision)
@@ -355,6 +398,13 @@ def _create(
         }
     unverified = known.marked_unverified(target) if wanted.smoke_test else {}
     tags = {**wanted.tags, **OURS, **run, **fallback_tag(wanted, target), **unverified, **kept}
+    if wanted.component:
+        create_component = CreateInferenceComponent(
+            {**wanted.component.creation(wanted.endpoint_name), "Tags": tag_list(tags)},
+            f"inference component {wanted.endpoint_name}",
+            f"with {target} on endpoint {wanted.component.endpoint_name}",
+        )
+        return Plan((create_component,), progress, decision)
     request = {
         "EndpointName": wanted.endpoint_name,
         "EndpointConfigName": target,
@@ -405,15 +455,18 @@ def _join(
         *_writing_again(observed, wanted, known),
         *missing_tags(arn, observed.tags, tags, "this run deploys the endpoint"),
     ]
-    if own == "updated" and (old := known.runs_to_forget(wanted.task)):
+    old = known.runs_to_forget(wanted.task)
+    if wanted.component:
+        old += specifications_to_forget(observed.tags, (target, *known.history))
+    if own == "updated" and old:
         steps.append(
             DeleteTags(
                 {"ResourceArn": arn, "TagKeys": old}, "entries of old runs", "newer entries replace them"
             )
         )
-    condition = WaitCondition(
+    condition = _condition(
         WaitFor.DEPLOYED,
-        wanted.endpoint_name,
+        wanted,
         target,
         modified_before=observed.modified_before if own else None,
         begun=own is None,
@@ -439,8 +492,11 @@ def _unchanged(
     """Verify the serving config as if it had just been deployed."""
     described, target = observed.endpoint or {}, str(progress.target)
     arn = described["EndpointArn"]
-    condition = WaitCondition(WaitFor.DEPLOYED, wanted.endpoint_name, target, begun=True)
+    condition = _condition(WaitFor.DEPLOYED, wanted, target, begun=True)
     verdict = judge(condition, described)
+    if verdict.outcome is Outcome.PENDING:
+        # An inference component whose copies are not all in service.
+        return Plan((Wait(condition),), progress, decision)
     verified = replace(
         _taken_over(progress, wanted, known), action=progress.action or str(Action.UNCHANGED)
     ).after_wait(WaitFor.DEPLOYED, WaitResult(str(verdict.outcome), verdict.message, _identity(described)))
@@ -477,7 +533,13 @@ def _replace(
             raise NotFoundError(f"There is no endpoint config {target!r}.")
         arn = config["EndpointConfigArn"]
         steps += missing_tags(arn, {}, keep, "the endpoint that is created again needs it")
-    why = f"it is Failed, and is created again with config {target}"
+    why = f"it is Failed, and is created again with {wanted.kind.content} {target}"
+    if wanted.component:
+        name = wanted.endpoint_name
+        delete_component = DeleteInferenceComponent(
+            {"InferenceComponentName": name}, f"inference component {name}", why
+        )
+        return Plan((delete_component,), progress, decision)
     delete = DeleteEndpoint({"EndpointName": wanted.endpoint_name}, f"endpoint {wanted.endpoint_name}", why)
     return Plan((*steps, delete), progress, decision)
 
@@ -515,8 +577,22 @@ def _wait_for_others(
             described["EndpointArn"], observed.tags, tags, "this task must wait for another deployment"
         )
     created = moment(described.get("CreationTime")) if until is WaitFor.GONE else None
-    wait = Wait(WaitCondition(until, wanted.endpoint_name, created_at=created))
+    wait = Wait(_condition(until, wanted, created_at=created))
     return Plan((*steps, wait), progress, None if observed.own_change else decision)
+
+
+def _condition(until: WaitFor, wanted: Wanted, target: str | None = None, **members: Any) -> WaitCondition:
+    """Return the condition of a wait for the endpoint or inference component."""
+    component = wanted.component
+    compared = component is not None and target == component.name
+    return WaitCondition(
+        until,
+        wanted.endpoint_name,
+        target,
+        kind=wanted.kind,
+        specifications=component.comparable if component and compared else (),
+        **members,
+    )
 
 
 def _responsible_for(progress: Progress, tags: Mapping[str, str]) -> Progress:
@@ -567,7 +643,11 @@ def _complete(observed: Observation, wanted: Wanted, progress: Progress) -> Plan
     """Set the retained counts, check the endpoint's answer, and clean up."""
     result = progress.result or WaitResult("", "")
     arn, target = result.described.get("EndpointArn"), str(progress.target)
-    if progress.counts:
+    if wanted.component:
+        copies = _copies_plan(observed, wanted, progress)
+        if copies:
+            return copies
+    elif progress.counts:
         return _set_counts(observed, wanted, progress, str(arn))
     if wanted.smoke_test and progress.smoke_failure is None and not progress.restores_run:
         if progress.answer_failure is None:
@@ -638,9 +718,7 @@ def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: 
         return Plan((forget,), replace(progress, waited_for=None))
     # Another run may have deployed since the wait ended, and the counts belong to this run's config.
     changed = (progress.result or WaitResult("", "")).described.get("LastModifiedTime")
-    deployed = WaitCondition(
-        WaitFor.DEPLOYED, wanted.endpoint_name, progress.target, begun=True, not_before=changed
-    )
+    deployed = _condition(WaitFor.DEPLOYED, wanted, progress.target, begun=True, not_before=changed)
     if judge(deployed, observed.endpoint).outcome is not Outcome.DEPLOYED:
         # One description proves no failure: the wait asks for more.
         return Plan((Wait(deployed),), progress)
@@ -658,6 +736,40 @@ def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: 
         progress.target,
         modified_before=moment((observed.endpoint or {}).get("LastModifiedTime")),
         instance_counts={variant: count},
+    )
+    return Plan((call, Wait(condition)), progress)
+
+
+def _copies_plan(observed: Observation, wanted: Wanted, progress: Progress) -> Plan | None:
+    """Set the requested number of copies, unless autoscaling sets it; None when nothing is to be done.
+
+    One change at a time: a change of the copies alone blocks updates, and the other way round.
+    """
+    described, component = observed.endpoint, wanted.component
+    count = component.copy_count if component else None
+    if described is None or component is None or count is None or component.base or progress.restores_run:
+        return None
+    found = instance_counts(described).get(COPIES)
+    if found == count and not is_transitional(described):
+        return None
+    if observed.get(Fact(FactKind.SCALING, (wanted.endpoint_name, COPIES))) is not None:
+        return None
+    if is_transitional(described):
+        return Plan((Wait(_condition(WaitFor.SETTLED, wanted)),), progress)
+    call = UpdateInferenceComponentRuntimeConfig(
+        {
+            "InferenceComponentName": described["EndpointName"],
+            "DesiredRuntimeConfig": {"CopyCount": count},
+        },
+        f"inference component {wanted.endpoint_name}",
+        f"it has {found} copies, requested {count}",
+    )
+    condition = _condition(
+        WaitFor.COUNTED,
+        wanted,
+        progress.target,
+        modified_before=moment(described.get("LastModifiedTime")),
+        instance_counts={COPIES: count},
     )
     return Plan((call, Wait(condition)), progress)
 
@@ -742,11 +854,11 @@ def _recover(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
         steps = [*missing_tags(described["EndpointArn"], observed.tags, undone, "it does not serve"), *steps]
     if steps:
         return Plan(tuple(steps), progress)
-    progress = replace(progress, result=_replaced(result, progress) or result)
+    progress = replace(progress, result=_replaced(result, wanted.kind, progress) or result)
     return Plan((), progress, end=failed_end(progress.result or result, progress=progress))
 
 
-def _replaced(result: WaitResult, progress: Progress) -> WaitResult | None:
+def _replaced(result: WaitResult, kind: Kind, progress: Progress) -> WaitResult | None:
     """Return the result in other words if the endpoint serves a config to which SageMaker cannot have gone back: another update did it."""
     live, target = result.described.get("EndpointConfigName"), progress.target
     before = progress.previous_endpoint_config_name
@@ -754,7 +866,7 @@ def _replaced(result: WaitResult, progress: Progress) -> WaitResult | None:
     if result.outcome != Outcome.ROLLED_BACK or not is_known or same_name(live, before):
         return None
     served = f"served {before} before" if before else "did not exist before"
-    message = f"The endpoint {served}, should serve {target}, and serves {live}. "
+    message = f"The {kind} {served}, should serve {target}, and serves {live}. "
     if reason := result.described.get("FailureReason"):
         # Another tool has deployed before this task's update, and SageMaker has gone back to that; or after it.
         message += f"Another tool has deployed {live}, before or after this task's update. SageMaker's last reason: {reason}"
@@ -774,16 +886,16 @@ def _undid(older: Run, progress: Progress, result: WaitResult) -> bool:
 
 
 def _wait_for_older(observed: Observation, described: Described, wanted: Wanted, progress: Progress) -> Plan:
-    condition = WaitCondition(
+    condition = _condition(
         WaitFor.DEPLOYED,
-        wanted.endpoint_name,
+        wanted,
         progress.target,
         # The current description is the state before the config is restored.
         modified_before=moment(described.get("LastModifiedTime")),
         give_up_at=observed.now.timestamp() + OLDER_RUN_RESTORES,
     )
     reason = (
-        "an older run's update reached AWS after this run's update, and the endpoint is on "
+        f"an older run's update reached AWS after this run's update, and the {wanted.kind} is on "
         f"{described.get('EndpointConfigName')}; the older run restores {progress.target}"
     )
     waiting = replace(progress, waited_for_older=True)

@@ -14,10 +14,13 @@ from airflow_sm_hosting.deployment.steps import (
     AddTags,
     CheckAnswer,
     CreateEndpoint,
+    CreateInferenceComponent,
     DeleteEndpoint,
+    DeleteInferenceComponent,
     DeleteTags,
     Step,
     UpdateEndpoint,
+    UpdateInferenceComponent,
 )
 from airflow_sm_hosting.deployment.wait import Outcome, WaitFor, WaitResult, known_fields
 from airflow_sm_hosting.spec.tags import PENDING_COUNT
@@ -106,16 +109,16 @@ class Progress:
         :param answer: The adapter's answer.
         """
         match step:
-            case CreateEndpoint():
+            case CreateEndpoint() | CreateInferenceComponent():
                 return replace(self, action=self.action or Action.CREATE)
-            case UpdateEndpoint():
+            case UpdateEndpoint() | UpdateInferenceComponent():
                 action = ROLLBACK if self.rolling_back else Action.UPDATE
                 return replace(
                     self,
                     action=self.action if self.restores_run else str(action),
                     updated_at=(answer or {}).get("taken_at"),
                 )
-            case DeleteEndpoint():
+            case DeleteEndpoint() | DeleteInferenceComponent():
                 return replace(self, action=Action.REPLACE)
             case AddTags() if step.request["ResourceArn"] == endpoint_arn:
                 unfinished = {*self.unfinished, *tags_to_delete(step.tags)}

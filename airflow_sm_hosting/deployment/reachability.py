@@ -1,8 +1,9 @@
 """Find the configs, models, images and artifacts that no endpoint needs.
 
-Everything reachable from an endpoint stays: the serving config, a pending config, and possible rollback targets; their models; the
-images and artifacts of every kept model, also of models that others made. AWS does not refuse to delete any of them, but reads them
-again when it patches or scales the endpoint (DeleteEndpointConfig; developer guide, "realtime-endpoints-delete-resources").
+Everything reachable from an endpoint or an inference component stays: the serving config, a pending config, and possible rollback targets;
+their models; the images and artifacts of every kept model, also of models that others made, and those that a component names itself. AWS
+does not refuse to delete any of them, but reads them again when it patches or scales the endpoint (DeleteEndpointConfig; developer guide,
+"realtime-endpoints-delete-resources").
 """
 
 from __future__ import annotations
@@ -53,6 +54,20 @@ class Model:
 
 
 @dataclass(frozen=True)
+class ServingComponent:
+    """An inference component: its models, also those that it served before, newest first, and what its containers use.
+
+    :param models: The models that it serves.
+    :param before: The models that it served before.
+    :param uses: The names of images and artifacts, as for a model.
+    """
+
+    models: frozenset[str]
+    before: tuple[str, ...] = ()
+    uses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Stored:
     """An image or an artifact.
 
@@ -93,8 +108,9 @@ def unneeded(
     ours: Collection[str],
     keep: int,
     before: datetime,
+    components: Collection[ServingComponent] = (),
 ) -> Unneeded:
-    """Return the resources that no endpoint needs.
+    """Return the resources that no endpoint and no inference component needs.
 
     :param endpoints: All endpoints of the account and Region.
     :param configs: All endpoint configs.
@@ -103,8 +119,9 @@ def unneeded(
     :param artifacts: Artifacts of ours.
     :param uploads: Unfinished uploads of artifacts of ours.
     :param ours: Names of the configs and models with our tags, ``config/<name>`` and ``model/<name>``.
-    :param keep: How many configs each endpoint keeps for a rollback.
+    :param keep: How many configs each endpoint, and how many models each component, keeps for a rollback.
     :param before: Resources newer than this stay: a deployment in progress may need them.
+    :param components: All inference components.
     """
     # SageMaker finds a config and a model by a name in any case.
     needed = {
@@ -123,10 +140,12 @@ def unneeded(
     needed_models = {
         model.lower() for config in configs if config.name not in gone_configs for model in config.models
     }
+    needed_models |= {model.lower() for one in components for model in (*one.models, *one.before[:keep])}
     gone_models = {
         model.name for model in models if model.name.lower() not in needed_models and may_go("model", model)
     }
     used = {name for model in models if model.name not in gone_models for name in model.uses}
+    used |= {name for one in components for name in one.uses}
     folders = tuple(name for name in used if name.endswith("/"))
 
     def unused(stored: Iterable[Stored]) -> list[str]:

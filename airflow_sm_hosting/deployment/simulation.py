@@ -9,13 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_sm_hosting.deployment.component import COPIES
 from airflow_sm_hosting.deployment.decision import Action, Decision
 from airflow_sm_hosting.deployment.difference import differences
 from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
 from airflow_sm_hosting.deployment.planning import Ending, Plan, plan
 from airflow_sm_hosting.deployment.progress import Progress
-from airflow_sm_hosting.deployment.status import Described
-from airflow_sm_hosting.deployment.steps import Call, Step, UpdateEndpoint, Wait
+from airflow_sm_hosting.deployment.status import Described, Kind, instance_counts
+from airflow_sm_hosting.deployment.steps import (
+    Call,
+    Step,
+    UpdateEndpoint,
+    UpdateInferenceComponent,
+    Wait,
+)
 from airflow_sm_hosting.deployment.wait import WaitFor
 from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
@@ -97,7 +104,8 @@ def simulate(observed: Observation, wanted: Wanted, progress: Progress, fetch: F
         for step in planned.steps:
             arn = (observed.endpoint or {}).get("EndpointArn")
             observed = fetched(lambda known: step.effect(known))  # noqa: B023
-            answer = {"taken_at": int(observed.now.timestamp())} if isinstance(step, UpdateEndpoint) else None
+            is_update = isinstance(step, UpdateEndpoint | UpdateInferenceComponent)
+            answer = {"taken_at": int(observed.now.timestamp())} if is_update else None
             progress = progress.after_step(step, arn, answer)
             steps.append(step)
             if isinstance(step, Wait):
@@ -125,6 +133,8 @@ class DeploymentPlan:
     :param variants: The variants afterwards: name, instance count and weight, where they have them.
     :param alarms: The alarms that would roll the deployment back.
     :param fallbacks: The configs that would be deployed instead, in order, if AWS had no capacity.
+    :param kind: The kind of the resource: of an inference component, ``endpoint_name`` is its name.
+    :param copies: The copies of an inference component afterwards.
     """
 
     decision: Decision
@@ -137,9 +147,24 @@ class DeploymentPlan:
     variants: list[dict[str, Any]] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     fallbacks: list[str] = field(default_factory=list)
+    kind: Kind = Kind.ENDPOINT
+    copies: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON."""
+        if self.kind is Kind.COMPONENT:
+            return {
+                "action": str(self.decision.action),
+                "reason": self.decision.reason,
+                "inference_component_name": self.endpoint_name,
+                "serving": self.serving,
+                "target": self.target,
+                "changes": self.changes,
+                "calls": self.calls,
+                "two_fleets": self.two_fleets,
+                "copies": self.copies,
+                "alarms": self.alarms,
+            }
         return {
             "action": str(self.decision.action),
             "reason": self.decision.reason,
@@ -166,6 +191,8 @@ class DeploymentPlan:
             f"- would serve: {_code(self.serving if stays else self.target)}",
             f"- two fleets share the traffic meanwhile: {'yes' if self.two_fleets else 'no'}",
         ]
+        if self.copies is not None:
+            lines.append(f"- copies afterwards: {self.copies}")
         if self.alarms:
             lines.append(f"- alarms that roll it back: {', '.join(map(_code, self.alarms))}")
         if self.fallbacks:
@@ -190,6 +217,8 @@ def deployment_plan(
     :param wanted: The requested deployment.
     :param fetch: Reads a fact from AWS.
     """
+    if wanted.component:
+        return _component_plan(simulated, before)
     observed, target = simulated.observed, simulated.target
     serving = (before or {}).get("EndpointConfigName")
     after = (observed.endpoint or {}).get("ProductionVariants") or []
@@ -220,6 +249,27 @@ def deployment_plan(
         variants=[_live_properties(one) for one in after] if is_changed else [],
         alarms=[alarm["AlarmName"] for alarm in alarms.get("Alarms") or []],
         fallbacks=[name for name in wanted.fallbacks if name != target] if update else [],
+    )
+
+
+def _component_plan(simulated: Simulation, before: Described | None) -> DeploymentPlan:
+    """Return the plan of an inference component: what differs is known, as contents are compared."""
+    update = next((step for step in simulated.steps if isinstance(step, UpdateInferenceComponent)), None)
+    deployment_config = (update.request if update else {}).get("DeploymentConfig") or {}
+    alarms = deployment_config.get("AutoRollbackConfiguration") or {}
+    differences_now = (before or {}).get("Differences") or ()
+    return DeploymentPlan(
+        decision=simulated.decision,
+        endpoint_name=simulated.observed.endpoint_name,
+        serving=(before or {}).get("EndpointConfigName"),
+        target=simulated.target,
+        changes=[line.replace(", requested ", ", becomes ") for line in differences_now],
+        calls=simulated.calls,
+        # New copies stand beside the old ones until all are replaced (InferenceComponentRollingUpdatePolicy).
+        two_fleets=update is not None,
+        alarms=[alarm["AlarmName"] for alarm in alarms.get("Alarms") or []],
+        kind=Kind.COMPONENT,
+        copies=instance_counts(simulated.observed.endpoint or {}).get(COPIES),
     )
 
 

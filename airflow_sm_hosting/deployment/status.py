@@ -1,12 +1,32 @@
-"""The statuses of an endpoint, as DescribeEndpoint documents them."""
+"""The statuses of an endpoint, as DescribeEndpoint documents them; an inference component has some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
-#: DescribeEndpoint's answer, or None for an endpoint that does not exist.
+#: DescribeEndpoint's answer, or None for an endpoint that does not exist. An inference component is described in the same members
+#: (``deployment/component.py``): its specification has the place of the endpoint config.
 Described = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    """The kinds of resources that are deployed."""
+
+    ENDPOINT = "endpoint"
+    COMPONENT = "inference component"
+
+    @property
+    def noun(self) -> str:
+        """The kind at the beginning of a sentence."""
+        return self.value.capitalize()
+
+    @property
+    def content(self) -> str:
+        """What such a resource serves, in the word of AWS."""
+        return "config" if self is Kind.ENDPOINT else "specification"
+
 
 IN_SERVICE = "InService"
 FAILED = "Failed"
@@ -79,7 +99,8 @@ def status_line(described: Described | None) -> str:
     """Return a status line for a person who watches the endpoint."""
     if described is None:
         return "does not exist"
-    parts = [described["EndpointStatus"], f"on config {described.get('EndpointConfigName')}"]
+    content = Kind(described.get("Kind", Kind.ENDPOINT)).content
+    parts = [described["EndpointStatus"], f"on {content} {described.get('EndpointConfigName')}"]
     pending = pending_config(described)
     if pending and pending != described.get("EndpointConfigName"):
         parts.append(f"deploying {pending}")

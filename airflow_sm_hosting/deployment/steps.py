@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from airflow_sm_hosting.deployment.component import COPIES, comparable, specification_name
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import policy_members, variant_of
-from airflow_sm_hosting.deployment.status import CREATING, DELETING, IN_SERVICE, pending_config, same_name
+from airflow_sm_hosting.deployment.status import (
+    CREATING,
+    DELETING,
+    IN_SERVICE,
+    Kind,
+    pending_config,
+    same_name,
+)
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 
 
@@ -171,6 +179,95 @@ class UpdateEndpointWeightsAndCapacities(Call):
             return {**described, "ProductionVariants": variants}
 
         return observed.changed(observed.endpoint_fact, counted)
+
+
+@dataclass(frozen=True)
+class CreateInferenceComponent(Call):
+    """Create an inference component (``sagemaker:CreateInferenceComponent``)."""
+
+    service = "sagemaker"
+    operation = "CreateInferenceComponent"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The component is being created, with its tags."""
+        name = self.request["InferenceComponentName"]
+        arn = (answer or {}).get("InferenceComponentArn") or f"arn:new:inference-component/{name}"
+        specifications = comparable(_specifications(self.request))
+        copies = (self.request.get("RuntimeConfig") or {}).get("CopyCount")
+        described = {
+            "Kind": str(Kind.COMPONENT),
+            "EndpointName": name,
+            "EndpointArn": arn,
+            "EndpointConfigName": specification_name(specifications),
+            "EndpointStatus": CREATING,
+            "ProductionVariants": [] if copies is None else [_copies(copies)],
+            "HostName": self.request["EndpointName"],
+            "HostVariant": self.request.get("VariantName"),
+            "Specifications": list(specifications),
+        }
+        tags = {tag["Key"]: tag["Value"] for tag in self.request.get("Tags") or ()}
+        known = observed.learned(observed.endpoint_fact, described).learned(Fact(FactKind.TAGS, (arn,)), tags)
+        taken_at = (answer or {}).get("taken_at")
+        return replace(known, own_change="created", modified_before=None, changed_at=taken_at)
+
+
+@dataclass(frozen=True)
+class UpdateInferenceComponent(Call):
+    """Update an inference component to other specifications (``sagemaker:UpdateInferenceComponent``).
+
+    :param modified_before: Its ``LastModifiedTime`` before the update, in ISO format.
+    """
+
+    service = "sagemaker"
+    operation = "UpdateInferenceComponent"
+
+    modified_before: str | None = None
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The component is being updated to the specifications."""
+        pending = {"EndpointConfigName": specification_name(comparable(_specifications(self.request)))}
+
+        def updating(described: Mapping[str, Any]) -> dict[str, Any]:
+            return {**described, "EndpointStatus": "Updating", "PendingDeploymentSummary": pending}
+
+        return replace(
+            observed.changed(observed.endpoint_fact, updating),
+            own_change="updated",
+            modified_before=self.modified_before,
+            changed_at=(answer or {}).get("taken_at"),
+        )
+
+
+@dataclass(frozen=True)
+class UpdateInferenceComponentRuntimeConfig(Call):
+    """Set the number of copies (``sagemaker:UpdateInferenceComponentRuntimeConfig``)."""
+
+    service = "sagemaker"
+    operation = "UpdateInferenceComponentRuntimeConfig"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The component has the copies."""
+        copies = [_copies(self.request["DesiredRuntimeConfig"]["CopyCount"])]
+        return observed.changed(
+            observed.endpoint_fact, lambda described: {**described, "ProductionVariants": copies}
+        )
+
+
+@dataclass(frozen=True)
+class DeleteInferenceComponent(Call):
+    """Delete an inference component (``sagemaker:DeleteInferenceComponent``)."""
+
+    service = "sagemaker"
+    operation = "DeleteInferenceComponent"
+
+    def effect(self, observed: Observation, answer: Any = None) -> Observation:
+        """The component is being deleted."""
+        if observed.kind is not Kind.COMPONENT:
+            return observed
+        deleting = observed.changed(
+            observed.endpoint_fact, lambda described: {**described, "EndpointStatus": DELETING}
+        )
+        return replace(deleting, own_change="deleted")
 
 
 @dataclass(frozen=True)
@@ -517,11 +614,9 @@ class Wait(Step):
                 return None
             pending = described.get("PendingDeploymentSummary") or {}
             config = pending_config(described) or described["EndpointConfigName"]
-            variants = (
-                pending.get("ProductionVariants")
-                or described.get("ProductionVariants")
-                or [_as_described(variant) for variant in observed.variants_of(config)]
-            )
+            variants = pending.get("ProductionVariants") or described.get("ProductionVariants") or []
+            if not variants and observed.kind is Kind.ENDPOINT:
+                variants = [_as_described(variant) for variant in observed.variants_of(config)]
             rest = {name: value for name, value in described.items() if name != "PendingDeploymentSummary"}
             return {
                 **rest,
@@ -544,6 +639,14 @@ class Wait(Step):
             if member in described
         }
         return WaitResult(str(Outcome.DEPLOYED), "simulated", members)
+
+
+def _specifications(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(request["Specifications"]) if "Specifications" in request else [request["Specification"]]
+
+
+def _copies(count: int) -> dict[str, Any]:
+    return {"VariantName": COPIES, "DesiredInstanceCount": count, "CurrentInstanceCount": count}
 
 
 def policy_arns_fact(observed: Observation, variant: str, target: Mapping[str, Any]) -> Fact:
@@ -597,6 +700,10 @@ CALLS: tuple[type[Call], ...] = (
     UpdateEndpoint,
     DeleteEndpoint,
     UpdateEndpointWeightsAndCapacities,
+    CreateInferenceComponent,
+    UpdateInferenceComponent,
+    UpdateInferenceComponentRuntimeConfig,
+    DeleteInferenceComponent,
     AddTags,
     DeleteTags,
     DeleteEndpointConfig,

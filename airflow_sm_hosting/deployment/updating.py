@@ -22,7 +22,12 @@ from airflow_sm_hosting.deployment.observation import FactKind, Observation
 from airflow_sm_hosting.deployment.progress import Progress
 from airflow_sm_hosting.deployment.rollback_alarms import going_off, problems
 from airflow_sm_hosting.deployment.scaling_snapshot import Snapshot, as_tags, merged, place_of, tag_keys
-from airflow_sm_hosting.deployment.status import Described, instance_counts, is_serverless
+from airflow_sm_hosting.deployment.specification_tags import (
+    request_members,
+    specifications_as_tags,
+    stored_specifications,
+)
+from airflow_sm_hosting.deployment.status import Described, Kind, instance_counts, is_serverless
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
     ConfirmDetaching,
@@ -32,6 +37,7 @@ from airflow_sm_hosting.deployment.steps import (
     PutMetricAlarm,
     Step,
     UpdateEndpoint,
+    UpdateInferenceComponent,
     tags_in_words,
 )
 from airflow_sm_hosting.deployment.verdict import moment
@@ -90,6 +96,8 @@ def update_steps(
     :raises AlarmGoingOffError: When an alarm is in ALARM and would roll the deployment back at once.
     :raises NotFoundError: When the config does not exist.
     """
+    if wanted.component:
+        return _component_update_steps(observed, wanted, progress, known)
     described, target = observed.endpoint or {}, str(progress.target)
     arn, tags = described["EndpointArn"], observed.tags
     config = observed.config(target)
@@ -162,6 +170,68 @@ def update_steps(
     ]
 
 
+def _component_update_steps(
+    observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags
+) -> list[Step]:
+    """Return the steps of an update of an inference component, until AWS has accepted it.
+
+    The number of copies is not part of the request: it would overwrite that of autoscaling. The whole specification is sent, as every
+    example of AWS does; that members left out would be kept is not documented.
+
+    :raises ConflictError: When the specification to restore is not known.
+    """
+    described, target = observed.endpoint or {}, str(progress.target)
+    members, stored = _specification_of(observed, wanted, target)
+    restores = progress.restores_run is not None
+    at_once = restores or progress.smoke_failure is not None
+    asked = None if at_once else wanted.deployment_config
+    deployment_config = with_alarms(observed, asked, ()) if asked else None
+    record = {
+        **({} if restores else wanted.tags),
+        **OURS,
+        **_record(described, wanted, progress, known),
+        # For a rollback, and for a run that restores this one's.
+        **specifications_as_tags(described.get("Specifications") or ()),
+        **stored,
+    }
+    request = {
+        "InferenceComponentName": described["EndpointName"],
+        **members,
+        **({"DeploymentConfig": deployment_config} if deployment_config else {}),
+    }
+    return [
+        *missing_tags(described["EndpointArn"], observed.tags, record, "a later try or a rollback needs it"),
+        UpdateInferenceComponent(
+            request,
+            f"inference component {described['EndpointName']}",
+            f"from {described.get('EndpointConfigName')} to {target}"
+            + "".join(f"; {line}" for line in described.get("Differences") or ()),
+            modified_before=moment(described.get("LastModifiedTime")),
+        ),
+        # UpdateInferenceComponent is unconditional: a concurrent update by a newer run is visible only now.
+        ObserveAgain((FactKind.TAGS,)),
+    ]
+
+
+def _specification_of(
+    observed: Observation, wanted: Wanted, target: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the members of a request with the target's specification, and the tags that store it.
+
+    :raises ConflictError: When it is another run's, and not stored.
+    """
+    component = wanted.component
+    if component is not None and component.name == target:
+        return component.members, specifications_as_tags(component.comparable)
+    found = stored_specifications(observed.tags, target)
+    if found is None:
+        raise ConflictError(
+            f"Inference component {wanted.endpoint_name} should serve {target} again, but the specification is not in its tags, as it "
+            "has an environment or is too large: run the task again that deployed it."
+        )
+    return request_members(found), {}
+
+
 def run_tags(
     observed: Observation, wanted: Wanted, progress: Progress, known: EndpointTags
 ) -> dict[str, str]:
@@ -208,7 +278,7 @@ def kept_for_replacement(observed: Observation, target: str, keys: Any) -> dict[
     :param target: The config.
     :param keys: Selects their keys among all tags.
     """
-    config = observed.config(target)
+    config = observed.config(target) if observed.kind is Kind.ENDPOINT else None
     if config is None:
         return {}
     tags = observed.tags_of(config["EndpointConfigArn"])
@@ -217,6 +287,8 @@ def kept_for_replacement(observed: Observation, target: str, keys: Any) -> dict[
 
 def tags_to_keep(observed: Observation, known: EndpointTags) -> dict[str, str]:
     """Return the tags that name the cleanup after a failed endpoint was deleted and created again."""
+    if observed.kind is not Kind.ENDPOINT:
+        return {}
     tags = observed.tags
     snapshot = merged(known.snapshot, observed.scaling(observed.scaled_variants))
     alarms = {key: tags[key] for key in tags if key.startswith(ROLLOUT_ALARMS)}
@@ -251,7 +323,7 @@ def _last_run(run_after: str, target: str) -> dict[str, str]:
 
 def _record(described: Described, wanted: Wanted, progress: Progress, known: EndpointTags) -> dict[str, str]:
     """Return the tags that describe this update and name its rollback target."""
-    serving, target = described["EndpointConfigName"], str(progress.target)
+    serving, target = described["EndpointConfigName"] or "nothing", str(progress.target)
     if progress.restores_run:
         return {DEPLOYING: f"{progress.restores_run} {target}", **_overlooked(known, wanted, target)}
     if progress.rolling_back:
@@ -316,7 +388,7 @@ def _checked_rollout(
             else ""
         )
         raise ConflictError(f"Endpoint {described['EndpointName']}: {problem}{way_out}.")
-    return _with_alarms(observed, asked or {}, fleet_alarms)
+    return with_alarms(observed, asked or {}, fleet_alarms)
 
 
 def first_update_problem(observed: Observation, wanted: Wanted, target: str) -> str:
@@ -352,31 +424,38 @@ def _initial_counts(variants: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count is not None}
 
 
-def _with_alarms(
+def with_alarms(
     observed: Observation,
     deployment_config: Mapping[str, Any],
     fleet_alarms: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any] | None:
-    """Return a deployment config with the alarms that it names and those made for it, after checking that all can work."""
+    """Return a deployment config with the alarms that it names and those made for it, after checking that all can work.
+
+    :param observed: The observation of the endpoint, or of the inference component.
+    :param deployment_config: The deployment config.
+    :param fleet_alarms: The alarms made for the deployment.
+    :raises InvalidSpecError: When an alarm cannot work.
+    :raises AlarmGoingOffError: When an alarm is in ALARM and would roll the deployment back at once.
+    """
     rollback = deployment_config.get("AutoRollbackConfiguration") or {}
     named = [alarm["AlarmName"] for alarm in rollback.get("Alarms") or []]
     names = [*named, *(alarm["AlarmName"] for alarm in fleet_alarms)]
     if not names:
         return dict(deployment_config) or None
-    endpoint = observed.endpoint_name
+    name, noun = observed.endpoint_name, observed.kind.noun
     if len(names) > MAX_ALARMS:
         raise InvalidSpecError(
-            f"Endpoint {endpoint}: the rollout has {len(names)} alarms; allowed: at most {MAX_ALARMS} "
+            f"{noun} {name}: the rollout has {len(names)} alarms; allowed: at most {MAX_ALARMS} "
             "(AutoRollbackConfig)."
         )
     described = list(observed.alarms(named).values()) if named else []
     found = problems(names, [*described, *fleet_alarms], deployment_config)
     if found:
-        raise InvalidSpecError(f"Endpoint {endpoint} is not updated: {'; '.join(found)}.")
+        raise InvalidSpecError(f"{noun} {name} is not updated: {'; '.join(found)}.")
     off = going_off(described)
     if off:
         raise AlarmGoingOffError(
-            f"Endpoint {endpoint} is not updated: {'; '.join(off)}, which would roll the deployment back at "
+            f"{noun} {name} is not updated: {'; '.join(off)}, which would roll the deployment back at "
             "once. Deploy without that alarm, or wait until it is OK; wait_for_alarms=True lets the task wait."
         )
     return {

@@ -15,6 +15,7 @@ from airflow_sm_hosting.deployment.status import (
     DELETING,
     IN_SERVICE,
     Described,
+    Kind,
     instance_counts,
     is_transitional,
     same_name,
@@ -41,13 +42,15 @@ def judge(condition: WaitCondition, described: Described | None) -> Verdict:
         case WaitFor.DEPLOYED:
             return judge_deployment(condition, described)
         case WaitFor.IN_SERVICE:
-            return judge_service(described, condition.endpoint_name, condition.endpoint_config_name)
+            return judge_service(
+                described, condition.endpoint_name, condition.endpoint_config_name, condition.kind
+            )
         case WaitFor.COUNTED:
             return judge_counts(condition, described)
         case WaitFor.GONE:
-            return judge_gone(described, condition.endpoint_name, condition.created_at)
+            return judge_gone(described, condition.endpoint_name, condition.created_at, condition.kind)
         case WaitFor.SETTLED:
-            return judge_settled(described, condition.endpoint_name)
+            return judge_settled(described, condition.endpoint_name, condition.kind)
         case _:
             assert_never(condition.until)
 
@@ -75,39 +78,46 @@ def has_begun(condition: WaitCondition, described: Described | None) -> bool:
 
 def judge_deployment(condition: WaitCondition, described: Described | None) -> Verdict:
     """Judge a started or joined deployment, or a config that already serves."""
-    name, config = condition.endpoint_name, condition.endpoint_config_name
+    name, config, kind = condition.endpoint_name, condition.endpoint_config_name, condition.kind
     begun = has_begun(condition, described)
     if described is None:
         if begun:
             return Verdict(
-                Outcome.FAILED, f"Endpoint {name} is gone: it was deleted while {config} was being deployed."
+                Outcome.FAILED,
+                f"{kind.noun} {name} is gone: it was deleted while {config} was being deployed.",
             )
         return Verdict(Outcome.PENDING, "not visible yet")
 
     status, live = described["EndpointStatus"], described.get("EndpointConfigName")
     reason = described.get("FailureReason")
-    reason_sentence = f"Reason: {reason}" if reason else "SageMaker gives no reason; see the endpoint's logs."
+    reason_sentence = f"Reason: {reason}" if reason else f"SageMaker gives no reason; see the {kind}'s logs."
     if status == DELETING:
-        return Verdict(Outcome.FAILED, f"Endpoint {name} is being deleted while {config} is being deployed.")
+        return Verdict(
+            Outcome.FAILED, f"{kind.noun} {name} is being deleted while {config} is being deployed."
+        )
     if is_transitional(described):
         return Verdict(Outcome.PENDING, status_line(described))
     if status == IN_SERVICE and same_name(live, config):
         wrong = wrong_images(described)
         if wrong:
             return Verdict(
-                Outcome.FAILED, f"Endpoint {name} is in service on {config}, but {'; '.join(wrong)}."
+                Outcome.FAILED, f"{kind.noun} {name} is in service on {config}, but {'; '.join(wrong)}."
             )
-        return Verdict(Outcome.DEPLOYED, f"Endpoint {name} serves {config}.")
+        if missing := missing_copies(described):
+            return Verdict(Outcome.PENDING, f"{status_line(described)}, {missing}")
+        return Verdict(Outcome.DEPLOYED, f"{kind.noun} {name} serves {config}.")
     if status == IN_SERVICE and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")
     if status == IN_SERVICE:
         if reason:
-            message = f"SageMaker rolled endpoint {name} back: it serves {live}, not {config} as requested. {reason_sentence}"
+            message = f"SageMaker rolled {kind} {name} back: it serves {live}, not {config} as requested. {reason_sentence}"
         else:
             message = (
-                f"Endpoint {name} went back: it serves {live}, not {config} as requested. SageMaker gives no reason: it has rolled the "
-                "endpoint back silently, or another update has; see the endpoint's logs and its events in CloudTrail."
+                f"{kind.noun} {name} went back: it serves {live}, not {config} as requested. SageMaker gives no reason: it has rolled the "
+                f"{kind} back silently, or another update has; see the {kind}'s logs and its events in CloudTrail."
             )
+        if described.get("Differences"):
+            message += f" Its specification differs: {'; '.join(described['Differences'])}."
         return Verdict(Outcome.ROLLED_BACK, message)
     if status in BROKEN and not begun:
         return Verdict(Outcome.PENDING, "the update is not visible yet")
@@ -118,8 +128,19 @@ def judge_deployment(condition: WaitCondition, described: Described | None) -> V
     )
     return Verdict(
         Outcome.FAILED,
-        f"Endpoint {name} is {status} on {live}; requested: {config}. {serving} {reason_sentence}",
+        f"{kind.noun} {name} is {status} on {live}; requested: {config}. {serving} {reason_sentence}",
     )
+
+
+def missing_copies(described: Described) -> str:
+    """Return in words that an inference component has fewer or more copies than desired; empty for others."""
+    if described.get("Kind") != Kind.COMPONENT:
+        return ""
+    for one in described.get("ProductionVariants") or []:
+        current, desired = one.get("CurrentInstanceCount"), one.get("DesiredInstanceCount")
+        if current != desired:
+            return f"{current} of {desired} copies in service"
+    return ""
 
 
 def wrong_images(described: Described) -> list[str]:
@@ -141,7 +162,10 @@ def wrong_images(described: Described) -> list[str]:
 
 
 def judge_service(
-    described: Described | None, endpoint_name: str, endpoint_config_name: str | None
+    described: Described | None,
+    endpoint_name: str,
+    endpoint_config_name: str | None,
+    kind: Kind = Kind.ENDPOINT,
 ) -> Verdict:
     """Judge an endpoint that somebody else deploys: it should be in service, on the given config if one is given.
 
@@ -152,56 +176,79 @@ def judge_service(
     status, live = described["EndpointStatus"], described.get("EndpointConfigName")
     if status in BROKEN:
         reason = described.get("FailureReason") or "no reason given"
-        return Verdict(Outcome.FAILED, f"Endpoint {endpoint_name} is {status} on {live}: {reason}")
+        return Verdict(Outcome.FAILED, f"{kind.noun} {endpoint_name} is {status} on {live}: {reason}")
     wanted = endpoint_config_name is None or same_name(endpoint_config_name, live)
-    if status == IN_SERVICE and wanted and not is_transitional(described):
-        return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} is in service on {live}.")
+    missing = missing_copies(described)
+    if status == IN_SERVICE and wanted and not missing and not is_transitional(described):
+        return Verdict(Outcome.DEPLOYED, f"{kind.noun} {endpoint_name} is in service on {live}.")
     return Verdict(
-        Outcome.PENDING, status_line(described) + ("" if wanted else f", waiting for {endpoint_config_name}")
+        Outcome.PENDING,
+        status_line(described)
+        + ("" if wanted else f", waiting for {endpoint_config_name}")
+        + (f", {missing}" if missing else ""),
     )
 
 
 def judge_counts(condition: WaitCondition, described: Described | None) -> Verdict:
     """Judge set instance counts: the endpoint should be in service with these counts, on the wanted config."""
-    name, config = condition.endpoint_name, condition.endpoint_config_name
+    name, config, kind = condition.endpoint_name, condition.endpoint_config_name, condition.kind
     live = (described or {}).get("EndpointConfigName")
+    counted = "instance counts" if kind is Kind.ENDPOINT else "copies"
     replaced = config is not None and not same_name(config, live)
     if described and replaced and described["EndpointStatus"] == IN_SERVICE:
-        message = f"Endpoint {name} serves {live}, not {config}, whose instance counts were set: another deployment has replaced it."
+        message = f"{kind.noun} {name} serves {live}, not {config}, whose {counted} were set: another deployment has replaced it."
         return Verdict(Outcome.PENDING if is_transitional(described) else Outcome.ROLLED_BACK, message)
-    verdict = judge_service(described, name, config)
+    verdict = judge_service(described, name, config, kind)
     if verdict.outcome is not Outcome.DEPLOYED or described is None:
         return verdict
     counts = instance_counts(described)
     missing = {name: count for name, count in condition.instance_counts.items() if counts.get(name) != count}
     if not missing or is_transitional(described):
         return verdict
-    return Verdict(Outcome.PENDING, f"{status_line(described)}, instance counts not yet {missing}")
+    if kind is Kind.COMPONENT and condition.modified_before not in (
+        None,
+        moment(described.get("LastModifiedTime")),
+    ):
+        # The change has ended, with the copies that there were before (there was no room), or with those of another change.
+        reason = (
+            described.get("FailureReason")
+            or "SageMaker gives no reason, and another change may have set them"
+        )
+        return Verdict(
+            Outcome.FAILED, f"{kind.noun} {name} has {counts}, not the requested {missing}: {reason}"
+        )
+    return Verdict(Outcome.PENDING, f"{status_line(described)}, {counted} not yet {missing}")
 
 
-def judge_gone(described: Described | None, endpoint_name: str, created_at: str | None = None) -> Verdict:
+def judge_gone(
+    described: Described | None,
+    endpoint_name: str,
+    created_at: str | None = None,
+    kind: Kind = Kind.ENDPOINT,
+) -> Verdict:
     """Judge a deleted endpoint: right after DeleteEndpoint, a describe call may still answer the state before.
 
     :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
     :param endpoint_name: The endpoint.
     :param created_at: When the deleted endpoint was created, in ISO format: one that was created later is another one.
+    :param kind: The kind of the resource.
     """
     if described is None:
-        return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} is deleted.")
+        return Verdict(Outcome.DEPLOYED, f"{kind.noun} {endpoint_name} is deleted.")
     created = described.get("CreationTime")
     if created and created_at and created > datetime.fromisoformat(created_at):
         return Verdict(
             Outcome.DEPLOYED,
-            f"Endpoint {endpoint_name} was deleted; another one of its name has been created since.",
+            f"{kind.noun} {endpoint_name} was deleted; another one of its name has been created since.",
         )
     return Verdict(Outcome.PENDING, status_line(described))
 
 
-def judge_settled(described: Described | None, endpoint_name: str) -> Verdict:
+def judge_settled(described: Described | None, endpoint_name: str, kind: Kind = Kind.ENDPOINT) -> Verdict:
     """Judge an endpoint with another change in progress: the change should have ended, with any result."""
     if is_transitional(described):
         return Verdict(Outcome.PENDING, status_line(described))
-    return Verdict(Outcome.DEPLOYED, f"Endpoint {endpoint_name} {status_line(described)}.")
+    return Verdict(Outcome.DEPLOYED, f"{kind.noun} {endpoint_name} {status_line(described)}.")
 
 
 def moment(value: Any) -> str | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from airflow_sm_hosting.deployment.status import Kind
+
 
 class WaitFor(StrEnum):
     """The goal of a wait."""
@@ -56,6 +58,8 @@ class WaitCondition:
         a state from before it. None if that is not known.
     :param created_at: ``CreationTime`` of the endpoint whose end is awaited (:attr:`WaitFor.GONE`), in ISO format; None if that is not known.
     :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
+    :param kind: The kind of the resource: ``endpoint_name`` is its name, ``endpoint_config_name`` that of what it should serve.
+    :param specifications: The specifications of an inference component that should serve, in comparable form; none for any.
     """
 
     until: WaitFor
@@ -67,6 +71,8 @@ class WaitCondition:
     give_up_at: float | None = None
     not_before: str | None = None
     created_at: str | None = None
+    kind: Kind = Kind.ENDPOINT
+    specifications: tuple[Mapping[str, Any], ...] = ()
 
     def serialize(self) -> dict[str, Any]:
         """Return the condition as plain JSON."""
@@ -82,6 +88,8 @@ class WaitCondition:
             "give_up_at": self.give_up_at,
             "not_before": self.not_before,
             "created_at": self.created_at,
+            "kind": None if self.kind is Kind.ENDPOINT else str(self.kind),
+            "specifications": [dict(one) for one in self.specifications] or None,
         }
         return {**written, **{member: value for member, value in later.items() if value is not None}}
 
@@ -89,7 +97,14 @@ class WaitCondition:
     def deserialize(cls, data: Mapping[str, Any]) -> WaitCondition:
         """Read the output of :meth:`serialize`, of this version or another, as a condition."""
         known = known_fields(cls, data)
-        return cls(**{**known, "until": WaitFor(known["until"])})
+        return cls(
+            **{
+                **known,
+                "until": WaitFor(known["until"]),
+                "kind": Kind(known.get("kind") or Kind.ENDPOINT),
+                "specifications": tuple(known.get("specifications") or ()),
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_sm_hosting.deployment.capacity import Retain
+from airflow_sm_hosting.deployment.component import WantedComponent
+from airflow_sm_hosting.deployment.status import Kind
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Wanted:
     :param task: Id of this task of this run, in 8 letters or digits, the same for all its tries.
     :param smoke_test: Whether to invoke the endpoint after the deployment.
     :param rolls_back_wrong_answers: Whether a wrong answer rolls the endpoint back.
+    :param component: The inference component to deploy in place of an endpoint: ``endpoint_name`` is its name, and
+        ``endpoint_config_name`` the name of its specification.
     """
 
     endpoint_name: str
@@ -49,3 +53,9 @@ class Wanted:
     task: str = "0"
     smoke_test: bool = False
     rolls_back_wrong_answers: bool = False
+    component: WantedComponent | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the resource to deploy."""
+        return Kind.COMPONENT if self.component else Kind.ENDPOINT

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Log group of the containers' output (developer guide, "logging-cloudwatch").
 LOG_GROUP = "/aws/sagemaker/Endpoints/{endpoint_name}"
+#: The log group of an inference component: the group of its endpoint has none of its lines (aws-samples/sagemaker-genai-hosting-examples).
+COMPONENT_LOG_GROUP = "/aws/sagemaker/InferenceComponents/{endpoint_name}"
 LINES = 15
 #: Page size of DescribeLogStreams.
 MOST_STREAMS = 50
@@ -39,7 +41,12 @@ class EndpointLogsHook(SharedClients):
         super().__init__(*args, **{**kwargs, "client_type": "logs"})
 
     def last_lines(
-        self, endpoint_name: str, hidden: Collection[str] = (), *, since: float | None = None
+        self,
+        endpoint_name: str,
+        hidden: Collection[str] = (),
+        *,
+        since: float | None = None,
+        log_group: str = LOG_GROUP,
     ) -> tuple[str, list[str]]:
         """Return the name of an endpoint's newest log stream, ``<variant>/<instance>…``, and its last lines.
 
@@ -50,8 +57,9 @@ class EndpointLogsHook(SharedClients):
         :param since: When the deployment began, in seconds since the epoch, if known: streams of earlier containers are
             left out.
         :param hidden: Values to mask: those of the containers' environments.
+        :param log_group: The log group, with the name's place in it: inference components have another one.
         """
-        group = LOG_GROUP.format(endpoint_name=endpoint_name)
+        group = log_group.format(endpoint_name=endpoint_name)
         try:
             streams = self.conn.describe_log_streams(
                 logGroupName=group, orderBy="LastEventTime", descending=True, limit=MOST_STREAMS

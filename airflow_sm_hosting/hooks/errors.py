@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from botocore.exceptions import (
     ClientError,
     ConnectionError as BotocoreConnectionError,
@@ -73,9 +75,15 @@ def already_exists(error: ClientError) -> bool:
 
 
 def is_in_progress(error: ClientError) -> bool:
-    """Return whether SageMaker refuses because a change of the endpoint is in progress (the text is the same for a delete)."""
-    return error_code(error) == "ValidationException" and error_message(error).startswith(
-        "Cannot update in-progress"
+    """Return whether SageMaker refuses because a change of the endpoint is in progress (the text is the same for a delete).
+
+    Inference components: "Cannot update inference component … while it is in state UPDATE_RC_IN_PROGRESS", and the same for a delete, as
+    measured by Hugging Face's skill hf-cloud-sagemaker-production-defaults.
+    """
+    message = error_message(error)
+    component = re.match(r"Cannot \w+ inference component .* while it is in state \w+_IN_PROGRESS", message)
+    return error_code(error) == "ValidationException" and (
+        message.startswith("Cannot update in-progress") or component is not None
     )
 
 

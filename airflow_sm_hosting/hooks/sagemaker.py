@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker.type_defs import (
         DescribeEndpointConfigOutputTypeDef,
         DescribeEndpointOutputTypeDef,
+        DescribeInferenceComponentOutputTypeDef,
         DescribeModelOutputTypeDef,
+        InferenceComponentSummaryTypeDef,
         ProductionVariantSummaryTypeDef,
     )
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
@@ -63,6 +65,31 @@ class SageMakerHostingHook(SharedClients):
     def describe_endpoint(self, name: str) -> DescribeEndpointOutputTypeDef | None:
         """Return DescribeEndpoint's answer, or None when the endpoint does not exist."""
         return self._described(self.conn.describe_endpoint, EndpointName=name)
+
+    def describe_inference_component(self, name: str) -> DescribeInferenceComponentOutputTypeDef | None:
+        """Return DescribeInferenceComponent's answer, or None when the inference component does not exist."""
+        return self._described(self.conn.describe_inference_component, InferenceComponentName=name)
+
+    def inference_components(
+        self, endpoint_name: str | None = None
+    ) -> list[InferenceComponentSummaryTypeDef]:
+        """Return the rows of the inference components in any status (``sagemaker:ListInferenceComponents``).
+
+        :param endpoint_name: The endpoint; None for the components of all.
+        """
+        only: Any = {"EndpointNameEquals": endpoint_name} if endpoint_name else {}
+        pages = self.conn.get_paginator("list_inference_components").paginate(**only)
+        return [row for page in pages for row in page["InferenceComponents"]]
+
+    def models_of_inference_components(self) -> list[str]:
+        """Return the sorted names of the models that inference components serve: one call a page, one a component."""
+        models: set[str] = set()
+        for row in self.inference_components():
+            found = self.describe_inference_component(row["InferenceComponentName"])
+            described: Mapping[str, Any] = found or {}
+            specifications = [described.get("Specification") or {}, *(described.get("Specifications") or ())]
+            models |= {one["ModelName"] for one in specifications if one.get("ModelName")}
+        return sorted(models)
 
     def find_production_variant(
         self, endpoint_name: str, variant_name: str
@@ -188,6 +215,10 @@ class SageMakerHostingHook(SharedClients):
     def delete_endpoint(self, name: str) -> bool:
         """Begin to delete an endpoint; return False when there was none."""
         return self._deleted(self.conn.delete_endpoint, EndpointName=name)
+
+    def delete_inference_component(self, name: str) -> bool:
+        """Begin to delete an inference component; return False when there was none."""
+        return self._deleted(self.conn.delete_inference_component, InferenceComponentName=name)
 
     def _described(self, describe: Callable[..., Answer], **name: str) -> Answer | None:
         try:

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
+    from airflow_sm_hosting.operators.delete_inference_component import DeleteInferenceComponentOperator
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+    from airflow_sm_hosting.operators.deploy_inference_component import DeployInferenceComponentOperator
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
+    from airflow_sm_hosting.operators.rollback_inference_component import RollbackInferenceComponentOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
@@ -38,12 +42,16 @@ __all__ = [
     "CreateLatencyAlarmOperator",
     "CreateModelOperator",
     "DeleteEndpointOperator",
+    "DeleteInferenceComponentOperator",
     "DeployEndpointOperator",
+    "DeployInferenceComponentOperator",
     "EnsureExecutionRoleOperator",
     "InvokeEndpointOperator",
     "PlanDeploymentOperator",
+    "PlanInferenceComponentOperator",
     "RemoveAutoscalingOperator",
     "RollbackEndpointOperator",
+    "RollbackInferenceComponentOperator",
     "UploadModelDataOperator",
 ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.fields import Boolean, ListOf, Structure, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
-from airflow_sm_hosting.spec.checks import check_kms_key, check_name
+from airflow_sm_hosting.spec.checks import check_kms_key, check_name, check_role
 from airflow_sm_hosting.spec.endpoint_config import (
     CONFIG_PARAMETERS,
     check_endpoint_config,
@@ -18,6 +18,7 @@ from airflow_sm_hosting.spec.endpoint_config import (
 )
 from airflow_sm_hosting.spec.members import check_member_names, check_members
 from airflow_sm_hosting.spec.naming import warn_of_cut_base
+from airflow_sm_hosting.spec.reference import present
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,8 @@ class CreateEndpointConfigFields(AwsFields):
     data_capture_config = optional(Structure(of="DataCaptureConfig"))
     async_inference_config = optional(Structure(of="AsyncInferenceConfig"))
     explainer_config = optional(Structure(of="ExplainerConfig"))
+    execution_role = optional(Text(check_role))
+    vpc_config = optional(Structure(of="VpcConfig"))
     tags = Tags(most=MOST_TAGS)
     extra_members = optional(ExtraMembers())
     unique_name = Boolean(default=True, templated=False)
@@ -71,6 +74,8 @@ class CreateEndpointConfigFields(AwsFields):
         check_endpoint_config(
             production_variants=self.production_variants,
             shadow_production_variants=self.shadow_production_variants,
+            execution_role=self.execution_role,
+            vpc_config=self.vpc_config,
             extra_members=self.extra_members,
             **self.options,
         )
@@ -94,6 +99,9 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
     :param data_capture_config: ``DataCaptureConfig`` of the AWS shape. (templated)
     :param async_inference_config: ``AsyncInferenceConfig`` of the AWS shape. (templated)
     :param explainer_config: ``ExplainerConfig`` of the AWS shape. (templated)
+    :param execution_role: IAM role that SageMaker assumes for inference components, as name or ARN; required where a variant has no model,
+        else the models have theirs (default: none). (templated)
+    :param vpc_config: ``VpcConfig`` of the AWS shape, for inference components; else the models have theirs (default: none). (templated)
     :param tags: Tags, as a dict; on an existing config they are reconciled, other people's tags stay unchanged. (templated)
     :param extra_members: Further members of the AWS request, e.g. ``{"MetricsConfig": {…}}``. (templated)
     :param unique_name: Whether the name ends with the digest of the content (default: True). With False the name is exact.
@@ -123,6 +131,8 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         data_capture_config: Mapping[str, Any] | Late | None = None,
         async_inference_config: Mapping[str, Any] | Late | None = None,
         explainer_config: Mapping[str, Any] | Late | None = None,
+        execution_role: Late | None = None,
+        vpc_config: Mapping[str, Any] | Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         extra_members: Mapping[str, Any] | Late | None = None,
         unique_name: bool = True,
@@ -137,6 +147,8 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         self.data_capture_config = data_capture_config
         self.async_inference_config = async_inference_config
         self.explainer_config = explainer_config
+        self.execution_role = execution_role
+        self.vpc_config = vpc_config
         self.tags = tags
         self.extra_members = extra_members
         self.unique_name = unique_name
@@ -158,10 +170,14 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
             if shadows is None
             else with_model_names("shadow_production_variants", shadows),
             **given.options,
+            **present(VpcConfig=given.vpc_config),
             **(given.extra_members or {}),
         )
         validated_request("sagemaker", "CreateEndpointConfig", {"EndpointConfigName": name, **request})
         hook = self.sagemaker_hook
+        if given.execution_role:
+            # Resolved before the name is derived from the content.
+            request["ExecutionRoleArn"] = hook.role_arn(given.execution_role)
         hook.check_arns(
             {
                 **models_of_variants("production_variants", variants),

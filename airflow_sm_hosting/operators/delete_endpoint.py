@@ -27,6 +27,7 @@ class DeleteEndpointFields(AwsFields):
     endpoint_name = Resource(ENDPOINT)
     delete_endpoint_config = Boolean(default=False)
     delete_models = Boolean(default=False)
+    delete_inference_components = Boolean(default=False)
     adopt = Boolean(default=False)
     poll_interval = Seconds(low=0.1, default=10, templated=False)
     timeout = Seconds(low=1, default=3600)
@@ -38,7 +39,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     Waits first until no change is in progress, as SageMaker refuses to delete meanwhile, and deletes in the order that AWS documents:
     the endpoint, after its end the config, then the models (``sagemaker:DeleteEndpoint``, ``DeleteEndpointConfig``,
     ``DeleteModel``). Its scalable targets are deregistered before, and our alarms on it are deleted after. Resources that another
-    endpoint needs are kept, with a warning.
+    endpoint needs are kept, with a warning. An endpoint with inference components is refused, or they are deleted first.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#deleteendpointoperator
@@ -47,10 +48,12 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param delete_endpoint_config: Whether to delete its endpoint config too (default: False). (templated)
     :param delete_models: Whether to delete the models of this config too (default: False). (templated)
-    :param adopt: Whether the task may delete an endpoint without this package's tags (default: False). (templated)
+    :param delete_inference_components: Whether to delete its inference components first, adapters before their bases; without it, an
+        endpoint that has some is an error (default: False). (templated)
+    :param adopt: Whether the task may delete an endpoint or components without this package's tags (default: False). (templated)
     :param poll_interval: Seconds, or a timedelta, between two polls, 0.1 or more (default: 10).
     :param timeout: Time budget in seconds, or as a timedelta, 1 or more (default: 3600). (templated)
-    :raises ConflictError: When the endpoint is not ours.
+    :raises ConflictError: When the endpoint is not ours, or has inference components.
     :raises DeploymentTimeoutError: When the time budget ended first.
     :raises DeploymentFailedError: When the endpoint cannot be described, e.g. because a permission is missing.
     """
@@ -64,6 +67,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         endpoint_name: Late,
         delete_endpoint_config: bool | Late = False,
         delete_models: bool | Late = False,
+        delete_inference_components: bool | Late = False,
         adopt: bool | Late = False,
         poll_interval: float | timedelta = 10,
         timeout: float | timedelta | Late = 3600,
@@ -74,6 +78,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
         self.endpoint_name = endpoint_name
         self.delete_endpoint_config = delete_endpoint_config
         self.delete_models = delete_models
+        self.delete_inference_components = delete_inference_components
         self.adopt = adopt
         self.poll_interval = poll_interval
         self.timeout = timeout
@@ -89,6 +94,7 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
             with_config=given.delete_endpoint_config,
             with_models=given.delete_models,
             adopt=given.adopt,
+            with_components=given.delete_inference_components,
         )
         self.check_arns("endpoint_name")
         deleter = EndpointDeleter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
@@ -23,7 +23,7 @@ from airflow_sm_hosting.fields import (
 )
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
-from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.deploying import DeployingOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource, resource_name
 from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import kind_of
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.planning import End
     from airflow_sm_hosting.deployment.progress import Progress
     from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
-    from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
     from airflow_sm_hosting.deployment.wanted import Wanted
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
@@ -122,7 +121,7 @@ class DeployEndpointFields(AwsFields):
             )
 
 
-class DeployEndpointOperator(SageMakerHostingBaseOperator):
+class DeployEndpointOperator(DeployingOperator):
     """Deploy an endpoint config to an endpoint: create it, update it, join a deployment in progress, or do nothing.
 
     Success means that the endpoint is ``InService`` on the requested config, with no deployment pending. If SageMaker rolled the
@@ -239,18 +238,6 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         progress = Progress(started_at=now, deadline=now + self._budget(), rolling_back=self.rolls_back)
         return self._deploy(context, self._deployer(wanted, progress))
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Continue after the deferred wait."""
-        from airflow_sm_hosting.deployment.progress import Progress
-        from airflow_sm_hosting.deployment.wait import WaitFor, WaitResult
-
-        carried, now = event["carried"], time.time()
-        result = WaitResult.deserialize(event["sighting"])
-        progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
-        progress = progress.after_wait(WaitFor(carried["until"]), result)
-        self._log_success(result)
-        return self._deploy(context, self._deployer(self._wanted(context), progress))
-
     def on_kill(self) -> None:
         """Log what continues in AWS: no operation stops a deployment in progress."""
         self.log.warning(
@@ -259,57 +246,6 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             self.endpoint_name,
         )
         super().on_kill()
-
-    def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
-        """Observe, plan, apply and wait until the deployment has ended; then report."""
-        from airflow_sm_hosting.deployment.planning import End, handed_over
-
-        self._persist_links(context, self.sagemaker_hook)
-        while not isinstance(reached := deployer.advance(), End):
-            if not self.wait_for_completion and reached.until == "deployed":
-                reached = handed_over(deployer.progress, deployer.endpoint_arn)
-                break
-            result = self._wait(reached, deployer.progress)
-            deployer.progress = deployer.progress.after_wait(reached.until, result)
-        return self._report(context, deployer.progress, reached)
-
-    def _wait(self, condition: WaitCondition, progress: Progress) -> WaitResult:
-        """Wait in this process, or defer the wait to the triggerer and never return."""
-        from airflow_sm_hosting.deployer.waiting import PollingWait
-
-        interval = self.fields.of(self).poll_interval
-        if self.deferrable:
-            from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
-
-            self.defer(
-                trigger=EndpointTrigger(
-                    awaited=condition.serialize(),
-                    deadline=progress.deadline,
-                    started_at=progress.started_at,
-                    poll_interval=interval,
-                    carried={"progress": progress.serialize(), "until": str(condition.until)},
-                    **self.aws_parameters,
-                ),
-                method_name="execute_complete",
-            )
-        wait = PollingWait(
-            self.sagemaker_hook,
-            condition,
-            deadline=progress.deadline,
-            started_at=progress.started_at,
-            log_status=self.log.info,
-        )
-        while (result := wait.poll()) is None:
-            time.sleep(wait.pause(interval))
-        self._log_success(result)
-        return result
-
-    def _log_success(self, result: WaitResult) -> None:
-        """Log the end of a successful wait. Any other end is in the error, or in the warning of what follows."""
-        from airflow_sm_hosting.deployment.wait import Outcome
-
-        if result.outcome == Outcome.DEPLOYED:
-            self.log.info("%s", result.message)
 
     def _answer_failure(self, name: str) -> AnswerFailure | None:
         """Return the failure of the answer of the endpoint of this name; None when the answer is right."""
@@ -332,10 +268,11 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         self.log.info("The smoke test succeeded on variant %s", answer.variant)
         return None
 
-    def _report(self, context: Context, progress: Progress, end: End) -> str:
+    def _report(self, context: Context, deployer: EndpointDeployer, end: End) -> str:
         """Push the details; return the endpoint's name, or raise the deployment's error."""
         from airflow_sm_hosting.deployer.report import details_of, error_of
 
+        progress = deployer.progress
         name = self.fields.of(self).endpoint_name
         details = details_of(progress, end.serving, end.endpoint_arn)
         self.push_details(context, details)
@@ -358,8 +295,6 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.wanted import Wanted
 
         given = self.fields.of(self)
-        # A run started by an asset event has no logical date; every kind of run has a due time.
-        due = getattr(context.get("dag_run"), "run_after", None)
         return Wanted(
             endpoint_name=given.endpoint_name,
             endpoint_config_name=given.endpoint_config_name,
@@ -373,22 +308,12 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             strict=given.strict,
             wait_for_alarms=given.wait_for_alarms,
             tags=given.tags,
-            run_after=due.astimezone(UTC).isoformat(timespec="milliseconds") if due else None,
+            run_after=self._run_after(context),
             retried=getattr(context["ti"], "try_number", 1) > 1,
             task=self._task(context),
             smoke_test=given.smoke_test is not None,
             rolls_back_wrong_answers=given.on_smoke_failure == "rollback",
         )
-
-    def _task(self, context: Context) -> str:
-        """Return a digest that identifies this task of this run; all its tries share it."""
-        from airflow_sm_hosting.spec.tags import digest
-
-        run, instance = (
-            getattr(context.get("dag_run"), "run_id", ""),
-            getattr(context["ti"], "map_index", -1),
-        )
-        return digest(f"{self.dag_id}/{self.task_id}/{run}/{instance}")
 
     def _check_before_asking(self, wanted: Wanted) -> None:
         """Validate the possible requests before the first call."""
@@ -419,6 +344,9 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                 routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
                 config["BlueGreenUpdatePolicy"] = {"TrafficRoutingConfiguration": routing}
         return config or None
+
+    def _interval(self) -> float:
+        return self.fields.of(self).poll_interval
 
     def _budget(self) -> float:
         given = self.fields.of(self)

@@ -139,6 +139,39 @@ _DEPLOYMENT = (
     ),
 )
 
+#: The permissions to deploy an inference component.
+_COMPONENT = (
+    _need("sagemaker:DescribeInferenceComponent", "inference-component", "always, and at each poll"),
+    _need("sagemaker:ListTags", "inference-component", "it exists"),
+    _need("sagemaker:DescribeEndpoint", "endpoint", "it is created: its endpoint must be in service"),
+    # service-authorization/latest/reference/list_amazonsagemaker.html: on the component and on its endpoint
+    _need(
+        "sagemaker:CreateInferenceComponent",
+        "inference-component endpoint",
+        "it does not exist, or has failed",
+    ),
+    _need("sagemaker:UpdateInferenceComponent", "inference-component", "its specification differs"),
+    _need("sagemaker:UpdateInferenceComponentRuntimeConfig", "inference-component", "copy_count differs"),
+    _need("sagemaker:AddTags", "inference-component", "it is created or updated, or tags are missing"),
+    _need("sagemaker:DeleteTags", "inference-component", "old runs have tags"),
+    _need("sagemaker:DeleteInferenceComponent", "inference-component", "a failed one is replaced"),
+    _need("application-autoscaling:DescribeScalableTargets", "any", "copy_count differs"),
+    # API_DescribeAlarms.html: "scoped to *" for composite alarms
+    _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms"),
+    _need(
+        "logs:DescribeLogStreams GetLogEvents",
+        "component-logs",
+        "it fails: the error has the last log lines",
+        optional=True,
+    ),
+    _need(
+        "sagemaker:DescribeModel",
+        "model",
+        "the same, without the values of the containers' environments",
+        optional=True,
+    ),
+)
+
 #: The permissions of each operator, sensor and trigger. If AWS checks more than the call itself, the page is named.
 PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "BuildImageOperator": (
@@ -289,9 +322,21 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("sagemaker:CreateEndpointConfig", "endpoint-config", "it does not exist"),
         _need("sagemaker:ListTags", "endpoint-config", "it exists, and tags are given or the name is exact"),
         _need("sagemaker:AddTags", "endpoint-config", "it is created, or tags are missing"),
+        _need("iam:GetRole", "config-role", "execution_role is a name"),
+        # API_CreateEndpointConfig.html, ExecutionRoleArn
+        _need("iam:PassRole", "config-role", "it is created with an execution role", aws=True),
     ),
     "DeployEndpointOperator": _DEPLOYMENT,
     "RollbackEndpointOperator": _DEPLOYMENT,
+    "DeployInferenceComponentOperator": _COMPONENT,
+    "RollbackInferenceComponentOperator": _COMPONENT,
+    "PlanInferenceComponentOperator": (
+        _need("sagemaker:DescribeInferenceComponent", "inference-component", "always"),
+        _need("sagemaker:ListTags", "inference-component", "it exists"),
+        _need("sagemaker:DescribeEndpoint", "endpoint", "it would be created"),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "copy_count differs"),
+        _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms"),
+    ),
     "PlanDeploymentOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
         _need("sagemaker:ListTags", "endpoint", "it exists"),
@@ -308,11 +353,16 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is restored"),
     ),
     "ConfigureAutoscalingOperator": (
-        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
+        _need("sagemaker:DescribeEndpoint", "endpoint", "a variant is scaled"),
+        _need(
+            "sagemaker:DescribeInferenceComponent",
+            "inference-component",
+            "the copies of an inference component are scaled",
+        ),
         _need(
             "sagemaker:DescribeEndpointConfig",
             "endpoint-config",
-            "something is registered, or min_capacity is not given",
+            "the same as for the endpoint, and something is registered, or min_capacity is not given",
         ),
         _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
         _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "it exists"),
@@ -342,10 +392,16 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("application-autoscaling:DeleteScheduledAction", "scalable-target", "one is no longer given"),
         # autoscaling/application/userguide/security_iam_permission_validation.html, …/security_iam_id-based-policy-examples.html
         _need(
-            "sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is registered", aws=True
+            "sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "a variant is registered", aws=True
+        ),
+        _need(
+            "sagemaker:UpdateInferenceComponentRuntimeConfig",
+            "inference-component",
+            "the copies of an inference component are registered",
+            aws=True,
         ),
         _need("cloudwatch:DescribeAlarms", "every-alarm", "something is registered", aws=True),
-        _need("cloudwatch:PutMetricAlarm DeleteAlarms", "scaling-alarm", "the same", aws=True),
+        _need("cloudwatch:PutMetricAlarm DeleteAlarms", "scaling-alarm copies-alarm", "the same", aws=True),
         _need(
             "iam:CreateServiceLinkedRole",
             "scaling-role",
@@ -403,6 +459,10 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("sagemaker:ListTags", "endpoint", "it exists, and adopt is False"),
         _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "it exists"),
         _need("sagemaker:DeleteEndpoint", "endpoint", "it exists"),
+        _need("sagemaker:ListInferenceComponents", "any", "a variant has no model, or delete_models"),
+        _need("sagemaker:DescribeInferenceComponent", "every-inference-component", "the same"),
+        _need("sagemaker:ListTags", "inference-component", "delete_inference_components"),
+        _need("sagemaker:DeleteInferenceComponent", "inference-component", "the same"),
         _need("sagemaker:ListEndpoints", "any", "delete_endpoint_config or delete_models"),
         _need("sagemaker:DescribeEndpoint", "every-endpoint", "the same"),
         _need("sagemaker:DescribeEndpointConfig", "every-endpoint-config", "the same"),
@@ -413,7 +473,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need(
             "application-autoscaling:DeregisterScalableTarget",
             "scalable-target",
-            "a variant is a scalable target",
+            "a variant is a scalable target, or a deleted component's copies are",
         ),
         # A list of metric alarms; only one of composite alarms must be allowed on "*" (API_DescribeAlarms.html).
         _need("cloudwatch:DescribeAlarms", "every-alarm", "always"),
@@ -421,8 +481,24 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("cloudwatch:ListTagsForResource", "every-alarm", "there are alarms on it"),
         _need("cloudwatch:DeleteAlarms", "alarm rollout-alarm", "alarms on it were created by this package"),
     ),
+    "DeleteInferenceComponentOperator": (
+        _need("sagemaker:DescribeInferenceComponent", "inference-component", "always, and at each poll"),
+        _need("sagemaker:ListInferenceComponents", "any", "it exists, and is no adapter"),
+        _need("sagemaker:DescribeInferenceComponent", "every-inference-component", "the same"),
+        _need("sagemaker:ListTags", "inference-component", "it exists, and adopt is False"),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "it exists"),
+        _need(
+            "application-autoscaling:DeregisterScalableTarget",
+            "scalable-target",
+            "its copies are a scalable target",
+        ),
+        _need("sagemaker:DeleteInferenceComponent", "inference-component", "it exists"),
+    ),
     "CleanUpHostingOperator": (
-        _need("sagemaker:ListEndpoints ListEndpointConfigs ListModels", "any", "always"),
+        _need(
+            "sagemaker:ListEndpoints ListEndpointConfigs ListModels ListInferenceComponents", "any", "always"
+        ),
+        _need("sagemaker:DescribeInferenceComponent ListTags", "every-inference-component", "always"),
         _need("sagemaker:DescribeEndpoint ListTags", "every-endpoint", "always"),
         _need("sagemaker:DescribeEndpointConfig", "every-endpoint-config", "always"),
         _need("sagemaker:DescribeModel", "every-model", "always"),
@@ -447,6 +523,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),),
+    "InferenceComponentInServiceSensor": (
+        _need("sagemaker:DescribeInferenceComponent", "inference-component", "at each poll"),
+    ),
     # For the triggerer, which may have its own identity.
     "ImageBuildTrigger": (_need("codebuild:BatchGetBuilds", "build-project", "at each poll"),),
     "EndpointTrigger": (
@@ -455,6 +534,17 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "sagemaker:ListEndpoints",
             "any",
             "many tasks wait: fewer calls than one per endpoint",
+            optional=True,
+        ),
+        _need(
+            "sagemaker:DescribeInferenceComponent",
+            "inference-component",
+            "at each poll of an inference component",
+        ),
+        _need(
+            "sagemaker:ListInferenceComponents",
+            "any",
+            "many tasks wait: fewer calls than one per inference component",
             optional=True,
         ),
     ),
@@ -472,7 +562,12 @@ UNSCOPED: dict[str, str] = {
         "service-authorization/latest/reference/list_awsapplicationautoscaling.html",
     ),
     **dict.fromkeys(
-        ("sagemaker:ListEndpoints", "sagemaker:ListEndpointConfigs", "sagemaker:ListModels"),
+        (
+            "sagemaker:ListEndpoints",
+            "sagemaker:ListEndpointConfigs",
+            "sagemaker:ListModels",
+            "sagemaker:ListInferenceComponents",
+        ),
         "service-authorization/latest/reference/list_amazonsagemaker.html",
     ),
     "cloudwatch:GetMetricData": "service-authorization/latest/reference/list_amazoncloudwatch.html",

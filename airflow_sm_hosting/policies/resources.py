@@ -66,7 +66,7 @@ def sagemaker_arns(where: str, kind: str, names: Iterable[Any], at: Place) -> li
 
     SageMaker shows names in ARNs in lower case; a name with capitals is given in both spellings.
 
-    :param kind: ``model``, ``endpoint-config`` or ``endpoint``.
+    :param kind: ``model``, ``endpoint-config``, ``endpoint`` or ``inference-component``.
     """
     arns: list[str] = []
     for name in as_list(where, names):
@@ -84,12 +84,17 @@ def sagemaker_names(where: str, kind: str, names: Iterable[Any], at: Place) -> l
     return [arn.rpartition("/")[2] for arn in sagemaker_arns(where, kind, names, at)]
 
 
-def log_group_arns(where: str, endpoints: Iterable[Any], at: Place) -> list[str]:
-    """Return the ARNs of the log groups of endpoints, and of the streams in them."""
-    names = sagemaker_names(where, "endpoint", endpoints, at)
+#: The folder of the log groups of each kind.
+_LOG_GROUPS = {"endpoint": "Endpoints", "inference-component": "InferenceComponents"}
+
+
+def log_group_arns(where: str, given: Iterable[Any], at: Place, kind: str = "endpoint") -> list[str]:
+    """Return the ARNs of the log groups of endpoints or inference components, and of the streams in them."""
+    names = sagemaker_names(where, kind, given, at)
     # A wildcard at the end covers both.
     groups = [end for name in names for end in ([name] if name.endswith(ANY) else [name, f"{name}:*"])]
-    return [at.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{group}") for group in groups]
+    folder = f"/aws/sagemaker/{_LOG_GROUPS[kind]}"
+    return [at.arn("logs", f"log-group:{folder}/{group}") for group in groups]
 
 
 def project_arns(where: str, projects: Iterable[Any], at: Place) -> list[str]:

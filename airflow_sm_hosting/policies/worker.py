@@ -44,6 +44,7 @@ def worker(
     *,
     endpoints: Iterable[str] = (ANY,),
     endpoint_configs: Iterable[str] = (ANY,),
+    inference_components: Iterable[str] = (ANY,),
     models: Iterable[str] = (ANY,),
     alarms: Iterable[str] | None = None,
     repositories: Iterable[Any] | None = None,
@@ -67,6 +68,7 @@ def worker(
     :param operators: Operators, sensors or triggers: names, classes or tasks (default: all of the package).
     :param endpoints: Names or ARNs of endpoints, ``*`` as a wildcard (default: all).
     :param endpoint_configs: Names or ARNs of endpoint configs (default: all).
+    :param inference_components: Names or ARNs of inference components (default: all).
     :param models: Names or ARNs of models (default: all).
     :param alarms: Names or ARNs of CloudWatch alarms that tasks make, or whose actions are a scaling policy (default: the names that this
         package gives to alarms of ``endpoints``, ``<endpoint>-*``, and the literal ``alarm_name`` of each task in ``operators``).
@@ -95,6 +97,7 @@ def worker(
         {
             "endpoints": endpoints,
             "endpoint_configs": endpoint_configs,
+            "inference_components": inference_components,
             "models": models,
             "alarms": _alarms_of(endpoints, asked, at) if alarms is None else alarms,
             "repositories": repositories,
@@ -148,13 +151,16 @@ class _Resources:
         match kind:
             case "any":
                 yield ANY
-            case "endpoint" | "endpoint-config" | "model":
+            case "endpoint" | "endpoint-config" | "inference-component" | "model":
                 where = f"{kind.replace('-', '_')}s"
                 yield from sagemaker_arns(where, kind, self._names(operator, where), at)
-            case "every-endpoint" | "every-endpoint-config" | "every-model":
+            case "every-endpoint" | "every-endpoint-config" | "every-inference-component" | "every-model":
                 yield at.arn("sagemaker", f"{kind.removeprefix('every-')}/*")
             case "endpoint-logs":
                 yield from log_group_arns("endpoints", self._names(operator, "endpoints"), at)
+            case "component-logs":
+                names = self._names(operator, "inference_components")
+                yield from log_group_arns("inference_components", names, at, kind="inference-component")
             case "every-alarm":
                 yield at.arn("cloudwatch", "alarm:*")
             case "scaling-alarm":
@@ -162,6 +168,10 @@ class _Resources:
                 # own AmazonKeyspacesFullAccess_v2 (Keyspaces developer guide, "security-iam-awsmanpol").
                 for name in sagemaker_names("endpoints", "endpoint", self._names(operator, "endpoints"), at):
                     yield at.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{name}/variant/*")
+            case "copies-alarm":
+                names = self._names(operator, "inference_components")
+                for name in sagemaker_names("inference_components", "inference-component", names, at):
+                    yield at.arn("cloudwatch", f"alarm:TargetTracking-inference-component/{name}-*")
             case "rollout-alarm":
                 for name in sagemaker_names("endpoints", "endpoint", self._names(operator, "endpoints"), at):
                     yield at.arn("cloudwatch", f"alarm:{alarm_prefix(name, ANY)}*")
@@ -183,6 +193,11 @@ class _Resources:
                 yield f"arn:{at.partition}:iam::{at.account}:{SCALING_ROLE}"
             case "role":
                 yield from role_arns("execution_roles", self._names(operator, "execution_roles"), at)
+            case "config-role":
+                # Only the endpoint configs of inference components have a role.
+                yield from role_arns(
+                    "execution_roles", as_list("execution_roles", self._given["execution_roles"]), at
+                )
             case "repository":
                 yield from repository_arns("repositories", self._names(operator, "repositories"), at)
             case "object" | "bucket":

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
 
-__all__ = ["EndpointInServiceSensor"]
+__all__ = ["EndpointInServiceSensor", "InferenceComponentInServiceSensor"]

@@ -12,6 +12,7 @@ from airflow_sm_hosting.spec.rendered import as_string
 MODEL = "model"
 ENDPOINT_CONFIG = "endpoint-config"
 ENDPOINT = "endpoint"
+INFERENCE_COMPONENT = "inference-component"
 
 ARN_PATTERN = (
     r"arn:(?P<partition>aws[a-z\-]*):sagemaker:(?P<region>[a-z0-9\-]+):(?P<account>\d{12}):"
@@ -35,7 +36,7 @@ def check_resource(where: str, value: Any, kind: str) -> None:
 
     :param where: The field.
     :param value: The value.
-    :param kind: ``MODEL``, ``ENDPOINT_CONFIG`` or ``ENDPOINT``.
+    :param kind: ``MODEL``, ``ENDPOINT_CONFIG``, ``ENDPOINT`` or ``INFERENCE_COMPONENT``.
     :raises InvalidSpecError: When it is neither a name, nor the ARN of this kind.
     """
     if is_rendered_later(value):

@@ -11,6 +11,7 @@ from airflow_sm_hosting.spec.arn import MODEL, resource_name
 from airflow_sm_hosting.spec.checks import (
     Problems,
     check_kms_key,
+    check_role,
     check_structure,
     check_unique,
     is_rendered_later,
@@ -91,6 +92,8 @@ def check_endpoint_config(
     data_capture_config: Any = None,
     async_inference_config: Any = None,
     explainer_config: Any = None,
+    execution_role: Any = None,
+    vpc_config: Any = None,
     extra_members: Any = None,
 ) -> None:
     """Check the parameters of an endpoint config as far as they are literal.
@@ -102,7 +105,17 @@ def check_endpoint_config(
     check_structure("async_inference_config", async_inference_config)
     check_structure("explainer_config", explainer_config)
     check_structure("extra_members", extra_members)
+    check_role("execution_role", execution_role)
+    check_structure("vpc_config", vpc_config)
     extra = extra_members if isinstance(extra_members, dict) else {}
+    for member, parameter, value in (
+        ("ExecutionRoleArn", "execution_role", execution_role),
+        ("VpcConfig", "vpc_config", vpc_config),
+    ):
+        if value is not None and member in extra:
+            raise InvalidSpecError(
+                f"{parameter} and extra_members[{member!r}] are given; allowed: {parameter}."
+            )
     check_member_names("extra_members", extra, CONFIG_PARAMETERS)
     variants = _check_variants("production_variants", production_variants)
     shadows = _check_variants("shadow_production_variants", shadow_production_variants)
@@ -115,6 +128,8 @@ def check_endpoint_config(
         "production_variants and shadow_production_variants: VariantName",
         [variant.get("VariantName") for variant in [*(variants or []), *(shadows or [])]],
     )
+    if execution_role is None:
+        _check_role(variants or [], extra_members)
     _check_serverless(
         variants or [],
         shadows or [],
@@ -123,6 +138,7 @@ def check_endpoint_config(
             "DataCaptureConfig": data_capture_config,
             "AsyncInferenceConfig": async_inference_config,
             "ExplainerConfig": explainer_config,
+            "VpcConfig": vpc_config,
             **extra,
         },
     )
@@ -192,6 +208,32 @@ def _check_serverless(
             raise InvalidSpecError(
                 f"{member} is given with a serverless variant; allowed: only with instance variants."
             )
+
+
+def _check_role(variants: list[dict[str, Any]], extra_members: Any) -> None:
+    """Check that a config whose variants have no models, for inference components, has an execution role.
+
+    API_CreateEndpointConfig, ExecutionRoleArn: required for endpoints of inference components.
+    """
+    without = [
+        variant.get("VariantName")
+        for variant in variants
+        if variant.get("ModelName") is None
+        and "ServerlessConfig" not in variant
+        and not any(isinstance(pool, dict) and pool.get("ModelNameOverride") for pool in _pools(variant))
+    ]
+    if not without or is_rendered_later(extra_members):
+        return
+    if not isinstance(extra_members, dict) or extra_members.get("ExecutionRoleArn") is None:
+        raise InvalidSpecError(
+            f"production_variants: {', '.join(map(str, without))} without a model, and the config has no execution role; allowed: "
+            "model_name=…, or, for inference components, execution_role=…."
+        )
+
+
+def _pools(variant: Mapping[str, Any]) -> Sequence[Any]:
+    pools = variant.get("InstancePools")
+    return pools if isinstance(pools, list | tuple) else ()
 
 
 def _weighs_nothing(variant: Mapping[str, Any]) -> bool:

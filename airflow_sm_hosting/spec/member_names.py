@@ -56,6 +56,11 @@ MEMBERS = {
         "ProductionVariants:ProductionVariant ShadowProductionVariants:ProductionVariant Tags:Tag "
         "VpcConfig:VpcConfig"
     ),
+    "CreateInferenceComponentInput": (
+        "EndpointName InferenceComponentName RuntimeConfig:InferenceComponentRuntimeConfig "
+        "Specification:InferenceComponentSpecification Specifications:InferenceComponentSpecification "
+        "Tags:Tag VariantName"
+    ),
     "CreateModelInput": (
         "Containers:ContainerDefinition EnableNetworkIsolation ExecutionRoleArn "
         "InferenceExecutionConfig:InferenceExecutionConfig ModelName PrimaryContainer:ContainerDefinition "
@@ -76,6 +81,39 @@ MEMBERS = {
     ),
     "ExplainerConfig": "ClarifyExplainerConfig:ClarifyExplainerConfig",
     "ImageConfig": "RepositoryAccessMode RepositoryAuthConfig:RepositoryAuthConfig",
+    "InferenceComponentAvailabilityZoneBalance": "EnforcementMode MaxImbalance",
+    "InferenceComponentCapacitySize": "Type Value",
+    "InferenceComponentComputeResourceRequirements": (
+        "AcceleratorPartitionType MaxMemoryRequiredInMb MinMemoryRequiredInMb "
+        "NumberOfAcceleratorDevicesRequired NumberOfCpuCoresRequired"
+    ),
+    "InferenceComponentContainerSpecification": (
+        "ArtifactUrl ContainerMetricsConfig:ContainerMetricsConfig Environment Image"
+    ),
+    "InferenceComponentDataCacheConfig": "EnableCaching",
+    "InferenceComponentDeploymentConfig": (
+        "AutoRollbackConfiguration:AutoRollbackConfig "
+        "RollingUpdatePolicy:InferenceComponentRollingUpdatePolicy"
+    ),
+    "InferenceComponentRollingUpdatePolicy": (
+        "MaximumBatchSize:InferenceComponentCapacitySize MaximumExecutionTimeoutInSeconds "
+        "RollbackMaximumBatchSize:InferenceComponentCapacitySize WaitIntervalInSeconds"
+    ),
+    "InferenceComponentRuntimeConfig": "CopyCount",
+    "InferenceComponentSchedulingConfig": (
+        "AvailabilityZoneBalance:InferenceComponentAvailabilityZoneBalance PlacementStrategy"
+    ),
+    "InferenceComponentSpecification": (
+        "BaseInferenceComponentName "
+        "ComputeResourceRequirements:InferenceComponentComputeResourceRequirements "
+        "Container:InferenceComponentContainerSpecification "
+        "DataCacheConfig:InferenceComponentDataCacheConfig InstanceType ModelName "
+        "SchedulingConfig:InferenceComponentSchedulingConfig "
+        "StartupParameters:InferenceComponentStartupParameters"
+    ),
+    "InferenceComponentStartupParameters": (
+        "ContainerStartupHealthCheckTimeoutInSeconds ModelDataDownloadTimeoutInSeconds"
+    ),
     "InferenceExecutionConfig": "Mode",
     "InferenceHubAccessConfig": "HubContentArn",
     "InstancePool": "InstanceType ModelNameOverride Priority",
@@ -172,6 +210,11 @@ MEMBERS = {
         "DeploymentConfig:DeploymentConfig EndpointConfigName EndpointName "
         "ExcludeRetainedVariantProperties:VariantProperty RetainAllVariantProperties "
         "RetainDeploymentConfig"
+    ),
+    "UpdateInferenceComponentInput": (
+        "DeploymentConfig:InferenceComponentDeploymentConfig InferenceComponentName "
+        "RuntimeConfig:InferenceComponentRuntimeConfig Specification:InferenceComponentSpecification "
+        "Specifications:InferenceComponentSpecification"
     ),
     "VariantProperty": "VariantPropertyType",
     "VpcConfig": "SecurityGroupIds Subnets",

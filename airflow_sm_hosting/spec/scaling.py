@@ -14,6 +14,7 @@ from airflow_sm_hosting.spec.checks import Problems, check_boolean, check_number
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.rendered import as_number, seconds
 from airflow_sm_hosting.spec.scaling_rules import (
+    INVOCATIONS_PER_COPY,
     INVOCATIONS_PER_INSTANCE,
     PREDEFINED_METRICS,
     STATISTICS,
@@ -38,6 +39,8 @@ from airflow_sm_hosting.spec.templated import (
 )
 
 MAX_POLICY_NAME_LENGTH = 256
+#: The namespace of the metrics with the dimension InferenceComponentName (developer guide, "monitoring-cloudwatch").
+METRICS_OF_COMPONENTS = "AWS/SageMaker"
 
 # A string beside them may be Jinja; the choices are for editors.
 AdjustmentType: TypeAlias = Literal["ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity"]
@@ -45,13 +48,14 @@ AggregationType: TypeAlias = Literal["Average", "Minimum", "Maximum"]
 
 
 class InvocationsScaling(Reference):
-    """Target tracking on the invocations per instance: the target value is derived from requests per second.
+    """Target tracking on the invocations per instance, or per copy: the target value is derived from requests per second.
 
-    The target is ``safety_factor × max_requests_per_second × 60``, as the metric is per minute and instance.
+    The target is ``safety_factor × max_requests_per_second × 60``, as the metric is per minute and instance, or per copy of an inference
+    component.
 
-    :param max_requests_per_second: Requests per second that one instance can serve, found by a load test; more than 0. (templated)
+    :param max_requests_per_second: Requests per second that one instance, or one copy, can serve, found by a load test; more than 0. (templated)
     :param safety_factor: Share of it to aim at, more than 0 and 1 at most (default: 0.5, AWS's advised start). (templated)
-    :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-invocations``). (templated)
+    :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-invocations``, or ``<inference component>-invocations``). (templated)
     :param scale_in_cooldown: Seconds or a timedelta after a scale-in before the next (default: AWS's, 300 s; 0 is kept). (templated)
     :param scale_out_cooldown: Seconds or a timedelta after a scale-out before the next (default: AWS's, 300 s; 0 is kept). (templated)
     :param disable_scale_in: Whether this policy never removes instances (default: AWS's, False). (templated)
@@ -253,11 +257,25 @@ class ScheduledScaling(dict[str, Any]):
         super().__init__(action)
 
 
-def policy_request(policy: dict[str, Any], *, endpoint_name: str, variant_name: str) -> dict[str, Any]:
-    """Return a rendered policy as PutScalingPolicy takes it: with its name, computed target value and completed metric."""
-    prefix = f"{endpoint_name}-{variant_name}"
+def policy_request(
+    policy: dict[str, Any],
+    *,
+    endpoint_name: str,
+    variant_name: str,
+    inference_component_name: str | None = None,
+) -> dict[str, Any]:
+    """Return a rendered policy as PutScalingPolicy takes it: with its name, computed target value and completed metric.
+
+    :param policy: The policy.
+    :param endpoint_name: The endpoint of the variant.
+    :param variant_name: The variant.
+    :param inference_component_name: The inference component whose copies are scaled, in place of a variant.
+    """
+    component = inference_component_name
+    prefix = component or f"{endpoint_name}-{variant_name}"
     if kind_of(policy) != "InvocationsScaling":
-        completed = _with_metric(policy, endpoint_name, variant_name)
+        dimensions = {"EndpointName": endpoint_name, "VariantName": variant_name}
+        completed = _with_metric(policy, {"InferenceComponentName": component} if component else dimensions)
         name = completed.get("PolicyName") or default_policy_name(prefix, completed)
         return {**completed, "PolicyName": name}
     rate = as_number("InvocationsScaling: max_requests_per_second", policy["MaxRequestsPerSecond"], above=0)
@@ -268,7 +286,9 @@ def policy_request(policy: dict[str, Any], *, endpoint_name: str, variant_name: 
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {
             "TargetValue": factor * rate * 60,
-            "PredefinedMetricSpecification": {"PredefinedMetricType": INVOCATIONS_PER_INSTANCE},
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": INVOCATIONS_PER_COPY if component else INVOCATIONS_PER_INSTANCE
+            },
             **{
                 member: policy[member]
                 for member in ("ScaleInCooldown", "ScaleOutCooldown", "DisableScaleIn")
@@ -310,15 +330,21 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _with_metric(policy: Mapping[str, Any], endpoint_name: str, variant_name: str) -> dict[str, Any]:
-    """Return a policy with its EndpointMetric, if any, converted to a CustomizedMetricSpecification of the variant."""
+def _with_metric(policy: Mapping[str, Any], of_target: Mapping[str, str]) -> dict[str, Any]:
+    """Return a policy with its EndpointMetric, if any, converted to a CustomizedMetricSpecification of the variant or the component."""
     configuration = policy.get("TargetTrackingScalingPolicyConfiguration")
     metric: Any = (configuration or {}).get("CustomizedMetricSpecification")
     if configuration is None or kind_of(metric) != "EndpointMetric":
         return dict(policy)
     dimensions = metric.get("Dimensions")
     if dimensions is None:
-        dimensions = {"EndpointName": endpoint_name, "VariantName": variant_name}
+        dimensions = of_target
+        if "InferenceComponentName" in dimensions and metric["Namespace"] != METRICS_OF_COMPONENTS:
+            # Developer guide, "monitoring-cloudwatch": the utilization of an instance has no dimension for a component.
+            raise InvalidSpecError(
+                f"{metric['MetricName']} in {metric['Namespace']} is a metric of the instances; allowed for the copies of an inference "
+                f"component: metrics in {METRICS_OF_COMPONENTS}, or dimensions=…."
+            )
     of = {
         "MetricName": metric["MetricName"],
         "Namespace": metric["Namespace"],

@@ -28,19 +28,22 @@ from airflow_sm_hosting.spec.schedule import check_schedule, check_span, check_t
 INSTANCE_COUNT = "sagemaker:variant:DesiredInstanceCount"
 PROVISIONED_CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"
 #: The scalable dimensions of a production variant (RegisterScalableTarget, ScalableDimension).
-SCALABLE_DIMENSIONS = (INSTANCE_COUNT, PROVISIONED_CONCURRENCY)
+#: The copies of an inference component (RegisterScalableTarget, ScalableDimension).
+COPY_COUNT = "sagemaker:inference-component:DesiredCopyCount"
+
+SCALABLE_DIMENSIONS = (INSTANCE_COUNT, PROVISIONED_CONCURRENCY, COPY_COUNT)
 
 INVOCATIONS_PER_INSTANCE = "SageMakerVariantInvocationsPerInstance"
+INVOCATIONS_PER_COPY = "SageMakerInferenceComponentInvocationsPerCopy"
 CONCURRENCY_UTILIZATION = "SageMakerVariantProvisionedConcurrencyUtilization"
-_COPY_COUNT = "sagemaker:inference-component:DesiredCopyCount"
 #: The scalable dimension of each predefined metric of SageMaker. Names: Application Auto Scaling model, MetricType. Dimensions:
 #: developer guide, "Auto scaling policy overview" and "Automatically scale Provisioned Concurrency for a serverless endpoint".
 PREDEFINED_METRICS = {
     INVOCATIONS_PER_INSTANCE: INSTANCE_COUNT,
     "SageMakerVariantConcurrentRequestsPerModelHighResolution": INSTANCE_COUNT,
     CONCURRENCY_UTILIZATION: PROVISIONED_CONCURRENCY,
-    "SageMakerInferenceComponentInvocationsPerCopy": _COPY_COUNT,
-    "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": _COPY_COUNT,
+    INVOCATIONS_PER_COPY: COPY_COUNT,
+    "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": COPY_COUNT,
 }
 
 #: Application Auto Scaling user guide, "Quotas for Application Auto Scaling": not adjustable.

@@ -17,6 +17,8 @@ PACKAGE = "airflow-provider-sm-hosting"
 #: On models and endpoint configs: the SHA-256 of their canonical request (detects different content under an exact name).
 CONTENT_DIGEST = "sm-hosting:content-digest"
 
+# Inference components have the tags of endpoints: the name of a specification stands in them for that of a config.
+
 #: On endpoints: the configs that served before the last deployment, newest first, for a rollback; SageMaker does not store them.
 PREVIOUS_ENDPOINT_CONFIGS = "sm-hosting:previous-endpoint-configs"
 

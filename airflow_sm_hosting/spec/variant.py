@@ -40,7 +40,8 @@ SERVERLESS_MEMORY_SIZES = (
 class InstanceProductionVariant(dict[str, Any]):
     """A variant on instances, in the shape of the ``ProductionVariant`` of CreateEndpointConfig.
 
-    :param model_name: The model: a name, an ARN of the config's own account and Region, or the output of a ``CreateModelOperator``. (templated)
+    :param model_name: The model: a name, an ARN of the config's own account and Region, or the output of a ``CreateModelOperator``
+        (default: none, for the instances of inference components; the config then needs an execution role). (templated)
     :param variant_name: Name of the variant, unique in its config. (templated)
     :param instance_type: Instance type (default: ``ml.t2.medium``, which is burstable and cannot be autoscaled); None only
         with ``InstancePools=[…]``. (templated)
@@ -59,7 +60,7 @@ class InstanceProductionVariant(dict[str, Any]):
     def __init__(
         self,
         *,
-        model_name: TemplatedStr,
+        model_name: TemplatedStr | None = None,
         variant_name: TemplatedStr,
         instance_type: TemplatedStr | None = "ml.t2.medium",
         initial_instance_count: TemplatedInt = 1,
@@ -74,8 +75,9 @@ class InstanceProductionVariant(dict[str, Any]):
             with problems:
                 check_member_names(where, members, INSTANCE_PARAMETERS)
                 check_members(where, members, "ProductionVariant", INSTANCE_PARAMETERS)
-        with problems:
-            check_resource(f"{where}: model_name", model_name, MODEL)
+        if model_name is not None:
+            with problems:
+                check_resource(f"{where}: model_name", model_name, MODEL)
         with problems:
             check_name(f"{where}: variant_name", variant_name)
         with problems:
@@ -237,6 +239,8 @@ def check_variant(where: str, variant: dict[str, Any]) -> None:
             check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
     with problems:
         _check_instance_pools(f"{where}.InstancePools", variant.get("InstancePools"))
+    with problems:
+        _check_managed_scaling(where, variant)
     problems.tell()
 
 
@@ -276,3 +280,23 @@ def _check_instance_pools(where: str, pools: Any) -> None:
             check_instance_type_form(f"{where}[{index}].InstanceType", pool.get("InstanceType"))
             if pool.get("ModelNameOverride") is not None:
                 check_resource(f"{where}[{index}].ModelNameOverride", pool["ModelNameOverride"], MODEL)
+
+
+def _check_managed_scaling(where: str, variant: dict[str, Any]) -> None:
+    """Check ``ManagedInstanceScaling``, which only the instances of inference components have (hashicorp/terraform-provider-aws#45926)."""
+    scaling = variant.get("ManagedInstanceScaling")
+    check_structure(f"{where}.ManagedInstanceScaling", scaling)
+    if not isinstance(scaling, dict):
+        return
+    if variant.get("ModelName") is not None:
+        raise InvalidSpecError(
+            f"{where} has model_name (ModelName) and ManagedInstanceScaling; allowed: managed scaling only in a variant without a "
+            "model, for inference components. ConfigureAutoscalingOperator scales a variant with a model."
+        )
+    least, most = (whole_number(scaling.get(member)) for member in ("MinInstanceCount", "MaxInstanceCount"))
+    if least is not None:
+        check_integer(f"{where}.ManagedInstanceScaling.MinInstanceCount", least, 0)
+    if most is not None:
+        # ProductionVariantManagedInstanceScaling, MaxInstanceCount; that it is not below the minimum follows from the names.
+        low = max(1, least) if isinstance(least, int) else 1
+        check_integer(f"{where}.ManagedInstanceScaling.MaxInstanceCount", most, low)

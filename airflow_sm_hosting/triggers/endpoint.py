@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 #: What continues in AWS after a waiting task is killed, by the goal of the wait.
 GOES_ON = {
     "deployed": "The deployment continues in AWS, which has no call to stop it. Run the task again to join it. To roll "
-    "back, deploy the previous endpoint config{previous} after it has ended.",
+    "back, deploy the previous {content}{previous} after it has ended.",
     "counted": "The change of instance counts continues in AWS. Run the task again to join it.",
     "gone": "The deletion continues in AWS and cannot be stopped. Run the task again to continue.",
-    "settled": "The current change of the endpoint continues in AWS; this task had not changed the endpoint yet. Run "
+    "settled": "The current change of the {kind} continues in AWS; this task had not changed it yet. Run "
     "the task again to continue.",
     "in_service": "This task only waited and changed nothing in AWS.",
 }
@@ -97,10 +97,16 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         carried = (self.carried or {}).get("progress") or {}
         previous = carried.get("previous_endpoint_config_name")
         goes_on = GOES_ON.get(self.awaited["until"], "The operation in progress continues in AWS.")
+        kind = self.awaited.get("kind", "endpoint")
         self.log.warning(
-            "The task that waited for endpoint %s was killed. %s",
+            "The task that waited for %s %s was killed. %s",
+            kind,
             self.awaited["endpoint_name"],
-            goes_on.format(previous=f" {previous}" if previous else ""),
+            goes_on.format(
+                previous=f" {previous}" if previous else "",
+                content="endpoint config" if kind == "endpoint" else "specification",
+                kind=kind,
+            ),
         )
 
     async def _wait(self) -> WaitResult:

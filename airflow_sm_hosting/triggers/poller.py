@@ -64,6 +64,9 @@ GATHERED = 0.5
 #: Maximum number of concurrent describe calls; each takes a thread.
 DESCRIBES_AT_ONCE = 3
 
+#: The kind of a condition that waits for an inference component (``deployment/status.py``, which the triggerer imports in a thread).
+COMPONENT = "inference component"
+
 #: The last poll of an endpoint is this long after its deadline, in seconds: the event loop uses another clock.
 CLOCKS_APART = 0.001
 
@@ -99,7 +102,8 @@ async def wait_for_endpoint(
     :param poll_interval: Maximum seconds between two polls, as far as the rates allow.
     :param log_status: Takes a status line; called in the caller's context, so that the line goes to the caller's log.
     """
-    poller = pollers().of(EndpointPoller, make_hook, aws_parameters)
+    kind = ComponentPoller if awaited.get("kind") == COMPONENT else EndpointPoller
+    poller = pollers().of(kind, make_hook, aws_parameters)
     with poller.used():
         # A few in each turn of the event loop, so that a thousand at once do not block it.
         async with poller.door:
@@ -193,6 +197,10 @@ class EndpointPoller:
     :param on_end: Called with this poller after the last wait has ended, or when the poller failed.
     """
 
+    #: The operation that lists, and what it lists.
+    listing = "ListEndpoints"
+    noun = "Endpoints"
+
     def __init__(
         self,
         make_hook: Callable[[], SageMakerHostingHook],
@@ -235,6 +243,13 @@ class EndpointPoller:
         self._task = self._loop.create_task(
             self._run(), name="endpoint-poller", context=contextvars.Context()
         )
+
+    @staticmethod
+    def make_calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
+        """Return the calls of a connection."""
+        from airflow_sm_hosting.deployer.endpoint_calls import EndpointCalls
+
+        return EndpointCalls(make_hook())
 
     # Who waits.
 
@@ -331,8 +346,8 @@ class EndpointPoller:
                 return
 
     async def _connect(self) -> None:
-        self._calls = await in_thread(partial(_calls, self._make_hook))()
-        self._describes, self._lists = self._limits.of(self._calls.account)
+        self._calls = await in_thread(partial(self.make_calls, self._make_hook))()
+        self._describes, self._lists = self._limits.of((self._calls.account, self.listing))
         self._connected_at = self._loop.time()
         # New credentials may have permissions that the old ones lacked.
         self._lists_allowed_at = -math.inf
@@ -585,7 +600,7 @@ class EndpointPoller:
             except Exception as error:
                 self._note_failure(self._lists, error)
                 if is_passing(error):
-                    log.info("ListEndpoints failed (%s); retrying", error)
+                    log.info("%s failed (%s); retrying", self.listing, error)
                     continue
                 self._stop_listing(error)
                 return None
@@ -597,10 +612,11 @@ class EndpointPoller:
 
         if not self._refusal_was_told:
             way_out = (
-                " Allow sagemaker:ListEndpoints to reduce the number of calls." if is_denied(error) else ""
+                f" Allow sagemaker:{self.listing} to reduce the number of calls." if is_denied(error) else ""
             )
             log.warning(
-                "Endpoints cannot be listed; each endpoint is described instead.%s (%s)",
+                "%s cannot be listed; each is described instead.%s (%s)",
+                self.noun,
                 way_out,
                 error,
             )
@@ -634,6 +650,20 @@ class EndpointPoller:
             return 0.0
         age: float = time.time() - row["LastModifiedTime"].timestamp()
         return min(max(0.0, age), self._period or 0.0)
+
+
+class ComponentPoller(EndpointPoller):
+    """The same for inference components: DescribeInferenceComponent and ListInferenceComponents."""
+
+    listing = "ListInferenceComponents"
+    noun = "Inference components"
+
+    @staticmethod
+    def make_calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
+        """Return the calls of a connection."""
+        from airflow_sm_hosting.deployer.endpoint_calls import ComponentCalls
+
+        return ComponentCalls(make_hook())
 
 
 class Pollers:
@@ -686,12 +716,6 @@ def _failing(error: Exception) -> See:
 
 def _import_what_judges() -> None:
     import airflow_sm_hosting.deployer.waiting  # noqa: F401
-
-
-def _calls(make_hook: Callable[[], SageMakerHostingHook]) -> EndpointCalls:
-    from airflow_sm_hosting.deployer.endpoint_calls import EndpointCalls
-
-    return EndpointCalls(make_hook())
 
 
 async def nap(event: asyncio.Event, seconds: float) -> None:

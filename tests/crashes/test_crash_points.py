@@ -227,17 +227,22 @@ def _stable(details: dict[str, Any]) -> dict[str, Any]:
     """Return what a later try tells as the first one would have: not what it did itself."""
     return {
         name: details[name]
-        for name in ("endpoint_config_name", "previous_endpoint_config_name", "endpoint_arn")
+        for name in (
+            *("endpoint_config_name", "previous_endpoint_config_name", "endpoint_arn"),
+            *("specification_name", "previous_specification_name", "inference_component_arn", "copy_count"),
+        )
         if name in details
     }
 
 
 def settle(aws: LocalAws) -> None:
-    """Wait until nothing goes on at the endpoint, if there is one."""
+    """Wait until nothing goes on at the endpoint and the inference components, if there are any."""
     client = aws.client("sagemaker")
     while True:
-        rows = client.list_endpoints()["Endpoints"]
-        if all(row["EndpointStatus"] in ("InService", "Failed") for row in rows):
+        statuses = [row["EndpointStatus"] for row in client.list_endpoints()["Endpoints"]]
+        rows = client.list_inference_components()["InferenceComponents"]
+        statuses += [row["InferenceComponentStatus"] for row in rows]
+        if set(statuses) <= {"InService", "Failed"}:
             return
         pass_time(aws)
 

@@ -46,6 +46,13 @@ def world(aws: LocalAws) -> dict[str, Any]:
             ]
             for row in sagemaker.list_endpoints()["Endpoints"]
         },
+        "components": {
+            row["InferenceComponentName"]: [
+                sagemaker.describe_inference_component(InferenceComponentName=row["InferenceComponentName"]),
+                tags_of(aws, row["InferenceComponentArn"]),
+            ]
+            for row in sagemaker.list_inference_components()["InferenceComponents"]
+        },
         "targets": [
             [target, scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]]
             for target in targets

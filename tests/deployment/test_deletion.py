@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_hosting.deployment.component import described_component
 from airflow_sm_hosting.deployment.deletion import Deletion, DeletionPlan, plan_deletion
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.steps import Call, Wait
@@ -35,7 +36,7 @@ CONFIG = {
 
 def known(**facts: Any) -> dict[Fact, Any]:
     given: dict[str, Any] = {
-        "endpoint": ENDPOINT, "tags": OURS, "config": CONFIG, "targets": {}, "alarms": [], "needed": {}, **facts,
+        "endpoint": ENDPOINT, "tags": OURS, "config": CONFIG, "targets": {}, "alarms": [], "needed": {}, "components": [], "of_components": [], **facts,
     }  # fmt: skip
     return {
         Fact(FactKind.ENDPOINT, ("churn",)): given["endpoint"],
@@ -44,6 +45,15 @@ def known(**facts: Any) -> dict[Fact, Any]:
         Fact(FactKind.SCALABLE_TARGETS, ("churn", "main")): given["targets"],
         Fact(FactKind.ENDPOINT_ALARMS, ("churn",)): given["alarms"],
         Fact(FactKind.NEEDED_CONFIGS): given["needed"],
+        Fact(FactKind.COMPONENTS, ("churn",)): given["components"],
+        Fact(FactKind.MODELS_OF_COMPONENTS): given["of_components"],
+        **{Fact(FactKind.COMPONENT, (one["EndpointName"],)): one for one in given["components"] if one},
+        **{
+            Fact(FactKind.SCALING, (one["EndpointName"], "copies")): None
+            for one in given["components"]
+            if one
+        },
+        **{Fact(FactKind.TAGS, (one["EndpointArn"],)): OURS for one in given["components"] if one},
     }
 
 
@@ -105,7 +115,13 @@ def test_what_is_not_known_is_asked_for_one_after_the_other() -> None:
     ):
         asked.append(found.kind)
         facts = {**facts, found: everything[found]}
-    assert asked == [FactKind.ENDPOINT, FactKind.TAGS, FactKind.ENDPOINT_CONFIG, FactKind.SCALABLE_TARGETS]
+    assert asked == [
+        FactKind.ENDPOINT,
+        FactKind.TAGS,
+        FactKind.ENDPOINT_CONFIG,
+        FactKind.COMPONENTS,
+        FactKind.SCALABLE_TARGETS,
+    ]
 
 
 GONE: dict[str, Any] = {"endpoint": None}
@@ -150,3 +166,52 @@ def test_what_another_endpoint_needs_in_another_case_is_kept() -> None:
     )
     assert calls(found) == []
     assert len(found.kept) == 3
+
+
+# Inference components.
+
+COMPONENT = described_component(
+    {
+        "InferenceComponentName": "a",
+        "InferenceComponentArn": "arn:a",
+        "InferenceComponentStatus": "InService",
+        "EndpointName": "churn",
+        "Specification": {"ModelName": "m3"},
+    }
+)
+
+
+def test_an_endpoint_with_components_is_refused_or_they_are_deleted_first() -> None:
+    with pytest.raises(ConflictError, match="has the inference components a"):
+        planned(facts={"components": [COMPONENT]})
+    found = planned(facts={"components": [COMPONENT]}, with_components=True)
+    assert calls(found) == [("DeleteInferenceComponent", {"InferenceComponentName": "a"})]
+    assert waits(found) == [WaitFor.GONE]
+    assert found.made_of == {"c1": ["m1", "m2", "m3"]}
+    # The next part knows the models of components that are gone.
+    assert planned(found.made_of, with_components=True).made_of == {"c1": ["m1", "m2", "m3"]}
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"VariantName": "main", "ModelName": "m1"},
+        {"VariantName": "main", "ServerlessConfig": {"MemorySizeInMB": 1024}},
+        {"VariantName": "main", "InstancePools": [{"ModelNameOverride": "m1"}]},
+    ],
+)
+def test_an_endpoint_whose_variants_have_models_has_no_components(variant: dict[str, Any]) -> None:
+    facts = known(config={"ProductionVariants": [variant]})
+    del facts[Fact(FactKind.COMPONENTS, ("churn",))]
+    observed = Observation("churn", datetime.now(UTC), "copy", facts)
+    assert isinstance(plan_deletion(observed, Deletion("churn"), {}), DeletionPlan)
+
+
+def test_a_model_that_a_component_uses_is_kept_also_where_that_is_not_known() -> None:
+    gone = {"endpoint": None, "of_components": ["M1"]}
+    found = planned({"c1": ["m1", "m2"]}, gone, with_models=True)
+    assert calls(found) == [("DeleteModel", {"ModelName": "m2"})]
+    assert found.kept == ["Model m1 is kept: an inference component uses it"]
+    found = planned({"c1": ["m1"]}, {**gone, "of_components": None}, with_models=True)
+    assert calls(found) == []
+    assert "allow sagemaker:ListInferenceComponents" in found.kept[0]

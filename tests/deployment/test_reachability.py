@@ -11,6 +11,7 @@ from airflow_sm_hosting.deployment.reachability import (
     Config,
     Endpoint,
     Model,
+    ServingComponent,
     Stored,
     Unneeded,
     deleting_steps,
@@ -205,3 +206,14 @@ def test_unfinished_uploads_are_aborted_when_they_are_old() -> None:
     gone = found(uploads=uploads)
     assert gone == Unneeded(uploads=["s3://b/k-1?uploadId=a-1/b="])
     assert calls(gone) == [("AbortMultipartUpload", {"Bucket": "b", "Key": "k-1", "UploadId": "a-1/b="})]
+
+
+def test_what_inference_components_serve_served_and_name_stays() -> None:
+    component = ServingComponent(frozenset(["M1"]), before=("m2", "m3"), uses=frozenset(["repo@1"]))
+    everything: dict[str, Any] = {
+        "components": [component],
+        "models": [model(name) for name in ("m1", "m2", "m3", "m4")],
+        "images": [stored("repo:a", "repo@1"), stored("repo:b", "repo@2")],
+    }
+    assert found(**everything, keep=1) == Unneeded([], ["m3", "m4"], ["repo:b"], [])
+    assert found(**everything, keep=0).models == ["m2", "m3", "m4"]

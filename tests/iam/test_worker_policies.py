@@ -40,19 +40,26 @@ from airflow_sm_hosting import (
     CreateLatencyAlarmOperator,
     CreateModelOperator,
     DeleteEndpointOperator,
+    DeleteInferenceComponentOperator,
     DeployEndpointOperator,
+    DeployInferenceComponentOperator,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    InferenceComponentInServiceSensor,
+    InferenceComponentSpecification,
     InstanceProductionVariant,
     InvocationsScaling,
     InvokeEndpointOperator,
     ModelData,
     NewFleetAlarm,
     PlanDeploymentOperator,
+    PlanInferenceComponentOperator,
     RemoveAutoscalingOperator,
     RepositorySettings,
     RollbackEndpointOperator,
+    RollbackInferenceComponentOperator,
+    Rolling,
     ScheduledScaling,
     SmokeTest,
     UploadModelDataOperator,
@@ -92,6 +99,7 @@ from tests.operators.conftest import (
     run_task,
     sagemaker_client,
     settled,
+    settled_component,
     task_id,
 )
 
@@ -123,6 +131,7 @@ class Scene:
             f"{kind}{number}" for kind in ("alarm", "role", "repository")
         )
         self.copy = f"copy{number}"
+        self.component = f"component{number}"
         self.prefix = f"prefix{number}"
         self._endpoints: list[str] = []
 
@@ -132,6 +141,7 @@ class Scene:
             "endpoints": [self.endpoint, f"{self.endpoint}-?"],
             "endpoint_configs": [f"{self.config}*"],
             "models": [f"{self.model}*"],
+            "inference_components": [f"{self.component}*"],
             "alarms": [f"{self.alarm}*"],
             "repositories": [self.repository, self.copy],
             "model_data": [f"s3://models/{self.prefix}/"],
@@ -226,6 +236,59 @@ class Scene:
         logs.create_log_group(**group)
         logs.create_log_stream(**group, logStreamName="main/i-1")
 
+    # Inference components
+
+    def make_host(self) -> str:
+        """Make an endpoint for inference components."""
+        make_model(self.aws, self.model)
+        self.root.create_endpoint_config(
+            EndpointConfigName=self.config,
+            ExecutionRoleArn=ROLE,
+            ProductionVariants=[
+                {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+            ],
+        )
+        return self.make_endpoint(self.config)
+
+    def make_component(self, suffix: str = "", **specification: Any) -> str:
+        """Make a component of ours, of a model unless a specification is given."""
+        name = f"{self.component}{suffix}"
+        given = {"ModelName": self.model, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128}}
+        copies = {} if specification else {"VariantName": "main", "RuntimeConfig": {"CopyCount": 1}}
+        self.root.create_inference_component(
+            InferenceComponentName=name,
+            EndpointName=self.endpoint,
+            Specification=specification or given,
+            Tags=tag_list(OURS),
+            **copies,
+        )
+        settled_component(self.aws, name)
+        return name
+
+    def make_adapter(self) -> str:
+        """Make an adapter on the component."""
+        url = f"s3://models/{self.put_object('adapter.tar.gz')}"
+        return self.make_component(
+            "-adapter", BaseInferenceComponentName=self.component, Container={"ArtifactUrl": url}
+        )
+
+    def scale_copies(self) -> None:
+        self.aws.client("application-autoscaling").register_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId=f"inference-component/{self.component}",
+            ScalableDimension="sagemaker:inference-component:DesiredCopyCount",
+            MinCapacity=1,
+            MaxCapacity=4,
+            Tags=OURS,
+        )
+
+    def make_component_logs(self) -> None:
+        """Write what a container of the component would have written."""
+        logs = self.aws.client("logs")
+        group = {"logGroupName": f"/aws/sagemaker/InferenceComponents/{self.component}"}
+        logs.create_log_group(**group)
+        logs.create_log_stream(**group, logStreamName="main/i-1")
+
     def make_role(self, *services: str) -> str:
         """Make a role that these services may assume."""
         statements = [
@@ -245,6 +308,15 @@ class Scene:
 
     def close(self) -> None:
         """Take everything away that is looked at when another scene is cleaned up."""
+        for adapters in (True, False):
+            # The bases of adapters after them.
+            for row in self.root.list_inference_components(MaxResults=100)["InferenceComponents"]:
+                name = row["InferenceComponentName"]
+                with suppress(self.root.exceptions.ClientError):
+                    found = settled_component(self.aws, name)
+                    if adapters == ("BaseInferenceComponentName" in found.get("Specification", {})):
+                        self.root.delete_inference_component(InferenceComponentName=name)
+                        gone_component(self.aws, name)
         for name in self._endpoints:
             with suppress(self.root.exceptions.ClientError):
                 self.root.delete_endpoint(EndpointName=name)
@@ -252,6 +324,14 @@ class Scene:
             self.root.delete_endpoint_config(EndpointConfigName=config["EndpointConfigName"])
         for model in self.root.list_models(MaxResults=100)["Models"]:
             self.root.delete_model(ModelName=model["ModelName"])
+
+
+def gone_component(aws: LocalAws, name: str) -> None:
+    """Wait until a component is gone."""
+    with suppress(ClientError):
+        while True:
+            aws.client("sagemaker").describe_inference_component(InferenceComponentName=name)
+            time.sleep(0.02)
 
 
 PathOf = Callable[[Scene], None]
@@ -705,6 +785,197 @@ def an_endpoint_and_all_that_it_is_made_of(scene: Scene) -> None:
         scene.root.describe_model(ModelName=scene.model)
 
 
+@path_of("CreateEndpointConfigOperator")
+def a_config_with_a_role(scene: Scene) -> None:
+    scene.make_role("sagemaker.amazonaws.com")
+    scene.run(
+        CreateEndpointConfigOperator,
+        endpoint_config_name=scene.config,
+        production_variants=[InstanceProductionVariant(variant_name="main", instance_type="ml.m5.large")],
+        execution_role=scene.role,
+    )
+
+
+# Inference components
+
+
+def deploy_component(scene: Scene, model: str | None = None, **options: Any) -> str:
+    specification = InferenceComponentSpecification(
+        model_name=model or scene.model, requirements={"MinMemoryRequiredInMb": 128}
+    )
+    ran = scene.run(
+        DeployInferenceComponentOperator,
+        inference_component_name=scene.component,
+        endpoint_name=scene.endpoint,
+        variant_name="main",
+        specification=specification,
+        poll_interval=0.1,
+        **options,
+    )
+    return str(ran.details["action"])
+
+
+@path_of("DeployInferenceComponentOperator")
+def a_component_that_is_not_there(scene: Scene) -> None:
+    scene.make_host()
+    assert deploy_component(scene) == "create"
+    assert deploy_component(scene) == "unchanged"
+
+
+@path_of("DeployInferenceComponentOperator")
+def copies_that_differ(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    assert deploy_component(scene, copy_count=2) == "unchanged"
+
+
+@path_of("DeployInferenceComponentOperator")
+def a_component_that_many_runs_have_updated(scene: Scene) -> None:
+    scene.make_host()
+    other = make_model(scene.aws, f"{scene.model}-2")
+    deploy_component(scene)
+    for model in (other, scene.model) * 3:
+        assert deploy_component(scene, model) == "update"
+
+
+@path_of("DeployInferenceComponentOperator")
+def a_component_that_has_failed(scene: Scene) -> None:
+    scene.make_host()
+    broken = make_broken_model(scene.aws, f"{scene.model}-2")
+    scene.root.create_inference_component(
+        InferenceComponentName=scene.component,
+        EndpointName=scene.endpoint,
+        VariantName="main",
+        Specification={"ModelName": broken, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128}},
+        RuntimeConfig={"CopyCount": 1},
+        Tags=tag_list(OURS),
+    )
+    assert settled_component(scene.aws, scene.component)["InferenceComponentStatus"] == "Failed"
+    assert deploy_component(scene) == "replace"
+
+
+@path_of("DeployInferenceComponentOperator")
+def a_rolling_update_that_is_refused(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    options: dict[str, Any] = {
+        "rollout": Rolling(maximum_batch_size=1, wait_interval=60),
+        "auto_rollback_alarms": [scene.make_alarm()],
+    }
+    refused = refusal("ValidationException", "not this one")
+    with (
+        answering(sagemaker_client(), "UpdateInferenceComponent", refused),
+        pytest.raises(ClientError, match="not this"),
+    ):
+        deploy_component(scene, make_model(scene.aws, f"{scene.model}-2"), **options)
+
+
+@path_of("DeployInferenceComponentOperator")
+def a_component_whose_update_fails(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.make_component_logs()
+    with pytest.raises(DeploymentRolledBackError):
+        deploy_component(scene, make_broken_model(scene.aws, f"{scene.model}-2"))
+
+
+@path_of("RollbackInferenceComponentOperator")
+def a_rollback_of_a_component(scene: Scene) -> None:
+    scene.make_host()
+    deploy_component(scene)
+    assert deploy_component(scene, make_model(scene.aws, f"{scene.model}-2")) == "update"
+    ran = scene.run(
+        RollbackInferenceComponentOperator, inference_component_name=scene.component, poll_interval=0.1
+    )
+    assert ran.details["action"] == "rollback"
+
+
+def plan_component(scene: Scene, **options: Any) -> str:
+    ran = scene.run(
+        PlanInferenceComponentOperator,
+        inference_component_name=scene.component,
+        endpoint_name=scene.endpoint,
+        variant_name="main",
+        specification=InferenceComponentSpecification(
+            model_name=f"{scene.model}-2", requirements={"MinMemoryRequiredInMb": 128}
+        ),
+        **options,
+    )
+    return str(ran.details["action"])
+
+
+@path_of("PlanInferenceComponentOperator")
+def plans_of_a_component(scene: Scene) -> None:
+    scene.make_host()
+    assert plan_component(scene) == "create"
+    scene.make_component()
+    alarm, rollout = scene.make_alarm(), Rolling(maximum_batch_size=1, wait_interval=60)
+    options: dict[str, Any] = {"rollout": rollout, "auto_rollback_alarms": [alarm], "copy_count": 2}
+    assert plan_component(scene, **options) == "update"
+
+
+@path_of("DeleteInferenceComponentOperator")
+def a_component_and_its_adapter(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.make_adapter()
+    scene.scale_copies()
+    # Of somebody else: it may be an adapter on this one.
+    scene.root.create_inference_component(
+        InferenceComponentName=f"beside-{scene.component}",
+        EndpointName=scene.endpoint,
+        VariantName="main",
+        Specification={
+            "ModelName": scene.model,
+            "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128},
+        },
+        RuntimeConfig={"CopyCount": 1},
+    )
+    settled_component(scene.aws, f"beside-{scene.component}")
+    options = {"inference_component_name": scene.component, "poll_interval": 0.1}
+    scene.run(DeleteInferenceComponentOperator, **options)
+    scene.run(DeleteInferenceComponentOperator, **options)
+    rows = scene.root.list_inference_components(EndpointNameEquals=scene.endpoint)["InferenceComponents"]
+    assert [row["InferenceComponentName"] for row in rows] == [f"beside-{scene.component}"]
+
+
+@path_of("DeleteEndpointOperator")
+def an_endpoint_with_its_components(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.make_adapter()
+    scene.scale_copies()
+    scene.run(
+        DeleteEndpointOperator,
+        endpoint_name=scene.endpoint,
+        delete_inference_components=True,
+        delete_models=True,
+        poll_interval=0.1,
+    )
+    with pytest.raises(scene.root.exceptions.ClientError, match="Could not find"):
+        scene.root.describe_endpoint(EndpointName=scene.endpoint)
+
+
+@path_of("CleanUpHostingOperator")
+def what_a_component_needs(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    ran = scene.run(CleanUpHostingOperator, older_than=0)
+    assert ran.details["models"] == []
+
+
+@path_of("InferenceComponentInServiceSensor")
+def a_sensor_of_a_component(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.run(
+        InferenceComponentInServiceSensor,
+        inference_component_name=scene.component,
+        poke_interval=0.1,
+        deferrable=False,
+    )
+
+
 @path_of("CleanUpHostingOperator")
 def what_no_endpoint_needs(scene: Scene) -> None:
     scene.make_endpoint(make_config(scene.aws, "needed", make_model(scene.aws, "needed")))
@@ -774,15 +1045,26 @@ def a_sensor(scene: Scene) -> None:
 
 @path_of("EndpointTrigger")
 def triggers_of_one_triggerer(scene: Scene) -> None:
-    from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
-
     config = scene.make_config()
-    names = [scene.make_endpoint(config, suffix) for suffix in ("", "-2", "-3", "-4")]
+    watch(scene, [scene.make_endpoint(config, suffix) for suffix in ("", "-2", "-3", "-4")])
+
+
+@path_of("EndpointTrigger")
+def triggers_that_wait_for_components(scene: Scene) -> None:
+    scene.make_host()
+    watch(
+        scene, [scene.make_component(suffix) for suffix in ("", "-2", "-3", "-4")], kind="inference component"
+    )
+
+
+def watch(scene: Scene, names: list[str], **condition: str) -> None:
+    """Wait for all of them with one triggerer."""
+    from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
 
     async def sighting(name: str) -> dict[str, Any]:
         now = time.time()
         trigger = EndpointTrigger(
-            awaited={"until": "in_service", "endpoint_name": name},
+            awaited={"until": "in_service", "endpoint_name": name, **condition},
             deadline=now + 60,
             started_at=now,
             # So seldom that a list for all of them is the way with the fewest calls.
@@ -832,6 +1114,18 @@ def scaling_that_one_tag_does_not_hold(scene: Scene) -> None:
     ]
     configure(scene, scheduled_actions=many)
     configure(scene)
+
+
+@path_of("ConfigureAutoscalingOperator")
+def scaling_of_copies(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.run(
+        ConfigureAutoscalingOperator,
+        inference_component_name=scene.component,
+        max_capacity=4,
+        policies=[InvocationsScaling(max_requests_per_second=10)],
+    )
 
 
 @path_of("RemoveAutoscalingOperator")
@@ -1023,7 +1317,10 @@ def documented(operator: str) -> dict[str, bool]:
 
 
 #: Operators of the same code, and so of the same permissions, as another one's.
-SAME = {"RollbackEndpointOperator": "DeployEndpointOperator"}
+SAME = {
+    "RollbackEndpointOperator": "DeployEndpointOperator",
+    "RollbackInferenceComponentOperator": "DeployInferenceComponentOperator",
+}
 
 
 #: Operators that pull images with an engine.

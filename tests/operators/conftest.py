@@ -112,9 +112,16 @@ def _quick(aws: LocalAws) -> Iterator[LocalAws]:
     def asked(params: dict[str, Any], **_: Any) -> None:
         names.append(params["EndpointName"])
 
+    def asked_of_component(params: dict[str, Any], **_: Any) -> None:
+        names.append(params["InferenceComponentName"])
+
     def answered(**_: Any) -> None:
         with suppress(ClientError):  # deleted
             settled(aws, names[-1])
+
+    def answered_of_component(**_: Any) -> None:
+        with suppress(ClientError):  # deleted
+            settled_component(aws, names[-1])
 
     client = sagemaker_client()
     with ExitStack() as hooks:
@@ -126,6 +133,16 @@ def _quick(aws: LocalAws) -> Iterator[LocalAws]:
         ):
             hooks.enter_context(event_hook(client, f"provide-client-params.*.{operation}", asked))
             hooks.enter_context(event_hook(client, f"after-call.*.{operation}", answered))
+        for operation in (
+            "CreateInferenceComponent",
+            "UpdateInferenceComponent",
+            "UpdateInferenceComponentRuntimeConfig",
+            "DeleteInferenceComponent",
+        ):
+            hooks.enter_context(
+                event_hook(client, f"provide-client-params.*.{operation}", asked_of_component)
+            )
+            hooks.enter_context(event_hook(client, f"after-call.*.{operation}", answered_of_component))
         yield aws
 
 
@@ -200,6 +217,22 @@ def settled(aws: LocalAws, name: str = "churn") -> dict[str, Any]:
     while True:
         found: dict[str, Any] = aws.client("sagemaker").describe_endpoint(EndpointName=name)
         if found["EndpointStatus"] in ("InService", "Failed"):
+            return found
+        if aws.clock == "virtual":
+            aws.advance(60)
+            continue
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+
+
+def settled_component(aws: LocalAws, name: str = "churn") -> dict[str, Any]:
+    """Return the description of an inference component once it is in transition no more."""
+    deadline = time.monotonic() + 60
+    while True:
+        found: dict[str, Any] = aws.client("sagemaker").describe_inference_component(
+            InferenceComponentName=name
+        )
+        if found["InferenceComponentStatus"] in ("InService", "Failed"):
             return found
         if aws.clock == "virtual":
             aws.advance(60)

@@ -20,7 +20,9 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
+from airflow_sm_hosting.spec.tags import OURS
 from tests.local.conftest import Deployer
+from tests.operators.components import deploy_component, make_host, make_models
 from tests.operators.conftest import (
     ROLE,
     deploy,
@@ -187,3 +189,14 @@ def test_bad_rendered_values_are_errors_before_the_first_call(
 ) -> None:
     assert isinstance(outcome(clean_up(**bad)).error, InvalidSpecError)
     assert operations(aws) == []
+
+
+def test_models_that_components_serve_or_served_stay(aws: LocalAws, dag: DAG) -> None:
+    make_models(aws, "m1", "m2", "m3", tags=OURS)
+    make_host(aws)
+    for model in ("m1", "m2"):
+        assert outcome(deploy_component(model)).error is None
+    assert run_task(clean_up(keep=1)).details["models"] == ["m3"]
+    assert run_task(clean_up(keep=0)).details["models"] == ["m1", "m3"]
+    assert run_task(clean_up(keep=0, dry_run=False)).details["models"] == ["m1", "m3"]
+    assert [row["ModelName"] for row in aws.client("sagemaker").list_models()["Models"]] == ["m2"]

@@ -253,7 +253,7 @@ def test_rendered_strings_are_typed_back(aws: LocalAws, dag: DAG) -> None:
         ({"min_capacity": "{{ 5 }}"}, "min_capacity is 5; allowed: at most the maximum capacity, 4"),
         ({"min_capacity": "{{ -1 }}"}, "min_capacity is -1"),
         ({"endpoint_name": "{{ 'a_b' }}"}, "endpoint_name is 'a_b'"),
-        ({"variant_name": "{{ None }}"}, "variant_name is 'None'"),
+        ({"variant_name": "{{ None }}"}, "variant_name is None"),
         ({"adopt": "{{ 'perhaps' }}"}, "adopt is 'perhaps'"),
         ({"scalable_dimension": "{{ 'count' }}"}, "scalable_dimension is 'count'"),
         ({"suspended_state": "{{ 'x' }}"}, "suspended_state is 'x'"),

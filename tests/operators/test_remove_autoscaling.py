@@ -113,7 +113,7 @@ def test_a_target_that_goes_meanwhile_is_no_error(aws: LocalAws, dag: DAG) -> No
     ("bad", "message"),
     [
         ({"endpoint_name": "{{ 'a_b' }}"}, "endpoint_name is 'a_b'"),
-        ({"variant_name": "{{ None }}"}, "variant_name is 'None'"),
+        ({"variant_name": "{{ None }}"}, "variant_name is None"),
         ({"scalable_dimension": "{{ 'count' }}"}, "scalable_dimension is 'count'"),
         ({"adopt": "{{ 'perhaps' }}"}, "adopt is 'perhaps'"),
     ],

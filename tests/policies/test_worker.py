@@ -309,6 +309,14 @@ KINDS = {
     "endpoint": "`endpoints`",
     "endpoint-config": "`endpoint_configs`",
     "endpoint endpoint-config": "`endpoints` and `endpoint_configs`",
+    "inference-component": "`inference_components`",
+    "inference-component endpoint": "`inference_components` and `endpoints`",
+    "every-inference-component": "every inference component",
+    "scaling-alarm copies-alarm": (
+        "alarms `TargetTracking-endpoint/<endpoint>/…` of `endpoints` and `TargetTracking-inference-component/<name>-…` of "
+        "`inference_components`"
+    ),
+    "component-logs": "logs of `inference_components`",
     "every-endpoint": "every endpoint",
     "every-endpoint-config": "every endpoint config",
     "every-model": "every model",
@@ -322,6 +330,7 @@ KINDS = {
     "scalable-target": "scalable targets",
     "scaling-role": "the service-linked role of autoscaling",
     "role": "`execution_roles`",
+    "config-role": "`execution_roles`",
     "repository": "`repositories`",
     "object": "objects of `model_data`",
     "bucket": "buckets of `model_data`",

@@ -672,3 +672,21 @@ def test_variants_that_cannot_be_scaled_so(
 ) -> None:
     with pytest.raises(InvalidSpecError, match=message):
         check_scaled_variant(variant, minimum=capacities[0], maximum=capacities[1])
+
+
+def test_policies_of_copies_have_the_components_name_and_metrics() -> None:
+    of = {"endpoint_name": "", "variant_name": "", "inference_component_name": "churn"}
+    made = policy_request(InvocationsScaling(max_requests_per_second=10), **of)
+    assert made["PolicyName"] == "churn-invocations"
+    tracking = made["TargetTrackingScalingPolicyConfiguration"]
+    assert tracking["PredefinedMetricSpecification"] == {
+        "PredefinedMetricType": "SageMakerInferenceComponentInvocationsPerCopy"
+    }
+    latency = TargetTrackingScaling(target_value=1, customized_metric=EndpointMetric.model_latency(period=60))
+    metric = policy_request(latency, **of)["TargetTrackingScalingPolicyConfiguration"]
+    assert metric["CustomizedMetricSpecification"]["Dimensions"] == [
+        {"Name": "InferenceComponentName", "Value": "churn"}
+    ]
+    cpu = TargetTrackingScaling(target_value=1, customized_metric=EndpointMetric.cpu_utilization(period=60))
+    with pytest.raises(InvalidSpecError, match="a metric of the instances"):
+        policy_request(cpu, **of)

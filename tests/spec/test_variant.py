@@ -65,7 +65,7 @@ def test_a_weight_of_0_stays_0() -> None:
         ("model_data_download_timeout", "ModelDataDownloadTimeoutInSeconds", [60, 3600], [59, 3601, 0], "from 60 to 3600"),
         ("volume_size_in_gb", "VolumeSizeInGB", [1, 512], [0, 513, 1.0], "from 1 to 512"),
         ("variant_name", "VariantName", ["a", "a" * 63], ["", "a" * 64, "a_b", None], "1 to 63"),
-        ("model_name", "ModelName", ["a", "a" * 63], ["", "a" * 64, "a_b", None], "1 to 63"),
+        ("model_name", "ModelName", ["a", "a" * 63], ["", "a" * 64, "a_b"], "1 to 63"),
         ("instance_type", "InstanceType", ["ml.m5.large", "ml.p5.48xlarge"], ["m5.large", "", None], "ml.<family>.<size>"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

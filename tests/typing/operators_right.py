@@ -13,6 +13,7 @@ from airflow_sm_hosting import (
     Canary,
     CheckContainerOperator,
     CleanUpHostingOperator,
+    ComputeRequirements,
     ConfigureAutoscalingOperator,
     ContainerDefinition,
     ContainerImage,
@@ -22,15 +23,22 @@ from airflow_sm_hosting import (
     CreateLatencyAlarmOperator,
     CreateModelOperator,
     DeleteEndpointOperator,
+    DeleteInferenceComponentOperator,
     DeployEndpointOperator,
+    DeployInferenceComponentOperator,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    InferenceComponentInServiceSensor,
+    InferenceComponentSpecification,
     InstanceProductionVariant,
     InvocationsScaling,
     InvokeEndpointOperator,
     ModelData,
     NewFleetAlarm,
+    PlanInferenceComponentOperator,
+    RollbackInferenceComponentOperator,
+    Rolling,
     ScheduledScaling,
     SmokeTest,
     UploadModelDataOperator,
@@ -192,6 +200,38 @@ with DAG("operators_right", schedule=None):
     ask = InvokeEndpointOperator(task_id="ask", endpoint_name=name, body={"rows": [[1, 2]]}, expect="score")
     clean = CleanUpHostingOperator(
         task_id="clean", keep=2, older_than=timedelta(days=7), dry_run="{{ params.dry_run }}"
+    )
+    specification = InferenceComponentSpecification(
+        model_name=model.output, requirements=ComputeRequirements(min_memory_in_mb=1024)
+    )
+    component = DeployInferenceComponentOperator(
+        task_id="component",
+        inference_component_name="churn",
+        endpoint_name=name,
+        variant_name="main",
+        specification=specification,
+        copy_count="{{ params.copies }}",
+        rollout=Rolling(maximum_batch_size=1, wait_interval=60),
+        timeout=timedelta(hours=1),
+    )
+    component_plan = PlanInferenceComponentOperator(
+        task_id="component_plan",
+        inference_component_name="churn",
+        endpoint_name=name,
+        variant_name="main",
+        specifications=[specification],
+    )
+    component_scaling = ConfigureAutoscalingOperator(
+        task_id="component_scaling", inference_component_name=component.output, max_capacity=4
+    )
+    component_back = RollbackInferenceComponentOperator(
+        task_id="component_back", inference_component_name="churn", timeout=600
+    )
+    component_wait = InferenceComponentInServiceSensor(
+        task_id="component_wait", inference_component_name=component.output, deferrable=True
+    )
+    component_gone = DeleteInferenceComponentOperator(
+        task_id="component_gone", inference_component_name="churn", adopt=True
     )
     delete = DeleteEndpointOperator(
         task_id="delete", endpoint_name="{{ params.endpoint }}", delete_models=True, timeout=600

@@ -16,16 +16,20 @@ from airflow_sm_hosting import (
     CreateLatencyAlarmOperator,
     CreateModelOperator,
     DeleteEndpointOperator,
+    DeleteInferenceComponentOperator,
     DeployEndpointOperator,
+    DeployInferenceComponentOperator,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    InferenceComponentInServiceSensor,
     InvokeEndpointOperator,
     UploadModelDataOperator,
 )
 
 t: Any = {"task_id": "t"}
 e: Any = {"endpoint_name": "churn", "task_id": "t"}
+c: Any = {"inference_component_name": "churn", "task_id": "t"}
 v: Any = {"endpoint_name": "churn", "variant_name": "main", "task_id": "t"}
 latency = EndpointMetric.model_latency()
 
@@ -60,6 +64,13 @@ DeployEndpointOperator(endpoint_config_name="c", **e, smoke_test=5)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2.5, **v)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2, **v, policies=5)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2, **v, tags=5)  # wrong
+ConfigureAutoscalingOperator(max_capacity=2, inference_component_name=5, **t)  # wrong
+DeployInferenceComponentOperator(endpoint_name="e", **c, specification=5)  # wrong
+DeployInferenceComponentOperator(endpoint_name="e", **c, specifications=5)  # wrong
+DeployInferenceComponentOperator(endpoint_name="e", **c, copy_count=1.5)  # wrong
+DeployInferenceComponentOperator(endpoint_name="e", **c, rollout=0.1)  # wrong
+DeleteInferenceComponentOperator(inference_component_name="a", **t, delete_adapters=1)  # wrong
+InferenceComponentInServiceSensor(inference_component_name=5, **t)  # wrong
 CreateEndpointAlarmOperator(metric=5, **v, threshold=1, evaluation_periods=1)  # wrong
 CreateEndpointAlarmOperator(metric=latency, **v, threshold=[1], evaluation_periods=1)  # wrong
 CreateLatencyAlarmOperator(threshold=1, **v, evaluation_periods=timedelta(minutes=1))  # wrong

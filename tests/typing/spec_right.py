@@ -11,9 +11,11 @@ from airflow_sm_hosting import (
     AlarmRule,
     AllAtOnce,
     Canary,
+    ComputeRequirements,
     ContainerDefinition,
     ContainerImage,
     EndpointMetric,
+    InferenceComponentSpecification,
     InstanceProductionVariant,
     InvocationsScaling,
     Linear,
@@ -68,6 +70,14 @@ with DAG("spec_right", schedule=None) as dag:
         max_concurrency=5,
         memory_size_in_mb=dag.param("memory", 2048),
     )
+    InferenceComponentSpecification(
+        model_name=upload.output,
+        requirements=ComputeRequirements(min_memory_in_mb="{{ params.memory }}", accelerators=1),
+        container_startup_health_check_timeout=timedelta(minutes=10),
+        enable_caching=True,
+    )
+    InferenceComponentSpecification(base_inference_component_name="llm", artifact_url="{{ params.adapter }}")
+    InstanceProductionVariant(variant_name="main", ManagedInstanceScaling={"Status": "ENABLED"})
     InvocationsScaling(max_requests_per_second=rate, scale_in_cooldown=0, disable_scale_in=False)
     TargetTrackingScaling(
         target_value=60, customized_metric=EndpointMetric.cpu_utilization(period=60, statistic="Maximum")

@@ -8,9 +8,11 @@ from airflow_sm_hosting import (
     AlarmRule,
     AllAtOnce,
     Canary,
+    ComputeRequirements,
     ContainerDefinition,
     ContainerImage,
     EndpointMetric,
+    InferenceComponentSpecification,
     InstanceProductionVariant,
     InvocationsScaling,
     Linear,
@@ -47,6 +49,9 @@ ContainerImage.from_ecr_repository("churn", tag=1.10)  # wrong
 ModelData.from_bucket("models")  # wrong
 InstanceProductionVariant(model_name="churn", variant_name="main", initial_instance_count=1.5)  # wrong
 InstanceProductionVariant(model_name="churn", variant_name=None)  # wrong
+ComputeRequirements(min_memory_in_mb=0.5)  # wrong
+InferenceComponentSpecification(model_name=5)  # wrong
+InferenceComponentSpecification(model_name="churn", enable_caching=1)  # wrong
 ServerlessProductionVariant(model_name="c", variant_name="m", max_concurrency="5")  # wrong
 InvocationsScaling(max_requests_per_second=None)  # wrong
 InvocationsScaling(max_requests_per_second=20, scale_in_cooldown=2.5)  # wrong

@@ -157,17 +157,12 @@ def validated_permissions(asked: RequestContext) -> list[RequiredPermission]:
     """
     if (asked.service, asked.operation) != ("application-autoscaling", "RegisterScalableTarget"):
         return []
-    place = re.fullmatch(r"endpoint/([^/]+)/variant/[^/]+", str(asked.members.get("ResourceId")))
+    resource_id = str(asked.members.get("ResourceId"))
+    place = re.fullmatch(r"endpoint/([^/]+)/variant/[^/]+|inference-component/([^/]+)", resource_id)
     if asked.members.get("ServiceNamespace") != "sagemaker" or not place:
         return []
-    endpoint = asked.arn("sagemaker", f"endpoint/{place[1].lower()}")
-    # Which config it is asked for is assumed: the one that the endpoint is on.
-    config_name = asked.resources.endpoint_config_name(place[1])
-    config = f"endpoint-config/{config_name.lower() if config_name else ANY}"
     needed = [
-        RequiredPermission("sagemaker:DescribeEndpoint", endpoint),
-        RequiredPermission("sagemaker:DescribeEndpointConfig", asked.arn("sagemaker", config)),
-        RequiredPermission("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
+        *(_of_scaled_variant(asked, place[1]) if place[1] else _of_scaled_component(asked, place[2])),
         # On which alarms is assumed: AWS's own policy for such callers, AmazonKeyspacesFullAccess_v2 (Keyspaces developer guide,
         # "security-iam-awsmanpol"), allows no more.
         RequiredPermission("cloudwatch:DescribeAlarms", asked.arn("cloudwatch", "alarm:*")),
@@ -187,6 +182,26 @@ def validated_permissions(asked: RequestContext) -> list[RequiredPermission]:
             )
         )
     return needed
+
+
+def _of_scaled_variant(asked: RequestContext, endpoint_name: str) -> list[RequiredPermission]:
+    endpoint = asked.arn("sagemaker", f"endpoint/{endpoint_name.lower()}")
+    # Which config it is asked for is assumed: the one that the endpoint is on.
+    config_name = asked.resources.endpoint_config_name(endpoint_name)
+    config = f"endpoint-config/{config_name.lower() if config_name else ANY}"
+    return [
+        RequiredPermission("sagemaker:DescribeEndpoint", endpoint),
+        RequiredPermission("sagemaker:DescribeEndpointConfig", asked.arn("sagemaker", config)),
+        RequiredPermission("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
+    ]
+
+
+def _of_scaled_component(asked: RequestContext, name: str) -> list[RequiredPermission]:
+    component = asked.arn("sagemaker", f"inference-component/{name.lower()}")
+    return [
+        RequiredPermission("sagemaker:DescribeInferenceComponent", component),
+        RequiredPermission("sagemaker:UpdateInferenceComponentRuntimeConfig", component),
+    ]
 
 
 def _sagemaker(asked: RequestContext) -> Iterator[RequiredPermission]:

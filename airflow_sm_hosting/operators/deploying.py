@@ -1,0 +1,140 @@
+"""What the operators share that deploy an endpoint or an inference component: they observe, plan, apply and wait."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sm_hosting.deployer.deployment import EndpointDeployer
+    from airflow_sm_hosting.deployment.planning import End
+    from airflow_sm_hosting.deployment.progress import Progress
+    from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
+    from airflow_sm_hosting.deployment.wanted import Wanted
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+
+
+class DeployingOperator(SageMakerHostingBaseOperator):
+    """Base of the operators that deploy, and wait in the worker or in the triggerer."""
+
+    #: Whether the task waits for the outcome, and where.
+    wait_for_completion: bool
+    deferrable: bool
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Continue after the deferred wait."""
+        from airflow_sm_hosting.deployment.progress import Progress
+        from airflow_sm_hosting.deployment.wait import WaitFor, WaitResult
+
+        carried, now = event["carried"], time.time()
+        result = WaitResult.deserialize(event["sighting"])
+        progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
+        progress = progress.after_wait(WaitFor(carried["until"]), result)
+        self._log_success(result)
+        return self._deploy(context, self._deployer(self._wanted(context), progress))
+
+    def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
+        """Observe, plan, apply and wait until the deployment has ended; then report."""
+        from airflow_sm_hosting.deployment.planning import End, handed_over
+
+        self._persist_links(context, self.sagemaker_hook)
+        while not isinstance(reached := deployer.advance(), End):
+            if not self.wait_for_completion and reached.until == "deployed":
+                reached = handed_over(deployer.progress, deployer.endpoint_arn)
+                break
+            result = self._wait(reached, deployer.progress)
+            deployer.progress = deployer.progress.after_wait(reached.until, result)
+        return self._report(context, deployer, reached)
+
+    def _wait(self, condition: WaitCondition, progress: Progress) -> WaitResult:
+        """Wait in this process, or defer the wait to the triggerer and never return."""
+        from airflow_sm_hosting.deployer.waiting import PollingWait
+
+        interval = self._interval()
+        if self.deferrable:
+            from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
+
+            self.defer(
+                trigger=EndpointTrigger(
+                    awaited=condition.serialize(),
+                    deadline=progress.deadline,
+                    started_at=progress.started_at,
+                    poll_interval=interval,
+                    carried={
+                        "progress": progress.serialize(),
+                        "until": str(condition.until),
+                        **self._carried(),
+                    },
+                    **self.aws_parameters,
+                ),
+                method_name="execute_complete",
+            )
+        wait = PollingWait(
+            self.sagemaker_hook,
+            condition,
+            deadline=progress.deadline,
+            started_at=progress.started_at,
+            log_status=self.log.info,
+        )
+        while (result := wait.poll()) is None:
+            time.sleep(wait.pause(interval))
+        self._log_success(result)
+        return result
+
+    def _carried(self) -> dict[str, Any]:
+        """Return further values that a deferred task gets back."""
+        return {}
+
+    def _log_success(self, result: WaitResult) -> None:
+        """Log the end of a successful wait. Any other end is in the error, or in the warning of what follows."""
+        from airflow_sm_hosting.deployment.wait import Outcome
+
+        if result.outcome == Outcome.DEPLOYED:
+            self.log.info("%s", result.message)
+
+    def _task(self, context: Context) -> str:
+        """Return a digest that identifies this task of this run; all its tries share it."""
+        from airflow_sm_hosting.spec.tags import digest
+
+        run, instance = (
+            getattr(context.get("dag_run"), "run_id", ""),
+            getattr(context["ti"], "map_index", -1),
+        )
+        return digest(f"{self.dag_id}/{self.task_id}/{run}/{instance}")
+
+    @staticmethod
+    def _run_after(context: Context) -> str | None:
+        """Return the due time of the DAG run in ISO format: a run started by an asset event has no logical date."""
+        due = getattr(context.get("dag_run"), "run_after", None)
+        return due.astimezone(UTC).isoformat(timespec="milliseconds") if due else None
+
+    # What each operator has of its own.
+
+    def _wanted(self, context: Context) -> Wanted:
+        """Return the requested deployment, rendered and validated."""
+        raise NotImplementedError
+
+    def _deployer(self, wanted: Wanted, progress: Progress) -> EndpointDeployer:
+        """Return what carries it out."""
+        raise NotImplementedError
+
+    def _interval(self) -> float:
+        """Return the seconds between two polls."""
+        raise NotImplementedError
+
+    def _budget(self) -> float:
+        """Return the time budget of one try in seconds."""
+        raise NotImplementedError
+
+    def _report(self, context: Context, deployer: EndpointDeployer, end: End) -> str:
+        """Push the details; return the name, or raise the deployment's error."""
+        raise NotImplementedError
+
+    def _persist_links(self, context: Context, hook: SageMakerHostingHook) -> None:
+        """Push the addresses of the links."""
+        raise NotImplementedError

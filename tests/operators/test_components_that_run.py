@@ -1,0 +1,55 @@
+"""Inference components whose containers really run (the process engine): what a green deployment means is what answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_sm_hosting import InferenceComponentSpecification
+from airflow_sm_hosting.exceptions import DeploymentRolledBackError
+from airflow_sm_hosting.local import LocalAws
+from tests.local.conftest import Deployer
+from tests.operators.components import NEEDS, deploy_component, make_host
+from tests.operators.conftest import outcome
+
+pytestmark = pytest.mark.usefixtures("dag")
+
+
+def version_of(aws: LocalAws) -> Any:
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="host", InferenceComponentName="churn", Body=b"1,2", ContentType="text/csv"
+    )
+    return json.loads(answer["Body"].read())["version"]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+def test_what_was_asked_for_answers_and_what_does_not_start_is_rolled_back(
+    process_aws: LocalAws, deferrable: bool
+) -> None:
+    aws = process_aws
+    deployer = Deployer(aws)
+    image = deployer.push_image()
+    make_host(aws)
+
+    def deploy(version: str, **environment: str) -> Any:
+        specification = InferenceComponentSpecification(
+            image=image,
+            environment={"VERSION": version, **environment},
+            requirements=NEEDS,
+            container_startup_health_check_timeout=60,
+        )
+        return outcome(deploy_component(specification=specification, deferrable=deferrable))
+
+    assert deploy("1").error is None
+    assert version_of(aws) == "1"
+    assert deploy("2").error is None
+    assert version_of(aws) == "2"
+    failed = deploy("3", CRASH="1", PASSWORD="hunter2")
+    assert isinstance(failed.error, DeploymentRolledBackError), failed.error
+    assert "Environment differs" in str(failed.error)
+    # The last lines of the container's own log, with the values of its environment masked.
+    assert "the password is ***" in str(failed.error)
+    assert "hunter2" not in str(failed.error)
+    assert version_of(aws) == "2"
