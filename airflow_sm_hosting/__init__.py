@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
+    from airflow_sm_hosting.spec.expectation import Expectation
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
     from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
     from airflow_sm_hosting.spec.repository_settings import RepositorySettings
@@ -67,6 +68,7 @@ _MODULES = {
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
+    "Expectation": "spec.expectation",
     "InstanceProductionVariant": "spec.variant",
     "InvocationsScaling": "spec.scaling",
     "InvokeEndpointOperator": "operators.invoke_endpoint",
@@ -110,6 +112,7 @@ __all__ = [
     "EndpointInServiceSensor",
     "EndpointMetric",
     "EnsureExecutionRoleOperator",
+    "Expectation",
     "InstanceProductionVariant",
     "InvocationsScaling",
     "InvokeEndpointOperator",

@@ -62,7 +62,7 @@ def get_provider_info() -> dict[str, Any]:
             "hooks.s3",
             "hooks.sagemaker",
         ),
-        "triggers": modules("triggers.endpoint", "triggers.image_build"),
+        "triggers": modules("triggers.async_answer", "triggers.endpoint", "triggers.image_build"),
         "config": {
             "sm_hosting": {
                 "description": "Defaults of the SageMaker hosting operators.",

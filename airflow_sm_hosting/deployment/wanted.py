@@ -29,6 +29,7 @@ class Wanted:
     :param retried: Whether an earlier try may have been killed half-way.
     :param task: Id of this task of this run, in 8 letters or digits, the same for all its tries.
     :param smoke_test: Whether to invoke the endpoint after the deployment.
+    :param smoke_request: The members of the smoke test.
     :param rolls_back_wrong_answers: Whether a wrong answer rolls the endpoint back.
     """
 
@@ -48,4 +49,5 @@ class Wanted:
     retried: bool = False
     task: str = "0"
     smoke_test: bool = False
+    smoke_request: Mapping[str, Any] = field(default_factory=dict)
     rolls_back_wrong_answers: bool = False

@@ -25,7 +25,7 @@ def test_a_smoke_test_holds_what_was_given() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"body": None}, "SmokeTest: body"),
+        ({"body": None}, "SmokeTest: none of body, requests_file and input_location is given"),
         ({"body": b"x"}, "SmokeTest: body"),
         ({"body": "x", "target_variant": "no_name"}, "SmokeTest: target_variant"),
     ],
