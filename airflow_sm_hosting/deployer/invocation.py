@@ -123,7 +123,7 @@ def takes_async_body(size: int) -> bool:
     return member is not None and size <= member.metadata["max"]
 
 
-def ask(
+def invoke(
     hook: SageMakerRuntimeHook,
     kind: str,
     request: Mapping[str, Any],
@@ -152,11 +152,11 @@ def ask(
         before_sleep=told,
         reraise=True,
     )
-    answer: Answer | Accepted = retrying(_ask_once, hook, kind, request, waits=wait_for_capacity > 0)
+    answer: Answer | Accepted = retrying(_invoke_once, hook, kind, request, waits=wait_for_capacity > 0)
     return answer
 
 
-def _ask_once(
+def _invoke_once(
     hook: SageMakerRuntimeHook, kind: str, request: Mapping[str, Any], *, waits: bool
 ) -> Answer | Accepted:
     name = request["EndpointName"]

@@ -23,7 +23,7 @@ from airflow_sm_hosting.deployer.invocation import (
     MAX_TOLD_CHARACTERS,
     Accepted,
     Answer,
-    ask,
+    invoke,
     checked_request,
     encoded,
     takes_async_body,
@@ -278,7 +278,7 @@ class SmokeTester:
             else:
                 request["Body"] = body
         try:
-            answer = ask(
+            answer = invoke(
                 self._aws.runtime_hook,
                 kind,
                 request,

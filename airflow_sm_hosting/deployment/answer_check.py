@@ -166,8 +166,10 @@ def difference(expected: list[str], answered: list[str]) -> list[str]:
     )
     found: list[str] = []
     for most in (LINES_COMPARED, LINES_SHOWN):
-        parts = [lines[max(0, same - LINES_BEFORE) : same + most] for lines in (expected, answered)]
-        lines = unified_diff(*parts, "expected", "answered", n=LINES_BEFORE, lineterm="")
+        part = slice(max(0, same - LINES_BEFORE), same + most)
+        lines = unified_diff(
+            expected[part], answered[part], "expected", "answered", n=LINES_BEFORE, lineterm=""
+        )
         # The places are those in the parts, and would mislead.
         found = [line for line in lines if not line.startswith("@@")]
         if max(len(expected), len(answered)) > same + most:

@@ -54,6 +54,8 @@ def worker(
     build_projects: Iterable[str] = (),
     build_roles: Iterable[str] = (),
     build_contexts: Iterable[Any] = (),
+    async_inputs: Iterable[Any] = (),
+    async_outputs: Iterable[Any] = (),
     permissions_boundary: str | None = None,
     others_scaling: bool = False,
     region_name: str = ANY,
@@ -80,6 +82,9 @@ def worker(
         builders). The default names of projects are ``sm-hosting-amd64`` and ``sm-hosting-arm64``.
     :param build_roles: Names or ARNs of the service roles of these projects, see :func:`build_role`.
     :param build_contexts: ``s3://`` URLs of the prefixes of build contexts: ``s3://<bucket_name>/<key_prefix>/``.
+    :param async_inputs: ``s3://`` URLs of the prefixes that requests to asynchronous endpoints are uploaded to: ``input_prefix`` (default:
+        none).
+    :param async_outputs: ``s3://`` URLs of the ``S3OutputPath`` and ``S3FailurePath`` of asynchronous endpoints (default: none).
     :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is required).
     :param others_scaling: Whether a deployment may restore the tags of scalable targets that others made (default: False: only targets
         with this package's tag are tagged). It is needed if the variants of an endpoint are scaled elsewhere, and those targets have tags.
@@ -105,6 +110,8 @@ def worker(
             "build_projects": build_projects,
             "build_roles": build_roles,
             "build_contexts": build_contexts,
+            "async_inputs": async_inputs,
+            "async_outputs": async_outputs,
         },
     )
     return document(
@@ -151,7 +158,7 @@ class _Resources:
             case "endpoint" | "endpoint-config" | "model":
                 where = f"{kind.replace('-', '_')}s"
                 yield from sagemaker_arns(where, kind, self._names(operator, where), at)
-            case "every-endpoint" | "every-endpoint-config" | "every-model":
+            case "every-endpoint" | "every-endpoint-config" | "every-model" | "every-inference-component":
                 yield at.arn("sagemaker", f"{kind.removeprefix('every-')}/*")
             case "endpoint-logs":
                 yield from log_group_arns("endpoints", self._names(operator, "endpoints"), at)
@@ -199,6 +206,11 @@ class _Resources:
                 contexts = self._names(operator, "build_contexts")
                 for bucket, key in s3_places("build_contexts", contexts, prefixes=True):
                     path = f"/{key}{ANY}" if kind == "build-object" else ""
+                    yield f"arn:{at.partition}:s3:::{bucket}{path}"
+            case "async-input" | "async-output" | "async-output-bucket":
+                where = "async_inputs" if kind == "async-input" else "async_outputs"
+                for bucket, key in s3_places(where, self._names(operator, where), prefixes=True):
+                    path = "" if kind == "async-output-bucket" else f"/{key}{ANY}"
                     yield f"arn:{at.partition}:s3:::{bucket}{path}"
             case "key":
                 yield from key_arns("kms_key_ids", self._names(operator, "kms_key_ids"), at)

@@ -139,6 +139,8 @@ class Scene:
             "build_projects": [f"project-{self.repository}"],
             "build_roles": [self.role],
             "build_contexts": [f"s3://models/{self.prefix}/"],
+            "async_inputs": [f"s3://models/{self.prefix}/in/"],
+            "async_outputs": [f"s3://models/{self.prefix}/out/"],
             "kms_key_ids": [KEY],
             "volume_kms_key_ids": [KEY],
             "region_name": self.aws.region_name,
@@ -160,6 +162,24 @@ class Scene:
         name = f"{self.endpoint}{suffix}"
         self._endpoints.append(name)
         return make_endpoint(self.aws, config or self.make_config(), name)
+
+    def make_asynchronous_endpoint(self) -> str:
+        """Make an asynchronous endpoint, of whose requests each fails: no containers run."""
+        make_model(self.aws, self.model)
+        out = f"s3://models/{self.prefix}/out"
+        self.root.create_endpoint_config(
+            EndpointConfigName=self.config,
+            ProductionVariants=[
+                {
+                    "VariantName": "main",
+                    "ModelName": self.model,
+                    "InstanceType": "ml.m5.large",
+                    "InitialInstanceCount": 1,
+                }
+            ],
+            AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": out, "S3FailurePath": out}},
+        )
+        return self.make_endpoint(self.config)
 
     def scale(self, variant: str = "main") -> None:
         iam = self.aws.client("iam")
@@ -600,6 +620,42 @@ def an_endpoint_that_does_not_answer(scene: Scene) -> None:
 
 
 @path_of("DeployEndpointOperator")
+def an_endpoint_that_does_not_stream(scene: Scene) -> None:
+    scene.make_endpoint(scene.make_config())
+    with pytest.raises(SmokeTestFailedError, match="engine 'none'"):
+        deploy(scene, scene.config, smoke_test=SmokeTest(body={}, kind="streamed"))
+
+
+@path_of("DeployEndpointOperator")
+def an_asynchronous_endpoint_that_does_not_answer(scene: Scene) -> None:
+    scene.make_asynchronous_endpoint()
+    inputs = f"s3://models/{scene.prefix}/in/"
+    test = SmokeTest(body={}, input_prefix=inputs, poll_interval=0.1, timeout=20)
+    with pytest.raises(SmokeTestFailedError, match="engine 'none'"):
+        deploy(scene, scene.config, smoke_test=test)
+
+
+@path_of("DeployEndpointOperator")
+def a_component_that_answers_with_an_error(scene: Scene) -> None:
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
+
+    scene.root.create_endpoint_config(
+        EndpointConfigName=scene.config,
+        ExecutionRoleArn=ROLE,
+        ProductionVariants=[
+            {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        ],
+    )
+    scene.make_endpoint(scene.config)
+    ill = refusal("ModelError", "the model is ill", 424)
+    with (
+        answering(SageMakerRuntimeHook().conn, "InvokeEndpoint", ill),
+        pytest.raises(SmokeTestFailedError, match=r"did not answer: ModelError: .*not shown"),
+    ):
+        deploy(scene, scene.config, smoke_test=SmokeTest(body={}, inference_component_name="base"))
+
+
+@path_of("DeployEndpointOperator")
 def an_update_beside_autoscaling(scene: Scene) -> None:
     model = make_model(scene.aws, scene.model)
     for suffix, count in (("1", 1), ("2", 2)):
@@ -764,6 +820,65 @@ def an_invocation_that_a_container_answers_with_an_error(scene: Scene) -> None:
         pytest.raises(InvocationError, match=r"did not answer: ModelError: .*(is ill|not shown)"),
     ):
         scene.run(InvokeEndpointOperator, endpoint_name=scene.endpoint, body={})
+
+
+@path_of("InvokeEndpointOperator")
+def a_streamed_invocation(scene: Scene) -> None:
+    scene.make_endpoint()
+    with pytest.raises(InvocationError, match="engine 'none'"):
+        scene.run(InvokeEndpointOperator, endpoint_name=scene.endpoint, body={}, kind="streamed")
+
+
+@path_of("InvokeEndpointOperator")
+def an_asynchronous_invocation(scene: Scene) -> None:
+    scene.make_asynchronous_endpoint()
+    with pytest.raises(InvocationError, match="engine 'none'"):
+        scene.run(
+            InvokeEndpointOperator,
+            endpoint_name=scene.endpoint,
+            body={},
+            input_prefix=f"s3://models/{scene.prefix}/in/",
+            poll_interval=0.1,
+            timeout=20,
+        )
+
+
+@path_of("InvokeEndpointOperator")
+def an_invocation_of_a_component_that_answers_with_an_error(scene: Scene) -> None:
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
+
+    scene.make_endpoint()
+    ill = refusal("ModelError", "the model is ill", 424)
+    with (
+        answering(SageMakerRuntimeHook().conn, "InvokeEndpoint", ill),
+        pytest.raises(InvocationError, match=r"did not answer: ModelError: .*not shown"),
+    ):
+        scene.run(
+            InvokeEndpointOperator, endpoint_name=scene.endpoint, body={}, inference_component_name="base"
+        )
+
+
+@path_of("AsyncAnswerTrigger")
+def an_asynchronous_answer_in_the_triggerer(scene: Scene) -> None:
+    from airflow_sm_hosting.triggers.async_answer import AsyncAnswerTrigger
+
+    key = f"{scene.prefix}/out/answer"
+
+    async def first_event() -> dict[str, Any]:
+        pending = [{"output": f"s3://models/{key}", "failure": None}]
+        trigger = AsyncAnswerTrigger(pending=pending, deadline=time.time() + 20, poll_interval=0.1)
+        events = trigger.run()
+        waiting = asyncio.ensure_future(anext(events))
+        # There is nothing at the first look, which is when S3 looks for this permission.
+        while not waiting.done():
+            if any(one["action"] == "s3:ListBucket" for one in scene.aws.iam_decisions()):
+                scene.aws.client("s3").put_object(Bucket="models", Key=key, Body=b"")
+                break
+            await asyncio.sleep(0.05)
+        event = await waiting
+        return dict(event.payload)
+
+    assert asyncio.run(first_event())["error"] is None
 
 
 @path_of("EndpointInServiceSensor")

@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, b"{}")
         else:
             asked = {
-                name.removeprefix("X-Amzn-Sagemaker-"): value
+                name[len("X-Amzn-SageMaker-") :]: value
                 for name, value in self.headers.items()
                 if name.lower().startswith("x-amzn-")
             }
