@@ -23,9 +23,9 @@ from airflow_sm_hosting.deployer.invocation import (
     MAX_TOLD_CHARACTERS,
     Accepted,
     Answer,
-    invoke,
     checked_request,
     encoded,
+    invoke,
     takes_async_body,
 )
 from airflow_sm_hosting.deployment.answer_check import Checks, shortened, wrong_with
@@ -434,11 +434,11 @@ def _schema_problem(value: Any, schema: Any) -> str | None:
     """
     from jsonschema.exceptions import best_match
     from jsonschema.validators import validator_for
-    from jsonschema_specifications import REGISTRY
+    from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     try:
-        error = best_match(validator_for(schema)(schema, registry=REGISTRY).iter_errors(value))
+        error = best_match(validator_for(schema)(schema, registry=Registry()).iter_errors(value))
     except Unresolvable as unknown:
         raise InvalidSpecError(
             f"expect: schema refers to another schema, which is not fetched ({unknown}); allowed: references within it."

@@ -71,7 +71,6 @@ _ALARM = (
 _BY_CODEBUILD = "CodeBuild builds an image"
 
 
-
 def _answers(when: str, *, aws_when: str) -> tuple[Permission, ...]:
     """Return the permissions to look for asynchronous answers."""
     return (

@@ -258,7 +258,9 @@ def row_format(where: str, path: Any) -> str:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
     found = next((kind for end, kind in ROW_FORMATS.items() if text.lower().endswith(end)), None)
     if found is None:
-        raise invalid(where, text or path, f"the path of a file whose name ends with {', '.join(ROW_FORMATS)}")
+        raise invalid(
+            where, text or path, f"the path of a file whose name ends with {', '.join(ROW_FORMATS)}"
+        )
     return found
 
 

@@ -332,11 +332,10 @@ def _check_options(
             "True, False, or a dict of parameters of CheckContainerOperator",
         )
     # The check compares with a string or with JSON, and sends requests that the DAG file has.
-    members = ["body", "content_type", "accept", "expect"]
-    if smoke_test and kind_of(smoke_test.get("expect")):
-        members.remove("expect")
-    has_body = smoke_test is not None and "body" in smoke_test
-    request = {name: smoke_test[name] for name in members if name in smoke_test} if has_body else {}
+    test = smoke_test if smoke_test and "body" in smoke_test else {}
+    request = {name: test[name] for name in ("body", "content_type", "accept", "expect") if name in test}
+    if kind_of(request.get("expect")):
+        del request["expect"]
     return {
         **({"requests": [request]} if request else {}),
         **(check_container if isinstance(check_container, Mapping) else {}),

@@ -7,7 +7,7 @@ import contextvars
 import math
 import random
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_sm_hosting.triggers.pace import TokenBucket, jittered
 from airflow_sm_hosting.triggers.poller import GATHERED, in_thread, nap
@@ -78,9 +78,7 @@ class BatchPoller(Generic[H]):
     #: Name of the poller's task.
     name: str
 
-    def __init__(
-        self, make_hook: Callable[[], H], limits: RateLimits, on_end: Callable[[Self], None]
-    ) -> None:
+    def __init__(self, make_hook: Callable[[], H], limits: RateLimits, on_end: Callable[[Any], None]) -> None:
         self._make_hook = make_hook
         self._limits = limits
         self._on_end = on_end

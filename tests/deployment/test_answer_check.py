@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.answer_check import (
     DIFFERENCE_LINES,
@@ -26,7 +25,12 @@ JSON = st.recursive(
 
 
 def wrong(
-    answer: Any, *, milliseconds: float | None = 1.0, schema: Any = None, function: Any = None, **expected: Any
+    answer: Any,
+    *,
+    milliseconds: float | None = 1.0,
+    schema: Any = None,
+    function: Any = None,
+    **expected: Any,
 ) -> Wrong | None:
     text = answer if isinstance(answer, str) else json.dumps(answer)
     checks = Checks(schema or (lambda value, wanted: None), function or (lambda name: None))
@@ -60,9 +64,7 @@ def test_an_object_has_each_part_of_it(part: dict[str, Any], more: dict[str, Any
     assert (wrong(whole, Equals=part) is None) == (set(whole) == set(part))
 
 
-@given(
-    st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 10)
-)
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 10))
 def test_numbers_are_equal_within_the_tolerance(one: float, other: float, tolerance: float) -> None:
     right = abs(one - other) <= tolerance
     assert (wrong({"p": [one]}, Equals={"p": [other]}, Tolerance=tolerance) is None) == right

@@ -8,8 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.request_rows import MOST_ROWS, Row, rows
 from airflow_sm_hosting.exceptions import InvalidSpecError

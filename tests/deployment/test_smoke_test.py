@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.deployment.observation import FactNeededError
 from airflow_sm_hosting.deployment import smoke_test
+from airflow_sm_hosting.deployment.observation import FactNeededError
 from airflow_sm_hosting.deployment.smoke_test import known_kind, request_members, smoke_test_problem
 from tests.deployment.worlds import World, nothing_known
 
@@ -69,7 +69,7 @@ def test_a_config_that_does_not_exist_is_the_deployments_problem() -> None:
 
 MANY = {"ModelName": "model", "PrimaryContainer": {"Image": "image", "Mode": "MultiModel"}}
 DIRECT = {"Containers": [{"Image": "a"}], "InferenceExecutionConfig": {"Mode": "Direct"}}
-ASYNCHRONOUS = {"AsyncInferenceConfig": {"OutputConfig": {}}}
+ASYNCHRONOUS: dict[str, Any] = {"AsyncInferenceConfig": {"OutputConfig": {}}}
 COMPONENTS = {"ProductionVariants": [{"VariantName": "main", "InstanceType": "ml.m5.large"}]}
 TWO = {
     "ProductionVariants": [

@@ -77,5 +77,5 @@ class Handler(BaseHTTPRequestHandler):
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 # The process engine says where, and means this computer only.
-host = "127.0.0.1" if "SM_MODEL_DIR" in os.environ else "0.0.0.0"  # noqa: S104
+host = "127.0.0.1" if "SM_MODEL_DIR" in os.environ else "0.0.0.0"
 ThreadingHTTPServer((host, int(os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080))), Handler).serve_forever()

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import Expectation, InvokeEndpointOperator
-from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, InvocationError
+from airflow_sm_hosting import DeployEndpointOperator, Expectation, InvokeEndpointOperator, SmokeTest
+from airflow_sm_hosting.exceptions import (
+    AccessError,
+    ConflictError,
+    InvalidSpecError,
+    InvocationError,
+    SmokeTestFailedError,
+)
 from airflow_sm_hosting.hooks.sagemaker import SageMakerRuntimeHook
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import Deployer
 from tests.local_servers import local_server
-from tests.operators.conftest import Ran, answering, operations, outcome, refusal, run_task, sent, task_id
+from tests.operators.conftest import (
+    Ran,
+    answering,
+    operations,
+    outcome,
+    refusal,
+    run_task,
+    sagemaker_client,
+    sent,
+    task_id,
+)
 
 PROGRAM = Path(__file__).with_name("asked_container.py")
 PASSWORD = "correct-horse-battery"
@@ -35,9 +52,7 @@ def serving() -> LocalAws:
     outputs = {"S3OutputPath": "s3://answers/out", "S3FailurePath": "s3://answers/failed"}
     configs = {
         "now": deployer.config(deployer.variant(model)),
-        "later": deployer.config(
-            deployer.variant(model), AsyncInferenceConfig={"OutputConfig": outputs}
-        ),
+        "later": deployer.config(deployer.variant(model), AsyncInferenceConfig={"OutputConfig": outputs}),
         "unheard": deployer.config(
             deployer.variant(model),
             AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": outputs["S3OutputPath"]}},
@@ -135,7 +150,7 @@ def test_a_stream_is_joined(dag: DAG) -> None:
 
 
 def test_a_stream_that_breaks_is_an_error(dag: DAG) -> None:
-    with pytest.raises(InvocationError, match="Endpoint now did not answer: ModelStreamError: .*broke"):
+    with pytest.raises(InvocationError, match=r"Endpoint now did not answer: ModelStreamError: .*broke"):
         run_task(invoke(body="break", kind="streamed"))
 
 
@@ -143,7 +158,9 @@ def test_a_stream_that_breaks_is_an_error(dag: DAG) -> None:
 
 
 @both_waits
-@pytest.mark.parametrize("options", [{}, {"kind": "asynchronous"}, {"input_prefix": "s3://answers/in"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"kind": "asynchronous"}, {"input_prefix": "s3://answers/in"}], ids=str
+)
 def test_an_asynchronous_endpoint_is_asked_asynchronously(
     aws: LocalAws, dag: DAG, deferrable: bool, options: dict[str, Any]
 ) -> None:
@@ -171,7 +188,11 @@ def test_an_asynchronous_endpoint_is_asked_asynchronously(
     assert not found, "an uploaded input is deleted"
     asked = [name for name in operations(aws) if "Invoke" in name or name == "DescribeEndpoint"]
     know_it = bool(options)
-    assert asked == ["InvokeEndpointAsync"] if know_it else ["InvokeEndpoint", "DescribeEndpoint", "InvokeEndpointAsync"]
+    assert (
+        asked == ["InvokeEndpointAsync"]
+        if know_it
+        else ["InvokeEndpoint", "DescribeEndpoint", "InvokeEndpointAsync"]
+    )
 
 
 @both_waits
@@ -216,7 +237,9 @@ def test_an_answer_that_does_not_come_is_an_error_in_time(dag: DAG, deferrable: 
     """A failure that is written nowhere is never seen."""
     end = outcome(invoke("unheard", body="fail", deferrable=deferrable, timeout=1))
     assert isinstance(end.error, InvocationError)
-    assert "Endpoint unheard has not answered within 1 s: there is nothing at s3://answers/out/" in str(end.error)
+    assert "Endpoint unheard has not answered within 1 s: there is nothing at s3://answers/out/" in str(
+        end.error
+    )
     assert "no S3FailurePath" in str(end.error)
 
 
@@ -235,7 +258,9 @@ def test_rows_of_an_asynchronous_endpoint(dag: DAG, tmp_path: Path, deferrable: 
 
 def test_a_body_that_is_too_large_is_uploaded_or_refused_before_it_is_asked(aws: LocalAws, dag: DAG) -> None:
     large = "x" * 128_001
-    with pytest.raises(InvalidSpecError, match="body has 128001 bytes, more than an asynchronous request takes"):
+    with pytest.raises(
+        InvalidSpecError, match="body has 128001 bytes, more than an asynchronous request takes"
+    ):
         run_task(invoke("later", body=large, kind="asynchronous"))
     assert operations(aws) == []
     ran = run_task(invoke("later", body=large, input_prefix="s3://answers/in/"))
@@ -332,7 +357,10 @@ HERE = __name__
     ("expect", "words"),
     [
         (Expectation(check=f"{HERE}.right"), None),
-        (Expectation(check=f"{HERE}.wrong"), r"answered 'main says \*\*\*'; expected: an answer that .*wrong finds"),
+        (
+            Expectation(check=f"{HERE}.wrong"),
+            r"answered 'main says \*\*\*'; expected: an answer that .*wrong finds",
+        ),
         (Expectation(check=f"{HERE}.broken"), "KeyError: 'nothing there'"),
         (Expectation(check=f"{HERE}.false"), "false returned False"),
         (Expectation(schema={"type": "object", "required": ["body", "version"]}), None),
@@ -386,10 +414,10 @@ def test_rows_with_a_common_expectation_and_their_own(dag: DAG, tmp_path: Path) 
     ran = run_task(invoke(requests_file=rows, expect=Expectation(subset={"type": "text/csv"})))
     assert (ran.details["requests"], len(ran.details["response"])) == (2, 2)
     assert ran.details["slowest_milliseconds"] > 0
-    with pytest.raises(InvocationError, match="Row 2 of rows.csv: Endpoint now answered .*contains 'zero'"):
+    with pytest.raises(InvocationError, match=r"Row 2 of rows.csv: Endpoint now answered .*contains 'zero'"):
         run_task(invoke(requests_file=str(rows), expect="zero"))
-    rows.write_text('x\nfail\n')
-    with pytest.raises(InvocationError, match="Row 2 of rows.csv: Endpoint now did not answer: ModelError"):
+    rows.write_text("x\nfail\n")
+    with pytest.raises(InvocationError, match=r"Row 2 of rows.csv: Endpoint now did not answer: ModelError"):
         run_task(invoke(requests_file=str(rows)))
 
 
@@ -403,3 +431,69 @@ def test_a_file_that_cannot_be_read_is_an_error_before_the_first_call(
     with pytest.raises(InvalidSpecError, match=r"rows.jsonl"):
         run_task(invoke(requests_file=str(path)))
     assert operations(aws) == []
+
+
+# Deployments
+
+
+@both_waits
+@pytest.mark.parametrize(
+    ("name", "test"),
+    [
+        ("now", SmokeTest(body="stream", kind="streamed", expect="aäb")),
+        ("now", SmokeTest(body="x", expect=Expectation(subset={"version": "one"}, max_latency_ms=60_000))),
+        ("later", SmokeTest(body="x", expect="one", poll_interval=0.1, timeout="{{ 30 }}")),
+        ("later", SmokeTest(body="x", input_prefix="s3://answers/in", poll_interval=timedelta(seconds=0.1))),
+    ],
+    ids=str,
+)
+def test_the_smoke_test_of_a_deployment(dag: DAG, deferrable: bool, name: str, test: Any) -> None:
+    ran = run_task(deployment(name, test, deferrable=deferrable))
+    assert ran.value == name
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "error", "words"),
+    [
+        (
+            "now",
+            SmokeTest(body="x", expect=Expectation(equals=1)),
+            SmokeTestFailedError,
+            "expected: the JSON 1",
+        ),
+        (
+            "later",
+            SmokeTest(body="fail", poll_interval=0.1),
+            SmokeTestFailedError,
+            "the password is \\*\\*\\*",
+        ),
+        ("later", SmokeTest(body="x", kind="real-time"), ConflictError, "no request of kind 'real-time'"),
+        ("now", SmokeTest(body="x", kind="asynchronous"), ConflictError, "the endpoint is not asynchronous"),
+        ("now", SmokeTest(body="x", target_model="a"), ConflictError, "is no multi-model one"),
+        (
+            "now",
+            SmokeTest(requests_file="no such file.csv"),
+            InvalidSpecError,
+            "requests_file is 'no such file.csv', which cannot be read",
+        ),
+    ],
+    ids=str,
+)
+def test_a_smoke_test_that_fails(dag: DAG, name: str, test: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        run_task(deployment(name, test))
+
+
+def deployment(name: str, test: Any, **options: Any) -> DeployEndpointOperator:
+    """Return a task that deploys what the endpoint serves already, and tests it."""
+    config = sagemaker_client().describe_endpoint(EndpointName=name)["EndpointConfigName"]
+    return DeployEndpointOperator(
+        task_id=task_id("deploy"),
+        endpoint_name=name,
+        endpoint_config_name=config,
+        adopt=True,
+        poll_interval=0.1,
+        timeout=60,
+        smoke_test=test,
+        **options,
+    )
