@@ -190,6 +190,9 @@ with DAG("operators_right", schedule=None):
     )
     wait = EndpointInServiceSensor(task_id="wait", endpoint_name=name, timeout=timedelta(hours=1))
     ask = InvokeEndpointOperator(task_id="ask", endpoint_name=name, body={"rows": [[1, 2]]}, expect="score")
+    InvokeEndpointOperator(
+        task_id="rows", endpoint_name=name, requests_file="rows.jsonl", timeout=timedelta(minutes=5), deferrable=True
+    )
     clean = CleanUpHostingOperator(
         task_id="clean", keep=2, older_than=timedelta(days=7), dry_run="{{ params.dry_run }}"
     )

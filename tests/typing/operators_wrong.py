@@ -65,6 +65,8 @@ CreateEndpointAlarmOperator(metric=latency, **v, threshold=[1], evaluation_perio
 CreateLatencyAlarmOperator(threshold=1, **v, evaluation_periods=timedelta(minutes=1))  # wrong
 CreateCompositeAlarmOperator(alarm_name="churn", **t, alarm_rule=["slow"])  # wrong
 InvokeEndpointOperator(body="1,2", **e, content_type=5)  # wrong
+InvokeEndpointOperator(body="1,2", **e, session=5)  # wrong
+InvokeEndpointOperator(body="1,2", **e, wait_for_capacity=[5])  # wrong
 CleanUpHostingOperator(keep=2.5, **t)  # wrong
 DeleteEndpointOperator(timeout={"hours": 1}, **e)  # wrong
 EndpointInServiceSensor(endpoint_config_name=5, **e)  # wrong

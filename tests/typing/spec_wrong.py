@@ -11,6 +11,7 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     ContainerImage,
     EndpointMetric,
+    Expectation,
     InstanceProductionVariant,
     InvocationsScaling,
     Linear,
@@ -59,5 +60,10 @@ MetricMath(expression="a", metrics=[latency])  # wrong
 NewFleetAlarm(variant_name="main", metric="ModelLatency", threshold=1)  # wrong
 NewFleetAlarm(variant_name="main", metric=latency, threshold=None)  # wrong
 SmokeTest(body=b"1,2")  # wrong
+SmokeTest(body="1,2", timeout=[30])  # wrong
+SmokeTest(body="1,2", target_model=5)  # wrong
+Expectation(contains=5)  # wrong
+Expectation(equals=1, tolerence=0.1)  # wrong
+Expectation(check=len)  # wrong
 AlarmRule(operator="XOR", operands=["a", "b"])  # wrong
 AlarmRule.any_of("slow", 5)  # wrong
