@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
+    from airflow_sm_hosting.operators.shift_traffic import ShiftTrafficOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
@@ -84,6 +85,7 @@ _MODULES = {
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
+    "ShiftTrafficOperator": "operators.shift_traffic",
     "SmokeTest": "spec.smoke_test",
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
@@ -128,6 +130,7 @@ __all__ = [
     "Rolling",
     "ScheduledScaling",
     "ServerlessProductionVariant",
+    "ShiftTrafficOperator",
     "SmokeTest",
     "StepScaling",
     "TargetTrackingScaling",

@@ -49,6 +49,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.plan_deployment",
             "operators.rollback_endpoint",
             "operators.remove_autoscaling",
+            "operators.shift_traffic",
             "operators.upload_model_data",
         ),
         "sensors": modules("sensors.endpoint"),

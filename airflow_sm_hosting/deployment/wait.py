@@ -23,7 +23,7 @@ class WaitFor(StrEnum):
     SETTLED = "settled"
     #: The deleted endpoint is gone.
     GONE = "gone"
-    #: The endpoint's variants have the given instance counts.
+    #: The endpoint's variants have the given instance counts and weights.
     COUNTED = "counted"
 
 
@@ -54,6 +54,7 @@ class WaitCondition:
     :param instance_counts: Instance counts by variant, for :attr:`WaitFor.COUNTED`.
     :param not_before: ``LastModifiedTime`` of the awaited deployment's first state at the earliest, in ISO format: an older description shows
         a state from before it. None if that is not known.
+    :param weights: Weights by variant, for :attr:`WaitFor.COUNTED`; given if the traffic was shifted.
     :param created_at: ``CreationTime`` of the endpoint whose end is awaited (:attr:`WaitFor.GONE`), in ISO format; None if that is not known.
     :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
     """
@@ -67,6 +68,7 @@ class WaitCondition:
     give_up_at: float | None = None
     not_before: str | None = None
     created_at: str | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def serialize(self) -> dict[str, Any]:
         """Return the condition as plain JSON."""
@@ -82,6 +84,7 @@ class WaitCondition:
             "give_up_at": self.give_up_at,
             "not_before": self.not_before,
             "created_at": self.created_at,
+            "weights": dict(self.weights) or None,
         }
         return {**written, **{member: value for member, value in later.items() if value is not None}}
 

@@ -434,6 +434,13 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         ),
         _need("sagemaker:DescribeModel", "model", "the same", optional=True),
     ),
+    "ShiftTrafficOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),
+        _need("sagemaker:ListTags", "endpoint", "always"),
+        _need("sagemaker:AddTags", "endpoint", "something is shifted: its tags hold what was before"),
+        _need("sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is shifted"),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "an instance count is set"),
+    ),
     "DeleteEndpointOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),
         _need("sagemaker:ListTags", "endpoint", "it exists, and adopt is False"),

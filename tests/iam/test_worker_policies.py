@@ -53,6 +53,7 @@ from airflow_sm_hosting import (
     RemoveAutoscalingOperator,
     RepositorySettings,
     RollbackEndpointOperator,
+    ShiftTrafficOperator,
     ScheduledScaling,
     SmokeTest,
     UploadModelDataOperator,
@@ -856,6 +857,19 @@ def an_invocation_of_a_component_that_answers_with_an_error(scene: Scene) -> Non
         scene.run(
             InvokeEndpointOperator, endpoint_name=scene.endpoint, body={}, inference_component_name="base"
         )
+
+
+@path_of("ShiftTrafficOperator")
+def a_shift_of_traffic(scene: Scene) -> None:
+    scene.make_endpoint()
+    ran = scene.run(
+        ShiftTrafficOperator,
+        endpoint_name=scene.endpoint,
+        weights={"main": 2},
+        instance_counts={"main": 2},
+        poll_interval=0.1,
+    )
+    assert ran.details["action"] == "shift"
 
 
 @path_of("AsyncAnswerTrigger")
