@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.promote_shadow import PromoteShadowOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
+    from airflow_sm_hosting.operators.report_shadow import ReportShadowOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.shift_traffic import ShiftTrafficOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
@@ -79,7 +81,9 @@ _MODULES = {
     "ModelHostingTaskGroup": "task_groups.model_hosting",
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
+    "PromoteShadowOperator": "operators.promote_shadow",
     "RemoveAutoscalingOperator": "operators.remove_autoscaling",
+    "ReportShadowOperator": "operators.report_shadow",
     "RepositorySettings": "spec.repository_settings",
     "RollbackEndpointOperator": "operators.rollback_endpoint",
     "Rolling": "spec.rollout",
@@ -124,7 +128,9 @@ __all__ = [
     "ModelHostingTaskGroup",
     "NewFleetAlarm",
     "PlanDeploymentOperator",
+    "PromoteShadowOperator",
     "RemoveAutoscalingOperator",
+    "ReportShadowOperator",
     "RepositorySettings",
     "RollbackEndpointOperator",
     "Rolling",

@@ -98,6 +98,21 @@ def _not_equal(text: str, expected: Mapping[str, Any], member: str, words: str) 
         yield Wrong(told, tuple(difference(before, after)))
 
 
+def is_same_answer(one: str, other: str, *, absolute: float, relative: float) -> bool:
+    """Return whether two answers are equal: as JSON within a tolerance, or as texts.
+
+    :param one: An answer.
+    :param other: Another one.
+    :param absolute: How far numbers may be from each other.
+    :param relative: The same, as a part of the larger one.
+    """
+    left, right = _parsed(one), _parsed(other)
+    if left is None or right is None:
+        return one.strip() == other.strip()
+    match = _Match(subset=False, absolute=absolute, relative=relative)
+    return _lines(match.aligned(right[0], left[0])) == _lines(left[0])
+
+
 def _parsed(text: str) -> tuple[Any] | None:
     """Return the value of a JSON text in a tuple; None for other texts."""
     try:

@@ -289,7 +289,11 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
                     deadline=progress.deadline,
                     started_at=progress.started_at,
                     poll_interval=interval,
-                    carried={"progress": progress.serialize(), "until": str(condition.until)},
+                    carried={
+                        "progress": progress.serialize(),
+                        "until": str(condition.until),
+                        **self._carried(),
+                    },
                     **self.aws_parameters,
                 ),
                 method_name="execute_complete",
@@ -305,6 +309,10 @@ class DeployEndpointOperator(SageMakerHostingBaseOperator):
             time.sleep(wait.pause(interval))
         self._log_success(result)
         return result
+
+    def _carried(self) -> dict[str, Any]:
+        """Return further values that a deferred task gets back."""
+        return {}
 
     def _log_success(self, result: WaitResult) -> None:
         """Log the end of a successful wait. Any other end is in the error, or in the warning of what follows."""

@@ -327,6 +327,10 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "DeployEndpointOperator": _DEPLOYMENT,
     "RollbackEndpointOperator": _DEPLOYMENT,
+    "PromoteShadowOperator": (
+        *_DEPLOYMENT,
+        _need("sagemaker:CreateEndpointConfig", "endpoint-config", "the config without the shadow does not exist"),
+    ),
     "PlanDeploymentOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
         _need("sagemaker:ListTags", "endpoint", "it exists"),
@@ -433,6 +437,13 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             optional=True,
         ),
         _need("sagemaker:DescribeModel", "model", "the same", optional=True),
+    ),
+    "ReportShadowOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
+        _need("cloudwatch:GetMetricData", "any", "always"),
+        _need("s3:ListBucket", "captured-bucket", "the endpoint captures data"),
+        _need("s3:GetObject", "captured-object", "the same, and there is some"),
     ),
     "ShiftTrafficOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),
