@@ -14,7 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from airflow_sm_hosting.deployer.invocation import Accepted
 from airflow_sm_hosting.deployer.waiting import CONNECTION_KEPT, ROTATION_AWAITED
 from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, InvocationError
-from airflow_sm_hosting.hooks.errors import are_credentials_refused, error_code, is_denied, is_passing
+from airflow_sm_hosting.hooks.errors import (
+    are_credentials_refused,
+    error_code,
+    error_message,
+    is_denied,
+    is_passing,
+)
 from airflow_sm_hosting.spec.s3_location import S3Location
 
 if TYPE_CHECKING:
@@ -78,16 +84,46 @@ def content_of(hook: ModelDataHook, url: str | None) -> bytes | None:
     try:
         return hook.conn.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
     except ClientError as error:
-        if error_code(error) in ("NoSuchKey", "404"):
-            return None
-        if is_denied(error):
-            # S3 answers so for an object that is absent, too, without s3:ListBucket (API_GetObject).
-            raise AccessError(
-                f"{hook.worker} may not read {url} ({error}): it needs s3:GetObject on it, and s3:ListBucket on the bucket {place.bucket}, "
-                "without which S3 does not say that an object does not exist. "
-                "airflow_sm_hosting.policies.worker(async_outputs=[…]) prints the policy."
-            ) from None
-        raise
+        if not _is_absent(hook, url, error):
+            raise
+        return None
+
+
+def is_there(hook: ModelDataHook, url: str | None) -> bool:
+    """Return whether there is an object (``s3:GetObject``).
+
+    :raises AccessError: When the worker may not read it.
+    """
+    if url is None:
+        return False
+    place = location(url)
+    try:
+        hook.conn.head_object(Bucket=place.bucket, Key=place.key)
+    except ClientError as error:
+        if not _is_absent(hook, url, error):
+            raise
+        return False
+    return True
+
+
+def _is_absent(hook: ModelDataHook, url: str, error: ClientError) -> bool:
+    """Return whether S3 says that there is no such object.
+
+    :raises AccessError: When the worker may not read it.
+    """
+    code = error_code(error)
+    if code in ("NoSuchKey", "404"):
+        return True
+    # A HEAD answer has no body, so its code is the status (S3, API_HeadObject).
+    if code != "403" and not is_denied(error):
+        return False
+    worker = hook.worker
+    # S3 answers so for an object that is absent, too, without s3:ListBucket (API_HeadObject, API_GetObject).
+    raise AccessError(
+        f"{worker[0].upper()}{worker[1:]} may not read {url} ({error_message(error)}): it needs s3:GetObject on it, and s3:ListBucket on its "
+        "bucket, without which S3 does not say that an object does not exist. airflow_sm_hosting.policies.worker(async_outputs=[…]) prints "
+        "the policy."
+    ) from None
 
 
 class AnswerPolls:
@@ -144,7 +180,7 @@ class AnswerPolls:
         return found
 
     def _has_ended(self, urls: tuple[str, str | None]) -> bool:
-        return any(url is not None and self.hook.head(*location(url)) is not None for url in urls)
+        return any(is_there(self.hook, url) for url in urls)
 
     def _may_be_rotated(self) -> bool:
         """Look up the connection again, and return whether refused credentials may still be rotated."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_sm_hosting.exceptions import NotFoundError
 from airflow_sm_hosting.fields import Choice, Resource, optional
@@ -52,8 +53,8 @@ class PromoteShadowOperator(DeployEndpointOperator):
     """
 
     fields = PromoteShadowFields
-    template_fields = PromoteShadowFields.template_fields()
-    template_fields_renderers = PromoteShadowFields.template_fields_renderers()
+    template_fields: Sequence[str] = PromoteShadowFields.template_fields()
+    template_fields_renderers: ClassVar[dict[str, str]] = PromoteShadowFields.template_fields_renderers()
 
     def __init__(
         self,

@@ -32,6 +32,9 @@ from airflow_sm_hosting import (
     ModelData,
     NewFleetAlarm,
     ScheduledScaling,
+    ShiftTrafficOperator,
+    ReportShadowOperator,
+    PromoteShadowOperator,
     SmokeTest,
     UploadModelDataOperator,
 )
@@ -193,6 +196,12 @@ with DAG("operators_right", schedule=None):
     InvokeEndpointOperator(
         task_id="rows", endpoint_name=name, requests_file="rows.jsonl", timeout=timedelta(minutes=5), deferrable=True
     )
+    shift = ShiftTrafficOperator(
+        task_id="shift", endpoint_name=name, weights={"main": 9, "other": "{{ params.weight }}"}, instance_counts={"main": 2}
+    )
+    ShiftTrafficOperator(task_id="undo", endpoint_name=name, undo=shift.output, timeout=timedelta(minutes=5))
+    ReportShadowOperator(task_id="report", endpoint_name=name, lookback=timedelta(hours=1), tolerance=0.1)
+    PromoteShadowOperator(task_id="promote", endpoint_name=name, capacity="shadow", smoke_test=SmokeTest(body="1,2"))
     clean = CleanUpHostingOperator(
         task_id="clean", keep=2, older_than=timedelta(days=7), dry_run="{{ params.dry_run }}"
     )

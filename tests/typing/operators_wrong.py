@@ -21,6 +21,9 @@ from airflow_sm_hosting import (
     EndpointMetric,
     EnsureExecutionRoleOperator,
     InvokeEndpointOperator,
+    PromoteShadowOperator,
+    ReportShadowOperator,
+    ShiftTrafficOperator,
     UploadModelDataOperator,
 )
 
@@ -69,4 +72,8 @@ InvokeEndpointOperator(body="1,2", **e, session=5)  # wrong
 InvokeEndpointOperator(body="1,2", **e, wait_for_capacity=[5])  # wrong
 CleanUpHostingOperator(keep=2.5, **t)  # wrong
 DeleteEndpointOperator(timeout={"hours": 1}, **e)  # wrong
+ShiftTrafficOperator(weights=[1], **e)  # wrong
+ShiftTrafficOperator(weights={"main": 1}, undo=5, **e)  # wrong
+ReportShadowOperator(lookback=[1], **e)  # wrong
+PromoteShadowOperator(capacity=5, **e)  # wrong
 EndpointInServiceSensor(endpoint_config_name=5, **e)  # wrong
