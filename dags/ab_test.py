@@ -98,7 +98,7 @@ with DAG(
     ]
 
     # Metrics come a minute or two after the requests.
-    @task(retries=5, retry_delay=timedelta(minutes=1))
+    @task(multiple_outputs=True, retries=5, retry_delay=timedelta(minutes=1))
     def choose(params=None) -> dict:
         """Choose the challenger if it fails no more often, and is not much slower."""
         champion, challenger = (judge(params["endpoint_name"], one) for one in (CHAMPION, CHALLENGER))
