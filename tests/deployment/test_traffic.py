@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.steps import AddTags, UpdateEndpointWeightsAndCapacities, Wait
@@ -227,8 +230,6 @@ SHIFTED = WaitCondition(
 def test_how_a_shift_ends(described: dict[str, Any] | None, outcome: Outcome, words: str) -> None:
     verdict = judge(SHIFTED, described)
     assert verdict.outcome is outcome
-    import re
-
     assert re.search(words, verdict.message), verdict.message
 
 
@@ -257,3 +258,38 @@ def test_the_effect_of_the_call() -> None:
     main, other = (call.effect(observed).endpoint or {})["ProductionVariants"]
     assert (main["DesiredWeight"], main["DesiredInstanceCount"]) == (2.0, 1)
     assert (other["DesiredWeight"], other["DesiredInstanceCount"]) == (0.0, 3)
+
+
+SHARES = st.dictionaries(
+    st.sampled_from(["main", "other", "third"]), st.floats(0, 1000, width=32), min_size=1, max_size=3
+)
+COUNTS = st.dictionaries(st.sampled_from(["main", "other", "third"]), st.integers(0, 50), max_size=3)
+
+
+@given(SHARES, COUNTS, st.lists(st.floats(0, 1000, width=32), min_size=3, max_size=3))
+def test_after_its_call_a_shift_needs_nothing_and_its_undo_brings_back_what_was(
+    weights: dict[str, float], counts: dict[str, int], before: list[float]
+) -> None:
+    names = ("main", "other", "third")
+    described = endpoint(*(variant(name, weight, 2) for name, weight in zip(names, before, strict=True)))
+    facts = {
+        Fact(FactKind.ENDPOINT, ("churn",)): described,
+        Fact(FactKind.TAGS, (ARN,)): OURS,
+        Fact(FactKind.SCALABLE_TARGETS, ("churn", *names)): {},
+    }
+    observed = Observation("churn", NOW, "0", facts=facts)
+
+    def shifted(observed: Observation, shift: Shift) -> tuple[Observation, ShiftPlan]:
+        plan = plan_shift(observed, shift)
+        assert isinstance(plan, ShiftPlan)
+        for step in plan.steps:
+            observed = step.effect(observed)
+        return observed, plan
+
+    if not any({**dict(zip(names, before, strict=True)), **weights}.values()) or not any(before):
+        return
+    after, plan = shifted(observed, Shift("churn", weights, counts))
+    assert shifted(after, Shift("churn", weights, counts))[1].steps == ()
+    assert plan.before is not None
+    back, _ = shifted(after, Shift("churn", plan.before.weights, plan.before.instance_counts, task="undo"))
+    assert (back.endpoint or {})["ProductionVariants"] == described["ProductionVariants"]
