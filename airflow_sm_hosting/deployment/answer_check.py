@@ -26,11 +26,13 @@ class Wrong:
     :param expected: What was expected.
     :param difference: The lines in which the answer differs, not shortened: secrets in it are not masked yet.
     :param found: What the answer has in place of it, if that is not its text: a latency, or the words of a check.
+    :param is_foreign: Whether code of others wrote ``found``: it may have secrets of the answer.
     """
 
     expected: str
     difference: tuple[str, ...] = ()
     found: str | None = None
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _all_wrong(
         if problem is not None:
             yield Wrong(f"JSON that fits the schema, but {problem}")
     if "Check" in expected and (problem := checks.function(expected["Check"])) is not None:
-        yield Wrong(f"an answer that {expected['Check']} finds right", found=problem)
+        yield Wrong(f"an answer that {expected['Check']} finds right", found=problem, is_foreign=True)
     limit = expected.get("MaxLatencyMs")
     if limit is not None and milliseconds is not None and milliseconds > limit:
         yield Wrong(f"an answer within {limit:g} ms", found=f"after {milliseconds:.0f} ms")

@@ -138,7 +138,7 @@ def test_schemas_and_functions() -> None:
     assert wrong("x", Schema={}) == Wrong("JSON that fits the schema, but it is not JSON")
     assert wrong({}, Schema={}) is None
     assert wrong("x", Check="a.b", function=lambda name: f"{name}: no") == Wrong(
-        "an answer that a.b finds right", found="a.b: no"
+        "an answer that a.b finds right", found="a.b: no", is_foreign=True
     )
     assert wrong("x", Check="a.b") is None
 

@@ -408,6 +408,13 @@ def test_an_expectation_that_can_never_work_is_an_error_before_the_first_call(
 # Rows
 
 
+def test_a_row_may_be_any_json(dag: DAG, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.ndjson"
+    rows.write_text('null\n{"body": null, "expect": "null"}\n0\n""\n')
+    answers = run_task(invoke(requests_file=rows)).details["response"]
+    assert [json.loads(one)["body"] for one in answers] == ["null", "null", "0", ""]
+
+
 def test_rows_with_a_common_expectation_and_their_own(dag: DAG, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text('a,b,expect\n1,2,"""body"": ""1,2"""\n3,4,\n', encoding="utf-8-sig")
