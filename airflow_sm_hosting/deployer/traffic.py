@@ -65,8 +65,10 @@ class TrafficShifter:
         """
         retrying = Retrying(
             retry=retry_if_exception(
-                lambda error: isinstance(error, ConcurrentUpdateError | OutdatedAnswerError)
-                or (isinstance(error, Exception) and is_passing(error))
+                lambda error: (
+                    isinstance(error, ConcurrentUpdateError | OutdatedAnswerError)
+                    or (isinstance(error, Exception) and is_passing(error))
+                )
             ),
             wait=wait_exponential_jitter(max=LONGEST_PAUSE),
             stop=stop_after_delay(max(0.0, self._deadline - time.time())),

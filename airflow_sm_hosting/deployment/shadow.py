@@ -35,9 +35,7 @@ def variants_of(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[s
     return (config["ProductionVariants"][0], shadows[0]) if shadows else None
 
 
-def promoted_request(
-    config: Mapping[str, Any], members: Collection[str], *, capacity: str
-) -> dict[str, Any]:
+def promoted_request(config: Mapping[str, Any], members: Collection[str], *, capacity: str) -> dict[str, Any]:
     """Return the CreateEndpointConfig request, without name and tags, in which the shadow's model serves in place of production's.
 
     The variant keeps the name of the production variant: its alarms and its scaling stay

@@ -155,7 +155,8 @@ def _kept(observed: Observation, shift: Shift) -> Traffic | None:
 def _check_some_traffic(described: Described, shift: Shift) -> None:
     """Check that some variant has a weight afterwards; that SageMaker refuses or drops requests otherwise is assumed."""
     weights = {
-        one["VariantName"]: one.get("DesiredWeight") or 0.0 for one in described.get("ProductionVariants") or []
+        one["VariantName"]: one.get("DesiredWeight") or 0.0
+        for one in described.get("ProductionVariants") or []
     }
     if not any({**weights, **shift.weights}.values()):
         raise InvalidSpecError(
@@ -198,7 +199,9 @@ def _steps(
     call = UpdateEndpointWeightsAndCapacities(
         {
             "EndpointName": name,
-            "DesiredWeightsAndCapacities": [{"VariantName": one, **members} for one, members in changes.items()],
+            "DesiredWeightsAndCapacities": [
+                {"VariantName": one, **members} for one, members in changes.items()
+            ],
         },
         f"variants {', '.join(changes)}",
         "; ".join(_in_words(one, members) for one, members in changes.items()),
@@ -227,4 +230,3 @@ def _in_words(variant: str, members: Mapping[str, Any]) -> str:
         *([f"{members['DesiredInstanceCount']} instances"] if "DesiredInstanceCount" in members else []),
     ]
     return f"{variant} gets {' and '.join(parts)}"
-

@@ -206,9 +206,7 @@ def _judge_traffic(condition: WaitCondition, described: Described) -> Verdict:
     )
 
 
-def unequal_traffic(
-    described: Described, wanted: Mapping[str, Mapping[str, float]], state: str
-) -> list[str]:
+def unequal_traffic(described: Described, wanted: Mapping[str, Mapping[str, float]], state: str) -> list[str]:
     """Return a sentence for each weight and instance count of an endpoint that is not the wanted one.
 
     :param described: DescribeEndpoint's answer.

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.promote_shadow import PromoteShadowOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
+    from airflow_sm_hosting.operators.report_shadow import ReportShadowOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
+    from airflow_sm_hosting.operators.shift_traffic import ShiftTrafficOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
@@ -42,8 +45,11 @@ __all__ = [
     "EnsureExecutionRoleOperator",
     "InvokeEndpointOperator",
     "PlanDeploymentOperator",
+    "PromoteShadowOperator",
     "RemoveAutoscalingOperator",
+    "ReportShadowOperator",
     "RollbackEndpointOperator",
+    "ShiftTrafficOperator",
     "UploadModelDataOperator",
 ]
 

@@ -103,11 +103,11 @@ class PromoteShadowOperator(DeployEndpointOperator):
         live = described["EndpointConfigName"]
         config: Mapping[str, Any] = hook.describe_endpoint_config(live) or {}
         if found := variants_of(config):
-            self.log.info("Promoting shadow variant %s to %s", found[1]["VariantName"], found[0]["VariantName"])
+            self.log.info(
+                "Promoting shadow variant %s to %s", found[1]["VariantName"], found[0]["VariantName"]
+            )
             request = self._request(config, given)
-            return make_once(
-                hook, CONFIG, base_name(live), request, tags=given.tags, unique_name=True
-            ).name
+            return make_once(hook, CONFIG, base_name(live), request, tags=given.tags, unique_name=True).name
         for name in remembered(hook.tags(described["EndpointArn"]).get(PREVIOUS_ENDPOINT_CONFIGS)):
             before: Mapping[str, Any] = hook.describe_endpoint_config(name) or {}
             if variants_of(before) and self._name(name, self._request(before, given)) == live:
@@ -134,5 +134,7 @@ class PromoteShadowOperator(DeployEndpointOperator):
         from airflow_sm_hosting.spec.naming import content_digest, content_name
 
         base = base_name(config_name)
-        typed = validated_request("sagemaker", "CreateEndpointConfig", {"EndpointConfigName": base, **request})
+        typed = validated_request(
+            "sagemaker", "CreateEndpointConfig", {"EndpointConfigName": base, **request}
+        )
         return content_name(base, content_digest("CreateEndpointConfig", typed))

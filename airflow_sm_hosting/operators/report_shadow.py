@@ -90,7 +90,8 @@ class ReportShadowOperator(SageMakerHostingBaseOperator):
         start = end - timedelta(seconds=given.lookback)
         # The minute that has not ended is asked for, too.
         metrics = [
-            variant_metrics(self, endpoint, name, start, end + timedelta(minutes=1)) for name in (production, shadow)
+            variant_metrics(self, endpoint, name, start, end + timedelta(minutes=1))
+            for name in (production, shadow)
         ]
         captured = [
             captured_answers(self, config, endpoint, name, start=start, end=end, most=given.max_files)

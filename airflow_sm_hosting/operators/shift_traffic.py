@@ -219,13 +219,8 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
             before = given.undo.get("before", given.undo)
             if not isinstance(before, Mapping) or not {"weights", "instance_counts"} & before.keys():
                 raise invalid("undo", given.undo, "details of a ShiftTrafficOperator")
-            fields = ShiftTrafficFields
-            weights = fields.weights.value("undo: weights", before["weights"]) if before.get("weights") else {}
-            counts = (
-                fields.instance_counts.value("undo: instance_counts", before["instance_counts"])
-                if before.get("instance_counts")
-                else {}
-            )
+            weights = _given("weights", before, Weights())
+            counts = _given("instance_counts", before, InstanceCounts())
         run = getattr(context.get("dag_run"), "run_id", "")
         index = getattr(context["ti"], "map_index", -1)
         return Shift(
@@ -308,3 +303,8 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
             },
         )
         return given.endpoint_name
+
+
+def _given(name: str, before: Mapping[str, Any], field: _ByVariant) -> dict[str, Any]:
+    """Return what the details of an earlier shift have under a name."""
+    return field.value(f"undo: {name}", before[name]) if before.get(name) else {}

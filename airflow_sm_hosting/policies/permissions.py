@@ -329,7 +329,11 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "RollbackEndpointOperator": _DEPLOYMENT,
     "PromoteShadowOperator": (
         *_DEPLOYMENT,
-        _need("sagemaker:CreateEndpointConfig", "endpoint-config", "the config without the shadow does not exist"),
+        _need(
+            "sagemaker:CreateEndpointConfig",
+            "endpoint-config",
+            "the config without the shadow does not exist",
+        ),
     ),
     "PlanDeploymentOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),

@@ -216,7 +216,9 @@ class _Resources:
                     path = "" if kind == "async-output-bucket" else f"/{key}{ANY}"
                     yield f"arn:{at.partition}:s3:::{bucket}{path}"
             case "captured-object" | "captured-bucket":
-                for bucket, key in s3_places("captured_data", self._names(operator, "captured_data"), prefixes=True):
+                for bucket, key in s3_places(
+                    "captured_data", self._names(operator, "captured_data"), prefixes=True
+                ):
                     path = f"/{key}{ANY}" if kind == "captured-object" else ""
                     yield f"arn:{at.partition}:s3:::{bucket}{path}"
             case "key":

@@ -139,7 +139,9 @@ def test_answers_are_paired_by_inference_id_or_by_request() -> None:
 def test_texts_are_compared_as_they_are() -> None:
     one, other = captured(line("a\n", identity="1")), captured(line("a", identity="1"))
     assert agreement(one, other, tolerance=0, relative=0).equal == 1
-    assert agreement(one, captured(line("b", identity="1")), tolerance=0, relative=0) == Agreement(1, 0, ("1",))
+    assert agreement(one, captured(line("b", identity="1")), tolerance=0, relative=0) == Agreement(
+        1, 0, ("1",)
+    )
 
 
 def test_only_some_different_requests_are_named() -> None:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
 from airflow_sm_hosting.deployment.steps import AddTags, UpdateEndpointWeightsAndCapacities, Wait
@@ -115,7 +114,9 @@ def test_what_was_before_is_read_from_the_tags_of_an_earlier_try_only() -> None:
 
 
 def test_a_serverless_variant_has_a_weight_and_no_count() -> None:
-    described = endpoint(variant("main"), variant("other", 0.0, None, CurrentServerlessConfig={"MaxConcurrency": 1}))
+    described = endpoint(
+        variant("main"), variant("other", 0.0, None, CurrentServerlessConfig={"MaxConcurrency": 1})
+    )
     plan = planned(described, {"other": 1})
     tags = plan.steps[0]
     assert isinstance(tags, AddTags)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.engine
 
 
 def test_every_kind_of_request(
-    docker_deployer: Deployer,  # noqa: F811 - the fixture
+    docker_deployer: Deployer,
     docker_client: Any,
     debian_base_image: str,
     dag: DAG,

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import PromoteShadowOperator, ReportShadowOperator, RollbackEndpointOperator, SmokeTest
+from airflow_sm_hosting import (
+    PromoteShadowOperator,
+    ReportShadowOperator,
+    RollbackEndpointOperator,
+    SmokeTest,
+)
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError, SmokeTestFailedError
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.operators import report_shadow
@@ -110,9 +115,7 @@ def _captured(aws: LocalAws, variant: str) -> int:
         for one in s3.list_objects_v2(Bucket="captured").get("Contents", [])
         if f"/{variant}/" in one["Key"]
     ]
-    return sum(
-        len(s3.get_object(Bucket="captured", Key=key)["Body"].read().splitlines()) for key in keys
-    )
+    return sum(len(s3.get_object(Bucket="captured", Key=key)["Body"].read().splitlines()) for key in keys)
 
 
 def test_an_endpoint_without_requests(aws: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +168,8 @@ def test_the_capacity_of_the_shadow(aws: LocalAws, dag: DAG) -> None:
 
 def test_an_endpoint_without_a_shadow(aws: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
     deployer = Deployer(aws)
-    model = deployer.model(Image=deployer.push_image())
+    served = aws.client("sagemaker").describe_endpoint_config(EndpointConfigName="churn")
+    model = served["ProductionVariants"][0]["ModelName"]
     aws.client("sagemaker").create_endpoint(
         EndpointName="plain", EndpointConfigName=deployer.config(deployer.variant(model))
     )

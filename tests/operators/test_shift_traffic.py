@@ -127,9 +127,7 @@ def test_a_shift_is_undone(aws: LocalAws, dag: DAG, endpoint: str, deferrable: b
 
 
 @both_waits
-def test_another_change_is_awaited(
-    slow_aws: LocalAws, dag: DAG, deferrable: bool
-) -> None:
+def test_another_change_is_awaited(slow_aws: LocalAws, dag: DAG, deferrable: bool) -> None:
     make_ab_endpoint(slow_aws)
     slow_aws.client("sagemaker").update_endpoint_weights_and_capacities(
         EndpointName="churn",
@@ -239,7 +237,10 @@ def test_what_cannot_be_shifted(
         ({"weights": {"a": -1}}, r"weights\['a'\] is -1; allowed: a number, 0 or more"),
         ({"weights": {"a_b": 1}}, "weights: variant is 'a_b'"),
         ({"weights": [1]}, r"weights is \[1\]; allowed: a dict of weights by variant"),
-        ({"instance_counts": {"a": 1.5}}, r"instance_counts\['a'\] is 1.5; allowed: a whole number, 0 or more"),
+        (
+            {"instance_counts": {"a": 1.5}},
+            r"instance_counts\['a'\] is 1.5; allowed: a whole number, 0 or more",
+        ),
         ({"undo": 3}, "undo is a int"),
     ],
     ids=str,

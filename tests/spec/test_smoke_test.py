@@ -92,7 +92,10 @@ def test_what_cannot_be_sent_is_refused(options: dict[str, Any], message: str) -
         ({"kind": "streamed", "target_model": "a"}, "allowed: for 'real-time'"),
         ({"kind": "streamed", "enable_explanations": "`true`"}, "allowed: for 'real-time'"),
         ({"kind": "asynchronous", "target_variant": "a"}, "allowed: for 'real-time' and 'streamed'"),
-        ({"filename": "a", "session": "b"}, "filename and session are given: an asynchronous request has no session"),
+        (
+            {"filename": "a", "session": "b"},
+            "filename and session are given: an asynchronous request has no session",
+        ),
         ({"kind": "streamed", "session": "NEW_SESSION"}, "which a streamed request cannot open"),
         ({"kind": "asynchronous", "expect": Expectation(max_latency_ms=1)}, "expect has max_latency_ms"),
         ({"filename": "a", "expect": Expectation(max_latency_ms=1)}, "expect has max_latency_ms"),
