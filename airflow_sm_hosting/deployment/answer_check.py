@@ -86,18 +86,15 @@ def _not_equal(text: str, expected: Mapping[str, Any], member: str, words: str) 
     wanted = json.loads(json.dumps(expected[member]))
     told = f"{words} {json.dumps(wanted)}"[:MAX_TOLD_CHARACTERS]
     parsed = _parsed(text)
-    if parsed is None:
-        yield Wrong(told)
-        return
     match = _Match(
         subset=member == "Subset",
         absolute=expected.get("Tolerance", 0.0),
         relative=expected.get("RelativeTolerance", 0.0),
     )
-    came = match.aligned(parsed[0], wanted)
-    before, after = _lines(wanted), _lines(came)
+    before = _lines(wanted)
+    after = [] if parsed is None else _lines(match.aligned(parsed[0], wanted))
     if before != after:
-        yield Wrong(told, tuple(difference(before, after)))
+        yield Wrong(told, tuple(difference(before, after)) if after else ())
 
 
 def is_same_answer(one: str, other: str, *, absolute: float, relative: float) -> bool:
@@ -181,19 +178,21 @@ def difference(expected: list[str], answered: list[str]) -> list[str]:
         (index for index, (one, other) in enumerate(pairs) if one != other),
         min(len(expected), len(answered)),
     )
-    found: list[str] = []
-    for most in (LINES_COMPARED, LINES_SHOWN):
-        part = slice(max(0, same - LINES_BEFORE), same + most)
-        lines = unified_diff(
-            expected[part], answered[part], "expected", "answered", n=LINES_BEFORE, lineterm=""
-        )
-        # The places are those in the parts, and would mislead.
-        found = [line for line in lines if not line.startswith("@@")]
-        if max(len(expected), len(answered)) > same + most:
-            found.append("…")
-        if len(found) <= DIFFERENCE_LINES:
-            break
-    return found
+    found = _difference(expected, answered, same, LINES_COMPARED)
+    return found if len(found) <= DIFFERENCE_LINES else _difference(expected, answered, same, LINES_SHOWN)
+
+
+def _difference(expected: list[str], answered: list[str], same: int, most: int) -> list[str]:
+    """Return the difference of some lines.
+
+    :param same: How many lines are equal at the beginning.
+    :param most: How many lines after them are compared.
+    """
+    part = slice(max(0, same - LINES_BEFORE), same + most)
+    lines = unified_diff(expected[part], answered[part], "expected", "answered", n=LINES_BEFORE, lineterm="")
+    # The places are those in the parts, and would mislead.
+    found = [line for line in lines if not line.startswith("@@")]
+    return [*found, "…"] if max(len(expected), len(answered)) > same + most else found
 
 
 def shortened(lines: list[str]) -> list[str]:

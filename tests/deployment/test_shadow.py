@@ -144,6 +144,11 @@ def test_texts_are_compared_as_they_are() -> None:
     )
 
 
+def test_a_request_is_named_once() -> None:
+    one, other = (captured(*[line(text, identity="same")] * 3) for text in ("a", "b"))
+    assert agreement(one, other, tolerance=0, relative=0) == Agreement(3, 0, ("same",))
+
+
 def test_only_some_different_requests_are_named() -> None:
     one = captured(*(line("a", identity=str(number)) for number in range(30)))
     other = captured(*(line("b", identity=str(number)) for number in range(30)))

@@ -172,6 +172,10 @@ def test_a_rendered_test_is_checked_like_a_literal_one(change: dict[str, Any], m
         rendered_test("smoke_test: ", {**SmokeTest(body="x"), **change})
 
 
+def test_a_rendered_test_may_expect_nothing() -> None:
+    assert "Expect" not in rendered_test("", SmokeTest(body="x"))
+
+
 def test_members_are_those_of_the_constructor() -> None:
     import inspect
 
