@@ -63,7 +63,7 @@ SmokeTest(body=b"1,2")  # wrong
 SmokeTest(body="1,2", timeout=[30])  # wrong
 SmokeTest(body="1,2", target_model=5)  # wrong
 Expectation(contains=5)  # wrong
-Expectation(equals=1, tolerence=0.1)  # wrong
+Expectation(equals=1, tolerances=0.1)  # wrong
 Expectation(check=len)  # wrong
 AlarmRule(operator="XOR", operands=["a", "b"])  # wrong
 AlarmRule.any_of("slow", 5)  # wrong
