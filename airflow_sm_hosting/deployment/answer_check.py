@@ -92,7 +92,7 @@ def _not_equal(text: str, expected: Mapping[str, Any], member: str, words: str) 
         relative=expected.get("RelativeTolerance", 0.0),
     )
     before = _lines(wanted)
-    after = [] if parsed is None else _lines(match.aligned(parsed[0], wanted))
+    after = [] if parsed is None else _aligned_lines(match, parsed[0], wanted)
     if before != after:
         yield Wrong(told, tuple(difference(before, after)) if after else ())
 
@@ -109,7 +109,9 @@ def is_same_answer(one: str, other: str, *, absolute: float, relative: float) ->
     if left is None or right is None:
         return one.strip() == other.strip()
     match = _Match(subset=False, absolute=absolute, relative=relative)
-    return _lines(match.aligned(right[0], left[0])) == _lines(left[0])
+    return (_aligned_lines(match, right[0], left[0]) or [other]) == (
+        _aligned_lines(match, left[0], left[0]) or [one]
+    )
 
 
 def _parsed(text: str) -> tuple[Any] | None:
@@ -118,6 +120,14 @@ def _parsed(text: str) -> tuple[Any] | None:
         return (json.loads(text),)
     except (ValueError, RecursionError):
         return None
+
+
+def _aligned_lines(match: _Match, came: Any, wanted: Any) -> list[str]:
+    """Return the lines of an answer in which all that counts as equal to the wanted value is that; none if it is nested too deep."""
+    try:
+        return _lines(match.aligned(came, wanted))
+    except RecursionError:
+        return []
 
 
 def _lines(value: Any) -> list[str]:

@@ -13,6 +13,7 @@ from airflow_sm_hosting.deployment.answer_check import (
     LINE_CHARACTERS,
     Checks,
     Wrong,
+    is_same_answer,
     shortened,
     wrong_with,
 )
@@ -92,6 +93,8 @@ def test_numbers_are_equal_within_the_tolerance(one: float, other: float, tolera
         ("NaN", {"Equals": float("nan")}, True),
         ("not json", {"Equals": 1}, False),
         ("[" * 100_000, {"Equals": 1}, False),
+        ("[" * 950 + "]" * 950, {"Equals": [[1]]}, False),
+        ("[" * 950 + "]" * 950, {"Subset": [[]]}, False),
         ("a churn b", {"Contains": ["churn", "a"]}, True),
         ("a churn b", {"Contains": ["churn", "d"]}, False),
     ],
@@ -123,6 +126,12 @@ def test_a_difference_of_a_large_answer_is_found_fast_and_is_short() -> None:
     assert max(map(len, lines)) == LINE_CHARACTERS + 1
     assert {"-    15000,", "+    -1,"} <= set(lines)
     assert len(found.expected) <= 500
+
+
+def test_answers_that_are_nested_deep_are_compared_as_texts() -> None:
+    deep = "[" * 950 + "]" * 950
+    assert is_same_answer(deep, deep, absolute=0, relative=0)
+    assert not is_same_answer(deep, f" {deep[1:-1]}", absolute=0, relative=0)
 
 
 def test_latency() -> None:
