@@ -70,6 +70,8 @@ _OTHERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 #: The member of each parameter.
 MEMBERS = {name: member for name, (member, _) in (*REQUEST_MEMBERS.items(), *_OTHERS.items())}
+#: The kinds of request of each parameter that is not for all.
+_LIMITED = {name: kinds for name, (_, kinds) in (*REQUEST_MEMBERS.items(), *_OTHERS.items()) if kinds != _ANY}
 #: What opens a session (InvokeEndpoint, SessionId). A stream has none (InvokeEndpointWithResponseStream, the pattern of SessionId).
 NEW_SESSION = "NEW_SESSION"
 
@@ -272,11 +274,9 @@ def check_kind(prefix: str, given: Mapping[str, Any]) -> None:
     kind = given.get("kind") or "auto"
     if is_rendered_later(kind):
         return
-    only = {
-        name: kinds
-        for name, (_, kinds) in (*REQUEST_MEMBERS.items(), *_OTHERS.items())
-        if name in given and kinds != _ANY
-    }
+    only = {name: _LIMITED[name] for name in given if name in _LIMITED}
+    if not only and kind in ("auto", REAL_TIME):
+        return  # as most are
     for name, kinds in only.items():
         if kind != "auto" and kind not in kinds:
             raise InvalidSpecError(
