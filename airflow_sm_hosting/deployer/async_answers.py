@@ -6,13 +6,15 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_sm_hosting.deployer.adapters import StepRunner
 from airflow_sm_hosting.deployer.invocation import Accepted
 from airflow_sm_hosting.deployer.waiting import CONNECTION_KEPT, ROTATION_AWAITED
+from airflow_sm_hosting.deployment.steps import DeleteObject
 from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, InvocationError
 from airflow_sm_hosting.hooks.errors import (
     are_credentials_refused,
@@ -24,6 +26,7 @@ from airflow_sm_hosting.hooks.errors import (
 from airflow_sm_hosting.spec.s3_location import S3Location
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.hooks.parameters import AwsParameters
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
 log = logging.getLogger(__name__)
@@ -59,16 +62,15 @@ def put_input(
         raise InvalidSpecError(f"input_prefix is {prefix!r}; allowed: the s3:// URL of a prefix.")
     folder = place.key if not place.key or place.key.endswith("/") else f"{place.key}/"
     key = f"{folder}{endpoint_name}/{uuid4()}{_ENDS.get(content_type or '', '')}"
-    request: dict[str, Any] = {"ContentType": content_type} if content_type else {}
-    hook.conn.put_object(Bucket=place.bucket, Key=key, Body=content, **request)
+    hook.put(place.bucket, key, content, content_type)
     return S3Location(place.bucket, key).url
 
 
-def delete_input(hook: ModelDataHook, url: str) -> None:
+def delete_input(aws: AwsParameters, url: str) -> None:
     """Delete an uploaded input (``s3:DeleteObject``); one that cannot be deleted is left, with a warning."""
     place = location(url)
     try:
-        hook.conn.delete_object(Bucket=place.bucket, Key=place.key)
+        StepRunner(aws).apply(DeleteObject({"Bucket": place.bucket, "Key": place.key}, url))
     except (ClientError, BotoCoreError) as error:
         log.warning("The input %s was not deleted: %s", url, error)
 

@@ -166,7 +166,7 @@ class SmokeTester:
             for one in pending:
                 # A request that waits still needs its input.
                 if one.get("input") and (is_there(hook, one["output"]) or is_there(hook, one.get("failure"))):
-                    delete_input(hook, one["input"])
+                    delete_input(self._aws, one["input"])
         return answers
 
     def _collected(self, one: Mapping[str, Any]) -> Answer:
@@ -292,7 +292,7 @@ class SmokeTester:
             )
         except InvocationError:
             if uploaded:
-                delete_input(self._aws.model_data_hook, uploaded["input"])
+                delete_input(self._aws, uploaded["input"])
             raise
         if isinstance(answer, Accepted):
             return {"output": answer.output, "failure": answer.failure, **uploaded}
