@@ -28,14 +28,18 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
+    from airflow_sm_hosting.operators.promote_shadow import PromoteShadowOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
+    from airflow_sm_hosting.operators.report_shadow import ReportShadowOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.rollback_inference_component import RollbackInferenceComponentOperator
+    from airflow_sm_hosting.operators.shift_traffic import ShiftTrafficOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
     from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
+    from airflow_sm_hosting.spec.expectation import Expectation
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
     from airflow_sm_hosting.spec.inference_component import (
         ComputeRequirements,
@@ -81,6 +85,7 @@ _MODULES = {
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
     "InferenceComponentInServiceSensor": "sensors.inference_component",
     "InferenceComponentSpecification": "spec.inference_component",
+    "Expectation": "spec.expectation",
     "InstanceProductionVariant": "spec.variant",
     "InvocationsScaling": "spec.scaling",
     "InvokeEndpointOperator": "operators.invoke_endpoint",
@@ -91,13 +96,16 @@ _MODULES = {
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
     "PlanInferenceComponentOperator": "operators.plan_inference_component",
+    "PromoteShadowOperator": "operators.promote_shadow",
     "RemoveAutoscalingOperator": "operators.remove_autoscaling",
+    "ReportShadowOperator": "operators.report_shadow",
     "RepositorySettings": "spec.repository_settings",
     "RollbackEndpointOperator": "operators.rollback_endpoint",
     "RollbackInferenceComponentOperator": "operators.rollback_inference_component",
     "Rolling": "spec.rollout",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
+    "ShiftTrafficOperator": "operators.shift_traffic",
     "SmokeTest": "spec.smoke_test",
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
@@ -129,6 +137,7 @@ __all__ = [
     "EndpointInServiceSensor",
     "EndpointMetric",
     "EnsureExecutionRoleOperator",
+    "Expectation",
     "InferenceComponentInServiceSensor",
     "InferenceComponentSpecification",
     "InstanceProductionVariant",
@@ -141,13 +150,16 @@ __all__ = [
     "NewFleetAlarm",
     "PlanDeploymentOperator",
     "PlanInferenceComponentOperator",
+    "PromoteShadowOperator",
     "RemoveAutoscalingOperator",
+    "ReportShadowOperator",
     "RepositorySettings",
     "RollbackEndpointOperator",
     "RollbackInferenceComponentOperator",
     "Rolling",
     "ScheduledScaling",
     "ServerlessProductionVariant",
+    "ShiftTrafficOperator",
     "SmokeTest",
     "StepScaling",
     "TargetTrackingScaling",

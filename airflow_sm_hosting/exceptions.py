@@ -110,12 +110,16 @@ class SmokeTestFailedError(DeploymentError):
 class InvocationError(SageMakerHostingError):
     """An endpoint did not answer, or did not answer what was expected."""
 
-    def __init__(self, message: str, *, code: str | None = None, refused: bool = False) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, refused: bool = False, no_capacity: bool = False
+    ) -> None:
         super().__init__(message)
         #: AWS's error code, where AWS refused.
         self.code = code
         #: Whether SageMaker refused the request itself, so that the model was not asked.
         self.refused = refused
+        #: Whether nothing was there to answer yet: a component scaled to zero, or a model that is being loaded.
+        self.no_capacity = no_capacity
 
 
 class SideReadError(SageMakerHostingError):

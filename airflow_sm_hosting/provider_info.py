@@ -50,9 +50,12 @@ def get_provider_info() -> dict[str, Any]:
             "operators.invoke_endpoint",
             "operators.plan_deployment",
             "operators.plan_inference_component",
+            "operators.promote_shadow",
             "operators.rollback_endpoint",
             "operators.rollback_inference_component",
             "operators.remove_autoscaling",
+            "operators.report_shadow",
+            "operators.shift_traffic",
             "operators.upload_model_data",
         ),
         "sensors": modules("sensors.endpoint", "sensors.inference_component"),
@@ -66,7 +69,7 @@ def get_provider_info() -> dict[str, Any]:
             "hooks.s3",
             "hooks.sagemaker",
         ),
-        "triggers": modules("triggers.endpoint", "triggers.image_build"),
+        "triggers": modules("triggers.async_answer", "triggers.endpoint", "triggers.image_build"),
         "config": {
             "sm_hosting": {
                 "description": "Defaults of the SageMaker hosting operators.",

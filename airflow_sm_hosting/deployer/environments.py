@@ -45,21 +45,47 @@ def values_of_component(
     return values
 
 
-def masked_answer(client: SageMakerClient, endpoint_name: str, text: str, show: Callable[[str], str]) -> str:
+def masked_answer(
+    client: SageMakerClient,
+    endpoint_name: str,
+    text: str,
+    show: Callable[[str], str],
+    *,
+    component: str | None = None,
+) -> str:
     """Return a text of an endpoint's container with the values of its environment masked; if they are not known, return why it is not shown.
 
-    Uses ``sagemaker:DescribeEndpoint`` in addition.
+    Uses ``sagemaker:DescribeEndpoint`` in addition, and of a component ``sagemaker:DescribeInferenceComponent``.
 
     :param text: What the container wrote.
     :param show: Shortens or quotes the masked text.
+    :param component: The inference component that answered; None if none did.
     """
     try:
         described: Any = client.describe_endpoint(EndpointName=endpoint_name)
         pending = described.get("PendingDeploymentSummary") or {}
         configs = {described.get("EndpointConfigName"), pending.get("EndpointConfigName")} - {None}
-        return show(masked(text, values_of_configs(client, configs)))
+        values = values_of_configs(client, configs)
+        if component:
+            values |= _values_of_component(client, component)
+        return show(masked(text, values))
     except (ClientError, BotoCoreError) as error:
         return f"(not shown, as the values of its environment, which must be masked, cannot be read: {error})"
+
+
+def _values_of_component(client: SageMakerClient, name: str) -> set[str]:
+    """Return the values of the environments of an inference component, and of the one that an adapter is based on."""
+    described: Any = client.describe_inference_component(InferenceComponentName=name)
+    found: set[str] = set()
+    for specification in (described.get("Specification"), *described.get("Specifications", ())):
+        if not specification:
+            continue
+        found |= environment_values([specification.get("Container")])
+        if model := specification.get("ModelName"):
+            found |= _values(client, model)
+        if base := specification.get("BaseInferenceComponentName"):
+            found |= _values_of_component(client, base)
+    return found
 
 
 def _models(client: SageMakerClient, endpoint_config_name: str) -> Iterator[str]:

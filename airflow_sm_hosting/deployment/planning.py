@@ -252,11 +252,11 @@ def _check_smoke_test(observed: Observation, wanted: Wanted, progress: Progress)
     """Refuse a smoke test that this kind of endpoint does not answer, before anything changes."""
     if not wanted.smoke_test or progress.smoke_failure is not None or progress.restores_run:
         return
-    problem = smoke_test_problem(observed, str(progress.target))
+    problem = smoke_test_problem(observed, str(progress.target), wanted.smoke_request)
     if problem:
         raise ConflictError(
-            f"Endpoint {wanted.endpoint_name}: smoke_test cannot test config {progress.target}: {problem}. Deploy without smoke_test, "
-            "and invoke the endpoint in a task of its own."
+            f"Endpoint {wanted.endpoint_name}: smoke_test cannot test config {progress.target}: {problem}. Correct smoke_test, or "
+            "deploy without it, and invoke the endpoint in a task of its own."
         )
 
 

@@ -157,28 +157,23 @@ class DeleteEndpoint(Call):
 
 @dataclass(frozen=True)
 class UpdateEndpointWeightsAndCapacities(Call):
-    """Set the instance count of one variant (``sagemaker:UpdateEndpointWeightsAndCapacities``)."""
+    """Set weights and instance counts of variants (``sagemaker:UpdateEndpointWeightsAndCapacities``)."""
 
     service = "sagemaker"
     operation = "UpdateEndpointWeightsAndCapacities"
 
     def effect(self, observed: Observation, answer: Any = None) -> Observation:
-        """The variants have the counts."""
-        counts = {
-            one["VariantName"]: one["DesiredInstanceCount"]
-            for one in self.request["DesiredWeightsAndCapacities"]
-        }
+        """The variants have the weights and counts."""
+        changes = {one["VariantName"]: one for one in self.request["DesiredWeightsAndCapacities"]}
 
-        def counted(described: Mapping[str, Any]) -> dict[str, Any]:
-            variants = [
-                {**one, "DesiredInstanceCount": counts[one["VariantName"]]}
-                if one["VariantName"] in counts
-                else one
-                for one in described.get("ProductionVariants") or []
-            ]
-            return {**described, "ProductionVariants": variants}
+        def changed(described: Mapping[str, Any]) -> dict[str, Any]:
+            variants = described.get("ProductionVariants") or []
+            return {
+                **described,
+                "ProductionVariants": [{**one, **changes.get(one["VariantName"], {})} for one in variants],
+            }
 
-        return observed.changed(observed.endpoint_fact, counted)
+        return observed.changed(observed.endpoint_fact, changed)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ old config, with a reason or without one (hashicorp/terraform-provider-aws 39099
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -201,6 +203,8 @@ def judge_counts(condition: WaitCondition, described: Described | None) -> Verdi
     verdict = judge_service(described, name, config, kind)
     if verdict.outcome is not Outcome.DEPLOYED or described is None:
         return verdict
+    if condition.weights:
+        return _judge_traffic(condition, described)
     counts = instance_counts(described)
     missing = {name: count for name, count in condition.instance_counts.items() if counts.get(name) != count}
     if not missing or is_transitional(described):
@@ -218,6 +222,50 @@ def judge_counts(condition: WaitCondition, described: Described | None) -> Verdi
             Outcome.FAILED, f"{kind.noun} {name} has {counts}, not the requested {missing}: {reason}"
         )
     return Verdict(Outcome.PENDING, f"{status_line(described)}, {counted} not yet {missing}")
+
+
+def _judge_traffic(condition: WaitCondition, described: Described) -> Verdict:
+    """Judge shifted traffic of an endpoint that is in service: weights and counts should be the wanted ones, and in effect.
+
+    A change that SageMaker takes back ends in service with the weights before (DescribeEndpoint, RollingBack).
+    """
+    name = condition.endpoint_name
+    wanted = {"Weight": condition.weights, "InstanceCount": condition.instance_counts}
+    if not (refused := unequal_traffic(described, wanted, "Desired")):
+        left = unequal_traffic(described, wanted, "Current")
+        if not left:
+            return Verdict(Outcome.DEPLOYED, f"Endpoint {name} has the traffic that was asked for.")
+        return Verdict(Outcome.PENDING, f"{status_line(described)}, not yet in effect: {'; '.join(left)}")
+    before, changed = condition.modified_before, described.get("LastModifiedTime")
+    if before is None or changed is None or changed <= datetime.fromisoformat(before):
+        return Verdict(Outcome.PENDING, "the change of traffic is not visible yet")
+    reason = described.get("FailureReason")
+    return Verdict(
+        Outcome.ROLLED_BACK,
+        f"Endpoint {name} is in service without the traffic that was asked for: {'; '.join(refused)}. SageMaker took the change back, or "
+        f"another change has replaced it. {f'Reason: {reason}' if reason else 'SageMaker gives no reason.'}",
+    )
+
+
+def unequal_traffic(described: Described, wanted: Mapping[str, Mapping[str, float]], state: str) -> list[str]:
+    """Return a sentence for each weight and instance count of an endpoint that is not the wanted one.
+
+    :param described: DescribeEndpoint's answer.
+    :param wanted: The wanted values by variant, under ``Weight`` and ``InstanceCount``.
+    :param state: ``Desired`` or ``Current``.
+    """
+    variants = {one["VariantName"]: one for one in described.get("ProductionVariants") or []}
+    return [
+        f"{variant} has {state}{member} {variants.get(variant, {}).get(state + member)}, not {value:g}"
+        for member, values in wanted.items()
+        for variant, value in values.items()
+        if not is_same_share(variants.get(variant, {}).get(state + member), value)
+    ]
+
+
+def is_same_share(found: float | None, wanted: float) -> bool:
+    """Return whether a weight or a count is the wanted one; AWS keeps a weight as a float of single precision (botocore, VariantWeight)."""
+    return found is not None and math.isclose(found, wanted, rel_tol=1e-6)
 
 
 def judge_gone(

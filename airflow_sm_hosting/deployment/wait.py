@@ -25,7 +25,7 @@ class WaitFor(StrEnum):
     SETTLED = "settled"
     #: The deleted endpoint is gone.
     GONE = "gone"
-    #: The endpoint's variants have the given instance counts.
+    #: The endpoint's variants have the given instance counts and weights.
     COUNTED = "counted"
 
 
@@ -56,6 +56,7 @@ class WaitCondition:
     :param instance_counts: Instance counts by variant, for :attr:`WaitFor.COUNTED`.
     :param not_before: ``LastModifiedTime`` of the awaited deployment's first state at the earliest, in ISO format: an older description shows
         a state from before it. None if that is not known.
+    :param weights: Weights by variant, for :attr:`WaitFor.COUNTED`; given if the traffic was shifted.
     :param created_at: ``CreationTime`` of the endpoint whose end is awaited (:attr:`WaitFor.GONE`), in ISO format; None if that is not known.
     :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
     :param kind: The kind of the resource: ``endpoint_name`` is its name, ``endpoint_config_name`` that of what it should serve.
@@ -73,6 +74,7 @@ class WaitCondition:
     created_at: str | None = None
     kind: Kind = Kind.ENDPOINT
     specifications: tuple[Mapping[str, Any], ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def serialize(self) -> dict[str, Any]:
         """Return the condition as plain JSON."""
@@ -90,6 +92,7 @@ class WaitCondition:
             "created_at": self.created_at,
             "kind": None if self.kind is Kind.ENDPOINT else str(self.kind),
             "specifications": [dict(one) for one in self.specifications] or None,
+            "weights": dict(self.weights) or None,
         }
         return {**written, **{member: value for member, value in later.items() if value is not None}}
 

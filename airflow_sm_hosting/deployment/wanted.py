@@ -31,6 +31,7 @@ class Wanted:
     :param retried: Whether an earlier try may have been killed half-way.
     :param task: Id of this task of this run, in 8 letters or digits, the same for all its tries.
     :param smoke_test: Whether to invoke the endpoint after the deployment.
+    :param smoke_request: The members of the smoke test.
     :param rolls_back_wrong_answers: Whether a wrong answer rolls the endpoint back.
     :param component: The inference component to deploy in place of an endpoint: ``endpoint_name`` is its name, and
         ``endpoint_config_name`` the name of its specification.
@@ -52,6 +53,7 @@ class Wanted:
     retried: bool = False
     task: str = "0"
     smoke_test: bool = False
+    smoke_request: Mapping[str, Any] = field(default_factory=dict)
     rolls_back_wrong_answers: bool = False
     component: WantedComponent | None = None
 

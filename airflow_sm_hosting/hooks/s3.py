@@ -83,6 +83,11 @@ class ModelDataHook(SharedClients, S3Hook):
                 )
             ) from None
 
+    def put(self, bucket: str, key: str, content: bytes, content_type: str | None = None) -> None:
+        """Write an object (``s3:PutObject``)."""
+        request: dict[str, Any] = {"ContentType": content_type} if content_type else {}
+        self.conn.put_object(Bucket=bucket, Key=key, Body=content, **request)
+
     def objects(self, bucket: str, prefix: str) -> Iterator[ObjectTypeDef]:
         """Yield the objects below a prefix (``s3:ListObjectsV2``).
 

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
+    from airflow_sm_hosting.operators.promote_shadow import PromoteShadowOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
+    from airflow_sm_hosting.operators.report_shadow import ReportShadowOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.rollback_inference_component import RollbackInferenceComponentOperator
+    from airflow_sm_hosting.operators.shift_traffic import ShiftTrafficOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
@@ -49,9 +52,12 @@ __all__ = [
     "InvokeEndpointOperator",
     "PlanDeploymentOperator",
     "PlanInferenceComponentOperator",
+    "PromoteShadowOperator",
     "RemoveAutoscalingOperator",
+    "ReportShadowOperator",
     "RollbackEndpointOperator",
     "RollbackInferenceComponentOperator",
+    "ShiftTrafficOperator",
     "UploadModelDataOperator",
 ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 
-from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError
+from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, InvocationError, NotFoundError
 from airflow_sm_hosting.fields import (
     Boolean,
     Choice,
@@ -28,11 +28,13 @@ from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resourc
 from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import auto_rollback, check_alarm_names, completed, longest_seconds
+from airflow_sm_hosting.spec.smoke_test import rendered_test
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployer.deployment import EndpointDeployer
+    from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
     from airflow_sm_hosting.deployment.planning import End
     from airflow_sm_hosting.deployment.progress import Progress
     from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
@@ -79,9 +81,9 @@ class OneSmokeTest(Field[dict[str, Any]]):
             raise invalid(where, type(value).__name__, "a SmokeTest")
 
     def value(self, where: str, given: Any) -> dict[str, Any]:
-        """Return the test."""
+        """Return the test, its members checked."""
         self.check(where, given)
-        return dict(given)
+        return rendered_test(f"{where}: ", given)
 
 
 class DeployEndpointFields(AwsFields):
@@ -248,25 +250,26 @@ class DeployEndpointOperator(DeployingOperator):
         super().on_kill()
 
     def _answer_failure(self, name: str) -> AnswerFailure | None:
-        """Return the failure of the answer of the endpoint of this name; None when the answer is right."""
-        from airflow_sm_hosting.deployer.invocation import compare, invoke
+        """Return the failure of the answers of the endpoint of this name; None when they are right."""
         from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 
-        test = self.fields.of(self).smoke_test or {}
         try:
-            answer = invoke(
-                self.runtime_hook,
-                name,
-                test["Body"],
-                content_type=test.get("ContentType"),
-                accept=test.get("Accept"),
-                target_variant=test.get("TargetVariant"),
-            )
-            compare(self.runtime_hook, name, answer.content, test.get("Expect"))
+            answers = self._smoke_tester(name).run()
         except InvocationError as error:
             return AnswerFailure(str(error), refused=error.refused)
-        self.log.info("The smoke test succeeded on variant %s", answer.variant)
+        except (NotFoundError, AccessError) as error:
+            return AnswerFailure(str(error), refused=True)
+        variants = {answer.variant for answer in answers if answer.variant}
+        self.log.info(
+            "The smoke test succeeded%s", f" on variant {', '.join(sorted(variants))}" if variants else ""
+        )
         return None
+
+    def _smoke_tester(self, name: str) -> SmokeTester:
+        from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
+
+        test = self.fields.of(self).smoke_test or {}
+        return SmokeTester(self, name, test, path_of=self.path_beside_dag, log=self.log.info)
 
     def _report(self, context: Context, deployer: EndpointDeployer, end: End) -> str:
         """Push the details; return the endpoint's name, or raise the deployment's error."""
@@ -312,6 +315,7 @@ class DeployEndpointOperator(DeployingOperator):
             retried=getattr(context["ti"], "try_number", 1) > 1,
             task=self._task(context),
             smoke_test=given.smoke_test is not None,
+            smoke_request=given.smoke_test or {},
             rolls_back_wrong_answers=given.on_smoke_failure == "rollback",
         )
 
@@ -331,6 +335,8 @@ class DeployEndpointOperator(DeployingOperator):
         validated_request(
             "sagemaker", "UpdateEndpoint", {**names, "DeploymentConfig": wanted.deployment_config}
         )
+        if wanted.smoke_test:
+            self._smoke_tester(wanted.endpoint_name)
 
     def _deployment_config(self) -> dict[str, Any] | None:
         given = self.fields.of(self)

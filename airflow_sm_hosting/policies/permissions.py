@@ -70,6 +70,41 @@ _ALARM = (
 
 _BY_CODEBUILD = "CodeBuild builds an image"
 
+
+def _answers(when: str, *, aws_when: str) -> tuple[Permission, ...]:
+    """Return the permissions to look for asynchronous answers."""
+    return (
+        _need("s3:GetObject", "async-output", when),
+        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        _need("s3:ListBucket", "async-output-bucket", aws_when, aws=True),
+    )
+
+
+def _asking(by: str, real_time: str) -> tuple[Permission, ...]:
+    """Return the permissions to invoke an endpoint in each way.
+
+    :param by: What asks, for the cases.
+    :param real_time: When it asks in real time.
+    """
+    return (
+        _need("sagemaker:InvokeEndpoint", "endpoint", real_time),
+        _need("sagemaker:InvokeEndpointWithResponseStream", "endpoint", f"{by}kind is streamed"),
+        _need("sagemaker:InvokeEndpointAsync", "endpoint", f"{by}the endpoint is asynchronous"),
+        _need("s3:PutObject", "async-input", "the same, and input_prefix"),
+        _need("s3:DeleteObject", "async-input", "the same: the input is deleted afterwards", optional=True),
+        *_answers(
+            f"{by}the endpoint is asynchronous: its answer is read",
+            aws_when="the same: without it, S3 does not say that it is not there yet",
+        ),
+        _need(
+            "sagemaker:DescribeInferenceComponent",
+            "every-inference-component",
+            f"{by}inference_component_name is given, and the answer is an error or not the expected one",
+            optional=True,
+        ),
+    )
+
+
 _MOVED = "the instance type of a scaled variant changes, a scaled variant is removed, or a failed endpoint is replaced"
 
 #: The permissions to deploy a config to an endpoint.
@@ -124,7 +159,7 @@ _DEPLOYMENT = (
     # API_DescribeAlarms.html: "scoped to *" for composite alarms
     _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is restored"),
     _need("cloudwatch:PutMetricAlarm TagResource DeleteAlarms", "rollout-alarm", "new_fleet_alarms"),
-    _need("sagemaker:InvokeEndpoint", "endpoint", "smoke_test"),
+    *_asking("smoke_test: ", "smoke_test, unless its kind is streamed or asynchronous"),
     _need(
         "logs:DescribeLogStreams GetLogEvents",
         "endpoint-logs",
@@ -337,6 +372,14 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("application-autoscaling:DescribeScalableTargets", "any", "copy_count differs"),
         _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms"),
     ),
+    "PromoteShadowOperator": (
+        *_DEPLOYMENT,
+        _need(
+            "sagemaker:CreateEndpointConfig",
+            "endpoint-config",
+            "the config without the shadow does not exist",
+        ),
+    ),
     "PlanDeploymentOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
         _need("sagemaker:ListTags", "endpoint", "it exists"),
@@ -439,11 +482,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "get_metric": (_need("cloudwatch:GetMetricData", "any", "always"),),
     "InvokeEndpointOperator": (
-        _need("sagemaker:InvokeEndpoint", "endpoint", "always"),
+        *_asking("", "always, unless kind is streamed or asynchronous"),
         _need(
             "sagemaker:DescribeEndpoint",
             "endpoint",
-            "endpoint or target_variant is not found: the name may be in another case, and the error lists the variants",
+            "endpoint or target_variant is not found: the name may be in another case, and the error lists the variants; or kind is auto, "
+            "and the endpoint is asynchronous",
             optional=True,
         ),
         _need(
@@ -453,6 +497,20 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             optional=True,
         ),
         _need("sagemaker:DescribeModel", "model", "the same", optional=True),
+    ),
+    "ReportShadowOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
+        _need("cloudwatch:GetMetricData", "any", "always"),
+        _need("s3:ListBucket", "captured-bucket", "the endpoint captures data"),
+        _need("s3:GetObject", "captured-object", "the same, and there is some"),
+    ),
+    "ShiftTrafficOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),
+        _need("sagemaker:ListTags", "endpoint", "always"),
+        _need("sagemaker:AddTags", "endpoint", "something is shifted: its tags hold what was before"),
+        _need("sagemaker:UpdateEndpointWeightsAndCapacities", "endpoint", "something is shifted"),
+        _need("application-autoscaling:DescribeScalableTargets", "any", "an instance count is set"),
     ),
     "DeleteEndpointOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always, and at each poll"),
@@ -528,6 +586,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     # For the triggerer, which may have its own identity.
     "ImageBuildTrigger": (_need("codebuild:BatchGetBuilds", "build-project", "at each poll"),),
+    "AsyncAnswerTrigger": _answers(
+        "at each poll", aws_when="always: without it, S3 does not say that an answer is not there yet"
+    ),
     "EndpointTrigger": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),
         _need(

@@ -38,6 +38,10 @@ RUN = "sm-hosting:run:"
 #: On endpoints, followed by a variant's name: the instance count to set after the update; a retry reads it here.
 PENDING_COUNT = "sm-hosting:pending-count:"
 
+#: On endpoints, followed by a variant's name: ``<task> <weight> <instance count>``, the task's digest and what the variant had before it
+#: shifted the traffic; a retry reads it here.
+SHIFTED = "sm-hosting:shifted:"
+
 #: On endpoints: the config that a deployed fallback replaces, as AWS had no capacity for it.
 FALLBACK_FOR = "sm-hosting:fallback-for"
 

@@ -863,9 +863,11 @@ def test_a_smoke_test_that_this_kind_of_endpoint_does_not_answer_is_refused_befo
     world = World(
         endpoint("InService", live) if live else None, config={"AsyncInferenceConfig": {"OutputConfig": {}}}
     )
+    now = {"Kind": "real-time"}
     with pytest.raises(ConflictError, match="smoke_test cannot test config b: an asynchronous endpoint"):
-        planned(world, wanted(run_after=MIDDLE, smoke_test=True), progress())
-    made, _ = planned(world, wanted(run_after=MIDDLE), progress())
+        planned(world, wanted(run_after=MIDDLE, smoke_test=True, smoke_request=now), progress())
+    for fits in ({"smoke_test": True}, {}):
+        made, _ = planned(world, wanted(run_after=MIDDLE, **fits), progress())
     assert made.decision
 
 

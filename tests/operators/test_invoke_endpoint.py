@@ -60,7 +60,7 @@ def invoke(**options: Any) -> InvokeEndpointOperator:
 def test_an_endpoint_answers(aws: LocalAws, dag: DAG) -> None:
     ran = run_task(invoke(content_type="text/csv"))
     assert ran.value == "churn"
-    assert set(ran.details) == {"variant", "content_type", "bytes"}
+    assert set(ran.details) == {"variant", "content_type", "bytes", "milliseconds"}
     assert (ran.details["variant"], ran.details["content_type"]) == ("main", "application/json")
 
 

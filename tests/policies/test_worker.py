@@ -25,6 +25,9 @@ NAMES: dict[str, Any] = {
     "build_projects": ["sm-hosting-amd64"],
     "build_roles": ["image-builds"],
     "build_contexts": ["s3://builds/sm-hosting-builds/"],
+    "async_inputs": ["s3://smoke-tests/inputs/"],
+    "async_outputs": ["s3://answers/churn/"],
+    "captured_data": ["s3://captured/churn/"],
     **HERE,
 }
 FRONT = "arn:aws:sagemaker:eu-west-1:111122223333"
@@ -320,6 +323,12 @@ KINDS = {
     "every-endpoint": "every endpoint",
     "every-endpoint-config": "every endpoint config",
     "every-model": "every model",
+    "every-inference-component": "every inference component",
+    "captured-object": "objects of `captured_data`",
+    "captured-bucket": "buckets of `captured_data`",
+    "async-input": "objects of `async_inputs`",
+    "async-output": "objects of `async_outputs`",
+    "async-output-bucket": "buckets of `async_outputs`",
     "every-endpoint-config every-model": "every endpoint config and model",
     "endpoint-logs": "logs of `endpoints`",
     "alarm": "`alarms`",

@@ -37,9 +37,12 @@ from airflow_sm_hosting import (
     ModelData,
     NewFleetAlarm,
     PlanInferenceComponentOperator,
+    PromoteShadowOperator,
+    ReportShadowOperator,
     RollbackInferenceComponentOperator,
     Rolling,
     ScheduledScaling,
+    ShiftTrafficOperator,
     SmokeTest,
     UploadModelDataOperator,
 )
@@ -198,6 +201,24 @@ with DAG("operators_right", schedule=None):
     )
     wait = EndpointInServiceSensor(task_id="wait", endpoint_name=name, timeout=timedelta(hours=1))
     ask = InvokeEndpointOperator(task_id="ask", endpoint_name=name, body={"rows": [[1, 2]]}, expect="score")
+    InvokeEndpointOperator(
+        task_id="rows",
+        endpoint_name=name,
+        requests_file="rows.jsonl",
+        timeout=timedelta(minutes=5),
+        deferrable=True,
+    )
+    shift = ShiftTrafficOperator(
+        task_id="shift",
+        endpoint_name=name,
+        weights={"main": 9, "other": "{{ params.weight }}"},
+        instance_counts={"main": 2},
+    )
+    ShiftTrafficOperator(task_id="undo", endpoint_name=name, undo=shift.output, timeout=timedelta(minutes=5))
+    ReportShadowOperator(task_id="report", endpoint_name=name, lookback=timedelta(hours=1), tolerance=0.1)
+    PromoteShadowOperator(
+        task_id="promote", endpoint_name=name, capacity="shadow", smoke_test=SmokeTest(body="1,2")
+    )
     clean = CleanUpHostingOperator(
         task_id="clean", keep=2, older_than=timedelta(days=7), dry_run="{{ params.dry_run }}"
     )

@@ -24,6 +24,9 @@ from airflow_sm_hosting import (
     EnsureExecutionRoleOperator,
     InferenceComponentInServiceSensor,
     InvokeEndpointOperator,
+    PromoteShadowOperator,
+    ReportShadowOperator,
+    ShiftTrafficOperator,
     UploadModelDataOperator,
 )
 
@@ -76,6 +79,12 @@ CreateEndpointAlarmOperator(metric=latency, **v, threshold=[1], evaluation_perio
 CreateLatencyAlarmOperator(threshold=1, **v, evaluation_periods=timedelta(minutes=1))  # wrong
 CreateCompositeAlarmOperator(alarm_name="churn", **t, alarm_rule=["slow"])  # wrong
 InvokeEndpointOperator(body="1,2", **e, content_type=5)  # wrong
+InvokeEndpointOperator(body="1,2", **e, session=5)  # wrong
+InvokeEndpointOperator(body="1,2", **e, wait_for_capacity=[5])  # wrong
 CleanUpHostingOperator(keep=2.5, **t)  # wrong
 DeleteEndpointOperator(timeout={"hours": 1}, **e)  # wrong
+ShiftTrafficOperator(weights=[1], **e)  # wrong
+ShiftTrafficOperator(weights={"main": 1}, undo=5, **e)  # wrong
+ReportShadowOperator(lookback=[1], **e)  # wrong
+PromoteShadowOperator(capacity=5, **e)  # wrong
 EndpointInServiceSensor(endpoint_config_name=5, **e)  # wrong

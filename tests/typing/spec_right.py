@@ -15,6 +15,7 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     ContainerImage,
     EndpointMetric,
+    Expectation,
     InferenceComponentSpecification,
     InstanceProductionVariant,
     InvocationsScaling,
@@ -104,4 +105,12 @@ with DAG("spec_right", schedule=None) as dag:
     )
     NewFleetAlarm(variant_name="main", metric=EndpointMetric.error_rate(period=60), threshold=1.5)
     SmokeTest(body={"instances": [[1, 2]]}, expect="score", target_variant="main")
+    SmokeTest(
+        requests_file=Path("rows.csv"),
+        kind="asynchronous",
+        expect=Expectation(subset={"a": 1}, tolerance=0.1, contains=["a", "{{ ds }}"]),
+        wait_for_capacity=timedelta(minutes=10),
+        timeout="{{ params.timeout }}",
+    )
+    Expectation(schema={"type": "object"}, check="my_company.checks.is_churn", max_latency_ms=rate)
     AlarmRule.any_of("slow", AlarmRule.not_(AlarmRule.ok("{{ params.alarm }}")))

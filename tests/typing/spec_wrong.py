@@ -12,6 +12,7 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     ContainerImage,
     EndpointMetric,
+    Expectation,
     InferenceComponentSpecification,
     InstanceProductionVariant,
     InvocationsScaling,
@@ -64,5 +65,10 @@ MetricMath(expression="a", metrics=[latency])  # wrong
 NewFleetAlarm(variant_name="main", metric="ModelLatency", threshold=1)  # wrong
 NewFleetAlarm(variant_name="main", metric=latency, threshold=None)  # wrong
 SmokeTest(body=b"1,2")  # wrong
+SmokeTest(body="1,2", timeout=[30])  # wrong
+SmokeTest(body="1,2", target_model=5)  # wrong
+Expectation(contains=5)  # wrong
+Expectation(equals=1, tolerances=0.1)  # wrong
+Expectation(check=len)  # wrong
 AlarmRule(operator="XOR", operands=["a", "b"])  # wrong
 AlarmRule.any_of("slow", 5)  # wrong
