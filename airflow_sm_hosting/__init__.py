@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
     from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
+    from airflow_sm_hosting.spec.model_package import ModelPackage
     from airflow_sm_hosting.spec.repository_settings import RepositorySettings
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
     from airflow_sm_hosting.spec.scaling import (
@@ -74,6 +75,7 @@ _MODULES = {
     "MetricMath": "spec.metric",
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
+    "ModelPackage": "spec.model_package",
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
     "RemoveAutoscalingOperator": "operators.remove_autoscaling",
@@ -117,6 +119,7 @@ __all__ = [
     "MetricMath",
     "ModelData",
     "ModelHostingTaskGroup",
+    "ModelPackage",
     "NewFleetAlarm",
     "PlanDeploymentOperator",
     "RemoveAutoscalingOperator",

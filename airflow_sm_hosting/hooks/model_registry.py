@@ -1,0 +1,139 @@
+"""The model registry: model package groups and their versions, and the queue that its events come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.hooks.errors import is_package_absent, is_queue_absent, is_taken
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker.client import SageMakerClient
+    from types_boto3_sagemaker.type_defs import ModelPackageSummaryTypeDef
+
+#: Maximum number of packages in one page of ListModelPackages, and in one BatchDescribeModelPackage (botocore).
+MOST_PACKAGES = 100
+
+
+class ModelRegistryHook(SharedClients):
+    """Interact with the model registry of Amazon SageMaker.
+
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("sagemaker") <SageMaker.Client>`: a package or a group that does
+    not exist is described as None.
+
+    .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
+    """
+
+    conn: SageMakerClient
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "client_type": "sagemaker"})
+
+    def describe_package(self, name: str) -> dict[str, Any] | None:
+        """Return DescribeModelPackage's answer, or None when the package does not exist.
+
+        :param name: ARN, ``<group>/<version>``, or the name of an unversioned package.
+        """
+        return self._described(self.conn.describe_model_package, ModelPackageName=name)
+
+    def describe_group(self, name: str) -> dict[str, Any] | None:
+        """Return DescribeModelPackageGroup's answer, or None when the group does not exist."""
+        return self._described(self.conn.describe_model_package_group, ModelPackageGroupName=name)
+
+    def newest_versions(
+        self, group: str, *, approval: str | None = None
+    ) -> Iterator[list[ModelPackageSummaryTypeDef]]:
+        """Return the versions of a group page by page, the newest first; a page may be empty, and others follow.
+
+        :param group: Name or ARN of the group.
+        :param approval: Only versions with this approval status (default: all).
+        """
+        # API_ListModelPackages.html: "The default is Ascending", and the default type is Unversioned.
+        pages = self.conn.get_paginator("list_model_packages").paginate(
+            **{
+                "ModelPackageGroupName": group,
+                "ModelPackageType": "Versioned",
+                "SortBy": "CreationTime",
+                "SortOrder": "Descending",
+                "PaginationConfig": {"PageSize": MOST_PACKAGES},
+                **({"ModelApprovalStatus": approval} if approval else {}),
+            }
+        )
+        for page in pages:
+            yield sorted(
+                page["ModelPackageSummaryList"], key=lambda one: one.get("ModelPackageVersion", 0), reverse=True
+            )
+
+    def packages(self, arns: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return versions by ARN (BatchDescribeModelPackage); those that do not exist are absent.
+
+        :param arns: 100 at most.
+        """
+        answer: Mapping[str, Any] = self.conn.batch_describe_model_package(ModelPackageArnList=list(arns))
+        return dict(answer.get("ModelPackageSummaries") or {})
+
+    def create_group(self, request: Mapping[str, Any]) -> bool:
+        """Create a group; return False when there is one of this name (``sagemaker:CreateModelPackageGroup``)."""
+        try:
+            self.conn.create_model_package_group(**request)
+        except ClientError as error:
+            if is_taken(error):
+                return False
+            raise
+        return True
+
+    @staticmethod
+    def _described(describe: Any, **name: str) -> dict[str, Any] | None:
+        try:
+            answer = describe(**name)
+        except ClientError as error:
+            if is_package_absent(error):
+                return None
+            raise
+        return {member: value for member, value in answer.items() if member != "ResponseMetadata"}
+
+
+class QueueHook(SharedClients):
+    """Receive and delete messages of an Amazon SQS queue.
+
+    Provide thin wrapper around :external+boto3:py:class:`boto3.client("sqs") <SQS.Client>`.
+
+    .. seealso:: :class:`airflow_sm_hosting.hooks.clients.SharedClients` for the parameters.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "client_type": "sqs"})
+
+    def url(self, queue: str) -> str | None:
+        """Return the URL of a queue given by name or URL (``sqs:GetQueueUrl``); None when it does not exist."""
+        if "://" in queue:
+            return queue
+        try:
+            return str(self.conn.get_queue_url(QueueName=queue)["QueueUrl"])
+        except ClientError as error:
+            if is_queue_absent(error):
+                return None
+            raise
+
+    def receive(self, url: str, *, wait: int) -> list[dict[str, Any]]:
+        """Return up to 10 messages (``sqs:ReceiveMessage``).
+
+        :param wait: Seconds that the call waits for a message, 20 at most (API_ReceiveMessage.html, WaitTimeSeconds).
+        """
+        answer = self.conn.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=wait)
+        return list(answer.get("Messages") or [])
+
+    def delete(self, url: str, messages: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Delete received messages, up to 10 (``sqs:DeleteMessage``); return why some were not deleted.
+
+        A message that is not deleted comes again.
+        """
+        entries = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+            for number, message in enumerate(messages)
+        ]
+        answer = self.conn.delete_message_batch(QueueUrl=url, Entries=entries)
+        return [str(one.get("Message") or one["Code"]) for one in answer.get("Failed") or []]
