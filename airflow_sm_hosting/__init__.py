@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.metrics import get_metric
+    from airflow_sm_hosting.operators.approve_model import ApproveModelOperator
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.check_container import CheckContainerOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.register_model import RegisterModelOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+    from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
@@ -45,11 +48,13 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
+    from airflow_sm_hosting.triggers.package_events import ModelPackageEventTrigger
 
 #: Where each public name lives; it is imported when it is first used.
 _MODULES = {
     "AlarmRule": "spec.alarm_rule",
     "AllAtOnce": "spec.rollout",
+    "ApproveModelOperator": "operators.approve_model",
     "BuildImageOperator": "operators.build_image",
     "Canary": "spec.rollout",
     "CheckContainerOperator": "operators.check_container",
@@ -76,8 +81,11 @@ _MODULES = {
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
     "ModelPackage": "spec.model_package",
+    "ModelPackageApprovedSensor": "sensors.model_package",
+    "ModelPackageEventTrigger": "triggers.package_events",
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
+    "RegisterModelOperator": "operators.register_model",
     "RemoveAutoscalingOperator": "operators.remove_autoscaling",
     "RepositorySettings": "spec.repository_settings",
     "RollbackEndpointOperator": "operators.rollback_endpoint",
@@ -94,6 +102,7 @@ _MODULES = {
 __all__ = [
     "AlarmRule",
     "AllAtOnce",
+    "ApproveModelOperator",
     "BuildImageOperator",
     "Canary",
     "CheckContainerOperator",
@@ -120,8 +129,11 @@ __all__ = [
     "ModelData",
     "ModelHostingTaskGroup",
     "ModelPackage",
+    "ModelPackageApprovedSensor",
+    "ModelPackageEventTrigger",
     "NewFleetAlarm",
     "PlanDeploymentOperator",
+    "RegisterModelOperator",
     "RemoveAutoscalingOperator",
     "RepositorySettings",
     "RollbackEndpointOperator",

@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "operators": modules(
+            "operators.approve_model",
             "operators.build_image",
             "operators.check_container",
             "operators.clean_up_hosting",
@@ -47,11 +48,12 @@ def get_provider_info() -> dict[str, Any]:
             "operators.ensure_execution_role",
             "operators.invoke_endpoint",
             "operators.plan_deployment",
+            "operators.register_model",
             "operators.rollback_endpoint",
             "operators.remove_autoscaling",
             "operators.upload_model_data",
         ),
-        "sensors": modules("sensors.endpoint"),
+        "sensors": modules("sensors.endpoint", "sensors.model_package"),
         "hooks": modules(
             "hooks.application_auto_scaling",
             "hooks.cloudwatch",
@@ -59,10 +61,16 @@ def get_provider_info() -> dict[str, Any]:
             "hooks.ecr",
             "hooks.endpoint_logs",
             "hooks.iam",
+            "hooks.model_registry",
             "hooks.s3",
             "hooks.sagemaker",
         ),
-        "triggers": modules("triggers.endpoint", "triggers.image_build"),
+        "triggers": modules(
+            "triggers.endpoint",
+            "triggers.image_build",
+            "triggers.model_package",
+            "triggers.package_events",
+        ),
         "config": {
             "sm_hosting": {
                 "description": "Defaults of the SageMaker hosting operators.",

@@ -1,21 +1,22 @@
-"""Resolve references to model packages to the ARN of one version, before a model is named."""
+"""Model packages: resolve references to the ARN of one version, before a model is named, and look at versions."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.deployer.batch_polls import BatchPolls
 from airflow_sm_hosting.deployment.model_package import (
     APPROVED,
     can_be_deployed,
-    check_deployable,
+    check_can_be_deployed,
     content_of,
     nothing_approved,
     specification_of,
-    summary,
+    package_summary,
 )
-from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
+from airflow_sm_hosting.exceptions import InvalidSpecError, ModelPackageError, NotFoundError
 from airflow_sm_hosting.hooks.errors import is_package_absent
 from airflow_sm_hosting.spec.reference import kind_of
 
@@ -66,9 +67,9 @@ class PackageResolver:
                 )
             case _:
                 return package, {}
-        check_deployable(where, found, specification_name)
+        check_can_be_deployed(where, found, specification_name)
         specification = specification_of(found, specification_name)
-        told = summary(found, specification)
+        told = package_summary(found, specification)
         log.info(
             "Model package %s is %s, %s: image %s, model data %s",
             found["ModelPackageArn"],
@@ -107,3 +108,18 @@ class PackageResolver:
         if found is None:
             raise NotFoundError(f"{where}: there is no model package {name} in {hook.conn_region_name}.")
         return found
+
+
+class PackagePolls(BatchPolls):
+    """Looks at versions of the model registry (BatchDescribeModelPackage)."""
+
+    operation = "BatchDescribeModelPackage"
+
+    def ask(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return versions by ARN."""
+        found: dict[str, Mapping[str, Any]] = self.hook.packages(ids)
+        return found
+
+    def refused(self, error: Exception) -> ModelPackageError:
+        """Return the error of a version that cannot be looked at."""
+        return ModelPackageError(f"The model package cannot be looked at: {type(error).__name__}: {error}.")

@@ -27,7 +27,7 @@ def is_approved(package: Mapping[str, Any]) -> bool:
     return package.get("ModelApprovalStatus", APPROVED) == APPROVED
 
 
-def check_deployable(where: str, package: Mapping[str, Any], specification_name: str | None) -> None:
+def check_can_be_deployed(where: str, package: Mapping[str, Any], specification_name: str | None) -> None:
     """Check that a model can be made of a package.
 
     :param where: The field, for messages.
@@ -69,7 +69,7 @@ def content_of(specification: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def summary(package: Mapping[str, Any], specification: Mapping[str, Any]) -> dict[str, Any]:
+def package_summary(package: Mapping[str, Any], specification: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a task tells of a package that it has resolved: plain JSON, without values of environments."""
     containers: Sequence[Mapping[str, Any]] = specification.get("Containers") or []
     return {

@@ -77,6 +77,18 @@ def is_package_absent(error: ClientError) -> bool:
     )
 
 
+def is_package_conflict(error: ClientError) -> bool:
+    """Return whether SageMaker reports that another call has changed a package meanwhile, or has used the ``ClientToken``.
+
+    ConflictException is the error of CreateModelPackage and UpdateModelPackage (botocore); that a token used for another request is a
+    ValidationException that names it is assumed.
+    """
+    code = error_code(error)
+    return code == "ConflictException" or (
+        code == "ValidationException" and "ClientToken" in error_message(error)
+    )
+
+
 def is_taken(error: ClientError) -> bool:
     """Return whether SageMaker reports that there is a model package group of this name ("Model Package Group already exists: …")."""
     return error_code(error) == "ValidationException" and "already exists" in error_message(error)

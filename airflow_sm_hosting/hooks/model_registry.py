@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    retry_if_result,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import is_package_absent, is_queue_absent, is_taken
+from airflow_sm_hosting.hooks.sagemaker import CONSISTENT_AFTER
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker.client import SageMakerClient
@@ -64,7 +72,9 @@ class ModelRegistryHook(SharedClients):
         )
         for page in pages:
             yield sorted(
-                page["ModelPackageSummaryList"], key=lambda one: one.get("ModelPackageVersion", 0), reverse=True
+                page["ModelPackageSummaryList"],
+                key=lambda one: one.get("ModelPackageVersion", 0),
+                reverse=True,
             )
 
     def packages(self, arns: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -84,6 +94,33 @@ class ModelRegistryHook(SharedClients):
                 return False
             raise
         return True
+
+    def until_seen(self, call: Callable[[], Any], *, wait: bool = True) -> Any:
+        """Call an operation on a just created group, and retry while SageMaker does not see the group.
+
+        :param wait: Whether the group was just created; otherwise it is called once.
+        """
+        if not wait:
+            return call()
+        retrying = Retrying(
+            retry=retry_if_exception(
+                lambda error: isinstance(error, ClientError) and is_package_absent(error)
+            ),
+            wait=wait_exponential_jitter(max=8),
+            stop=stop_after_delay(CONSISTENT_AFTER),
+            reraise=True,
+        )
+        return retrying(call)
+
+    def until_listed(self, find: Callable[[], Any]) -> Any:
+        """Return what is found, and retry for 20 s while it is None: a list may not show yet what was just created (assumed)."""
+        retrying = Retrying(
+            retry=retry_if_result(lambda found: found is None),
+            wait=wait_exponential_jitter(max=8),
+            stop=stop_after_delay(CONSISTENT_AFTER),
+            retry_error_callback=lambda state: None,
+        )
+        return retrying(find)
 
     @staticmethod
     def _described(describe: Any, **name: str) -> dict[str, Any] | None:

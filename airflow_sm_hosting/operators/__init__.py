@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.operators.approve_model import ApproveModelOperator
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.check_container import CheckContainerOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+    from airflow_sm_hosting.operators.register_model import RegisterModelOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
+    "ApproveModelOperator",
     "BuildImageOperator",
     "CheckContainerOperator",
     "CleanUpHostingOperator",
@@ -42,6 +45,7 @@ __all__ = [
     "EnsureExecutionRoleOperator",
     "InvokeEndpointOperator",
     "PlanDeploymentOperator",
+    "RegisterModelOperator",
     "RemoveAutoscalingOperator",
     "RollbackEndpointOperator",
     "UploadModelDataOperator",

@@ -19,11 +19,14 @@ from airflow_sm_hosting.policies.resources import (
     ANY,
     Place,
     build_log_arns,
+    group_arns,
     key_arns,
     log_group_arns,
     named_arns,
+    package_arns,
     place,
     project_arns,
+    queue_arns,
     repository_arns,
     role_arns,
     s3_places,
@@ -54,6 +57,8 @@ def worker(
     build_projects: Iterable[str] = (),
     build_roles: Iterable[str] = (),
     build_contexts: Iterable[Any] = (),
+    model_package_groups: Iterable[str] = (),
+    queues: Iterable[str] = (),
     permissions_boundary: str | None = None,
     others_scaling: bool = False,
     region_name: str = ANY,
@@ -80,6 +85,8 @@ def worker(
         builders). The default names of projects are ``sm-hosting-amd64`` and ``sm-hosting-arm64``.
     :param build_roles: Names or ARNs of the service roles of these projects, see :func:`build_role`.
     :param build_contexts: ``s3://`` URLs of the prefixes of build contexts: ``s3://<bucket_name>/<key_prefix>/``.
+    :param model_package_groups: Names or ARNs of the model package groups of the model registry (default: none).
+    :param queues: Names or ARNs of the SQS queues from which an asset's watcher receives events (default: none).
     :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is required).
     :param others_scaling: Whether a deployment may restore the tags of scalable targets that others made (default: False: only targets
         with this package's tag are tagged). It is needed if the variants of an endpoint are scaled elsewhere, and those targets have tags.
@@ -105,6 +112,8 @@ def worker(
             "build_projects": build_projects,
             "build_roles": build_roles,
             "build_contexts": build_contexts,
+            "model_package_groups": model_package_groups,
+            "queues": queues,
         },
     )
     return document(
@@ -200,6 +209,16 @@ class _Resources:
                 for bucket, key in s3_places("build_contexts", contexts, prefixes=True):
                     path = f"/{key}{ANY}" if kind == "build-object" else ""
                     yield f"arn:{at.partition}:s3:::{bucket}{path}"
+            case "package-group":
+                yield from group_arns(
+                    "model_package_groups", self._names(operator, "model_package_groups"), at
+                )
+            case "packages":
+                yield from package_arns(
+                    "model_package_groups", self._names(operator, "model_package_groups"), at
+                )
+            case "queue":
+                yield from queue_arns("queues", self._names(operator, "queues"), at)
             case "key":
                 yield from key_arns("kms_key_ids", self._names(operator, "kms_key_ids"), at)
             case "volume-key":

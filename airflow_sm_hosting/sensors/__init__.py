@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
 
-__all__ = ["EndpointInServiceSensor"]
+__all__ = ["EndpointInServiceSensor", "ModelPackageApprovedSensor"]

@@ -8,11 +8,11 @@ import pytest
 
 from airflow_sm_hosting.deployment.model_package import (
     can_be_deployed,
-    check_deployable,
+    check_can_be_deployed,
     content_of,
     nothing_approved,
     specification_of,
-    summary,
+    package_summary,
 )
 from airflow_sm_hosting.exceptions import ModelPackageError
 
@@ -33,24 +33,26 @@ def package(**members: Any) -> dict[str, Any]:
 
 
 def test_an_approved_and_completed_version_can_be_deployed() -> None:
-    check_deployable("model_package", package(), None)
+    check_can_be_deployed("model_package", package(), None)
     assert can_be_deployed(package())
 
 
 def test_an_unversioned_package_needs_no_approval() -> None:
     unversioned = package()
     del unversioned["ModelApprovalStatus"]
-    check_deployable("model_package", unversioned, None)
+    check_can_be_deployed("model_package", unversioned, None)
 
 
 @pytest.mark.parametrize("approval", ["Rejected", "PendingManualApproval"])
 def test_one_that_is_not_approved_is_refused_with_the_reason(approval: str) -> None:
     found = package(ModelApprovalStatus=approval, ApprovalDescription="accuracy fell")
     assert not can_be_deployed(found)
-    with pytest.raises(ModelPackageError, match=rf"churn/3 is {approval} \(accuracy fell\); allowed: Approved"):
-        check_deployable("model_package", found, None)
+    with pytest.raises(
+        ModelPackageError, match=rf"churn/3 is {approval} \(accuracy fell\); allowed: Approved"
+    ):
+        check_can_be_deployed("model_package", found, None)
     with pytest.raises(ModelPackageError, match=rf"churn/3 is {approval}; allowed: Approved"):
-        check_deployable("model_package", package(ModelApprovalStatus=approval), None)
+        check_can_be_deployed("model_package", package(ModelApprovalStatus=approval), None)
 
 
 @pytest.mark.parametrize(
@@ -70,17 +72,19 @@ def test_an_approved_one_that_failed_is_refused_with_the_reason(details: Any, wo
     found = package(ModelPackageStatus="Failed", ModelPackageStatusDetails=details)
     assert not can_be_deployed(found)
     with pytest.raises(ModelPackageError, match=words):
-        check_deployable("model_package", found, None)
+        check_can_be_deployed("model_package", found, None)
 
 
 def test_one_without_containers_cannot_be_deployed() -> None:
     """As MLflow registers a model whose inference specification was not logged."""
     with pytest.raises(ModelPackageError, match="has no inference specification with containers"):
-        check_deployable("model_package", package(InferenceSpecification=None), None)
+        check_can_be_deployed("model_package", package(InferenceSpecification=None), None)
     more = [{"Name": "gpu", "Containers": [CONTAINER]}]
-    with pytest.raises(ModelPackageError, match=r"no inference specification 'cpu' with containers.*It has: gpu\."):
-        check_deployable("model_package", package(AdditionalInferenceSpecifications=more), "cpu")
-    check_deployable("model_package", package(AdditionalInferenceSpecifications=more), "gpu")
+    with pytest.raises(
+        ModelPackageError, match=r"no inference specification 'cpu' with containers.*It has: gpu\."
+    ):
+        check_can_be_deployed("model_package", package(AdditionalInferenceSpecifications=more), "cpu")
+    check_can_be_deployed("model_package", package(AdditionalInferenceSpecifications=more), "gpu")
 
 
 def test_the_content_is_that_of_the_selected_specification() -> None:
@@ -94,7 +98,7 @@ def test_the_content_is_that_of_the_selected_specification() -> None:
 
 def test_what_is_told_has_no_values_of_environments() -> None:
     source = {"Image": "j", "ModelDataSource": {"S3DataSource": {"S3Uri": "s3://models/m/"}}}
-    told = summary(package(), {"Containers": [CONTAINER, source, {"Image": "k"}]})
+    told = package_summary(package(), {"Containers": [CONTAINER, source, {"Image": "k"}]})
     assert told == {
         "arn": ARN,
         "group": "churn",
@@ -112,7 +116,10 @@ def test_a_group_without_an_approved_version_tells_what_it_has() -> None:
         for number in (7, 6, 5, 4, 3, 2)
     ]
     text = nothing_approved("churn", "eu-west-1", rows)
-    assert "churn in eu-west-1 has no version that can be deployed. Found: version 7: Rejected, Completed; " in text
+    assert (
+        "churn in eu-west-1 has no version that can be deployed. Found: version 7: Rejected, Completed; "
+        in text
+    )
     assert "version 3: Rejected, Completed; …. Allowed" in text
     assert "version 2" not in text
     assert "version 6" in nothing_approved("churn", "eu-west-1", rows[1:])

@@ -159,7 +159,9 @@ def test_a_version_that_is_rejected_while_it_is_looked_up_is_passed_over(aws: Lo
         assert package_of(aws, run_task(latest()).value) == first
 
 
-def test_a_group_without_an_approved_version_is_an_error_that_tells_what_it_has(aws: LocalAws, dag: DAG) -> None:
+def test_a_group_without_an_approved_version_is_an_error_that_tells_what_it_has(
+    aws: LocalAws, dag: DAG
+) -> None:
     register(aws, "Rejected")
     register(aws, "PendingManualApproval")
     words = (
@@ -175,7 +177,7 @@ def test_a_group_that_does_not_exist_is_named(aws: LocalAws, dag: DAG) -> None:
     with pytest.raises(NotFoundError, match="There is no model package group gone in us-east-1"):
         run_task(latest("gone"))
     other = "arn:aws:sagemaker:us-east-1:999999999999:model-package-group/churn"
-    with pytest.raises(NotFoundError, match="There is no model package group arn:.*:999999999999:"):
+    with pytest.raises(NotFoundError, match=r"There is no model package group arn:.*:999999999999:"):
         run_task(latest(other))
 
 
@@ -239,11 +241,17 @@ def test_a_name_in_place_of_a_reference_is_sent_unchanged(aws: LocalAws, dag: DA
     assert operations(aws) == ["DescribeModel", "CreateModel"]
     assert "model_packages" not in ran.details
     # Its name is that of version 0.1.0.
-    assert run_task(
-        CreateModelOperator(
-            task_id=task_id(), model_name="churn", containers=[{"ModelPackageName": arn}], execution_role=ROLE
-        )
-    ).value == ran.value
+    assert (
+        run_task(
+            CreateModelOperator(
+                task_id=task_id(),
+                model_name="churn",
+                containers=[{"ModelPackageName": arn}],
+                execution_role=ROLE,
+            )
+        ).value
+        == ran.value
+    )
 
 
 # The version of an event
@@ -264,7 +272,9 @@ def test_the_version_of_the_event_is_taken_though_a_newer_one_is_approved(aws: L
     assert "ListModelPackages" not in operations(aws)
 
 
-def test_a_run_without_an_event_takes_the_latest_of_the_group_if_one_is_given(aws: LocalAws, dag: DAG) -> None:
+def test_a_run_without_an_event_takes_the_latest_of_the_group_if_one_is_given(
+    aws: LocalAws, dag: DAG
+) -> None:
     register(aws)
     newest = register(aws, number=2)
     ran = run_task(create(ModelPackage.from_event(APPROVED, group="churn")), triggering_asset_events={})

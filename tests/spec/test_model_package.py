@@ -35,7 +35,10 @@ def test_a_version_is_given_by_arn_or_by_group_and_number(arn: str) -> None:
     ("make", "words"),
     [
         (lambda: ModelPackage.latest_approved(ARN), "latest_approved: group is"),
-        (lambda: ModelPackage.latest_approved("churn/3"), "latest_approved: group is 'churn/3'; allowed: the name"),
+        (
+            lambda: ModelPackage.latest_approved("churn/3"),
+            "latest_approved: group is 'churn/3'; allowed: the name",
+        ),
         (lambda: ModelPackage.latest_approved(""), "latest_approved: group is ''"),
         (lambda: ModelPackage.version("churn"), "version: arn is 'churn'; allowed: a version's ARN"),
         (lambda: ModelPackage.version("churn/0"), "version: arn is 'churn/0'"),
@@ -103,14 +106,13 @@ def test_a_plain_dict_is_held_to_the_same() -> None:
 # The version of an event
 
 
-
 def event(arn: str, modified_at: str) -> SimpleNamespace:
     payload = {"arn": arn, "modified_at": modified_at}
     return SimpleNamespace(extra={"from_trigger": True, "payload": payload})
 
 
 def rendered(reference: dict[str, Any], **context: Any) -> dict[str, Any]:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - as Airflow's
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     text = environment.from_string(reference["Arn"]).render(**context)
     found: dict[str, Any] = rendered_reference("model_package", {**reference, "Arn": text})
     return found
@@ -150,6 +152,8 @@ def test_without_an_event_there_is_no_version(context: dict[str, Any]) -> None:
         ({MARK: "PackageOfEvent", "Arn": "churn"}, "ModelPackage.from_event: arn is 'churn'"),
     ],
 )
-def test_what_rendered_to_nothing_or_to_something_else_is_refused(reference: dict[str, Any], words: str) -> None:
+def test_what_rendered_to_nothing_or_to_something_else_is_refused(
+    reference: dict[str, Any], words: str
+) -> None:
     with pytest.raises(InvalidSpecError, match=re.escape(words)):
         rendered_reference("containers[0]", reference)
