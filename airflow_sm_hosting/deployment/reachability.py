@@ -1,7 +1,7 @@
 """Find the configs, models, images and artifacts that no endpoint needs.
 
 Everything reachable from an endpoint stays: the serving config, a pending config, and possible rollback targets; their models; the
-images and artifacts of every kept model, also of models that others made. AWS does not refuse to delete any of them, but reads them
+images and artifacts of every kept model, also of models that others made; and those of all model packages, which may be deployed later. AWS does not refuse to delete any of them, but reads them
 again when it patches or scales the endpoint (DeleteEndpointConfig; developer guide, "realtime-endpoints-delete-resources").
 """
 
@@ -93,6 +93,7 @@ def unneeded(
     ours: Collection[str],
     keep: int,
     before: datetime,
+    used_by_packages: Collection[str] = (),
 ) -> Unneeded:
     """Return the resources that no endpoint needs.
 
@@ -105,6 +106,7 @@ def unneeded(
     :param ours: Names of the configs and models with our tags, ``config/<name>`` and ``model/<name>``.
     :param keep: How many configs each endpoint keeps for a rollback.
     :param before: Resources newer than this stay: a deployment in progress may need them.
+    :param used_by_packages: The names of the images and artifacts of all model packages.
     """
     # SageMaker finds a config and a model by a name in any case.
     needed = {
@@ -127,6 +129,7 @@ def unneeded(
         model.name for model in models if model.name.lower() not in needed_models and may_go("model", model)
     }
     used = {name for model in models if model.name not in gone_models for name in model.uses}
+    used |= set(used_by_packages)
     folders = tuple(name for name in used if name.endswith("/"))
 
     def unused(stored: Iterable[Stored]) -> list[str]:

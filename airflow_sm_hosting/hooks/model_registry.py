@@ -77,6 +77,14 @@ class ModelRegistryHook(SharedClients):
                 reverse=True,
             )
 
+    def all_packages(self) -> Iterator[str]:
+        """Return the ARNs of all packages of the account and Region, versions or not (``sagemaker:ListModelPackages``)."""
+        pages = self.conn.get_paginator("list_model_packages").paginate(
+            ModelPackageType="Both", PaginationConfig={"PageSize": MOST_PACKAGES}
+        )
+        for page in pages:
+            yield from (row["ModelPackageArn"] for row in page["ModelPackageSummaryList"])
+
     def packages(self, arns: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return versions by ARN (BatchDescribeModelPackage); those that do not exist are absent.
 

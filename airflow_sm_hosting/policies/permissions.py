@@ -464,6 +464,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("s3:GetObject", "object", "the same"),
         _need("s3:ListBucketMultipartUploads", "bucket", "model_data_prefixes"),
         _need("s3:DeleteObject AbortMultipartUpload", "object", "the same, and dry_run=False"),
+        # sagemaker/latest/dg/model-registry-version.html: on the versions
+        _need(
+            "sagemaker:ListModelPackages DescribeModelPackage",
+            "every-package",
+            "there are images or artifacts to delete: those of model packages stay",
+        ),
     ),
     "EnsureExecutionRoleOperator": (
         _need("iam:GetRole", "role", "always, and until IAM shows the change"),

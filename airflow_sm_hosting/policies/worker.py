@@ -209,6 +209,8 @@ class _Resources:
                 for bucket, key in s3_places("build_contexts", contexts, prefixes=True):
                     path = f"/{key}{ANY}" if kind == "build-object" else ""
                     yield f"arn:{at.partition}:s3:::{bucket}{path}"
+            case "every-package":
+                yield at.arn("sagemaker", "model-package/*")
             case "package-group":
                 yield from group_arns(
                     "model_package_groups", self._names(operator, "model_package_groups"), at

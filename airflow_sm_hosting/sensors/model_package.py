@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf  # in airflow.sdk from 3.2 on only
@@ -20,6 +19,7 @@ from airflow_sm_hosting.spec.reference_parts import check_package_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
     from os import PathLike
 
     from airflow.sdk import Context
@@ -100,17 +100,22 @@ class ModelPackageApprovedSensor(GuardedTask, AwsParameters, HasFields, BaseSens
         self._conclude(result)
         return True
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], deadline: float | None = None
-    ) -> None:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Go on where the deferred wait ended: look once more, as the decision may have changed since."""
         if event.get("error"):
             raise ModelPackageError(event["error"])
         result = self._look()
         if result is not None:
             self._conclude(result)
-        else:
-            self._defer_until(time.time() + self.timeout if deadline is None else deadline)
+            return
+        deadline = float(event["deadline"])
+        if time.time() >= deadline:
+            from airflow.providers.common.compat.sdk import AirflowSensorTimeout  # moved between 3.1 and 3.2
+
+            raise AirflowSensorTimeout(
+                f"Model package {self.model_package} is not approved within {self.timeout:g} s: {self._status}."
+            )
+        self._defer_until(deadline)
 
     def _look(self) -> ApprovalResult | None:
         from airflow_sm_hosting.deployment.approval import approval_result, status_line
@@ -134,11 +139,12 @@ class ModelPackageApprovedSensor(GuardedTask, AwsParameters, HasFields, BaseSens
 
         self.defer(
             trigger=ModelPackageTrigger(
-                model_package=self._arn(), poll_interval=self.poke_interval, **self.aws_parameters
+                model_package=self._arn(),
+                deadline=deadline,
+                poll_interval=self.poke_interval,
+                **self.aws_parameters,
             ),
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
-            timeout=timedelta(seconds=max(0.0, deadline - time.time())),
         )
 
     def _arn(self) -> str:

@@ -836,6 +836,7 @@ def what_no_endpoint_needs(scene: Scene) -> None:
     artifact = f"{scene.prefix}/{digest}.tar.gz"
     scene.aws.client("s3").put_object(Bucket="models", Key=artifact, Body=b"1", Metadata={"sha256": digest})
     upload = scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=artifact)["UploadId"]
+    make_version(scene)
     ran = scene.run(
         CleanUpHostingOperator,
         older_than=0,

@@ -362,6 +362,7 @@ KINDS = {
     "build-object": "objects of `build_contexts`",
     "build-bucket": "buckets of `build_contexts`",
     "build-logs": "logs of `build_projects`",
+    "every-package": "every model package",
     "package-group": "`model_package_groups`",
     "packages": "versions of `model_package_groups`",
     "queue": "`queues`",

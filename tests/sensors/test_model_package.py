@@ -119,9 +119,12 @@ def test_a_refusal_is_told(group: LocalAws, dag: DAG, deferrable: bool) -> None:
     assert "not you" in str(end.error)
 
 
-def test_a_wait_in_the_worker_ends_with_its_time(group: LocalAws, dag: DAG) -> None:
+def test_a_wait_ends_with_its_time(group: LocalAws, dag: DAG, deferrable: bool) -> None:
     register(group)
-    assert type(outcome(sensor(deferrable=False, timeout=0.2)).error) is AirflowSensorTimeout
+    error = outcome(sensor(deferrable=deferrable, timeout=0.2)).error
+    assert type(error) is AirflowSensorTimeout
+    if deferrable:
+        assert "not approved within 0.2 s: PendingManualApproval, Completed" in str(error)
 
 
 def test_a_decision_that_is_taken_back_after_the_wait_is_waited_for_again(group: LocalAws, dag: DAG) -> None:
@@ -167,5 +170,13 @@ def test_all_waits_of_a_connection_are_looked_at_with_one_call(
         return await asyncio.gather(*map(one, arns))
 
     events = asyncio.run(wait())
-    assert events == [{"model_package": arn, "error": None} for arn in arns]
+    assert events == [{"model_package": arn, "deadline": None, "error": None} for arn in arns]
     assert operations(group) == ["BatchDescribeModelPackage"] * 2
+
+
+def test_a_triggers_arguments_come_back_from_what_it_serialises() -> None:
+    given = {"model_package": ARN, "deadline": 2.0, "poll_interval": 5.0, "region_name": "eu-west-1"}
+    path, arguments = ModelPackageTrigger(**given, other_version="x").serialize()
+    assert path == "airflow_sm_hosting.triggers.model_package.ModelPackageTrigger"
+    assert given.items() <= arguments.items()
+    assert ModelPackageTrigger(**arguments).serialize() == (path, arguments)
