@@ -115,7 +115,7 @@ class HostingInventory:
                 ", ".join(missing),
             )
             return replace(found, images=[], artifacts=[])
-        return unneeded(**everything, used_by_packages=frozenset().union(*packages.values()))
+        return unneeded(**everything, used_by_packages=frozenset[str]().union(*packages.values()))
 
     def delete(self, found: Unneeded) -> None:
         """Delete unneeded resources; a run that was killed half-way can be repeated."""

@@ -92,7 +92,7 @@ class PackageResolver:
                     # It may have been rejected or deleted since it was listed.
                     if found is not None and can_be_deployed(found):
                         return found
-            there = next(iter(hook.newest_versions(group)), [])
+            there = next((page for page in hook.newest_versions(group) if page), [])
         except ClientError as error:
             if not is_package_absent(error):
                 raise

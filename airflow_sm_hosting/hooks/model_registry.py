@@ -60,16 +60,16 @@ class ModelRegistryHook(SharedClients):
         :param approval: Only versions with this approval status (default: all).
         """
         # API_ListModelPackages.html: "The default is Ascending", and the default type is Unversioned.
-        pages = self.conn.get_paginator("list_model_packages").paginate(
-            **{
-                "ModelPackageGroupName": group,
-                "ModelPackageType": "Versioned",
-                "SortBy": "CreationTime",
-                "SortOrder": "Descending",
-                "PaginationConfig": {"PageSize": MOST_PACKAGES},
-                **({"ModelApprovalStatus": approval} if approval else {}),
-            }
-        )
+        request: dict[str, Any] = {
+            "ModelPackageGroupName": group,
+            "ModelPackageType": "Versioned",
+            "SortBy": "CreationTime",
+            "SortOrder": "Descending",
+            "PaginationConfig": {"PageSize": MOST_PACKAGES},
+        }
+        if approval:
+            request["ModelApprovalStatus"] = approval
+        pages = self.conn.get_paginator("list_model_packages").paginate(**request)
         for page in pages:
             yield sorted(
                 page["ModelPackageSummaryList"],
@@ -89,8 +89,14 @@ class ModelRegistryHook(SharedClients):
         """Return versions by ARN (BatchDescribeModelPackage); those that do not exist are absent.
 
         :param arns: 100 at most.
+        :raises ClientError: When one of them is refused for another reason.
         """
         answer: Mapping[str, Any] = self.conn.batch_describe_model_package(ModelPackageArnList=list(arns))
+        for arn, why in (answer.get("BatchDescribeModelPackageErrorMap") or {}).items():
+            parsed: Any = {"Error": {"Code": why["ErrorCode"], "Message": f"{why['ErrorResponse']} ({arn})"}}
+            error = ClientError(parsed, "BatchDescribeModelPackage")
+            if not is_package_absent(error):
+                raise error
         return dict(answer.get("ModelPackageSummaries") or {})
 
     def create_group(self, request: Mapping[str, Any]) -> bool:

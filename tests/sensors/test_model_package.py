@@ -15,6 +15,7 @@ from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.triggers.model_package import ModelPackageTrigger
 from tests.operators.conftest import (
     IMAGE,
+    answered_with,
     answering,
     event_hook,
     operations,
@@ -117,6 +118,27 @@ def test_a_refusal_is_told(group: LocalAws, dag: DAG, deferrable: bool) -> None:
     with answering(sagemaker_client(), operation, denied):
         end = outcome(sensor(deferrable=deferrable))
     assert "not you" in str(end.error)
+
+
+def test_one_of_many_that_is_refused_ends_its_own_wait_only(group: LocalAws) -> None:
+    arns = [register(group, "Approved") for _ in range(3)]
+
+    def refuse(answer: dict[str, Any]) -> None:
+        if answer["ModelPackageSummaries"].pop(arns[1], None):
+            why = {"ErrorCode": "AccessDeniedException", "ErrorResponse": "not you"}
+            answer["BatchDescribeModelPackageErrorMap"] = {arns[1]: why}
+
+    async def wait() -> list[Any]:
+        async def one(arn: str) -> Any:
+            trigger = ModelPackageTrigger(model_package=arn, poll_interval=0.1)
+            return (await anext(aiter(trigger.run()))).payload["error"]
+
+        return await asyncio.gather(*map(one, arns))
+
+    with answered_with(sagemaker_client(), "BatchDescribeModelPackage", refuse):
+        errors = asyncio.run(wait())
+    assert (errors[0], errors[2]) == (None, None)
+    assert "not you" in errors[1]
 
 
 def test_a_wait_ends_with_its_time(group: LocalAws, dag: DAG, deferrable: bool) -> None:
