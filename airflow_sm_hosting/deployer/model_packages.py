@@ -13,8 +13,8 @@ from airflow_sm_hosting.deployment.model_package import (
     check_can_be_deployed,
     content_of,
     nothing_approved,
-    specification_of,
     package_summary,
+    specification_of,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelPackageError, NotFoundError
 from airflow_sm_hosting.hooks.errors import is_package_absent

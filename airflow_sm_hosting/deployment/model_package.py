@@ -24,7 +24,7 @@ def can_be_deployed(package: Mapping[str, Any]) -> bool:
 
 def is_approved(package: Mapping[str, Any]) -> bool:
     """Return whether a package is approved; an unversioned one has no approval, and needs none."""
-    return package.get("ModelApprovalStatus", APPROVED) == APPROVED
+    return bool(package.get("ModelApprovalStatus", APPROVED) == APPROVED)
 
 
 def check_can_be_deployed(where: str, package: Mapping[str, Any], specification_name: str | None) -> None:

@@ -296,9 +296,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         # sagemaker/latest/dg/model-registry-version.html: of a group on its versions
         _need("sagemaker:ListModelPackages", "packages", "always, unless the group is created"),
         _need("sagemaker:BatchDescribeModelPackage", "packages", "the group has versions"),
-        _need(
-            "sagemaker:DescribeModelPackage", "packages", "a version has the same images and model data"
-        ),
+        _need("sagemaker:DescribeModelPackage", "packages", "a version has the same images and model data"),
         _need("sagemaker:CreateModelPackage", "packages", "no version has this content"),
         _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
         _need("ecr:BatchGetImage", "repository", "an image is named by tag"),

@@ -137,9 +137,7 @@ def package_arns(where: str, groups: Iterable[Any], at: Place) -> list[str]:
 
 def queue_arns(where: str, queues: Iterable[Any], at: Place) -> list[str]:
     """Return the ARNs of SQS queues given by name or ARN."""
-    return named_arns(
-        where, queues, at, service="sqs", resource="{}", pattern=QUEUE_NAME, noun="SQS queues"
-    )
+    return named_arns(where, queues, at, service="sqs", resource="{}", pattern=QUEUE_NAME, noun="SQS queues")
 
 
 def role_arns(where: str, names: Iterable[Any], at: Place) -> list[str]:

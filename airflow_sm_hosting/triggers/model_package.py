@@ -85,6 +85,4 @@ class ModelPackageTrigger(AwsParameters, BaseTrigger):
             from airflow_sm_hosting.spec.masking import without_signatures
 
             error = without_signatures(str(raised))
-        yield TriggerEvent(
-            {"model_package": self.model_package, "deadline": self.deadline, "error": error}
-        )
+        yield TriggerEvent({"model_package": self.model_package, "deadline": self.deadline, "error": error})

@@ -19,7 +19,9 @@ ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/churn/3"
 STATUSES = ("PendingManualApproval", "Approved", "Rejected")
 
 
-def package(approval: str | None = "PendingManualApproval", status: str = "Completed", **members: Any) -> dict[str, Any]:
+def package(
+    approval: str | None = "PendingManualApproval", status: str = "Completed", **members: Any
+) -> dict[str, Any]:
     found = {"ModelPackageArn": ARN, "ModelPackageStatus": status, **members}
     return found if approval is None else {**found, "ModelApprovalStatus": approval}
 
@@ -30,7 +32,9 @@ def package(approval: str | None = "PendingManualApproval", status: str = "Compl
 def test_every_decision(found: str, wanted: str, overrule: bool) -> None:
     before = package(found, ApprovalDescription="reason")
     if found not in ("PendingManualApproval", wanted) and not overrule:
-        with pytest.raises(ConflictError, match=rf"is {found} \(reason\), by somebody else; requested: {wanted}"):
+        with pytest.raises(
+            ConflictError, match=rf"is {found} \(reason\), by somebody else; requested: {wanted}"
+        ):
             approval_request(before, wanted, None, overrule=overrule)
         return
     for description in (None, "reason", "other"):
@@ -52,7 +56,9 @@ def test_a_conflict_without_a_reason_names_who_decided() -> None:
 @pytest.mark.parametrize("status", ["Pending", "InProgress", "Failed", "Deleting"])
 def test_only_a_completed_version_is_approved(status: str) -> None:
     found = package(status=status)
-    with pytest.raises(ModelPackageError, match=f"has the status {status}; allowed for an approval: Completed"):
+    with pytest.raises(
+        ModelPackageError, match=f"has the status {status}; allowed for an approval: Completed"
+    ):
         approval_request(found, "Approved", None, overrule=True)
     assert approval_request(found, "Rejected", None, overrule=False)["ModelApprovalStatus"] == "Rejected"
 
@@ -68,7 +74,10 @@ def test_an_unversioned_package_has_no_approval() -> None:
         (None, "somebody else"),
         ({}, "somebody else"),
         ({"UserProfileName": "ada"}, "ada"),
-        ({"IamIdentity": {"Arn": "arn:aws:sts::123456789012:assumed-role/r/s"}}, "arn:aws:sts::123456789012:assumed-role/r/s"),
+        (
+            {"IamIdentity": {"Arn": "arn:aws:sts::123456789012:assumed-role/r/s"}},
+            "arn:aws:sts::123456789012:assumed-role/r/s",
+        ),
     ],
 )
 def test_who_decided(who: Any, name: str) -> None:
@@ -76,7 +85,8 @@ def test_who_decided(who: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("approval", "status"), list(product(STATUSES, ("Pending", "InProgress", "Completed", "Failed", "Deleting")))
+    ("approval", "status"),
+    list(product(STATUSES, ("Pending", "InProgress", "Completed", "Failed", "Deleting"))),
 )
 def test_every_end_of_a_wait(approval: str, status: str) -> None:
     result = approval_result(package(approval, status))
@@ -85,7 +95,10 @@ def test_every_end_of_a_wait(approval: str, status: str) -> None:
         assert (result.is_approved, "has the status Failed" in result.message) == (False, True)
     elif approval == "Rejected":
         assert result is not None
-        assert (result.is_approved, result.message) == (False, f"Model package {ARN} is Rejected, by somebody else.")
+        assert (result.is_approved, result.message) == (
+            False,
+            f"Model package {ARN} is Rejected, by somebody else.",
+        )
     elif (approval, status) == ("Approved", "Completed"):
         assert result is not None
         assert (result.is_approved, result.message) == (True, f"Model package {ARN} is Approved")

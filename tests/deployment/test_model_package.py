@@ -11,8 +11,8 @@ from airflow_sm_hosting.deployment.model_package import (
     check_can_be_deployed,
     content_of,
     nothing_approved,
-    specification_of,
     package_summary,
+    specification_of,
 )
 from airflow_sm_hosting.exceptions import ModelPackageError
 

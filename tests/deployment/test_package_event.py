@@ -76,7 +76,9 @@ def test_members_that_are_missing_or_of_another_kind_are_no_error() -> None:
         "no json",
         "[]",
         "3",
-        json.dumps({"source": "aws.sagemaker", "detail-type": "SageMaker Endpoint State Change", "detail": {}}),
+        json.dumps(
+            {"source": "aws.sagemaker", "detail-type": "SageMaker Endpoint State Change", "detail": {}}
+        ),
         json.dumps({"source": "mine", "detail-type": DETAIL_TYPE, "detail": {}}),
         json.dumps({"source": "aws.sagemaker", "detail-type": DETAIL_TYPE}),
         body(ModelPackageArn=None),
@@ -89,14 +91,21 @@ def test_anything_else_is_none(text: str) -> None:
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
 
 @given(
     detail=st.dictionaries(
         st.sampled_from(
-            ["ModelPackageArn", "ModelPackageGroupName", "ModelPackageVersion", "LastModifiedTime", "UpdatedModelPackageFields"]
+            [
+                "ModelPackageArn",
+                "ModelPackageGroupName",
+                "ModelPackageVersion",
+                "LastModifiedTime",
+                "UpdatedModelPackageFields",
+            ]
         ),
         anything,
     )

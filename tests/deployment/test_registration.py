@@ -75,7 +75,7 @@ def test_what_it_consists_of_is_content() -> None:
     assert digests[0] == GOLDEN
 
 
-GOLDEN = "to be filled in"
+GOLDEN = "85a257c84a3dc7d3edd27d439734e94ce9a44d4a3c3e9a42eecbd3ed5e50f30e"
 
 
 def test_a_token_is_of_a_group_and_a_content() -> None:

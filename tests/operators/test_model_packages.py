@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Asset
 
-from airflow_sm_hosting import ContainerDefinition, CreateModelOperator, ModelPackage, PlanDeploymentOperator
+from airflow_sm_hosting import (
+    ContainerDefinition,
+    CreateModelOperator,
+    InstanceProductionVariant,
+    ModelHostingTaskGroup,
+    ModelPackage,
+    PlanDeploymentOperator,
+)
 from airflow_sm_hosting.exceptions import InvalidSpecError, ModelPackageError, NotFoundError
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import (
@@ -281,6 +288,26 @@ def test_a_run_without_an_event_takes_the_latest_of_the_group_if_one_is_given(
     assert package_of(aws, ran.value) == newest
     with pytest.raises(InvalidSpecError, match="no event of a model package started this run"):
         run_task(create(ModelPackage.from_event(APPROVED)), triggering_asset_events={})
+
+
+def test_a_task_group_deploys_a_package(aws: LocalAws) -> None:
+    arn = register(aws)
+    with DAG("test", schedule=None) as dag:
+        ModelHostingTaskGroup(
+            endpoint_name="churn",
+            models={"churn": [ContainerDefinition(model_package=ModelPackage.latest_approved("churn"))]},
+            production_variants=[
+                InstanceProductionVariant(
+                    model_name="churn", variant_name="main", instance_type="ml.m5.large"
+                )
+            ],
+            execution_role=ROLE,
+            # There is no image to check before the package is resolved.
+            check_container=True,
+        )
+    (create_model,) = (task for task in dag.tasks if isinstance(task, CreateModelOperator))
+    assert not [task.task_id for task in dag.tasks if "check" in task.task_id]
+    assert package_of(aws, run_task(create_model).value) == arn
 
 
 # The plan

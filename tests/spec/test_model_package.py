@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,8 +120,9 @@ def rendered(reference: dict[str, Any], **context: Any) -> dict[str, Any]:
 
 
 def test_the_last_change_of_a_package_counts() -> None:
-    class Hashed(SimpleNamespace):
-        __hash__ = object.__hash__
+    @dataclass(frozen=True)
+    class Hashed:
+        name: str
 
     asset, other = Hashed(name="approved"), Hashed(name="other")
     events = {
@@ -132,7 +134,7 @@ def test_the_last_change_of_a_package_counts() -> None:
         ],
     }
     for of in ("approved", asset):
-        reference = ModelPackage.from_event(of)  # type: ignore[arg-type]
+        reference = ModelPackage.from_event(of)  # type: ignore[arg-type]  # an asset has a name
         assert rendered(reference, triggering_asset_events=events)["Arn"] == "churn/4"
 
 

@@ -35,9 +35,7 @@ class Registry:
         events = aws.client("events")
         pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Model Package State Change"]}
         events.put_rule(Name="approvals", EventPattern=json.dumps(pattern))
-        events.put_targets(
-            Rule="approvals", Targets=[{"Id": "q", "Arn": arn["Attributes"]["QueueArn"]}]
-        )
+        events.put_targets(Rule="approvals", Targets=[{"Id": "q", "Arn": arn["Attributes"]["QueueArn"]}])
         for group in ("churn", "other"):
             self._sagemaker.create_model_package_group(ModelPackageGroupName=group)
 

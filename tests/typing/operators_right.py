@@ -211,7 +211,7 @@ with DAG("registry_right", schedule=[APPROVED]):
     registered = RegisterModelOperator(
         task_id="register",
         model_package_group_name="churn",
-        containers=[ContainerDefinition(image=image.output, model_data="s3://models/m.tar.gz")],
+        containers=[ContainerDefinition(image="{{ params.image }}", model_data="s3://models/m.tar.gz")],
         approval_status="PendingManualApproval",
         content_types=["application/json", "{{ params.type }}"],
         metadata={"accuracy": 0.94, "rows": 1000},
