@@ -306,7 +306,7 @@ def test_tags_of_a_group_are_reconciled_and_others_left_alone(aws: LocalAws) -> 
         ({"containers": [ContainerDefinition(image=IMAGE, mode="MultiModel")]}, "containers[0] has Mode"),
         ({"metadata": {"": "1"}}, "a key of RegisterModelOperator: metadata"),
         ({"metadata": {"a": {}}}, "metadata['a'] is a dict"),
-        ({"request_members": {"Domian": "X"}}, "Did you mean 'Domain'?"),
+        ({"request_members": {"Domains": "X"}}, "Did you mean 'Domain'?"),
         ({"request_members": {"ModelApprovalStatus": "Approved"}}, "allowed: approval_status"),
         ({"request_members": {"ClientToken": "x"}}, "this package makes the token"),
         ({"model_package_group_name": f"{FRONT}:model-package-group/churn"}, "create_group is True"),

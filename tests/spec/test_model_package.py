@@ -134,7 +134,7 @@ def test_the_last_change_of_a_package_counts() -> None:
         ],
     }
     for of in ("approved", asset):
-        reference = ModelPackage.from_event(of)  # type: ignore[arg-type]  # an asset has a name
+        reference = ModelPackage.from_event(of)
         assert rendered(reference, triggering_asset_events=events)["Arn"] == "churn/4"
 
 
