@@ -91,9 +91,7 @@ class Registration:
         :param digest: Its fingerprint.
         """
         try:
-            answer = self._hook.until_seen(
-                lambda: self._hook.conn.create_model_package(**request), wait=self._is_new_group
-            )
+            arn = self._hook.create_package(request, is_new_group=self._is_new_group)
         except ClientError as error:
             # Two runs with the same content at once: the other one has used the token, with its own source.
             if not is_package_conflict(error):
@@ -102,7 +100,7 @@ class Registration:
             if found is None:
                 raise
             return str(found["ModelPackageArn"]), False
-        return str(answer["ModelPackageArn"]), True
+        return arn, True
 
     def _find(self, request: Mapping[str, Any], digest: str) -> dict[str, Any] | None:
         for page in self._hook.newest_versions(self._group):

@@ -109,22 +109,25 @@ class ModelRegistryHook(SharedClients):
             raise
         return True
 
-    def until_seen(self, call: Callable[[], Any], *, wait: bool = True) -> Any:
-        """Call an operation on a just created group, and retry while SageMaker does not see the group.
+    def create_package(self, request: Mapping[str, Any], *, is_new_group: bool) -> str:
+        """Create a package, and return its ARN (``sagemaker:CreateModelPackage``).
 
-        :param wait: Whether the group was just created; otherwise it is called once.
+        :param request: The request.
+        :param is_new_group: Whether its group was just created: then SageMaker may not see the group for a while.
         """
-        if not wait:
-            return call()
         retrying = Retrying(
             retry=retry_if_exception(
                 lambda error: isinstance(error, ClientError) and is_package_absent(error)
             ),
             wait=wait_exponential_jitter(max=8),
-            stop=stop_after_delay(CONSISTENT_AFTER),
+            stop=stop_after_delay(CONSISTENT_AFTER if is_new_group else 0),
             reraise=True,
         )
-        return retrying(call)
+        return str(retrying(lambda: self.conn.create_model_package(**request))["ModelPackageArn"])
+
+    def update_package(self, request: Mapping[str, Any]) -> None:
+        """Update a package (``sagemaker:UpdateModelPackage``)."""
+        self.conn.update_model_package(**request)
 
     def until_listed(self, find: Callable[[], Any]) -> Any:
         """Return what is found, and retry for 20 s while it is None: a list may not show yet what was just created (assumed)."""

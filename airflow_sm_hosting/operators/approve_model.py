@@ -104,7 +104,7 @@ class ApproveModelOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.hooks.errors import is_package_conflict
 
         try:
-            hook.conn.update_model_package(**request)
+            hook.update_package(request)
         except ClientError as error:
             if not is_package_conflict(error):
                 raise
