@@ -32,9 +32,9 @@ class ModelPackageEventTrigger(AwsParameters, BaseEventTrigger):
     """Receive the decisions on versions of model package groups from an SQS queue, to which a rule of EventBridge sends them.
 
     For the ``AssetWatcher`` of an asset: each decision is an event of the asset, and starts the DAGs that are scheduled on it.
-    :meth:`ModelPackage.from_event <airflow_sm_hosting.ModelPackage.from_event>` is then the version. A message is deleted after its event was
-    yielded, so a decision may come twice, but is not lost. Events of versions that are no decision, or of other groups, are deleted, so
-    a queue is for one watcher; anything else in the queue is left there.
+    :meth:`ModelPackage.from_event <airflow_sm_hosting.ModelPackage.from_event>` is then the version. A message is deleted five seconds
+    after its event was yielded, when Airflow has saved it, so a decision may come twice. Events of versions that are no decision, or of other
+    groups, are deleted, so a queue is for one watcher; anything else in the queue is left there.
 
     The payload of an event: ``arn``, ``group``, ``version``, ``approval_status``, ``approval_description``, ``modified_at``.
 
