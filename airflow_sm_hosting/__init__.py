@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.metrics import get_metric
+    from airflow_sm_hosting.operators.approve_model import ApproveModelOperator
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.check_container import CheckContainerOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
     from airflow_sm_hosting.operators.promote_shadow import PromoteShadowOperator
+    from airflow_sm_hosting.operators.register_model import RegisterModelOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.report_shadow import ReportShadowOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
     from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
+    from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.expectation import Expectation
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
         InferenceComponentSpecification,
     )
     from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
+    from airflow_sm_hosting.spec.model_package import ModelPackage
     from airflow_sm_hosting.spec.repository_settings import RepositorySettings
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
     from airflow_sm_hosting.spec.scaling import (
@@ -57,11 +61,13 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
+    from airflow_sm_hosting.triggers.package_events import ModelPackageEventTrigger
 
 #: Where each public name lives; it is imported when it is first used.
 _MODULES = {
     "AlarmRule": "spec.alarm_rule",
     "AllAtOnce": "spec.rollout",
+    "ApproveModelOperator": "operators.approve_model",
     "BuildImageOperator": "operators.build_image",
     "Canary": "spec.rollout",
     "CheckContainerOperator": "operators.check_container",
@@ -93,10 +99,14 @@ _MODULES = {
     "MetricMath": "spec.metric",
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
+    "ModelPackage": "spec.model_package",
+    "ModelPackageApprovedSensor": "sensors.model_package",
+    "ModelPackageEventTrigger": "triggers.package_events",
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
     "PlanInferenceComponentOperator": "operators.plan_inference_component",
     "PromoteShadowOperator": "operators.promote_shadow",
+    "RegisterModelOperator": "operators.register_model",
     "RemoveAutoscalingOperator": "operators.remove_autoscaling",
     "ReportShadowOperator": "operators.report_shadow",
     "RepositorySettings": "spec.repository_settings",
@@ -116,6 +126,7 @@ _MODULES = {
 __all__ = [
     "AlarmRule",
     "AllAtOnce",
+    "ApproveModelOperator",
     "BuildImageOperator",
     "Canary",
     "CheckContainerOperator",
@@ -147,10 +158,14 @@ __all__ = [
     "MetricMath",
     "ModelData",
     "ModelHostingTaskGroup",
+    "ModelPackage",
+    "ModelPackageApprovedSensor",
+    "ModelPackageEventTrigger",
     "NewFleetAlarm",
     "PlanDeploymentOperator",
     "PlanInferenceComponentOperator",
     "PromoteShadowOperator",
+    "RegisterModelOperator",
     "RemoveAutoscalingOperator",
     "ReportShadowOperator",
     "RepositorySettings",

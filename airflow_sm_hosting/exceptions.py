@@ -49,6 +49,10 @@ class NotFoundError(SageMakerHostingError):
         self.is_proven = is_proven
 
 
+class ModelPackageError(SageMakerHostingError):
+    """A model package cannot be deployed or approved as it is: it is not approved, not complete, or has no inference specification."""
+
+
 class AccessError(SageMakerHostingError):
     """AWS refused to read something, and a policy must change; the message names object, action, worker, and whose policy it is."""
 

@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "operators": modules(
+            "operators.approve_model",
             "operators.build_image",
             "operators.check_container",
             "operators.clean_up_hosting",
@@ -51,6 +52,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.plan_deployment",
             "operators.plan_inference_component",
             "operators.promote_shadow",
+            "operators.register_model",
             "operators.rollback_endpoint",
             "operators.rollback_inference_component",
             "operators.remove_autoscaling",
@@ -58,7 +60,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.shift_traffic",
             "operators.upload_model_data",
         ),
-        "sensors": modules("sensors.endpoint", "sensors.inference_component"),
+        "sensors": modules("sensors.endpoint", "sensors.inference_component", "sensors.model_package"),
         "hooks": modules(
             "hooks.application_auto_scaling",
             "hooks.cloudwatch",
@@ -66,10 +68,17 @@ def get_provider_info() -> dict[str, Any]:
             "hooks.ecr",
             "hooks.endpoint_logs",
             "hooks.iam",
+            "hooks.model_registry",
             "hooks.s3",
             "hooks.sagemaker",
         ),
-        "triggers": modules("triggers.async_answer", "triggers.endpoint", "triggers.image_build"),
+        "triggers": modules(
+            "triggers.async_answer",
+            "triggers.endpoint",
+            "triggers.image_build",
+            "triggers.model_package",
+            "triggers.package_events",
+        ),
         "config": {
             "sm_hosting": {
                 "description": "Defaults of the SageMaker hosting operators.",

@@ -116,7 +116,7 @@ def test_the_public_names_are_those_of_the_design() -> None:
     ("module", "names"),
     [
         ("operators", [name for name in OPERATORS if name.endswith("Operator")]),
-        ("sensors", ["EndpointInServiceSensor"]),
+        ("sensors", ["EndpointInServiceSensor", "ModelPackageApprovedSensor"]),
         ("hooks", ["SageMakerHostingHook", "CloudWatchHook", "ApplicationAutoScalingHook"]),
         ("task_groups", ["ModelHostingTaskGroup"]),
     ],
@@ -164,7 +164,7 @@ def parameters(function: Any) -> list[str]:
 
 
 def documented_classes() -> list[str]:
-    others = ["ContainerImage", "ModelData", "EndpointMetric", "__version__"]
+    others = ["ContainerImage", "ModelData", "ModelPackage", "EndpointMetric", "__version__"]
     return [name for name in airflow_sm_hosting.__all__ if name not in others]
 
 
@@ -182,7 +182,7 @@ def test_every_parameter_is_documented_in_the_constructors_order(name: str) -> N
 @pytest.mark.parametrize(
     "function",
     ["ContainerImage.from_asset", "ContainerImage.from_ecr_repository", "ContainerImage.from_dlc", "ModelData.from_asset",
-     "ModelData.from_bucket", "ModelData.from_prefix"],
+     "ModelData.from_bucket", "ModelData.from_prefix", "ModelPackage.latest_approved", "ModelPackage.version", "ModelPackage.from_event"],
 )  # fmt: skip
 def test_every_parameter_of_a_maker_is_documented(function: str) -> None:
     owner, _, name = function.partition(".")

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.deployer.adapters import StepRunner
+from airflow_sm_hosting.deployer.batch_polls import BatchPolls
 from airflow_sm_hosting.deployer.invocation import Accepted
-from airflow_sm_hosting.deployer.waiting import CONNECTION_KEPT, ROTATION_AWAITED
 from airflow_sm_hosting.deployment.steps import DeleteObject
 from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, InvocationError
 from airflow_sm_hosting.hooks.errors import (
-    are_credentials_refused,
     error_code,
     error_message,
     is_denied,
-    is_passing,
 )
 from airflow_sm_hosting.spec.s3_location import S3Location
 
@@ -128,70 +125,22 @@ def _is_absent(hook: ModelDataHook, url: str, error: ClientError) -> bool:
     ) from None
 
 
-class AnswerPolls:
-    """Looks whether asynchronous answers are there, and survives temporary errors and rotated credentials.
+class AnswerPolls(BatchPolls):
+    """Looks whether asynchronous answers are there; an id is the URLs of the answer and of the failure."""
 
-    :param make_hook: Makes the hook of S3: at its first use it looks up the connection.
-    :param log: Takes a line for a person watching, with ``%s`` arguments.
-    """
+    operation = "HeadObject"
 
-    def __init__(self, make_hook: Callable[[], ModelDataHook], log: Callable[..., object]) -> None:
-        self._make_hook = make_hook
-        self._hook: ModelDataHook | None = None
-        self._log = log
-        self._refused_since = math.inf
-        self._looked_up_at = -math.inf
+    def ask(self, ids: Sequence[tuple[str, str | None]]) -> Mapping[Any, Mapping[str, Any]]:
+        """Return the ids whose answer or failure is there."""
+        return {urls: {} for urls in ids if any(is_there(self.hook, url) for url in urls)}
 
-    @property
-    def hook(self) -> ModelDataHook:
-        """The hook, made at the first use."""
-        if self._hook is None:
-            self._hook = self._make_hook()
-        return self._hook
-
-    @property
-    def account(self) -> tuple[str, str]:
-        """The owner of the rate limits: the credentials, and the Region."""
-        hook = self.hook
-        credentials = hook.get_session(region_name=hook.region_name).get_credentials()
-        return ((credentials.access_key if credentials else None) or "", hook.conn.meta.region_name)
-
-    def look(self, keys: Iterable[tuple[str, str | None]]) -> set[tuple[str, str | None]] | None:
-        """Return the requests whose answer or failure is there (HeadObject); None when S3 did not answer this time.
-
-        :param keys: The URLs of the answer and of the failure of each.
-
-        :raises AccessError: When the worker may not read them.
-        :raises InvocationError: When S3 refuses the call for good.
-        """
-        try:
-            found = {urls for urls in keys if self._has_ended(urls)}
-        except AccessError:
-            raise
-        except Exception as error:
-            if is_passing(error):
-                self._log("HeadObject failed (%s); retrying", error)
-                return None
-            if not are_credentials_refused(error) or not self._may_be_rotated():
-                raise InvocationError(
-                    f"The answer cannot be looked for: {type(error).__name__}: {error}. The endpoint still writes it."
-                ) from error
-            self._log("AWS refuses the credentials (%s); retrying with those found then", error)
-            return None
-        self._refused_since = math.inf
-        return found
-
-    def _has_ended(self, urls: tuple[str, str | None]) -> bool:
-        return any(is_there(self.hook, url) for url in urls)
-
-    def _may_be_rotated(self) -> bool:
-        """Look up the connection again, and return whether refused credentials may still be rotated."""
-        now = time.monotonic()
-        self._refused_since = min(self._refused_since, now)
-        if now - self._looked_up_at >= CONNECTION_KEPT:
-            self._looked_up_at = now
-            self.hook.look_up_again()
-        return now - self._refused_since <= ROTATION_AWAITED
+    def refused(self, error: Exception) -> Exception:
+        """Return the error of a call that AWS refuses for good."""
+        if isinstance(error, AccessError):
+            return error
+        return InvocationError(
+            f"The answer cannot be looked for: {type(error).__name__}: {error}. The endpoint still writes it."
+        )
 
 
 def wait_for_answers(
@@ -206,7 +155,7 @@ def wait_for_answers(
     """
     left: set[tuple[str, str | None]] = set(wanted)
     while True:
-        left -= polls.look(left) or set()
+        left -= set(polls.look(list(left)) or ())
         seconds = min(poll_interval, deadline - time.time())
         if not left or seconds <= 0:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_hosting.artifacts.packing import pack_stream
 from airflow_sm_hosting.artifacts.upload import Storage, UploadDeniedError, content_key, upload_if_absent
+from airflow_sm_hosting.deployer.batch_polls import BatchPolls
 from airflow_sm_hosting.exceptions import ImageBuildError
 from airflow_sm_hosting.hooks.errors import are_credentials_refused, is_passing
 from airflow_sm_hosting.images.codebuild.outcome import (
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
     from airflow_sm_hosting.images.builders import Log
     from airflow_sm_hosting.images.recipe import BuildRecipe
-
-#: How long credentials that have worked may be refused until new ones are there, in seconds; and the time between two lookups.
-ROTATION_AWAITED, CONNECTION_KEPT = 600.0, 60.0
 
 #: How long a build that was just started may not be found yet, in seconds: reads of AWS may lag (assumed).
 UNSEEN_AWAITED = 30.0
@@ -141,63 +138,21 @@ class ImageBuild:
                 raise UploadDeniedError(f"{error}. The task runs as {s3.worker}") from error.__cause__
 
 
-class BuildPolls:
-    """Looks at builds, for the worker and for the triggerer's poller: what passes ends no wait.
+class BuildPolls(BatchPolls):
+    """Looks at builds (BatchGetBuilds)."""
 
-    :param make_hook: makes the CodeBuild hook
-    :param log: takes what goes wrong
-    """
+    operation = "BatchGetBuilds"
 
-    def __init__(self, make_hook: Callable[[], CodeBuildHook], log: Log) -> None:
-        self._make_hook = make_hook
-        self._hook: CodeBuildHook | None = None
-        self._log = log
-        self._refused_since = math.inf
-        self._looked_up_at = -math.inf
-
-    @property
-    def hook(self) -> CodeBuildHook:
-        """The hook, made at the first use: that looks up the connection."""
-        if self._hook is None:
-            self._hook = self._make_hook()
-        return self._hook
-
-    @property
-    def account(self) -> tuple[str, str]:
-        """The owner of the rate limits: the credentials, and the Region."""
-        hook = self.hook
-        credentials = hook.get_session(region_name=hook.region_name).get_credentials()
-        return ((credentials.access_key if credentials else None) or "", hook.conn.meta.region_name)
-
-    def look(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]] | None:
-        """Return builds by id (BatchGetBuilds); None when AWS did not answer this time.
-
-        :param ids: 100 at most
-        :raises ImageBuildError: AWS refuses the call for good.
-        """
-        try:
-            found = self.hook.builds(ids)
-        except Exception as error:
-            if is_passing(error):
-                self._log.info("BatchGetBuilds failed (%s); retrying", error)
-                return None
-            if not are_credentials_refused(error) or not self._may_be_rotated():
-                raise ImageBuildError(
-                    f"The build cannot be looked at: {type(error).__name__}: {error}. It continues; run the task again to join it."
-                ) from error
-            self._log.info("AWS refuses the credentials (%s); retrying with those found then", error)
-            return None
-        self._refused_since = math.inf
+    def ask(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return builds by id."""
+        found: dict[str, Mapping[str, Any]] = self.hook.builds(ids)
         return found
 
-    def _may_be_rotated(self) -> bool:
-        """Look up the connection again, and return whether refused credentials may still be rotated."""
-        now = time.monotonic()
-        self._refused_since = min(self._refused_since, now)
-        if now - self._looked_up_at >= CONNECTION_KEPT:
-            self._looked_up_at = now
-            self.hook.look_up_again()
-        return now - self._refused_since <= ROTATION_AWAITED
+    def refused(self, error: Exception) -> ImageBuildError:
+        """Return the error of a build that cannot be looked at."""
+        return ImageBuildError(
+            f"The build cannot be looked at: {type(error).__name__}: {error}. It continues; run the task again to join it."
+        )
 
 
 class BuildLog:

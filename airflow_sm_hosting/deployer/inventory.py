@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from airflow_sm_hosting.deployment.reachability import (
     deleting_steps,
     unneeded,
 )
+from airflow_sm_hosting.spec.arn import is_arn
 from airflow_sm_hosting.spec.checks import invalid
 from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 from airflow_sm_hosting.spec.tags import is_ours
@@ -30,6 +33,11 @@ from airflow_sm_hosting.spec.tags import is_ours
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
+
+log = logging.getLogger(__name__)
+
+#: What stands before the name of a model package among the names that a model uses.
+_PACKAGE = "model-package "
 
 #: The tags that BuildImageOperator sets.
 FINGERPRINT_TAG = re.compile(r"sm-hosting-[0-9a-f]{32}(?:-docker)?")
@@ -56,7 +64,8 @@ class HostingInventory:
         """Return our resources that no endpoint needs.
 
         Uses ``sagemaker:ListEndpoints``, ``DescribeEndpoint``, ``ListTags``, ``ListEndpointConfigs``, ``DescribeEndpointConfig``,
-        ``ListModels``, ``DescribeModel``, ``ListInferenceComponents``, ``DescribeInferenceComponent``; ``ecr:DescribeImages``; ``s3:ListBucket`` and ``s3:GetObject``.
+        ``ListModels``, ``DescribeModel``, ``ListInferenceComponents``, ``DescribeInferenceComponent``; ``ecr:DescribeImages``; ``s3:ListBucket``
+        and ``s3:GetObject``; if there are images or artifacts to delete, ``sagemaker:ListModelPackages`` and ``DescribeModelPackage``.
 
         :param keep: How many configs each endpoint keeps for a rollback.
         :param before: Newer resources stay.
@@ -82,18 +91,37 @@ class HostingInventory:
             *(f"config/{name}" for name in suspects.configs if self._is_ours("endpoint-config", name)),
             *(f"model/{name}" for name in suspects.models if self._is_ours("model", name)),
         ]
-        return unneeded(
-            endpoints=endpoints,
-            configs=configs.values(),
-            models=models.values(),
-            images=self._images(repository_names),
-            artifacts=self._artifacts(model_data_prefixes),
-            uploads=self._uploads(model_data_prefixes),
-            ours=ours,
-            keep=keep,
-            before=before,
-            components=components,
+        everything: dict[str, Any] = {
+            "endpoints": endpoints,
+            "configs": configs.values(),
+            "models": models.values(),
+            "images": list(self._images(repository_names)),
+            "artifacts": list(self._artifacts(model_data_prefixes)),
+            "uploads": list(self._uploads(model_data_prefixes)),
+            "ours": ours,
+            "keep": keep,
+            "before": before,
+            "components": components,
+        }
+        found = unneeded(**everything)
+        if not found.images and not found.artifacts:
+            return found
+        packages = self._packages()
+        missing = sorted(
+            f"{model.name} ({name})"
+            for model in models.values()
+            if model.name not in found.models
+            for name in _packages_of(model)
+            if name not in packages and not self._is_of_another_account(name)
         )
+        if missing:
+            # DescribeModel repeats the package's name, and not its images and model data (assumed).
+            log.warning(
+                "No images and artifacts are deleted, as it is not known which ones these models of deleted model packages use: %s",
+                ", ".join(missing),
+            )
+            return replace(found, images=[], artifacts=[])
+        return unneeded(**everything, used_by_packages=frozenset[str]().union(*packages.values()))
 
     def delete(self, found: Unneeded) -> None:
         """Delete unneeded resources; a run that was killed half-way can be repeated."""
@@ -147,6 +175,26 @@ class HostingInventory:
             containers = [described.get("PrimaryContainer") or {}, *(described.get("Containers") or [])]
             names = {name for container in containers for name in _used_by(container)}
             yield Model(row["ModelName"], frozenset(names), row["CreationTime"])
+
+    def _packages(self) -> dict[str, frozenset[str]]:
+        """Return the names of the images and artifacts of each model package, by its ARN and by its name."""
+        registry = self._aws.model_registry_hook
+        found: dict[str, frozenset[str]] = {}
+        for arn in registry.all_packages():
+            package = registry.describe_package(arn)
+            if package is None:
+                continue
+            specifications = [
+                package.get("InferenceSpecification") or {},
+                *(package.get("AdditionalInferenceSpecifications") or []),
+            ]
+            containers = [one for each in specifications for one in each.get("Containers") or []]
+            names = frozenset(name for container in containers for name in _used_by(container))
+            found[arn] = found[arn.partition(":model-package/")[2]] = names
+        return found
+
+    def _is_of_another_account(self, name: str) -> bool:
+        return is_arn(name) and name.split(":")[4] != self._hook.account_id
 
     def _is_ours(self, kind: str, name: str) -> bool:
         describe = self._hook.describe_model if kind == "model" else self._hook.describe_endpoint_config
@@ -208,8 +256,15 @@ class HostingInventory:
         return head is not None and bool(key.endswith(f"{head['Metadata'].get('sha256')}.tar.gz"))
 
 
+def _packages_of(model: Model) -> Iterator[str]:
+    """Yield the names or ARNs of the model packages that a model was made of."""
+    return (name.removeprefix(_PACKAGE) for name in model.uses if name.startswith(_PACKAGE))
+
+
 def _used_by(container: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of a container's image and model data: the image without the registry's host, the data as ``s3://…``."""
+    if container.get("ModelPackageName"):
+        yield f"{_PACKAGE}{container['ModelPackageName']}"
     if container.get("Image"):
         image = ImageName.parse(container["Image"])
         yield (

@@ -19,6 +19,7 @@ from airflow_sm_hosting.spec.rendered import as_string
 from airflow_sm_hosting.spec.s3_location import S3Location, s3_url
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.deployer.model_packages import PackageResolver
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
@@ -62,6 +63,7 @@ class ReferenceResolver:
     :param ecr: Makes the hook of a Region's registries; None is the connection's own Region.
     :param s3: Makes the hook of the buckets.
     :param region: Returns the Region of the model.
+    :param packages: Resolves model packages (default: they stay as they are).
     """
 
     def __init__(
@@ -70,10 +72,12 @@ class ReferenceResolver:
         ecr: Callable[[str | None], EcrRepositoryHook],
         s3: Callable[[], ModelDataHook],
         region: Callable[[], str],
+        packages: PackageResolver | None = None,
     ) -> None:
         self._ecr = ecr
         self._s3 = s3
         self._region = region
+        self._packages = packages
 
     def container(self, container: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return a rendered container with resolved references, and the versions that are part of its content but not of the request."""
@@ -81,6 +85,10 @@ class ReferenceResolver:
         if completed.get("Image") is not None:
             completed["Image"] = self.image(completed["Image"])
         completed, resolved = self._with_model_data(completed)
+        if completed.get("ModelPackageName") is not None and self._packages is not None:
+            completed["ModelPackageName"], resolved = self._packages.resolve(
+                "model_package", completed["ModelPackageName"], completed.get("InferenceSpecificationName")
+            )
         if additional := completed.get("AdditionalModelDataSources"):
             sources, contents = zip(*map(self._source, additional), strict=True)
             completed["AdditionalModelDataSources"] = list(sources)

@@ -44,6 +44,7 @@ from airflow_sm_hosting.spec.smoke_test import (
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
+    from airflow_sm_hosting.images.builders import Log
 
 
 class SmokeTester:
@@ -53,7 +54,7 @@ class SmokeTester:
     :param endpoint_name: The endpoint.
     :param test: The members of the smoke test, rendered.
     :param path_of: Makes an absolute path of one that the user has given.
-    :param log: Takes a line for a person watching, with ``%s`` arguments.
+    :param log: Logger of the task.
     :raises InvalidSpecError: Before the first call, for what can never work.
     """
 
@@ -64,7 +65,7 @@ class SmokeTester:
         test: Mapping[str, Any],
         *,
         path_of: Callable[[str], Path],
-        log: Callable[..., object],
+        log: Log,
     ) -> None:
         self._aws = aws
         self.endpoint_name = endpoint_name
@@ -139,7 +140,7 @@ class SmokeTester:
             else:
                 pending.append({"row": index, **found})
         if pending:
-            self._log(
+            self._log.info(
                 "Endpoint %s accepted %d asynchronous requests; the first answer will be at %s",
                 self.endpoint_name,
                 len(pending),
@@ -232,11 +233,11 @@ class SmokeTester:
         # InvokeEndpoint compares the name exactly, the other operations do not (API_CreateEndpoint, EndpointName).
         name = str(described.get("EndpointName", self.endpoint_name))
         if name != self.endpoint_name:
-            self._log("Endpoint %s is %s; it is invoked by that name", self.endpoint_name, name)
+            self._log.info("Endpoint %s is %s; it is invoked by that name", self.endpoint_name, name)
             self.endpoint_name = name
         if described.get("AsyncInferenceConfig"):
             if self._kind is None and may_be_asynchronous(self._test):
-                self._log("Endpoint %s is asynchronous; it is invoked so", name)
+                self._log.info("Endpoint %s is asynchronous; it is invoked so", name)
                 self._kind = ASYNCHRONOUS
                 self._check_sizes()
                 if "MaxLatencyMs" in self._expected:
@@ -288,7 +289,7 @@ class SmokeTester:
                 kind,
                 request,
                 wait_for_capacity=self._wait_for_capacity,
-                log=self._log,
+                log=self._log.info,
             )
         except InvocationError:
             if uploaded:

@@ -1,9 +1,9 @@
 """Find the configs, models, images and artifacts that no endpoint needs.
 
 Everything reachable from an endpoint or an inference component stays: the serving config, a pending config, and possible rollback targets;
-their models; the images and artifacts of every kept model, also of models that others made, and those that a component names itself. AWS
-does not refuse to delete any of them, but reads them again when it patches or scales the endpoint (DeleteEndpointConfig; developer guide,
-"realtime-endpoints-delete-resources").
+their models; the images and artifacts of every kept model, also of models that others made, and those that a component names itself; and
+those of all model packages, which may be deployed later. AWS does not refuse to delete any of them, but reads them again when it patches or
+scales the endpoint (DeleteEndpointConfig; developer guide, "realtime-endpoints-delete-resources").
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def unneeded(
     keep: int,
     before: datetime,
     components: Collection[ServingComponent] = (),
+    used_by_packages: Collection[str] = (),
 ) -> Unneeded:
     """Return the resources that no endpoint and no inference component needs.
 
@@ -122,6 +123,7 @@ def unneeded(
     :param keep: How many configs each endpoint, and how many models each component, keeps for a rollback.
     :param before: Resources newer than this stay: a deployment in progress may need them.
     :param components: All inference components.
+    :param used_by_packages: The names of the images and artifacts of all model packages.
     """
     # SageMaker finds a config and a model by a name in any case.
     needed = {
@@ -146,6 +148,7 @@ def unneeded(
     }
     used = {name for model in models if model.name not in gone_models for name in model.uses}
     used |= {name for one in components for name in one.uses}
+    used |= set(used_by_packages)
     folders = tuple(name for name in used if name.endswith("/"))
 
     def unused(stored: Iterable[Stored]) -> list[str]:

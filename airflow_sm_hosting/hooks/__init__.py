@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.codebuild import CodeBuildHook
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.iam import IamHook
+    from airflow_sm_hosting.hooks.model_registry import ModelRegistryHook, QueueHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
 
@@ -20,6 +21,8 @@ __all__ = [
     "EcrRepositoryHook",
     "IamHook",
     "ModelDataHook",
+    "ModelRegistryHook",
+    "QueueHook",
     "SageMakerHostingHook",
     "SageMakerRuntimeHook",
 ]
@@ -31,6 +34,8 @@ _MODULES = {
     "EcrRepositoryHook": "ecr",
     "IamHook": "iam",
     "ModelDataHook": "s3",
+    "ModelRegistryHook": "model_registry",
+    "QueueHook": "model_registry",
     "SageMakerHostingHook": "sagemaker",
     "SageMakerRuntimeHook": "sagemaker",
 }

@@ -67,6 +67,40 @@ def is_absent(error: ClientError) -> bool:
     return error_code(error) == "ValidationException" and error_message(error).startswith("Could not find")
 
 
+def is_package_absent(error: ClientError) -> bool:
+    """Return whether SageMaker reports that a model package or its group does not exist.
+
+    The texts differ by operation: "ModelPackage … does not exist." and "ModelPackageGroup … does not exist." are those that AWS's handlers
+    of CloudFormation expect (aws-cloudformation/aws-cloudformation-resource-providers-sagemaker), "Could not find" is that of other resources.
+    """
+    message = error_message(error)
+    return error_code(error) in ("ValidationException", "ResourceNotFound") and (
+        "does not exist" in message or message.startswith(("Could not find", "Cannot find"))
+    )
+
+
+def is_package_conflict(error: ClientError) -> bool:
+    """Return whether SageMaker reports that another call has changed a package meanwhile, or has used the ``ClientToken``.
+
+    ConflictException is the error of CreateModelPackage and UpdateModelPackage (botocore); that a token used for another request is a
+    ValidationException that names it is assumed.
+    """
+    code = error_code(error)
+    return code == "ConflictException" or (
+        code == "ValidationException" and "ClientToken" in error_message(error)
+    )
+
+
+def is_taken(error: ClientError) -> bool:
+    """Return whether SageMaker reports that there is a model package group of this name ("Model Package Group already exists: …")."""
+    return error_code(error) == "ValidationException" and "already exists" in error_message(error)
+
+
+def is_queue_absent(error: ClientError) -> bool:
+    """Return whether SQS reports that a queue does not exist (botocore, sqs QueueDoesNotExist: its codes in JSON and in queries)."""
+    return error_code(error) in ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+
+
 def already_exists(error: ClientError) -> bool:
     """Return whether SageMaker reports that the name is taken."""
     return error_code(error) == "ValidationException" and error_message(error).startswith(

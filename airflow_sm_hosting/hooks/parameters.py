@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
     from airflow_sm_hosting.hooks.endpoint_logs import EndpointLogsHook
     from airflow_sm_hosting.hooks.iam import IamHook
+    from airflow_sm_hosting.hooks.model_registry import ModelRegistryHook, QueueHook
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook, SageMakerRuntimeHook
 
@@ -135,6 +136,20 @@ class AwsParameters:
         from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
         return ModelDataHook(**self._hook_parameters())
+
+    @property
+    def model_registry_hook(self) -> ModelRegistryHook:
+        """Return the hook of SageMaker's model registry."""
+        from airflow_sm_hosting.hooks.model_registry import ModelRegistryHook
+
+        return ModelRegistryHook(**self._hook_parameters())
+
+    @property
+    def queue_hook(self) -> QueueHook:
+        """Return the hook of SQS."""
+        from airflow_sm_hosting.hooks.model_registry import QueueHook
+
+        return QueueHook(**self._hook_parameters())
 
     @property
     def iam_hook(self) -> IamHook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.operators.approve_model import ApproveModelOperator
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.check_container import CheckContainerOperator
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
     from airflow_sm_hosting.operators.promote_shadow import PromoteShadowOperator
+    from airflow_sm_hosting.operators.register_model import RegisterModelOperator
     from airflow_sm_hosting.operators.remove_autoscaling import RemoveAutoscalingOperator
     from airflow_sm_hosting.operators.report_shadow import ReportShadowOperator
     from airflow_sm_hosting.operators.rollback_endpoint import RollbackEndpointOperator
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
+    "ApproveModelOperator",
     "BuildImageOperator",
     "CheckContainerOperator",
     "CleanUpHostingOperator",
@@ -53,6 +56,7 @@ __all__ = [
     "PlanDeploymentOperator",
     "PlanInferenceComponentOperator",
     "PromoteShadowOperator",
+    "RegisterModelOperator",
     "RemoveAutoscalingOperator",
     "ReportShadowOperator",
     "RollbackEndpointOperator",

@@ -75,7 +75,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     """Create a SageMaker model, unless one with the same content exists (``sagemaker:CreateModel``).
 
     Mutable references are resolved first: an image tag to its digest (also in the request), model data to its version or
-    ETag, a role name to its ARN. The model's name ends with a digest of the content, so the same content is the same model, and
+    ETag, a role name to its ARN, a :class:`~airflow_sm_hosting.ModelPackage` to the ARN of an approved version. The model's name ends with a digest of the content, so the same content is the same model, and
     a retraining that overwrites the artifact leads to a new model.
 
     .. seealso::
@@ -94,7 +94,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     :param unique_name: Whether the name ends with the digest of the content (default: True). With False the name is exact:
         a model with this name and the same content is reused, other content is an error.
     :raises InvalidSpecError: Before the first changing call, when SageMaker would refuse the request.
-    :raises NotFoundError: When an image or an artifact does not exist.
+    :raises NotFoundError: When an image, an artifact or a model package does not exist, or a group has no approved version.
+    :raises ModelPackageError: When a model package is not approved, not complete, or has no inference specification.
     :raises ConflictError: When a model with this exact name has other content.
     :return: The model's name.
     """
@@ -141,6 +142,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Resolve references, derive the name from the content, and create the model if it does not exist."""
+        from airflow_sm_hosting.deployer.model_packages import PackageResolver
         from airflow_sm_hosting.deployer.references import ReferenceResolver
         from airflow_sm_hosting.operators.immutable import MODEL, make_once
 
@@ -154,8 +156,12 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         self._check_before_asking(given, options)
 
         hook = self.sagemaker_hook
+        packages = PackageResolver(lambda: self.model_registry_hook)
         resolver = ReferenceResolver(
-            ecr=self.ecr_hook, s3=lambda: self.model_data_hook, region=lambda: hook.conn_region_name
+            ecr=self.ecr_hook,
+            s3=lambda: self.model_data_hook,
+            region=lambda: hook.conn_region_name,
+            packages=packages,
         )
         completed = [resolver.container(container) for container in given.containers]
         made = make_once(
@@ -177,6 +183,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
                 "model_arn": made.arn,
                 "created": made.created,
                 "images": [container.get("Image") for container, _ in completed],
+                **({"model_packages": packages.resolved} if packages.resolved else {}),
             },
         )
         return made.name

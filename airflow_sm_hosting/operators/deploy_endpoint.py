@@ -269,7 +269,7 @@ class DeployEndpointOperator(DeployingOperator):
         from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
 
         test = self.fields.of(self).smoke_test or {}
-        return SmokeTester(self, name, test, path_of=self.path_beside_dag, log=self.log.info)
+        return SmokeTester(self, name, test, path_of=self.path_beside_dag, log=self.log)
 
     def _report(self, context: Context, deployer: EndpointDeployer, end: End) -> str:
         """Push the details; return the endpoint's name, or raise the deployment's error."""

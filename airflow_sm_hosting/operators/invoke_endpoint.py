@@ -247,7 +247,7 @@ class InvokeEndpointOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
 
         test = rendered_test("", {MEMBERS[name]: value for name, value in given.given.items()})
-        return SmokeTester(self, endpoint_name, test, path_of=self.path_beside_dag, log=self.log.info)
+        return SmokeTester(self, endpoint_name, test, path_of=self.path_beside_dag, log=self.log)
 
     def _defer_if_wanted(self, tester: SmokeTester, pending: list[dict[str, Any]]) -> None:
         """Defer the wait for asynchronous answers to the triggerer, and never return; if it is not deferrable, do nothing."""

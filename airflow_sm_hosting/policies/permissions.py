@@ -351,6 +351,33 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "bucket",
             "model data is a prefix, or an object that does not exist",
         ),
+        # sagemaker/latest/dg/model-registry-version.html: of a group on its versions
+        _need("sagemaker:ListModelPackages", "packages", "ModelPackage.latest_approved"),
+        _need("sagemaker:DescribeModelPackage", "packages", "a ModelPackage"),
+    ),
+    "RegisterModelOperator": (
+        _need("sagemaker:DescribeModelPackageGroup", "package-group", "create_group or tags"),
+        _need("sagemaker:CreateModelPackageGroup", "package-group", "create_group: it does not exist"),
+        _need("sagemaker:ListTags", "package-group", "tags, and it exists"),
+        # service-authorization/latest/reference/list_amazonsagemaker.html: dependent action of the Create operations
+        _need("sagemaker:AddTags", "package-group", "it is created, or tags are missing"),
+        # sagemaker/latest/dg/model-registry-version.html: of a group on its versions
+        _need("sagemaker:ListModelPackages", "packages", "always, unless the group is created"),
+        _need("sagemaker:BatchDescribeModelPackage", "packages", "the group has versions"),
+        _need("sagemaker:DescribeModelPackage", "packages", "a version has the same images and model data"),
+        _need("sagemaker:CreateModelPackage", "packages", "no version has this content"),
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        _need("ecr:BatchGetImage", "repository", "an image is named by tag"),
+        _need("s3:GetObject", "object", "model data is one object whose key is not derived from its content"),
+        _need(
+            "s3:ListBucket",
+            "bucket",
+            "model data is a prefix, or an object that does not exist",
+        ),
+    ),
+    "ApproveModelOperator": (
+        _need("sagemaker:DescribeModelPackage", "packages", "always"),
+        _need("sagemaker:UpdateModelPackage", "packages", "it is not decided so already"),
     ),
     "CreateEndpointConfigOperator": (
         _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
@@ -569,6 +596,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("s3:GetObject", "object", "the same"),
         _need("s3:ListBucketMultipartUploads", "bucket", "model_data_prefixes"),
         _need("s3:DeleteObject AbortMultipartUpload", "object", "the same, and dry_run=False"),
+        # sagemaker/latest/dg/model-registry-version.html: on the versions
+        _need(
+            "sagemaker:ListModelPackages DescribeModelPackage",
+            "every-package",
+            "there are images or artifacts to delete: those of model packages stay",
+        ),
     ),
     "EnsureExecutionRoleOperator": (
         _need("iam:GetRole", "role", "always, and until IAM shows the change"),
@@ -584,7 +617,15 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "InferenceComponentInServiceSensor": (
         _need("sagemaker:DescribeInferenceComponent", "inference-component", "at each poll"),
     ),
+    "ModelPackageApprovedSensor": (_need("sagemaker:DescribeModelPackage", "packages", "at each poll"),),
     # For the triggerer, which may have its own identity.
+    "ModelPackageTrigger": (_need("sagemaker:BatchDescribeModelPackage", "packages", "at each poll"),),
+    "ModelPackageEventTrigger": (
+        _need("sqs:GetQueueUrl", "queue", "queue is a name"),
+        _need("sqs:ReceiveMessage", "queue", "at each poll"),
+        # AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html: also for the batch
+        _need("sqs:DeleteMessage", "queue", "there are events"),
+    ),
     "ImageBuildTrigger": (_need("codebuild:BatchGetBuilds", "build-project", "at each poll"),),
     "AsyncAnswerTrigger": _answers(
         "at each poll", aws_when="always: without it, S3 does not say that an answer is not there yet"

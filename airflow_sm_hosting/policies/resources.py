@@ -26,6 +26,8 @@ BUCKET = r"[a-zA-Z0-9.\-_*?]{3,255}"
 #: Names of SageMaker resources; ``*`` and ``?`` are IAM's wildcards.
 NAME = r"[a-zA-Z0-9*?]([a-zA-Z0-9*?-]{0,61}[a-zA-Z0-9*?])?"
 ROLE_NAME = r"(/?([\w+=,.@*?-]+/)*)[\w+=,.@*?-]{1,64}"
+#: "up to 80 characters: alphanumeric characters, hyphens, and underscores", and ".fifo" (API_CreateQueue.html, QueueName).
+QUEUE_NAME = r"[\w*?-]{1,80}(\.fifo)?"
 KMS_KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 
 
@@ -115,6 +117,32 @@ def build_log_arns(where: str, projects: Iterable[Any], at: Place) -> list[str]:
     names = [arn.rpartition("/")[2] for arn in project_arns(where, projects, at)]
     groups = [end for name in names for end in ([name] if name.endswith(ANY) else [name, f"{name}:*"])]
     return [at.arn("logs", f"log-group:/aws/codebuild/{group}") for group in groups]
+
+
+def group_arns(where: str, groups: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of model package groups given by name or ARN."""
+    return named_arns(
+        where,
+        groups,
+        at,
+        service="sagemaker",
+        resource="model-package-group/{}",
+        pattern=NAME,
+        noun="model package groups",
+    )
+
+
+def package_arns(where: str, groups: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of all versions of model package groups given by name or ARN."""
+    return [
+        f"{arn.replace(':model-package-group/', ':model-package/')}/{ANY}"
+        for arn in group_arns(where, groups, at)
+    ]
+
+
+def queue_arns(where: str, queues: Iterable[Any], at: Place) -> list[str]:
+    """Return the ARNs of SQS queues given by name or ARN."""
+    return named_arns(where, queues, at, service="sqs", resource="{}", pattern=QUEUE_NAME, noun="SQS queues")
 
 
 def role_arns(where: str, names: Iterable[Any], at: Place) -> list[str]:

@@ -19,11 +19,14 @@ from airflow_sm_hosting.policies.resources import (
     ANY,
     Place,
     build_log_arns,
+    group_arns,
     key_arns,
     log_group_arns,
     named_arns,
+    package_arns,
     place,
     project_arns,
+    queue_arns,
     repository_arns,
     role_arns,
     s3_places,
@@ -58,6 +61,8 @@ def worker(
     async_inputs: Iterable[Any] = (),
     async_outputs: Iterable[Any] = (),
     captured_data: Iterable[Any] = (),
+    model_package_groups: Iterable[str] = (),
+    queues: Iterable[str] = (),
     permissions_boundary: str | None = None,
     others_scaling: bool = False,
     region_name: str = ANY,
@@ -89,6 +94,8 @@ def worker(
         none).
     :param async_outputs: ``s3://`` URLs of the ``S3OutputPath`` and ``S3FailurePath`` of asynchronous endpoints (default: none).
     :param captured_data: ``s3://`` URLs of the ``DestinationS3Uri`` of captured data (default: none).
+    :param model_package_groups: Names or ARNs of the model package groups of the model registry (default: none).
+    :param queues: Names or ARNs of the SQS queues from which an asset's watcher receives events (default: none).
     :param permissions_boundary: ARN of the policy that bounds every role which the worker makes (default: none is required).
     :param others_scaling: Whether a deployment may restore the tags of scalable targets that others made (default: False: only targets
         with this package's tag are tagged). It is needed if the variants of an endpoint are scaled elsewhere, and those targets have tags.
@@ -118,6 +125,8 @@ def worker(
             "async_inputs": async_inputs,
             "async_outputs": async_outputs,
             "captured_data": captured_data,
+            "model_package_groups": model_package_groups,
+            "queues": queues,
         },
     )
     return document(
@@ -236,6 +245,18 @@ class _Resources:
                 ):
                     path = f"/{key}{ANY}" if kind == "captured-object" else ""
                     yield f"arn:{at.partition}:s3:::{bucket}{path}"
+            case "every-package":
+                yield at.arn("sagemaker", "model-package/*")
+            case "package-group":
+                yield from group_arns(
+                    "model_package_groups", self._names(operator, "model_package_groups"), at
+                )
+            case "packages":
+                yield from package_arns(
+                    "model_package_groups", self._names(operator, "model_package_groups"), at
+                )
+            case "queue":
+                yield from queue_arns("queues", self._names(operator, "queues"), at)
             case "key":
                 yield from key_arns("kms_key_ids", self._names(operator, "kms_key_ids"), at)
             case "volume-key":

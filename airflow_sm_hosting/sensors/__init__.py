@@ -6,3 +6,6 @@ from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
 from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
 
 __all__ = ["EndpointInServiceSensor", "InferenceComponentInServiceSensor"]
+from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
+
+__all__ = ["EndpointInServiceSensor", "ModelPackageApprovedSensor"]

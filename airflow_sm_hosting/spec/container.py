@@ -19,6 +19,7 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.members import check_member_names, check_members, check_plain
+from airflow_sm_hosting.spec.model_package import check_model_package
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.reference_parts import (
     check_bucket_of_url,
@@ -182,17 +183,20 @@ class ContainerDefinition(dict[str, Any]):
     """A container of a model, in the shape of the ``ContainerDefinition`` of CreateModel.
 
     :param image: The image: a URI, the output of a ``BuildImageOperator``, or a :class:`ContainerImage`; None only with
-        ``ModelPackageName=…``. (templated)
+        ``model_package``. (templated)
     :param model_data: The artifact: an ``s3://`` or ``https://`` URL of S3 (one that ends with ``/`` is an uncompressed prefix, or with
         ``mode="MultiModel"`` the prefix of the archives), the output of an ``UploadModelDataOperator``, a :class:`ModelData`, or a dict in
         the shape of ``ModelDataSource`` (default: none). (templated)
+    :param model_package: A model package in place of image and model data: a :class:`~airflow_sm_hosting.ModelPackage`, which is resolved
+        to its ARN before the model is named; or a name or an ARN, which is sent unchanged. ``InferenceSpecificationName="…"`` selects one
+        of its additional specifications. (templated)
     :param environment: Environment variables, 100 at most, keys and values of 1024 characters. Shown as ``***`` wherever Airflow
         shows fields; but a literal stands readable in the DAG's source, so let the container read secrets from Secrets
         Manager by an ARN given here. (templated)
     :param container_hostname: DNS name of the container; in a pipeline all containers have one or none. (templated)
     :param mode: ``SingleModel`` (AWS's default) or ``MultiModel``.
     :param members: Further members of the AWS shape as they are: ``AdditionalModelDataSources=[…]`` (5 at most), ``ImageConfig={…}`` (a
-        private registry), ``ModelPackageName="…"``, ``MultiModelConfig={…}`` and whatever AWS adds.
+        private registry), ``MultiModelConfig={…}`` and whatever AWS adds.
     :raises InvalidSpecError: When a literal value can never work.
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
@@ -203,6 +207,7 @@ class ContainerDefinition(dict[str, Any]):
         *,
         image: Reference | TemplatedStr | None = None,
         model_data: TemplatedStr | TemplatedDict | None = None,
+        model_package: Reference | TemplatedStr | None = None,
         environment: Mapping[str, TemplatedStr | int | float | bool] | RenderedLater | None = None,
         container_hostname: TemplatedStr | None = None,
         mode: Mode | None = None,
@@ -213,7 +218,12 @@ class ContainerDefinition(dict[str, Any]):
             with problems:
                 check_member_names(where, members, CONTAINER_PARAMETERS)
                 check_members(where, members, "ContainerDefinition", CONTAINER_PARAMETERS)
-        if image is not None or "ModelPackageName" not in members:
+        if model_package is not None and "ModelPackageName" in members:
+            with problems:
+                raise InvalidSpecError(
+                    f"{where} has model_package and ModelPackageName; allowed: one of them."
+                )
+        if image is not None or (model_package is None and "ModelPackageName" not in members):
             with problems:
                 check_image(f"{where}: image", image)
         with problems:
@@ -238,6 +248,7 @@ class ContainerDefinition(dict[str, Any]):
             Mode=mode,
             ModelDataUrl=None if in_aws_shape else model_data,
             ModelDataSource=model_data if in_aws_shape else None,
+            ModelPackageName=model_package,
             Environment=environment,
         )
         container |= members
@@ -265,6 +276,7 @@ def check_container_members(where: str, container: dict[str, Any]) -> None:
         check_one_of(f"{where}: Mode", mode, MODES)
     if container.get("ContainerHostname") is not None:
         check_name(f"{where}: ContainerHostname", container["ContainerHostname"])
+    _check_package_members(where, container)
     if source is not None and container.get("ModelDataUrl") is not None:
         raise InvalidSpecError(f"{where} has both ModelDataUrl and ModelDataSource; allowed: one of them.")
     if source is not None and mode == "MultiModel":
@@ -285,6 +297,36 @@ def check_container_members(where: str, container: dict[str, Any]) -> None:
         )
     for index, one in enumerate(additional):
         check_data_source(f"{where}: AdditionalModelDataSources[{index}]", one)
+
+
+def _check_package_members(where: str, container: dict[str, Any]) -> None:
+    """Check what may stand beside a model package.
+
+    A package has its own image and model data: "Specify one of either Image and Model Data URL or ModelPackageName in container definition"
+    (recorded:model-package-and-image). API_ContainerDefinition.html: an inference specification is "in the model package version".
+    """
+    package = container.get("ModelPackageName")
+    if package is None:
+        if container.get("InferenceSpecificationName") is not None:
+            raise InvalidSpecError(
+                f"{where} has InferenceSpecificationName and no model package; allowed: with model_package (ModelPackageName)."
+            )
+        return
+    check_model_package(f"{where}: model_package", package)
+    beside = [
+        name
+        for member, name in (
+            ("Image", "image"),
+            ("ModelDataUrl", "model_data"),
+            ("ModelDataSource", "ModelDataSource"),
+        )
+        if container.get(member) is not None
+    ]
+    if beside:
+        raise InvalidSpecError(
+            f"{where} has model_package and {' and '.join(beside)}; allowed: a model package alone, which has its own image and model "
+            "data, or image and model_data."
+        )
 
 
 def check_data_source(where: str, source: Any) -> None:

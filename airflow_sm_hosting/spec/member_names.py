@@ -11,7 +11,13 @@ BOTOCORE = "1.44.8"
 # fmt: off
 MEMBERS = {
     "AcceleratorPartitionLayout": "AcceleratorPartitionTypes",
+    "AdditionalInferenceSpecificationDefinition": (
+        "Containers:ModelPackageContainerDefinition Description Name SupportedContentTypes "
+        "SupportedRealtimeInferenceInstanceTypes SupportedResponseMIMETypes "
+        "SupportedTransformInstanceTypes"
+    ),
     "AdditionalModelDataSource": "ChannelName S3DataSource:S3ModelDataSource",
+    "AdditionalS3DataSource": "CompressionType ETag S3DataType S3Uri",
     "Alarm": "AlarmName",
     "AsyncInferenceClientConfig": "MaxConcurrentInvocationsPerInstance",
     "AsyncInferenceConfig": (
@@ -22,6 +28,8 @@ MEMBERS = {
         "KmsKeyId NotificationConfig:AsyncInferenceNotificationConfig S3FailurePath S3OutputPath"
     ),
     "AutoRollbackConfig": "Alarms:Alarm",
+    "BaseModel": "HubContentName HubContentVersion RecipeName",
+    "Bias": "PostTrainingReport:MetricsSource PreTrainingReport:MetricsSource Report:MetricsSource",
     "BlueGreenUpdatePolicy": (
         "MaximumExecutionTimeoutInSeconds TerminationWaitInSeconds "
         "TrafficRoutingConfiguration:TrafficRoutingConfig"
@@ -66,6 +74,17 @@ MEMBERS = {
         "InferenceExecutionConfig:InferenceExecutionConfig ModelName PrimaryContainer:ContainerDefinition "
         "Tags:Tag VpcConfig:VpcConfig"
     ),
+    "CreateModelPackageInput": (
+        "AdditionalInferenceSpecifications:AdditionalInferenceSpecificationDefinition "
+        "CertifyForMarketplace ClientToken CustomerMetadataProperties Domain "
+        "DriftCheckBaselines:DriftCheckBaselines InferenceSpecification:InferenceSpecification "
+        "ManagedStorageType MetadataProperties:MetadataProperties ModelApprovalStatus "
+        "ModelCard:ModelPackageModelCard ModelLifeCycle:ModelLifeCycle ModelMetrics:ModelMetrics "
+        "ModelPackageDescription ModelPackageGroupName ModelPackageName ModelPackageRegistrationType "
+        "SamplePayloadUrl SecurityConfig:ModelPackageSecurityConfig SkipModelValidation "
+        "SourceAlgorithmSpecification:SourceAlgorithmSpecification SourceUri Tags:Tag Task "
+        "ValidationSpecification:ModelPackageValidationSpecification"
+    ),
     "CrossRegionTrafficConfig": "MaxCrossRegionPercentPerEndpoint MaxInvocationsPerSecondPerInstance",
     "CustomizedMetricSpecification": (
         "Dimensions:MetricDimension MetricName Metrics:TargetTrackingMetricDataQuery Namespace Statistic "
@@ -79,7 +98,19 @@ MEMBERS = {
         "AutoRollbackConfiguration:AutoRollbackConfig BlueGreenUpdatePolicy:BlueGreenUpdatePolicy "
         "RollingUpdatePolicy:RollingUpdatePolicy"
     ),
+    "DriftCheckBaselines": (
+        "Bias:DriftCheckBias Explainability:DriftCheckExplainability "
+        "ModelDataQuality:DriftCheckModelDataQuality ModelQuality:DriftCheckModelQuality"
+    ),
+    "DriftCheckBias": (
+        "ConfigFile:FileSource PostTrainingConstraints:MetricsSource PreTrainingConstraints:MetricsSource"
+    ),
+    "DriftCheckExplainability": "ConfigFile:FileSource Constraints:MetricsSource",
+    "DriftCheckModelDataQuality": "Constraints:MetricsSource Statistics:MetricsSource",
+    "DriftCheckModelQuality": "Constraints:MetricsSource Statistics:MetricsSource",
+    "Explainability": "Report:MetricsSource",
     "ExplainerConfig": "ClarifyExplainerConfig:ClarifyExplainerConfig",
+    "FileSource": "ContentDigest ContentType S3Uri",
     "ImageConfig": "RepositoryAccessMode RepositoryAuthConfig:RepositoryAuthConfig",
     "InferenceComponentAvailabilityZoneBalance": "EnforcementMode MaxImbalance",
     "InferenceComponentCapacitySize": "Type Value",
@@ -116,12 +147,39 @@ MEMBERS = {
     ),
     "InferenceExecutionConfig": "Mode",
     "InferenceHubAccessConfig": "HubContentArn",
+    "InferenceSpecification": (
+        "Containers:ModelPackageContainerDefinition SupportedContentTypes "
+        "SupportedRealtimeInferenceInstanceTypes SupportedResponseMIMETypes "
+        "SupportedTransformInstanceTypes"
+    ),
     "InstancePool": "InstanceType ModelNameOverride Priority",
+    "MetadataProperties": "CommitId GeneratedBy ProjectId Repository",
     "MetricDimension": "Name Value",
     "MetricsConfig": "EnableDetailedObservability EnableEnhancedMetrics MetricPublishFrequencyInSeconds",
     "MetricsEndpoint": "MetricPublishFrequencyInSeconds MetricsEndpointPath",
+    "MetricsSource": "ContentDigest ContentType S3Uri",
     "ModelAccessConfig": "AcceptEula",
+    "ModelDataQuality": "Constraints:MetricsSource Statistics:MetricsSource",
     "ModelDataSource": "S3DataSource:S3ModelDataSource",
+    "ModelInput": "DataInputConfig",
+    "ModelLifeCycle": "Stage StageDescription StageStatus",
+    "ModelMetrics": (
+        "Bias:Bias Explainability:Explainability ModelDataQuality:ModelDataQuality "
+        "ModelQuality:ModelQuality"
+    ),
+    "ModelPackageContainerDefinition": (
+        "AdditionalModelDataSources:AdditionalModelDataSource "
+        "AdditionalS3DataSource:AdditionalS3DataSource BaseModel:BaseModel ContainerHostname Environment "
+        "Framework FrameworkVersion Image ImageDigest IsCheckpoint ModelDataETag "
+        "ModelDataSource:ModelDataSource ModelDataUrl ModelInput:ModelInput NearestModelName ProductId"
+    ),
+    "ModelPackageModelCard": "ModelCardContent ModelCardStatus",
+    "ModelPackageSecurityConfig": "KmsKeyId",
+    "ModelPackageValidationProfile": "ProfileName TransformJobDefinition:TransformJobDefinition",
+    "ModelPackageValidationSpecification": (
+        "ValidationProfiles:ModelPackageValidationProfile ValidationRole"
+    ),
+    "ModelQuality": "Constraints:MetricsSource Statistics:MetricsSource",
     "MultiModelConfig": "ModelCacheSetting",
     "PredefinedMetricSpecification": "PredefinedMetricType ResourceLabel",
     "PredictiveScalingCustomizedMetricSpecification": "MetricDataQueries:PredictiveScalingMetricDataQuery",
@@ -188,6 +246,8 @@ MEMBERS = {
         "ModelAccessConfig:ModelAccessConfig S3DataType S3Uri"
     ),
     "ScalableTargetAction": "MaxCapacity MinCapacity",
+    "SourceAlgorithm": "AlgorithmName ModelDataETag ModelDataSource:ModelDataSource ModelDataUrl",
+    "SourceAlgorithmSpecification": "SourceAlgorithms:SourceAlgorithm",
     "StepAdjustment": "MetricIntervalLowerBound MetricIntervalUpperBound ScalingAdjustment",
     "StepScalingPolicyConfiguration": (
         "AdjustmentType Cooldown MetricAggregationType MinAdjustmentMagnitude "
@@ -206,6 +266,15 @@ MEMBERS = {
     "TrafficRoutingConfig": (
         "CanarySize:CapacitySize LinearStepSize:CapacitySize Type WaitIntervalInSeconds"
     ),
+    "TransformDataSource": "S3DataSource:TransformS3DataSource",
+    "TransformInput": "CompressionType ContentType DataSource:TransformDataSource SplitType",
+    "TransformJobDefinition": (
+        "BatchStrategy Environment MaxConcurrentTransforms MaxPayloadInMB TransformInput:TransformInput "
+        "TransformOutput:TransformOutput TransformResources:TransformResources"
+    ),
+    "TransformOutput": "Accept AssembleWith KmsKeyId S3OutputPath",
+    "TransformResources": "InstanceCount InstanceType TransformAmiVersion VolumeKmsKeyId",
+    "TransformS3DataSource": "S3DataType S3Uri",
     "UpdateEndpointInput": (
         "DeploymentConfig:DeploymentConfig EndpointConfigName EndpointName "
         "ExcludeRetainedVariantProperties:VariantProperty RetainAllVariantProperties "

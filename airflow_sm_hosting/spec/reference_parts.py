@@ -22,6 +22,11 @@ DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
 REGISTRY_HOST = r"(?:https?://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9.-]+(?:/(?P<name>[^:@]*)(?:[:@].*)?)?"
 BUCKET_PATTERN = r"[a-zA-Z0-9.\-_]{3,255}|arn:aws[a-z\-]*:s3[a-z\-]*:.+"
 REGION_PATTERN = r"[a-z]{2,}(-[a-z]+)+-\d+"
+#: botocore, sagemaker ArnOrName and ModelPackageArn: the group's part of an ARN ends with its name, a version's with group and number.
+_PACKAGE_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+_PACKAGE_ARN = r"arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]+:\d{12}:model-package"
+PACKAGE_GROUP_PATTERN = rf"({_PACKAGE_ARN}-group/)?{_PACKAGE_NAME}"
+PACKAGE_VERSION_PATTERN = rf"({_PACKAGE_ARN}/)?{_PACKAGE_NAME}/[1-9]\d*"
 
 _compiled = cache(re.compile)
 
@@ -103,6 +108,27 @@ def check_prefix(where: str, value: Any) -> None:
         raise invalid(where, value, "a string")
 
 
+def check_package_group(where: str, value: Any) -> None:
+    """Check the name or the ARN of a model package group."""
+    check_text(
+        where,
+        value,
+        pattern=PACKAGE_GROUP_PATTERN,
+        allowed="the name of a model package group, or its ARN if it is of another account, "
+        "'arn:<partition>:sagemaker:<region>:<account>:model-package-group/<name>'",
+    )
+
+
+def check_package_version(where: str, value: Any) -> None:
+    """Check the ARN of a version of a model package group, or ``<group>/<version>``."""
+    check_text(
+        where,
+        value,
+        pattern=PACKAGE_VERSION_PATTERN,
+        allowed="a version's ARN, 'arn:<partition>:sagemaker:<region>:<account>:model-package/<group>/<version>', or '<group>/<version>'",
+    )
+
+
 #: The parts of each kind of reference: the member, the parameter that it comes from, and its check.
 _PARTS: Mapping[str, tuple[tuple[str, str, Callable[[str, Any], None]], ...]] = {
     "EcrImage": (
@@ -125,17 +151,31 @@ _PARTS: Mapping[str, tuple[tuple[str, str, Callable[[str, Any], None]], ...]] = 
         ("Bucket", "bucket_name", check_bucket),
         ("Prefix", "prefix", check_prefix),
     ),
+    "LatestApprovedPackage": (("Group", "group", check_package_group),),
+    "PackageVersion": (("Arn", "arn", check_package_version),),
+    "PackageOfEvent": (
+        ("Arn", "arn", check_package_version),
+        ("Group", "group", check_package_group),
+    ),
 }
+#: The references to model packages.
+PACKAGE_KINDS = ("LatestApprovedPackage", "PackageVersion", "PackageOfEvent")
 #: Parts that a reference may lack.
-_OPTIONAL = ("Digest", "RegistryId", "RegionName", "AccountId")
+_OPTIONAL = ("Digest", "RegistryId", "RegionName", "AccountId", "Group of PackageOfEvent")
 #: Parts that have a default, which a rendered None stands for. A digest has none: a tag that nobody gave would be used instead of it.
-_HAVE_DEFAULTS = ("RegistryId", "RegionName", "AccountId", "Prefix")
+_HAVE_DEFAULTS = (
+    *("RegistryId", "RegionName", "AccountId", "Prefix"),
+    *("Arn of PackageOfEvent", "Group of PackageOfEvent"),
+)
 _ACCOUNTS = ("RegistryId", "AccountId")
 _CONSTRUCTORS = {
     "EcrImage": "ContainerImage.from_ecr_repository",
     "DlcImage": "ContainerImage.from_dlc",
     "S3Object": "ModelData.from_bucket",
     "S3Prefix": "ModelData.from_prefix",
+    "LatestApprovedPackage": "ModelPackage.latest_approved",
+    "PackageVersion": "ModelPackage.version",
+    "PackageOfEvent": "ModelPackage.from_event",
 }
 
 
@@ -146,11 +186,17 @@ def checked_reference(reference: Reference) -> Reference:
     """
     kind, problems = str(kind_of(reference)), Problems()
     for member, parameter, check in _PARTS[kind]:
-        if member in reference or not (member in _OPTIONAL or (member == "Tag" and "Digest" in reference)):
+        is_optional = _is_among(_OPTIONAL, kind, member) or (member == "Tag" and "Digest" in reference)
+        if member in reference or not is_optional:
             with problems:
                 check(f"{_CONSTRUCTORS[kind]}: {parameter}", reference.get(member))
     problems.tell()
     return reference
+
+
+def _is_among(members: tuple[str, ...], kind: str, member: str) -> bool:
+    """Return whether a table has a member of a kind of reference, or of all kinds."""
+    return member in members or f"{member} of {kind}" in members
 
 
 def rendered_reference(where: str, value: Any) -> Any:
@@ -168,7 +214,7 @@ def rendered_reference(where: str, value: Any) -> Any:
         if member not in parts:
             continue
         field, part = f"{where}, {_CONSTRUCTORS[kind]}: {parameter}", parts[member]
-        if is_absent(part) and member in _HAVE_DEFAULTS:
+        if is_absent(part) and _is_among(_HAVE_DEFAULTS, kind, member):
             del parts[member]
             continue
         # Native rendering makes a number of an account's digits. None is lost: Python has no literal that begins with 0.

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
-from airflow_sm_hosting.triggers.batch_poller import BatchPoller, BatchWaiter
+from airflow_sm_hosting.triggers.batch_poller import BatchPoller, BatchWaiter, wait_in_batch
 from airflow_sm_hosting.triggers.pace import TokenBucket
-from airflow_sm_hosting.triggers.poller import pollers
-from airflow_sm_hosting.triggers.rate_limits import RateLimits
 
 if TYPE_CHECKING:
-    from airflow_sm_hosting.deployer.async_answers import AnswerPolls
+    from airflow_sm_hosting.deployer.batch_polls import BatchPolls
     from airflow_sm_hosting.hooks.s3 import ModelDataHook
 
 log = logging.getLogger(__name__)
@@ -102,41 +100,39 @@ class AsyncAnswerTrigger(AwsParameters, BaseTrigger):
         )
 
     async def _wait(self) -> None:
-        poller = pollers().of(AnswerPoller, lambda: self.model_data_hook, self.aws_parameters)
-        keys = [(str(one["output"]), one.get("failure")) for one in self.pending]
-        waiters = [AnswerWaiter(key, self.poll_interval) for key in keys]
-        for waiter in waiters:
-            poller.join(waiter)
-        try:
-            await asyncio.gather(*(waiter.ended for waiter in waiters))
-        finally:
-            for waiter in waiters:
-                poller.leave(waiter)
+        waits = (
+            wait_in_batch(
+                AnswerPoller,
+                lambda: self.model_data_hook,
+                self.aws_parameters,
+                id_=(str(one["output"]), one.get("failure")),
+                poll_interval=self.poll_interval,
+                log_status=self.log.info,
+            )
+            for one in self.pending
+        )
+        async with asyncio.TaskGroup() as group:
+            for wait in waits:
+                group.create_task(wait)
 
 
-class AnswerWaiter(BatchWaiter[tuple[str, str | None]]):
-    """One wait for an answer: the S3 URLs of the answer and of the failure."""
+class AnswerPoller(BatchPoller):
+    """Looks for asynchronous answers and failures (HeadObject); an id is the URLs of both."""
 
-    def observe(self, found: Any, now: float) -> None:
-        """End the wait if one of both is there."""
-        if self.key in found:
-            self.end()
-
-
-class AnswerPoller(BatchPoller["ModelDataHook"]):
-    """Looks for all awaited answers of one connection."""
-
-    keys_of_a_call = REQUESTS_OF_A_TURN
     name = "answer-poller"
+    ids_of_a_call = REQUESTS_OF_A_TURN
 
-    @staticmethod
-    def make_polls(make_hook: Callable[[], ModelDataHook]) -> AnswerPolls:
+    def make_polls(self, make_hook: Callable[[], ModelDataHook]) -> BatchPolls:
         """Return what looks into S3."""
         from airflow_sm_hosting.deployer.async_answers import AnswerPolls
 
-        return AnswerPolls(make_hook, log.info)
+        return AnswerPolls(make_hook, log)
 
-    @staticmethod
-    def bucket(limits: RateLimits, account: Hashable) -> TokenBucket:
+    def bucket(self, account: Hashable) -> TokenBucket:
         """Return the limiter of the looks."""
-        return limits.of_answers(account)
+        return self._limits.of_operation("HeadObject", account)
+
+    def observe(self, waiter: BatchWaiter, found: Mapping[Any, Mapping[str, Any]], waited: float) -> None:
+        """End the wait if one of both is there."""
+        if waiter.id_ in found:
+            waiter.end()

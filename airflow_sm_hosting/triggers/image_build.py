@@ -8,7 +8,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
-from airflow_sm_hosting.triggers.build_poller import wait_for_build
+from airflow_sm_hosting.triggers.batch_poller import BuildPoller, wait_in_batch
 
 
 class ImageBuildTrigger(AwsParameters, BaseTrigger):
@@ -64,10 +64,11 @@ class ImageBuildTrigger(AwsParameters, BaseTrigger):
         """Wait, together with all other triggers that use the same connection."""
         error: str | None = None
         try:
-            await wait_for_build(
+            await wait_in_batch(
+                BuildPoller,
                 lambda: self.codebuild_hook,
                 self.aws_parameters,
-                build_id=self.build_id,
+                id_=self.build_id,
                 poll_interval=self.poll_interval,
                 # All triggers share one logger: making one takes longer than the rest of a wait's start.
                 log_status=self.logger().info,

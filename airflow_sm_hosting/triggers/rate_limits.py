@@ -24,8 +24,7 @@ class RateLimits:
         self.calls_per_second = _rate("calls_per_second", CALLS_PER_SECOND, 0.1)
         self.lists_per_second = _rate("lists_per_second", LISTS_PER_SECOND, 0.0)
         self._buckets: dict[Hashable, tuple[TokenBucket, TokenBucket]] = {}
-        self._of_builds: dict[Hashable, TokenBucket] = {}
-        self._of_answers: dict[Hashable, TokenBucket] = {}
+        self._of_operations: dict[Hashable, TokenBucket] = {}
 
     def of(self, account: Hashable) -> tuple[TokenBucket, TokenBucket]:
         """Return the limiters of DescribeEndpoint and of ListEndpoints; a list also counts as a describe."""
@@ -38,19 +37,13 @@ class RateLimits:
             )
         return self._buckets[account]
 
-    def of_builds(self, account: Hashable) -> TokenBucket:
-        """Return the limiter of BatchGetBuilds; AWS counts each operation by itself (assumed)."""
-        if account not in self._of_builds:
+    def of_operation(self, operation: str, account: Hashable) -> TokenBucket:
+        """Return the limiter of an operation; AWS counts each operation by itself (assumed)."""
+        key = (operation, account)
+        if key not in self._of_operations:
             now = asyncio.get_running_loop().time()
-            self._of_builds[account] = TokenBucket(self.calls_per_second, 1.0, now)
-        return self._of_builds[account]
-
-    def of_answers(self, account: Hashable) -> TokenBucket:
-        """Return the limiter of the looks for asynchronous answers in S3."""
-        if account not in self._of_answers:
-            now = asyncio.get_running_loop().time()
-            self._of_answers[account] = TokenBucket(self.calls_per_second, 1.0, now)
-        return self._of_answers[account]
+            self._of_operations[key] = TokenBucket(self.calls_per_second, 1.0, now)
+        return self._of_operations[key]
 
 
 def _rate(option: str, default: float, low: float) -> float:

@@ -71,6 +71,14 @@ def test_a_model_of_a_config_that_stays_stays_and_all_that_it_uses() -> None:
     ) == Unneeded(["old"], ["m2"], ["repo:b"], ["s3://b/2"])
 
 
+def test_what_model_packages_use_stays_as_it_may_be_deployed_later() -> None:
+    assert found(
+        images=[stored("repo:a", "repo@1"), stored("repo:b", "repo@2")],
+        artifacts=[stored("s3://b/1"), stored("s3://b/p/2"), stored("s3://b/3")],
+        used_by_packages=["repo@1", "s3://b/1", "s3://b/p/"],
+    ) == Unneeded(images=["repo:b"], artifacts=["s3://b/3"])
+
+
 def test_what_is_not_ours_stays_with_all_that_it_uses() -> None:
     assert (
         found(

@@ -95,6 +95,7 @@ def test_the_servers_own_key_is_root(worker: Worker) -> None:
         ("s3", lambda c: c.create_multipart_upload(Bucket="models", Key="k"), "s3:PutObject", "arn:aws:s3:::models/k", "AccessDenied", 403),
         ("s3", lambda c: c.list_buckets(), "s3:ListAllMyBuckets", "*", "AccessDenied", 403),
         ("resourcegroupstaggingapi", lambda c: c.get_resources(), "tag:GetResources", "*", "AccessDeniedException", 400),
+        ("sqs", lambda c: c.get_queue_url(QueueName="q"), "sqs:GetQueueUrl", "arn:aws:sqs:us-east-1:123456789012:q", "AccessDeniedException", 400),
         ("sns", lambda c: c.list_topics(), "sns:ListTopics", "*", "AccessDenied", 403),
     ],
 )  # fmt: skip

@@ -26,6 +26,7 @@ from botocore.exceptions import ClientError
 
 from airflow_sm_hosting import (
     AlarmRule,
+    ApproveModelOperator,
     BuildImageOperator,
     Canary,
     CheckContainerOperator,
@@ -52,10 +53,13 @@ from airflow_sm_hosting import (
     InvocationsScaling,
     InvokeEndpointOperator,
     ModelData,
+    ModelPackage,
+    ModelPackageApprovedSensor,
     NewFleetAlarm,
     PlanDeploymentOperator,
     PlanInferenceComponentOperator,
     PromoteShadowOperator,
+    RegisterModelOperator,
     RemoveAutoscalingOperator,
     ReportShadowOperator,
     RepositorySettings,
@@ -71,12 +75,14 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.packing import content_sha256
+from airflow_sm_hosting.deployment import package_event
 from airflow_sm_hosting.exceptions import (
     ContainerCheckError,
     DeploymentRolledBackError,
     ImageBuildError,
     InvocationError,
     ModelDataError,
+    ModelPackageError,
     NotFoundError,
     SmokeTestFailedError,
 )
@@ -84,6 +90,7 @@ from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.provider_info import get_provider_info
 from airflow_sm_hosting.spec.tags import OURS, tag_list
+from airflow_sm_hosting.triggers import package_events
 from tests.iam.conftest import Worker
 from tests.local.conftest import Deployer, tar_bytes
 from tests.local_servers import local_server
@@ -136,6 +143,7 @@ class Scene:
         self.copy = f"copy{number}"
         self.component = f"component{number}"
         self.prefix = f"prefix{number}"
+        self.group, self.queue = f"group{number}", f"queue{number}"
         self._endpoints: list[str] = []
 
     def names(self) -> dict[str, Any]:
@@ -155,6 +163,8 @@ class Scene:
             "async_inputs": [f"s3://models/{self.prefix}/in/"],
             "async_outputs": [f"s3://models/{self.prefix}/out/"],
             "captured_data": [f"s3://models/{self.prefix}/captured/"],
+            "model_package_groups": [self.group],
+            "queues": [self.queue],
             "kms_key_ids": [KEY],
             "volume_kms_key_ids": [KEY],
             "region_name": self.aws.region_name,
@@ -673,6 +683,112 @@ def make_repository(scene: Scene) -> str:
     return scene.repository
 
 
+# The model registry
+
+
+def make_version(scene: Scene, status: str = "Approved") -> str:
+    """Make the scene's group with a version, and return the version's ARN."""
+    with suppress(scene.root.exceptions.ClientError):
+        scene.root.create_model_package_group(ModelPackageGroupName=scene.group)
+    made = scene.root.create_model_package(
+        ModelPackageGroupName=scene.group,
+        ModelApprovalStatus=status,
+        InferenceSpecification={"Containers": [{"Image": IMAGE}]},
+    )
+    return str(made["ModelPackageArn"])
+
+
+@path_of("CreateModelOperator")
+def a_model_of_the_latest_approved_version(scene: Scene) -> None:
+    make_version(scene)
+    container = ContainerDefinition(model_package=ModelPackage.latest_approved(scene.group))
+    scene.run(CreateModelOperator, model_name=scene.model, containers=[container])
+
+
+@path_of("RegisterModelOperator")
+def a_version_of_a_new_group_and_its_tags_later(scene: Scene) -> None:
+    Deployer(scene.aws).push_image({}, repository=make_repository(scene), tag="1")
+    scene.put_object("prefix/a")
+    data = [
+        ModelData.from_bucket("models", scene.put_object("model.tar.gz")),
+        ModelData.from_prefix("models", f"{scene.prefix}/prefix"),
+    ]
+    image = ContainerImage.from_ecr_repository(scene.repository, "1")
+    options: dict[str, Any] = {
+        "model_package_group_name": scene.group,
+        "containers": [ContainerDefinition(image=image, model_data=one) for one in data],
+        "create_group": True,
+    }
+    assert scene.run(RegisterModelOperator, **options).details["created"]
+    assert not scene.run(RegisterModelOperator, **options, tags={"a": "b"}).details["created"]
+
+
+@path_of("ApproveModelOperator")
+def a_version_that_is_approved(scene: Scene) -> None:
+    arn = make_version(scene, "PendingManualApproval")
+    for changed in (True, False):
+        ran = scene.run(ApproveModelOperator, model_package=arn)
+        assert ran.details["changed"] == changed
+
+
+@path_of("ModelPackageApprovedSensor")
+def a_sensor_of_an_approval(scene: Scene) -> None:
+    scene.run(
+        ModelPackageApprovedSensor,
+        model_package=make_version(scene),
+        poke_interval=0.1,
+        timeout=10,
+        deferrable=False,
+    )
+
+
+@path_of("ModelPackageTrigger")
+def a_trigger_of_an_approval(scene: Scene) -> None:
+    from airflow_sm_hosting.triggers.model_package import ModelPackageTrigger
+
+    trigger = ModelPackageTrigger(model_package=make_version(scene), poll_interval=0.1)
+
+    async def first() -> Any:
+        return (await anext(aiter(trigger.run()))).payload
+
+    event = asyncio.run(first())
+    if event["error"]:
+        raise ModelPackageError(event["error"])
+
+
+@path_of("ModelPackageEventTrigger")
+def a_watcher_of_approvals(scene: Scene) -> None:
+    sqs = scene.aws.client("sqs")
+    url = sqs.create_queue(QueueName=scene.queue)["QueueUrl"]
+    detail = {
+        "ModelPackageArn": make_version(scene),
+        "ModelPackageGroupName": scene.group,
+        "ModelApprovalStatus": "Approved",
+        "ModelPackageStatus": "Completed",
+    }
+    event = {"source": "aws.sagemaker", "detail-type": package_event.DETAIL_TYPE, "detail": detail}
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+    def left() -> int:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+        return sum(map(int, found.values()))
+
+    async def watch() -> None:
+        trigger = package_events.ModelPackageEventTrigger(queue=scene.queue, poll_interval=0.05)
+        async with asyncio.timeout(5):
+            events = aiter(trigger.run())
+            assert (await anext(events)).payload["arn"] == detail["ModelPackageArn"]
+            going_on = asyncio.ensure_future(anext(events))
+            while left():
+                await asyncio.sleep(0.05)
+            going_on.cancel()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package_events, "SAVED_AFTER", 0.0)
+        asyncio.run(watch())
+
+
 @path_of("CreateEndpointConfigOperator")
 def a_config_and_its_tags_later(scene: Scene) -> None:
     model = make_model(scene.aws, scene.model)
@@ -1076,6 +1192,7 @@ def what_no_endpoint_needs(scene: Scene) -> None:
     artifact = f"{scene.prefix}/{digest}.tar.gz"
     scene.aws.client("s3").put_object(Bucket="models", Key=artifact, Body=b"1", Metadata={"sha256": digest})
     upload = scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=artifact)["UploadId"]
+    make_version(scene)
     ran = scene.run(
         CleanUpHostingOperator,
         older_than=0,

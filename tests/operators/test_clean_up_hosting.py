@@ -132,6 +132,58 @@ def test_what_is_young_and_what_is_not_ours_stays(aws: LocalAws, dag: DAG) -> No
     assert outcome(clean_up()).ran.details["configs"] == []
 
 
+def package(aws: LocalAws, used: dict[str, str], *, additional: bool = False) -> str:
+    """Register what a model used as a version of a group."""
+    client = aws.client("sagemaker")
+    model = client.describe_model(ModelName=used["model"])["PrimaryContainer"]
+    container = {"Image": model["Image"], "ModelDataUrl": model["ModelDataUrl"]}
+    specification = {"Containers": [container]}
+    if not client.list_model_package_groups()["ModelPackageGroupSummaryList"]:
+        client.create_model_package_group(ModelPackageGroupName="churn")
+    made = client.create_model_package(
+        ModelPackageGroupName="churn",
+        ModelApprovalStatus="Approved",
+        **(
+            {"AdditionalInferenceSpecifications": [{"Name": "own", **specification}]}
+            if additional
+            else {"InferenceSpecification": specification}
+        ),
+    )
+    return str(made["ModelPackageArn"])
+
+
+@pytest.mark.parametrize("additional", [False, True])
+def test_what_a_model_package_uses_stays(
+    aws: LocalAws, dag: DAG, versions: list[dict[str, str]], additional: bool
+) -> None:
+    """A version may be approved, and deployed, long after it was registered."""
+    package(aws, versions[0], additional=additional)
+    details = outcome(clean_up(**PLACES)).ran.details
+    assert (details["models"], details["images"], details["artifacts"]) == ([versions[0]["model"]], [], [])
+
+
+def test_a_model_of_a_package_keeps_what_the_package_uses(
+    aws: LocalAws, dag: DAG, versions: list[dict[str, str]]
+) -> None:
+    """Also when the package is deleted: DescribeModel tells its name only."""
+    client = aws.client("sagemaker")
+    arn = package(aws, versions[0])
+    client.create_model(
+        ModelName="foreign", PrimaryContainer={"ModelPackageName": arn}, ExecutionRoleArn=ROLE
+    )
+    other = {"ModelPackageName": arn.replace("123456789012", "999999999999")}
+    client.create_model(ModelName="of-another-account", PrimaryContainer=other, ExecutionRoleArn=ROLE)
+    for deleted in (False, True):
+        if deleted:
+            client.delete_model_package(ModelPackageName=arn)
+        details = outcome(clean_up(**PLACES)).ran.details
+        assert details["models"] == [versions[0]["model"]]
+        assert (details["images"], details["artifacts"]) == ([], [])
+    client.delete_model(ModelName="foreign")
+    details = outcome(clean_up(**PLACES)).ran.details
+    assert (details["images"], details["artifacts"]) == ([versions[0]["image"]], [versions[0]["data"]])
+
+
 def test_what_was_made_today_stays(aws: LocalAws, dag: DAG, versions: list[dict[str, str]]) -> None:
     assert outcome(clean_up(**PLACES, older_than=24 * 3600)).ran.details["configs"] == []
 

@@ -28,6 +28,8 @@ NAMES: dict[str, Any] = {
     "async_inputs": ["s3://smoke-tests/inputs/"],
     "async_outputs": ["s3://answers/churn/"],
     "captured_data": ["s3://captured/churn/"],
+    "model_package_groups": ["churn"],
+    "queues": ["approvals"],
     **HERE,
 }
 FRONT = "arn:aws:sagemaker:eu-west-1:111122223333"
@@ -126,6 +128,32 @@ def test_what_is_cleaned_up_is_read_everywhere_and_deleted_where_it_is_named() -
             assert allowed(clean_up, f"sagemaker:{delete}", f"{FRONT}:{kind}/{name}") == (name == "churn-1")
 
 
+def test_versions_are_those_of_the_groups_that_are_named() -> None:
+    others = "arn:aws:sagemaker:eu-west-1:999999999999:model-package-group/shared"
+    document = policies.worker(
+        ["RegisterModelOperator", "CreateModelOperator"],
+        **{**NAMES, "model_package_groups": ["churn", others]},
+    )
+    create, describe = "sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage"
+    assert allowed(document, create, f"{FRONT}:model-package/churn/3")
+    assert allowed(document, "sagemaker:AddTags", f"{FRONT}:model-package-group/churn")
+    assert allowed(document, describe, "arn:aws:sagemaker:eu-west-1:999999999999:model-package/shared/1")
+    assert not allowed(document, create, f"{FRONT}:model-package/other/3")
+    assert not allowed(document, create, f"{FRONT}:model-package/churn-2/3")
+    none = policies.worker(["CreateModelOperator"], **{**NAMES, "model_package_groups": []})
+    assert not [action for action in actions(none) if "ModelPackage" in action]
+
+
+def test_events_are_received_from_the_queues_that_are_named() -> None:
+    document = policies.worker(["ModelPackageEventTrigger"], queues=["approvals", "q.fifo"], **HERE)
+    queue = "arn:aws:sqs:eu-west-1:111122223333"
+    for action in ("sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:DeleteMessage"):
+        assert allowed(document, action, f"{queue}:approvals")
+        assert allowed(document, action, f"{queue}:q.fifo")
+        assert not allowed(document, action, f"{queue}:other")
+    assert not allowed(document, "sqs:SendMessage", f"{queue}:approvals")
+
+
 def test_a_role_is_passed_to_sagemaker_only() -> None:
     document = policies.worker(["CreateModelOperator"], **NAMES)
     role = "arn:aws:iam::111122223333:role/churn-execution"
@@ -182,6 +210,8 @@ def test_what_an_operator_does_not_need_need_not_be_given() -> None:
         ({"models": ["a_b"]}, "models is 'a_b'; allowed: names or ARNs of SageMaker models"),
         ({"endpoints": [f"{FRONT}:model/x"]}, "an ARN of the form arn:<partition>:sagemaker:…:endpoint/"),
         ({"model_data": ["s3://models/"]}, "whole bucket"),
+        ({"model_package_groups": ["a/1"]}, "model_package_groups is 'a/1'; allowed: names or ARNs of model package groups"),
+        ({"queues": ["https://sqs/q"]}, "queues is 'https://sqs/q'; allowed: names or ARNs of SQS queues"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
@@ -323,7 +353,6 @@ KINDS = {
     "every-endpoint": "every endpoint",
     "every-endpoint-config": "every endpoint config",
     "every-model": "every model",
-    "every-inference-component": "every inference component",
     "captured-object": "objects of `captured_data`",
     "captured-bucket": "buckets of `captured_data`",
     "async-input": "objects of `async_inputs`",
@@ -350,6 +379,10 @@ KINDS = {
     "build-object": "objects of `build_contexts`",
     "build-bucket": "buckets of `build_contexts`",
     "build-logs": "logs of `build_projects`",
+    "every-package": "every model package",
+    "package-group": "`model_package_groups`",
+    "packages": "versions of `model_package_groups`",
+    "queue": "`queues`",
 }
 
 

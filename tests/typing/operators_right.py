@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from airflow_sm_hosting import (
     AlarmRule,
+    ApproveModelOperator,
     BuildImageOperator,
     Canary,
     CheckContainerOperator,
@@ -35,9 +36,13 @@ from airflow_sm_hosting import (
     InvocationsScaling,
     InvokeEndpointOperator,
     ModelData,
+    ModelPackage,
+    ModelPackageApprovedSensor,
+    ModelPackageEventTrigger,
     NewFleetAlarm,
     PlanInferenceComponentOperator,
     PromoteShadowOperator,
+    RegisterModelOperator,
     ReportShadowOperator,
     RollbackInferenceComponentOperator,
     Rolling,
@@ -257,3 +262,46 @@ with DAG("operators_right", schedule=None):
     delete = DeleteEndpointOperator(
         task_id="delete", endpoint_name="{{ params.endpoint }}", delete_models=True, timeout=600
     )
+
+APPROVED = Asset(
+    "approved",
+    watchers=[AssetWatcher(name="w", trigger=ModelPackageEventTrigger(queue="q", groups=["churn"]))],
+)
+
+with DAG("registry_right", schedule=[APPROVED]):
+    registered = RegisterModelOperator(
+        task_id="register",
+        model_package_group_name="churn",
+        containers=[ContainerDefinition(image="{{ params.image }}", model_data="s3://models/m.tar.gz")],
+        approval_status="PendingManualApproval",
+        content_types=["application/json", "{{ params.type }}"],
+        metadata={"accuracy": 0.94, "rows": 1000},
+        model_metrics={"ModelQuality": {"Statistics": {"ContentType": "a/b", "S3Uri": "s3://m/q"}}},
+        commit_id="{{ params.commit }}",
+        request_members={"Domain": "MACHINE_LEARNING"},
+        create_group=True,
+        tags={"team": "a"},
+    )
+    ApproveModelOperator(
+        task_id="approve",
+        model_package=registered.output,
+        approval_status="Rejected",
+        description="slow",
+        overrule="{{ params.overrule }}",
+    )
+    ModelPackageApprovedSensor(
+        task_id="wait", model_package="churn/3", poke_interval=timedelta(minutes=5), deferrable=True
+    )
+    packages = (
+        ModelPackage.latest_approved("churn"),
+        ModelPackage.version(registered.output),
+        ModelPackage.from_event(APPROVED, group="churn"),
+        "churn/3",
+        registered.output,
+    )
+    for number, package in enumerate(packages):
+        CreateModelOperator(
+            task_id=f"model_{number}",
+            model_name="churn",
+            containers=[ContainerDefinition(model_package=package)],
+        )

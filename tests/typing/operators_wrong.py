@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_hosting import (
+    ApproveModelOperator,
     BuildImageOperator,
     CheckContainerOperator,
     CleanUpHostingOperator,
@@ -24,7 +25,10 @@ from airflow_sm_hosting import (
     EnsureExecutionRoleOperator,
     InferenceComponentInServiceSensor,
     InvokeEndpointOperator,
+    ModelPackageApprovedSensor,
+    ModelPackageEventTrigger,
     PromoteShadowOperator,
+    RegisterModelOperator,
     ReportShadowOperator,
     ShiftTrafficOperator,
     UploadModelDataOperator,
@@ -88,3 +92,12 @@ ShiftTrafficOperator(weights={"main": 1}, undo=5, **e)  # wrong
 ReportShadowOperator(lookback=[1], **e)  # wrong
 PromoteShadowOperator(capacity=5, **e)  # wrong
 EndpointInServiceSensor(endpoint_config_name=5, **e)  # wrong
+RegisterModelOperator(model_package_group_name=5, **t, containers=[])  # wrong
+RegisterModelOperator(model_package_group_name="churn", **t, containers=5)  # wrong
+RegisterModelOperator(model_package_group_name="churn", **t, containers=[], metadata=5)  # wrong
+RegisterModelOperator(model_package_group_name="churn", **t, containers=[], create_group=[True])  # wrong
+ApproveModelOperator(model_package=5, **t)  # wrong
+ApproveModelOperator(model_package="churn/3", **t, overrule=1)  # wrong
+ModelPackageApprovedSensor(model_package=["churn/3"], **t)  # wrong
+ModelPackageEventTrigger(queue=5)  # wrong
+ModelPackageEventTrigger(queue="q", groups=5)  # wrong

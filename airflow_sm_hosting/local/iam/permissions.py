@@ -503,6 +503,15 @@ def _codebuild(asked: RequestContext) -> Iterator[RequiredPermission]:
         yield RequiredPermission("iam:PassRole", str(role), {"iam:PassedToService": CODEBUILD})
 
 
+def _sqs(asked: RequestContext) -> Iterator[RequiredPermission]:
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html: all on the queue, and a
+    # batch needs the permission of the single call.
+    members = asked.members
+    queue = str(members.get("QueueName") or members.get("QueueUrl", "")).rpartition("/")[2]
+    resource = asked.arn("sqs", queue) if queue else ANY
+    yield RequiredPermission(f"sqs:{asked.operation.removesuffix('Batch')}", resource)
+
+
 # list_amazonsagemaker.html, list_amazoncloudwatch.html, …: what each service has to tag and to untag.
 _TAG_ACTIONS = {"sagemaker": ("AddTags", "DeleteTags")}
 
@@ -536,6 +545,7 @@ _SERVICES: dict[str, Callable[[RequestContext], Iterator[RequiredPermission]]] =
     "sts": _sts,
     "logs": _logs,
     "codebuild": _codebuild,
+    "sqs": _sqs,
     "tagging": _tagging,
 }
 

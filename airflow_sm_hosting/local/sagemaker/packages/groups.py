@@ -10,7 +10,7 @@ from typing import Any
 from airflow_sm_hosting.local.sagemaker.by_name import ByName
 from airflow_sm_hosting.local.sagemaker.listing import listed
 from airflow_sm_hosting.local.sagemaker.operations import Operations
-from airflow_sm_hosting.local.sagemaker.packages.package import ModelPackage
+from airflow_sm_hosting.local.sagemaker.packages.package import StoredPackage
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import Store
 from airflow_sm_hosting.local.wire.errors import AwsError
@@ -37,7 +37,7 @@ class PackageGroup:
     members: dict[str, Any]
     policy: str | None = None
     last_version: int = 0
-    versions: dict[int, ModelPackage] = field(default_factory=dict)
+    versions: dict[int, StoredPackage] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -113,7 +113,7 @@ class PackageGroups:
     def load(self, saved: Sequence[Mapping[str, Any]]) -> None:
         """Restore saved groups with their versions."""
         for one in saved:
-            packages = [ModelPackage(**package) for package in one["versions"]]
+            packages = [StoredPackage(**package) for package in one["versions"]]
             versions = {package.version: package for package in packages if package.version is not None}
             group = PackageGroup(one["members"], one["policy"], one["last_version"], versions)
             self._groups[group.name] = group

@@ -24,7 +24,7 @@ _NOT_TOLD = ("ModelCard", "CreatedBy", "LastModifiedBy", "SecurityConfig")
 
 
 @dataclass
-class ModelPackage:
+class StoredPackage:
     """A model package.
 
     :param members: The members of DescribeModelPackage.

@@ -16,8 +16,8 @@ from airflow_sm_hosting.local.sagemaker.operations import Operations
 from airflow_sm_hosting.local.sagemaker.packages.groups import GROUP_KIND, PackageGroup, PackageGroups
 from airflow_sm_hosting.local.sagemaker.packages.package import (
     PACKAGE_KIND,
-    ModelPackage,
     PackageReference,
+    StoredPackage,
     parse_reference,
 )
 from airflow_sm_hosting.local.sagemaker.packages.package_rules import (
@@ -60,7 +60,7 @@ class Packages:
         self._store = store
         self._groups = groups
         self._registry = registry
-        self._unversioned: ByName[ModelPackage] = ByName()
+        self._unversioned: ByName[StoredPackage] = ByName()
 
     @property
     def operations(self) -> Operations:
@@ -74,7 +74,7 @@ class Packages:
             "DeleteModelPackage": self._delete,
         }
 
-    def all(self) -> builtins.list[ModelPackage]:
+    def all(self) -> builtins.list[StoredPackage]:
         """Return the packages that can be found, versioned or not."""
         versioned = (package for group in self._groups.all() for package in group.versions.values())
         return [
@@ -119,7 +119,7 @@ class Packages:
     def load(self, saved: Sequence[Mapping[str, Any]]) -> None:
         """Restore saved unversioned packages."""
         for one in saved:
-            package = ModelPackage(**one)
+            package = StoredPackage(**one)
             self._unversioned[package.name] = package
 
     # Operations
@@ -167,7 +167,7 @@ class Packages:
         self._clone(members)
         for specification in _specifications(members):
             self._complete(specification)
-        package = ModelPackage(members, token, given if token else {})
+        package = StoredPackage(members, token, given if token else {})
         if group:
             group.last_version += 1
             group.versions[group.last_version] = package
@@ -242,7 +242,7 @@ class Packages:
         ]
         by_name = request.get("SortBy") == "Name"
 
-        def rank(package: ModelPackage) -> tuple[Any, ...]:
+        def rank(package: StoredPackage) -> tuple[Any, ...]:
             # Versions are numbers: 10 comes after 9.
             last = (package.name, package.version or 0)
             return last if by_name else (package.created, *last)
@@ -263,20 +263,20 @@ class Packages:
 
     # Parts of them
 
-    def _find(self, name_or_arn: str) -> ModelPackage | None:
+    def _find(self, name_or_arn: str) -> StoredPackage | None:
         reference = parse_reference(name_or_arn)
         if reference.owner and reference.owner.lower() != self._store.plain_arn(PACKAGE_KIND):
             return None
         found = self._in_region(reference)
         return found if found and self._store.is_visible(found.created) else None
 
-    def _in_region(self, reference: PackageReference) -> ModelPackage | None:
+    def _in_region(self, reference: PackageReference) -> StoredPackage | None:
         if reference.version is None:
             return self._unversioned.get(reference.name)
         group = self._groups.find(reference.name)
         return group.versions.get(reference.version) if group else None
 
-    def _existing(self, name_or_arn: str) -> ModelPackage:
+    def _existing(self, name_or_arn: str) -> StoredPackage:
         found = self._find(name_or_arn)
         if found is None:
             arn = (
@@ -287,7 +287,7 @@ class Packages:
             refuse(_absent(arn))
         return found
 
-    def _created_with(self, token: str) -> ModelPackage | None:
+    def _created_with(self, token: str) -> StoredPackage | None:
         return next((package for package in self.all() if package.token == token), None)
 
     def _is_own_account(self, owner: str) -> bool:
@@ -338,7 +338,7 @@ class Packages:
             return container
         return {**container, "Image": f"{image}@{digest.lower()}"}
 
-    def _announce(self, package: ModelPackage, updated: Sequence[str]) -> None:
+    def _announce(self, package: StoredPackage, updated: Sequence[str]) -> None:
         """Send an event to EventBridge, as for each creation and each update."""
         try:
             events.put_event(
