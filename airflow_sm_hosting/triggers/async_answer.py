@@ -111,9 +111,12 @@ class AsyncAnswerTrigger(AwsParameters, BaseTrigger):
             )
             for one in self.pending
         )
-        async with asyncio.TaskGroup() as group:
-            for wait in waits:
-                group.create_task(wait)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for wait in waits:
+                    group.create_task(wait)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
 
 class AnswerPoller(BatchPoller):
