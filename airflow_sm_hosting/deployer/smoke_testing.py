@@ -31,7 +31,7 @@ from airflow_sm_hosting.deployer.invocation import (
 )
 from airflow_sm_hosting.deployment.answer_check import Checks, shortened, wrong_with
 from airflow_sm_hosting.deployment.request_rows import Row, rows
-from airflow_sm_hosting.deployment.smoke_test import known_kind, may_be_asynchronous, request_members
+from airflow_sm_hosting.deployment.smoke_test import may_be_asynchronous, request_members
 from airflow_sm_hosting.exceptions import InvalidSpecError, InvocationError, NotFoundError
 from airflow_sm_hosting.spec.expectation import expectation
 from airflow_sm_hosting.spec.smoke_test import (
@@ -39,6 +39,7 @@ from airflow_sm_hosting.spec.smoke_test import (
     DEFAULT_POLL_INTERVAL,
     DEFAULT_TIMEOUT,
     REAL_TIME,
+    known_kind,
     row_format,
 )
 

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_sm_hosting.deployment.observation import Observation
-from airflow_sm_hosting.spec.smoke_test import ASYNCHRONOUS, REAL_TIME, REQUEST_MEMBERS, STREAMED
+from airflow_sm_hosting.spec.smoke_test import ASYNCHRONOUS, REAL_TIME, REQUEST_MEMBERS, STREAMED, known_kind
 
 #: The members of a request by kind.
 _MEMBERS = {
     kind: [member for member, kinds in REQUEST_MEMBERS.values() if kind in kinds]
     for kind in (REAL_TIME, STREAMED, ASYNCHRONOUS)
 }
-#: The members of a smoke test by which only asynchronous, or only other requests can be meant.
-_ASYNCHRONOUS_ONLY = {
-    *(member for member, kinds in REQUEST_MEMBERS.values() if kinds == (ASYNCHRONOUS,)),
-    "InputPrefix",
-}
+#: The members of a smoke test by which no asynchronous request can be meant.
 _NEVER_ASYNCHRONOUS = {member for member, kinds in REQUEST_MEMBERS.values() if ASYNCHRONOUS not in kinds}
 
 
@@ -32,17 +28,6 @@ class AnswerFailure:
 
     message: str
     refused: bool = False
-
-
-def known_kind(test: Mapping[str, Any]) -> str | None:
-    """Return the kind of request that a smoke test says, by itself or by a parameter of one kind alone; None as the endpoint is.
-
-    :param test: The members of the smoke test.
-    """
-    kind: str = test.get("Kind", "auto")
-    if kind != "auto":
-        return kind
-    return ASYNCHRONOUS if _ASYNCHRONOUS_ONLY & test.keys() else None
 
 
 def may_be_asynchronous(test: Mapping[str, Any]) -> bool:

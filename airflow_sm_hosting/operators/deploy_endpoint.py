@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 
-from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, InvocationError, NotFoundError
+from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.fields import (
     Boolean,
     Choice,
@@ -23,12 +23,10 @@ from airflow_sm_hosting.fields import (
 )
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
-from airflow_sm_hosting.operators.deploying import DeployingOperator
+from airflow_sm_hosting.operators.deploying import DeployingOperator, OneSmokeTest
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource, resource_name
-from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
-from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.checks import is_rendered_later
 from airflow_sm_hosting.spec.rollout import auto_rollback, check_alarm_names, completed, longest_seconds
-from airflow_sm_hosting.spec.smoke_test import rendered_test
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
     from airflow_sm_hosting.deployment.planning import End
     from airflow_sm_hosting.deployment.progress import Progress
-    from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
     from airflow_sm_hosting.deployment.wanted import Wanted
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
@@ -70,20 +67,6 @@ class EndpointConfigNames(ListOf):
     def value(self, where: str, given: Any) -> list[Any]:
         """Return the names."""
         return [resource_name(where, name, ENDPOINT_CONFIG) for name in super().value(where, given)]
-
-
-class OneSmokeTest(Field[dict[str, Any]]):
-    """A :class:`~airflow_sm_hosting.SmokeTest`."""
-
-    def check(self, where: str, value: Any) -> None:
-        """Check the kind of a literal value."""
-        if not is_rendered_later(value) and kind_of(value) != "SmokeTest":
-            raise invalid(where, type(value).__name__, "a SmokeTest")
-
-    def value(self, where: str, given: Any) -> dict[str, Any]:
-        """Return the test, its members checked."""
-        self.check(where, given)
-        return rendered_test(f"{where}: ", given)
 
 
 class DeployEndpointFields(AwsFields):
@@ -249,28 +232,6 @@ class DeployEndpointOperator(DeployingOperator):
         )
         super().on_kill()
 
-    def _answer_failure(self, name: str) -> AnswerFailure | None:
-        """Return the failure of the answers of the endpoint of this name; None when they are right."""
-        from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
-
-        try:
-            answers = self._smoke_tester(name).run()
-        except InvocationError as error:
-            return AnswerFailure(str(error), refused=error.refused)
-        except (NotFoundError, AccessError) as error:
-            return AnswerFailure(str(error), refused=True)
-        variants = {answer.variant for answer in answers if answer.variant}
-        self.log.info(
-            "The smoke test succeeded%s", f" on variant {', '.join(sorted(variants))}" if variants else ""
-        )
-        return None
-
-    def _smoke_tester(self, name: str) -> SmokeTester:
-        from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
-
-        test = self.fields.of(self).smoke_test or {}
-        return SmokeTester(self, name, test, path_of=self.path_beside_dag, log=self.log)
-
     def _report(self, context: Context, deployer: EndpointDeployer, end: End) -> str:
         """Push the details; return the endpoint's name, or raise the deployment's error."""
         from airflow_sm_hosting.deployer.report import details_of, error_of
@@ -286,6 +247,12 @@ class DeployEndpointOperator(DeployingOperator):
 
             raise AirflowSkipException(end.message)
         raise error_of(end, progress, self, name, details)
+
+    def _smoke_tester(self, name: str) -> SmokeTester:
+        from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
+
+        test = self.fields.of(self).smoke_test or {}
+        return SmokeTester(self, name, test, path_of=self.path_beside_dag, log=self.log)
 
     # Values derived from the parameters.
 

@@ -13,6 +13,7 @@ from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.fields import Boolean, Field, Integer, ListOf, Resource, Structure, Text, optional
 from airflow_sm_hosting.operators.deploy_endpoint import DEFAULT_POLL_INTERVAL
+from airflow_sm_hosting.operators.deploying import OneSmokeTest
 from airflow_sm_hosting.operators.deploying_component import (
     ComponentDeployingOperator,
     ComponentDeploymentFields,
@@ -25,15 +26,18 @@ from airflow_sm_hosting.spec.inference_component import (
     is_adapter,
     rendered_specification,
 )
+from airflow_sm_hosting.spec.smoke_test import ASYNCHRONOUS, REAL_TIME, known_kind
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
     from airflow_sm_hosting.deployment.component import WantedComponent
     from airflow_sm_hosting.deployment.wanted import Wanted
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.spec.inference_component import InferenceComponentSpecification
     from airflow_sm_hosting.spec.rollout import Rolling
+    from airflow_sm_hosting.spec.smoke_test import SmokeTest
 
 
 class OneSpecification(Structure):
@@ -67,6 +71,7 @@ class DeployInferenceComponentFields(ComponentDeploymentFields):
     )
     copy_count = optional(Integer(low=0))
     replace_failed_component = Boolean(default=True)
+    smoke_test = optional(OneSmokeTest(json=True))
 
     def check_together(self, where: str) -> None:
         """Check the parameters that depend on each other, as far as they are known."""
@@ -85,12 +90,31 @@ class DeployInferenceComponentFields(ComponentDeploymentFields):
             )
         if adapter and self.rollout is not None:
             raise InvalidSpecError(f"{where}rollout is given for an adapter; allowed: none.")
+        if self.smoke_test is not None:
+            self._check_smoke_test(where)
         known = isinstance(one, dict) or several is not None
         if known and not adapter and self.variant_name is None and not is_rendered_later(one):
             raise InvalidSpecError(
                 f"{where}variant_name is not given; allowed: the variant of the endpoint (only an adapter is where its base is)."
             )
         super().check_together(where)
+
+    def _check_smoke_test(self, where: str) -> None:
+        """Check that the smoke test can reach the component."""
+        test = self.smoke_test or {}
+        if self.copy_count == 0:
+            raise InvalidSpecError(
+                f"{where}smoke_test is given, and copy_count is 0; allowed: one copy or more, as a component without copies does not answer."
+            )
+        if known_kind(test) == ASYNCHRONOUS:
+            raise InvalidSpecError(
+                f"{where}smoke_test is asynchronous; allowed: in real time or streamed, as an asynchronous endpoint has no inference components."
+            )
+        named, name = test.get("InferenceComponentName"), self.inference_component_name
+        if named is not None and named != name and not is_rendered_later([named, name]):
+            raise InvalidSpecError(
+                f"{where}smoke_test invokes inference component {named!r}; allowed: {name!r}, which is also the default."
+            )
 
 
 class DeployInferenceComponentOperator(ComponentDeployingOperator):
@@ -121,6 +145,10 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
     :param allow_older: Whether this run deploys even if a newer run has already deployed (default: False). (templated)
     :param wait_for_alarms: Whether the task waits, in the worker and within its time budget, for rollback alarms that are in ALARM before
         the update (default: False: ``AlarmGoingOffError``). (templated)
+    :param smoke_test: A :class:`~airflow_sm_hosting.SmokeTest` to run after the deployment, on this component, in real time or streamed
+        (default: none). After a wrong answer the new specification continues to serve:
+        :class:`~airflow_sm_hosting.RollbackInferenceComponentOperator` goes back. A first request to copies that autoscaling has taken to
+        zero needs its ``wait_for_capacity``. (templated)
     :param tags: Tags, as a dict; on an existing component they are reconciled, other people's tags stay unchanged. (templated)
     :param deferrable: Whether the task waits in the triggerer (default: ``[operators] default_deferrable``).
     :param poll_interval: Seconds, or a timedelta, between two polls, 0.1 or more (default: 30). (templated)
@@ -129,6 +157,7 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
     :raises DeploymentRolledBackError: When the old specification serves after the update.
     :raises DeploymentFailedError: When the component does not serve the requested specification, or has not the requested copies.
     :raises DeploymentTimeoutError: When the time budget ended first.
+    :raises SmokeTestFailedError: When the smoke test fails.
     :raises ConflictError: When the component is not ours, or is on another endpoint, variant or base.
     :raises NotFoundError: When the endpoint, the model or the base does not exist.
     :raises InvalidSpecError: For bad input, before the first AWS call.
@@ -159,6 +188,7 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
         adopt: bool | Late = False,
         allow_older: bool | Late = False,
         wait_for_alarms: bool | Late = False,
+        smoke_test: SmokeTest | Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | timedelta | Late = DEFAULT_POLL_INTERVAL,
@@ -179,6 +209,7 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
         self.adopt = adopt
         self.allow_older = allow_older
         self.wait_for_alarms = wait_for_alarms
+        self.smoke_test = smoke_test
         self.tags = tags
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -231,4 +262,24 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
 
     def _wanted(self, context: Context) -> Wanted:
         replaces = self.fields.of(self).replace_failed_component
-        return replace(super()._wanted(context), replace_failed_endpoint=replaces)
+        test = self.fields.of(self).smoke_test
+        return replace(
+            super()._wanted(context),
+            replace_failed_endpoint=replaces,
+            smoke_test=test is not None,
+            smoke_request=test or {},
+        )
+
+    def _smoke_tester(self, name: str) -> SmokeTester:
+        from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
+
+        given = self.fields.of(self)
+        test = {"Kind": REAL_TIME, **(given.smoke_test or {}), "InferenceComponentName": name}
+        if test["Kind"] == "auto":
+            test["Kind"] = REAL_TIME
+        return SmokeTester(self, given.endpoint_name, test, path_of=self.path_beside_dag, log=self.log)
+
+    def _check_before_asking(self, wanted: Wanted) -> None:
+        super()._check_before_asking(wanted)
+        if wanted.smoke_test:
+            self._smoke_tester(wanted.endpoint_name)

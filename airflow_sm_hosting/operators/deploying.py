@@ -6,17 +6,38 @@ import time
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.exceptions import AccessError, InvocationError, NotFoundError
+from airflow_sm_hosting.fields import Field
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
+from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.smoke_test import rendered_test
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployer.deployment import EndpointDeployer
+    from airflow_sm_hosting.deployer.smoke_testing import SmokeTester
     from airflow_sm_hosting.deployment.planning import End
     from airflow_sm_hosting.deployment.progress import Progress
+    from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
     from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
     from airflow_sm_hosting.deployment.wanted import Wanted
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+
+
+class OneSmokeTest(Field[dict[str, Any]]):
+    """A :class:`~airflow_sm_hosting.SmokeTest`."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check the kind of a literal value."""
+        if not is_rendered_later(value) and kind_of(value) != "SmokeTest":
+            raise invalid(where, type(value).__name__, "a SmokeTest")
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the test, its members checked."""
+        self.check(where, given)
+        return rendered_test(f"{where}: ", given)
 
 
 class DeployingOperator(SageMakerHostingBaseOperator):
@@ -97,6 +118,25 @@ class DeployingOperator(SageMakerHostingBaseOperator):
         if result.outcome == Outcome.DEPLOYED:
             self.log.info("%s", result.message)
 
+    def _answer_failure(self, name: str) -> AnswerFailure | None:
+        """Run the smoke test; return the failure of the answers, None when they are right.
+
+        :param name: The endpoint or inference component, spelled as AWS describes it.
+        """
+        from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
+
+        try:
+            answers = self._smoke_tester(name).run()
+        except InvocationError as error:
+            return AnswerFailure(str(error), refused=error.refused)
+        except (NotFoundError, AccessError) as error:
+            return AnswerFailure(str(error), refused=True)
+        variants = {answer.variant for answer in answers if answer.variant}
+        self.log.info(
+            "The smoke test succeeded%s", f" on variant {', '.join(sorted(variants))}" if variants else ""
+        )
+        return None
+
     def _task(self, context: Context) -> str:
         """Return a digest that identifies this task of this run; all its tries share it."""
         from airflow_sm_hosting.spec.tags import digest
@@ -121,6 +161,10 @@ class DeployingOperator(SageMakerHostingBaseOperator):
 
     def _deployer(self, wanted: Wanted, progress: Progress) -> EndpointDeployer:
         """Return what carries it out."""
+        raise NotImplementedError
+
+    def _smoke_tester(self, name: str) -> SmokeTester:
+        """Return what runs the smoke test on the endpoint or inference component of this name."""
         raise NotImplementedError
 
     def _interval(self) -> float:

@@ -102,7 +102,7 @@ class ComponentDeployingOperator(DeployingOperator):
     def _deployer(self, wanted: Wanted, progress: Progress) -> EndpointDeployer:
         from airflow_sm_hosting.deployer.deployment import EndpointDeployer
 
-        return EndpointDeployer(wanted, self, progress)
+        return EndpointDeployer(wanted, self, progress, self._answer_failure)
 
     def _component(self) -> WantedComponent:
         """Return the wanted component, rendered and validated."""

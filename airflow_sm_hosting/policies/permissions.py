@@ -98,7 +98,7 @@ def _asking(by: str, real_time: str) -> tuple[Permission, ...]:
         ),
         _need(
             "sagemaker:DescribeInferenceComponent",
-            "every-inference-component",
+            "inference-component",
             f"{by}inference_component_name is given, and the answer is an error or not the expected one",
             optional=True,
         ),
@@ -390,7 +390,11 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "DeployEndpointOperator": _DEPLOYMENT,
     "RollbackEndpointOperator": _DEPLOYMENT,
-    "DeployInferenceComponentOperator": _COMPONENT,
+    "DeployInferenceComponentOperator": (
+        *_COMPONENT,
+        _need("sagemaker:InvokeEndpoint", "endpoint", "smoke_test, unless its kind is streamed"),
+        _need("sagemaker:InvokeEndpointWithResponseStream", "endpoint", "smoke_test: kind is streamed"),
+    ),
     "RollbackInferenceComponentOperator": _COMPONENT,
     "PlanInferenceComponentOperator": (
         _need("sagemaker:DescribeInferenceComponent", "inference-component", "always"),

@@ -335,3 +335,21 @@ def _typed(where: str, name: str, value: Any) -> Any:
         return value
     # With native rendering, an id of digits became a number.
     return as_string(where, str(value) if type(value) is int else value)
+
+
+#: The members of a smoke test by which only asynchronous can be meant.
+_ASYNCHRONOUS_ONLY = {
+    *(member for member, kinds in REQUEST_MEMBERS.values() if kinds == (ASYNCHRONOUS,)),
+    "InputPrefix",
+}
+
+
+def known_kind(test: Mapping[str, Any]) -> str | None:
+    """Return the kind of request that a smoke test says, by itself or by a parameter of one kind alone; None as the endpoint is.
+
+    :param test: The members of the smoke test.
+    """
+    kind: str = test.get("Kind", "auto")
+    if kind != "auto":
+        return kind
+    return ASYNCHRONOUS if _ASYNCHRONOUS_ONLY & test.keys() else None

@@ -8,7 +8,8 @@ import pytest
 
 from airflow_sm_hosting.deployment import smoke_test
 from airflow_sm_hosting.deployment.observation import FactNeededError
-from airflow_sm_hosting.deployment.smoke_test import known_kind, request_members, smoke_test_problem
+from airflow_sm_hosting.deployment.smoke_test import request_members, smoke_test_problem
+from airflow_sm_hosting.spec.smoke_test import known_kind
 from tests.deployment.worlds import World, nothing_known
 
 PLAIN = {"ModelName": "model", "PrimaryContainer": {"Image": "image"}}

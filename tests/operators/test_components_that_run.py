@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting import InferenceComponentSpecification
-from airflow_sm_hosting.exceptions import DeploymentRolledBackError
+from airflow_sm_hosting import Expectation, InferenceComponentSpecification, SmokeTest
+from airflow_sm_hosting.exceptions import DeploymentRolledBackError, SmokeTestFailedError
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import Deployer
 from tests.operators.components import NEEDS, deploy_component, make_host
@@ -53,3 +53,35 @@ def test_what_was_asked_for_answers_and_what_does_not_start_is_rolled_back(
     assert "the password is ***" in str(failed.error)
     assert "hunter2" not in str(failed.error)
     assert version_of(aws) == "2"
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+def test_a_smoke_test_asks_the_component_itself(process_aws: LocalAws, deferrable: bool) -> None:
+    aws = process_aws
+    image = Deployer(aws).push_image()
+    make_host(aws)
+
+    def deploy(version: str, expected: str, **options: Any) -> Any:
+        specification = InferenceComponentSpecification(
+            image=image,
+            environment={"VERSION": version},
+            requirements=NEEDS,
+            container_startup_health_check_timeout=60,
+        )
+        test = SmokeTest(
+            body="1,2",
+            content_type="text/csv",
+            expect=Expectation(subset={"version": expected}),
+            **options,
+        )
+        return outcome(deploy_component(specification=specification, smoke_test=test, deferrable=deferrable))
+
+    assert deploy("1", "1").error is None
+    wrong = deploy("2", "3")
+    assert isinstance(wrong.error, SmokeTestFailedError), wrong.error
+    assert "continues to serve" in str(wrong.error)
+    assert version_of(aws) == "2"
+    # The next run sees that it is unverified, and asks again.
+    again = deploy("2", "2", inference_component_name="churn")
+    assert again.error is None
+    assert again.details["action"] == "unchanged"

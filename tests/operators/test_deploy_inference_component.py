@@ -14,6 +14,7 @@ from airflow_sm_hosting import (
     InferenceComponentSpecification,
     InstanceProductionVariant,
     Rolling,
+    SmokeTest,
 )
 from airflow_sm_hosting.deployment import evidence
 from airflow_sm_hosting.exceptions import (
@@ -475,3 +476,21 @@ def test_the_config_of_a_host_has_its_role_by_name(aws: LocalAws) -> None:
     assert operations(aws, mutating=True) == []
     with pytest.raises(InvalidSpecError, match="execution_role"):
         config()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"copy_count": 0}, "copy_count is 0"),
+        ({"smoke_test": SmokeTest(body="1", kind="asynchronous")}, "smoke_test is asynchronous"),
+        (
+            {"smoke_test": SmokeTest(body="1", inference_component_name="other")},
+            "smoke_test invokes inference component 'other'",
+        ),
+    ],
+)
+def test_a_smoke_test_that_cannot_reach_the_component_is_told_at_parse(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        deploy_component(**{"smoke_test": SmokeTest(body="1"), **given})

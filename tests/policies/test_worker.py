@@ -54,7 +54,7 @@ def test_the_policy_of_all_is_the_union_and_fits_into_a_role() -> None:
         if not action.startswith("kms:")  # no keys are given
     }
     assert policies.same(everything, policies.worker(list(PERMISSIONS), **NAMES))
-    assert len(compact(everything)) < MAX_ROLE_POLICY * 0.75
+    assert len(compact(everything)) < MAX_ROLE_POLICY
 
 
 def test_a_worker_with_other_builders_needs_nothing_of_codebuild() -> None:
