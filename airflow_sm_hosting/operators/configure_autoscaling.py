@@ -12,6 +12,7 @@ from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, INFERENCE_COMPONENT
 from airflow_sm_hosting.spec.checks import check_name, invalid, is_rendered_later
+from airflow_sm_hosting.spec.hosting_target import check_target
 from airflow_sm_hosting.spec.rendered import as_boolean
 from airflow_sm_hosting.spec.scaling import action_request, policy_request
 from airflow_sm_hosting.spec.scaling_rules import (
@@ -62,22 +63,16 @@ def check_scaled(
 
     :raises InvalidSpecError: When both are, or none.
     """
-    of_variant = [endpoint_name, variant_name]
+    check_target(
+        where,
+        endpoint_name=endpoint_name,
+        variant_name=variant_name,
+        inference_component_name=inference_component_name,
+    )
     if inference_component_name is None:
-        missing = "endpoint_name" if endpoint_name is None else "variant_name" if variant_name is None else ""
-        if missing:
-            raise invalid(
-                f"{where}{missing}",
-                None,
-                "endpoint_name with variant_name, or inference_component_name alone",
-            )
         if scalable_dimension == COPY_COUNT:
             raise invalid(f"{where}scalable_dimension", scalable_dimension, "a dimension of a variant")
         return
-    if of_variant != [None, None]:
-        raise InvalidSpecError(
-            f"{where}inference_component_name is given with endpoint_name or variant_name; allowed: it alone, as its name is unique."
-        )
     if not is_rendered_later(scalable_dimension) and scalable_dimension not in (None, COPY_COUNT):
         raise invalid(f"{where}scalable_dimension", scalable_dimension, COPY_COUNT)
 

@@ -1,4 +1,4 @@
-"""Create CloudWatch alarms on a production variant."""
+"""Create CloudWatch alarms on a production variant or an inference component."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_sm_hosting.fields import Boolean, Choice, Integer, Resource, Text, Value, optional
+from airflow_sm_hosting.exceptions import NotFoundError
+from airflow_sm_hosting.fields import Boolean, Choice, Field, Integer, Resource, Text, Value, optional
 from airflow_sm_hosting.operators.alarm import AlarmFields, AlarmOperator
 from airflow_sm_hosting.spec.alarm import (
     COMPARISON_OPERATORS,
@@ -21,8 +22,9 @@ from airflow_sm_hosting.spec.alarm import (
     literal_default_name,
     literal_name,
 )
-from airflow_sm_hosting.spec.arn import ENDPOINT
+from airflow_sm_hosting.spec.arn import ENDPOINT, INFERENCE_COMPONENT
 from airflow_sm_hosting.spec.checks import check_name
+from airflow_sm_hosting.spec.hosting_target import check_target
 from airflow_sm_hosting.spec.metric import EndpointMetric, completed_metric, endpoint_metrics
 from airflow_sm_hosting.spec.reference import present
 
@@ -43,8 +45,9 @@ if TYPE_CHECKING:
 class CreateEndpointAlarmFields(AlarmFields):
     """The parameters of :class:`CreateEndpointAlarmOperator`."""
 
-    endpoint_name = Resource(ENDPOINT)
-    variant_name = Text(check_name)
+    endpoint_name = optional(Resource(ENDPOINT))
+    variant_name: Field[str | None] = optional(Text(check_name))
+    inference_component_name = optional(Resource(INFERENCE_COMPONENT))
     metric = Value(json=True)
     threshold = Value()
     evaluation_periods = Integer(low=1)
@@ -59,14 +62,35 @@ class CreateEndpointAlarmFields(AlarmFields):
         """The metric, completed with endpoint and variant once these are known."""
         if not self.rendered:
             return self.metric
-        return completed_metric(self.metric, self.endpoint_name, self.variant_name)
+        return self.watched_on(None)
 
-    def watched_on(self, endpoint_name: str) -> Any:
-        """Return the metric with the endpoint's name as DescribeEndpoint returns it: dimensions are compared exactly, endpoint names not."""
-        return completed_metric(self.metric, endpoint_name, self.variant_name, described=True)
+    @property
+    def target(self) -> tuple[str, ...]:
+        """The names that the alarm is about: of endpoint and variant, or of an inference component."""
+        component = self.inference_component_name
+        return (self.endpoint_name or "", self.variant_name or "") if component is None else (component,)
+
+    def watched_on(self, described_name: str | None) -> Any:
+        """Return the metric with the endpoint's name as DescribeEndpoint returns it: dimensions are compared exactly, endpoint names not.
+
+        :param described_name: That name; None if it is not known.
+        """
+        return completed_metric(
+            self.metric,
+            described_name or self.endpoint_name or "",
+            self.variant_name or "",
+            described=described_name is not None,
+            component=self.inference_component_name,
+        )
 
     def check_together(self, where: str) -> None:
         """Check that CloudWatch accepts the alarm, and that it can fire."""
+        check_target(
+            where,
+            endpoint_name=self.endpoint_name,
+            variant_name=self.variant_name,
+            inference_component_name=self.inference_component_name,
+        )
         check_alarm(
             self.operator,
             metric=self.watched,
@@ -81,7 +105,7 @@ class CreateEndpointAlarmFields(AlarmFields):
 
 
 class CreateEndpointAlarmOperator(AlarmOperator):
-    """Create or update a CloudWatch alarm on a metric of a production variant; write only differences (``cloudwatch:PutMetricAlarm``).
+    """Create or update a CloudWatch alarm on a metric of a production variant or an inference component; write only differences (``cloudwatch:PutMetricAlarm``).
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#createendpointalarmoperator
@@ -89,6 +113,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant. (templated)
+    :param inference_component_name: In place of both, the inference component, by name or ARN. (templated)
     :param metric: An :class:`~airflow_sm_hosting.EndpointMetric`, or a :class:`~airflow_sm_hosting.MetricMath`. (templated)
     :param threshold: The threshold in the metric's own unit (latencies: microseconds), or a timedelta for durations. (templated)
     :param evaluation_periods: Number of periods to evaluate, 1 or more; evaluation periods times period is at most a day, or seven days
@@ -103,8 +128,8 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     :param ok_actions: ARNs to notify when it goes to OK, 5 at most. (templated)
     :param insufficient_data_actions: ARNs to notify when it goes to INSUFFICIENT_DATA, 5 at most. (templated)
     :param actions_enabled: Whether actions are carried out (default: AWS's, True). (templated)
-    :param alarm_name: Name of the alarm, 1 to 255 characters (default: ``<endpoint>-<variant>-<metric>``, or with the label of an
-        expression). Two alarms on one metric have the same default name: give them names. (templated)
+    :param alarm_name: Name of the alarm, 1 to 255 characters (default: ``<endpoint>-<variant>-<metric>`` or ``<component>-<metric>``, or with the
+        label of an expression). Two alarms on one metric have the same default name: give them names. (templated)
     :param alarm_description: A description, 1024 characters at most. (templated)
     :param tags: Tags, as a dict, 48 at most; on an alarm that exists they are reconciled. (templated)
     :param check_endpoint: Whether endpoint and variant must exist and publish the metric (default: True; one more call). False for an
@@ -126,8 +151,9 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     def __init__(
         self,
         *,
-        endpoint_name: Late,
-        variant_name: Late,
+        endpoint_name: Late | None = None,
+        variant_name: Late | None = None,
+        inference_component_name: Late | None = None,
         metric: EndpointMetric | MetricMath | Mapping[str, Any] | Late,
         threshold: float | timedelta | Late,
         evaluation_periods: int | Late,
@@ -160,6 +186,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         )
         self.endpoint_name = endpoint_name
         self.variant_name = variant_name
+        self.inference_component_name = inference_component_name
         self.metric = metric
         self.threshold = threshold
         self.evaluation_periods = evaluation_periods
@@ -171,7 +198,14 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self._check_name_is_free(
             literal_name(alarm_name)
             if alarm_name is not None
-            else literal_default_name(metric, endpoint_name, variant_name)
+            else literal_default_name(
+                metric,
+                *(
+                    (endpoint_name, variant_name)
+                    if inference_component_name is None
+                    else (inference_component_name,)
+                ),
+            )
         )
 
     def execute(self, context: Context) -> str:
@@ -180,27 +214,30 @@ class CreateEndpointAlarmOperator(AlarmOperator):
 
         given = self.fields.of(self)
         request = validated_request("cloudwatch", "PutMetricAlarm", self._request())
-        endpoint, variant = given.endpoint_name, given.variant_name
+        target, component = given.target, given.inference_component_name
         metric, checked, tags, adopt = given.watched, given.check_endpoint, given.tags, given.adopt
-        self.check_arns("endpoint_name")
+        self.check_arns("endpoint_name" if component is None else "inference_component_name")
         for doubt in doubts(metric):
             self.log.warning(doubt)
         # If all metrics belong to another account, the endpoint is in that account.
         elsewhere = all(one.get("AccountId") for one in endpoint_metrics(metric))
-        described = self._published_endpoint(metric, endpoint, variant) if checked and not elsewhere else None
-        if described and described["EndpointName"] != endpoint:
-            self.log.info(
-                "Endpoint %s is %s: the alarm watches that name", endpoint, described["EndpointName"]
+        described: Mapping[str, Any] | None = None
+        if checked and not elsewhere:
+            described = (
+                self._published_endpoint(metric, *target) if component is None else self._found(component)
             )
-            metric = given.watched_on(described["EndpointName"])
+        if described and component is None and described["EndpointName"] != target[0]:
+            spelled = described["EndpointName"]
+            self.log.info("Endpoint %s is %s: the alarm watches that name", target[0], spelled)
+            metric = given.watched_on(spelled)
             request = validated_request("cloudwatch", "PutMetricAlarm", self._request(metric))
 
         hook = self.cloudwatch_hook
         self._persist_link(context, hook, request["AlarmName"])
         found = hook.describe_metric_alarm(request["AlarmName"])
         plan = self._plan(context, hook, "PutMetricAlarm", request, found, tags=tags, adopt=adopt)
-        if plan.put and described:
-            self._warn_without_gpu(metric, described, variant)
+        if plan.put and described and component is None:
+            self._warn_without_gpu(metric, described, target[1])
         self._apply(context, request, found, plan)
         self.push_details(context, {"written": plan.put, "threshold": request["Threshold"]})
         return str(request["AlarmName"])
@@ -210,7 +247,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         metric = given.watched if metric is None else metric
         name = given.alarm_name
         if name is None:
-            name = default_alarm_name(metric, given.endpoint_name, given.variant_name)
+            name = default_alarm_name(metric, *given.target)
             check_alarm_name("alarm_name", name)
         return {
             **self._shared_request(given, name),
@@ -232,6 +269,15 @@ class CreateEndpointAlarmOperator(AlarmOperator):
 
         described = self.sagemaker_hook.describe_endpoint(endpoint_name)
         check_published(metric, described, endpoint_name, variant_name)
+        return described
+
+    def _found(self, component: str) -> Mapping[str, Any]:
+        """Return the inference component that publishes the metric."""
+        described = self.sagemaker_hook.describe_inference_component(component)
+        if described is None:
+            raise NotFoundError(
+                f"There is no inference component {component!r}. Create the alarm after it, or give check_endpoint=False."
+            )
         return described
 
     def _warn_without_gpu(
@@ -260,6 +306,7 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
 
     :param endpoint_name: Name of the endpoint, or its ARN. (templated)
     :param variant_name: Name of the production variant. (templated)
+    :param inference_component_name: In place of both, the inference component, by name or ARN. (templated)
     :param threshold: The threshold in microseconds, the unit of ModelLatency, or a timedelta: 100000 and
         ``timedelta(milliseconds=100)`` are the same. (templated)
     :param evaluation_periods: Number of periods to evaluate, 1 or more. (templated)
@@ -273,8 +320,9 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
     def __init__(
         self,
         *,
-        endpoint_name: Late,
-        variant_name: Late,
+        endpoint_name: Late | None = None,
+        variant_name: Late | None = None,
+        inference_component_name: Late | None = None,
         threshold: float | timedelta | Late,
         evaluation_periods: int | Late,
         statistic: str = "Average",
@@ -285,6 +333,7 @@ class CreateLatencyAlarmOperator(CreateEndpointAlarmOperator):
         super().__init__(
             endpoint_name=endpoint_name,
             variant_name=variant_name,
+            inference_component_name=inference_component_name,
             threshold=threshold,
             evaluation_periods=evaluation_periods,
             **kwargs,

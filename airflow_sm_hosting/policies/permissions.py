@@ -62,6 +62,11 @@ _REPOSITORY = (
 
 _ALARM = (
     _need("sagemaker:DescribeEndpoint", "endpoint", "unless check_endpoint=False"),
+    _need(
+        "sagemaker:DescribeInferenceComponent",
+        "inference-component",
+        "inference_component_name, unless check_endpoint=False",
+    ),
     _need("cloudwatch:DescribeAlarms", "alarm", "always"),
     _need("cloudwatch:PutMetricAlarm", "alarm", "it does not exist, or differs"),
     _need("cloudwatch:ListTagsForResource", "alarm", "it exists"),

@@ -242,9 +242,9 @@ def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
             )
 
 
-def default_alarm_name(metric: dict[str, Any], endpoint_name: str, variant_name: str) -> str:
-    """Return ``<endpoint>-<variant>-<metric>``, or with the label of an expression, which has no other name."""
-    return f"{endpoint_name}-{variant_name}-{metric.get('MetricName') or metric['Label']}"
+def default_alarm_name(metric: dict[str, Any], *target: str) -> str:
+    """Return ``<endpoint>-<variant>-<metric>``, of an inference component ``<component>-<metric>``, or with the label of an expression, which has no other name."""
+    return "-".join([*target, metric.get("MetricName") or metric["Label"]])
 
 
 def literal_name(name: Any) -> str | None:
@@ -252,25 +252,25 @@ def literal_name(name: Any) -> str | None:
     return None if is_rendered_later(name) or not isinstance(name, str) else name
 
 
-def literal_default_name(metric: Any, endpoint_name: Any, variant_name: Any) -> str | None:
+def literal_default_name(metric: Any, *target: Any) -> str | None:
     """Return the default name of an alarm as far as it is written in the DAG file; None where equal names cannot be told.
 
     The output of a task stands for itself: the alarms on it are on one endpoint.
 
     :param metric: An EndpointMetric, a MetricMath, or what stands for one.
-    :param endpoint_name: The endpoint, by name or ARN.
-    :param variant_name: The variant.
+    :param target: The endpoint, by name or ARN, and the variant; or the inference component.
     """
     if kind_of(metric) not in ("EndpointMetric", "MetricMath"):
         return None
-    parts = (endpoint_name, variant_name, metric.get("MetricName") or metric.get("Label"))
+    parts = (*target, metric.get("MetricName") or metric.get("Label"))
     if any(
         part is None or callable(part) or (isinstance(part, str) and is_rendered_later(part))
         for part in parts
     ):
         return None
-    endpoint = endpoint_name.rpartition("/")[2] if is_arn(endpoint_name) else str(endpoint_name)
-    return default_alarm_name(metric, endpoint, str(variant_name))
+    named, *rest = target
+    first = named.rpartition("/")[2] if is_arn(named) else str(named)
+    return default_alarm_name(metric, first, *map(str, rest))
 
 
 def check_named(where: str, metric: Any, alarm_name: Any) -> None:

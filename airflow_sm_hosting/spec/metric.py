@@ -20,6 +20,15 @@ from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedSeconds, T
 
 INVOCATION_METRICS = "AWS/SageMaker"
 UTILIZATION_METRICS = "/aws/sagemaker/Endpoints"
+COMPONENT_METRICS = "/aws/sagemaker/InferenceComponents"
+
+#: The metrics in this namespace: percent of what a copy reserves.
+COMPONENT_UTILIZATION = (
+    "CPUUtilizationNormalized",
+    "MemoryUtilizationNormalized",
+    "GPUUtilizationNormalized",
+    "GPUMemoryUtilizationNormalized",
+)
 
 #: The pages do not document the unit.
 ANY_UNIT = ""
@@ -381,6 +390,7 @@ def completed_metric(
     *,
     where: str = "metric",
     described: bool = False,
+    component: str | None = None,
 ) -> dict[str, Any]:
     """Return a rendered metric, checked, with its dimensions, and with numbers instead of the strings from Jinja.
 
@@ -388,6 +398,7 @@ def completed_metric(
     :param endpoint_name: Value of the dimension EndpointName.
     :param variant_name: Value of the dimension VariantName.
     :param where: The field that holds it.
+    :param component: The inference component, in place of endpoint and variant.
     :param described: Whether DescribeEndpoint returned the endpoint's name; then a given dimension gets it, too, if only the case differs.
     """
     if kind_of(metric) == "MetricMath":
@@ -402,13 +413,17 @@ def completed_metric(
                         variant_name,
                         where=f"MetricMath: metrics[{name!r}]",
                         described=described,
+                        component=component,
                     )
                     for name, one in inner.items()
                 },
             }
     elif kind_of(metric) == "EndpointMetric":
         dimensions = metric.get("Dimensions")
-        if dimensions is None:
+        if component is not None:
+            _check_of_component(where, metric)
+            dimensions = dimensions or {"InferenceComponentName": component}
+        elif dimensions is None:
             dimensions = {"EndpointName": endpoint_name, "VariantName": variant_name}
             if metric.get("MetricName") in QUEUE_METRICS and metric.get("Namespace") == INVOCATION_METRICS:
                 del dimensions["VariantName"]
@@ -419,6 +434,24 @@ def completed_metric(
         metric = {**metric, "Period": _whole_number(metric["Period"])}
     check_metric(metric, where)
     return metric
+
+
+def _check_of_component(where: str, metric: Mapping[str, Any]) -> None:
+    """Refuse a metric that SageMaker publishes of variants only (monitoring-cloudwatch)."""
+    name, namespace = metric.get("MetricName"), metric.get("Namespace")
+    normalized = f"{name}Normalized"
+    if namespace == UTILIZATION_METRICS:
+        allowed = (
+            f"EndpointMetric.custom({COMPONENT_METRICS!r}, {normalized!r})"
+            if normalized in COMPONENT_UTILIZATION
+            else f"the metrics of {COMPONENT_METRICS}: {', '.join(COMPONENT_UTILIZATION)}"
+        )
+        raise invalid(f"{where}: namespace", namespace, f"of an inference component {allowed}")
+    if namespace == INVOCATION_METRICS and name == "InvocationsPerInstance":
+        raise invalid(
+            f"{where}: metric_name", name, "of an inference component EndpointMetric.custom"
+            f"({INVOCATION_METRICS!r}, 'InvocationsPerCopy')",
+        )  # fmt: skip
 
 
 def single_metric(metric: dict[str, Any]) -> dict[str, Any]:

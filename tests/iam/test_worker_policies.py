@@ -877,7 +877,11 @@ def a_component_that_answers_with_an_error(scene: Scene) -> None:
         answering(SageMakerRuntimeHook().conn, "InvokeEndpoint", ill),
         pytest.raises(SmokeTestFailedError, match=r"did not answer: ModelError: .*not shown"),
     ):
-        deploy(scene, scene.config, smoke_test=SmokeTest(body={}, inference_component_name=f"{scene.component}-base"))
+        deploy(
+            scene,
+            scene.config,
+            smoke_test=SmokeTest(body={}, inference_component_name=f"{scene.component}-base"),
+        )
 
 
 @path_of("DeployEndpointOperator")
@@ -1285,7 +1289,10 @@ def an_invocation_of_a_component_that_answers_with_an_error(scene: Scene) -> Non
         pytest.raises(InvocationError, match=r"did not answer: ModelError: .*not shown"),
     ):
         scene.run(
-            InvokeEndpointOperator, endpoint_name=scene.endpoint, body={}, inference_component_name=f"{scene.component}-base"
+            InvokeEndpointOperator,
+            endpoint_name=scene.endpoint,
+            body={},
+            inference_component_name=f"{scene.component}-base",
         )
 
 
@@ -1450,6 +1457,23 @@ def an_alarm_and_its_tags_later(scene: Scene) -> None:
 @path_of("CreateLatencyAlarmOperator")
 def an_alarm_on_latency_and_its_tags_later(scene: Scene) -> None:
     alarm(scene, CreateLatencyAlarmOperator, threshold=100_000)
+
+
+@path_of("CreateEndpointAlarmOperator")
+def an_alarm_on_a_component(scene: Scene) -> None:
+    alarm_on_component(scene, CreateEndpointAlarmOperator, metric=EndpointMetric.invocations(), threshold=5)
+
+
+@path_of("CreateLatencyAlarmOperator")
+def an_alarm_on_the_latency_of_a_component(scene: Scene) -> None:
+    alarm_on_component(scene, CreateLatencyAlarmOperator, threshold=100_000)
+
+
+def alarm_on_component(scene: Scene, operator: type, **options: Any) -> None:
+    scene.make_host()
+    scene.make_component()
+    named = {"inference_component_name": scene.component, "alarm_name": scene.alarm}
+    scene.run(operator, evaluation_periods=1, **named, **options)
 
 
 def alarm(scene: Scene, operator: type, **options: Any) -> None:

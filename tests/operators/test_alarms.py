@@ -554,7 +554,7 @@ RENDERED: dict[str, tuple[dict[str, Any], str]] = {
     "a string of actions": ({"alarm_actions": "{{ 'arn:aws:sns:us-east-1:123456789012:x' }}"}, "alarm_actions is a str"),
     "an action": ({"alarm_actions": ["{{ 'oncall' }}"]}, r"alarm_actions\[0\] is 'oncall'"),
     "tags": ({"tags": "{{ 'x' }}"}, "tags is a str"),
-    "an endpoint": ({"endpoint_name": "{{ none }}"}, "endpoint_name is 'None'"),
+    "an endpoint": ({"endpoint_name": "{{ none }}"}, "endpoint_name is None"),
     "a variant": ({"variant_name": "{{ 'a_b' }}"}, "variant_name is 'a_b'"),
     "a name": ({"alarm_name": "{{ 'x' * 256 }}"}, "alarm_name is .*1 to 255"),
     "a name of None": ({"alarm_name": "{{ none }}"}, "alarm_name is 'None'; allowed: a string"),
