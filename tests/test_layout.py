@@ -85,7 +85,7 @@ FLOORS: dict[str, set[str]] = {
             "triggers",
         ),
     },
-    "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "spec"},
+    "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "sensors", "spec"},
     # The local AWS: nothing of the operators, hooks or deployer.
     "local": {"tar_members"},
     "local.wire": {"service_model"},

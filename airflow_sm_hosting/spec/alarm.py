@@ -244,7 +244,7 @@ def check_actions(where: str, actions: Any, *, composite: bool = False) -> None:
 
 def default_alarm_name(metric: dict[str, Any], *target: str) -> str:
     """Return ``<endpoint>-<variant>-<metric>``, of an inference component ``<component>-<metric>``, or with the label of an expression, which has no other name."""
-    return "-".join([*target, metric.get("MetricName") or metric["Label"]])
+    return "-".join(map(str, [*target, metric.get("MetricName") or metric["Label"]]))
 
 
 def literal_name(name: Any) -> str | None:

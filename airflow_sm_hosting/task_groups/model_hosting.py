@@ -1,65 +1,99 @@
-"""From one description of models, variants, scaling and alarms to the chain of tasks."""
+"""From one description of a release to its chain of tasks."""
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
-from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION
-from airflow_sm_hosting.operators.build_image import BuildImageOperator
 from airflow_sm_hosting.operators.check_container import CheckContainerOperator
+from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
 from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
 from airflow_sm_hosting.operators.create_alarm import CreateEndpointAlarmOperator
 from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
 from airflow_sm_hosting.operators.create_model import CreateModelOperator
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
+from airflow_sm_hosting.operators.deploy_inference_component import DeployInferenceComponentOperator
+from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
 from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
-from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
+from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
+from airflow_sm_hosting.operators.register_model import RegisterModelOperator
+from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
 from airflow_sm_hosting.spec.arn import ENDPOINT, check_resource, is_arn, resource_name
 from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
-from airflow_sm_hosting.spec.instance_type import platform_of
-from airflow_sm_hosting.spec.model import not_for_serverless
+from airflow_sm_hosting.spec.container import ContainerDefinition
+from airflow_sm_hosting.spec.inference_component import InferenceComponentSpecification
+from airflow_sm_hosting.spec.model_package import ModelPackage
 from airflow_sm_hosting.spec.reference import kind_of
-from airflow_sm_hosting.spec.rollout import completed
-from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
+from airflow_sm_hosting.task_groups.asset_tasks import AssetTasks
+from airflow_sm_hosting.task_groups.checks import (
+    check_components,
+    check_names,
+    check_platforms,
+    check_rollout,
+    check_scaling,
+    check_serverless,
+    warn_of_models_without_variant,
+)
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from airflow_sm_hosting.fields import Late
 
+#: How long an approval is awaited by default: then the task fails, and nothing is deployed.
+APPROVAL_AWAITED = timedelta(days=1)
+
 
 class ModelHostingTaskGroup(TaskGroup):
-    """Create the tasks from folders and artifacts to a live, scaled and alarmed endpoint.
+    """Create the tasks from folders and artifacts to a live, scaled and alarmed endpoint: those that are asked for, in the right order.
 
-    A ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an
-    :class:`UploadModelDataOperator`; two containers of one folder or artifact share the task. Then come the models, the endpoint
-    config, the deployment, a smoke test if one is given, and scaling and alarms.
+    The order: images and artifacts, the execution role, a version in the model registry, models, the endpoint config, rollback alarms, the
+    plan, its approval, the deployment, the smoke test, inference components, adapters, scaling and alarms, the clean-up. A
+    ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an :class:`UploadModelDataOperator`; two
+    containers of one folder or artifact share the task.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#modelhostingtaskgroup
 
     :param endpoint_name: Name of the endpoint, or the ARN of one that exists. (templated)
-    :param models: The containers of each model, by the model's name: ``{"churn": [ContainerDefinition(…)]}``.
-    :param production_variants: The variants; ``model_name`` is one of ``models``, or the name or ARN of a model that exists.
+    :param production_variants: The variants; ``model_name`` is one of ``models``, or the name or ARN of a model that exists. One without
+        ``model_name`` is for ``components``.
+    :param models: The containers of each model, by the model's name: ``{"churn": [ContainerDefinition(…)]}`` (default: none).
+    :param shadow_production_variants: Shadow variants, as ``production_variants`` (default: none).
+    :param components: Inference components by name: an :class:`InferenceComponentSpecification`, or parameters of
+        :class:`DeployInferenceComponentOperator` (default: none). A specification's ``model_name`` may be one of ``models``; the variant is
+        the only one without a model, unless ``variant_name`` is given.
+    :param adapters: Adapters by their base among ``components``: ``{"llama": {"llama-fr": ModelData.from_asset("adapters/fr")}}``; an
+        artifact is an ``s3://`` URL, the output of a task, or a ``ModelData.from_asset`` (default: none).
     :param group_id: Id of the group (default: ``model_hosting``).
     :param repository_name: ECR repository of the images that are built. (templated)
     :param bucket_name: Bucket of the artifacts that are uploaded. (templated)
     :param key_prefix: What their keys begin with (default: nothing). (templated)
-    :param execution_role: Role of the models, as name or ARN (default: none is sent). (templated)
+    :param execution_role: Role of the models, and of the config for inference components, as name or ARN (default: none is sent). (templated)
+    :param role_options: Further parameters of :class:`EnsureExecutionRoleOperator`, which makes ``execution_role``, a name (default: it
+        exists already).
+    :param register: Parameters of :class:`RegisterModelOperator`; each model is then made from its version in the registry, of the group of the
+        model's name unless ``model_package_group_name`` is given. ``approval_status`` is ``"Approved"`` by default; with another one, a
+        :class:`ModelPackageApprovedSensor` waits for the approval (default: no registry).
     :param endpoint_config_name: Name of the config (default: the endpoint's); the digest of its content is added. (templated)
-    :param scaling: Parameters of :class:`ConfigureAutoscalingOperator` by variant:
+    :param rollback_alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm. They are made before the deployment, and roll
+        an update back (default: none).
+    :param plan: Whether a :class:`PlanDeploymentOperator` shows the deployment first (default: False).
+    :param approval: Whether a person approves the plan with Airflow's ``ApprovalOperator``; or parameters of that operator (default: False).
+        A plan that is rejected skips the rest; one that is not approved within a day (``response_timeout``) fails.
+    :param scaling: Parameters of :class:`ConfigureAutoscalingOperator` by variant or component:
         ``{"main": {"max_capacity": 3, "policies": [InvocationsScaling(…)]}}``.
     :param alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm:
         ``[{"variant_name": "main", "metric": EndpointMetric.model_latency(), "threshold": …, "evaluation_periods": 3}]``.
     :param smoke_test: Parameters of :class:`InvokeEndpointOperator`: ``{"body": …, "expect": …}`` (default: none).
+    :param clean_up: Whether a :class:`CleanUpHostingOperator` deletes what no endpoint needs any more, after all else; or parameters of that
+        operator (default: False). Its ``dry_run`` is False here, unless given.
     :param build_options: Further parameters of :class:`BuildImageOperator`, e.g. ``{"builder": "buildah", "secrets": {…}}``.
     :param upload_options: Further parameters of :class:`UploadModelDataOperator`.
     :param check_container: Whether a :class:`CheckContainerOperator` checks each container before its model is created, with the request of
@@ -67,6 +101,7 @@ class ModelHostingTaskGroup(TaskGroup):
     :param model_options: Further parameters of :class:`CreateModelOperator`.
     :param endpoint_config_options: Further parameters of :class:`CreateEndpointConfigOperator`.
     :param deploy_options: Further parameters of :class:`DeployEndpointOperator`, e.g. ``{"rollout": Canary(…)}``.
+    :param component_options: Further parameters of each :class:`DeployInferenceComponentOperator`.
     :param tags: Tags of all that is made. (templated)
     :param aws_conn_id: The Airflow connection used for AWS credentials (default: ``aws_default``). (templated)
     :param region_name: AWS Region (default: the connection's). (templated)
@@ -80,23 +115,33 @@ class ModelHostingTaskGroup(TaskGroup):
         self,
         *,
         endpoint_name: Late,
-        models: Mapping[str, Sequence[dict[str, Any]]],
         production_variants: Sequence[dict[str, Any]],
+        models: Mapping[str, Sequence[dict[str, Any]]] | None = None,
+        shadow_production_variants: Sequence[dict[str, Any]] = (),
+        components: Mapping[str, Mapping[str, Any]] | None = None,
+        adapters: Mapping[str, Mapping[str, Any]] | None = None,
         group_id: str = "model_hosting",
         repository_name: Late | None = None,
         bucket_name: Late | None = None,
         key_prefix: Late = "",
         execution_role: Late | None = None,
+        role_options: Mapping[str, Any] | None = None,
+        register: Mapping[str, Any] | None = None,
         endpoint_config_name: Late | None = None,
+        rollback_alarms: Sequence[Mapping[str, Any]] = (),
+        plan: bool = False,
+        approval: bool | Mapping[str, Any] = False,
         scaling: Mapping[str, Mapping[str, Any]] | None = None,
         alarms: Sequence[Mapping[str, Any]] = (),
         smoke_test: Mapping[str, Any] | None = None,
+        clean_up: bool | Mapping[str, Any] = False,
         build_options: Mapping[str, Any] | None = None,
         upload_options: Mapping[str, Any] | None = None,
         check_container: bool | Mapping[str, Any] = False,
         model_options: Mapping[str, Any] | None = None,
         endpoint_config_options: Mapping[str, Any] | None = None,
         deploy_options: Mapping[str, Any] | None = None,
+        component_options: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         aws_conn_id: Late | None = DEFAULT_CONNECTION,
         region_name: Late | None = None,
@@ -105,128 +150,164 @@ class ModelHostingTaskGroup(TaskGroup):
         **kwargs: Any,
     ) -> None:
         super().__init__(group_id=group_id, **kwargs)
-        self._repository_name = repository_name
-        self._bucket_name = bucket_name
-        self._key_prefix = key_prefix
         self._aws: dict[str, Any] = {
             "aws_conn_id": aws_conn_id,
             "region_name": region_name,
             "verify": verify,
             "botocore_config": botocore_config,
         }
-        self._build_options = dict(build_options or {})
-        self._upload_options = dict(upload_options or {})
-        self._assets: dict[str, Any] = {}
+        self._tags = tags
+        self._endpoint_name = endpoint_name
+        self._execution_role = execution_role
+        self._register = None if register is None else dict(register)
+        self._model_options = dict(model_options or {})
+        self._assets = AssetTasks(
+            repository_name=repository_name,
+            bucket_name=bucket_name,
+            key_prefix=key_prefix,
+            build_options=build_options or {},
+            upload_options=upload_options or {},
+            aws=self._aws,
+        )
         self._check = _check_options(check_container, smoke_test)
         self._checks = 0
+        models, scaling = models or {}, scaling or {}
+        config_options = dict(endpoint_config_options or {})
+        variants = [*production_variants, *shadow_production_variants]
+        deployed = {
+            name: _component_options(name, one, component_options or {})
+            for name, one in (components or {}).items()
+        }
         check_resource("ModelHostingTaskGroup: endpoint_name", endpoint_name, ENDPOINT)
-        _check_variants(production_variants, scaling or {}, alarms)
-        _warn_of_models_without_variant(models, production_variants)
-        _check_scaling(production_variants, scaling or {}, endpoint_config_options or {})
-        _check_serverless(production_variants, models, model_options or {})
-        _check_rollout(production_variants, deploy_options or {})
-        _check_platforms(production_variants, models)
+        check_names(
+            production_variants, deployed, scaling, {"alarms": alarms, "rollback_alarms": rollback_alarms}
+        )
+        check_components(
+            production_variants,
+            deployed,
+            adapters or {},
+            has_role=execution_role is not None or config_options.get("execution_role") is not None,
+            asynchronous=config_options.get("async_inference_config") is not None,
+            smoke_test=smoke_test,
+        )
+        warn_of_models_without_variant(models, variants, _models_of(deployed))
+        check_scaling(production_variants, scaling, config_options)
+        check_serverless(variants, models, self._model_options)
+        check_rollout(production_variants, deploy_options or {})
+        check_platforms(variants, models)
         with self:
+            if role_options is not None:
+                self._execution_role = self._ensure_role(execution_role, role_options)
             names = {
-                name: self._create_model(
-                    name,
-                    containers,
-                    len(models),
-                    execution_role,
-                    tags,
-                    model_options or {},
-                    _place_of(name, production_variants),
-                )
+                name: self._create_model(name, containers, len(models), _place_of(name, variants))
                 for name, containers in models.items()
             }
-            variants = [
-                _with_model(variant, names[variant["ModelName"]])
-                if isinstance(variant.get("ModelName"), str) and variant["ModelName"] in names
-                else variant
-                for variant in production_variants
-            ]
-            config = CreateEndpointConfigOperator(
-                task_id="create_endpoint_config",
-                endpoint_config_name=endpoint_config_name
-                or (
-                    resource_name("endpoint_name", endpoint_name, ENDPOINT)
-                    if is_arn(endpoint_name)
-                    else endpoint_name
-                ),
-                production_variants=variants,
-                tags=tags,
-                **(endpoint_config_options or {}),
-                **self._aws,
+            config = self._create_config(
+                endpoint_config_name,
+                [_with_model(variant, names) for variant in production_variants],
+                [_with_model(variant, names) for variant in shadow_production_variants],
+                config_options,
             )
             #: The task that deploys; its ``.output`` is the endpoint's name.
-            self.deploy = DeployEndpointOperator(
-                task_id="deploy_endpoint",
-                endpoint_name=endpoint_name,
-                endpoint_config_name=config.output,
-                tags=tags,
-                **(deploy_options or {}),
-                **self._aws,
+            self.deploy = self._deploy(
+                config, rollback_alarms, dict(deploy_options or {}), approval, plan=plan
             )
-            live: Any = self.deploy
+            live: list[Any] = [self.deploy]
             if smoke_test is not None:
-                live = InvokeEndpointOperator(
-                    task_id="smoke_test",
-                    endpoint_name=self.deploy.output,
-                    **smoke_test,
+                live = [
+                    InvokeEndpointOperator(
+                        task_id="smoke_test",
+                        endpoint_name=self.deploy.output,
+                        **smoke_test,
+                        **self._aws,
+                    )
+                ]
+            #: The tasks that deploy inference components and adapters, by name.
+            self.components: dict[str, DeployInferenceComponentOperator] = {}
+            hosts = [variant["VariantName"] for variant in production_variants if "ModelName" not in variant]
+            for name, options in deployed.items():
+                self._deploy_component(name, {"variant_name": hosts[0], **_serving(options, names)}, live)
+            for base, artifacts in (adapters or {}).items():
+                for name, artifact in artifacts.items():
+                    self._deploy_adapter(name, base, artifact, component_options or {})
+            live = [*live, *self.components.values()]
+            last = [*self._scale(scaling, live), *self._watch(alarms, live)] or live
+            if clean_up is not False:
+                last >> CleanUpHostingOperator(
+                    task_id="clean_up",
+                    **{"dry_run": False, **(clean_up if isinstance(clean_up, Mapping) else {})},
                     **self._aws,
                 )
-            for variant_name, options in (scaling or {}).items():
-                live >> ConfigureAutoscalingOperator(
-                    task_id=_task_id("configure_autoscaling", variant_name, len(scaling or {})),
-                    endpoint_name=self.deploy.output,
-                    variant_name=variant_name,
-                    **{"tags": tags, **options},
-                    **self._aws,
-                )
-            for index, alarm in enumerate(alarms):
-                live >> CreateEndpointAlarmOperator(
-                    task_id=_task_id("create_alarm", str(index + 1), len(alarms)),
-                    endpoint_name=self.deploy.output,
-                    tags=tags,
-                    **alarm,
-                    **self._aws,
-                )
+
+    def _ensure_role(self, name: Late | None, options: Mapping[str, Any]) -> Any:
+        if name is None or is_arn(name):
+            raise invalid(
+                "ModelHostingTaskGroup: execution_role",
+                name,
+                "with role_options the name of the role to make",
+            )
+        role = EnsureExecutionRoleOperator(
+            task_id="ensure_execution_role", role_name=name, **{"tags": self._tags, **options}, **self._aws
+        )
+        return role.output
+
+    # Models
 
     def _create_model(
         self,
         name: str,
         containers: Sequence[dict[str, Any]],
         number: int,
-        execution_role: Late | None,
-        tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None,
-        options: Mapping[str, Any],
         place: Mapping[str, Any],
     ) -> Any:
-        completed = [self._without_assets(container) for container in containers]
+        made = [self._assets.container(container) for container in containers]
         if self._check is not None:
-            completed = [
+            made = [
                 self._checked(container, place, self._check, is_alone=len(containers) == 1)
-                for container in completed
+                for container in made
             ]
-        made = CreateModelOperator(
+        approved = None
+        if self._register is not None:
+            version, approved = self._registered(name, made, number)
+            made = [version]
+        model = CreateModelOperator(
             task_id=_task_id("create_model", name, number),
             model_name=name,
-            containers=completed,
-            execution_role=execution_role,
-            tags=tags,
+            containers=made,
+            execution_role=self._execution_role,
+            tags=self._tags,
+            **self._model_options,
+            **self._aws,
+        )
+        if approved is not None:
+            approved >> model
+        return model.output
+
+    def _registered(
+        self, name: str, containers: list[dict[str, Any]], number: int
+    ) -> tuple[dict[str, Any], ModelPackageApprovedSensor | None]:
+        """Return a container that names the version of the containers in the registry, and the task that waits for its approval."""
+        options = {
+            "model_package_group_name": name,
+            "approval_status": "Approved",
+            "tags": self._tags,
+            **(self._register or {}),
+        }
+        registered = RegisterModelOperator(
+            task_id=_task_id("register_model", name, number),
+            containers=containers,
             **options,
             **self._aws,
         )
-        return made.output
-
-    def _without_assets(self, container: dict[str, Any]) -> dict[str, Any]:
-        """Return the container with the outputs of the tasks that make its assets."""
-        completed = copy(container)  # of the same class, so that its environment is hidden
-        if kind_of(container.get("Image")) == "ImageAsset":
-            completed["Image"] = self._build(container["Image"])
-        if kind_of(container.get("ModelDataUrl")) == "ModelDataAsset":
-            completed["ModelDataUrl"] = self._upload(container["ModelDataUrl"])
-        return completed
+        approved = None
+        if options["approval_status"] != "Approved":
+            approved = ModelPackageApprovedSensor(
+                task_id=_task_id("wait_for_approval", name, number),
+                model_package=registered.output,
+                deferrable=True,
+                **self._aws,
+            )
+        return ContainerDefinition(model_package=ModelPackage.version(registered.output)), approved
 
     def _checked(
         self,
@@ -256,63 +337,199 @@ class ModelHostingTaskGroup(TaskGroup):
         ).output
         return checked
 
-    def _build(self, image: dict[str, Any]) -> Any:
-        repository = image.get("RepositoryName") or self._repository_name
-        if repository is None:
-            raise InvalidSpecError(
-                "repository_name is missing; the image of ContainerImage.from_asset(…) is pushed to this "
-                "repository."
+    # The endpoint
+
+    def _create_config(
+        self,
+        name: Late | None,
+        variants: list[dict[str, Any]],
+        shadows: list[dict[str, Any]],
+        options: dict[str, Any],
+    ) -> Any:
+        if any("ModelName" not in variant for variant in variants):
+            options.setdefault("execution_role", self._execution_role)
+        if shadows:
+            options.setdefault("shadow_production_variants", shadows)
+        endpoint = self._endpoint_name
+        config = CreateEndpointConfigOperator(
+            task_id="create_endpoint_config",
+            endpoint_config_name=name
+            or (resource_name("endpoint_name", endpoint, ENDPOINT) if is_arn(endpoint) else endpoint),
+            production_variants=variants,
+            tags=self._tags,
+            **options,
+            **self._aws,
+        )
+        return config.output
+
+    def _deploy(
+        self,
+        config: Any,
+        rollback_alarms: Sequence[Mapping[str, Any]],
+        options: dict[str, Any],
+        approval: bool | Mapping[str, Any],
+        *,
+        plan: bool,
+    ) -> DeployEndpointOperator:
+        """Return the task that deploys, after the alarms, the plan and the approval."""
+        alarms = [
+            CreateEndpointAlarmOperator(
+                task_id=f"create_rollback_alarm_{number}"
+                if len(rollback_alarms) > 1
+                else "create_rollback_alarm",
+                # The alarm must be there before the deployment, and so before an endpoint that is new.
+                **{
+                    "endpoint_name": self._endpoint_name,
+                    "check_endpoint": False,
+                    "tags": self._tags,
+                    **alarm,
+                },
+                **self._aws,
             )
-        # What an image says of itself holds for it, the options for all.
-        of_image = {
-            "dockerfile": image.get("Dockerfile"),
-            "build_args": image.get("BuildArgs"),
-            "target": image.get("Target"),
-            "platform": image.get("Platform"),
-            "labels": image.get("Labels"),
-            "cache_from": image.get("CacheFrom"),
-            "cache_to": image.get("CacheTo"),
-            "build_contexts": image.get("BuildContexts"),
+            for number, alarm in enumerate(rollback_alarms, 1)
+        ]
+        if alarms:
+            others = options.get("auto_rollback_alarms") or ()
+            if is_rendered_later(others):
+                raise InvalidSpecError(
+                    "rollback_alarms are given, and auto_rollback_alarms in deploy_options is known only later; allowed: one of both, or a list."
+                )
+            options["auto_rollback_alarms"] = [*others, *(alarm.output for alarm in alarms)]
+        given = {
+            "endpoint_name": self._endpoint_name,
+            "endpoint_config_name": config,
+            "tags": self._tags,
+            **options,
+            **self._aws,
         }
-        return self._once(
-            image,
-            "build_image",
-            lambda task_id: BuildImageOperator(
-                task_id=task_id,
-                directory=image["Directory"],
-                repository_name=repository,
-                **{**self._build_options, **{name: one for name, one in of_image.items() if one is not None}},
-                **self._aws,
-            ),
-        )
-
-    def _upload(self, model_data: dict[str, Any]) -> Any:
-        if self._bucket_name is None:
-            raise InvalidSpecError(
-                "bucket_name is missing; the artifact of ModelData.from_asset(…) is uploaded to this bucket."
+        approved = None
+        if approval is not False:
+            approved = _approval(
+                self._endpoint_name, PlanDeploymentOperator(task_id="plan", **given), approval
             )
-        bucket = self._bucket_name
-        form = {"uncompressed": True} if model_data.get("Uncompressed") else {}
-        return self._once(
-            model_data,
-            "upload_model_data",
-            lambda task_id: UploadModelDataOperator(
-                task_id=task_id,
-                path=model_data["Path"],
-                bucket_name=bucket,
-                key_prefix=self._key_prefix,
-                **{**self._upload_options, **form},
-                **self._aws,
-            ),
-        )
+        elif plan:
+            approved = PlanDeploymentOperator(task_id="plan", **given)
+        deploy = DeployEndpointOperator(task_id="deploy_endpoint", **given)
+        if approved is not None:
+            approved >> deploy
+        return deploy
 
-    def _once(self, asset: dict[str, Any], task_id: str, make: Any) -> Any:
-        """Return the output of the task that makes an asset, one task for equal assets."""
-        key = f"{task_id}: {json.dumps(asset, sort_keys=True, default=repr)}"
-        if key not in self._assets:
-            before = sum(known.startswith(f"{task_id}:") for known in self._assets)
-            self._assets[key] = make(f"{task_id}_{before + 1}" if before else task_id).output
-        return self._assets[key]
+    # Inference components
+
+    def _deploy_component(self, name: str, options: Mapping[str, Any], live: Sequence[Any]) -> None:
+        self.components[name] = DeployInferenceComponentOperator(
+            task_id=f"deploy_component_{name}",
+            inference_component_name=name,
+            endpoint_name=self.deploy.output,
+            **{"tags": self._tags, **options},
+            **self._aws,
+        )
+        for task in live:
+            task >> self.components[name]
+
+    def _deploy_adapter(self, name: str, base: str, artifact: Any, options: Mapping[str, Any]) -> None:
+        shared = {key: value for key, value in options.items() if key not in ("rollout", "copy_count")}
+        specification = InferenceComponentSpecification(
+            base_inference_component_name=base, artifact_url=self._assets.made(artifact)
+        )
+        self._deploy_component(name, {**shared, "specification": specification}, live=[self.components[base]])
+
+    # Around it
+
+    def _scale(self, scaling: Mapping[str, Mapping[str, Any]], live: Sequence[Any]) -> list[Any]:
+        tasks = []
+        for name, options in scaling.items():
+            target: dict[str, Any] = (
+                {"inference_component_name": self.components[name].output}
+                if name in self.components
+                else {"endpoint_name": self.deploy.output, "variant_name": name}
+            )
+            task = ConfigureAutoscalingOperator(
+                task_id=_task_id("configure_autoscaling", name, len(scaling)),
+                **target,
+                **{"tags": self._tags, **options},
+                **self._aws,
+            )
+            live >> task
+            tasks.append(task)
+        return tasks
+
+    def _watch(self, alarms: Sequence[Mapping[str, Any]], live: Sequence[Any]) -> list[Any]:
+        tasks = []
+        for number, alarm in enumerate(alarms, 1):
+            is_of_component = alarm.get("inference_component_name") is not None
+            target = {} if is_of_component else {"endpoint_name": self.deploy.output}
+            task = CreateEndpointAlarmOperator(
+                task_id="create_alarm" if len(alarms) == 1 else f"create_alarm_{number}",
+                **{**target, "tags": self._tags, **alarm},
+                **self._aws,
+            )
+            live >> task
+            tasks.append(task)
+        return tasks
+
+
+def _approval(endpoint_name: Late, plan: PlanDeploymentOperator, options: bool | Mapping[str, Any]) -> Any:
+    """Return the task in which a person approves the plan; a plan that nobody approves in time is not carried out."""
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    given = options if isinstance(options, Mapping) else {}
+    return ApprovalOperator(
+        **{
+            "task_id": "approve",
+            "subject": f"Deploy to endpoint {endpoint_name}?"
+            if isinstance(endpoint_name, str)
+            else "Deploy?",
+            "body": plan.output,
+            "response_timeout": APPROVAL_AWAITED,
+            **given,
+        }
+    )
+
+
+def _component_options(name: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a component's deployment."""
+    if not isinstance(given, Mapping):
+        raise invalid(
+            f"ModelHostingTaskGroup: components[{name!r}]",
+            given,
+            "an InferenceComponentSpecification, or a dict of parameters of DeployInferenceComponentOperator",
+        )
+    if "specification" in given or "specifications" in given:
+        return {**shared, **given}
+    return {**shared, "specification": given}
+
+
+def _specifications(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    one, several = options.get("specification"), options.get("specifications") or ()
+    known = [one, *several] if isinstance(several, list | tuple) else [one]
+    return [each for each in known if isinstance(each, dict)]
+
+
+def _models_of(components: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    return [one.get("ModelName") for options in components.values() for one in _specifications(options)]
+
+
+def _serving(options: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with the outputs of the tasks that make the models."""
+    made = dict(options)
+    if isinstance(made.get("specification"), dict):
+        made["specification"] = _with_model(made["specification"], names)
+    if isinstance(made.get("specifications"), list | tuple):
+        made["specifications"] = [
+            _with_model(one, names) if isinstance(one, dict) else one for one in made["specifications"]
+        ]
+    return made
+
+
+def _with_model(named: dict[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what names one of these models with the output of the task that makes it: a copy, of the same class."""
+    model = named.get("ModelName")
+    if not isinstance(model, str) or model not in names:
+        return named
+    made = copy(named)
+    made["ModelName"] = names[model]
+    return made
 
 
 def _task_id(task_id: str, name: str, number: int) -> str:
@@ -351,115 +568,3 @@ def _place_of(name: str, variants: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if isinstance(serverless, dict):
         return {"memory_size_in_mb": serverless.get("MemorySizeInMB")}
     return {"instance_type": serving[0].get("InstanceType")}
-
-
-def _with_model(variant: dict[str, Any], model_name: Any) -> dict[str, Any]:
-    """Return a copy of the variant, of the same class, with another model."""
-    named = copy(variant)
-    named["ModelName"] = model_name
-    return named
-
-
-def _check_variants(
-    variants: Sequence[dict[str, Any]],
-    scaling: Mapping[str, Any],
-    alarms: Sequence[Mapping[str, Any]],
-) -> None:
-    names = [variant.get("VariantName") for variant in variants]
-    if any(is_rendered_later(name) for name in names):
-        return
-    asked = [*scaling, *(alarm.get("variant_name") for alarm in alarms)]
-    for name in asked:
-        if not is_rendered_later(name) and name not in names:
-            raise InvalidSpecError(
-                f"scaling and alarms name the variant {name!r}; production_variants has: {', '.join(map(str, names))}."
-            )
-
-
-def _warn_of_models_without_variant(models: Mapping[str, Any], variants: Sequence[dict[str, Any]]) -> None:
-    """Warn of models that are declared and that no variant serves: they would be made for nothing."""
-    used = [variant.get("ModelName") for variant in variants]
-    for name in models:
-        if name not in used:
-            warnings.warn(
-                f"ModelHostingTaskGroup: models declares {name!r}, and no variant serves it: the ModelName of production_variants is "
-                f"{', '.join(map(str, used))}. The model is created and not used.",
-                stacklevel=4,
-            )
-
-
-def _check_serverless(
-    variants: Sequence[dict[str, Any]],
-    models: Mapping[str, Sequence[dict[str, Any]]],
-    options: Mapping[str, Any],
-) -> None:
-    """Check that a serverless variant's model has nothing that serverless endpoints exclude."""
-    for variant in variants:
-        name = (
-            variant.get("ModelName") if isinstance(variant, dict) and "ServerlessConfig" in variant else None
-        )
-        excluded = (
-            not_for_serverless(models[name], options) if isinstance(name, str) and name in models else []
-        )
-        if excluded:
-            raise InvalidSpecError(
-                f"models[{name!r}] has {', '.join(excluded)}, and a serverless variant uses it; allowed: only "
-                "on instance variants."
-            )
-
-
-def _check_rollout(variants: Sequence[dict[str, Any]], deploy_options: Mapping[str, Any]) -> None:
-    """Warn of a rollout that no update of the described variants can use: the first deployment has none, so it would not show there."""
-    rollout, strict = deploy_options.get("rollout"), deploy_options.get("strict", True)
-    if not isinstance(rollout, dict) or is_rendered_later(rollout) or not isinstance(strict, bool):
-        return
-    if not all(
-        isinstance(variant, dict) and isinstance(variant.get("VariantName"), str) for variant in variants
-    ):
-        return
-    # Steps larger than half of a fleet are checked when the rollout is rendered. Autoscaling may start with the initial count at most.
-    counts = {variant["VariantName"]: 1 for variant in variants if variant.get("InitialInstanceCount") == 1}
-    problem = rollout_problem(
-        completed(rollout), serving=variants, wanted=variants, counts=counts, strict=strict
-    )
-    if problem:
-        warnings.warn(
-            f"ModelHostingTaskGroup: no update of this endpoint can use its rollout: {problem}.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _check_platforms(
-    variants: Sequence[dict[str, Any]], models: Mapping[str, Sequence[dict[str, Any]]]
-) -> None:
-    """Refuse an image that is built for another processor than the instances have: it would fail with "exec format error" after minutes."""
-    for variant in variants:
-        wanted = platform_of(variant.get("InstanceType"))
-        for container in models.get(str(variant.get("ModelName")), ()):
-            image: Any = container.get("Image")
-            if not wanted or kind_of(image) != "ImageAsset" or is_rendered_later(image["Platform"]):
-                continue
-            if image["Platform"] != wanted:
-                raise InvalidSpecError(
-                    f"ModelHostingTaskGroup: the image of model {variant['ModelName']!r} is built for {image['Platform']}, but the instances of "
-                    f"variant {variant.get('VariantName')!r} ({variant.get('InstanceType')}) need {wanted}; give "
-                    f"ContainerImage.from_asset(…, platform={wanted!r}), or another instance type."
-                )
-
-
-def _check_scaling(
-    variants: Sequence[dict[str, Any]],
-    scaling: Mapping[str, Mapping[str, Any]],
-    endpoint_config_options: Mapping[str, Any],
-) -> None:
-    """Check what is known of the scaled variants: an instance type that cannot be scaled, capacities that do not hold the initial one."""
-    for variant in variants:
-        name = variant.get("VariantName")
-        if isinstance(name, str) and (options := scaling.get(name)):
-            check_scaled_variant(
-                variant,
-                minimum=options.get("min_capacity"),
-                maximum=options.get("max_capacity"),
-                asynchronous=endpoint_config_options.get("async_inference_config") is not None,
-            )

@@ -791,9 +791,9 @@ def test_the_asset_is_what_the_operator_is_told(dag: DAG) -> None:
         ({"bucket_name": None}, "bucket_name is missing"),
         (
             {"scaling": {"other": {"max_capacity": 2}}},
-            "name the variant 'other'; production_variants has: main",
+            "scaling: there is no variant 'other'; production_variants has: main",
         ),
-        ({"alarms": [{"variant_name": "other"}]}, "name the variant 'other'"),
+        ({"alarms": [{"variant_name": "other"}]}, "alarms: there is no variant 'other'"),
         (
             {
                 "production_variants": [InstanceProductionVariant(model_name="churn", variant_name="main")],

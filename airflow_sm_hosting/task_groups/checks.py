@@ -1,0 +1,216 @@
+"""The checks of a whole description, while the DAG file is parsed: what each part says fits the others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from airflow_sm_hosting.deployment.feasibility import rollout_problem
+from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec.checks import is_rendered_later
+from airflow_sm_hosting.spec.instance_type import platform_of
+from airflow_sm_hosting.spec.model import not_for_serverless
+from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.rollout import completed
+from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
+
+
+def check_names(
+    variants: Sequence[dict[str, Any]],
+    components: Collection[str],
+    scaling: Mapping[str, Any],
+    alarms: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> None:
+    """Check that scaling and alarms name what is described.
+
+    :param variants: The production variants.
+    :param components: The names of the inference components.
+    :param scaling: Parameters of the scaling by variant or component.
+    :param alarms: Parameters of alarms by the parameter that has them.
+    :raises InvalidSpecError: When a variant or a component is named that is not there.
+    """
+    names = [variant.get("VariantName") for variant in variants]
+    if any(is_rendered_later(name) for name in names):
+        return
+    both = {*names, *components}
+    if len(both) < len(names) + len(components):
+        raise InvalidSpecError(
+            f"production_variants and components have the same names: {', '.join(sorted({*components} & {*map(str, names)}))}; allowed: "
+            "different ones, as scaling names them."
+        )
+    asked = [
+        *(("scaling", name, both) for name in scaling),
+        *((where, one.get("variant_name"), names) for where, several in alarms.items() for one in several),
+        *(
+            (where, one.get("inference_component_name"), components)
+            for where, several in alarms.items()
+            for one in several
+        ),
+    ]
+    for where, name, allowed in asked:
+        if name is not None and not is_rendered_later(name) and name not in allowed:
+            kind = "inference component" if allowed is components else "variant"
+            raise InvalidSpecError(
+                f"{where}: there is no {kind} {name!r}; production_variants{' and components' if components else ''} "
+                f"{'have' if components else 'has'}: {', '.join(sorted(map(str, both)))}."
+            )
+
+
+def check_components(
+    variants: Sequence[dict[str, Any]],
+    components: Mapping[str, Mapping[str, Any]],
+    adapters: Mapping[str, Mapping[str, Any]],
+    *,
+    has_role: bool,
+    asynchronous: bool,
+    smoke_test: Mapping[str, Any] | None,
+) -> None:
+    """Check that inference components have a place: a variant without a model, on a config with a role.
+
+    :param variants: The production variants.
+    :param components: Parameters of the deployments by component.
+    :param adapters: The adapters' artifacts by their base's name.
+    :param has_role: Whether an execution role is given.
+    :param asynchronous: Whether the endpoint is asynchronous.
+    :param smoke_test: The smoke test of the endpoint.
+    :raises InvalidSpecError: When one has none.
+    """
+    hosts = [str(variant.get("VariantName")) for variant in variants if "ModelName" not in variant]
+    for base in adapters:
+        if base not in components:
+            raise InvalidSpecError(
+                f"adapters names the base {base!r}; components has: {', '.join(components) or 'none'}."
+            )
+    if hosts and not has_role:
+        # API_CreateEndpointConfig.html, ExecutionRoleArn: required where models are deployed as inference components
+        raise InvalidSpecError(
+            f"variant {hosts[0]} has no model, and execution_role is missing; allowed: the role under which its inference components run."
+        )
+    if not components:
+        return
+    if not hosts:
+        raise InvalidSpecError(
+            "components are given, but each variant has a model of its own; allowed: on InstanceProductionVariant(…) without model_name."
+        )
+    if asynchronous:
+        # InvokeEndpointAsync has no InferenceComponentName (botocore)
+        raise InvalidSpecError(
+            "components are given, and the endpoint is asynchronous; allowed: components on real-time endpoints, as an asynchronous "
+            "request cannot name one."
+        )
+    if (
+        len(hosts) == len(variants)
+        and smoke_test is not None
+        and "inference_component_name" not in smoke_test
+    ):
+        raise InvalidSpecError(
+            "smoke_test names no inference_component_name, and all variants have components; allowed: with "
+            "inference_component_name, or the smoke_test=SmokeTest(…) of a component."
+        )
+    for name, options in components.items():
+        variant = options.get("variant_name")
+        if variant is None and len(hosts) > 1:
+            raise InvalidSpecError(
+                f"components[{name!r}] has no variant_name; allowed: one of {', '.join(hosts)}."
+            )
+        if variant is not None and not is_rendered_later(variant) and variant not in hosts:
+            raise InvalidSpecError(
+                f"components[{name!r}] is on variant {variant!r}; allowed: a variant without a model: {', '.join(hosts)}."
+            )
+
+
+def warn_of_models_without_variant(
+    models: Mapping[str, Any], variants: Sequence[dict[str, Any]], components: Collection[Any] = ()
+) -> None:
+    """Warn of models that are declared and that nothing serves: they would be made for nothing.
+
+    :param models: The models.
+    :param variants: The variants, shadows too.
+    :param components: The models of the inference components.
+    """
+    used = [variant.get("ModelName") for variant in variants] + list(components)
+    for name in models:
+        if name not in used:
+            warnings.warn(
+                f"ModelHostingTaskGroup: models declares {name!r}, and no variant serves it: the ModelName of production_variants is "
+                f"{', '.join(map(str, used))}. The model is created and not used.",
+                stacklevel=5,
+            )
+
+
+def check_serverless(
+    variants: Sequence[dict[str, Any]],
+    models: Mapping[str, Sequence[dict[str, Any]]],
+    options: Mapping[str, Any],
+) -> None:
+    """Check that a serverless variant's model has nothing that serverless endpoints exclude."""
+    for variant in variants:
+        name = (
+            variant.get("ModelName") if isinstance(variant, dict) and "ServerlessConfig" in variant else None
+        )
+        excluded = (
+            not_for_serverless(models[name], options) if isinstance(name, str) and name in models else []
+        )
+        if excluded:
+            raise InvalidSpecError(
+                f"models[{name!r}] has {', '.join(excluded)}, and a serverless variant uses it; allowed: only "
+                "on instance variants."
+            )
+
+
+def check_rollout(variants: Sequence[dict[str, Any]], deploy_options: Mapping[str, Any]) -> None:
+    """Warn of a rollout that no update of the described variants can use: the first deployment has none, so it would not show there."""
+    rollout, strict = deploy_options.get("rollout"), deploy_options.get("strict", True)
+    if not isinstance(rollout, dict) or is_rendered_later(rollout) or not isinstance(strict, bool):
+        return
+    if not all(
+        isinstance(variant, dict) and isinstance(variant.get("VariantName"), str) for variant in variants
+    ):
+        return
+    # Steps larger than half of a fleet are checked when the rollout is rendered. Autoscaling may start with the initial count at most.
+    counts = {variant["VariantName"]: 1 for variant in variants if variant.get("InitialInstanceCount") == 1}
+    problem = rollout_problem(
+        completed(rollout), serving=variants, wanted=variants, counts=counts, strict=strict
+    )
+    if problem:
+        warnings.warn(
+            f"ModelHostingTaskGroup: no update of this endpoint can use its rollout: {problem}.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def check_platforms(
+    variants: Sequence[dict[str, Any]], models: Mapping[str, Sequence[dict[str, Any]]]
+) -> None:
+    """Refuse an image that is built for another processor than the instances have: it would fail with "exec format error" after minutes."""
+    for variant in variants:
+        wanted = platform_of(variant.get("InstanceType"))
+        for container in models.get(str(variant.get("ModelName")), ()):
+            image: Any = container.get("Image")
+            if not wanted or kind_of(image) != "ImageAsset" or is_rendered_later(image["Platform"]):
+                continue
+            if image["Platform"] != wanted:
+                raise InvalidSpecError(
+                    f"ModelHostingTaskGroup: the image of model {variant['ModelName']!r} is built for {image['Platform']}, but the instances of "
+                    f"variant {variant.get('VariantName')!r} ({variant.get('InstanceType')}) need {wanted}; give "
+                    f"ContainerImage.from_asset(…, platform={wanted!r}), or another instance type."
+                )
+
+
+def check_scaling(
+    variants: Sequence[dict[str, Any]],
+    scaling: Mapping[str, Mapping[str, Any]],
+    endpoint_config_options: Mapping[str, Any],
+) -> None:
+    """Check what is known of the scaled variants: an instance type that cannot be scaled, capacities that do not hold the initial one."""
+    for variant in variants:
+        name = variant.get("VariantName")
+        if isinstance(name, str) and (options := scaling.get(name)):
+            check_scaled_variant(
+                variant,
+                minimum=options.get("min_capacity"),
+                maximum=options.get("max_capacity"),
+                asynchronous=endpoint_config_options.get("async_inference_config") is not None,
+            )

@@ -1,0 +1,267 @@
+"""ModelHostingTaskGroup: each part of a release is laid out if it is asked for, in the right order, and mistakes are told at parse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task_group
+
+from airflow_sm_hosting import (
+    ComputeRequirements,
+    ContainerDefinition,
+    DeployInferenceComponentOperator,
+    EndpointMetric,
+    InferenceComponentSpecification,
+    InstanceProductionVariant,
+    ModelData,
+    ModelHostingTaskGroup,
+    SmokeTest,
+)
+from airflow_sm_hosting.exceptions import InvalidSpecError
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/churn@sha256:" + "a" * 64
+ALARM: dict[str, Any] = {
+    "variant_name": "main",
+    "metric": EndpointMetric.model_latency(),
+    "threshold": 100_000,
+    "evaluation_periods": 1,
+}
+
+
+@pytest.fixture
+def dag() -> Iterator[DAG]:
+    with DAG("releases", schedule=None) as made:
+        yield made
+
+
+def release(**options: Any) -> ModelHostingTaskGroup:
+    return ModelHostingTaskGroup(
+        **{
+            "endpoint_name": "churn",
+            "models": {"churn": [ContainerDefinition(image=IMAGE, model_data="s3://models/m.tar.gz")]},
+            "production_variants": [
+                InstanceProductionVariant(
+                    model_name="churn", variant_name="main", instance_type="ml.m5.large"
+                )
+            ],
+            **options,
+        }
+    )
+
+
+def llm(**options: Any) -> ModelHostingTaskGroup:
+    """Return a group with a component and two adapters."""
+    return ModelHostingTaskGroup(
+        **{
+            "endpoint_name": "llm",
+            "models": {"llama": [ContainerDefinition(image=IMAGE)]},
+            "production_variants": [
+                InstanceProductionVariant(variant_name="main", instance_type="ml.g5.2xlarge")
+            ],
+            "components": {
+                "llama": InferenceComponentSpecification(
+                    model_name="llama", requirements=ComputeRequirements(min_memory_in_mb=1024)
+                )
+            },
+            "adapters": {"llama": {"fr": "s3://models/fr.tar.gz", "de": ModelData.from_asset("de")}},
+            "execution_role": "Hosting",
+            "bucket_name": "models",
+            **options,
+        }
+    )
+
+
+def edges(dag: DAG) -> dict[str, set[str]]:
+    def short(task_id: str) -> str:
+        return task_id.removeprefix("model_hosting.")
+
+    return {short(one.task_id): {short(name) for name in one.upstream_task_ids} for one in dag.tasks}
+
+
+def test_nothing_is_laid_out_that_is_not_asked_for(dag: DAG) -> None:
+    release()
+    assert set(edges(dag)) == {"create_model", "create_endpoint_config", "deploy_endpoint"}
+
+
+def test_the_whole_release_is_in_order(dag: DAG) -> None:
+    release(
+        execution_role="Hosting",
+        role_options={"model_data": ["s3://models/churn/"]},
+        register={"create_group": True, "approval_status": "PendingManualApproval"},
+        rollback_alarms=[ALARM, {**ALARM, "alarm_name": "second"}],
+        approval={"response_timeout": None},
+        smoke_test={"body": "1"},
+        scaling={"main": {"max_capacity": 2}},
+        alarms=[{**ALARM, "alarm_name": "third"}],
+        clean_up=True,
+    )
+    found = edges(dag)
+    assert found == {
+        "ensure_execution_role": set(),
+        "register_model": set(),
+        "wait_for_approval": {"register_model"},
+        "create_model": {"ensure_execution_role", "register_model", "wait_for_approval"},
+        "create_endpoint_config": {"create_model"},
+        "create_rollback_alarm_1": set(),
+        "create_rollback_alarm_2": set(),
+        "plan": {"create_endpoint_config", "create_rollback_alarm_1", "create_rollback_alarm_2"},
+        "approve": {"plan"},
+        "deploy_endpoint": {
+            "create_endpoint_config",
+            "create_rollback_alarm_1",
+            "create_rollback_alarm_2",
+            "approve",
+        },
+        "smoke_test": {"deploy_endpoint"},
+        "configure_autoscaling": {"deploy_endpoint", "smoke_test"},
+        "create_alarm": {"deploy_endpoint", "smoke_test"},
+        "clean_up": {"configure_autoscaling", "create_alarm"},
+    }
+    approve = dag.get_task("model_hosting.approve")
+    assert approve.subject == "Deploy to endpoint churn?"
+    assert approve.body == dag.get_task("model_hosting.plan").output
+    assert approve.response_timeout is None
+    assert dag.get_task("model_hosting.clean_up").dry_run is False
+
+
+def test_an_approval_ends_by_itself_without_a_deployment(dag: DAG) -> None:
+    release(approval=True)
+    approve = dag.get_task("model_hosting.approve")
+    assert approve.response_timeout.total_seconds() == 24 * 3600
+    # Without a default answer, Airflow fails a task that nobody has answered in time.
+    assert not approve.defaults
+
+
+def test_a_plan_alone_holds_nothing_up(dag: DAG) -> None:
+    release(plan=True)
+    assert edges(dag)["deploy_endpoint"] == {"create_endpoint_config", "plan"}
+
+
+def test_shadow_variants_are_in_the_config(dag: DAG) -> None:
+    release(
+        models={
+            name: [ContainerDefinition(image=IMAGE, model_data=f"s3://models/{name}.tar.gz")]
+            for name in ("churn", "next")
+        },
+        shadow_production_variants=[
+            InstanceProductionVariant(model_name="next", variant_name="shadow", instance_type="ml.m5.large")
+        ],
+    )
+    config = dag.get_task("model_hosting.create_endpoint_config")
+    assert edges(dag)["create_endpoint_config"] == {"create_model_churn", "create_model_next"}
+    [shadow] = config.shadow_production_variants
+    assert shadow["ModelName"] == dag.get_task("model_hosting.create_model_next").output
+
+
+def test_components_follow_the_endpoint_and_adapters_their_base(dag: DAG) -> None:
+    made = llm(
+        scaling={"llama": {"max_capacity": 2, "min_capacity": 1}},
+        alarms=[
+            {**ALARM, "variant_name": None, "inference_component_name": "llama", "check_endpoint": False}
+        ],
+        component_options={"copy_count": 1, "poll_interval": 5},
+    )
+    found = edges(dag)
+    assert found["deploy_component_llama"] == {"deploy_endpoint", "create_model"}
+    assert found["deploy_component_fr"] == {"deploy_component_llama", "deploy_endpoint"}
+    assert found["deploy_component_de"] == {"deploy_component_llama", "deploy_endpoint", "upload_model_data"}
+    both = {"deploy_component_llama", "deploy_component_fr", "deploy_component_de"}
+    assert found["configure_autoscaling"] == {*both, "deploy_endpoint"}
+    assert found["create_alarm"] == {*both, "deploy_endpoint"}
+    base, adapter = made.components["llama"], made.components["fr"]
+    assert isinstance(base, DeployInferenceComponentOperator)
+    assert (base.variant_name, base.copy_count, base.poll_interval) == ("main", 1, 5)
+    assert (adapter.copy_count, adapter.poll_interval) == (None, 5)
+    assert adapter.specification == {
+        "BaseInferenceComponentName": "llama",
+        "Container": {"ArtifactUrl": "s3://models/fr.tar.gz"},
+    }
+    # Its config needs the role, and so does the model.
+    assert dag.get_task("model_hosting.create_endpoint_config").execution_role == "Hosting"
+
+
+def test_parameters_of_a_component(dag: DAG) -> None:
+    needs = ComputeRequirements(min_memory_in_mb=1024)
+    made = llm(
+        components={
+            "llama": {
+                "specifications": [
+                    InferenceComponentSpecification(
+                        model_name="llama", requirements=needs, instance_type="ml.g5.2xlarge"
+                    )
+                ],
+                "smoke_test": SmokeTest(body="1"),
+            }
+        },
+        adapters={},
+    )
+    [one] = made.components["llama"].specifications
+    assert one["ModelName"] == dag.get_task("model_hosting.create_model").output
+    assert type(one) is InferenceComponentSpecification
+
+
+def test_a_group_is_mapped_over_tenants(dag: DAG) -> None:
+    @task_group
+    def tenant(name: str) -> None:
+        release(endpoint_name=name)
+
+    tenant.expand(name=["a", "b", "c"])
+    deploy = dag.get_task("tenant.model_hosting.deploy_endpoint")
+    assert next(deploy.iter_mapped_task_groups()) is not None
+
+
+def test_a_factory_makes_a_group_for_each_team(dag: DAG) -> None:
+    for team in ("ads", "search"):
+        release(group_id=team, endpoint_name=f"{team}-churn", tags={"team": team})
+    assert dag.get_task("ads.deploy_endpoint").endpoint_name == "ads-churn"
+    assert dag.get_task("search.create_model").tags == {"team": "search"}
+
+
+MODEL_OF_ITS_OWN = InstanceProductionVariant(
+    model_name="llama", variant_name="main", instance_type="ml.g5.2xlarge"
+)
+HOST = InstanceProductionVariant(variant_name="main", instance_type="ml.g5.2xlarge")
+SPECIFICATION = InferenceComponentSpecification(
+    model_name="llama", requirements=ComputeRequirements(min_memory_in_mb=1024)
+)
+
+
+@pytest.mark.usefixtures("dag")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"execution_role": None}, "variant main has no model, and execution_role is missing"),
+        ({"production_variants": [MODEL_OF_ITS_OWN]}, "each variant has a model of its own"),
+        ({"adapters": {"lama": {"fr": "s3://m/fr.tar.gz"}}}, "adapters names the base 'lama'.*: llama"),
+        (
+            {"components": {"llama": {"specification": SPECIFICATION, "variant_name": "other"}}},
+            "components.'llama'. is on variant 'other'; allowed: a variant without a model: main",
+        ),
+        (
+            {"production_variants": [HOST, {**HOST, "VariantName": "second"}]},
+            "components.'llama'. has no variant_name; allowed: one of main, second",
+        ),
+        ({"components": {"llama": 5}}, "components.'llama'."),
+        ({"components": {"main": SPECIFICATION}, "adapters": {}}, "have the same names: main"),
+        ({"scaling": {"other": {"max_capacity": 1}}}, "scaling: there is no variant 'other'"),
+        (
+            {"alarms": [{**ALARM, "variant_name": None, "inference_component_name": "x"}]},
+            "alarms: there is no inference component 'x'.* llama, main",
+        ),
+        (
+            {
+                "endpoint_config_options": {
+                    "async_inference_config": {"OutputConfig": {"S3OutputPath": "s3://b/o"}}
+                }
+            },
+            "the endpoint is asynchronous",
+        ),
+        ({"smoke_test": {"body": "1"}}, "smoke_test names no inference_component_name"),
+        ({"role_options": {}, "execution_role": "arn:aws:iam::123456789012:role/r"}, "the name of the role"),
+    ],
+)
+def test_what_does_not_fit_is_told_at_parse(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        llm(**options)
