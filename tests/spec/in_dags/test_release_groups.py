@@ -123,7 +123,7 @@ def test_the_whole_release_is_in_order(dag: DAG) -> None:
     assert approve.subject == "Deploy to endpoint churn?"
     assert approve.body == dag.get_task("model_hosting.plan").output
     assert approve.response_timeout is None
-    assert dag.get_task("model_hosting.clean_up").dry_run is False
+    assert dag.get_task("model_hosting.clean_up").is_dry_run is False
 
 
 def test_an_approval_ends_by_itself_without_a_deployment(dag: DAG) -> None:
