@@ -154,6 +154,7 @@ def test_a_cut_anywhere_is_noticed(at: int, tmp_path_factory: pytest.TempPathFac
         checked(ZIPPED[:at], tmp_path_factory.getbasetemp())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     """Neither with one large file, which compresses well, nor with many small ones."""
     many = [(f"m{number}", b"1") for number in range(20_000)]

@@ -21,7 +21,7 @@ from tests.local.conftest import ROLE, Deployer, tar_bytes
 from tests.operators.conftest import Ran, run_task, task_id
 
 # The first run installs a second Airflow.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 TRUST = {
     "Version": "2012-10-17",

@@ -134,6 +134,7 @@ def test_the_peers_s3_and_ecr_hooks(aws: LocalAws) -> None:
     assert credentials.proxy_endpoint == aws.endpoint_url
 
 
+@pytest.mark.slow
 def test_boto3_by_itself(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)

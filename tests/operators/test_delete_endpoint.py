@@ -94,6 +94,7 @@ def test_a_failed_endpoint_is_deleted(aws: LocalAws, dag: DAG) -> None:
     assert left(aws) == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_what_is_in_progress_is_waited_out(slow_aws: LocalAws, dag: DAG) -> None:
     make_model(slow_aws)
     make_config(slow_aws, "c1")

@@ -131,6 +131,7 @@ def test_the_scaling_of_copies_is_deregistered_first(host: LocalAws) -> None:
     assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
+@pytest.mark.slow
 def test_a_change_of_copies_meanwhile_is_waited_for(host: LocalAws) -> None:
     busy = refusal(
         "ValidationException",
@@ -141,6 +142,7 @@ def test_a_change_of_copies_meanwhile_is_waited_for(host: LocalAws) -> None:
     assert left(host) == []
 
 
+@pytest.mark.slow
 def test_a_change_in_progress_is_waited_for(slow_aws: LocalAws) -> None:
     make_model(slow_aws)
     make_host(slow_aws)

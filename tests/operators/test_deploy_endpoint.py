@@ -225,6 +225,7 @@ def test_an_update_is_not_called_a_rollback_before_it_is_seen(
     assert (end.error, end.details) == (None, details("update", "c2", "c1"))
 
 
+@pytest.mark.slow
 def test_two_at_once_create_one_endpoint(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
     def other(**_: Any) -> None:
         make_endpoint(configs, "c1")
@@ -239,6 +240,7 @@ def test_two_at_once_create_one_endpoint(configs: LocalAws, dag: DAG, deferrable
 
 
 @pytest.mark.parametrize("operation", ["ListTags", "AddTags", "UpdateEndpoint"])
+@pytest.mark.slow
 def test_an_endpoint_that_is_deleted_between_two_calls_is_a_failed_deployment(
     configs: LocalAws, dag: DAG, deferrable: bool, operation: str
 ) -> None:
@@ -277,6 +279,7 @@ def test_a_deployment_on_its_way_to_the_config_is_joined(
     assert operations(slow_aws, mutating=True) == ["AddTags"]
 
 
+@pytest.mark.slow
 def test_another_deployment_is_waited_for_and_then_it_is_decided(
     slow_aws: LocalAws, dag: DAG, deferrable: bool
 ) -> None:
@@ -513,6 +516,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_is_a_failure(
 # Time, throttling, permission.
 
 
+@pytest.mark.slow
 def test_the_time_budget_ends_both_waits_alike_and_the_next_try_joins(
     monkeypatch: pytest.MonkeyPatch, dag: DAG, deferrable: bool
 ) -> None:
@@ -558,6 +562,7 @@ def test_a_missing_permission_ends_both_waits_alike(configs: LocalAws, dag: DAG,
     assert end.details["action"] == "create"
 
 
+@pytest.mark.slow
 def test_what_another_run_began_is_waited_for_when_it_was_quicker_to_update(
     configs: LocalAws, dag: DAG, deferrable: bool
 ) -> None:
@@ -568,6 +573,7 @@ def test_what_another_run_began_is_waited_for_when_it_was_quicker_to_update(
     assert (end.error, end.details) == (None, details("update", "c2", "c1"))
 
 
+@pytest.mark.slow
 def test_a_throttled_describe_between_two_waits_does_not_fail_the_task(
     configs: LocalAws, dag: DAG, deferrable: bool
 ) -> None:

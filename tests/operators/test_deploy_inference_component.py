@@ -374,6 +374,7 @@ def test_the_time_budget_ends_both_kinds_of_wait_in_the_same_way(host: LocalAws,
 
 
 @both
+@pytest.mark.slow
 def test_a_change_in_progress_is_waited_for(slow_aws: LocalAws, deferrable: bool) -> None:
     make_models(slow_aws, "model", "newer")
     make_host(slow_aws)
@@ -387,6 +388,7 @@ def test_a_change_in_progress_is_waited_for(slow_aws: LocalAws, deferrable: bool
 
 
 @both
+@pytest.mark.slow
 def test_an_endpoint_that_is_being_created_is_waited_for(slow_aws: LocalAws, deferrable: bool) -> None:
     make_model(slow_aws)
     client = slow_aws.client("sagemaker")
@@ -405,6 +407,7 @@ def test_an_endpoint_that_is_being_created_is_waited_for(slow_aws: LocalAws, def
 
 
 @both
+@pytest.mark.slow
 def test_a_base_that_is_being_created_is_waited_for(slow_aws: LocalAws, deferrable: bool) -> None:
     make_model(slow_aws)
     make_host(slow_aws)

@@ -285,6 +285,7 @@ def test_an_answer_that_may_not_be_read(dag: DAG, deferrable: bool) -> None:
 
 
 @both_waits
+@pytest.mark.slow
 def test_throttling_ends_no_wait(dag: DAG, deferrable: bool) -> None:
     from airflow_sm_hosting.hooks import ModelDataHook
 

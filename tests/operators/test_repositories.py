@@ -335,6 +335,7 @@ def test_an_image_that_is_none_is_refused_where_it_is_written(image: Any, dag: D
         copy(image)
 
 
+@pytest.mark.slow
 def test_the_copy_serves_in_another_region(aws: LocalAws, dag: DAG, image: str) -> None:
     """SageMaker takes an image from its own Region only."""
     ran = run_task(copy(image, region_name="eu-west-1"))

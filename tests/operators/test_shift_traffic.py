@@ -127,6 +127,7 @@ def test_a_shift_is_undone(aws: LocalAws, dag: DAG, endpoint: str, deferrable: b
 
 
 @both_waits
+@pytest.mark.slow
 def test_another_change_is_awaited(slow_aws: LocalAws, dag: DAG, deferrable: bool) -> None:
     make_ab_endpoint(slow_aws)
     slow_aws.client("sagemaker").update_endpoint_weights_and_capacities(
@@ -138,6 +139,7 @@ def test_another_change_is_awaited(slow_aws: LocalAws, dag: DAG, deferrable: boo
     assert traffic(slow_aws) == {"champion": (1.0, 2), "challenger": (1.0, 1)}
 
 
+@pytest.mark.slow
 def test_a_change_that_begins_between_look_and_call_is_awaited(
     aws: LocalAws, dag: DAG, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_change_that_is_taken_back_is_an_error(
 
 
 @both_waits
+@pytest.mark.slow
 def test_a_budget_that_ends_first(slow_aws: LocalAws, dag: DAG, deferrable: bool) -> None:
     make_ab_endpoint(slow_aws)
     slow_aws.client("sagemaker").update_endpoint_weights_and_capacities(

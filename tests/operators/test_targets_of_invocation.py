@@ -185,6 +185,7 @@ def test_a_component_at_zero_is_awaited(aws: LocalAws, dag: DAG, monkeypatch: py
     settled_component(aws, "base")
 
 
+@pytest.mark.slow
 def test_an_asynchronous_endpoint_without_instances_is_explained(
     serving: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_another_config_is_waited_for(configs: LocalAws, dag: DAG, deferrable: b
     assert first_look.is_set()
 
 
+@pytest.mark.slow
 def test_a_pending_deployment_is_waited_out(slow_aws: LocalAws, dag: DAG, deferrable: bool) -> None:
     make_model(slow_aws)
     make_config(slow_aws, "c1")

@@ -40,6 +40,7 @@ async def event(one: EndpointTrigger) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_many_waits_are_listed_and_each_is_described_once(aws: LocalAws) -> None:
     make_model(aws)
     make_host(aws, InstanceType="ml.m5.4xlarge")

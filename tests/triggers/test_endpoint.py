@@ -206,6 +206,7 @@ def test_credentials_that_stay_refused_end_a_wait(endpoint: LocalAws, fault: Any
 
 
 @REFUSED
+@pytest.mark.slow
 def test_credentials_that_have_worked_may_be_rotated_late(
     endpoint: LocalAws, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
