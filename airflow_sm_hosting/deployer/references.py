@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -110,6 +110,24 @@ class ReferenceResolver:
             return {**completed, "ModelDataUrl": self._url(given)}, {}
         members, content = self.model_data(given)
         return completed | members, content
+
+    def component(self, container: Mapping[str, Any]) -> dict[str, Any]:
+        """Return image and artifact of an inference component's rendered container, as far as it has them.
+
+        An artifact that is overwritten cannot be noticed: SageMaker describes its URL, and not its version.
+        """
+        completed: dict[str, Any] = {}
+        if container.get("Image") is not None:
+            completed["Image"] = self.image(container["Image"])
+        if container.get("ArtifactUrl") is not None:
+            completed["ArtifactUrl"] = self._url(container["ArtifactUrl"])
+            location = S3Location.parse(completed["ArtifactUrl"])
+            if location is None or not CONTENT_KEY.search(location.key):
+                log.warning(
+                    "Artifact %s is not named by its content; if it is overwritten, this is not noticed.",
+                    completed["ArtifactUrl"],
+                )
+        return completed
 
     def image(self, image: Any) -> str:
         """Return an image's URI, pinned by digest if the image is in ECR.

@@ -26,6 +26,7 @@ from airflow_sm_hosting.spec.inference_component import (
     is_adapter,
     rendered_specification,
 )
+from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.smoke_test import ASYNCHRONOUS, REAL_TIME, known_kind
 
 if TYPE_CHECKING:
@@ -214,37 +215,70 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout
+        self._resolved: list[dict[str, Any]] | None = None
 
     def execute(self, context: Context) -> str:
         """Check the parameters, then observe, plan, apply and wait until the deployment has ended."""
         from airflow_sm_hosting.deployment.progress import Progress
 
-        wanted = self._wanted(context)
-        self._check_before_asking(wanted)
+        self._resolved = None
+        self._check_before_asking(self._wanted(context))
         self.check_arns("inference_component_name", "endpoint_name")
+        self._resolved = self._resolve()
+        wanted = self._wanted(context)
         now = time.time()
         progress = Progress(started_at=now, deadline=now + self._budget())
         return self._deploy(context, self._deployer(wanted, progress))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Continue after the deferred wait, with the same images."""
+        self._resolved = event["carried"].get("containers")
+        return super().execute_complete(context, event)
+
+    def _carried(self) -> dict[str, Any]:
+        return {"containers": self._resolved} if self._resolved else {}
+
+    def _resolve(self) -> list[dict[str, Any]]:
+        """Return image and artifact of each specification's container, resolved: images by digest."""
+        from airflow_sm_hosting.deployer.references import ReferenceResolver
+
+        hook = self.sagemaker_hook
+        resolver = ReferenceResolver(
+            ecr=self.ecr_hook, s3=lambda: self.model_data_hook, region=lambda: hook.conn_region_name
+        )
+        return [resolver.component(one.get("Container") or {}) for one in self._rendered()[0]]
+
+    def _rendered(self) -> tuple[list[dict[str, Any]], bool]:
+        """Return the rendered specifications, and whether they were given as a list."""
+        given = self.fields.of(self)
+        if given.specifications is None:
+            return [rendered_specification("specification", given.specification or {})], False
+        check_specification_list("specifications", given.specifications)
+        return [
+            rendered_specification(f"specifications[{index}]", each)
+            for index, each in enumerate(given.specifications)
+        ], True
 
     def _component(self) -> WantedComponent:
         from airflow_sm_hosting.deployment.component import WantedComponent
         from airflow_sm_hosting.service_model.request import validated_request
 
         given = self.fields.of(self)
-        if given.specifications is None:
-            one = rendered_specification("specification", given.specification or {})
-            several = None
-        else:
-            check_specification_list("specifications", given.specifications)
-            several = [
-                rendered_specification(f"specifications[{index}]", each)
-                for index, each in enumerate(given.specifications)
-            ]
+        specifications, is_list = self._rendered()
+        # Before the first call, an image that is not resolved yet stands for itself.
+        resolved = self._resolved or [
+            {member: str(value) for member, value in (one.get("Container") or {}).items() if kind_of(value)}
+            for one in specifications
+        ]
+        specifications = [
+            {**one, "Container": {**one["Container"], **container}} if container else one
+            for one, container in zip(specifications, resolved, strict=True)
+        ]
         asked = WantedComponent(
             endpoint_name=given.endpoint_name,
             variant_name=given.variant_name,
-            specifications=tuple([one] if several is None else several),
-            is_list=several is not None,
+            specifications=tuple(specifications),
+            is_list=is_list,
             copy_count=given.copy_count,
         )
         # Numbers that Jinja made strings become numbers, so that they compare equal to those that AWS describes.

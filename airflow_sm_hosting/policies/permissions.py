@@ -399,6 +399,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         *_COMPONENT,
         _need("sagemaker:InvokeEndpoint", "endpoint", "smoke_test, unless its kind is streamed"),
         _need("sagemaker:InvokeEndpointWithResponseStream", "endpoint", "smoke_test: kind is streamed"),
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        _need("ecr:BatchGetImage", "repository", "an image is named by tag"),
     ),
     "RollbackInferenceComponentOperator": _COMPONENT,
     "PlanInferenceComponentOperator": (

@@ -25,6 +25,7 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.members import check_member_names, check_members
+from airflow_sm_hosting.spec.model import ASSET_OPERATORS
 from airflow_sm_hosting.spec.reference import kind_of, present
 from airflow_sm_hosting.spec.rendered import as_number, seconds, whole_number
 from airflow_sm_hosting.spec.templated import (
@@ -55,6 +56,13 @@ NOT_FOR_ADAPTERS = (
     "DataCacheConfig",
     "SchedulingConfig",
 )
+
+#: References that stand for a container's image and its artifact, and how they are called.
+_REFERENCES = {
+    "Image": ("ImageAsset", "EcrImage", "DlcImage"),
+    "ArtifactUrl": ("ModelDataAsset", "S3Object"),
+}
+_WORDS = {"Image": "a ContainerImage", "ArtifactUrl": "ModelData.from_bucket(…)"}
 
 #: Members of ComputeResourceRequirements that have a parameter of ComputeRequirements.
 REQUIREMENT_PARAMETERS = {
@@ -141,8 +149,11 @@ class InferenceComponentSpecification(dict[str, Any]):
     :param model_name: The model: a name, an ARN of the endpoint's own account and Region, or the output of a ``CreateModelOperator``
         (default: none). (templated)
     :param requirements: :class:`ComputeRequirements` of each copy; required but for adapters. (templated)
-    :param image: Image of the container, in place of a model (default: none). (templated)
-    :param artifact_url: ``s3://`` URL of the model data, one ``.tar.gz``, for ``image`` or an adapter (default: none). (templated)
+    :param image: Image of the container, in place of a model: a string, the output of a ``BuildImageOperator``, or a
+        :class:`ContainerImage`; a tag is replaced by its digest (default: none). (templated)
+    :param artifact_url: The model data, one ``.tar.gz``, for ``image`` or an adapter: an ``s3://`` URL, the output of an
+        ``UploadModelDataOperator``, or a :class:`ModelData`. It should be named by its content, as what uploads name it: an artifact that is
+        overwritten is not noticed (default: none). (templated)
     :param environment: Environment of the container, for ``image`` (default: none). (templated)
     :param base_inference_component_name: The component whose containers load this adapter (default: it is no adapter). (templated)
     :param instance_type: The instance type for which this specification is; required in ``specifications=[…]`` (default: all). (templated)
@@ -162,8 +173,8 @@ class InferenceComponentSpecification(dict[str, Any]):
         *,
         model_name: TemplatedStr | None = None,
         requirements: TemplatedDict | None = None,
-        image: TemplatedStr | None = None,
-        artifact_url: TemplatedStr | None = None,
+        image: TemplatedStr | Mapping[str, Any] | None = None,
+        artifact_url: TemplatedStr | Mapping[str, Any] | None = None,
         environment: Mapping[str, Any] | RenderedLater | None = None,
         base_inference_component_name: TemplatedStr | None = None,
         instance_type: TemplatedStr | None = None,
@@ -208,13 +219,16 @@ class InferenceComponentSpecification(dict[str, Any]):
             else {"PlacementStrategy": placement_strategy},
         )
         specification |= members
-        check_specification(where, specification)
+        check_specification(where, specification, assets=True)
         super().__init__(specification)
 
 
-def check_specification(where: str, specification: Mapping[str, Any]) -> None:
+def check_specification(where: str, specification: Mapping[str, Any], *, assets: bool = False) -> None:
     """Check the literal values of a specification in the AWS shape, from a spec object or a plain dict.
 
+    :param where: The field, for messages.
+    :param specification: The specification.
+    :param assets: Whether an image or an artifact may be a ``from_asset``, which a task group makes.
     :raises InvalidSpecError: When AWS would refuse it.
     """
     problems = Problems()
@@ -230,7 +244,7 @@ def check_specification(where: str, specification: Mapping[str, Any]) -> None:
         with problems:
             check_instance_type_form(f"{where}.InstanceType", specification["InstanceType"])
     with problems:
-        _check_container(f"{where}.Container", specification.get("Container"))
+        _check_container(f"{where}.Container", specification.get("Container"), assets=assets)
     with problems:
         _check_requirements(
             f"{where}.ComputeResourceRequirements", specification.get("ComputeResourceRequirements")
@@ -341,17 +355,22 @@ def _check_kind(where: str, specification: Mapping[str, Any]) -> None:
         raise InvalidSpecError(f"{where} has no requirements; allowed: ComputeRequirements(…).")
 
 
-def _check_container(where: str, container: Any) -> None:
+def _check_container(where: str, container: Any, *, assets: bool) -> None:
     check_structure(where, container)
     if not isinstance(container, dict):
         return
     check_environment(f"{where}.Environment", container.get("Environment"))
     image, url = container.get("Image"), container.get("ArtifactUrl")
     for member, value in (("Image", image), ("ArtifactUrl", url)):
-        if kind_of(value) is not None:
+        kind = kind_of(value)
+        if kind in ASSET_OPERATORS and not assets:
             raise InvalidSpecError(
-                f"{where}.{member} is a reference ({kind_of(value)}); allowed: a string, the output of a task, or model_name with "
-                "the model of a CreateModelOperator, which resolves references."
+                f"{where}.{member} is a from_asset(…); allowed: the output of a {ASSET_OPERATORS[kind]}, or ModelHostingTaskGroup, which "
+                "creates that task."
+            )
+        if kind is not None and kind not in _REFERENCES[member]:
+            raise InvalidSpecError(
+                f"{where}.{member} is a reference ({kind}); allowed: {_WORDS[member]}, a string, or the output of a task."
             )
     if isinstance(url, str):
         check_text(

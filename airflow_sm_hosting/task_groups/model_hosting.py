@@ -226,7 +226,9 @@ class ModelHostingTaskGroup(TaskGroup):
             self.components: dict[str, DeployInferenceComponentOperator] = {}
             hosts = [variant["VariantName"] for variant in production_variants if "ModelName" not in variant]
             for name, options in deployed.items():
-                self._deploy_component(name, {"variant_name": hosts[0], **_serving(options, names)}, live)
+                self._deploy_component(
+                    name, {"variant_name": hosts[0], **self._serving(options, names)}, live
+                )
             for base, artifacts in (adapters or {}).items():
                 for name, artifact in artifacts.items():
                     self._deploy_adapter(name, base, artifact, component_options or {})
@@ -427,6 +429,29 @@ class ModelHostingTaskGroup(TaskGroup):
         for task in live:
             task >> self.components[name]
 
+    def _serving(self, options: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters with the outputs of the tasks that make models, images and artifacts."""
+        made = dict(options)
+        if isinstance(made.get("specification"), dict):
+            made["specification"] = self._specification(made["specification"], names)
+        if isinstance(made.get("specifications"), list | tuple):
+            made["specifications"] = [
+                self._specification(one, names) if isinstance(one, dict) else one
+                for one in made["specifications"]
+            ]
+        return made
+
+    def _specification(self, given: dict[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+        container = given.get("Container")
+        if not isinstance(container, dict):
+            return _with_model(given, names)
+        made = copy(given)
+        made["Container"] = {
+            member: self._assets.made(value) if member in ("Image", "ArtifactUrl") else value
+            for member, value in container.items()
+        }
+        return made
+
     def _deploy_adapter(self, name: str, base: str, artifact: Any, options: Mapping[str, Any]) -> None:
         shared = {key: value for key, value in options.items() if key not in ("rollout", "copy_count")}
         specification = InferenceComponentSpecification(
@@ -508,18 +533,6 @@ def _specifications(options: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _models_of(components: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     return [one.get("ModelName") for options in components.values() for one in _specifications(options)]
-
-
-def _serving(options: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters with the outputs of the tasks that make the models."""
-    made = dict(options)
-    if isinstance(made.get("specification"), dict):
-        made["specification"] = _with_model(made["specification"], names)
-    if isinstance(made.get("specifications"), list | tuple):
-        made["specifications"] = [
-            _with_model(one, names) if isinstance(one, dict) else one for one in made["specifications"]
-        ]
-    return made
 
 
 def _with_model(named: dict[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:

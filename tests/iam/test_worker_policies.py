@@ -31,6 +31,7 @@ from airflow_sm_hosting import (
     Canary,
     CheckContainerOperator,
     CleanUpHostingOperator,
+    ComputeRequirements,
     ConfigureAutoscalingOperator,
     ContainerDefinition,
     ContainerImage,
@@ -1025,6 +1026,25 @@ def a_component_that_is_not_there(scene: Scene) -> None:
     scene.make_host()
     assert deploy_component(scene) == "create"
     assert deploy_component(scene) == "unchanged"
+
+
+@path_of("DeployInferenceComponentOperator")
+def a_component_of_an_image_by_tag(scene: Scene) -> None:
+    scene.make_host()
+    Deployer(scene.aws).push_image({}, repository=make_repository(scene), tag="1")
+    image = ContainerImage.from_ecr_repository(scene.repository, "1")
+    specification = InferenceComponentSpecification(
+        image=image, requirements=ComputeRequirements(min_memory_in_mb=128)
+    )
+    ran = scene.run(
+        DeployInferenceComponentOperator,
+        inference_component_name=scene.component,
+        endpoint_name=scene.endpoint,
+        variant_name="main",
+        specification=specification,
+        poll_interval=0.1,
+    )
+    assert ran.details["action"] == "create"
 
 
 @path_of("DeployInferenceComponentOperator")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting import Expectation, InferenceComponentSpecification, SmokeTest
+from airflow_sm_hosting import ContainerImage, Expectation, InferenceComponentSpecification, SmokeTest
 from airflow_sm_hosting.exceptions import DeploymentRolledBackError, SmokeTestFailedError
 from airflow_sm_hosting.local import LocalAws
-from tests.local.conftest import Deployer
+from tests.local.conftest import SERVING, Deployer
 from tests.operators.components import NEEDS, deploy_component, make_host
 from tests.operators.conftest import outcome
 
@@ -53,6 +53,33 @@ def test_what_was_asked_for_answers_and_what_does_not_start_is_rolled_back(
     assert "the password is ***" in str(failed.error)
     assert "hunter2" not in str(failed.error)
     assert version_of(aws) == "2"
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+def test_a_tag_that_moves_is_another_image(process_aws: LocalAws, deferrable: bool) -> None:
+    aws = process_aws
+    deployer = Deployer(aws)
+    repository = deployer.repository()
+    make_host(aws)
+
+    def push(version: str) -> None:
+        program = SERVING.read_bytes() + f"\n# {version}\n".encode()
+        deployer.push_image({"opt/program/serve.py": program}, repository=repository, tag="live")
+
+    def deploy() -> Any:
+        specification = InferenceComponentSpecification(
+            image=ContainerImage.from_ecr_repository(repository, tag="live"), requirements=NEEDS
+        )
+        return outcome(deploy_component(specification=specification, deferrable=deferrable))
+
+    actions = []
+    for version in ("1", "1", "2"):
+        push(version)
+        end = deploy()
+        assert end.error is None, end.error
+        assert "@sha256:" in end.details["specification"]["Container"]["Image"]
+        actions.append(end.details["action"])
+    assert actions == ["create", "unchanged", "update"]
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])

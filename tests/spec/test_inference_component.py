@@ -9,9 +9,9 @@ import pytest
 
 from airflow_sm_hosting import (
     ComputeRequirements,
-    ContainerImage,
     InferenceComponentSpecification,
     InstanceProductionVariant,
+    ModelData,
     Rolling,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -126,8 +126,8 @@ def test_every_member_of_the_service_has_a_parameter_or_is_taken_as_it_is() -> N
         ({"requirements": {**NEEDS, "AcceleratorPartitionType": "1g"}}, "mig-1g.10gb"),
         ({"StartupParameter": {}}, "Did you mean"),
         (
-            {"model_name": None, "image": ContainerImage.from_ecr_repository("churn")},
-            r"a reference .EcrImage.",
+            {"model_name": None, "image": IMAGE, "artifact_url": ModelData.from_prefix("bucket", "models")},
+            r"a reference .S3Prefix.; allowed: ModelData.from_bucket",
         ),
         ({"requirements": {**NEEDS, "NumberOfCpuCoresRequired": "{{ 1 }}"}, "image": IMAGE}, "both"),
     ],

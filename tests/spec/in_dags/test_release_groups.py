@@ -11,6 +11,7 @@ from airflow.sdk import DAG, task_group
 from airflow_sm_hosting import (
     ComputeRequirements,
     ContainerDefinition,
+    ContainerImage,
     DeployInferenceComponentOperator,
     EndpointMetric,
     InferenceComponentSpecification,
@@ -197,9 +198,28 @@ def test_parameters_of_a_component(dag: DAG) -> None:
         },
         adapters={},
     )
-    [one] = made.components["llama"].specifications
+    specifications: Any = made.components["llama"].specifications
+    [one] = specifications
     assert one["ModelName"] == dag.get_task("model_hosting.create_model").output
     assert type(one) is InferenceComponentSpecification
+
+
+def test_the_image_of_a_component_is_built_and_its_artifact_uploaded(dag: DAG) -> None:
+    made = llm(
+        models={},
+        components={
+            "llama": InferenceComponentSpecification(
+                image=ContainerImage.from_asset("app"),
+                artifact_url=ModelData.from_asset("model"),
+                requirements=ComputeRequirements(min_memory_in_mb=1024),
+            )
+        },
+        adapters={},
+        repository_name="llama",
+    )
+    assert edges(dag)["deploy_component_llama"] == {"build_image", "upload_model_data", "deploy_endpoint"}
+    specification: Any = made.components["llama"].specification
+    assert specification["Container"]["Image"] == dag.get_task("model_hosting.build_image").output
 
 
 def test_a_group_is_mapped_over_tenants(dag: DAG) -> None:
