@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.rollout import Rolling
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
 
+#: What stands for references before the first call, so that the rest of the request can be validated.
+UNRESOLVED = {"Image": "unresolved", "ArtifactUrl": "s3://unresolved/unresolved"}
+
 
 class OneSpecification(Structure):
     """An :class:`~airflow_sm_hosting.InferenceComponentSpecification`."""
@@ -265,9 +268,12 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
 
         given = self.fields.of(self)
         specifications, is_list = self._rendered()
-        # Before the first call, an image that is not resolved yet stands for itself.
         resolved = self._resolved or [
-            {member: str(value) for member, value in (one.get("Container") or {}).items() if kind_of(value)}
+            {
+                member: UNRESOLVED[member]
+                for member, value in (one.get("Container") or {}).items()
+                if kind_of(value)
+            }
             for one in specifications
         ]
         specifications = [
