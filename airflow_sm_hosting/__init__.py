@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.expectation import Expectation
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
+    from airflow_sm_hosting.spec.from_zero import ScaleFromZero
     from airflow_sm_hosting.spec.inference_component import (
         ComputeRequirements,
         InferenceComponentSpecification,
@@ -113,6 +114,7 @@ _MODULES = {
     "RollbackEndpointOperator": "operators.rollback_endpoint",
     "RollbackInferenceComponentOperator": "operators.rollback_inference_component",
     "Rolling": "spec.rollout",
+    "ScaleFromZero": "spec.from_zero",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
     "ShiftTrafficOperator": "operators.shift_traffic",
@@ -172,6 +174,7 @@ __all__ = [
     "RollbackEndpointOperator",
     "RollbackInferenceComponentOperator",
     "Rolling",
+    "ScaleFromZero",
     "ScheduledScaling",
     "ServerlessProductionVariant",
     "ShiftTrafficOperator",

@@ -282,7 +282,7 @@ def policy_request(
     factor = as_number("InvocationsScaling: safety_factor", policy["SafetyFactor"], above=0)
     check_number("InvocationsScaling: safety_factor", factor, high=1)
     return {
-        "PolicyName": policy.get("PolicyName") or _shortened(f"{prefix}-invocations"),
+        "PolicyName": policy.get("PolicyName") or shortened(f"{prefix}-invocations"),
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {
             "TargetValue": factor * rate * 60,
@@ -316,14 +316,18 @@ def default_policy_name(prefix: str, policy: Mapping[str, Any]) -> str:
     what = predefined or custom.get("MetricName")
     if not what:
         what = f"metrics-{_digest(tracked_metric(policy) or '')}" if custom else "step"
-    return _shortened(f"{prefix}-{what}")
+    return shortened(f"{prefix}-{what}")
 
 
-def _shortened(name: str) -> str:
-    """Return a name within the limit; a longer name is cut and ends with a digest of the whole name, so that names stay unique."""
-    if len(name) <= MAX_POLICY_NAME_LENGTH:
+def shortened(name: str, most: int = MAX_POLICY_NAME_LENGTH) -> str:
+    """Return a name within the limit; a longer name is cut and ends with a digest of the whole name, so that names stay unique.
+
+    :param name: The name.
+    :param most: The limit (default: that of a policy's name).
+    """
+    if len(name) <= most:
         return name
-    return f"{name[: MAX_POLICY_NAME_LENGTH - 9]}-{_digest(name)}"
+    return f"{name[: most - 9]}-{_digest(name)}"
 
 
 def _digest(text: str) -> str:
