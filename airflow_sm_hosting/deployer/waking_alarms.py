@@ -24,7 +24,8 @@ def alarms_that_wake(
     found = {
         str(alarm["AlarmName"]): alarm
         for arn in step_policies(policies)
-        for alarm in hook.alarms_with_action(arn)
+        # A composite alarm has no scaling actions (PutCompositeAlarm, AlarmActions).
+        for alarm in hook.alarms_with_action(arn, composite=False)
     }
     tagged = [TaggedAlarm(alarm, hook.tags(alarm["AlarmArn"])) for alarm in found.values()]
     return [alarm for alarm in tagged if alarm.wakes(resource_id)]
