@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
+    from airflow_sm_hosting.spec.working_hours import WorkingHours
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
     from airflow_sm_hosting.triggers.package_events import ModelPackageEventTrigger
 
@@ -122,6 +123,7 @@ _MODULES = {
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
     "UploadModelDataOperator": "operators.upload_model_data",
+    "WorkingHours": "spec.working_hours",
     "get_metric": "metrics",
 }
 
@@ -182,6 +184,7 @@ __all__ = [
     "StepScaling",
     "TargetTrackingScaling",
     "UploadModelDataOperator",
+    "WorkingHours",
     "__version__",
     "get_metric",
 ]

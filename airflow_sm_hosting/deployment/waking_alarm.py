@@ -15,7 +15,14 @@ from airflow_sm_hosting.spec.tags import OURS, TASK, WAKES, is_ours
 _MEMBERS: Mapping[str, None] = dict.fromkeys(
     (
         *("AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions"),
-        *("InsufficientDataActions", "MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions"),
+        *(
+            "InsufficientDataActions",
+            "MetricName",
+            "Namespace",
+            "Statistic",
+            "ExtendedStatistic",
+            "Dimensions",
+        ),
         *("Period", "Unit", "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator"),
         *("TreatMissingData", "EvaluateLowSampleCountPercentile", "Metrics", "ThresholdMetricId"),
     )

@@ -21,6 +21,7 @@ from airflow_sm_hosting.spec.from_zero import (
     instances_that_stay,
     wake_policy_name,
 )
+from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rendered import as_boolean
 from airflow_sm_hosting.spec.scaling import action_request, policy_request
 from airflow_sm_hosting.spec.scaling_rules import (
@@ -29,6 +30,7 @@ from airflow_sm_hosting.spec.scaling_rules import (
     PROVISIONED_CONCURRENCY,
     SCALABLE_DIMENSIONS,
     SUSPENDED_STATE,
+    WORKING_HOURS,
     check_actions,
     check_capacities,
     check_metric_dimension,
@@ -37,6 +39,7 @@ from airflow_sm_hosting.spec.scaling_rules import (
     check_suspended_state,
     initial_capacity,
 )
+from airflow_sm_hosting.spec.working_hours import actions_of, check_working_hours
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
         StepScaling,
         TargetTrackingScaling,
     )
+    from airflow_sm_hosting.spec.working_hours import WorkingHours
 
     _Alarm = Callable[[Mapping[str, str]], dict[str, Any]]
 
@@ -157,6 +161,12 @@ class ConfigureAutoscalingFields(AwsFields):
             scalable_dimension=self.scalable_dimension,
         )
         check_capacities(f"{where}min_capacity", self.min_capacity, f"{where}max_capacity", self.max_capacity)
+        check_working_hours(
+            f"{where}scheduled_actions",
+            self.scheduled_actions,
+            min_capacity=self.least,
+            max_capacity=self.max_capacity,
+        )
         check_from_zero_with(
             where,
             self.from_zero,
@@ -195,7 +205,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         :class:`~airflow_sm_hosting.StepScaling`, or dicts in the shape of PutScalingPolicy; 50 at most, each metric once. (templated)
     :param from_zero: A :class:`~airflow_sm_hosting.ScaleFromZero`, beside ``policies``: scaling to zero and back, for a variant of an
         asynchronous endpoint or an inference component; the minimum capacity is 0. (templated)
-    :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, or dicts in the shape of PutScheduledAction; 200 at most. (templated)
+    :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, :class:`~airflow_sm_hosting.WorkingHours`, or dicts in the shape of PutScheduledAction; 200 at most. (templated)
     :param scalable_dimension: ``sagemaker:variant:DesiredInstanceCount``, ``sagemaker:variant:DesiredProvisionedConcurrency`` or
         ``sagemaker:inference-component:DesiredCopyCount`` (default: that of what is scaled, which is looked up). (templated)
     :param suspended_state: The suspended activities, as a dict of ``DynamicScalingInSuspended``, ``DynamicScalingOutSuspended`` and
@@ -226,7 +236,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         min_capacity: int | Late | None = None,
         policies: Sequence[Policy | Late] | Late = (),
         from_zero: ScaleFromZero | Late | None = None,
-        scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late = (),
+        scheduled_actions: Sequence[ScheduledScaling | WorkingHours | Mapping[str, Any] | Late] | Late = (),
         scalable_dimension: ScalableDimension | Late | None = None,
         suspended_state: Mapping[str, Any] | Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
@@ -280,8 +290,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
                 "policies": names,
                 "policy_arns": {name: arns[name] for name in names},
                 "scheduled_actions": [action["ScheduledActionName"] for action in wanted.actions],
-                "written": _performed(planned.steps, ("Register", "Put"))
-                + _performed(alarm_steps, ("Put",)),
+                "written": _performed(planned.steps, ("Register", "Put")) + _performed(alarm_steps, ("Put",)),
                 "removed": [f"alarm {name}" for name in alarms.obsolete]
                 + _performed(planned.steps, ("Delete",)),
                 "not_ours": planned.foreign,
@@ -443,7 +452,20 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             ]
         check_policies("policies", policies)
         _check_dicts("scheduled_actions", given.scheduled_actions)
-        actions = [typed("PutScheduledAction", action_request(action)) for action in given.scheduled_actions]
+        actions = [
+            typed("PutScheduledAction", request)
+            for index, action in enumerate(given.scheduled_actions)
+            for request in (
+                actions_of(
+                    action,
+                    minimum=given.least,
+                    maximum=given.max_capacity,
+                    where=f"scheduled_actions[{index}]",
+                )
+                if kind_of(action) == WORKING_HOURS
+                else [action_request(action)]
+            )
+        ]
         check_actions("scheduled_actions", actions)
         return policies, actions
 
@@ -500,9 +522,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         resource_id = scaled.wanted.place["ResourceId"]
         deletes = any(isinstance(step, DeleteScalingPolicy) for step in planned.steps)
         known = (
-            alarms_that_wake(self, resource_id, found.policies)
-            if scaled.alarm is not None or deletes
-            else []
+            alarms_that_wake(self, resource_id, found.policies) if scaled.alarm is not None or deletes else []
         )
         task = task_tag(self.dag_id, self.task_id, getattr(context["ti"], "map_index", -1))
         adopt = ConfigureAutoscalingFields.of(self).adopt

@@ -608,8 +608,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "the same: which alarm wakes them from zero",
             optional=True,
         ),
-        _need("cloudwatch:DescribeAlarms", "every-alarm", "the same, and there is a step policy", optional=True),
-        _need("cloudwatch:ListTagsForResource", "every-alarm", "the same, and it has an alarm", optional=True),
+        _need(
+            "cloudwatch:DescribeAlarms", "every-alarm", "the same, and there is a step policy", optional=True
+        ),
+        _need(
+            "cloudwatch:ListTagsForResource", "every-alarm", "the same, and it has an alarm", optional=True
+        ),
         _need("cloudwatch:DeleteAlarms", "alarm", "the same, and it is of a ScaleFromZero"),
         _need("sagemaker:DeleteInferenceComponent", "inference-component", "it exists"),
     ),

@@ -113,7 +113,9 @@ def worker(
             "endpoint_configs": endpoint_configs,
             "inference_components": inference_components,
             "models": models,
-            "alarms": _alarms_of(endpoints, inference_components or (), asked, at) if alarms is None else alarms,
+            "alarms": _alarms_of(endpoints, inference_components or (), asked, at)
+            if alarms is None
+            else alarms,
             "repositories": repositories,
             "model_data": model_data,
             "execution_roles": execution_roles,
@@ -152,7 +154,11 @@ def _alarms_of(
     tasks = [operator for operator in operators if not isinstance(operator, type)]
     named = [
         *(getattr(task, "alarm_name", None) for task in tasks),
-        *(found.get("AlarmName") for task in tasks if isinstance(found := getattr(task, "from_zero", None), dict)),
+        *(
+            found.get("AlarmName")
+            for task in tasks
+            if isinstance(found := getattr(task, "from_zero", None), dict)
+        ),
     ]
     defaults = [
         ANY if name == ANY else f"{name}-{ANY}"

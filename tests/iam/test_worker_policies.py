@@ -348,7 +348,9 @@ class Scene:
         scaling = self.aws.client("application-autoscaling")
         place = {"ServiceNamespace": "sagemaker", "ResourceId": resource_id, "ScalableDimension": dimension}
         policies_of_ours = {SCALING_POLICIES: digest("wake")}
-        scaling.register_scalable_target(**place, MinCapacity=0, MaxCapacity=4, Tags={**OURS, **policies_of_ours})
+        scaling.register_scalable_target(
+            **place, MinCapacity=0, MaxCapacity=4, Tags={**OURS, **policies_of_ours}
+        )
         arn = scaling.put_scaling_policy(
             **place,
             PolicyName="wake",
@@ -1455,9 +1457,7 @@ def scaling_from_zero_that_comes_and_goes(scene: Scene) -> None:
 def copies_from_zero(scene: Scene) -> None:
     scene.make_host()
     scene.make_component()
-    from_zero(
-        scene, ConfigureAutoscalingOperator, inference_component_name=scene.component, max_capacity=4
-    )
+    from_zero(scene, ConfigureAutoscalingOperator, inference_component_name=scene.component, max_capacity=4)
 
 
 @path_of("RemoveAutoscalingOperator")
@@ -1473,9 +1473,7 @@ def a_component_that_is_woken_from_zero(scene: Scene) -> None:
     scene.make_host()
     scene.make_component()
     scene.wake(f"inference-component/{scene.component}", COPY_COUNT)
-    scene.run(
-        DeleteInferenceComponentOperator, inference_component_name=scene.component, poll_interval=0.1
-    )
+    scene.run(DeleteInferenceComponentOperator, inference_component_name=scene.component, poll_interval=0.1)
 
 
 @path_of("RemoveAutoscalingOperator")

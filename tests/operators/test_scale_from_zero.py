@@ -537,7 +537,9 @@ def test_an_asynchronous_endpoint_falls_to_zero_and_a_request_wakes_it(virtual_a
     run_task(configure(OF_VARIANT))
 
     def instances() -> int:
-        [found] = virtual_aws.client("sagemaker").describe_endpoint(EndpointName="churn")["ProductionVariants"]
+        [found] = virtual_aws.client("sagemaker").describe_endpoint(EndpointName="churn")[
+            "ProductionVariants"
+        ]
         return int(found["CurrentInstanceCount"])
 
     virtual_aws.advance(3600)
