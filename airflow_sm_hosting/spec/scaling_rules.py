@@ -22,6 +22,7 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.members import nearest_name
+from airflow_sm_hosting.spec.metric import endpoint_metrics
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.schedule import check_schedule, check_span, check_timezone
 
@@ -293,13 +294,20 @@ def check_tracking_configuration(spell: Any, configuration: Mapping[str, Any]) -
 
 
 def check_customized_metric(where: str, metric: Any) -> None:
-    """Check the metric of a target-tracking policy (API_CustomizedMetricSpecification); an EndpointMetric has checked itself."""
-    if is_rendered_later(metric) or kind_of(metric) == "EndpointMetric":
+    """Check the metric of a target-tracking policy (API_CustomizedMetricSpecification); an EndpointMetric and a MetricMath check themselves."""
+    if is_rendered_later(metric):
+        return
+    if kind_of(metric) in ("EndpointMetric", "MetricMath"):
+        if of_others := [one["AccountId"] for one in endpoint_metrics(metric) if one.get("AccountId")]:
+            # botocore, TargetTrackingMetricDataQuery: no AccountId.
+            raise invalid(
+                f"{where}: account_id", of_others[0], "none: a policy tracks metrics of its own account"
+            )
         return
     if kind_of(metric) is not None or not isinstance(metric, Mapping):
         kind = kind_of(metric) or type(metric).__name__
         raise InvalidSpecError(
-            f"{where} is a {kind}; allowed: an EndpointMetric, or a CustomizedMetricSpecification dict."
+            f"{where} is a {kind}; allowed: an EndpointMetric, a MetricMath, or a CustomizedMetricSpecification dict."
         )
     check_members(
         where,

@@ -7,7 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_sm_hosting import ConfigureAutoscalingOperator, ScheduledScaling, WorkingHours
+from airflow_sm_hosting import (
+    ConfigureAutoscalingOperator,
+    EndpointMetric,
+    MetricMath,
+    ScheduledScaling,
+    TargetTrackingScaling,
+    WorkingHours,
+)
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.components import make_component, make_host
@@ -114,6 +121,52 @@ def test_what_does_not_fit_the_task_is_an_error_while_the_dag_is_parsed(
 ) -> None:
     with pytest.raises(InvalidSpecError, match=words):
         configure(OF_VARIANT, **options)
+
+
+@pytest.mark.slow
+def test_a_policy_on_an_expression_scales_out_and_in(virtual_aws: LocalAws) -> None:
+    """Jobs of two queues, per instance: an expression over metrics that SageMaker does not publish."""
+    make_model(virtual_aws)
+    make_endpoint(virtual_aws, make_config(virtual_aws, "c1"))
+    of_queue = {
+        name: EndpointMetric.custom("Team", "Jobs", dimensions={"Queue": name}) for name in ("fast", "slow")
+    }
+    policy = TargetTrackingScaling(
+        target_value=10,
+        customized_metric=MetricMath(
+            expression="(FILL(fast, 0) + 2 * FILL(slow, 0)) / 2", metrics=of_queue, label="Jobs"
+        ),
+    )
+    ran = run_task(configure(OF_VARIANT, policies=[policy], scheduled_actions=[]))
+    assert list(ran.details["policy_arns"]) == ["churn-main-Jobs"]
+    virtual_aws.clear_requests()
+    run_task(configure(OF_VARIANT, policies=[policy], scheduled_actions=[]))
+    assert operations(virtual_aws, mutating=True) == []
+    cloudwatch = virtual_aws.client("cloudwatch")
+
+    def instances_after(minutes: int, jobs: float) -> int:
+        for _ in range(minutes):
+            cloudwatch.put_metric_data(
+                Namespace="Team",
+                MetricData=[
+                    {
+                        "MetricName": "Jobs",
+                        "Dimensions": [{"Name": "Queue", "Value": name}],
+                        "Value": jobs,
+                        "Timestamp": virtual_aws.now(),
+                    }
+                    for name in ("fast", "slow")
+                ],
+            )
+            virtual_aws.advance(60)
+        [found] = virtual_aws.client("sagemaker").describe_endpoint(EndpointName="churn")[
+            "ProductionVariants"
+        ]
+        return int(found["CurrentInstanceCount"])
+
+    # (13 + 2 * 13) / 2 is 19.5, twice the target.
+    assert instances_after(6, 13) == 2
+    assert instances_after(25, 1) == 1
 
 
 def advance_to(aws: LocalAws, hour: int) -> None:

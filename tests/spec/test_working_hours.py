@@ -7,8 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import WorkingHours
 from airflow_sm_hosting.exceptions import InvalidSpecError
@@ -70,7 +69,10 @@ def test_what_can_never_work_is_an_error(options: dict[str, Any], words: str) ->
     ("options", "words"),
     [
         ({"minimum": None}, "WorkingHours, and min_capacity is not given"),
-        ({"rendered": {"NightCapacity": "2"}}, "night_capacity is 2; allowed: at most the min_capacity by day, 1"),
+        (
+            {"rendered": {"NightCapacity": "2"}},
+            "night_capacity is 2; allowed: at most the min_capacity by day, 1",
+        ),
         (
             {"rendered": {"NightMaxCapacity": "5"}},
             "night_max_capacity is 5; allowed: at most the max_capacity by day, 4",
