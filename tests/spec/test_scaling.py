@@ -670,7 +670,7 @@ def test_the_metrics_of_an_expression_have_the_dimensions_of_what_is_scaled() ->
     _, of_component = tracked(half, inference_component_name="llm")
     metric = of_component["Metrics"][0]["MetricStat"]["Metric"]
     assert metric["Dimensions"] == [{"Name": "InferenceComponentName", "Value": "llm"}]
-    with pytest.raises(InvalidSpecError, match="CPUUtilization .* is a metric of the instances"):
+    with pytest.raises(InvalidSpecError, match=r"CPUUtilization .* is a metric of the instances"):
         tracked(PER_INSTANCE, inference_component_name="llm")
 
 
