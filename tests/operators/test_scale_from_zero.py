@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -33,6 +34,7 @@ from tests.operators.conftest import (
     operations,
     outcome,
     run_task,
+    sagemaker_client,
     task_id,
 )
 
@@ -361,7 +363,7 @@ class Kill(BaseException):
 
 
 @contextmanager
-def killed_after(aws: LocalAws, stop: int) -> Iterator[list[str]]:
+def killed_after(aws: LocalAws, stop: int, *others: Any) -> Iterator[list[str]]:
     """End the process, as it were, after a number of calls that change something."""
     made: list[str] = []
 
@@ -373,7 +375,7 @@ def killed_after(aws: LocalAws, stop: int) -> Iterator[list[str]]:
 
     from airflow_sm_hosting.hooks import CloudWatchHook
 
-    clients = [autoscaling_client(), CloudWatchHook().conn]
+    clients = [autoscaling_client(), CloudWatchHook().conn, *others]
     with ExitStack() as stack:
         for client in clients:
             client.meta.events.register_last("after-call", count)
@@ -443,6 +445,36 @@ def test_killed_while_it_is_removed_the_next_run_removes_the_rest(asynchronous: 
         assert len(made) == stop
         run_task(remove(OF_VARIANT))
         assert (targets(asynchronous), alarms(asynchronous)) == ([], {})
+
+
+@pytest.mark.slow
+def test_a_deployment_that_is_killed_anywhere_is_completed_with_all_of_the_scaling(
+    asynchronous: LocalAws,
+) -> None:
+    """Another instance type, there and back: the calls of SageMaker, Application Auto Scaling and CloudWatch, one after the other."""
+    types = itertools.cycle(("ml.c5.large", "ml.m5.large"))
+    run_task(configure(OF_VARIANT))
+    stop = 1
+    while True:
+        config = make_asynchronous(asynchronous, f"kill{stop}", InstanceType=next(types))
+        task = deploy(config)
+        with killed_after(asynchronous, stop, sagemaker_client()) as made:
+            run_task(task)
+        run_task(task)
+        is_whole(asynchronous)
+        asynchronous.clear_requests()
+        run_task(configure(OF_VARIANT))
+        assert operations(asynchronous, mutating=True) == []
+        if len(made) < stop:
+            break
+        stop += 1
+    assert {
+        "DeregisterScalableTarget",
+        "RegisterScalableTarget",
+        "PutScalingPolicy",
+        "PutMetricAlarm",
+    } <= set(made)
+    print(f"\nkilled after each of {len(made)} calls: {', '.join(made)}")
 
 
 # What cannot be
