@@ -9,6 +9,7 @@ from typing import Any
 from airflow_sm_hosting.deployment.alarm import MAX_ALARMS_A_CALL, alarm_steps, plan_alarm
 from airflow_sm_hosting.deployment.difference import ABSENT, differences, unwanted
 from airflow_sm_hosting.deployment.steps import AlarmCall, DeleteAlarms, PutMetricAlarm
+from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.tags import OURS, TASK, WAKES, is_ours
 
 #: The members of PutMetricAlarm that the alarm may have; of an existing alarm, those that it should not have are differences.
@@ -71,10 +72,15 @@ def put_steps(
     :param resource_id: The resource id of the scalable target.
     :param task: The task, for the alarm's tag.
     :param adopt: Whether the task may change an alarm that is not ours.
-    :raises ConflictError: When the task must not change it.
+    :raises ConflictError: When the task must not change it, or it wakes another scalable target.
     """
     lines = ABSENT
     if found:
+        other = found.tags.get(WAKES)
+        if is_ours(dict(found.tags)) and other not in (None, resource_id):
+            raise ConflictError(
+                f"The alarm {found.name!r} wakes {other}, and would no longer do so. Give from_zero another alarm_name."
+            )
         lines = differences(request, found.described) + unwanted(request, found.described, _MEMBERS)
     wakes = {WAKES: resource_id}
     plan = plan_alarm(

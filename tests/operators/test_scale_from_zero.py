@@ -304,6 +304,17 @@ def test_an_alarm_of_others_is_only_taken_over_when_adopted(asynchronous: LocalA
     is_whole(asynchronous)
 
 
+def test_an_alarm_wakes_one_target(asynchronous: LocalAws) -> None:
+    make_endpoint(asynchronous, "c1", "other")
+    given = ScaleFromZero(target_value=5, alarm_name="wake")
+    run_task(configure(OF_VARIANT, from_zero=given))
+    asynchronous.clear_requests()
+    ended = outcome(configure({"endpoint_name": "other", "variant_name": "main"}, from_zero=given))
+    assert isinstance(ended.error, ConflictError)
+    assert f"'wake' wakes {VARIANT}" in str(ended.error)
+    assert operations(asynchronous, mutating=True) == []
+
+
 # Removed
 
 
@@ -323,6 +334,21 @@ def test_a_deleted_component_takes_its_alarm_with_it(component: LocalAws) -> Non
     run_task(configure(OF_COMPONENT))
     delete = DeleteInferenceComponentOperator(
         task_id=task_id("delete"), inference_component_name="churn", poll_interval=0.1, timeout=60
+    )
+    run_task(delete)
+    assert (targets(component), alarms(component)) == ([], {})
+
+
+def test_an_endpoint_that_is_deleted_with_its_components_takes_their_alarms_with_it(
+    component: LocalAws,
+) -> None:
+    run_task(configure(OF_COMPONENT))
+    delete = DeleteEndpointOperator(
+        task_id=task_id("delete"),
+        endpoint_name="host",
+        delete_inference_components=True,
+        poll_interval=0.1,
+        timeout=60,
     )
     run_task(delete)
     assert (targets(component), alarms(component)) == ([], {})
