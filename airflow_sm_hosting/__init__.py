@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
     from airflow_sm_hosting.spec.expectation import Expectation
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
+    from airflow_sm_hosting.spec.from_zero import ScaleFromZero
     from airflow_sm_hosting.spec.inference_component import (
         ComputeRequirements,
         InferenceComponentSpecification,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     )
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
+    from airflow_sm_hosting.spec.working_hours import WorkingHours
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
     from airflow_sm_hosting.triggers.package_events import ModelPackageEventTrigger
 
@@ -113,6 +115,7 @@ _MODULES = {
     "RollbackEndpointOperator": "operators.rollback_endpoint",
     "RollbackInferenceComponentOperator": "operators.rollback_inference_component",
     "Rolling": "spec.rollout",
+    "ScaleFromZero": "spec.from_zero",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
     "ShiftTrafficOperator": "operators.shift_traffic",
@@ -120,6 +123,7 @@ _MODULES = {
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
     "UploadModelDataOperator": "operators.upload_model_data",
+    "WorkingHours": "spec.working_hours",
     "get_metric": "metrics",
 }
 
@@ -172,6 +176,7 @@ __all__ = [
     "RollbackEndpointOperator",
     "RollbackInferenceComponentOperator",
     "Rolling",
+    "ScaleFromZero",
     "ScheduledScaling",
     "ServerlessProductionVariant",
     "ShiftTrafficOperator",
@@ -179,6 +184,7 @@ __all__ = [
     "StepScaling",
     "TargetTrackingScaling",
     "UploadModelDataOperator",
+    "WorkingHours",
     "__version__",
     "get_metric",
 ]

@@ -20,6 +20,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from airflow_sm_hosting.deployer.waking_alarms import alarms_that_wake
 from airflow_sm_hosting.deployment.component import COPIES, as_compared, component_row, described_component
 from airflow_sm_hosting.deployment.evidence import Evidence
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
@@ -143,6 +144,8 @@ class Observer:
                 return self._aws.cloudwatch_hook.alarms_with_action(*fact.of)
             case FactKind.ENDPOINT_ALARMS:
                 return self._endpoint_alarms(*fact.of)
+            case FactKind.WAKING_ALARMS:
+                return self._waking_alarms(*fact.of)
             case FactKind.MODELS_OF_COMPONENTS:
                 return self._models_of_components()
             case FactKind.NEEDED_CONFIGS:
@@ -186,6 +189,18 @@ class Observer:
         """Return the scalable target of an inference component's copies; None if they are not scaled."""
         targets = self._aws.auto_scaling_hook.scalable_targets([f"inference-component/{name}"])
         return targets[0] if targets else None
+
+    def _waking_alarms(self, name: str) -> list[str]:
+        """Return the names of our alarms that wake a component; none if the worker is not allowed to look for them."""
+        resource_id = f"inference-component/{name}"
+        try:
+            policies = self._aws.auto_scaling_hook.scaling_policies(resource_id)
+            return [alarm.name for alarm in alarms_that_wake(self._aws, resource_id, policies)]
+        except ClientError as error:
+            if is_denied(error):
+                log.warning("Alarms that wake %s are not looked for: %s", name, error)
+                return []
+            raise
 
     def _models_of_components(self) -> list[str] | None:
         try:

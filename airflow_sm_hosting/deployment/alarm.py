@@ -19,6 +19,9 @@ from airflow_sm_hosting.spec.metric import (
 from airflow_sm_hosting.spec.patterns import INSTANCE_FAMILIES
 from airflow_sm_hosting.spec.tags import OURS, TASK, is_ours, tag_list
 
+#: DeleteAlarms, AlarmNames.
+MAX_ALARMS_A_CALL = 100
+
 GPU_METRICS = ("GPUUtilization", "GPUMemoryUtilization")
 
 

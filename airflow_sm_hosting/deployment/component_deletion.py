@@ -12,6 +12,7 @@ from airflow_sm_hosting.deployment.status import DELETING, Described, Kind, is_t
 from airflow_sm_hosting.deployment.steps import DeleteInferenceComponent, DeregisterScalableTarget, Step, Wait
 from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
+from airflow_sm_hosting.deployment.waking_alarm import delete_steps
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.tags import is_ours
 
@@ -123,6 +124,8 @@ def deletion_steps(observed: Observation, components: Sequence[Described], *, ad
             continue
         target = observed.get(Fact(FactKind.SCALING, (name, COPIES)))
         if target is not None:
+            # An alarm that is in ALARM would put a copy back.
+            steps += delete_steps(observed.get(Fact(FactKind.WAKING_ALARMS, (name,))))
             steps.append(
                 DeregisterScalableTarget(
                     place_of(target), f"scaling of inference component {name}", "it is deleted"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_sm_hosting.deployment.alarm import MAX_ALARMS_A_CALL
 from airflow_sm_hosting.deployment.component_deletion import components_on, deletion_steps, models_of
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, FactNeededError, Observation
 from airflow_sm_hosting.deployment.scaling_snapshot import place_of
@@ -22,9 +23,6 @@ from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
 from airflow_sm_hosting.exceptions import ConflictError
 from airflow_sm_hosting.spec.tags import is_ours
-
-#: DeleteAlarms, AlarmNames.
-MAX_ALARMS_A_CALL = 100
 
 #: The models of each endpoint config of an endpoint, by the config's name.
 MadeOf = Mapping[str, Sequence[str]]

@@ -43,6 +43,8 @@ class FactKind(StrEnum):
     ALARMS_WITH_ACTION = "alarms with an action"
     #: The names of our metric alarms on an endpoint. Subject: the endpoint's name.
     ENDPOINT_ALARMS = "alarms on the endpoint"
+    #: The names of our alarms that wake an inference component from zero. Subject: the component's name.
+    WAKING_ALARMS = "alarms that wake"
     #: The models that inference components serve; None if the worker is not allowed to read it.
     MODELS_OF_COMPONENTS = "models of inference components"
     #: The models of every config that an endpoint serves or is being updated to, by the config's name.

@@ -510,7 +510,7 @@ class DeleteAlarms(AlarmCall):
         """The alarms are gone."""
         gone = set(self.request["AlarmNames"])
         for fact in observed.facts:
-            if fact.kind in (FactKind.ROLLOUT_ALARMS, FactKind.ENDPOINT_ALARMS):
+            if fact.kind in (FactKind.ROLLOUT_ALARMS, FactKind.ENDPOINT_ALARMS, FactKind.WAKING_ALARMS):
                 observed = observed.changed(fact, lambda names: [one for one in names if one not in gone])
         return observed
 

@@ -68,14 +68,19 @@ class CloudWatchHook(SharedClients):
             alarm["AlarmName"] for alarm in self._alarms(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
         ]
 
-    def alarms_with_action(self, arn: str) -> list[Alarm]:
-        """Return the alarms that have an action with this ARN."""
+    def alarms_with_action(self, arn: str, *, composite: bool = True) -> list[Alarm]:
+        """Return the alarms that have an action with this ARN.
+
+        :param arn: The ARN.
+        :param composite: Whether to look at composite alarms, too, for which the caller must be allowed ``cloudwatch:DescribeAlarms`` on ``*``.
+        """
+        types = ["MetricAlarm", "CompositeAlarm"] if composite else ["MetricAlarm"]
 
         def actions(alarm: Mapping[str, Any]) -> list[str]:
             members = ("AlarmActions", "OKActions", "InsufficientDataActions")
             return [action for member in members for action in alarm.get(member) or []]
 
-        return [alarm for alarm in self._alarms(ActionPrefix=arn) if arn in actions(alarm)]
+        return [alarm for alarm in self._alarms(ActionPrefix=arn, AlarmTypes=types) if arn in actions(alarm)]
 
     def alarms_on_endpoint(self, endpoint_name: str) -> list[Alarm]:
         """Return the metric alarms that have the endpoint, by its name in any case, among their dimensions; this lists all alarms."""

@@ -12,7 +12,17 @@ from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT, INFERENCE_COMPONENT
 from airflow_sm_hosting.spec.checks import check_name, invalid, is_rendered_later
+from airflow_sm_hosting.spec.from_zero import (
+    check_can_be_zero,
+    check_from_zero,
+    check_from_zero_with,
+    from_zero_alarm,
+    from_zero_policies,
+    instances_that_stay,
+    wake_policy_name,
+)
 from airflow_sm_hosting.spec.hosting_target import check_target
+from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rendered import as_boolean
 from airflow_sm_hosting.spec.scaling import action_request, policy_request
 from airflow_sm_hosting.spec.scaling_rules import (
@@ -21,6 +31,7 @@ from airflow_sm_hosting.spec.scaling_rules import (
     PROVISIONED_CONCURRENCY,
     SCALABLE_DIMENSIONS,
     SUSPENDED_STATE,
+    WORKING_HOURS,
     check_actions,
     check_capacities,
     check_metric_dimension,
@@ -29,19 +40,26 @@ from airflow_sm_hosting.spec.scaling_rules import (
     check_suspended_state,
     initial_capacity,
 )
+from airflow_sm_hosting.spec.working_hours import actions_of, check_working_hours
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployment.scaling import ObservedScaling, ScalingPlan, WantedScaling
+    from airflow_sm_hosting.deployment.steps import AlarmCall, Call
+    from airflow_sm_hosting.deployment.waking_alarm import TaggedAlarm
     from airflow_sm_hosting.fields import Late
     from airflow_sm_hosting.hooks.application_auto_scaling import ApplicationAutoScalingHook
+    from airflow_sm_hosting.spec.from_zero import ScaleFromZero
     from airflow_sm_hosting.spec.scaling import (
         InvocationsScaling,
         ScheduledScaling,
         StepScaling,
         TargetTrackingScaling,
     )
+    from airflow_sm_hosting.spec.working_hours import WorkingHours
+
+    _Alarm = Callable[[Mapping[str, str]], dict[str, Any]]
 
     ScalableDimension = Literal[
         "sagemaker:variant:DesiredInstanceCount",
@@ -92,6 +110,21 @@ class SuspendedState(Field[dict[str, bool]]):
         return {name: given.get(name, False) for name in SUSPENDED_STATE}
 
 
+class FromZero(Field[dict[str, Any]]):
+    """Scaling from zero."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check that a literal value is a ScaleFromZero."""
+        check_from_zero(where, value)
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the rendered ScaleFromZero."""
+        check_from_zero(where, given)
+        if not isinstance(given, dict):
+            raise InvalidSpecError(f"{where} is a {type(given).__name__}; allowed: ScaleFromZero(…).")
+        return given
+
+
 class ConfigureAutoscalingFields(AwsFields):
     """The parameters of :class:`ConfigureAutoscalingOperator`."""
 
@@ -101,11 +134,17 @@ class ConfigureAutoscalingFields(AwsFields):
     max_capacity = Integer(low=1)
     min_capacity = optional(Integer(low=0))
     policies = ListOf(literal_check=check_policies, of="PutScalingPolicyRequest", json=True)
+    from_zero = optional(FromZero(json=True))
     scheduled_actions = ListOf(literal_check=check_actions, of="PutScheduledActionRequest", json=True)
     scalable_dimension = optional(Choice(SCALABLE_DIMENSIONS))
     suspended_state = optional(SuspendedState(json=True))
     tags = Tags(most=MOST_TAGS)
     adopt = Boolean(default=False)
+
+    @property
+    def least(self) -> int | None:
+        """The minimum capacity, if it is known without asking AWS."""
+        return self.min_capacity if self.from_zero is None else 0
 
     def check_together(self, where: str) -> None:
         """Check what is scaled, and the capacities."""
@@ -117,6 +156,19 @@ class ConfigureAutoscalingFields(AwsFields):
             scalable_dimension=self.scalable_dimension,
         )
         check_capacities(f"{where}min_capacity", self.min_capacity, f"{where}max_capacity", self.max_capacity)
+        check_working_hours(
+            f"{where}scheduled_actions",
+            self.scheduled_actions,
+            min_capacity=self.least,
+            max_capacity=self.max_capacity,
+        )
+        check_from_zero_with(
+            where,
+            self.from_zero,
+            min_capacity=self.min_capacity,
+            scalable_dimension=self.scalable_dimension,
+            inference_component_name=self.inference_component_name,
+        )
 
 
 class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
@@ -126,8 +178,11 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     deleted, others stay unchanged. The tags of the scalable target list those of this package. A capacity set by a scheduled action
     stays until the next scheduled action.
 
+    With ``from_zero`` it also defines the alarm that wakes what is at zero: it is put after its step policy, and deleted before it.
+
     Uses ``application-autoscaling:RegisterScalableTarget``, ``PutScalingPolicy``, ``PutScheduledAction``, ``DeleteScalingPolicy``,
-    ``DeleteScheduledAction``, ``TagResource`` and ``UntagResource``.
+    ``DeleteScheduledAction``, ``TagResource`` and ``UntagResource``; with ``from_zero``, ``cloudwatch:PutMetricAlarm``, ``DeleteAlarms``
+    and ``TagResource``.
 
     .. seealso::
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#configureautoscalingoperator
@@ -143,7 +198,9 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         which need one instance. (templated)
     :param policies: :class:`~airflow_sm_hosting.InvocationsScaling`, :class:`~airflow_sm_hosting.TargetTrackingScaling`,
         :class:`~airflow_sm_hosting.StepScaling`, or dicts in the shape of PutScalingPolicy; 50 at most, each metric once. (templated)
-    :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, or dicts in the shape of PutScheduledAction; 200 at most. (templated)
+    :param from_zero: A :class:`~airflow_sm_hosting.ScaleFromZero`, beside ``policies``: scaling to zero and back, for a variant of an
+        asynchronous endpoint or an inference component; the minimum capacity is 0. (templated)
+    :param scheduled_actions: :class:`~airflow_sm_hosting.ScheduledScaling`, :class:`~airflow_sm_hosting.WorkingHours`, or dicts in the shape of PutScheduledAction; 200 at most. (templated)
     :param scalable_dimension: ``sagemaker:variant:DesiredInstanceCount``, ``sagemaker:variant:DesiredProvisionedConcurrency`` or
         ``sagemaker:inference-component:DesiredCopyCount`` (default: that of what is scaled, which is looked up). (templated)
     :param suspended_state: The suspended activities, as a dict of ``DynamicScalingInSuspended``, ``DynamicScalingOutSuspended`` and
@@ -173,7 +230,8 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         max_capacity: int | Late,
         min_capacity: int | Late | None = None,
         policies: Sequence[Policy | Late] | Late = (),
-        scheduled_actions: Sequence[ScheduledScaling | Mapping[str, Any] | Late] | Late = (),
+        from_zero: ScaleFromZero | Late | None = None,
+        scheduled_actions: Sequence[ScheduledScaling | WorkingHours | Mapping[str, Any] | Late] | Late = (),
         scalable_dimension: ScalableDimension | Late | None = None,
         suspended_state: Mapping[str, Any] | Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
@@ -188,6 +246,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         self.max_capacity = max_capacity
         self.min_capacity = min_capacity
         self.policies = policies
+        self.from_zero = from_zero
         self.scheduled_actions = scheduled_actions
         self.scalable_dimension = scalable_dimension
         self.suspended_state = suspended_state
@@ -197,6 +256,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
     def execute(self, context: Context) -> str:
         """Read the existing scaling, plan, and write the differences."""
         from airflow_sm_hosting.deployment.scaling import plan_scaling, tags_matter
+        from airflow_sm_hosting.deployment.waking_alarm import delete_steps
 
         given = ConfigureAutoscalingFields.of(self)
         scaled = self._component(given) if given.inference_component_name else self._variant(given)
@@ -206,10 +266,15 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         found = self._found(hook, place)
         tags = hook.target_tags(found.target) if found.target and tags_matter(wanted, found) else {}
         planned = plan_scaling(wanted, found, tags, adopt=given.adopt)
-        if planned.steps:
-            scaled.check()
+        alarms = self._alarms(scaled, found, planned, context)
         arns = {policy["PolicyName"]: policy["PolicyARN"] for policy in found.policies}
+        # All refusals come before the first change, so the alarm is planned before its policy has an ARN.
+        if [*alarms.steps(arns), *alarms.obsolete, *planned.steps]:
+            scaled.check()
+        self._run(delete_steps(alarms.obsolete))
         arns |= self._apply(planned, place["ResourceId"])
+        alarm_steps = alarms.steps(arns)
+        self._run(alarm_steps)
         names = [policy["PolicyName"] for policy in wanted.policies]
         self.push_details(
             context,
@@ -220,9 +285,11 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
                 "policies": names,
                 "policy_arns": {name: arns[name] for name in names},
                 "scheduled_actions": [action["ScheduledActionName"] for action in wanted.actions],
-                "written": _performed(planned, ("Register", "Put")),
-                "removed": _performed(planned, ("Delete",)),
+                "written": _performed(planned.steps, ("Register", "Put")) + _performed(alarm_steps, ("Put",)),
+                "removed": [f"alarm {name}" for name in alarms.obsolete]
+                + _performed(planned.steps, ("Delete",)),
                 "not_ours": planned.foreign,
+                **({"alarm": alarms.name} if alarms.name else {}),
             },
         )
         return place["ResourceId"]
@@ -235,27 +302,61 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.scaling import WantedScaling
 
         name = given.inference_component_name or ""
-        policies, actions = self._requests(given, "")
+        policies, actions = self._requests(given, component=name)
         check_metric_dimension("policies", policies, COPY_COUNT)
         self.check_arns("inference_component_name")
         described = self.sagemaker_hook.describe_inference_component(name)
         if described is None:
             raise NotFoundError(f"There is no inference component {name!r}.")
+        if described["InferenceComponentName"] != name:
+            # Resource IDs and dimensions are compared exactly.
+            name = described["InferenceComponentName"]
+            policies, actions = self._requests(given, component=name)
         if "RuntimeConfig" not in described:
             # Developer guide, "realtime-endpoints-adapt": an adapter is in the copies of its base.
             raise InvalidSpecError(
                 f"inference_component_name is {name!r}, an adapter; allowed: its base, whose copies load it."
             )
         wanted = WantedScaling(
-            place=_place(component_resource_id(described["InferenceComponentName"]), COPY_COUNT),
-            minimum=1 if given.min_capacity is None else given.min_capacity,
+            place=_place(component_resource_id(name), COPY_COUNT),
+            minimum=given.least if given.least is not None else 1,
             maximum=given.max_capacity,
             suspended_state=given.suspended_state,
             policies=policies,
             actions=actions,
             tags=given.tags,
         )
-        return _Scaled(wanted, lambda: None)
+
+        def check() -> None:
+            if given.from_zero is not None:
+                self._warn_of_instances_that_stay(described)
+
+        return _Scaled(wanted, check, _alarm_of(given, component=name))
+
+    def _warn_of_instances_that_stay(self, component: Mapping[str, Any]) -> None:
+        """Warn when the instances stay although all copies are at zero."""
+        from botocore.exceptions import ClientError
+
+        from airflow_sm_hosting.hooks.errors import is_denied
+
+        variant: Mapping[str, Any] | None = None
+        try:
+            described = self.sagemaker_hook.describe_endpoint(component["EndpointName"])
+            if described is not None and described.get("EndpointConfigName"):
+                variant = self._production_variant(described, component["VariantName"])
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+        except NotFoundError:
+            pass  # the config is deleted
+        if why := instances_that_stay(variant):
+            self.log.warning(
+                "The copies of %s scale to zero, but its instances stay: variant %s of endpoint %s %s; with MinInstanceCount 0 they follow",
+                component["InferenceComponentName"],
+                component["VariantName"],
+                component["EndpointName"],
+                why,
+            )
 
     def _variant(self, given: ConfigureAutoscalingFields) -> _Scaled:
         """Return the wanted scaling of a production variant."""
@@ -263,7 +364,7 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
 
         endpoint, variant = given.endpoint_name or "", given.variant_name or ""
-        minimum, maximum = given.min_capacity, given.max_capacity
+        minimum, maximum = given.least, given.max_capacity
         policies, actions = self._requests(given, endpoint)
         self.check_arns("endpoint_name")
 
@@ -291,27 +392,31 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         )
         scheduled = [action.get("ScalableTargetAction") or {} for action in actions]
 
+        asynchronous = bool(described.get("AsyncInferenceConfig"))
+
         def check() -> None:
+            if given.from_zero is not None:
+                check_can_be_zero(production_variant(), asynchronous=asynchronous)
             check_scaled_variant(
                 production_variant(),
                 minimum=wanted.minimum,
                 maximum=maximum,
                 scheduled_minimums=[item["MinCapacity"] for item in scheduled if "MinCapacity" in item],
                 scheduled_maximums=[item["MaxCapacity"] for item in scheduled if "MaxCapacity" in item],
-                asynchronous=bool(described.get("AsyncInferenceConfig")),
+                asynchronous=asynchronous,
             )
 
-        return _Scaled(wanted, check)
+        return _Scaled(wanted, check, _alarm_of(given, endpoint=endpoint))
 
     @staticmethod
     def _requests(
-        given: ConfigureAutoscalingFields, endpoint: str
+        given: ConfigureAutoscalingFields, endpoint: str = "", component: str | None = None
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the requests of policies and scheduled actions, checked, without the place that they are for."""
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
         from airflow_sm_hosting.service_model.request import validated_request
 
-        variant, component = given.variant_name or "", given.inference_component_name
+        variant = given.variant_name or ""
         # The dimension is not known yet, and is not checked here.
         resource = component_resource_id(component) if component else variant_resource_id(endpoint, variant)
         place = _place(resource, COPY_COUNT if component else INSTANCE_COUNT)
@@ -330,9 +435,32 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             )
             for policy in given.policies
         ]
+        if given.from_zero is not None:
+            policies += [
+                typed("PutScalingPolicy", policy)
+                for policy in from_zero_policies(
+                    given.from_zero,
+                    endpoint_name=endpoint,
+                    variant_name=variant,
+                    inference_component_name=component,
+                )
+            ]
         check_policies("policies", policies)
         _check_dicts("scheduled_actions", given.scheduled_actions)
-        actions = [typed("PutScheduledAction", action_request(action)) for action in given.scheduled_actions]
+        actions = [
+            typed("PutScheduledAction", request)
+            for index, action in enumerate(given.scheduled_actions)
+            for request in (
+                actions_of(
+                    action,
+                    minimum=given.least,
+                    maximum=given.max_capacity,
+                    where=f"scheduled_actions[{index}]",
+                )
+                if kind_of(action) == WORKING_HOURS
+                else [action_request(action)]
+            )
+        ]
         check_actions("scheduled_actions", actions)
         return policies, actions
 
@@ -375,6 +503,39 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
             hook.scheduled_actions(resource_id, dimension),
         )
 
+    def _alarms(
+        self, scaled: _Scaled, found: ObservedScaling, planned: ScalingPlan, context: Context
+    ) -> _WakingAlarms:
+        """Return what to do with the alarms that wake what is scaled; they are looked for if there may be any.
+
+        :raises ConflictError: When there is such an alarm of others.
+        """
+        from airflow_sm_hosting.deployer.waking_alarms import alarm_named, alarms_that_wake
+        from airflow_sm_hosting.deployment.alarm import task_tag
+        from airflow_sm_hosting.deployment.steps import DeleteScalingPolicy
+
+        resource_id = scaled.wanted.place["ResourceId"]
+        deletes = any(isinstance(step, DeleteScalingPolicy) for step in planned.steps)
+        known = (
+            alarms_that_wake(self, resource_id, found.policies) if scaled.alarm is not None or deletes else []
+        )
+        task = task_tag(self.dag_id, self.task_id, getattr(context["ti"], "map_index", -1))
+        adopt = ConfigureAutoscalingFields.of(self).adopt
+        if scaled.alarm is None:
+            return _WakingAlarms(None, None, [alarm.name for alarm in known], resource_id, task, adopt)
+        name = str(scaled.alarm({})["AlarmName"])
+        obsolete = [alarm.name for alarm in known if alarm.name != name]
+        existing = alarm_named(self, name, known)
+        return _WakingAlarms(scaled.alarm, existing, obsolete, resource_id, task, adopt)
+
+    def _run(self, steps: Sequence[Call]) -> None:
+        """Apply steps on alarms."""
+        from airflow_sm_hosting.deployer.adapters import StepRunner
+
+        runner = StepRunner(self)
+        for step in runner.validated(tuple(steps)):
+            runner.apply(step)
+
     def _apply(self, planned: ScalingPlan, resource_id: str) -> dict[str, str]:
         """Apply the plan; return the ARNs of the policies that it puts, by name."""
         from airflow_sm_hosting.deployer.adapters import StepRunner
@@ -395,10 +556,68 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
 
 
 class _Scaled(NamedTuple):
-    """The wanted scaling, and the check of what is scaled, made only when something changes."""
+    """The wanted scaling, the check of what is scaled, made only when something changes, and the alarm that wakes it.
+
+    The alarm is a function of the ARNs of the policies, by name; None without ``from_zero``.
+    """
 
     wanted: WantedScaling
     check: Callable[[], None]
+    alarm: _Alarm | None
+
+
+class _WakingAlarms(NamedTuple):
+    """The alarm that wakes what is scaled, and those that no longer do."""
+
+    alarm: _Alarm | None
+    existing: TaggedAlarm | None
+    obsolete: list[str]
+    resource_id: str
+    task: str
+    adopt: bool
+
+    @property
+    def name(self) -> str | None:
+        """The alarm's name."""
+        return None if self.alarm is None else str(self.alarm({})["AlarmName"])
+
+    def steps(self, arns: Mapping[str, str]) -> Sequence[AlarmCall]:
+        """Return the calls that make the alarm as it should be.
+
+        :param arns: The ARNs of the policies by name; without that of the alarm's policy, its action is left open.
+        """
+        from airflow_sm_hosting.deployment.waking_alarm import put_steps
+
+        if self.alarm is None:
+            return []
+        return put_steps(
+            self.alarm(arns),
+            self.existing,
+            resource_id=self.resource_id,
+            task=self.task,
+            adopt=self.adopt,
+        )
+
+
+def _alarm_of(
+    given: ConfigureAutoscalingFields, *, endpoint: str = "", component: str | None = None
+) -> _Alarm | None:
+    """Return the request of the alarm that wakes what is scaled, by the ARNs of the policies; without an ARN, its action is ``""``."""
+    from_zero, variant = given.from_zero, given.variant_name or ""
+    if from_zero is None:
+        return None
+    policy = wake_policy_name(component or f"{endpoint}-{variant}")
+
+    def alarm(arns: Mapping[str, str]) -> dict[str, Any]:
+        return from_zero_alarm(
+            from_zero,
+            endpoint_name=endpoint,
+            variant_name=variant,
+            inference_component_name=component,
+            policy_arn=arns.get(policy, ""),
+        )
+
+    return alarm
 
 
 def component_resource_id(name: str) -> str:
@@ -435,5 +654,5 @@ def _named(variant: str, variants: Sequence[Mapping[str, Any]], endpoint: str) -
     return dict(by_name[variant])
 
 
-def _performed(planned: ScalingPlan, operations: tuple[str, ...]) -> list[str]:
-    return [step.what for step in planned.steps if step.operation.startswith(operations)]
+def _performed(steps: Sequence[Call], operations: tuple[str, ...]) -> list[str]:
+    return [step.what for step in steps if step.operation.startswith(operations)]

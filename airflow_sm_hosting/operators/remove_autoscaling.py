@@ -43,7 +43,8 @@ class RemoveAutoscalingFields(AwsFields):
 class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     """Deregister a production variant, or an inference component, as a scalable target (``DeregisterScalableTarget``).
 
-    AWS deletes its policies, with the alarms of target tracking, and its scheduled actions; your own alarms on a step policy stay.
+    AWS deletes its policies, with the alarms of target tracking, and its scheduled actions. The alarm of a
+    :class:`~airflow_sm_hosting.ScaleFromZero` is deleted before; your own alarms on a step policy stay.
     The variant keeps its instances, the component its copies. What is not a scalable target stays unchanged.
 
     .. seealso::
@@ -86,8 +87,10 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
     def execute(self, context: Context) -> str:
         """Read the existing scaling, and deregister the scalable target."""
         from airflow_sm_hosting.deployer.adapters import StepRunner
+        from airflow_sm_hosting.deployer.waking_alarms import alarms_that_wake
         from airflow_sm_hosting.deployment.scaling import ObservedScaling, plan_removal
         from airflow_sm_hosting.deployment.scaling_snapshot import variant_resource_id
+        from airflow_sm_hosting.deployment.waking_alarm import delete_steps
 
         given = RemoveAutoscalingFields.of(self)
         dimension, adopt = given.scalable_dimension, given.adopt
@@ -114,8 +117,12 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
                 target, hook.scaling_policies(resource_id, of), hook.scheduled_actions(resource_id, of)
             )
             step, things = plan_removal(found, hook.target_tags(target), adopt=adopt)
-            StepRunner(self).apply(step)
-            removed += things
+            # Before the target: without it, the alarms of its policies are not found.
+            alarms = [alarm.name for alarm in alarms_that_wake(self, resource_id, found.policies)]
+            runner = StepRunner(self)
+            for call in [*delete_steps(alarms), step]:
+                runner.apply(call)
+            removed += [*things, *(f"alarm {name}" for name in alarms)]
         if not removed:
             self.log.info("%s is not a scalable target; nothing to do", resource_id)
         self.push_details(context, {"removed": removed})

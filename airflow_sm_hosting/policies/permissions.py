@@ -434,6 +434,13 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms, or scaling is restored"),
     ),
     "ConfigureAutoscalingOperator": (
+        _need(
+            "sagemaker:DescribeEndpoint",
+            "endpoint",
+            "from_zero is written for an inference component: whether its instances can go, too",
+            optional=True,
+        ),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "the same", optional=True),
         _need("sagemaker:DescribeEndpoint", "endpoint", "a variant is scaled"),
         _need(
             "sagemaker:DescribeInferenceComponent",
@@ -481,8 +488,17 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "the copies of an inference component are registered",
             aws=True,
         ),
-        _need("cloudwatch:DescribeAlarms", "every-alarm", "something is registered", aws=True),
+        _need(
+            "cloudwatch:DescribeAlarms",
+            "every-alarm",
+            "something is registered; and by the task if from_zero is given, or a policy is no longer given",
+            aws=True,
+        ),
         _need("cloudwatch:PutMetricAlarm DeleteAlarms", "scaling-alarm copies-alarm", "the same", aws=True),
+        _need("cloudwatch:ListTagsForResource", "every-alarm", "an alarm acts on one of its step policies"),
+        _need("cloudwatch:PutMetricAlarm", "alarm", "from_zero: its alarm does not exist, or differs"),
+        _need("cloudwatch:TagResource", "alarm", "the same: it is created, as it is tagged"),
+        _need("cloudwatch:DeleteAlarms", "alarm", "from_zero is no longer given, or its alarm_name differs"),
         _need(
             "iam:CreateServiceLinkedRole",
             "scaling-role",
@@ -501,6 +517,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "it exists"),
         _need("application-autoscaling:ListTagsForResource", "scalable-target", "it exists"),
         _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "it exists"),
+        _need("cloudwatch:DescribeAlarms", "every-alarm", "it has a step policy"),
+        _need("cloudwatch:ListTagsForResource", "every-alarm", "an alarm acts on its step policy"),
+        _need("cloudwatch:DeleteAlarms", "alarm", "it has the alarm of a ScaleFromZero"),
     ),
     "CreateLatencyAlarmOperator": _ALARM,
     "CreateEndpointAlarmOperator": (
@@ -571,6 +590,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "scalable-target",
             "a variant is a scalable target, or a deleted component's copies are",
         ),
+        _need(
+            "application-autoscaling:DescribeScalingPolicies",
+            "any",
+            "a deleted component's copies are a scalable target: which alarm wakes them",
+            optional=True,
+        ),
         # A list of metric alarms; only one of composite alarms must be allowed on "*" (API_DescribeAlarms.html).
         _need("cloudwatch:DescribeAlarms", "every-alarm", "always"),
         # The owner of an alarm is not known before, so any name is possible, also those of autoscaling.
@@ -588,6 +613,19 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "scalable-target",
             "its copies are a scalable target",
         ),
+        _need(
+            "application-autoscaling:DescribeScalingPolicies",
+            "any",
+            "the same: which alarm wakes them from zero",
+            optional=True,
+        ),
+        _need(
+            "cloudwatch:DescribeAlarms", "every-alarm", "the same, and there is a step policy", optional=True
+        ),
+        _need(
+            "cloudwatch:ListTagsForResource", "every-alarm", "the same, and it has an alarm", optional=True
+        ),
+        _need("cloudwatch:DeleteAlarms", "alarm", "the same, and it is of a ScaleFromZero"),
         _need("sagemaker:DeleteInferenceComponent", "inference-component", "it exists"),
     ),
     "CleanUpHostingOperator": (

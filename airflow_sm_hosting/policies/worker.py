@@ -113,7 +113,9 @@ def worker(
             "endpoint_configs": endpoint_configs,
             "inference_components": inference_components,
             "models": models,
-            "alarms": _alarms_of(endpoints, asked, at) if alarms is None else alarms,
+            "alarms": _alarms_of(endpoints, inference_components or (), asked, at)
+            if alarms is None
+            else alarms,
             "repositories": repositories,
             "model_data": model_data,
             "execution_roles": execution_roles,
@@ -142,15 +144,31 @@ def worker(
     )
 
 
-def _alarms_of(endpoints: Iterable[str], operators: Iterable[Any], at: Place) -> list[str]:
-    """Return the names of the alarms that the tasks make: those that they name, and by default ``<endpoint>-<variant>-<metric>``."""
+def _alarms_of(
+    endpoints: Iterable[str], components: Iterable[str], operators: Iterable[Any], at: Place
+) -> list[str]:
+    """Return the names of the alarms that the tasks make: those that they name, and by default ``<endpoint>-<variant>-<metric>``.
+
+    The alarm that wakes an inference component is by default ``<inference component>-from-zero``.
+    """
+    tasks = [operator for operator in operators if not isinstance(operator, type)]
     named = [
-        getattr(operator, "alarm_name", None) for operator in operators if not isinstance(operator, type)
+        *(getattr(task, "alarm_name", None) for task in tasks),
+        *(
+            found.get("AlarmName")
+            for task in tasks
+            if isinstance(found := getattr(task, "from_zero", None), dict)
+        ),
     ]
     defaults = [
         ANY if name == ANY else f"{name}-{ANY}"
         for name in sagemaker_names("endpoints", "endpoint", endpoints, at)
     ]
+    if ANY not in defaults:
+        defaults += [
+            f"{name}-from-zero"
+            for name in sagemaker_names("inference_components", "inference-component", components, at)
+        ]
     return [*defaults, *(name for name in named if isinstance(name, str) and not is_rendered_later(name))]
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import Problems, check_boolean, check_number, is_rendered_later, nearest
+from airflow_sm_hosting.spec.metric import QUEUE_METRICS, completed_metric, metric_queries
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.rendered import as_number, seconds
 from airflow_sm_hosting.spec.scaling_rules import (
@@ -106,9 +107,10 @@ class TargetTrackingScaling(dict[str, Any]):
 
     :param target_value: The value to hold, more than 0; of ``SageMakerVariantProvisionedConcurrencyUtilization`` 1 at most. (templated)
     :param predefined_metric: A predefined metric of SageMaker; this or ``customized_metric``. (templated)
-    :param customized_metric: An :class:`~airflow_sm_hosting.EndpointMetric`, whose dimensions are those of the variant (its period and
-        label are ignored: the service evaluates each minute), or a ``CustomizedMetricSpecification`` of the AWS shape. (templated)
-    :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-<metric>``). (templated)
+    :param customized_metric: An :class:`~airflow_sm_hosting.EndpointMetric`, whose dimensions are those of the variant or the inference
+        component, a :class:`~airflow_sm_hosting.MetricMath` over such metrics (periods are ignored: the service evaluates each minute), or a
+        ``CustomizedMetricSpecification`` of the AWS shape. (templated)
+    :param policy_name: Name of the policy (default: ``<endpoint>-<variant>-<metric>``, with the label of an expression). (templated)
     :param scale_in_cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
     :param scale_out_cooldown: Seconds or a timedelta (default: AWS's, 300 s). (templated)
     :param disable_scale_in: Whether this policy never removes instances (default: AWS's, False). (templated)
@@ -282,7 +284,7 @@ def policy_request(
     factor = as_number("InvocationsScaling: safety_factor", policy["SafetyFactor"], above=0)
     check_number("InvocationsScaling: safety_factor", factor, high=1)
     return {
-        "PolicyName": policy.get("PolicyName") or _shortened(f"{prefix}-invocations"),
+        "PolicyName": policy.get("PolicyName") or shortened(f"{prefix}-invocations"),
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {
             "TargetValue": factor * rate * 60,
@@ -313,17 +315,30 @@ def default_policy_name(prefix: str, policy: Mapping[str, Any]) -> str:
     tracking = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
     predefined = (tracking.get("PredefinedMetricSpecification") or {}).get("PredefinedMetricType")
     custom = tracking.get("CustomizedMetricSpecification") or {}
-    what = predefined or custom.get("MetricName")
+    what = predefined or custom.get("MetricName") or _label_of(custom)
     if not what:
         what = f"metrics-{_digest(tracked_metric(policy) or '')}" if custom else "step"
-    return _shortened(f"{prefix}-{what}")
+    return shortened(f"{prefix}-{what}")
 
 
-def _shortened(name: str) -> str:
-    """Return a name within the limit; a longer name is cut and ends with a digest of the whole name, so that names stay unique."""
-    if len(name) <= MAX_POLICY_NAME_LENGTH:
+def _label_of(specification: Mapping[str, Any]) -> str | None:
+    """Return the label of an expression; None for another metric."""
+    queries = specification.get("Metrics") or ()
+    labels = [
+        query.get("Label") for query in queries if query.get("Expression") and query.get("ReturnData", True)
+    ]
+    return labels[0] if len(labels) == 1 else None
+
+
+def shortened(name: str, most: int = MAX_POLICY_NAME_LENGTH) -> str:
+    """Return a name within the limit; a longer name is cut and ends with a digest of the whole name, so that names stay unique.
+
+    :param name: The name.
+    :param most: The limit (default: that of a policy's name).
+    """
+    if len(name) <= most:
         return name
-    return f"{name[: MAX_POLICY_NAME_LENGTH - 9]}-{_digest(name)}"
+    return f"{name[: most - 9]}-{_digest(name)}"
 
 
 def _digest(text: str) -> str:
@@ -331,31 +346,21 @@ def _digest(text: str) -> str:
 
 
 def _with_metric(policy: Mapping[str, Any], of_target: Mapping[str, str]) -> dict[str, Any]:
-    """Return a policy with its EndpointMetric, if any, converted to a CustomizedMetricSpecification of the variant or the component."""
+    """Return a policy with its EndpointMetric or MetricMath, if any, as a CustomizedMetricSpecification of the variant or the component."""
     configuration = policy.get("TargetTrackingScalingPolicyConfiguration")
     metric: Any = (configuration or {}).get("CustomizedMetricSpecification")
-    if configuration is None or kind_of(metric) != "EndpointMetric":
+    if configuration is None or kind_of(metric) not in ("EndpointMetric", "MetricMath"):
         return dict(policy)
-    dimensions = metric.get("Dimensions")
-    if dimensions is None:
-        dimensions = of_target
-        if "InferenceComponentName" in dimensions and metric["Namespace"] != METRICS_OF_COMPONENTS:
-            # Developer guide, "monitoring-cloudwatch": the utilization of an instance has no dimension for a component.
-            raise InvalidSpecError(
-                f"{metric['MetricName']} in {metric['Namespace']} is a metric of the instances; allowed for the copies of an inference "
-                f"component: metrics in {METRICS_OF_COMPONENTS}, or dimensions=…."
-            )
-    of = {
-        "MetricName": metric["MetricName"],
-        "Namespace": metric["Namespace"],
-        "Dimensions": [{"Name": name, "Value": str(value)} for name, value in dimensions.items()],
-    }
-    statistic, unit = metric["Statistic"], present(Unit=metric.get("Unit"))
-    specification: dict[str, Any] = {**of, "Statistic": statistic, **unit}
-    if statistic not in STATISTICS:
+    where = "TargetTrackingScaling: customized_metric"
+    check_customized_metric(where, metric)
+    completed = completed_metric(_of_target(metric, of_target), "", "", where=where)
+    queries = [_query(query) for query in metric_queries(completed)]
+    specification: dict[str, Any] = {"Metrics": queries}
+    if kind_of(completed) == "EndpointMetric" and completed["Statistic"] in STATISTICS:
         # CustomizedMetricSpecification: Statistic is one of five; a percentile stands in a metric data query alone.
-        query = {"Id": "m1", "MetricStat": {"Metric": of, "Stat": statistic, **unit}, "ReturnData": True}
-        specification = {"Metrics": [query]}
+        [query] = queries
+        stat = query["MetricStat"]
+        specification = {**stat["Metric"], "Statistic": stat["Stat"], **present(Unit=stat.get("Unit"))}
     return {
         **policy,
         "TargetTrackingScalingPolicyConfiguration": {
@@ -363,6 +368,36 @@ def _with_metric(policy: Mapping[str, Any], of_target: Mapping[str, str]) -> dic
             "CustomizedMetricSpecification": specification,
         },
     }
+
+
+def _of_target(metric: Any, of_target: Mapping[str, str]) -> Any:
+    """Return a metric, or an expression over metrics, with the dimensions of the variant or the component where it has none."""
+    inner = metric.get("Metrics") if isinstance(metric, dict) else None
+    if kind_of(metric) == "MetricMath" and isinstance(inner, dict):
+        return {**metric, "Metrics": {name: _of_target(one, of_target) for name, one in inner.items()}}
+    if kind_of(metric) != "EndpointMetric" or metric.get("Dimensions") is not None:
+        return metric
+    if "InferenceComponentName" in of_target and metric["Namespace"] != METRICS_OF_COMPONENTS:
+        # Developer guide, "monitoring-cloudwatch": the utilization of an instance has no dimension for a component.
+        raise InvalidSpecError(
+            f"{metric['MetricName']} in {metric['Namespace']} is a metric of the instances; allowed for the copies of an inference "
+            f"component: metrics in {METRICS_OF_COMPONENTS}, or dimensions=…."
+        )
+    of_queue = metric["MetricName"] in QUEUE_METRICS and metric["Namespace"] == METRICS_OF_COMPONENTS
+    return {
+        **metric,
+        "Dimensions": {
+            name: value for name, value in of_target.items() if not (of_queue and name == "VariantName")
+        },
+    }
+
+
+def _query(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a metric data query as a policy takes it: without a period (botocore, TargetTrackingMetricStat)."""
+    stat = query.get("MetricStat")
+    if stat is None:
+        return dict(query)
+    return {**query, "MetricStat": {name: value for name, value in stat.items() if name != "Period"}}
 
 
 def _warn_of_unknown_metric(name: Any) -> None:

@@ -22,6 +22,7 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.members import nearest_name
+from airflow_sm_hosting.spec.metric import endpoint_metrics
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.schedule import check_schedule, check_span, check_timezone
 
@@ -53,6 +54,10 @@ MAX_SCHEDULED_ACTIONS = 200
 MAX_COOLDOWN = 24 * 3600
 #: API_TargetTrackingScalingPolicyConfiguration.
 MAX_TARGET_VALUE = 2.0**360
+
+#: The kind of a WorkingHours, and what the names of its two scheduled actions end with.
+WORKING_HOURS = "WorkingHours"
+WORKING_HOURS_ENDINGS = ("-start", "-end")
 
 POLICY_TYPES = ("TargetTrackingScaling", "StepScaling")
 ADJUSTMENT_TYPES = ("ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity")
@@ -289,13 +294,20 @@ def check_tracking_configuration(spell: Any, configuration: Mapping[str, Any]) -
 
 
 def check_customized_metric(where: str, metric: Any) -> None:
-    """Check the metric of a target-tracking policy (API_CustomizedMetricSpecification); an EndpointMetric has checked itself."""
-    if is_rendered_later(metric) or kind_of(metric) == "EndpointMetric":
+    """Check the metric of a target-tracking policy (API_CustomizedMetricSpecification); an EndpointMetric and a MetricMath check themselves."""
+    if is_rendered_later(metric):
+        return
+    if kind_of(metric) in ("EndpointMetric", "MetricMath"):
+        if of_others := [one["AccountId"] for one in endpoint_metrics(metric) if one.get("AccountId")]:
+            # botocore, TargetTrackingMetricDataQuery: no AccountId.
+            raise invalid(
+                f"{where}: account_id", of_others[0], "none: a policy tracks metrics of its own account"
+            )
         return
     if kind_of(metric) is not None or not isinstance(metric, Mapping):
         kind = kind_of(metric) or type(metric).__name__
         raise InvalidSpecError(
-            f"{where} is a {kind}; allowed: an EndpointMetric, or a CustomizedMetricSpecification dict."
+            f"{where} is a {kind}; allowed: an EndpointMetric, a MetricMath, or a CustomizedMetricSpecification dict."
         )
     check_members(
         where,
@@ -437,11 +449,21 @@ def check_actions(where: str, actions: Iterable[Any]) -> None:
                 _check_scheduled_action(f"{where}[{index}]", action)
     problems.tell()
     check_unique(
-        where, (action.get("ScheduledActionName") for action in actions if isinstance(action, Mapping))
+        where, (name for action in actions if isinstance(action, Mapping) for name in _action_names(action))
     )
 
 
+def _action_names(action: Mapping[str, Any]) -> list[Any]:
+    """Return the names of the scheduled actions that an entry stands for."""
+    if kind_of(action) == WORKING_HOURS:
+        name = action.get("Name")
+        return [f"{name}{ending}" for ending in WORKING_HOURS_ENDINGS if not is_rendered_later(name)]
+    return [action.get("ScheduledActionName")]
+
+
 def _check_scheduled_action(where: str, action: Any) -> None:
+    if kind_of(action) == WORKING_HOURS:
+        return  # it has checked itself
     if not isinstance(action, Mapping) or kind_of(action) or "PolicyType" in action:
         found = "policy (see policies)" if isinstance(action, Mapping) else type(action).__name__
         raise InvalidSpecError(
@@ -560,6 +582,14 @@ def check_scaled_variant(
             )
         # API_ProductionVariantServerlessConfig: ProvisionedConcurrency is at most MaxConcurrency.
         most = serverless.get("MaxConcurrency")
+        for low in scheduled_minimums:
+            if low == 0 and low is not False:
+                # ProductionVariantServerlessConfig (botocore), ProvisionedConcurrency: 1 at least.
+                raise invalid(
+                    "the minimum capacity of a scheduled action",
+                    low,
+                    f"1 or more for variant {name}, as a serverless variant keeps a provisioned concurrency of 1",
+                )
         for high in (maximum, *scheduled_maximums):
             if isinstance(high, int) and isinstance(most, int) and high > most:
                 raise invalid("max_capacity", high, f"at most the max_concurrency of variant {name}, {most}")

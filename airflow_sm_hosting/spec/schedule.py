@@ -89,6 +89,30 @@ def check_span(start_name: str, start: Any, end_name: str, end: Any) -> None:
         raise invalid(end_name, end, f"a time after the start, {begin.isoformat()}")
 
 
+def check_time_of_day(where: str, value: Any) -> None:
+    """Check a time of day: hours and minutes, ``"07:30"``."""
+    check_text(
+        where, value, pattern=r"([01]\d|2[0-3]):[0-5]\d", allowed="hours and minutes, from '00:00' to '23:59'"
+    )
+
+
+def check_days_of_week(where: str, days: Any) -> None:
+    """Check days of the week, as the field of a cron expression has them: ``MON-FRI``, ``SAT,SUN`` or ``*``."""
+    if is_rendered_later(days):
+        return
+    _, low, high, names, _ = _CRON_FIELDS[4]
+    if not isinstance(days, str) or not all(
+        _is_cron_part(part, low, high, names) for part in days.split(",")
+    ):
+        raise invalid(where, days, "days of the week as cron has them, such as 'MON-FRI', 'SAT,SUN' or '*'")
+
+
+def daily(time_of_day: str, days: str) -> str:
+    """Return the schedule of a time of day on days of the week."""
+    hours, minutes = time_of_day.split(":")
+    return f"cron({int(minutes)} {int(hours)} ? * {days} *)"
+
+
 def _check_at(where: str, schedule: str, inside: str) -> None:
     try:
         datetime.strptime(inside, "%Y-%m-%dT%H:%M:%S")

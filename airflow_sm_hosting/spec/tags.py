@@ -58,6 +58,9 @@ DETACHING = "sm-hosting:detaching"
 #: On alarms: the task that wrote it last, so that two tasks do not overwrite each other's alarm in every run.
 TASK = "sm-hosting:task"
 
+#: On alarms: the resource id of the scalable target that the alarm wakes from zero; the alarm is kept and removed with its scaling.
+WAKES = "sm-hosting:wakes"
+
 #: On scalable targets: which of their policies and scheduled actions are ours, as these cannot be tagged themselves (TagResource of
 #: Application Auto Scaling). The values are the digests of their names; see :func:`digest_tags`.
 SCALING_POLICIES = "sm-hosting:policies"

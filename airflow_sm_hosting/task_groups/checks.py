@@ -9,6 +9,7 @@ from typing import Any
 from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.checks import is_rendered_later
+from airflow_sm_hosting.spec.from_zero import check_can_be_zero
 from airflow_sm_hosting.spec.instance_type import platform_of
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
@@ -208,9 +209,13 @@ def check_scaling(
     for variant in variants:
         name = variant.get("VariantName")
         if isinstance(name, str) and (options := scaling.get(name)):
+            asynchronous = endpoint_config_options.get("async_inference_config") is not None
+            from_zero = options.get("from_zero") is not None
+            if from_zero:
+                check_can_be_zero(variant, asynchronous=asynchronous)
             check_scaled_variant(
                 variant,
-                minimum=options.get("min_capacity"),
+                minimum=0 if from_zero else options.get("min_capacity"),
                 maximum=options.get("max_capacity"),
-                asynchronous=endpoint_config_options.get("async_inference_config") is not None,
+                asynchronous=asynchronous,
             )

@@ -88,6 +88,7 @@ class Cloud:
     :param host: The endpoint; None for none.
     :param scaled: Whether the copies of every component are a scalable target.
     :param alarms: The alarms, by name.
+    :param waking: The names of the alarms that wake every component from zero.
     """
 
     components: list[dict[str, Any]] = field(default_factory=list)
@@ -96,6 +97,7 @@ class Cloud:
     scaled: bool = False
     alarms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     compared: tuple[Mapping[str, Any], ...] = ()
+    waking: tuple[str, ...] = ()
 
     def fetch(self, fact: Fact, observed: Observation | None = None) -> Any:
         """Return a fact, as the observer does."""
@@ -122,6 +124,8 @@ class Cloud:
                     "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
                 }
                 return {**place, "MinCapacity": 1} if self.scaled else None
+            case FactKind.WAKING_ALARMS:
+                return list(self.waking)
             case FactKind.ALARMS:
                 return {name: self.alarms[name] for name in fact.of if name in self.alarms}
         raise AssertionError(fact)

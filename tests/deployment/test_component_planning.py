@@ -322,6 +322,11 @@ def test_a_deletion_has_adapters_first_then_the_base() -> None:
     assert deleted(Cloud()).steps == ()
 
 
+def test_the_alarm_that_wakes_a_component_is_deleted_before_its_scaling() -> None:
+    found = deleted(Cloud([answer()], scaled=True, waking=("churn-from-zero",)))
+    assert calls(found) == ["DeleteAlarms", "DeregisterScalableTarget", "DeleteInferenceComponent"]
+
+
 def test_a_deletion_waits_for_changes_and_does_not_delete_twice() -> None:
     assert conditions(deleted(Cloud([answer(status="Updating")]))) == [(WaitFor.SETTLED, "churn")]
     found = deleted(Cloud([answer(status="Deleting")]))

@@ -67,6 +67,7 @@ from airflow_sm_hosting import (
     RollbackEndpointOperator,
     RollbackInferenceComponentOperator,
     Rolling,
+    ScaleFromZero,
     ScheduledScaling,
     ShiftTrafficOperator,
     SmokeTest,
@@ -90,7 +91,8 @@ from airflow_sm_hosting.exceptions import (
 from airflow_sm_hosting.images.context import BuildContext
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.provider_info import get_provider_info
-from airflow_sm_hosting.spec.tags import OURS, tag_list
+from airflow_sm_hosting.spec.scaling_rules import COPY_COUNT, INSTANCE_COUNT
+from airflow_sm_hosting.spec.tags import OURS, SCALING_POLICIES, WAKES, digest, tag_list
 from airflow_sm_hosting.triggers import package_events
 from tests.iam.conftest import Worker
 from tests.local.conftest import Deployer, tar_bytes
@@ -341,6 +343,25 @@ class Scene:
             MaxCapacity=4,
             Tags=OURS,
         )
+
+    def wake(self, resource_id: str, dimension: str) -> None:
+        """Scale something from zero: a target, a step policy and its alarm, all of ours."""
+        scaling = self.aws.client("application-autoscaling")
+        place = {"ServiceNamespace": "sagemaker", "ResourceId": resource_id, "ScalableDimension": dimension}
+        policies_of_ours = {SCALING_POLICIES: digest("wake")}
+        scaling.register_scalable_target(
+            **place, MinCapacity=0, MaxCapacity=4, Tags={**OURS, **policies_of_ours}
+        )
+        arn = scaling.put_scaling_policy(
+            **place,
+            PolicyName="wake",
+            PolicyType="StepScaling",
+            StepScalingPolicyConfiguration={
+                "AdjustmentType": "ChangeInCapacity",
+                "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+            },
+        )["PolicyARN"]
+        self.make_alarm(AlarmActions=[arn], Tags=tag_list({**OURS, WAKES: resource_id}))
 
     def make_component_logs(self) -> None:
         """Write what a container of the component would have written."""
@@ -1457,6 +1478,43 @@ def scaling_of_copies(scene: Scene) -> None:
         max_capacity=4,
         policies=[InvocationsScaling(max_requests_per_second=10)],
     )
+
+
+def from_zero(scene: Scene, operator: type, **options: Any) -> Ran:
+    return scene.run(operator, **options, from_zero=ScaleFromZero(target_value=5, alarm_name=scene.alarm))
+
+
+@path_of("ConfigureAutoscalingOperator")
+def scaling_from_zero_that_comes_and_goes(scene: Scene) -> None:
+    scene.make_asynchronous_endpoint()
+    of = {"endpoint_name": scene.endpoint, "variant_name": "main", "max_capacity": 4}
+    for _ in range(2):
+        from_zero(scene, ConfigureAutoscalingOperator, **of)
+    scene.run(ConfigureAutoscalingOperator, **of, min_capacity=0)
+    assert not scene.aws.client("cloudwatch").describe_alarms(AlarmNames=[scene.alarm])["MetricAlarms"]
+
+
+@path_of("ConfigureAutoscalingOperator")
+def copies_from_zero(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    from_zero(scene, ConfigureAutoscalingOperator, inference_component_name=scene.component, max_capacity=4)
+
+
+@path_of("RemoveAutoscalingOperator")
+def scaling_from_zero_that_goes(scene: Scene) -> None:
+    scene.make_asynchronous_endpoint()
+    scene.wake(f"endpoint/{scene.endpoint}/variant/main", INSTANCE_COUNT)
+    scene.run(RemoveAutoscalingOperator, endpoint_name=scene.endpoint, variant_name="main")
+    assert not scene.aws.client("cloudwatch").describe_alarms(AlarmNames=[scene.alarm])["MetricAlarms"]
+
+
+@path_of("DeleteInferenceComponentOperator")
+def a_component_that_is_woken_from_zero(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.wake(f"inference-component/{scene.component}", COPY_COUNT)
+    scene.run(DeleteInferenceComponentOperator, inference_component_name=scene.component, poll_interval=0.1)
 
 
 @path_of("RemoveAutoscalingOperator")

@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 from airflow_sm_hosting import (
     EndpointMetric,
     InvocationsScaling,
+    MetricMath,
     ScheduledScaling,
     StepScaling,
     TargetTrackingScaling,
@@ -584,6 +585,111 @@ def test_an_endpoint_metric_with_a_percentile_becomes_a_query() -> None:
     assert query["MetricStat"]["Unit"] == "Microseconds"
     ready = validated_request("application-autoscaling", "PutScalingPolicy", {**PLACE, **made})
     check_policies("policies", [{name: value for name, value in ready.items() if name not in PLACE}])
+
+
+def tracked(metric: Any, **of: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of a policy on a metric and its specification, as they are sent, after the model's check of them."""
+    policy = TargetTrackingScaling(target_value=10, customized_metric=metric)
+    made = policy_request(policy, **{"endpoint_name": "churn", "variant_name": "main", **of})
+    validated_request("application-autoscaling", "PutScalingPolicy", {**PLACE, **made})
+    check_policies("policies", [made])
+    return made["PolicyName"], made["TargetTrackingScalingPolicyConfiguration"][
+        "CustomizedMetricSpecification"
+    ]
+
+
+PER_INSTANCE = MetricMath(
+    expression="FILL(requests, 0) / busy",
+    metrics={
+        "requests": EndpointMetric.invocations(),
+        "busy": MetricMath(
+            expression="cores / 100", metrics={"cores": EndpointMetric.cpu_utilization(statistic="p90")}
+        ),
+    },
+    label="RequestsPerCore",
+    period=60,
+)
+
+
+def test_an_expression_becomes_queries_without_periods() -> None:
+    """botocore, TargetTrackingMetricDataQuery and TargetTrackingMetricStat."""
+    name, specification = tracked(PER_INSTANCE)
+    assert name == "churn-main-RequestsPerCore"
+    dimensions = [{"Name": "EndpointName", "Value": "churn"}, {"Name": "VariantName", "Value": "main"}]
+    assert specification == {
+        "Metrics": [
+            {
+                "Id": "requests",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "AWS/SageMaker",
+                        "MetricName": "Invocations",
+                        "Dimensions": dimensions,
+                    },
+                    "Stat": "Sum",
+                },
+                "ReturnData": False,
+            },
+            {
+                "Id": "cores",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "/aws/sagemaker/Endpoints",
+                        "MetricName": "CPUUtilization",
+                        "Dimensions": dimensions,
+                    },
+                    "Stat": "p90",
+                },
+                "ReturnData": False,
+            },
+            {"Id": "busy", "Expression": "cores / 100", "ReturnData": False},
+            {
+                "Id": "expr_1",
+                "Expression": "FILL(requests, 0) / busy",
+                "Label": "RequestsPerCore",
+                "ReturnData": True,
+            },
+        ]
+    }
+
+
+def test_the_metrics_of_an_expression_have_the_dimensions_of_what_is_scaled() -> None:
+    queue = MetricMath(
+        expression="backlog / 2",
+        metrics={"backlog": EndpointMetric.custom("AWS/SageMaker", "ApproximateBacklogSize")},
+    )
+    name, specification = tracked(queue)
+    assert name.startswith("churn-main-metrics-")
+    metric = specification["Metrics"][0]["MetricStat"]["Metric"]
+    assert metric["Dimensions"] == [{"Name": "EndpointName", "Value": "churn"}]
+    _, single = tracked(EndpointMetric.custom("AWS/SageMaker", "ApproximateBacklogSizePerInstance"))
+    assert single["Dimensions"] == [{"Name": "EndpointName", "Value": "churn"}]
+    with pytest.raises(InvalidSpecError, match="allowed: EndpointName alone"):
+        tracked(queue, inference_component_name="llm")
+    half = MetricMath(expression="a / 2", metrics={"a": EndpointMetric.invocations()})
+    _, of_component = tracked(half, inference_component_name="llm")
+    metric = of_component["Metrics"][0]["MetricStat"]["Metric"]
+    assert metric["Dimensions"] == [{"Name": "InferenceComponentName", "Value": "llm"}]
+    with pytest.raises(InvalidSpecError, match=r"CPUUtilization .* is a metric of the instances"):
+        tracked(PER_INSTANCE, inference_component_name="llm")
+
+
+def test_a_rendered_expression_is_checked_like_a_literal_one() -> None:
+    late = MetricMath(expression="{{ 'a + b' }}", metrics={"a": EndpointMetric.invocations()})
+    policy = TargetTrackingScaling(target_value=10, customized_metric=late)
+    configuration = policy["TargetTrackingScalingPolicyConfiguration"]
+    configuration["CustomizedMetricSpecification"] = {**late, "Expression": "a + b"}
+    with pytest.raises(InvalidSpecError, match="Unknown: b"):
+        policy_request(policy, endpoint_name="churn", variant_name="main")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_metric_of_another_account_cannot_be_tracked(nested: bool) -> None:
+    metric: Any = EndpointMetric.invocations(account_id="123456789012")
+    if nested:
+        metric = MetricMath(expression="a / 2", metrics={"a": metric})
+    with pytest.raises(InvalidSpecError, match="account_id is '123456789012'; allowed: none"):
+        TargetTrackingScaling(target_value=1, customized_metric=metric)
 
 
 def test_a_metric_of_the_whole_variant_is_a_warning() -> None:

@@ -46,10 +46,12 @@ from airflow_sm_hosting import (
     ReportShadowOperator,
     RollbackInferenceComponentOperator,
     Rolling,
+    ScaleFromZero,
     ScheduledScaling,
     ShiftTrafficOperator,
     SmokeTest,
     UploadModelDataOperator,
+    WorkingHours,
 )
 
 
@@ -169,12 +171,14 @@ with DAG("operators_right", schedule=None):
         task_id="scaling",
         endpoint_name=deploy.output,
         variant_name="main",
-        min_capacity=1,
+        min_capacity=0,
         max_capacity="{{ params.most }}",
         policies=[InvocationsScaling(max_requests_per_second=20)],
         scheduled_actions=[
-            ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", min_capacity=1)
+            ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", min_capacity=1),
+            WorkingHours(start="07:00", end="20:00", timezone="UTC"),
         ],
+        from_zero=ScaleFromZero(target_value=5),
         scalable_dimension="sagemaker:variant:DesiredInstanceCount",
         tags={"team": "ml"},
     )

@@ -71,6 +71,7 @@ DeployEndpointOperator(endpoint_config_name="c", **e, smoke_test=5)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2.5, **v)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2, **v, policies=5)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2, **v, tags=5)  # wrong
+ConfigureAutoscalingOperator(max_capacity=2, **v, from_zero=5)  # wrong
 ConfigureAutoscalingOperator(max_capacity=2, inference_component_name=5, **t)  # wrong
 DeployInferenceComponentOperator(endpoint_name="e", **c, specification=5)  # wrong
 DeployInferenceComponentOperator(endpoint_name="e", **c, specifications=5)  # wrong

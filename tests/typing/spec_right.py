@@ -24,12 +24,14 @@ from airflow_sm_hosting import (
     ModelData,
     NewFleetAlarm,
     Rolling,
+    ScaleFromZero,
     ScheduledScaling,
     ServerlessProductionVariant,
     SmokeTest,
     StepScaling,
     TargetTrackingScaling,
     UploadModelDataOperator,
+    WorkingHours,
 )
 
 
@@ -93,6 +95,14 @@ with DAG("spec_right", schedule=None) as dag:
         schedule="cron(0 22 * * ? *)",
         min_capacity=1,
         start_time=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    ScaleFromZero(target_value=rate, scale_in_cooldown=timedelta(minutes=10), alarm_name="{{ params.alarm }}")
+    WorkingHours(
+        start="07:00", end="{{ params.end }}", timezone="Europe/Berlin", night_capacity="{{ params.night }}"
+    )
+    TargetTrackingScaling(
+        target_value=5,
+        customized_metric=MetricMath(expression="a / 2", metrics={"a": EndpointMetric.invocations()}),
     )
     EndpointMetric.custom(
         "AWS/SageMaker",

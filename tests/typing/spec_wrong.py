@@ -21,11 +21,13 @@ from airflow_sm_hosting import (
     ModelData,
     NewFleetAlarm,
     Rolling,
+    ScaleFromZero,
     ScheduledScaling,
     ServerlessProductionVariant,
     SmokeTest,
     StepScaling,
     TargetTrackingScaling,
+    WorkingHours,
 )
 
 latency = EndpointMetric.model_latency()
@@ -59,6 +61,10 @@ InvocationsScaling(max_requests_per_second=20, scale_in_cooldown=2.5)  # wrong
 TargetTrackingScaling(target_value=60, customized_metric="CPUUtilization")  # wrong
 StepScaling(step_adjustments={"ScalingAdjustment": 1})  # wrong
 ScheduledScaling(scheduled_action_name="a", schedule="rate(1 day)", start_time=date(2026, 1, 1))  # wrong
+ScaleFromZero(target_value=None)  # wrong
+ScaleFromZero(target_value=5, wake_capacity=0.5)  # wrong
+WorkingHours(start=7, end="20:00", timezone="UTC")  # wrong
+WorkingHours(start="07:00", end="20:00")  # wrong
 EndpointMetric.invocations(perod=60)  # wrong
 EndpointMetric.invocations(dimensions=["EndpointName"])  # wrong
 MetricMath(expression="a", metrics=[latency])  # wrong

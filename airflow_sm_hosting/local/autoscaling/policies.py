@@ -105,6 +105,10 @@ def check_policy(kind: str, configuration: Mapping[str, Any] | None, dimension: 
             "ValidationException",
             "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be specified.",
         )
+    if problem := _math_problem(
+        (configuration.get("CustomizedMetricSpecification") or {}).get("Metrics") or ()
+    ):
+        raise AwsError("ValidationException", problem)
     if configuration["TargetValue"] <= 0:
         # "The range is 8.515920e-109 to 1.174271e+108"
         raise AwsError("ValidationException", "TargetValue must be greater than 0.")
@@ -122,6 +126,18 @@ def check_policy(kind: str, configuration: Mapping[str, Any] | None, dimension: 
         if predefined.get("ResourceLabel"):
             # "You can't specify a resource label unless the metric type is ALBRequestCountPerTarget"
             raise AwsError("ValidationException", f"ResourceLabel must be empty for {name}.")
+
+
+def _math_problem(queries: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why the metrics of a policy cannot be, or None (API_TargetTrackingMetricDataQuery.html; the sentences are assumed)."""
+    ids = [query["Id"] for query in queries]
+    if len(set(ids)) < len(ids):
+        return "The Id of each metric in Metrics must be unique."
+    if any(("MetricStat" in query) == ("Expression" in query) for query in queries):
+        return "Each metric in Metrics must have either MetricStat or Expression."
+    if queries and sum(query.get("ReturnData", True) for query in queries) != 1:
+        return "Exactly one metric in Metrics must have ReturnData."
+    return None
 
 
 def tracking_alarms(policy: Policy, resource_id: str) -> list[dict[str, Any]]:

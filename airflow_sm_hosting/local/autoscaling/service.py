@@ -100,7 +100,10 @@ class AutoScaling:
     # For others
 
     def publish_idle(self, metrics: EndpointMetrics) -> None:
-        """Publish which scaled variants had no invocation in the last minute."""
+        """Publish which scaled variants, and components with copies, had no invocation in the last minute.
+
+        At zero copies there is no data: endpoint-auto-scaling-zero-instances.html has a step policy for that reason.
+        """
         with self._lock:
             idle = [
                 endpoint_and_variant(target.resource_id)
@@ -108,7 +111,9 @@ class AutoScaling:
                 if target.dimension == INSTANCES and self._dimensions[INSTANCES].is_active(target.resource_id)
             ]
             components = [
-                target.resource_id for target in self._targets.values() if target.dimension == COPIES
+                target.resource_id
+                for target in self._targets.values()
+                if target.dimension == COPIES and self._dimensions[COPIES].capacity(target.resource_id)
             ]
         for endpoint, variant in idle:
             metrics.publish_idle(endpoint, variant)

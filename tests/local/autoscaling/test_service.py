@@ -689,6 +689,34 @@ def test_provisioned_concurrency_is_scaled(tmp_path: Path) -> None:
     assert scaled.described_activities() == ["Setting desired provisioned concurrency to 4."]
 
 
+METRIC = {"Metric": {"Namespace": "N", "MetricName": "queued"}, "Stat": "Sum"}
+
+
+@pytest.mark.parametrize(
+    ("queries", "words"),
+    [
+        ([{"Id": "a", "MetricStat": METRIC}, {"Id": "a", "MetricStat": METRIC}], "must be unique"),
+        ([{"Id": "a"}], "either MetricStat or Expression"),
+        ([{"Id": "a", "MetricStat": METRIC}, {"Id": "b", "Expression": "a"}], "ReturnData"),
+    ],
+)
+def test_math_that_cannot_be_evaluated_is_refused_and_leaves_nothing(
+    scaled: Any, queries: list[dict[str, Any]], words: str
+) -> None:
+    scaled.register()
+    with pytest.raises(AwsError, match=words):
+        scaled.auto(
+            "PutScalingPolicy",
+            PolicyName="p",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": 10.0,
+                "CustomizedMetricSpecification": {"Metrics": queries},
+            },
+        )
+    assert scaled.auto("DescribeScalingPolicies")["ScalingPolicies"] == []
+
+
 def test_a_custom_metric_with_math(scaled: Any) -> None:
     scaled.register()
     scaled.auto(
