@@ -98,6 +98,10 @@ MEMBERS = {
         "AutoRollbackConfiguration:AutoRollbackConfig BlueGreenUpdatePolicy:BlueGreenUpdatePolicy "
         "RollingUpdatePolicy:RollingUpdatePolicy"
     ),
+    "DesiredWeightAndCapacity": (
+        "DesiredInstanceCount DesiredWeight "
+        "ServerlessUpdateConfig:ProductionVariantServerlessUpdateConfig VariantName"
+    ),
     "DriftCheckBaselines": (
         "Bias:DriftCheckBias Explainability:DriftCheckExplainability "
         "ModelDataQuality:DriftCheckModelDataQuality ModelQuality:DriftCheckModelQuality"
@@ -226,6 +230,7 @@ MEMBERS = {
     "ProductionVariantManagedInstanceScalingScaleInPolicy": "CooldownInMinutes MaximumStepSize Strategy",
     "ProductionVariantRoutingConfig": "PrefixAwareRoutingConfig:PrefixAwareRoutingConfig RoutingStrategy",
     "ProductionVariantServerlessConfig": "MaxConcurrency MemorySizeInMB ProvisionedConcurrency",
+    "ProductionVariantServerlessUpdateConfig": "MaxConcurrency ProvisionedConcurrency",
     "PutScalingPolicyRequest": (
         "PolicyName PolicyType PredictiveScalingPolicyConfiguration:PredictiveScalingPolicyConfiguration "
         "ResourceId ScalableDimension ServiceNamespace "
@@ -279,6 +284,9 @@ MEMBERS = {
         "DeploymentConfig:DeploymentConfig EndpointConfigName EndpointName "
         "ExcludeRetainedVariantProperties:VariantProperty RetainAllVariantProperties "
         "RetainDeploymentConfig"
+    ),
+    "UpdateEndpointWeightsAndCapacitiesInput": (
+        "DesiredWeightsAndCapacities:DesiredWeightAndCapacity EndpointName"
     ),
     "UpdateInferenceComponentInput": (
         "DeploymentConfig:InferenceComponentDeploymentConfig InferenceComponentName "
