@@ -41,26 +41,39 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
     from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
+    from airflow_sm_hosting.spec.async_inference import AsyncInference
     from airflow_sm_hosting.spec.container import ContainerDefinition, ContainerImage, ModelData
+    from airflow_sm_hosting.spec.container_access import ImageAccess, MultiModel
+    from airflow_sm_hosting.spec.data_capture import DataCapture
     from airflow_sm_hosting.spec.expectation import Expectation
+    from airflow_sm_hosting.spec.explainer import Explainer
     from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
     from airflow_sm_hosting.spec.from_zero import ScaleFromZero
     from airflow_sm_hosting.spec.inference_component import (
         ComputeRequirements,
         InferenceComponentSpecification,
     )
+    from airflow_sm_hosting.spec.instance_capacity import (
+        CapacityReservation,
+        InstancePool,
+        ManagedInstanceScaling,
+    )
     from airflow_sm_hosting.spec.metric import EndpointMetric, MetricMath
+    from airflow_sm_hosting.spec.metrics_publishing import Metrics
     from airflow_sm_hosting.spec.model_package import ModelPackage
     from airflow_sm_hosting.spec.repository_settings import RepositorySettings
     from airflow_sm_hosting.spec.rollout import AllAtOnce, Canary, Linear, Rolling
+    from airflow_sm_hosting.spec.routing import Routing
     from airflow_sm_hosting.spec.scaling import (
         InvocationsScaling,
         ScheduledScaling,
         StepScaling,
         TargetTrackingScaling,
     )
+    from airflow_sm_hosting.spec.serverless_update import ServerlessUpdate
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
+    from airflow_sm_hosting.spec.vpc import VpcConfig
     from airflow_sm_hosting.spec.working_hours import WorkingHours
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
     from airflow_sm_hosting.triggers.package_events import ModelPackageEventTrigger
@@ -70,8 +83,10 @@ _MODULES = {
     "AlarmRule": "spec.alarm_rule",
     "AllAtOnce": "spec.rollout",
     "ApproveModelOperator": "operators.approve_model",
+    "AsyncInference": "spec.async_inference",
     "BuildImageOperator": "operators.build_image",
     "Canary": "spec.rollout",
+    "CapacityReservation": "spec.instance_capacity",
     "CheckContainerOperator": "operators.check_container",
     "CleanUpHostingOperator": "operators.clean_up_hosting",
     "ComputeRequirements": "spec.inference_component",
@@ -84,6 +99,7 @@ _MODULES = {
     "CreateEndpointConfigOperator": "operators.create_endpoint_config",
     "CreateLatencyAlarmOperator": "operators.create_alarm",
     "CreateModelOperator": "operators.create_model",
+    "DataCapture": "spec.data_capture",
     "DeleteEndpointOperator": "operators.delete_endpoint",
     "DeleteInferenceComponentOperator": "operators.delete_inference_component",
     "DeployEndpointOperator": "operators.deploy_endpoint",
@@ -91,19 +107,25 @@ _MODULES = {
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
+    "Expectation": "spec.expectation",
+    "Explainer": "spec.explainer",
+    "ImageAccess": "spec.container_access",
     "InferenceComponentInServiceSensor": "sensors.inference_component",
     "InferenceComponentSpecification": "spec.inference_component",
-    "Expectation": "spec.expectation",
+    "InstancePool": "spec.instance_capacity",
     "InstanceProductionVariant": "spec.variant",
     "InvocationsScaling": "spec.scaling",
     "InvokeEndpointOperator": "operators.invoke_endpoint",
     "Linear": "spec.rollout",
+    "ManagedInstanceScaling": "spec.instance_capacity",
     "MetricMath": "spec.metric",
+    "Metrics": "spec.metrics_publishing",
     "ModelData": "spec.container",
     "ModelHostingTaskGroup": "task_groups.model_hosting",
     "ModelPackage": "spec.model_package",
     "ModelPackageApprovedSensor": "sensors.model_package",
     "ModelPackageEventTrigger": "triggers.package_events",
+    "MultiModel": "spec.container_access",
     "NewFleetAlarm": "spec.fleet_alarm",
     "PlanDeploymentOperator": "operators.plan_deployment",
     "PlanInferenceComponentOperator": "operators.plan_inference_component",
@@ -116,14 +138,17 @@ _MODULES = {
     "RollbackInferenceComponentOperator": "operators.rollback_inference_component",
     "Rolling": "spec.rollout",
     "ScaleFromZero": "spec.from_zero",
+    "Routing": "spec.routing",
     "ScheduledScaling": "spec.scaling",
     "ServerlessProductionVariant": "spec.variant",
+    "ServerlessUpdate": "spec.serverless_update",
     "ShiftTrafficOperator": "operators.shift_traffic",
     "SmokeTest": "spec.smoke_test",
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
     "UploadModelDataOperator": "operators.upload_model_data",
     "WorkingHours": "spec.working_hours",
+    "VpcConfig": "spec.vpc",
     "get_metric": "metrics",
 }
 
@@ -131,8 +156,10 @@ __all__ = [
     "AlarmRule",
     "AllAtOnce",
     "ApproveModelOperator",
+    "AsyncInference",
     "BuildImageOperator",
     "Canary",
+    "CapacityReservation",
     "CheckContainerOperator",
     "CleanUpHostingOperator",
     "ComputeRequirements",
@@ -145,6 +172,7 @@ __all__ = [
     "CreateEndpointConfigOperator",
     "CreateLatencyAlarmOperator",
     "CreateModelOperator",
+    "DataCapture",
     "DeleteEndpointOperator",
     "DeleteInferenceComponentOperator",
     "DeployEndpointOperator",
@@ -153,18 +181,24 @@ __all__ = [
     "EndpointMetric",
     "EnsureExecutionRoleOperator",
     "Expectation",
+    "Explainer",
+    "ImageAccess",
     "InferenceComponentInServiceSensor",
     "InferenceComponentSpecification",
+    "InstancePool",
     "InstanceProductionVariant",
     "InvocationsScaling",
     "InvokeEndpointOperator",
     "Linear",
+    "ManagedInstanceScaling",
     "MetricMath",
+    "Metrics",
     "ModelData",
     "ModelHostingTaskGroup",
     "ModelPackage",
     "ModelPackageApprovedSensor",
     "ModelPackageEventTrigger",
+    "MultiModel",
     "NewFleetAlarm",
     "PlanDeploymentOperator",
     "PlanInferenceComponentOperator",
@@ -176,14 +210,17 @@ __all__ = [
     "RollbackEndpointOperator",
     "RollbackInferenceComponentOperator",
     "Rolling",
+    "Routing",
     "ScaleFromZero",
     "ScheduledScaling",
     "ServerlessProductionVariant",
+    "ServerlessUpdate",
     "ShiftTrafficOperator",
     "SmokeTest",
     "StepScaling",
     "TargetTrackingScaling",
     "UploadModelDataOperator",
+    "VpcConfig",
     "WorkingHours",
     "__version__",
     "get_metric",

@@ -18,7 +18,7 @@ from tenacity import (
 from airflow_sm_hosting.deployer.adapters import ConcurrentUpdateError, StepRunner
 from airflow_sm_hosting.deployer.observer import Observer, OutdatedAnswerError
 from airflow_sm_hosting.deployment.observation import Fact, Observation
-from airflow_sm_hosting.deployment.steps import UpdateEndpointWeightsAndCapacities, Wait
+from airflow_sm_hosting.deployment.steps import Step, UpdateEndpointWeightsAndCapacities, Wait
 from airflow_sm_hosting.deployment.traffic import Shift, ShiftPlan, Traffic, plan_shift
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
 from airflow_sm_hosting.exceptions import (
@@ -89,6 +89,12 @@ class TrafficShifter:
         for step in self._runner.validated(planned.steps):
             if isinstance(step, Wait):
                 return step.condition
+            if self._is_again(step):
+                raise DeploymentRolledBackError(
+                    f"Endpoint {self.shift.endpoint_name} has not the concurrency that was set; SageMaker took the change back, or something "
+                    "else changed it.",
+                    details={"before": self.before.as_json()} if self.before else {},
+                )
             try:
                 self._runner.apply(step, observed)
             except ClientError as error:
@@ -111,13 +117,22 @@ class TrafficShifter:
         match result.outcome:
             case Outcome.DEPLOYED:
                 self._observer.forget_endpoint()
-                return condition.until is WaitFor.COUNTED
+                # The wait does not see the concurrency of serverless variants: the next observation does.
+                return condition.until is WaitFor.COUNTED and not self.shift.serverless_updates
             case Outcome.TIMED_OUT:
                 raise DeploymentTimeoutError(result.message, details=details)
             case Outcome.ROLLED_BACK:
                 raise DeploymentRolledBackError(result.message, details=details)
             case _:
                 raise DeploymentFailedError(result.message, details=details)
+
+    def _is_again(self, step: Step) -> bool:
+        """Return whether a step would set once more what this task has set."""
+        return (
+            self.has_shifted
+            and bool(self.shift.serverless_updates)
+            and isinstance(step, UpdateEndpointWeightsAndCapacities)
+        )
 
     def _plan(self) -> tuple[Observation, ShiftPlan]:
         observed = self._observer.observation(self.shift.endpoint_name)

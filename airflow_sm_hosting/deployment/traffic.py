@@ -14,6 +14,9 @@ from airflow_sm_hosting.deployment.wait import WaitCondition, WaitFor
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.spec.tags import SHIFTED, is_ours, tag_list
 
+#: The members of ProductionVariantServerlessUpdateConfig.
+CONCURRENCY = ("MaxConcurrency", "ProvisionedConcurrency")
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -22,6 +25,7 @@ class Shift:
     :param endpoint_name: The endpoint.
     :param weights: Weights by variant.
     :param instance_counts: Instance counts by variant.
+    :param serverless_updates: ``ServerlessUpdateConfig`` by serverless variant.
     :param adopt: Whether the task may change an endpoint that is not ours.
     :param task: Id of this task of this run, in 8 letters or digits, the same for all its tries.
     """
@@ -29,24 +33,32 @@ class Shift:
     endpoint_name: str
     weights: Mapping[str, float] = field(default_factory=dict)
     instance_counts: Mapping[str, int] = field(default_factory=dict)
+    serverless_updates: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     adopt: bool = False
     task: str = "0"
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Weights and instance counts of variants.
+    """Weights, instance counts and concurrency of variants.
 
     :param weights: By variant.
     :param instance_counts: By variant.
+    :param serverless_updates: Concurrency by serverless variant.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
     instance_counts: Mapping[str, int] = field(default_factory=dict)
+    serverless_updates: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, dict[str, Any]]:
-        """Return both as plain JSON."""
-        return {"weights": dict(self.weights), "instance_counts": dict(self.instance_counts)}
+        """Return all as plain JSON; the concurrency only if there is any."""
+        concurrency = {name: dict(update) for name, update in self.serverless_updates.items()}
+        return {
+            "weights": dict(self.weights),
+            "instance_counts": dict(self.instance_counts),
+            **({"serverless_updates": concurrency} if concurrency else {}),
+        }
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,7 @@ def _plan(observed: Observation, shift: Shift) -> ShiftPlan:
 def _variants(described: Described, shift: Shift) -> dict[str, Mapping[str, Any]]:
     """Return the described variants of the shift, by name."""
     found = {one["VariantName"]: one for one in described.get("ProductionVariants") or []}
-    wanted = sorted({*shift.weights, *shift.instance_counts})
+    wanted = sorted({*shift.weights, *shift.instance_counts, *shift.serverless_updates})
     if missing := [name for name in wanted if name not in found]:
         raise NotFoundError(
             f"Endpoint {shift.endpoint_name} has no production variant {', '.join(missing)}; it has: {', '.join(found) or 'none'}."
@@ -121,7 +133,22 @@ def _changes(variants: Mapping[str, Mapping[str, Any]], shift: Shift) -> dict[st
         for name, value in values.items():
             if not is_same_share(variants[name].get(member), value):
                 changes.setdefault(name, {})[member] = value
+    for name, update in shift.serverless_updates.items():
+        if not is_serverless([variants[name]]):
+            raise ConflictError(
+                f"Variant {name} of endpoint {shift.endpoint_name} runs on instances, and has no concurrency to set; allowed: its "
+                "instance_counts."
+            )
+        now = _concurrency(variants[name])
+        if any(now.get(member) != value for member, value in update.items()):
+            changes.setdefault(name, {})["ServerlessUpdateConfig"] = dict(update)
     return changes
+
+
+def _concurrency(variant: Mapping[str, Any]) -> dict[str, int]:
+    """Return the concurrency of a described serverless variant; the desired config is described only while it differs."""
+    config = variant.get("DesiredServerlessConfig") or variant.get("CurrentServerlessConfig") or {}
+    return {member: config[member] for member in CONCURRENCY if config.get(member) is not None}
 
 
 def _traffic(variants: Mapping[str, Mapping[str, Any]], shift: Shift) -> Traffic:
@@ -133,6 +160,7 @@ def _traffic(variants: Mapping[str, Mapping[str, Any]], shift: Shift) -> Traffic
             for name in shift.instance_counts
             if variants[name].get("DesiredInstanceCount") is not None
         },
+        {name: _concurrency(variants[name]) for name in shift.serverless_updates},
     )
 
 
@@ -140,6 +168,7 @@ def _kept(observed: Observation, shift: Shift) -> Traffic | None:
     """Return what the variants had before an earlier try of this task shifted the traffic; None if none has."""
     weights: dict[str, float] = {}
     counts: dict[str, int] = {}
+    concurrency: dict[str, dict[str, int]] = {}
     for key, value in observed.tags.items():
         task, _, rest = value.partition(" ")
         if key.startswith(SHIFTED) and task == shift.task:
@@ -147,9 +176,12 @@ def _kept(observed: Observation, shift: Shift) -> Traffic | None:
             name = key.removeprefix(SHIFTED)
             if name in shift.weights:
                 weights[name] = float(weight)
-            if name in shift.instance_counts and count:
+            if name in shift.serverless_updates and "/" in count:
+                numbers = zip(CONCURRENCY, count.split("/"), strict=True)
+                concurrency[name] = {member: int(number) for member, number in numbers if number}
+            elif name in shift.instance_counts and count:
                 counts[name] = int(count)
-    return Traffic(weights, counts) if weights or counts else None
+    return Traffic(weights, counts, concurrency) if weights or counts or concurrency else None
 
 
 def _check_some_traffic(described: Described, shift: Shift) -> None:
@@ -192,9 +224,10 @@ def _steps(
 ) -> tuple[Step, ...]:
     name = described["EndpointName"]
     kept = {
-        f"{SHIFTED}{variant}": f"{shift.task} {float(one.get('DesiredWeight') or 0.0)!r} {one.get('DesiredInstanceCount', '')}".strip()
+        f"{SHIFTED}{variant}": f"{shift.task} {float(one.get('DesiredWeight') or 0.0)!r} {_capacity(one, shift)}".strip()
         for one in described["ProductionVariants"]
-        if (variant := one["VariantName"]) in {*before.weights, *before.instance_counts}
+        if (variant := one["VariantName"])
+        in {*before.weights, *before.instance_counts, *before.serverless_updates}
     }
     call = UpdateEndpointWeightsAndCapacities(
         {
@@ -224,9 +257,18 @@ def _steps(
     return (tags, call, Wait(condition))
 
 
+def _capacity(variant: Mapping[str, Any], shift: Shift) -> str:
+    """Return what a tag says of a variant's capacity before the shift: instances, or maximum and provisioned concurrency."""
+    if variant["VariantName"] not in shift.serverless_updates:
+        return str(variant.get("DesiredInstanceCount", ""))
+    now = _concurrency(variant)
+    return "/".join(str(now.get(member, "")) for member in CONCURRENCY)
+
+
 def _in_words(variant: str, members: Mapping[str, Any]) -> str:
     parts = [
         *([f"weight {members['DesiredWeight']:g}"] if "DesiredWeight" in members else []),
         *([f"{members['DesiredInstanceCount']} instances"] if "DesiredInstanceCount" in members else []),
+        *(f"{member} {value}" for member, value in members.get("ServerlessUpdateConfig", {}).items()),
     ]
     return f"{variant} gets {' and '.join(parts)}"

@@ -7,7 +7,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_sm_hosting.exceptions import NotFoundError
-from airflow_sm_hosting.fields import Boolean, Choice, Field, Integer, Resource, Text, Value, optional
+from airflow_sm_hosting.fields import (
+    Boolean,
+    Choice,
+    Field,
+    Integer,
+    Resource,
+    Structure,
+    Text,
+    Value,
+    optional,
+)
 from airflow_sm_hosting.operators.alarm import AlarmFields, AlarmOperator
 from airflow_sm_hosting.spec.alarm import (
     COMPARISON_OPERATORS,
@@ -15,6 +25,7 @@ from airflow_sm_hosting.spec.alarm import (
     MISSING_DATA_TREATMENTS,
     alarm_request,
     check_alarm,
+    check_alarm_members,
     check_alarm_name,
     check_named,
     default_alarm_name,
@@ -42,6 +53,21 @@ if TYPE_CHECKING:
     ]
 
 
+class ExtraAlarmMembers(Structure):
+    """Members of PutMetricAlarm that have no parameter."""
+
+    def check(self, where: str, value: Any) -> None:
+        """Check the names of literal members."""
+        super().check(where, value)
+        check_alarm_members(where, value)
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the members."""
+        members = super().value(where, given)
+        check_alarm_members(where, members)
+        return members
+
+
 class CreateEndpointAlarmFields(AlarmFields):
     """The parameters of :class:`CreateEndpointAlarmOperator`."""
 
@@ -56,6 +82,7 @@ class CreateEndpointAlarmFields(AlarmFields):
     treat_missing_data = optional(Choice(MISSING_DATA_TREATMENTS))
     evaluate_low_sample_count_percentile = optional(Choice(LOW_SAMPLE_TREATMENTS))
     check_endpoint = Boolean(default=True)
+    extra_members = optional(ExtraAlarmMembers())
 
     @property
     def watched(self) -> Any:
@@ -135,6 +162,8 @@ class CreateEndpointAlarmOperator(AlarmOperator):
     :param check_endpoint: Whether endpoint and variant must exist and publish the metric (default: True; one more call). False for an
         alarm that is made before its endpoint. (templated)
     :param adopt: Whether the task may take over an alarm with this name that this package did not make (default: False). (templated)
+    :param extra_members: Further members of PutMetricAlarm in AWS's spelling, e.g. ``{"EvaluationWindow": {…}}``,
+        ``{"WarmUpConfiguration": {…}}`` (default: none). (templated)
     :raises InvalidSpecError: For an alarm that CloudWatch would refuse or that can never go off. Raised before the first AWS call, except
         when this kind of endpoint does not publish the metric.
     :raises NotFoundError: With ``check_endpoint``, when there is no such endpoint or variant.
@@ -170,6 +199,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         check_endpoint: bool | Late = True,
         adopt: bool | Late = False,
+        extra_members: Mapping[str, Any] | Late | None = None,
         **kwargs: Any,
     ) -> None:
         self.check_literals(locals())
@@ -195,6 +225,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.treat_missing_data = treat_missing_data
         self.evaluate_low_sample_count_percentile = evaluate_low_sample_count_percentile
         self.check_endpoint = check_endpoint
+        self.extra_members = extra_members
         self._check_name_is_free(
             literal_name(alarm_name)
             if alarm_name is not None
@@ -259,6 +290,7 @@ class CreateEndpointAlarmOperator(AlarmOperator):
                 TreatMissingData=given.treat_missing_data,
                 EvaluateLowSampleCountPercentile=given.evaluate_low_sample_count_percentile,
             ),
+            **(given.extra_members or {}),
         }
 
     def _published_endpoint(

@@ -53,6 +53,9 @@ class CreateEndpointConfigFields(AwsFields):
     explainer_config = optional(Structure(of="ExplainerConfig"))
     execution_role = optional(Text(check_role))
     vpc_config = optional(Structure(of="VpcConfig"))
+    metrics_config = optional(Structure(of="MetricsConfig"))
+    enable_network_isolation = optional(Boolean())
+    cross_region_traffic_config = optional(Structure(of="CrossRegionTrafficConfig"))
     tags = Tags(most=MOST_TAGS)
     extra_members = optional(ExtraMembers())
     unique_name = Boolean(default=True, templated=False)
@@ -76,6 +79,9 @@ class CreateEndpointConfigFields(AwsFields):
             shadow_production_variants=self.shadow_production_variants,
             execution_role=self.execution_role,
             vpc_config=self.vpc_config,
+            metrics_config=self.metrics_config,
+            enable_network_isolation=self.enable_network_isolation,
+            cross_region_traffic_config=self.cross_region_traffic_config,
             extra_members=self.extra_members,
             **self.options,
         )
@@ -96,14 +102,20 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         are given by name or ARN. (templated)
     :param shadow_production_variants: One variant that gets a copy of the traffic, beside exactly one production variant. (templated)
     :param kms_key_id: Key of the instances' storage volumes, as id, alias or ARN. (templated)
-    :param data_capture_config: ``DataCaptureConfig`` of the AWS shape. (templated)
-    :param async_inference_config: ``AsyncInferenceConfig`` of the AWS shape. (templated)
-    :param explainer_config: ``ExplainerConfig`` of the AWS shape. (templated)
+    :param data_capture_config: A :class:`~airflow_sm_hosting.DataCapture` (default: none). (templated)
+    :param async_inference_config: An :class:`~airflow_sm_hosting.AsyncInference`; the endpoint is asynchronous then (default: none). (templated)
+    :param explainer_config: An :class:`~airflow_sm_hosting.Explainer` (default: none). (templated)
     :param execution_role: IAM role that SageMaker assumes for inference components, as name or ARN; required where a variant has no model,
         else the models have theirs (default: none). (templated)
-    :param vpc_config: ``VpcConfig`` of the AWS shape, for inference components; else the models have theirs (default: none). (templated)
+    :param vpc_config: A :class:`~airflow_sm_hosting.VpcConfig`, for inference components; else the models have theirs (default: none).
+        (templated)
+    :param metrics_config: A :class:`~airflow_sm_hosting.Metrics` (default: AWS's). (templated)
+    :param enable_network_isolation: Whether the containers of inference components have no network; else the models say it (default: AWS's,
+        False). (templated)
+    :param cross_region_traffic_config: ``CrossRegionTrafficConfig`` of the AWS shape: how much of inference routers in other Regions is
+        accepted (default: none). (templated)
     :param tags: Tags, as a dict; on an existing config they are reconciled, other people's tags stay unchanged. (templated)
-    :param extra_members: Further members of the AWS request, e.g. ``{"MetricsConfig": {…}}``. (templated)
+    :param extra_members: Further members of the AWS request, which AWS has added. (templated)
     :param unique_name: Whether the name ends with the digest of the content (default: True). With False the name is exact.
     :raises InvalidSpecError: Before the first AWS call, when SageMaker would refuse the request.
     :raises ConflictError: When a config with this exact name has other content.
@@ -133,6 +145,9 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         explainer_config: Mapping[str, Any] | Late | None = None,
         execution_role: Late | None = None,
         vpc_config: Mapping[str, Any] | Late | None = None,
+        metrics_config: Mapping[str, Any] | Late | None = None,
+        enable_network_isolation: bool | Late | None = None,
+        cross_region_traffic_config: Mapping[str, Any] | Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         extra_members: Mapping[str, Any] | Late | None = None,
         unique_name: bool = True,
@@ -149,6 +164,9 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
         self.explainer_config = explainer_config
         self.execution_role = execution_role
         self.vpc_config = vpc_config
+        self.metrics_config = metrics_config
+        self.enable_network_isolation = enable_network_isolation
+        self.cross_region_traffic_config = cross_region_traffic_config
         self.tags = tags
         self.extra_members = extra_members
         self.unique_name = unique_name
@@ -170,7 +188,12 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
             if shadows is None
             else with_model_names("shadow_production_variants", shadows),
             **given.options,
-            **present(VpcConfig=given.vpc_config),
+            **present(
+                VpcConfig=given.vpc_config,
+                MetricsConfig=given.metrics_config,
+                EnableNetworkIsolation=given.enable_network_isolation,
+                CrossRegionTrafficConfig=given.cross_region_traffic_config,
+            ),
             **(given.extra_members or {}),
         )
         validated_request("sagemaker", "CreateEndpointConfig", {"EndpointConfigName": name, **request})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_sm_hosting.fields import Boolean, Choice, ListOf, Tags, Text, optional
+from airflow_sm_hosting.fields import Boolean, Choice, ListOf, Structure, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_model_name, check_role
@@ -56,6 +56,7 @@ class CreateModelFields(AwsFields):
     security_group_ids = optional(ListOf(default=None))
     enable_network_isolation = optional(Boolean())
     inference_execution_mode = optional(Choice(("Serial", "Direct")))
+    vpc_config = optional(Structure(of="VpcConfig"))
     tags = Tags(most=MOST_TAGS)
     unique_name = Boolean(default=True, templated=False)
 
@@ -68,6 +69,7 @@ class CreateModelFields(AwsFields):
             subnets=self.subnets,
             security_group_ids=self.security_group_ids,
             inference_execution_mode=self.inference_execution_mode,
+            vpc_config=self.vpc_config,
         )
 
 
@@ -90,6 +92,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     :param security_group_ids: Security groups, 1 to 5, with ``subnets``. (templated)
     :param enable_network_isolation: Whether the containers have no network (default: AWS's, False). (templated)
     :param inference_execution_mode: ``Serial`` (AWS's default) or ``Direct``, for more than one container. (templated)
+    :param vpc_config: A :class:`~airflow_sm_hosting.VpcConfig`, in place of ``subnets`` and ``security_group_ids`` (default: no VPC). (templated)
     :param tags: Tags, as a dict; on an existing model they are reconciled, other people's tags stay unchanged. (templated)
     :param unique_name: Whether the name ends with the digest of the content (default: True). With False the name is exact:
         a model with this name and the same content is reused, other content is an error.
@@ -116,6 +119,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         security_group_ids: Sequence[Late] | Late | None = None,
         enable_network_isolation: bool | Late | None = None,
         inference_execution_mode: Literal["Serial", "Direct"] | Late | None = None,
+        vpc_config: Mapping[str, Any] | Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         unique_name: bool = True,
         **kwargs: Any,
@@ -133,6 +137,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         self.security_group_ids = security_group_ids
         self.enable_network_isolation = enable_network_isolation
         self.inference_execution_mode = inference_execution_mode
+        self.vpc_config = vpc_config
         self.tags = tags
         self.unique_name = unique_name
 
@@ -152,6 +157,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             "security_group_ids": given.security_group_ids,
             "enable_network_isolation": given.enable_network_isolation,
             "inference_execution_mode": given.inference_execution_mode,
+            "vpc_config": given.vpc_config,
         }
         self._check_before_asking(given, options)
 

@@ -16,7 +16,9 @@ from airflow_sm_hosting.links import EndpointLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT
 from airflow_sm_hosting.spec.checks import check_integer, check_name, check_number, invalid, is_rendered_later
-from airflow_sm_hosting.spec.rendered import as_integer, as_number
+from airflow_sm_hosting.spec.members import check_plain
+from airflow_sm_hosting.spec.rendered import as_integer, as_number, whole_number
+from airflow_sm_hosting.spec.serverless_update import SERVERLESS_UPDATE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.traffic import Shift
     from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
     from airflow_sm_hosting.fields import Late
+    from airflow_sm_hosting.spec.serverless_update import ServerlessUpdate
 
 
 class _ByVariant(Field[dict[str, Any]]):
@@ -54,7 +57,7 @@ class _ByVariant(Field[dict[str, Any]]):
         """Check a literal number."""
         raise NotImplementedError
 
-    def number(self, where: str, number: Any) -> float:
+    def number(self, where: str, number: Any) -> Any:
         """Return a rendered number."""
         raise NotImplementedError
 
@@ -87,12 +90,32 @@ class InstanceCounts(_ByVariant):
         return as_integer(where, number, 0)
 
 
+class ServerlessUpdates(_ByVariant):
+    """A :class:`~airflow_sm_hosting.ServerlessUpdate` by serverless variant."""
+
+    words = "a dict of ServerlessUpdates by variant, e.g. {'main': ServerlessUpdate(max_concurrency=20)}"
+
+    def check_number(self, where: str, number: Any) -> None:
+        """Check a literal update."""
+        if not is_rendered_later(number):
+            self.number(where, number)
+
+    def number(self, where: str, number: Any) -> dict[str, Any]:
+        """Return an update with its numbers."""
+        if not isinstance(number, dict):
+            raise invalid(where, number, self.words)
+        check_plain(where, number, SERVERLESS_UPDATE.structure)
+        SERVERLESS_UPDATE.check(where, number)
+        return {member: whole_number(value) for member, value in number.items()}
+
+
 class ShiftTrafficFields(AwsFields):
     """The parameters of :class:`ShiftTrafficOperator`."""
 
     endpoint_name = Resource(ENDPOINT)
     weights = optional(Weights(json=True))
     instance_counts = optional(InstanceCounts(json=True))
+    serverless_updates = optional(ServerlessUpdates(json=True))
     undo = optional(Structure(words="details of a ShiftTrafficOperator, or what they have under 'before'"))
     adopt = Boolean(default=False)
     deferrable = Boolean(default=False, templated=False)
@@ -101,11 +124,11 @@ class ShiftTrafficFields(AwsFields):
 
     def check_together(self, where: str) -> None:
         """Check that something is to be shifted, or undone."""
-        shifts = self.weights is not None or self.instance_counts is not None
+        shifts = any(one is not None for one in (self.weights, self.instance_counts, self.serverless_updates))
         if shifts == (self.undo is not None):
             raise InvalidSpecError(
-                f"{where}weights or instance_counts, and undo, are {'both' if shifts else 'not'} given; allowed: weights and "
-                "instance_counts, or undo."
+                f"{where}weights or instance_counts, and undo, are {'both' if shifts else 'not'} given; allowed: weights, "
+                "instance_counts and serverless_updates, or undo."
             )
 
 
@@ -124,6 +147,7 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
     :param weights: Weights by variant, each 0 or more; a variant's share is its weight divided by the sum of all weights. Variants that are
         not named keep theirs. (templated)
     :param instance_counts: Instance counts by variant; of variants that autoscaling does not scale. (templated)
+    :param serverless_updates: A :class:`~airflow_sm_hosting.ServerlessUpdate` by serverless variant: its new concurrency. (templated)
     :param undo: ``details`` of an earlier shift: its variants get back what they had before it. In place of ``weights`` and
         ``instance_counts``. (templated)
     :param adopt: Whether the task may change an endpoint without this package's tags (default: False). (templated)
@@ -135,7 +159,8 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
     :raises DeploymentRolledBackError: When the endpoint went back to other weights or counts.
     :raises DeploymentTimeoutError: When the time budget ended first.
     :raises DeploymentFailedError: When the endpoint failed, or cannot be described.
-    :return: The endpoint's name; ``details`` (XCom): action (``shift`` or ``unchanged``), weights, instance_counts, before, seconds.
+    :return: The endpoint's name; ``details`` (XCom): action (``shift`` or ``unchanged``), weights, instance_counts, serverless_updates if
+        there are any, before, seconds.
     """
 
     fields = ShiftTrafficFields
@@ -149,6 +174,7 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         endpoint_name: Late,
         weights: Mapping[str, float | Late] | Late | None = None,
         instance_counts: Mapping[str, int | Late] | Late | None = None,
+        serverless_updates: Mapping[str, ServerlessUpdate | Mapping[str, Any] | Late] | Late | None = None,
         undo: Mapping[str, Any] | Late | None = None,
         adopt: bool | Late = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -161,6 +187,7 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         self.endpoint_name = endpoint_name
         self.weights = weights
         self.instance_counts = instance_counts
+        self.serverless_updates = serverless_updates
         self.undo = undo
         self.adopt = adopt
         self.deferrable = deferrable
@@ -215,18 +242,21 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         from airflow_sm_hosting.spec.tags import digest
 
         weights, counts = given.weights or {}, given.instance_counts or {}
+        concurrency = given.serverless_updates or {}
         if given.undo is not None:
             before = given.undo.get("before", given.undo)
             if not isinstance(before, Mapping) or not {"weights", "instance_counts"} & before.keys():
                 raise invalid("undo", given.undo, "details of a ShiftTrafficOperator")
             weights = _given("weights", before, Weights())
             counts = _given("instance_counts", before, InstanceCounts())
+            concurrency = _given("serverless_updates", before, ServerlessUpdates())
         run = getattr(context.get("dag_run"), "run_id", "")
         index = getattr(context["ti"], "map_index", -1)
         return Shift(
             given.endpoint_name,
             weights,
             counts,
+            concurrency,
             adopt=given.adopt,
             task=digest(f"{self.dag_id}/{self.task_id}/{run}/{index}"),
         )
@@ -286,11 +316,12 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         """Log and push what the variants have and had; return the endpoint's name."""
         wanted = shifter.shift
         self.log.info(
-            "Endpoint %s %s: weights %s, instance counts %s",
+            "Endpoint %s %s: weights %s, instance counts %s, concurrency %s",
             given.endpoint_name,
             "has its new traffic" if shifter.has_shifted else "has this traffic already; nothing to do",
             dict(wanted.weights),
             dict(wanted.instance_counts),
+            dict(wanted.serverless_updates),
         )
         self.push_details(
             context,
@@ -298,6 +329,11 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
                 "action": "shift" if shifter.has_shifted else "unchanged",
                 "weights": dict(wanted.weights),
                 "instance_counts": dict(wanted.instance_counts),
+                **(
+                    {"serverless_updates": dict(wanted.serverless_updates)}
+                    if wanted.serverless_updates
+                    else {}
+                ),
                 "before": shifter.before.as_json() if shifter.before else None,
                 "seconds": round(time.time() - started_at, 1),
             },

@@ -21,6 +21,7 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
     nearest,
 )
+from airflow_sm_hosting.spec.members import check_member_names, check_members
 from airflow_sm_hosting.spec.metric import (
     DURATION_UNITS,
     INVOCATION_METRICS,
@@ -51,6 +52,65 @@ MAX_ACTIONS = 5
 
 #: Actions that only an alarm on a metric can have (PutMetricAlarm and PutCompositeAlarm, AlarmActions): those on instances, and scaling.
 METRIC_ALARM_ACTIONS = ("automate", "swf", "autoscaling")
+
+
+#: Members of PutMetricAlarm that have a parameter of CreateEndpointAlarmOperator.
+ALARM_PARAMETERS = {
+    "AlarmName": "alarm_name",
+    "AlarmDescription": "alarm_description",
+    "ActionsEnabled": "actions_enabled",
+    "OKActions": "ok_actions",
+    "AlarmActions": "alarm_actions",
+    "InsufficientDataActions": "insufficient_data_actions",
+    **dict.fromkeys(
+        (
+            "MetricName",
+            "Namespace",
+            "Statistic",
+            "ExtendedStatistic",
+            "Dimensions",
+            "Period",
+            "Unit",
+            "Metrics",
+        ),
+        "metric",
+    ),
+    "EvaluationPeriods": "evaluation_periods",
+    "DatapointsToAlarm": "datapoints_to_alarm",
+    "Threshold": "threshold",
+    "ComparisonOperator": "comparison_operator",
+    "TreatMissingData": "treat_missing_data",
+    "EvaluateLowSampleCountPercentile": "evaluate_low_sample_count_percentile",
+    "Tags": "tags",
+}
+
+#: Members of PutMetricAlarm that stand in place of a threshold, or of a metric with periods.
+NOT_FOR_THRESHOLDS = {
+    "ThresholdMetricId": "it compares a metric with the band of an anomaly detection model, not with a threshold",
+    "EvaluationCriteria": "it is for alarms on PromQL queries, which have no metric and no threshold",
+    "EvaluationInterval": "it is for alarms on PromQL queries, which have no metric and no threshold",
+}
+
+
+def check_alarm_members(where: str, members: Any) -> None:
+    """Check further members of an alarm's request, in AWS's spelling.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html: ThresholdMetricId is for anomaly detection
+    alarms, EvaluationCriteria for PromQL alarms.
+
+    :param where: The parameter.
+    :param members: The members.
+    :raises InvalidSpecError: When a name is misspelt, has a parameter, or does not go with a threshold.
+    """
+    if not isinstance(members, dict):
+        return
+    for member in members:
+        if member in NOT_FOR_THRESHOLDS:
+            raise InvalidSpecError(
+                f"{where} has {member}; allowed: other members, as {NOT_FOR_THRESHOLDS[member]}."
+            )
+    check_member_names(where, members, ALARM_PARAMETERS)
+    check_members(where, members, "PutMetricAlarmInput", ALARM_PARAMETERS)
 
 
 def check_alarm(

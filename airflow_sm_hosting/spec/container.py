@@ -18,7 +18,8 @@ from airflow_sm_hosting.spec.checks import (
     invalid,
     is_rendered_later,
 )
-from airflow_sm_hosting.spec.members import check_member_names, check_members, check_plain
+from airflow_sm_hosting.spec.container_access import IMAGE_ACCESS, MULTI_MODEL
+from airflow_sm_hosting.spec.members import check_given_once, check_member_names, check_members, check_plain
 from airflow_sm_hosting.spec.model_package import check_model_package
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
 from airflow_sm_hosting.spec.reference_parts import (
@@ -195,8 +196,10 @@ class ContainerDefinition(dict[str, Any]):
         Manager by an ARN given here. (templated)
     :param container_hostname: DNS name of the container; in a pipeline all containers have one or none. (templated)
     :param mode: ``SingleModel`` (AWS's default) or ``MultiModel``.
-    :param members: Further members of the AWS shape as they are: ``AdditionalModelDataSources=[…]`` (5 at most), ``ImageConfig={…}`` (a
-        private registry), ``MultiModelConfig={…}`` and whatever AWS adds.
+    :param multi_model: A :class:`~airflow_sm_hosting.MultiModel`, for ``mode="MultiModel"``, which then is the default (default: none). (templated)
+    :param image_access: An :class:`~airflow_sm_hosting.ImageAccess`, for a registry in the VPC (default: Amazon ECR). (templated)
+    :param members: Further members of the AWS shape as they are: ``AdditionalModelDataSources=[…]`` (5 at most),
+        ``ContainerMetricsConfig={…}``, and whatever AWS adds; ``ImageConfig`` and ``MultiModelConfig`` are accepted, too.
     :raises InvalidSpecError: When a literal value can never work.
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
@@ -211,13 +214,21 @@ class ContainerDefinition(dict[str, Any]):
         environment: Mapping[str, TemplatedStr | int | float | bool] | RenderedLater | None = None,
         container_hostname: TemplatedStr | None = None,
         mode: Mode | None = None,
+        multi_model: TemplatedDict | None = None,
+        image_access: TemplatedDict | None = None,
         **members: Any,
     ) -> None:
         where, problems = "ContainerDefinition", Problems()
+        named = present(MultiModelConfig=multi_model, ImageConfig=image_access)
         if members:
             with problems:
-                check_member_names(where, members, CONTAINER_PARAMETERS)
+                check_member_names(where, members, CONTAINER_PARAMETERS, either=CONTAINER_EITHER_SPELLING)
                 check_members(where, members, "ContainerDefinition", CONTAINER_PARAMETERS)
+            with problems:
+                check_given_once(where, members, named, CONTAINER_EITHER_SPELLING)
+        for member, value in named.items():
+            with problems:
+                check_plain(f"{where}: {CONTAINER_EITHER_SPELLING[member]}", value, member)
         if model_package is not None and "ModelPackageName" in members:
             with problems:
                 raise InvalidSpecError(
@@ -245,17 +256,19 @@ class ContainerDefinition(dict[str, Any]):
         container = present(
             ContainerHostname=container_hostname,
             Image=image,
-            Mode=mode,
+            Mode=mode or (None if multi_model is None else "MultiModel"),
             ModelDataUrl=None if in_aws_shape else model_data,
             ModelDataSource=model_data if in_aws_shape else None,
             ModelPackageName=model_package,
             Environment=environment,
         )
-        container |= members
+        container |= {**named, **members}
         check_container_members(where, container)
         super().__init__(container)
 
 
+#: Members that have a parameter, and may be given in AWS's spelling, too, as they could before they had one.
+CONTAINER_EITHER_SPELLING = {"MultiModelConfig": "multi_model", "ImageConfig": "image_access"}
 #: Members of ContainerDefinition that have a parameter.
 CONTAINER_PARAMETERS = {
     "ContainerHostname": "container_hostname",
@@ -284,8 +297,13 @@ def check_container_members(where: str, container: dict[str, Any]) -> None:
             f"{where} has ModelDataSource and Mode 'MultiModel'; allowed: model_data='s3://bucket/prefix/' with MultiModel."
         )
     check_data_source(f"{where}: ModelDataSource", source)
-    for member in ("ImageConfig", "MultiModelConfig"):
-        check_structure(f"{where}: {member}", container.get(member))
+    for member, shape in (("ImageConfig", IMAGE_ACCESS), ("MultiModelConfig", MULTI_MODEL)):
+        shape.check(f"{where}: {member}", container.get(member))
+    if container.get("MultiModelConfig") is not None and mode == "SingleModel":
+        # botocore, MultiModelConfig: "for hosting multi-model endpoints"; that AWS refuses it for other containers is assumed.
+        raise InvalidSpecError(
+            f"{where} has multi_model (MultiModelConfig) and mode (Mode) 'SingleModel'; allowed: only with 'MultiModel'."
+        )
     additional = container.get("AdditionalModelDataSources")
     if additional is None or is_rendered_later(additional):
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, resource_name
+from airflow_sm_hosting.spec.async_inference import ASYNC_INFERENCE
 from airflow_sm_hosting.spec.checks import (
     Problems,
     check_kms_key,
@@ -16,36 +17,18 @@ from airflow_sm_hosting.spec.checks import (
     check_unique,
     is_rendered_later,
 )
+from airflow_sm_hosting.spec.combinations import check_config_combinations
+from airflow_sm_hosting.spec.data_capture import DATA_CAPTURE
+from airflow_sm_hosting.spec.explainer import EXPLAINER
 from airflow_sm_hosting.spec.members import check_member_names
+from airflow_sm_hosting.spec.metrics_publishing import METRICS
 from airflow_sm_hosting.spec.reference import present
 from airflow_sm_hosting.spec.rendered import as_number
+from airflow_sm_hosting.spec.shape import Shape, Whole
 from airflow_sm_hosting.spec.variant import check_variant
+from airflow_sm_hosting.spec.vpc import VPC
 
 MAX_VARIANTS = 10  # CreateEndpointConfig, ProductionVariants
-
-#: Members of a ProductionVariant that only instances have
-#: (https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html, how it works, and feature exclusions).
-INSTANCE_MEMBERS = (
-    "InstanceType",
-    "InitialInstanceCount",
-    "InstancePools",
-    "VolumeSizeInGB",
-    "CoreDumpConfig",
-    "EnableSSMAccess",
-    "ManagedInstanceScaling",
-    "RoutingConfig",
-    "InferenceAmiVersion",
-)
-
-#: Members of an endpoint config that a serverless variant excludes (same page).
-NOT_FOR_SERVERLESS = (
-    "DataCaptureConfig",
-    "AsyncInferenceConfig",
-    "ShadowProductionVariants",
-    "ExplainerConfig",
-    "VpcConfig",
-    "EnableNetworkIsolation",
-)
 
 #: Members of the request that have a parameter.
 CONFIG_PARAMETERS = {
@@ -57,6 +40,35 @@ CONFIG_PARAMETERS = {
     "AsyncInferenceConfig": "async_inference_config",
     "ExplainerConfig": "explainer_config",
     "Tags": "tags",
+}
+
+#: Members that have a parameter, and may be given in ``extra_members``, too, as they could before they had one.
+EITHER_SPELLING = {
+    "ExecutionRoleArn": "execution_role",
+    "VpcConfig": "vpc_config",
+    "MetricsConfig": "metrics_config",
+    "EnableNetworkIsolation": "enable_network_isolation",
+    "CrossRegionTrafficConfig": "cross_region_traffic_config",
+}
+
+#: botocore, CrossRegionTrafficConfig; it has no spec object.
+CROSS_REGION_TRAFFIC = Shape(
+    "CrossRegionTrafficConfig",
+    {
+        "max_invocations_per_second_per_instance": ("MaxInvocationsPerSecondPerInstance", Whole(1, 10_000)),
+        "max_cross_region_percent_per_endpoint": ("MaxCrossRegionPercentPerEndpoint", Whole(1, 100)),
+    },
+    required=("MaxInvocationsPerSecondPerInstance", "MaxCrossRegionPercentPerEndpoint"),
+)
+
+#: The structures of the request that are checked.
+CONFIG_SHAPES = {
+    "DataCaptureConfig": DATA_CAPTURE,
+    "AsyncInferenceConfig": ASYNC_INFERENCE,
+    "ExplainerConfig": EXPLAINER,
+    "VpcConfig": VPC,
+    "MetricsConfig": METRICS,
+    "CrossRegionTrafficConfig": CROSS_REGION_TRAFFIC,
 }
 
 
@@ -94,6 +106,9 @@ def check_endpoint_config(
     explainer_config: Any = None,
     execution_role: Any = None,
     vpc_config: Any = None,
+    metrics_config: Any = None,
+    enable_network_isolation: Any = None,
+    cross_region_traffic_config: Any = None,
     extra_members: Any = None,
 ) -> None:
     """Check the parameters of an endpoint config as far as they are literal.
@@ -101,18 +116,22 @@ def check_endpoint_config(
     :raises InvalidSpecError: When they can never work together.
     """
     check_kms_key("kms_key_id", kms_key_id)
-    check_structure("data_capture_config", data_capture_config)
-    check_structure("async_inference_config", async_inference_config)
-    check_structure("explainer_config", explainer_config)
     check_structure("extra_members", extra_members)
     check_role("execution_role", execution_role)
-    check_structure("vpc_config", vpc_config)
     extra = extra_members if isinstance(extra_members, dict) else {}
-    for member, parameter, value in (
-        ("ExecutionRoleArn", "execution_role", execution_role),
-        ("VpcConfig", "vpc_config", vpc_config),
-    ):
-        if value is not None and member in extra:
+    named = present(
+        DataCaptureConfig=data_capture_config,
+        AsyncInferenceConfig=async_inference_config,
+        ExplainerConfig=explainer_config,
+        ExecutionRoleArn=execution_role,
+        VpcConfig=vpc_config,
+        MetricsConfig=metrics_config,
+        EnableNetworkIsolation=enable_network_isolation,
+        CrossRegionTrafficConfig=cross_region_traffic_config,
+    )
+    for member in named:
+        if member in extra:
+            parameter = EITHER_SPELLING.get(member) or CONFIG_PARAMETERS[member]
             raise InvalidSpecError(
                 f"{parameter} and extra_members[{member!r}] are given; allowed: {parameter}."
             )
@@ -130,18 +149,12 @@ def check_endpoint_config(
     )
     if execution_role is None:
         _check_role(variants or [], extra_members)
-    _check_serverless(
+    check_config_combinations(
         variants or [],
         shadows or [],
-        {
-            "ShadowProductionVariants": shadow_production_variants,
-            "DataCaptureConfig": data_capture_config,
-            "AsyncInferenceConfig": async_inference_config,
-            "ExplainerConfig": explainer_config,
-            "VpcConfig": vpc_config,
-            **extra,
-        },
+        {"ShadowProductionVariants": shadow_production_variants, **named, **extra},
     )
+    _check_structures({**named, **extra}, named)
     if variants and all(_weighs_nothing(variant) for variant in variants):
         warnings.warn(
             "production_variants: every InitialVariantWeight is 0. A variant's share is its weight divided "
@@ -149,6 +162,18 @@ def check_endpoint_config(
             "document the effect.",
             stacklevel=3,
         )
+
+
+def _check_structures(members: Mapping[str, Any], named: Mapping[str, Any]) -> None:
+    """Check the structures of the request, given by parameter or in AWS's spelling."""
+    problems = Problems()
+    for member, shape in CONFIG_SHAPES.items():
+        where = (
+            {**CONFIG_PARAMETERS, **EITHER_SPELLING}[member] if member in named else f"extra_members.{member}"
+        )
+        with problems:
+            shape.check(where, members.get(member))
+    problems.tell()
 
 
 def with_model_names(where: str, variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -180,34 +205,6 @@ def _named(where: str, holder: Mapping[str, Any], member: str) -> dict[str, Any]
     if holder.get(member) is None:
         return dict(holder)
     return {**holder, member: resource_name(f"{where}.{member}", holder[member], MODEL)}
-
-
-def _check_serverless(
-    variants: list[dict[str, Any]], shadows: list[dict[str, Any]], members: Mapping[str, Any]
-) -> None:
-    if any("ServerlessConfig" in variant for variant in shadows):
-        raise InvalidSpecError(
-            "shadow_production_variants has a serverless variant; allowed: an instance variant."
-        )
-    serverless = [variant for variant in variants if "ServerlessConfig" in variant]
-    if not serverless:
-        return
-    if len(variants) > 1:
-        raise InvalidSpecError(
-            f"production_variants has a serverless variant among {len(variants)}; "
-            "allowed: one serverless variant alone, or 1 to 10 instance variants."
-        )
-    both = [member for member in INSTANCE_MEMBERS if member in serverless[0]]
-    if both:
-        raise InvalidSpecError(
-            f"production_variants[0] has ServerlessConfig and {', '.join(both)}; allowed: either serverless "
-            "or instance members."
-        )
-    for member in NOT_FOR_SERVERLESS:
-        if members.get(member) and not is_rendered_later(members[member]):
-            raise InvalidSpecError(
-                f"{member} is given with a serverless variant; allowed: only with instance variants."
-            )
 
 
 def _check_role(variants: list[dict[str, Any]], extra_members: Any) -> None:

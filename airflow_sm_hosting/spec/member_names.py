@@ -11,6 +11,7 @@ BOTOCORE = "1.44.8"
 # fmt: off
 MEMBERS = {
     "AcceleratorPartitionLayout": "AcceleratorPartitionTypes",
+    "ActionConfiguration": "AlarmTagsPropagation:AlarmTagsPropagation",
     "AdditionalInferenceSpecificationDefinition": (
         "Containers:ModelPackageContainerDefinition Description Name SupportedContentTypes "
         "SupportedRealtimeInferenceInstanceTypes SupportedResponseMIMETypes "
@@ -19,6 +20,8 @@ MEMBERS = {
     "AdditionalModelDataSource": "ChannelName S3DataSource:S3ModelDataSource",
     "AdditionalS3DataSource": "CompressionType ETag S3DataType S3Uri",
     "Alarm": "AlarmName",
+    "AlarmPromQLCriteria": "PendingPeriod Query RecoveryPeriod",
+    "AlarmTagsPropagation": "Enabled ExcludedTagKeys IncludedTagKeys",
     "AsyncInferenceClientConfig": "MaxConcurrentInvocationsPerInstance",
     "AsyncInferenceConfig": (
         "ClientConfig:AsyncInferenceClientConfig OutputConfig:AsyncInferenceOutputConfig"
@@ -98,6 +101,11 @@ MEMBERS = {
         "AutoRollbackConfiguration:AutoRollbackConfig BlueGreenUpdatePolicy:BlueGreenUpdatePolicy "
         "RollingUpdatePolicy:RollingUpdatePolicy"
     ),
+    "DesiredWeightAndCapacity": (
+        "DesiredInstanceCount DesiredWeight "
+        "ServerlessUpdateConfig:ProductionVariantServerlessUpdateConfig VariantName"
+    ),
+    "Dimension": "Name Value",
     "DriftCheckBaselines": (
         "Bias:DriftCheckBias Explainability:DriftCheckExplainability "
         "ModelDataQuality:DriftCheckModelDataQuality ModelQuality:DriftCheckModelQuality"
@@ -108,6 +116,8 @@ MEMBERS = {
     "DriftCheckExplainability": "ConfigFile:FileSource Constraints:MetricsSource",
     "DriftCheckModelDataQuality": "Constraints:MetricsSource Statistics:MetricsSource",
     "DriftCheckModelQuality": "Constraints:MetricsSource Statistics:MetricsSource",
+    "EvaluationCriteria": "PromQLCriteria:AlarmPromQLCriteria",
+    "EvaluationWindow": "SlidingWindow:SlidingWindow WallClockWindow:WallClockWindow",
     "Explainability": "Report:MetricsSource",
     "ExplainerConfig": "ClarifyExplainerConfig:ClarifyExplainerConfig",
     "FileSource": "ContentDigest ContentType S3Uri",
@@ -154,7 +164,10 @@ MEMBERS = {
     ),
     "InstancePool": "InstanceType ModelNameOverride Priority",
     "MetadataProperties": "CommitId GeneratedBy ProjectId Repository",
+    "Metric": "Dimensions:Dimension MetricName Namespace",
+    "MetricDataQuery": "AccountId Expression Id Label MetricStat:MetricStat Period ReturnData",
     "MetricDimension": "Name Value",
+    "MetricStat": "Metric:Metric Period Stat Unit",
     "MetricsConfig": "EnableDetailedObservability EnableEnhancedMetrics MetricPublishFrequencyInSeconds",
     "MetricsEndpoint": "MetricPublishFrequencyInSeconds MetricsEndpointPath",
     "MetricsSource": "ContentDigest ContentType S3Uri",
@@ -226,6 +239,15 @@ MEMBERS = {
     "ProductionVariantManagedInstanceScalingScaleInPolicy": "CooldownInMinutes MaximumStepSize Strategy",
     "ProductionVariantRoutingConfig": "PrefixAwareRoutingConfig:PrefixAwareRoutingConfig RoutingStrategy",
     "ProductionVariantServerlessConfig": "MaxConcurrency MemorySizeInMB ProvisionedConcurrency",
+    "ProductionVariantServerlessUpdateConfig": "MaxConcurrency ProvisionedConcurrency",
+    "PutMetricAlarmInput": (
+        "ActionConfiguration:ActionConfiguration ActionsEnabled AlarmActions AlarmDescription AlarmName "
+        "ComparisonOperator DatapointsToAlarm Dimensions:Dimension EvaluateLowSampleCountPercentile "
+        "EvaluationCriteria:EvaluationCriteria EvaluationInterval EvaluationPeriods "
+        "EvaluationWindow:EvaluationWindow ExtendedStatistic InsufficientDataActions MetricName "
+        "Metrics:MetricDataQuery Namespace OKActions Period Statistic Tags:Tag Threshold "
+        "ThresholdMetricId TreatMissingData Unit WarmUpConfiguration:WarmUpConfiguration"
+    ),
     "PutScalingPolicyRequest": (
         "PolicyName PolicyType PredictiveScalingPolicyConfiguration:PredictiveScalingPolicyConfiguration "
         "ResourceId ScalableDimension ServiceNamespace "
@@ -246,6 +268,7 @@ MEMBERS = {
         "ModelAccessConfig:ModelAccessConfig S3DataType S3Uri"
     ),
     "ScalableTargetAction": "MaxCapacity MinCapacity",
+    "SlidingWindow": "",
     "SourceAlgorithm": "AlgorithmName ModelDataETag ModelDataSource:ModelDataSource ModelDataUrl",
     "SourceAlgorithmSpecification": "SourceAlgorithms:SourceAlgorithm",
     "StepAdjustment": "MetricIntervalLowerBound MetricIntervalUpperBound ScalingAdjustment",
@@ -280,6 +303,9 @@ MEMBERS = {
         "ExcludeRetainedVariantProperties:VariantProperty RetainAllVariantProperties "
         "RetainDeploymentConfig"
     ),
+    "UpdateEndpointWeightsAndCapacitiesInput": (
+        "DesiredWeightsAndCapacities:DesiredWeightAndCapacity EndpointName"
+    ),
     "UpdateInferenceComponentInput": (
         "DeploymentConfig:InferenceComponentDeploymentConfig InferenceComponentName "
         "RuntimeConfig:InferenceComponentRuntimeConfig Specification:InferenceComponentSpecification "
@@ -287,4 +313,6 @@ MEMBERS = {
     ),
     "VariantProperty": "VariantPropertyType",
     "VpcConfig": "SecurityGroupIds Subnets",
+    "WallClockWindow": "Timezone",
+    "WarmUpConfiguration": "OnlyStartEvaluatingAfterWarmUpPeriodEnds WarmUpPeriodDurationInMinutes",
 }

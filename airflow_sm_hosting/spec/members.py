@@ -19,12 +19,19 @@ from airflow_sm_hosting.spec.reference import kind_of
 MOST_EDITS = 2
 
 
-def check_member_names(where: str, members: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+def check_member_names(
+    where: str,
+    members: Mapping[str, Any],
+    parameters: Mapping[str, str],
+    *,
+    either: Mapping[str, str] | None = None,
+) -> None:
     """Check further members of an AWS shape that has parameters of ours.
 
     :param where: The owner of the members.
     :param members: The members. A snake_case name is a misspelt parameter.
     :param parameters: The members that have a parameter, with its name.
+    :param either: Members that have a parameter, and are accepted in AWS's spelling, too (default: none).
     """
     for name in members:
         if name in parameters:
@@ -32,10 +39,27 @@ def check_member_names(where: str, members: Mapping[str, Any], parameters: Mappi
                 f"{where}: {name} is given in AWS's spelling; allowed: {parameters[name]}=…."
             )
         if not name[:1].isupper():
-            near = nearest_name(name, parameters.values())
+            near = nearest_name(name, [*parameters.values(), *(either or {}).values()])
             raise InvalidSpecError(
                 f"{where} has no parameter {name!r}; give members of the AWS shape in AWS's spelling."
                 + (f" Did you mean {near!r}?" if near else "")
+            )
+
+
+def check_given_once(
+    where: str, members: Mapping[str, Any], named: Mapping[str, Any], parameters: Mapping[str, str]
+) -> None:
+    """Check that no member is given by its parameter and in AWS's spelling.
+
+    :param where: The owner of the members.
+    :param members: The members in AWS's spelling.
+    :param named: Those given by parameter.
+    :param parameters: The parameters by member.
+    """
+    for member in named:
+        if member in members:
+            raise InvalidSpecError(
+                f"{where} has {parameters[member]} and {member}; allowed: {parameters[member]}=…."
             )
 
 

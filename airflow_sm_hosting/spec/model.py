@@ -16,10 +16,9 @@ from airflow_sm_hosting.spec.checks import (
 )
 from airflow_sm_hosting.spec.container import check_container_members, check_model_data
 from airflow_sm_hosting.spec.reference import kind_of, present
+from airflow_sm_hosting.spec.vpc import MAX_SECURITY_GROUPS, MAX_SUBNETS, VPC
 
 MAX_CONTAINERS = 15  # CreateModel, Containers
-MAX_SUBNETS = 16  # VpcConfig, Subnets
-MAX_SECURITY_GROUPS = 5  # VpcConfig, SecurityGroupIds
 MAX_ENVIRONMENT_BYTES = 32 * 1024  # CreateModel documentation: all containers of a model together
 
 #: The operator that makes the resource of a ``from_asset``.
@@ -34,6 +33,7 @@ def model_request(
     security_group_ids: Sequence[str] | None = None,
     enable_network_isolation: bool | None = None,
     inference_execution_mode: str | None = None,
+    vpc_config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the request without its name and tags: one container is the primary one, more are a pipeline."""
     containers = list(containers)
@@ -44,7 +44,7 @@ def model_request(
         Containers=containers if len(containers) > 1 else None,
         InferenceExecutionConfig=mode,
         ExecutionRoleArn=execution_role_arn,
-        VpcConfig=vpc,
+        VpcConfig=vpc_config or vpc,
         EnableNetworkIsolation=enable_network_isolation,
     )
 
@@ -55,6 +55,7 @@ def check_model(
     subnets: Any = None,
     security_group_ids: Any = None,
     inference_execution_mode: Any = None,
+    vpc_config: Any = None,
 ) -> None:
     """Check the parameters of a model as far as they are literal.
 
@@ -69,6 +70,11 @@ def check_model(
             raise InvalidSpecError(
                 "subnets is given without security_group_ids; allowed: both, or neither (VpcConfig of CreateModel)."
             )
+    if vpc_config is not None and (subnets is not None or security_group_ids is not None):
+        raise InvalidSpecError(
+            "vpc_config is given with subnets or security_group_ids; allowed: vpc_config, or the two."
+        )
+    VPC.check("vpc_config", vpc_config)
     check_ids("subnets", subnets, MAX_SUBNETS)
     check_ids("security_group_ids", security_group_ids, MAX_SECURITY_GROUPS)
     if containers is None or is_rendered_later(containers):
@@ -94,6 +100,14 @@ def check_model(
     problems.tell()
     if len(literal) == len(containers):
         _check_pipeline(literal, inference_execution_mode)
+    if vpc_config is None and subnets is None:
+        for index, container in enumerate(literal):
+            if _is_private(container.get("ImageConfig")):
+                # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-containers-inference-private.html
+                raise InvalidSpecError(
+                    f"containers[{index}] has the RepositoryAccessMode 'Vpc', and the model has no VPC; allowed: with vpc_config, the VPC "
+                    "of the registry."
+                )
 
 
 def _check_container(where: str, container: dict[str, Any]) -> None:
@@ -147,14 +161,14 @@ def not_for_serverless(containers: Any, options: Mapping[str, Any]) -> list[str]
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
 
     :param containers: The containers.
-    :param options: ``subnets`` and ``enable_network_isolation`` of CreateModelOperator.
+    :param options: ``subnets``, ``vpc_config`` and ``enable_network_isolation`` of CreateModelOperator.
     """
     known = (
         [one for one in containers if isinstance(one, dict)] if isinstance(containers, list | tuple) else []
     )
     return [
         *(["more than one container"] if len(known) > 1 else []),
-        *(["subnets (a VPC)"] if options.get("subnets") else []),
+        *(["subnets (a VPC)"] if options.get("subnets") or options.get("vpc_config") else []),
         *(["network isolation"] if options.get("enable_network_isolation") is True else []),
         *(["Mode 'MultiModel'"] if any(one.get("Mode") == "MultiModel" for one in known) else []),
         *(

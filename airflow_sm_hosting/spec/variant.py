@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, check_resource
 from airflow_sm_hosting.spec.checks import (
     Problems,
+    check_boolean,
     check_instance_type,
     check_instance_type_form,
     check_integer,
@@ -16,13 +18,26 @@ from airflow_sm_hosting.spec.checks import (
     check_one_of,
     check_seconds,
     check_structure,
+    check_text,
+    check_unique,
     invalid,
     is_rendered_later,
 )
-from airflow_sm_hosting.spec.members import check_member_names, check_members
+from airflow_sm_hosting.spec.combinations import check_variant_combinations
+from airflow_sm_hosting.spec.instance_capacity import CAPACITY_RESERVATION, INSTANCE_POOL, MANAGED_SCALING
+from airflow_sm_hosting.spec.members import check_given_once, check_member_names, check_members, check_plain
 from airflow_sm_hosting.spec.reference import present
 from airflow_sm_hosting.spec.rendered import as_number, seconds, whole_number
-from airflow_sm_hosting.spec.templated import TemplatedFloat, TemplatedInt, TemplatedSeconds, TemplatedStr
+from airflow_sm_hosting.spec.routing import ROUTING
+from airflow_sm_hosting.spec.templated import (
+    RenderedLater,
+    TemplatedBool,
+    TemplatedDict,
+    TemplatedFloat,
+    TemplatedInt,
+    TemplatedSeconds,
+    TemplatedStr,
+)
 
 ACCELERATORS_ARE_GONE = (
     "AWS ended Elastic Inference in April 2024; allowed: an instance type with the accelerator."
@@ -44,14 +59,21 @@ class InstanceProductionVariant(dict[str, Any]):
         (default: none, for the instances of inference components; the config then needs an execution role). (templated)
     :param variant_name: Name of the variant, unique in its config. (templated)
     :param instance_type: Instance type (default: ``ml.t2.medium``, which is burstable and cannot be autoscaled); None only
-        with ``InstancePools=[…]``. (templated)
+        with ``instance_pools``. (templated)
     :param initial_instance_count: Instances at the start, 1 or more (default: 1). (templated)
     :param initial_variant_weight: Share of the traffic relative to the sum of all weights, 0 or more (default: 1.0). (templated)
     :param container_startup_health_check_timeout: Seconds (60 to 3600) or a timedelta that the container has to answer its first ping
         (default: AWS's). (templated)
     :param model_data_download_timeout: Seconds (60 to 3600) or a timedelta for the download of the model data (default: AWS's). (templated)
     :param volume_size_in_gb: Size of the storage volume in GB, 1 to 512 (default: AWS's). (templated)
-    :param members: Further members of the AWS shape as they are, e.g. ``RoutingConfig={…}``, ``InferenceAmiVersion="…"``.
+    :param instance_pools: 1 to 5 :class:`~airflow_sm_hosting.InstancePool`, in place of ``instance_type`` (default: one type). (templated)
+    :param instance_provision_timeout: Seconds (300 to 3600) or a timedelta that SageMaker tries to get instances (default: AWS's). (templated)
+    :param managed_instance_scaling: A :class:`~airflow_sm_hosting.ManagedInstanceScaling`, only without a model (default: none). (templated)
+    :param routing: A :class:`~airflow_sm_hosting.Routing` (default: AWS's). (templated)
+    :param capacity_reservation: A :class:`~airflow_sm_hosting.CapacityReservation` (default: none). (templated)
+    :param inference_ami_version: Version of the instances' system, e.g. ``al2-ami-sagemaker-inference-gpu-3-1`` (default: AWS's). (templated)
+    :param enable_ssm_access: Whether the containers can be reached by Systems Manager (default: AWS's, False). (templated)
+    :param members: Further members of the AWS shape as they are, e.g. ``CoreDumpConfig={…}``; those above are accepted in AWS's spelling, too.
     :raises InvalidSpecError: When a literal value can never work.
 
     .. seealso:: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
@@ -68,23 +90,64 @@ class InstanceProductionVariant(dict[str, Any]):
         container_startup_health_check_timeout: TemplatedSeconds | None = None,
         model_data_download_timeout: TemplatedSeconds | None = None,
         volume_size_in_gb: TemplatedInt | None = None,
+        instance_pools: Sequence[TemplatedDict] | RenderedLater | None = None,
+        instance_provision_timeout: TemplatedSeconds | None = None,
+        managed_instance_scaling: TemplatedDict | None = None,
+        routing: TemplatedDict | None = None,
+        capacity_reservation: TemplatedDict | None = None,
+        inference_ami_version: TemplatedStr | None = None,
+        enable_ssm_access: TemplatedBool | None = None,
         **members: Any,
     ) -> None:
         where, problems = type(self).__name__, Problems()
+        named = present(
+            InstancePools=instance_pools,
+            VariantInstanceProvisionTimeoutInSeconds=instance_provision_timeout,
+            ManagedInstanceScaling=managed_instance_scaling,
+            RoutingConfig=routing,
+            CapacityReservationConfig=capacity_reservation,
+            InferenceAmiVersion=inference_ami_version,
+            EnableSSMAccess=enable_ssm_access,
+        )
         if members:
             with problems:
-                check_member_names(where, members, INSTANCE_PARAMETERS)
+                check_member_names(where, members, INSTANCE_PARAMETERS, either=EITHER_SPELLING)
                 check_members(where, members, "ProductionVariant", INSTANCE_PARAMETERS)
+            with problems:
+                check_given_once(where, members, named, EITHER_SPELLING)
+        for member, value in named.items():
+            with problems:
+                check_plain(f"{where}: {EITHER_SPELLING[member]}", value, SHAPE_NAMES.get(member, member))
+        if isinstance(instance_pools, list | tuple):
+            for index, pool in enumerate(instance_pools):
+                with problems:
+                    check_plain(f"{where}: instance_pools[{index}]", pool, "InstancePool")
+        if instance_provision_timeout is not None:
+            with problems:
+                check_seconds(f"{where}: instance_provision_timeout", instance_provision_timeout, 300, 3600)
+        if inference_ami_version is not None:
+            with problems:
+                check_text(
+                    f"{where}: inference_ami_version",
+                    inference_ami_version,
+                    pattern=r"[A-Za-z0-9][A-Za-z0-9.\-]*",
+                    allowed="a version such as 'al2-ami-sagemaker-inference-gpu-3-1'",
+                )
+        if enable_ssm_access is not None:
+            with problems:
+                check_boolean(f"{where}: enable_ssm_access", enable_ssm_access)
+        members = {**members, **named}
+        if "VariantInstanceProvisionTimeoutInSeconds" in named:
+            members["VariantInstanceProvisionTimeoutInSeconds"] = seconds(instance_provision_timeout)
         if model_name is not None:
             with problems:
                 check_resource(f"{where}: model_name", model_name, MODEL)
         with problems:
             check_name(f"{where}: variant_name", variant_name)
         with problems:
-            if "InstancePools" not in members:
+            if members.get("InstancePools") is None:
                 check_instance_type(f"{where}: instance_type", instance_type)
             elif instance_type is not None:
-                # Assumed: the two exclude each other.
                 raise invalid(
                     f"{where}: instance_type",
                     instance_type,
@@ -195,6 +258,25 @@ INSTANCE_PARAMETERS = {
     "VolumeSizeInGB": "volume_size_in_gb",
 }
 
+#: Members that have a parameter, and may be given in AWS's spelling, too, as they could before they had one.
+EITHER_SPELLING = {
+    "InstancePools": "instance_pools",
+    "VariantInstanceProvisionTimeoutInSeconds": "instance_provision_timeout",
+    "ManagedInstanceScaling": "managed_instance_scaling",
+    "RoutingConfig": "routing",
+    "CapacityReservationConfig": "capacity_reservation",
+    "InferenceAmiVersion": "inference_ami_version",
+    "EnableSSMAccess": "enable_ssm_access",
+}
+
+#: The structures of a ProductionVariant that have a spec object.
+MEMBER_SHAPES = {
+    "ManagedInstanceScaling": MANAGED_SCALING,
+    "RoutingConfig": ROUTING,
+    "CapacityReservationConfig": CAPACITY_RESERVATION,
+}
+SHAPE_NAMES = {member: shape.structure for member, shape in MEMBER_SHAPES.items()}
+
 #: Whole numbers of ProductionVariant, with minimum and maximum (botocore, ProductionVariant).
 WHOLE_NUMBERS = {
     "InitialInstanceCount": (1, None),
@@ -239,8 +321,11 @@ def check_variant(where: str, variant: dict[str, Any]) -> None:
             check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
     with problems:
         _check_instance_pools(f"{where}.InstancePools", variant.get("InstancePools"))
+    for member, shape in MEMBER_SHAPES.items():
+        with problems:
+            shape.check(f"{where}.{member}", variant.get(member))
     with problems:
-        _check_managed_scaling(where, variant)
+        check_variant_combinations(where, variant)
     problems.tell()
 
 
@@ -275,28 +360,8 @@ def _check_instance_pools(where: str, pools: Any) -> None:
             f"{where} is a {found}; allowed: a list of 1 to {MAX_INSTANCE_POOLS} InstancePools."
         )
     for index, pool in enumerate(pools):
-        check_structure(f"{where}[{index}]", pool)
-        if isinstance(pool, dict):
-            check_instance_type_form(f"{where}[{index}].InstanceType", pool.get("InstanceType"))
-            if pool.get("ModelNameOverride") is not None:
-                check_resource(f"{where}[{index}].ModelNameOverride", pool["ModelNameOverride"], MODEL)
-
-
-def _check_managed_scaling(where: str, variant: dict[str, Any]) -> None:
-    """Check ``ManagedInstanceScaling``, which only the instances of inference components have (hashicorp/terraform-provider-aws#45926)."""
-    scaling = variant.get("ManagedInstanceScaling")
-    check_structure(f"{where}.ManagedInstanceScaling", scaling)
-    if not isinstance(scaling, dict):
-        return
-    if variant.get("ModelName") is not None:
-        raise InvalidSpecError(
-            f"{where} has model_name (ModelName) and ManagedInstanceScaling; allowed: managed scaling only in a variant without a "
-            "model, for inference components. ConfigureAutoscalingOperator scales a variant with a model."
-        )
-    least, most = (whole_number(scaling.get(member)) for member in ("MinInstanceCount", "MaxInstanceCount"))
-    if least is not None:
-        check_integer(f"{where}.ManagedInstanceScaling.MinInstanceCount", least, 0)
-    if most is not None:
-        # ProductionVariantManagedInstanceScaling, MaxInstanceCount; that it is not below the minimum follows from the names.
-        low = max(1, least) if isinstance(least, int) else 1
-        check_integer(f"{where}.ManagedInstanceScaling.MaxInstanceCount", most, low)
+        INSTANCE_POOL.check(f"{where}[{index}]", pool)
+    # Assumed: a pool of the same type again would add nothing.
+    check_unique(
+        f"{where}: InstanceType", [pool.get("InstanceType") for pool in pools if isinstance(pool, dict)]
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_sm_hosting.local import LocalAws
+from tests.local.conftest import Deployer
 
 ROOT = Path(__file__).parent.parent.parent
 DAGS = ROOT / "dags"
@@ -64,3 +65,15 @@ class Examples:
         return subprocess.run(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ).stdout
+
+
+def make_models(aws: LocalAws) -> None:
+    """Make the models "old" and "new", whose containers tell their name, and the bucket "examples"."""
+    image = Deployer(aws).push_image()
+    for version in ("old", "new"):
+        aws.client("sagemaker").create_model(
+            ModelName=version,
+            ExecutionRoleArn="arn:aws:iam::123456789012:role/sagemaker",
+            PrimaryContainer={"Image": image, "Environment": {"VERSION": version}},
+        )
+    aws.client("s3").create_bucket(Bucket="examples")

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local import LocalAws
-from tests.dags.test_traffic_examples import Examples
+from tests.dags.runs import Examples, make_models
 
 pytestmark = [pytest.mark.airflow_db, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -21,6 +21,7 @@ ZONE = "America/New_York"
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Examples]:
     with LocalAws(engine="process", transition_seconds=0, clock="virtual") as aws:
+        make_models(aws)
         yield Examples(aws, tmp_path_factory.mktemp("examples"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_sm_hosting.local import LocalAws
-from tests.dags.runs import Examples
+from tests.dags.runs import Examples, make_models
 from tests.local.conftest import Deployer
 
 pytestmark = [pytest.mark.airflow_db, pytest.mark.timeout(600)]
@@ -16,15 +16,7 @@ pytestmark = [pytest.mark.airflow_db, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Examples]:
     with LocalAws(engine="process", transition_seconds=0) as aws:
-        deployer = Deployer(aws)
-        image = deployer.push_image()
-        for version in ("old", "new"):
-            aws.client("sagemaker").create_model(
-                ModelName=version,
-                ExecutionRoleArn="arn:aws:iam::123456789012:role/sagemaker",
-                PrimaryContainer={"Image": image, "Environment": {"VERSION": version}},
-            )
-        aws.client("s3").create_bucket(Bucket="examples")
+        make_models(aws)
         yield Examples(aws, tmp_path_factory.mktemp("examples"))
 
 

@@ -594,3 +594,36 @@ def test_six_actions_from_upstream_are_an_error_before_the_first_call() -> None:
 
 def test_nothing_but_plain_json_is_kept_in_a_metric(dag: DAG) -> None:
     json.dumps(alarm(metric=EndpointMetric.error_rate(period=timedelta(minutes=1)), threshold=5).metric)
+
+
+# Members in AWS's spelling.
+
+
+def test_further_members_are_sent_in_aws_s_spelling_and_a_rerun_changes_nothing(
+    endpoint: LocalAws, dag: DAG
+) -> None:
+    extra = {"WarmUpConfiguration": {"WarmUpPeriodDurationInMinutes": "{{ 10 }}"}}
+    with sent(CloudWatchHook(aws_conn_id="aws_default").conn, "PutMetricAlarm") as calls:
+        ran = run_task(alarm(extra_members=extra))
+    assert [call["WarmUpConfiguration"] for call in calls] == [{"WarmUpPeriodDurationInMinutes": 10}]
+    found = described(endpoint, ran.value)
+    assert found["WarmUpConfiguration"]["WarmUpPeriodDurationInMinutes"] == 10
+    endpoint.clear_requests()
+    assert run_task(alarm(extra_members=extra)).details["written"] is False
+    assert operations(endpoint, mutating=True) == []
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"Threshold": 1}, "Threshold is given in AWS's spelling; allowed: threshold=…"),
+        ({"Dimensions": []}, "allowed: metric=…"),
+        ({"EvaluationWindw": {}}, "Did you mean 'EvaluationWindow'"),
+        ({"EvaluationCriteria": {}}, "PromQL"),
+        ({"ThresholdMetricId": "m1"}, "anomaly detection"),
+        ([], "a dict in the AWS shape"),
+    ],
+)
+def test_further_members_that_do_not_go_with_a_threshold_are_refused(members: Any, words: str) -> None:
+    with pytest.raises(InvalidSpecError, match=words):
+        alarm(extra_members=members)

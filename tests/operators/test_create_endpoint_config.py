@@ -189,7 +189,14 @@ def test_a_serverless_variant_is_typed_back(aws: LocalAws, dag: DAG) -> None:
         {"endpoint_config_name": "{{ 'a_b' }}"},
         {"tags": "{{ 'team' }}"},
         {"extra_members": literal({"Metrics": {}})},
-        {"data_capture_config": {"EnableCapture": "{{ 'maybe' }}"}},
+        {
+            "data_capture_config": {
+                "DestinationS3Uri": "s3://bucket/captured",
+                "InitialSamplingPercentage": 5,
+                "CaptureOptions": [{"CaptureMode": "Input"}],
+                "EnableCapture": "{{ 'maybe' }}",
+            }
+        },
     ],
 )
 def test_what_can_never_work_is_an_error_before_the_first_call(

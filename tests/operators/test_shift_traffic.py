@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import ShiftTrafficOperator
+from airflow_sm_hosting import ServerlessProductionVariant, ServerlessUpdate, ShiftTrafficOperator
 from airflow_sm_hosting.exceptions import (
     ConflictError,
     DeploymentRolledBackError,
@@ -279,3 +279,78 @@ def test_a_killed_task_says_that_the_change_continues(
     shift(weights={"challenger": 1}).on_kill()
     shown = capsys.readouterr()
     assert "of endpoint churn that has begun continues in AWS" in shown.out + shown.err
+
+
+# Serverless variants.
+
+
+@pytest.fixture
+def serverless(aws: LocalAws) -> str:
+    """An endpoint with a serverless variant."""
+    make_model(aws)
+    variant = ServerlessProductionVariant(
+        model_name="model", variant_name="main", max_concurrency=5, memory_size_in_mb=1024
+    )
+    variant["ServerlessConfig"]["ProvisionedConcurrency"] = 2
+    aws.client("sagemaker").create_endpoint_config(EndpointConfigName="calm", ProductionVariants=[variant])
+    make_endpoint(aws, "calm", "churn")
+    aws.clear_requests()
+    return "churn"
+
+
+def concurrency(aws: LocalAws) -> dict[str, int]:
+    (variant,) = settled(aws)["ProductionVariants"]
+    found = variant["CurrentServerlessConfig"]
+    return {member: found[member] for member in ("MaxConcurrency", "ProvisionedConcurrency")}
+
+
+@both_waits
+def test_the_concurrency_of_a_serverless_variant_is_set_verified_and_undone(
+    aws: LocalAws, dag: DAG, serverless: str, deferrable: bool
+) -> None:
+    wanted = ServerlessUpdate(max_concurrency=20, provisioned_concurrency=4)
+    with sent(sagemaker_client(), "UpdateEndpointWeightsAndCapacities") as calls:
+        done = run_task(shift(serverless_updates={"main": wanted}, deferrable=deferrable))
+    assert concurrency(aws) == {"MaxConcurrency": 20, "ProvisionedConcurrency": 4}
+    (call,) = calls
+    assert call["DesiredWeightsAndCapacities"] == [{"VariantName": "main", "ServerlessUpdateConfig": wanted}]
+    before = {"MaxConcurrency": 5, "ProvisionedConcurrency": 2}
+    assert done.details["serverless_updates"] == {"main": wanted}
+    assert done.details["before"]["serverless_updates"] == {"main": before}
+
+    aws.clear_requests()
+    assert (
+        run_task(shift(serverless_updates={"main": {"MaxConcurrency": "20"}})).details["action"]
+        == "unchanged"
+    )
+    assert not operations(aws, mutating=True)
+
+    run_task(shift(undo=done.details, deferrable=deferrable))
+    assert concurrency(aws) == before
+
+
+def test_a_retry_still_knows_the_concurrency_before(aws: LocalAws, dag: DAG, serverless: str) -> None:
+    first = shift(serverless_updates={"main": ServerlessUpdate(max_concurrency=20)})
+    done = run_task(first)
+    again = run_task(first)
+    assert (again.details["action"], again.details["before"]) == ("unchanged", done.details["before"])
+
+
+def test_a_variant_on_instances_has_no_concurrency(aws: LocalAws, dag: DAG, endpoint: str) -> None:
+    with pytest.raises(ConflictError, match="runs on instances, and has no concurrency to set"):
+        run_task(shift(serverless_updates={"champion": ServerlessUpdate(max_concurrency=2)}))
+
+
+@pytest.mark.parametrize(
+    ("updates", "words"),
+    [
+        ({}, "a dict of ServerlessUpdates"),
+        ({"main": 5}, "a dict of ServerlessUpdates"),
+        ({"main": {"MaxConcurrenc": 5}}, "Did you mean 'MaxConcurrency'"),
+        ({"main": {"MaxConcurrency": 201}}, "from 1 to 200"),
+        ({"a_b": ServerlessUpdate(max_concurrency=2)}, "variant"),
+    ],
+)
+def test_an_update_that_aws_refuses_is_told_at_parse(updates: Any, words: str) -> None:
+    with pytest.raises(InvalidSpecError, match=words):
+        shift(serverless_updates=updates)

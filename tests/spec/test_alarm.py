@@ -15,6 +15,7 @@ from airflow_sm_hosting.spec.alarm import (
     DAY,
     check_actions,
     check_alarm,
+    check_alarm_members,
     check_alarm_name,
     check_description,
     check_window,
@@ -324,3 +325,22 @@ def test_the_default_name_is_told_as_far_as_it_is_written(
 def test_a_name_is_literal_or_not_known() -> None:
     assert literal_name("slow") == "slow"
     assert [literal_name(name) for name in (None, "{{ params.name }}", print)] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"Threshold": 1}, "Threshold is given in AWS's spelling; allowed: threshold=…"),
+        ({"EvaluationWindw": {}}, "Did you mean 'EvaluationWindow'"),
+        ({"EvaluationInterval": 60}, "PromQL"),
+        ({"ThresholdMetricId": "m1"}, "anomaly detection"),
+    ],
+)
+def test_members_that_do_not_go_with_a_threshold_are_refused(members: Any, words: str) -> None:
+    with pytest.raises(InvalidSpecError, match=words):
+        check_alarm_members("extra_members", members)
+
+
+def test_other_members_are_taken() -> None:
+    check_alarm_members("extra_members", {"EvaluationWindow": {"SlidingWindow": {}}})
+    check_alarm_members("extra_members", "{{ params.x }}")

@@ -159,11 +159,19 @@ GOOD: list[Callable[[], Any]] = [
     lambda: variant(ServerlessConfig={**SERVERLESS, "MaxConcurrency": LATER, "ProvisionedConcurrency": 200}),
     lambda: variant(ServerlessConfig=LATER),
     lambda: pools(LATER),
-    lambda: pools([{"InstanceType": "ml.m5.large", "ModelNameOverride": MODEL_ARN}, LATER]),
+    lambda: pools([{"InstanceType": "ml.m5.large", "Priority": 1, "ModelNameOverride": MODEL_ARN}, LATER]),
     lambda: InstanceProductionVariant(
-        model_name="m", variant_name="v", instance_type=None, InstancePools=[{"InstanceType": "ml.m5.large"}]
+        model_name="m",
+        variant_name="v",
+        instance_type=None,
+        InstancePools=[{"InstanceType": "ml.m5.large", "Priority": "1"}],
     ),
-    lambda: container(Mode="SingleModel", ContainerHostname="a", ImageConfig={}, ModelDataSource=LATER),
+    lambda: container(
+        Mode="SingleModel",
+        ContainerHostname="a",
+        ImageConfig={"RepositoryAccessMode": LATER},
+        ModelDataSource=LATER,
+    ),
     lambda: container(AdditionalModelDataSources=LATER),
     lambda: container(AdditionalModelDataSources=[LATER, {"S3DataSource": None}]),
     lambda: source(),

@@ -13,6 +13,7 @@ from airflow_sm_hosting import (
     InstanceProductionVariant,
     ModelData,
     Rolling,
+    VpcConfig,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.service_model.request import validated_request
@@ -270,13 +271,16 @@ def test_a_variant_for_inference_components_has_no_model() -> None:
     )
 
 
+VPC = VpcConfig(subnets=["subnet-1"], security_group_ids=["sg-1"])
+
+
 def test_its_config_needs_an_execution_role() -> None:
     variant = InstanceProductionVariant(variant_name="main", instance_type="ml.g5.xlarge")
     for extra in (None, {}, {"EnableNetworkIsolation": True}):
         with pytest.raises(InvalidSpecError, match="execution_role=…"):
             check_endpoint_config(production_variants=[variant], extra_members=extra)
     check_endpoint_config(production_variants=[variant], extra_members="{{ params.extra }}")
-    check_endpoint_config(production_variants=[variant], execution_role="hosting", vpc_config={"Subnets": []})
+    check_endpoint_config(production_variants=[variant], execution_role="hosting", vpc_config=VPC)
     with pytest.raises(InvalidSpecError, match="execution_role"):
         check_endpoint_config(production_variants=[variant], execution_role="a b")
     for parameter, member in (("execution_role", "ExecutionRoleArn"), ("vpc_config", "VpcConfig")):

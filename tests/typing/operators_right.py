@@ -23,6 +23,7 @@ from airflow_sm_hosting import (
     CreateEndpointConfigOperator,
     CreateLatencyAlarmOperator,
     CreateModelOperator,
+    DataCapture,
     DeleteEndpointOperator,
     DeleteInferenceComponentOperator,
     DeployEndpointOperator,
@@ -48,6 +49,7 @@ from airflow_sm_hosting import (
     Rolling,
     ScaleFromZero,
     ScheduledScaling,
+    ServerlessUpdate,
     ShiftTrafficOperator,
     SmokeTest,
     UploadModelDataOperator,
@@ -141,7 +143,8 @@ with DAG("operators_right", schedule=None):
         task_id="config",
         endpoint_config_name="churn",
         production_variants=[InstanceProductionVariant(model_name=model.output, variant_name="main")],
-        data_capture_config={"InitialSamplingPercentage": 10},
+        data_capture_config=DataCapture(destination_s3_uri="s3://b/c", initial_sampling_percentage=10),
+        metrics_config={"MetricPublishFrequencyInSeconds": 10},
     )
     deploy = DeployEndpointOperator(
         task_id="deploy",
@@ -222,6 +225,7 @@ with DAG("operators_right", schedule=None):
         endpoint_name=name,
         weights={"main": 9, "other": "{{ params.weight }}"},
         instance_counts={"main": 2},
+        serverless_updates={"calm": ServerlessUpdate(max_concurrency=5)},
     )
     ShiftTrafficOperator(task_id="undo", endpoint_name=name, undo=shift.output, timeout=timedelta(minutes=5))
     ReportShadowOperator(task_id="report", endpoint_name=name, lookback=timedelta(hours=1), tolerance=0.1)

@@ -10,27 +10,39 @@ from airflow.sdk import DAG, task
 from airflow_sm_hosting import (
     AlarmRule,
     AllAtOnce,
+    AsyncInference,
     Canary,
+    CapacityReservation,
     ComputeRequirements,
     ContainerDefinition,
     ContainerImage,
+    DataCapture,
     EndpointMetric,
     Expectation,
+    Explainer,
+    ImageAccess,
     InferenceComponentSpecification,
+    InstancePool,
     InstanceProductionVariant,
     InvocationsScaling,
     Linear,
+    ManagedInstanceScaling,
     MetricMath,
+    Metrics,
     ModelData,
+    MultiModel,
     NewFleetAlarm,
     Rolling,
+    Routing,
     ScaleFromZero,
     ScheduledScaling,
     ServerlessProductionVariant,
+    ServerlessUpdate,
     SmokeTest,
     StepScaling,
     TargetTrackingScaling,
     UploadModelDataOperator,
+    VpcConfig,
     WorkingHours,
 )
 
@@ -81,6 +93,27 @@ with DAG("spec_right", schedule=None) as dag:
     )
     InferenceComponentSpecification(base_inference_component_name="llm", artifact_url="{{ params.adapter }}")
     InstanceProductionVariant(variant_name="main", ManagedInstanceScaling={"Status": "ENABLED"})
+    InstanceProductionVariant(
+        variant_name="main",
+        instance_type=None,
+        instance_pools=[InstancePool(instance_type="ml.g5.xlarge", priority=1)],
+        managed_instance_scaling=ManagedInstanceScaling(min_instance_count="{{ params.least }}"),
+        routing=Routing(strategy="PREFIX_AWARE", prefix_length=2048, concurrency_threshold=8),
+        enable_ssm_access=True,
+    )
+    DataCapture(
+        destination_s3_uri="s3://b/c",
+        initial_sampling_percentage=100,
+        capture_options=["Input", "{{ params.mode }}"],
+    )
+    AsyncInference(s3_output_path="{{ params.answers }}", include_inference_response_in=[])
+    Metrics(publish_frequency=timedelta(minutes=1))
+    Explainer(shap_baseline="1,2", feature_types=["text"])
+    VpcConfig(subnets=["subnet-1"], security_group_ids=["{{ params.group }}"])
+    ContainerDefinition(image="nginx", multi_model=MultiModel(), image_access={"RepositoryAccessMode": "Vpc"})
+    ImageAccess(repository_access_mode="Vpc")
+    CapacityReservation(ml_reservation_arn="{{ params.plan }}")
+    ServerlessUpdate(max_concurrency=5)
     InvocationsScaling(max_requests_per_second=rate, scale_in_cooldown=0, disable_scale_in=False)
     TargetTrackingScaling(
         target_value=60, customized_metric=EndpointMetric.cpu_utilization(period=60, statistic="Maximum")

@@ -7,26 +7,38 @@ from datetime import date, timedelta
 from airflow_sm_hosting import (
     AlarmRule,
     AllAtOnce,
+    AsyncInference,
     Canary,
+    CapacityReservation,
     ComputeRequirements,
     ContainerDefinition,
     ContainerImage,
+    DataCapture,
     EndpointMetric,
     Expectation,
+    Explainer,
+    ImageAccess,
     InferenceComponentSpecification,
+    InstancePool,
     InstanceProductionVariant,
     InvocationsScaling,
     Linear,
+    ManagedInstanceScaling,
     MetricMath,
+    Metrics,
     ModelData,
+    MultiModel,
     NewFleetAlarm,
     Rolling,
+    Routing,
     ScaleFromZero,
     ScheduledScaling,
     ServerlessProductionVariant,
+    ServerlessUpdate,
     SmokeTest,
     StepScaling,
     TargetTrackingScaling,
+    VpcConfig,
     WorkingHours,
 )
 
@@ -53,6 +65,21 @@ ModelData.from_bucket("models")  # wrong
 InstanceProductionVariant(model_name="churn", variant_name="main", initial_instance_count=1.5)  # wrong
 InstanceProductionVariant(model_name="churn", variant_name=None)  # wrong
 ComputeRequirements(min_memory_in_mb=0.5)  # wrong
+InstanceProductionVariant(variant_name="main", routing="RANDOM")  # wrong
+InstanceProductionVariant(variant_name="main", instance_pools=5)  # wrong
+DataCapture(destination_s3_uri="s3://b/c")  # wrong
+DataCapture(destination_s3_uri="s3://b/c", initial_sampling_percentage=0.5)  # wrong
+AsyncInference(s3_output_path=5)  # wrong
+ManagedInstanceScaling(min_instance_count=1.5)  # wrong
+InstancePool(instance_type="ml.g5.xlarge")  # wrong
+CapacityReservation(preference="none")  # wrong
+Routing(strategy=None)  # wrong
+Metrics(publish_frequency=0.5)  # wrong
+Explainer(feature_headers={"a"})  # wrong
+ServerlessUpdate(max_concurrency=[5])  # wrong
+VpcConfig(subnets=["subnet-1"])  # wrong
+MultiModel(model_cache_setting=True)  # wrong
+ImageAccess(repository_access_mode=1)  # wrong
 InferenceComponentSpecification(model_name=5)  # wrong
 InferenceComponentSpecification(model_name="churn", enable_caching=1)  # wrong
 ServerlessProductionVariant(model_name="c", variant_name="m", max_concurrency="5")  # wrong

@@ -31,7 +31,7 @@ from airflow_sm_hosting.local.cloudwatch.alarm_state import (
     zulu,
 )
 from airflow_sm_hosting.local.cloudwatch.metric_queries import math_data
-from airflow_sm_hosting.local.cloudwatch.metrics import Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import MetricStore, metric_of
 from airflow_sm_hosting.local.moto_bridge import topics
 from airflow_sm_hosting.local.moto_bridge.account import regional_arn
 from airflow_sm_hosting.local.wire.errors import AwsError
@@ -55,7 +55,7 @@ class Alarms:
     :param metrics: The metrics that alarms watch.
     """
 
-    def __init__(self, region: str, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, region: str, clock: Clock, metrics: MetricStore) -> None:
         self._region = region
         self._clock = clock
         self._metrics = metrics

@@ -9,7 +9,13 @@ from typing import Any
 
 from airflow_sm_hosting.local.cloudwatch import metric_math
 from airflow_sm_hosting.local.cloudwatch.metric_queries import math_data, queried_metric
-from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, Metric, Metrics, is_statistic, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import (
+    STATISTICS,
+    Metric,
+    MetricStore,
+    is_statistic,
+    metric_of,
+)
 from airflow_sm_hosting.local.cloudwatch.region import (
     RegionalCloudWatch,
     RegionalOperations,
@@ -172,7 +178,7 @@ def _check_data_queries(queries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _results(
-    metrics: Metrics,
+    metrics: MetricStore,
     query: Mapping[str, Any],
     queries: Sequence[Mapping[str, Any]],
     request: Mapping[str, Any],
@@ -210,7 +216,7 @@ def _results(
     ]
 
 
-def _units(metrics: Metrics, query: Mapping[str, Any], start: int, end: int) -> list[str]:
+def _units(metrics: MetricStore, query: Mapping[str, Any], start: int, end: int) -> list[str]:
     """Return the units of a query that names none; none for an expression."""
     stat = query.get("MetricStat")
     return metrics.units(queried_metric(stat), start, end) if stat and not stat.get("Unit") else []

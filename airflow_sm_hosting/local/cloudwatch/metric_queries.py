@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.local.cloudwatch import metric_math
-from airflow_sm_hosting.local.cloudwatch.metrics import Metric, Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import Metric, MetricStore, metric_of
 
 
 def queried_metric(stat: Mapping[str, Any]) -> Metric:
@@ -16,7 +16,7 @@ def queried_metric(stat: Mapping[str, Any]) -> Metric:
 
 
 def math_data(
-    metrics: Metrics, queries: Sequence[Mapping[str, Any]], start: int, period: int, number: int
+    metrics: MetricStore, queries: Sequence[Mapping[str, Any]], start: int, period: int, number: int
 ) -> metric_math.Data:
     """Return what the expressions among some ``MetricDataQueries`` are evaluated on."""
     found: dict[str, metric_math.Series] = {}

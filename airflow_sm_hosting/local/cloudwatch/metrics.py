@@ -332,7 +332,7 @@ class _Stream:
         return Changes(metric, unit, changed is None, self.times[0], found) if found else None
 
 
-class Metrics:
+class MetricStore:
     """The metrics of one Region."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_sm_hosting.local.cloudwatch.metrics import (
     Changes,
     Distribution,
-    Metrics,
+    MetricStore,
     metric_of,
 )
 
@@ -55,7 +55,7 @@ class MetricsFile:
             self._database.close()
             raise
         # What was read from or written to the file, by Region; another object has nothing in it yet.
-        self._known: dict[str, Metrics] = {}
+        self._known: dict[str, MetricStore] = {}
 
     def _begin(self, path: Path) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -64,7 +64,7 @@ class MetricsFile:
         elif version != VERSION:
             raise VersionError(f"{path} has the version {version}, not {VERSION}.")
 
-    def load(self, of_region: Callable[[str], Metrics]) -> None:
+    def load(self, of_region: Callable[[str], MetricStore]) -> None:
         """Restore the saved data of metrics.
 
         :param of_region: Returns the metrics of a Region.
@@ -81,7 +81,7 @@ class MetricsFile:
             into.load(metric, unit, ((time, Distribution.unpacked(*packed)) for _, time, *packed in rows))
             self._known[region] = into
 
-    def write(self, metrics: Mapping[str, Metrics]) -> None:
+    def write(self, metrics: Mapping[str, MetricStore]) -> None:
         """Write what changed.
 
         :param metrics: All that there are, by Region.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.cloudwatch.alarms import Alarms
-from airflow_sm_hosting.local.cloudwatch.metrics import Metrics
+from airflow_sm_hosting.local.cloudwatch.metrics import MetricStore
 from airflow_sm_hosting.local.wire.errors import AwsError
 from airflow_sm_hosting.local.wire.paging import page
 from airflow_sm_hosting.local.wire.tagging import TagStore
@@ -27,7 +27,7 @@ class RegionalCloudWatch:
 
     def __init__(self, region: str, clock: Clock) -> None:
         self.clock = clock
-        self.metrics = Metrics()
+        self.metrics = MetricStore()
         self.alarms = Alarms(region, clock, self.metrics)
         self.tags = TagStore()
 

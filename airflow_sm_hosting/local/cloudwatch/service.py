@@ -15,7 +15,7 @@ from airflow_sm_hosting.local.clock import Clock, Timer
 from airflow_sm_hosting.local.cloudwatch.alarm_operations import ALARM_OPERATIONS
 from airflow_sm_hosting.local.cloudwatch.metric_operations import METRIC_OPERATIONS, check_numbers
 from airflow_sm_hosting.local.cloudwatch.metrics import (
-    Metrics,
+    MetricStore,
 )
 from airflow_sm_hosting.local.cloudwatch.region import RegionalCloudWatch, RegionalOperations
 from airflow_sm_hosting.local.wire.errors import AwsError
@@ -89,7 +89,7 @@ class CloudWatch:
             regions = dict(self._regions)
         return {name: {"alarms": one.alarms.dump(), "tags": one.tags.dump()} for name, one in regions.items()}
 
-    def metrics(self) -> dict[str, Metrics]:
+    def metrics(self) -> dict[str, MetricStore]:
         """Return the metrics of each Region."""
         with self._lock:
             return {name: one.metrics for name, one in self._regions.items()}

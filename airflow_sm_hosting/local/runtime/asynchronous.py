@@ -88,7 +88,7 @@ class Failure(Exception):
         self.body = body
 
 
-class AsyncInference:
+class AsyncRequests:
     """The queues of a Region's asynchronous endpoints.
 
     :param region: The Region's name.

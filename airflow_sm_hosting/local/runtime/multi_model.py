@@ -47,7 +47,7 @@ class _Models:
     loading: threading.Lock = field(default_factory=threading.Lock)
 
 
-class MultiModel:
+class HeldModels:
     """Invokes the models of multi-model containers."""
 
     def __init__(self) -> None:

@@ -17,11 +17,11 @@ from airflow_sm_hosting.local.clock import Clock
 from airflow_sm_hosting.local.moto_bridge.account import ACCOUNT_ID
 from airflow_sm_hosting.local.runtime import adapters, multi_model, streaming
 from airflow_sm_hosting.local.runtime.adapters import Adapters
-from airflow_sm_hosting.local.runtime.asynchronous import AsyncInference
+from airflow_sm_hosting.local.runtime.asynchronous import AsyncRequests
 from airflow_sm_hosting.local.runtime.backlog import Backlog
 from airflow_sm_hosting.local.runtime.capture import Capture
 from airflow_sm_hosting.local.runtime.container import Caller, ModelAnswer, ModelError, ask, good
-from airflow_sm_hosting.local.runtime.multi_model import MultiModel
+from airflow_sm_hosting.local.runtime.multi_model import HeldModels
 from airflow_sm_hosting.local.runtime.request import container_headers, read_invocation, refusal
 from airflow_sm_hosting.local.sagemaker.components.adapter import Adapter
 from airflow_sm_hosting.local.sagemaker.components.component import Component
@@ -98,9 +98,9 @@ class Runtime:
         self._timeout = timeout_seconds
         self._random = random.SystemRandom()
         self._capture = Capture(clock)
-        self._models = MultiModel()
+        self._models = HeldModels()
         self._adapters = Adapters()
-        self._async = AsyncInference(region, clock, endpoints, metrics, self._answer_async, backlog)
+        self._async = AsyncRequests(region, clock, endpoints, metrics, self._answer_async, backlog)
         self._operations: dict[str, Callable[[HostedEndpoint, dict[str, Any], float], Response]] = {
             "InvokeEndpoint": self._invoke,
             "InvokeEndpointAsync": self._invoke_async,

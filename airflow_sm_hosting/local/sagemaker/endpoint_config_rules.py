@@ -7,6 +7,13 @@ from typing import Any
 
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
 from airflow_sm_hosting.local.sagemaker.store import served_containers
+from airflow_sm_hosting.local.sagemaker.structure_rules import (
+    check_explainer,
+    check_managed_scaling,
+    check_metrics,
+    check_pools,
+    check_routing,
+)
 
 # _API is https://docs.aws.amazon.com/sagemaker/latest/APIReference
 # Instance fields that a serverless variant cannot have: _API + /API_ProductionVariantServerlessConfig.html and
@@ -22,6 +29,20 @@ _NOT_SERVERLESS = (
     "RoutingConfig",
     "InferenceAmiVersion",
     "InstancePools",
+    # Assumed: these are about instances, too.
+    "CapacityReservationConfig",
+    "VariantInstanceProvisionTimeoutInSeconds",
+    "AcceleratorPartitionLayouts",
+)
+
+#: Members of the config that a serverless variant excludes: serverless-endpoints.html, exclusions. That it is so for asynchronous inference
+#: (aws/aws-cdk-rfcs#433) and explainers is assumed.
+_NOT_BESIDE_SERVERLESS = (
+    "DataCaptureConfig",
+    "AsyncInferenceConfig",
+    "ExplainerConfig",
+    "VpcConfig",
+    "EnableNetworkIsolation",
 )
 
 
@@ -64,9 +85,14 @@ def check_create_endpoint_config(
         refuse(
             "CrossRegionTrafficConfig cannot be specified with serverless variants or with AsyncInferenceConfig."
         )
-    if serverless and "DataCaptureConfig" in request:
-        # serverless-endpoints.html, exclusions.
-        refuse("DataCaptureConfig is not supported for serverless variants.")
+    for member in _NOT_BESIDE_SERVERLESS if serverless else ():
+        if request.get(member):
+            refuse(f"{member} is not supported for serverless variants.")
+    if "AsyncInferenceConfig" in request and len(variants) > 1:
+        # aws/aws-cdk-rfcs#433: "a single instance-based production variant"; the sentence is assumed.
+        refuse("An asynchronous endpoint can have one production variant only.")
+    check_metrics(request.get("MetricsConfig", {}))
+    check_explainer(request.get("ExplainerConfig", {}))
     for variant in (*variants, *shadows):
         _check_variant(variant, request, models)
         scaling = variant.get("ManagedInstanceScaling", {})
@@ -109,6 +135,9 @@ def _check_variant(
 ) -> None:
     name = variant["VariantName"]
     model_name = variant.get("ModelName")
+    check_pools(name, variant)
+    check_routing(name, variant.get("RoutingConfig", {}))
+    check_managed_scaling(name, variant.get("ManagedInstanceScaling", {}))
     if "ServerlessConfig" in variant:
         _check_serverless(variant, models.get(model_name or "", {}))
     elif "InstanceType" not in variant and "InstancePools" not in variant:

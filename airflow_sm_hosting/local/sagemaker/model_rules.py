@@ -8,6 +8,11 @@ from typing import Any
 from airflow_sm_hosting.local.ecr.registry import Registry
 from airflow_sm_hosting.local.sagemaker import model_data
 from airflow_sm_hosting.local.sagemaker.refusal import refuse
+from airflow_sm_hosting.local.sagemaker.structure_rules import (
+    check_image_access,
+    check_metrics,
+    check_multi_model,
+)
 
 # _API is https://docs.aws.amazon.com/sagemaker/latest/APIReference
 _OCI_MEDIA_TYPES = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json")
@@ -27,6 +32,10 @@ def check_create_model(request: Mapping[str, Any], registry: Registry, region: s
     _check_hostnames(definitions, request.get("InferenceExecutionConfig", {}).get("Mode"))
     _check_environment(definitions)
     for definition in definitions:
+        check_image_access(definition, has_vpc="VpcConfig" in request)
+        check_multi_model(definition)
+        for endpoint in definition.get("ContainerMetricsConfig", {}).get("MetricsEndpoints", ()):
+            check_metrics(endpoint)
         _check_container(definition, registry, region)
         _check_capabilities(definition, len(definitions) > 1, registry)
 

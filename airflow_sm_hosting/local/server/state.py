@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from airflow_sm_hosting.local.cloudwatch.metrics import Metrics
+from airflow_sm_hosting.local.cloudwatch.metrics import MetricStore
 from airflow_sm_hosting.local.cloudwatch.metrics_file import MetricsFile, VersionError
 from airflow_sm_hosting.local.moto_bridge import pickles
 from airflow_sm_hosting.local.runtime.backlog import Backlog, BacklogError
@@ -68,7 +68,7 @@ class State:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._dump: Callable[[], Any] | None = None
-        self._metrics: Callable[[], Mapping[str, Metrics]] | None = None
+        self._metrics: Callable[[], Mapping[str, MetricStore]] | None = None
         self._metrics_file: MetricsFile | None = None
 
     def load(self) -> Any:
@@ -94,7 +94,7 @@ class State:
                 ) from error
         return saved["state"]
 
-    def load_metrics(self, of_region: Callable[[str], Metrics]) -> None:
+    def load_metrics(self, of_region: Callable[[str], MetricStore]) -> None:
         """Restore the data of metrics.
 
         :param of_region: Returns the metrics of a Region.
@@ -121,7 +121,7 @@ class State:
         except BacklogError as error:
             raise StateError(str(error)) from error
 
-    def begin(self, dump: Callable[[], Any], metrics: Callable[[], Mapping[str, Metrics]]) -> None:
+    def begin(self, dump: Callable[[], Any], metrics: Callable[[], Mapping[str, MetricStore]]) -> None:
         """Begin to save.
 
         :param dump: Returns the state of this package, of what JSON can have, and datetimes.

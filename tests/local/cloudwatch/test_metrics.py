@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.local.cloudwatch import metrics
-from airflow_sm_hosting.local.cloudwatch.metrics import Distribution, Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import Distribution, MetricStore, metric_of
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATENCY = metric_of("AWS/SageMaker", "ModelLatency", {"EndpointName": "e", "VariantName": "v"})
@@ -92,7 +92,7 @@ def test_many_different_values_keep_three_digits_and_their_exact_sum() -> None:
 
 @pytest.fixture
 def store() -> Any:
-    return Metrics()
+    return MetricStore()
 
 
 def at(seconds: float) -> Any:

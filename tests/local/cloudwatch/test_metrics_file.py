@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_hosting.local.cloudwatch.metrics import Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import MetricStore, metric_of
 from airflow_sm_hosting.local.cloudwatch.metrics_file import MetricsFile, VersionError
 from tests.local.region import START
 
@@ -40,9 +40,9 @@ def path(tmp_path: Path) -> Any:
 
 def read(path: Path) -> Any:
     """Return what another process would find, by Region."""
-    found: dict[str, Metrics] = {}
+    found: dict[str, MetricStore] = {}
     file = MetricsFile(path)
-    file.load(lambda region: found.setdefault(region, Metrics()))
+    file.load(lambda region: found.setdefault(region, MetricStore()))
     file.close()
     return found
 
@@ -53,7 +53,7 @@ def rows(path: Path, table: str = "data") -> Any:
 
 
 def test_all_that_was_written_is_read(path: Path) -> None:
-    here, there = Metrics(), Metrics()
+    here, there = MetricStore(), MetricStore()
     for value in (1.0, 2.5, 2.5, 100.0):
         here.put(METRIC, value, at=at(0), unit="Seconds")
     here.put(METRIC, 7.0, at=at(61), unit="Seconds", resolution=1)
@@ -61,7 +61,7 @@ def test_all_that_was_written_is_read(path: Path) -> None:
     here.put_set(METRIC, count=4, total=10, minimum=1, maximum=4, at=at(120), unit="Seconds")
     there.put(OTHER, 3.0, at=at(0))
     file = MetricsFile(path)
-    file.write({"us-east-1": here, "eu-west-1": there, "empty": Metrics()})
+    file.write({"us-east-1": here, "eu-west-1": there, "empty": MetricStore()})
     file.close()
     assert path.stat().st_mode & 0o077 == 0
 
@@ -77,7 +77,7 @@ def test_all_that_was_written_is_read(path: Path) -> None:
 
 
 def test_only_what_changed_is_written(path: Path) -> None:
-    metrics = Metrics()
+    metrics = MetricStore()
     for minute in range(500):
         metrics.put(METRIC, 1.0, at=at(60 * minute))
         metrics.put(OTHER, 1.0, at=at(60 * minute))
@@ -100,7 +100,7 @@ def test_only_what_changed_is_written(path: Path) -> None:
 
 
 def test_what_is_forgotten_and_what_is_aggregated_is_so_in_the_file(path: Path) -> None:
-    metrics = Metrics()
+    metrics = MetricStore()
     file = MetricsFile(path)
     metrics.put(METRIC, 1.0, at=at(0))
     metrics.put(OTHER, 1.0, at=at(0), resolution=1)
@@ -118,7 +118,7 @@ def test_what_is_forgotten_and_what_is_aggregated_is_so_in_the_file(path: Path) 
 
 
 def test_metrics_that_begin_anew_replace_what_was_there(path: Path) -> None:
-    first, second = Metrics(), Metrics()
+    first, second = MetricStore(), MetricStore()
     first.put(METRIC, 1.0, at=at(0))
     file = MetricsFile(path)
     file.write({"r": first, "gone": first})
@@ -131,12 +131,12 @@ def test_metrics_that_begin_anew_replace_what_was_there(path: Path) -> None:
 
 
 def test_what_was_read_is_not_written_again(path: Path) -> None:
-    metrics = Metrics()
+    metrics = MetricStore()
     metrics.put(METRIC, 1.0, at=at(0))
     file = MetricsFile(path)
     file.write({"r": metrics})
     file.close()
-    found = Metrics()
+    found = MetricStore()
     file = MetricsFile(path)
     file.load(lambda region: found)
     file.write({"r": found})
@@ -148,7 +148,7 @@ def test_what_was_read_is_not_written_again(path: Path) -> None:
 
 
 def test_what_could_not_be_written_is_written_the_next_time(path: Path) -> None:
-    metrics = Metrics()
+    metrics = MetricStore()
     file = MetricsFile(path)
     file.write({"r": metrics})
     metrics.put(METRIC, 1.0, at=at(0))

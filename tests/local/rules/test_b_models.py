@@ -409,3 +409,34 @@ def test_fifty_tags_of_a_resource(cloud: Cloud) -> None:
     cloud.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "k1", "Value": "w"}])
     with refused("50", code="ResourceLimitExceeded"):
         cloud.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "more", "Value": "v"}])
+
+
+def test_private_registries(cloud: Cloud) -> None:
+    """RepositoryAccessMode Vpc needs a VpcConfig; only it has credentials, from a Lambda function.
+
+    Source: botocore, ImageConfig and RepositoryAuthConfig;
+    https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-containers-inference-private.html
+    """
+    vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    function = "arn:aws:lambda:us-east-1:123456789012:function:credentials"
+    private = {"RepositoryAccessMode": "Vpc"}
+    auth = {"RepositoryAuthConfig": {"RepositoryCredentialsProviderArn": function}}
+    cloud.model(container={"Image": IMAGE, "ImageConfig": {**private, **auth}}, VpcConfig=vpc)
+    with refused("VpcConfig"):
+        cloud.model(container={"Image": IMAGE, "ImageConfig": private})
+    with refused("RepositoryAuthConfig"):
+        cloud.model(container={"Image": IMAGE, "ImageConfig": {"RepositoryAccessMode": "Platform", **auth}})
+    wrong = {"RepositoryAuthConfig": {"RepositoryCredentialsProviderArn": "credentials"}}
+    with refused("Lambda"):
+        cloud.model(container={"Image": IMAGE, "ImageConfig": {**private, **wrong}}, VpcConfig=vpc)
+
+
+def test_settings_of_many_models(cloud: Cloud) -> None:
+    """MultiModelConfig is for containers with many models.
+
+    Source: botocore, MultiModelConfig; that it is refused for one model is assumed
+    """
+    settings = {"ModelCacheSetting": "Disabled"}
+    cloud.model(container={"Image": IMAGE, "Mode": "MultiModel", "MultiModelConfig": settings})
+    with refused("MultiModelConfig"):
+        cloud.model(container={"Image": IMAGE, "Mode": "SingleModel", "MultiModelConfig": settings})

@@ -395,3 +395,128 @@ def test_tags_of_a_new_config(cloud: Cloud) -> None:
     tags = [{"Key": "team", "Value": "x"}]
     arn = cloud.described_config(cloud.config(Tags=tags))["EndpointConfigArn"]
     assert cloud.sagemaker.list_tags(ResourceArn=arn)["Tags"] == tags
+
+
+def pool(kind: str = "ml.m5.large", priority: int = 1) -> dict[str, Any]:
+    return {"InstanceType": kind, "Priority": priority}
+
+
+def test_pools_in_place_of_a_type(cloud: Cloud) -> None:
+    """InstancePools and InstanceType exclude each other, and each type has one pool.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-heterogeneous.html; that types are distinct is assumed
+    """
+    with refused("InstanceType", "InstancePools"):
+        cloud.config(cloud.variant(InstancePools=[pool()]))
+    variant = cloud.variant(InstancePools=[pool(), pool(priority=2)])
+    del variant["InstanceType"]
+    with refused("unique"):
+        cloud.config(variant)
+
+
+def test_pools_without_a_reservation(cloud: Cloud) -> None:
+    """InstancePools have no CapacityReservationConfig.
+
+    Source: assumed: a reservation is of one instance type
+    """
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/spring"
+    variant = cloud.variant(InstancePools=[pool()], CapacityReservationConfig={"MlReservationArn": arn})
+    del variant["InstanceType"]
+    with refused("CapacityReservationConfig"):
+        cloud.config(variant)
+
+
+def test_numbers_of_prefix_aware_routing(cloud: Cloud) -> None:
+    """PREFIX_AWARE needs PrefixLength and ConcurrencyThreshold, and no other strategy takes them.
+
+    Source: botocore, PrefixAwareRoutingConfig
+    """
+    numbers = {"PrefixLength": 1024, "ConcurrencyThreshold": 1}
+    cloud.config(
+        cloud.variant(RoutingConfig={"RoutingStrategy": "PREFIX_AWARE", "PrefixAwareRoutingConfig": numbers})
+    )
+    for routing in (
+        {"RoutingStrategy": "PREFIX_AWARE"},
+        {"RoutingStrategy": "PREFIX_AWARE", "PrefixAwareRoutingConfig": {"PrefixLength": 1024}},
+        {"RoutingStrategy": "RANDOM", "PrefixAwareRoutingConfig": numbers},
+    ):
+        with refused("PREFIX_AWARE"):
+            cloud.config(cloud.variant(RoutingConfig=routing))
+
+
+def test_limits_of_managed_scaling(cloud: Cloud) -> None:
+    """MaxInstanceCount of managed scaling is not below MinInstanceCount, and IDLE_RELEASE has no step size.
+
+    Source: botocore, ProductionVariantManagedInstanceScaling; that they are refused is assumed
+    """
+    variant = {"VariantName": "main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    for scaling, word in (
+        ({"MinInstanceCount": 2, "MaxInstanceCount": 1}, "MaxInstanceCount"),
+        ({"ScaleInPolicy": {"Strategy": "IDLE_RELEASE", "MaximumStepSize": 1}}, "MaximumStepSize"),
+    ):
+        with refused(word):
+            cloud.config({**variant, "ManagedInstanceScaling": scaling}, ExecutionRoleArn=ROLE)
+
+
+def test_frequencies_of_metrics(cloud: Cloud) -> None:
+    """MetricPublishFrequencyInSeconds is 10, 30, 60, 120, 180, 240 or 300.
+
+    Source: botocore, MetricsConfig
+    """
+    cloud.config(MetricsConfig={"MetricPublishFrequencyInSeconds": 300})
+    with refused("MetricPublishFrequencyInSeconds"):
+        cloud.config(MetricsConfig={"MetricPublishFrequencyInSeconds": 20})
+
+
+def test_members_of_an_explainer(cloud: Cloud) -> None:
+    """An explainer has one baseline, an index or an attribute, as many feature types as headers, and a text among the types.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/clarify-online-explainability-create-endpoint.html; botocore, ClarifyInferenceConfig;
+    that both of two alternatives are refused is assumed
+    """
+    one, other = {"ShapBaseline": "1,2"}, {"ShapBaselineUri": "s3://bucket/baseline"}
+
+    def explained(baseline: dict[str, Any], **inference: Any) -> None:
+        clarify: dict[str, Any] = {"ShapConfig": {"ShapBaselineConfig": baseline}}
+        if inference:
+            clarify["InferenceConfig"] = inference
+        cloud.config(ExplainerConfig={"ClarifyExplainerConfig": clarify})
+
+    explained(one)
+    explained(other, FeatureHeaders=["a"], FeatureTypes=["text"])
+    for baseline, inference, word in (
+        ({}, {}, "ShapBaseline"),
+        ({**one, **other}, {}, "ShapBaseline"),
+        (one, {"ProbabilityIndex": 0, "ProbabilityAttribute": "p"}, "ProbabilityIndex"),
+        (one, {"LabelIndex": 0, "LabelAttribute": "l"}, "LabelIndex"),
+        (one, {"FeatureHeaders": ["a", "b"], "FeatureTypes": ["text"]}, "FeatureHeaders"),
+        (one, {"FeatureTypes": ["numerical"]}, "text"),
+    ):
+        with refused(word):
+            explained(baseline, **inference)
+
+
+def test_async_has_one_variant(cloud: Cloud) -> None:
+    """An asynchronous endpoint has one variant on instances.
+
+    Source: aws/aws-cdk-rfcs#433; the wording is assumed
+    """
+    with refused("asynchronous"):
+        cloud.config(cloud.variant("a"), cloud.variant("b"), AsyncInferenceConfig=ASYNC)
+    with refused("AsyncInferenceConfig"):
+        cloud.config(cloud.serverless(), AsyncInferenceConfig=ASYNC)
+
+
+def test_serverless_configs_have_no_more(cloud: Cloud) -> None:
+    """A serverless variant goes with no explainer, no VPC and no network isolation of the config.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html; of explainers it is assumed
+    """
+    baseline = {"ShapConfig": {"ShapBaselineConfig": {"ShapBaseline": "1"}}}
+    for more in (
+        {"ExplainerConfig": {"ClarifyExplainerConfig": baseline}},
+        {"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
+        {"EnableNetworkIsolation": True},
+    ):
+        with refused(*more):
+            cloud.config(cloud.serverless(), **more)

@@ -475,7 +475,7 @@ def test_what_does_not_fit_together_is_refused_where_it_is_written(
         ([ContainerDefinition(image=IMAGE)], {"subnets": ["s"], "security_group_ids": ["g"]}, "subnets"),
         ([ContainerDefinition(image=IMAGE)], {"enable_network_isolation": True}, "network isolation"),
         ([ContainerDefinition(image=IMAGE, mode="MultiModel", model_data="s3://models/a/")], {}, "Mode 'MultiModel'"),
-        ([ContainerDefinition(image=IMAGE, ImageConfig={"RepositoryAccessMode": "Vpc"})], {}, "ImageConfig .a private registry"),
+        ([ContainerDefinition(image=IMAGE, ImageConfig={"RepositoryAccessMode": "Vpc"})], {"subnets": ["subnet-a"], "security_group_ids": ["sg-a"]}, "subnets .a VPC., ImageConfig .a private registry"),
         ([ContainerDefinition(image=IMAGE, model_data=ModelData.from_prefix("models", "a"))], {}, "uncompressed model data"),
         ([ContainerDefinition(image=IMAGE, model_data="s3://models/a/")], {}, "uncompressed model data"),
     ],

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from airflow_sm_hosting.local.clock import Clock
-from airflow_sm_hosting.local.cloudwatch.metrics import Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import MetricStore, metric_of
 from airflow_sm_hosting.local.engines.engine import RunningContainer, Usage
 
 NAMESPACE = "AWS/SageMaker"
@@ -80,7 +80,7 @@ class EndpointMetrics:
     :param clock: The clock.
     """
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, metrics: MetricStore, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()

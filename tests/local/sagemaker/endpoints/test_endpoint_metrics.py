@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.clock import VirtualClock
-from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, Metrics, metric_of
+from airflow_sm_hosting.local.cloudwatch.metrics import STATISTICS, MetricStore, metric_of
 from airflow_sm_hosting.local.engines.base_image import ensure_debian_python_base
 from airflow_sm_hosting.local.engines.engine import RunningContainer, Usage
 from airflow_sm_hosting.local.sagemaker.endpoints.endpoint_metrics import EndpointMetrics, serverless_values
@@ -63,7 +63,7 @@ class Variant:
 class Published:
     def __init__(self) -> None:
         self.clock = VirtualClock(START)
-        self.metrics = Metrics()
+        self.metrics = MetricStore()
         self.endpoints = EndpointMetrics(self.metrics, self.clock)
 
     def names(self) -> Any:
