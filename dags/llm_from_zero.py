@@ -25,7 +25,9 @@ from airflow_sm_hosting import (
 )
 
 LMI = ContainerImage.from_dlc("djl-inference", "0.36.0-lmi28.0.0-cu130")
+SETTINGS = {"HF_MODEL_ID": "{{ params.hugging_face_model }}", "OPTION_ENABLE_LORA": "true"}
 PROMPT = {"inputs": "Hello", "parameters": {"max_new_tokens": 4}}
+POLLS = {"poll_interval": "{{ params.poll_interval }}"}
 
 with DAG(
     "llm_from_zero",
@@ -46,17 +48,7 @@ with DAG(
     ModelHostingTaskGroup(
         group_id="llm",
         endpoint_name="{{ params.endpoint_name }}",
-        models={
-            "llama": [
-                ContainerDefinition(
-                    image=LMI,
-                    environment={
-                        "HF_MODEL_ID": "{{ params.hugging_face_model }}",
-                        "OPTION_ENABLE_LORA": "true",
-                    },
-                )
-            ]
-        },
+        models={"llama": [ContainerDefinition(image=LMI, environment=SETTINGS)]},
         production_variants=[
             InstanceProductionVariant(
                 variant_name="main",
@@ -81,7 +73,7 @@ with DAG(
         },
         bucket_name="{{ params.bucket_name }}",
         execution_role="{{ params.execution_role }}",
-        deploy_options={"poll_interval": "{{ params.poll_interval }}"},
-        component_options={"poll_interval": "{{ params.poll_interval }}"},
         scaling={"llama": {"min_capacity": 0, "max_capacity": 2, "from_zero": ScaleFromZero(target_value=5)}},
+        deploy_options=POLLS,
+        component_options=POLLS,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
 
+ROOT = Path(__file__).parents[3]
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/churn@sha256:" + "a" * 64
 ALARM: dict[str, Any] = {
     "variant_name": "main",
@@ -285,3 +288,43 @@ SPECIFICATION = InferenceComponentSpecification(
 def test_what_does_not_fit_is_told_at_parse(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message):
         llm(**options)
+
+
+def story(source: str) -> list[str]:
+    """Return the lines of a DAG file that tell what is deployed: all but imports, docstrings, comments and empty lines."""
+    tree = ast.parse(source)
+    left_out = {
+        line
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Expr)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = enumerate(source.splitlines(), 1)
+    return [
+        line for number, line in lines if number not in left_out and line.strip() and line.strip()[0] != "#"
+    ]
+
+
+def test_the_whole_story_takes_twenty_lines() -> None:
+    text = (ROOT / "docs" / "operators.md").read_text().partition("<!-- the whole story -->")[2]
+    source = text.partition("```python\n")[2].partition("```")[0]
+    assert len(story(source)) <= 20
+    made: dict[str, Any] = {}
+    exec(source.replace('"@weekly"):', '"@weekly") as dag:'), made)
+    assert set(edges(made["dag"])) == {
+        "build_image",
+        "upload_model_data",
+        "create_model",
+        "create_endpoint_config",
+        "deploy_endpoint",
+        "smoke_test",
+        "configure_autoscaling",
+        "create_alarm",
+    }
+
+
+def test_the_story_of_a_language_model_takes_forty_lines() -> None:
+    source = (ROOT / "dags" / "llm_from_zero.py").read_text()
+    constants, _, rest = source.partition("with DAG(")
+    group = rest.partition("    ModelHostingTaskGroup(")[2].splitlines()
+    assert len(story(constants)) + 2 + len(group) <= 40  # with the lines that open the DAG and the group
