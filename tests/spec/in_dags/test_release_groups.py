@@ -257,7 +257,7 @@ SPECIFICATION = InferenceComponentSpecification(
     [
         ({"execution_role": None}, "variant main has no model, and execution_role is missing"),
         ({"production_variants": [MODEL_OF_ITS_OWN]}, "each variant has a model of its own"),
-        ({"adapters": {"lama": {"fr": "s3://m/fr.tar.gz"}}}, "adapters names the base 'lama'.*: llama"),
+        ({"adapters": {"other": {"fr": "s3://m/fr.tar.gz"}}}, "adapters names the base .other..*: llama"),
         (
             {"components": {"llama": {"specification": SPECIFICATION, "variant_name": "other"}}},
             "components.'llama'. is on variant 'other'; allowed: a variant without a model: main",
