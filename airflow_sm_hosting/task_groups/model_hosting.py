@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from airflow_sm_hosting.spec.instance_type import platform_of
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import completed
-from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
+from airflow_sm_hosting.spec.scaling_rules import WORKING_HOURS, check_scaled_variant
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -466,5 +466,20 @@ def _check_scaling(
                 variant,
                 minimum=0 if from_zero else options.get("min_capacity"),
                 maximum=options.get("max_capacity"),
+                scheduled_minimums=_least_of(options.get("scheduled_actions")),
                 asynchronous=asynchronous,
             )
+
+
+def _least_of(actions: Any) -> list[Any]:
+    """Return the minimum capacities that scheduled actions set, as far as they are known."""
+    if isinstance(actions, str | Mapping) or not isinstance(actions, Iterable):
+        return []
+    given = [action for action in actions if isinstance(action, Mapping)]
+    found = [
+        action.get("NightCapacity")
+        if kind_of(action) == WORKING_HOURS
+        else (action.get("ScalableTargetAction") or {}).get("MinCapacity")
+        for action in given
+    ]
+    return [least for least in found if least is not None]
