@@ -369,6 +369,7 @@ def test_a_deleted_endpoint_takes_its_alarm_with_it(asynchronous: LocalAws) -> N
 # Deployments
 
 
+@pytest.mark.slow
 def test_a_deployment_moves_it_off_and_on_as_one(asynchronous: LocalAws) -> None:
     """Another instance type: AWS wants the scaling off, and its policies get new ARNs."""
     before = run_task(configure(OF_VARIANT)).details["policy_arns"]
