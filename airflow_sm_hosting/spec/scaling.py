@@ -322,12 +322,13 @@ def default_policy_name(prefix: str, policy: Mapping[str, Any]) -> str:
 
 
 def _label_of(specification: Mapping[str, Any]) -> str | None:
-    """Return the label of an expression; None for another metric."""
+    """Return the label of an expression, if it can be a part of a name; None for another metric."""
     queries = specification.get("Metrics") or ()
     labels = [
         query.get("Label") for query in queries if query.get("Expression") and query.get("ReturnData", True)
     ]
-    return labels[0] if len(labels) == 1 else None
+    label = labels[0].strip() if len(labels) == 1 and labels[0] else ""
+    return label if label.isprintable() and label else None
 
 
 def shortened(name: str, most: int = MAX_POLICY_NAME_LENGTH) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_sm_hosting.deployment.feasibility import rollout_problem
@@ -14,7 +14,7 @@ from airflow_sm_hosting.spec.instance_type import platform_of
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import completed
-from airflow_sm_hosting.spec.scaling_rules import check_scaled_variant
+from airflow_sm_hosting.spec.scaling_rules import WORKING_HOURS, check_scaled_variant
 
 
 def check_names(
@@ -217,5 +217,20 @@ def check_scaling(
                 variant,
                 minimum=0 if from_zero else options.get("min_capacity"),
                 maximum=options.get("max_capacity"),
+                scheduled_minimums=_least_of(options.get("scheduled_actions")),
                 asynchronous=asynchronous,
             )
+
+
+def _least_of(actions: Any) -> list[Any]:
+    """Return the minimum capacities that scheduled actions set, as far as they are known."""
+    if isinstance(actions, str | Mapping) or not isinstance(actions, Iterable):
+        return []
+    given = [action for action in actions if isinstance(action, Mapping)]
+    found = [
+        action.get("NightCapacity")
+        if kind_of(action) == WORKING_HOURS
+        else (action.get("ScalableTargetAction") or {}).get("MinCapacity")
+        for action in given
+    ]
+    return [least for least in found if least is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -24,6 +25,8 @@ from airflow_sm_hosting import (
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import WAKES, is_ours
+from tests.local.conftest import Deployer
+from tests.local.engines.images import build_and_push
 from tests.operators.components import make_component, make_host
 from tests.operators.conftest import (
     autoscaling_client,
@@ -366,6 +369,7 @@ def test_a_deleted_endpoint_takes_its_alarm_with_it(asynchronous: LocalAws) -> N
 # Deployments
 
 
+@pytest.mark.slow
 def test_a_deployment_moves_it_off_and_on_as_one(asynchronous: LocalAws) -> None:
     """Another instance type: AWS wants the scaling off, and its policies get new ARNs."""
     before = run_task(configure(OF_VARIANT)).details["policy_arns"]
@@ -636,3 +640,34 @@ def test_a_component_falls_to_zero_and_a_request_wakes_it(virtual_aws: LocalAws)
     assert copies() == 1
     virtual_aws.advance(3600)
     assert copies() == 0
+
+
+@pytest.mark.engine
+def test_containers_of_docker_answer_after_they_were_woken(
+    docker_client: Any, debian_base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an asynchronous endpoint the request that wakes it is answered, of a component the one after it."""
+    with LocalAws(engine="docker", transition_seconds=0, clock="virtual") as aws:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws.connection()))
+        deployer = Deployer(aws)
+        model = deployer.model(
+            Image=build_and_push(docker_client, deployer, debian_base_image),
+            Environment={"VERSION": "docker"},
+        )
+        make_endpoint(aws, make_asynchronous(aws, ModelName=model))
+        make_host(aws, ManagedInstanceScaling=MANAGED)
+        make_component(aws, model)
+        for of in (OF_VARIANT, OF_COMPONENT):
+            run_task(configure(of))
+        aws.advance(3600)
+        s3, runtime = aws.client("s3"), aws.client("sagemaker-runtime")
+        s3.create_bucket(Bucket="out")
+        told = runtime.invoke_endpoint_async(EndpointName="churn", Body=b"1")
+        of_component = {"EndpointName": "host", "InferenceComponentName": "churn", "Body": b"1"}
+        with pytest.raises(ClientError, match="no capacity"):
+            runtime.invoke_endpoint(**of_component)
+        aws.advance(300)
+        bucket, key = told["OutputLocation"].removeprefix("s3://").split("/", 1)
+        answered = s3.get_object(Bucket=bucket, Key=key)["Body"]
+        for body in (answered, runtime.invoke_endpoint(**of_component)["Body"]):
+            assert json.loads(body.read())["version"] == "docker"

@@ -14,6 +14,7 @@ from airflow_sm_hosting.policies.document import MAX_ROLE_POLICY, compact
 from airflow_sm_hosting.policies.permissions import PERMISSIONS, UNSCOPED, Permission
 from airflow_sm_hosting.spec.alarm import default_alarm_name
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
+from airflow_sm_hosting.spec.from_zero import ScaleFromZero
 from airflow_sm_hosting.spec.tags import MANAGED_BY, PACKAGE
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -290,6 +291,24 @@ class CreateLatencyAlarmOperator:
 
     def __init__(self, alarm_name: Any) -> None:
         self.alarm_name = alarm_name
+
+
+class ConfigureAutoscalingOperator:
+    """The same of a task that scales from zero."""
+
+    def __init__(self, alarm_name: str) -> None:
+        self.from_zero = ScaleFromZero(target_value=5, alarm_name=alarm_name)
+
+
+def test_alarms_that_wake_from_zero_are_allowed_by_default_and_by_the_name_of_the_task() -> None:
+    put = "cloudwatch:PutMetricAlarm"
+    tasks = [ConfigureAutoscalingOperator("wake up"), ConfigureAutoscalingOperator("{{ params.name }}")]
+    document = policies.worker(tasks, endpoints=["churn"], inference_components=["llm"], **HERE)
+    for name in ("llm-from-zero", "churn-main-from-zero", "wake up"):
+        assert allowed(document, put, f"{HERE_ALARM}:{name}")
+    for name in ("other-from-zero", "llm", "wake"):
+        assert not allowed(document, put, f"{HERE_ALARM}:{name}")
+    assert "{{" not in str(document)
 
 
 def test_alarms_of_tasks_have_the_names_that_the_tasks_give() -> None:

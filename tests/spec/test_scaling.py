@@ -19,6 +19,7 @@ from airflow_sm_hosting import (
     TargetTrackingScaling,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.local.autoscaling.policies import check_policy
 from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.reference import MARK
@@ -26,9 +27,12 @@ from airflow_sm_hosting.spec.scaling import policy_request
 from airflow_sm_hosting.spec.scaling_rules import (
     ACTION_MEMBERS,
     CONCURRENCY_UTILIZATION,
+    COPY_COUNT,
+    INSTANCE_COUNT,
     INVOCATIONS_PER_INSTANCE,
     POLICY_MEMBERS,
     PREDEFINED_METRICS,
+    STATISTICS,
     check_policies,
     check_scaled_variant,
 )
@@ -681,6 +685,33 @@ def test_a_rendered_expression_is_checked_like_a_literal_one() -> None:
     configuration["CustomizedMetricSpecification"] = {**late, "Expression": "a + b"}
     with pytest.raises(InvalidSpecError, match="Unknown: b"):
         policy_request(policy, endpoint_name="churn", variant_name="main")
+
+
+IDS = st.from_regex(r"[a-z][A-Za-z0-9_]{0,5}", fullmatch=True)
+
+
+@given(
+    ids=st.lists(IDS, min_size=1, max_size=10, unique=True),
+    statistics=st.lists(st.sampled_from([*STATISTICS, "p99", "tm90", "IQM"]), min_size=10, max_size=10),
+    label=st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=300),
+    component=st.booleans(),
+)
+def test_each_accepted_expression_is_valid_for_botocore_and_the_local_aws(
+    ids: list[str], statistics: list[str], label: str | None, component: bool
+) -> None:
+    math = MetricMath(
+        expression=" + ".join(ids),
+        metrics={
+            name: EndpointMetric.model_latency(statistic=statistic)
+            for name, statistic in zip(ids, statistics, strict=False)
+        },
+        label=label,
+    )
+    of = {"inference_component_name": "llm"} if component else {}
+    name, specification = tracked(math, **of)
+    assert len(name) <= 256
+    configuration = {"TargetValue": 10.0, "CustomizedMetricSpecification": specification}
+    check_policy("TargetTrackingScaling", configuration, COPY_COUNT if component else INSTANCE_COUNT)
 
 
 @pytest.mark.parametrize("nested", [False, True])

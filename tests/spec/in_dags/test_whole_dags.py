@@ -37,7 +37,9 @@ from airflow_sm_hosting import (
     ModelData,
     ModelHostingTaskGroup,
     Rolling,
+    ScaleFromZero,
     ServerlessProductionVariant,
+    WorkingHours,
 )
 from airflow_sm_hosting.exceptions import TROUBLESHOOTING, InvalidSpecError
 from airflow_sm_hosting.spec.reference import kind_of
@@ -703,6 +705,33 @@ def test_the_tags_of_a_group_are_on_the_scaling_too(dag: DAG) -> None:
     assert dag.get_task("model_hosting.configure_autoscaling").tags == {"team": "ml"}
     group(group_id="own", scaling={"main": {"max_capacity": 2, "tags": {"a": "b"}}}, tags={"team": "ml"})
     assert dag.get_task("own.configure_autoscaling").tags == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("scaling", "words"),
+    [
+        ({"from_zero": ScaleFromZero(target_value=5)}, "of a real-time endpoint, which keeps one instance"),
+        (
+            {
+                "min_capacity": 1,
+                "scheduled_actions": [WorkingHours(start="07:00", end="20:00", timezone="UTC")],
+            },
+            "a real-time endpoint keeps one instance",
+        ),
+    ],
+)
+def test_a_group_tells_of_an_endpoint_that_cannot_be_zero(
+    dag: DAG, scaling: dict[str, Any], words: str
+) -> None:
+    of_group = {"main": {"max_capacity": 2, **scaling}}
+    with pytest.raises(InvalidSpecError, match=words):
+        group(scaling=of_group)
+    asynchronous = {"OutputConfig": {"S3OutputPath": "s3://answers/"}}
+    group(
+        group_id="asynchronous",
+        scaling=of_group,
+        endpoint_config_options={"async_inference_config": asynchronous},
+    )
 
 
 def test_a_variant_of_a_declared_model_stays_the_spec_object_that_it_was(dag: DAG) -> None:
