@@ -6,8 +6,10 @@ a bake time of 600 s (developer guide, "deployment-guardrails-configuration" and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from airflow_sm_hosting.spec.published import COMPONENT, is_published, sentence
 
 #: The dimension of metrics that cover one fleet only (developer guide, "monitoring-cloudwatch").
 FLEET = "EndpointConfigName"
@@ -50,12 +52,17 @@ def problems(
     names: Iterable[str],
     described: Iterable[Mapping[str, Any]],
     deployment_config: Mapping[str, Any],
+    *,
+    endpoint_name: str = "",
+    kinds: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return a sentence for every alarm that cannot work in any deployment of this kind.
 
     :param names: The alarms that the rollout names.
     :param described: DescribeAlarms' answer for them, with composite alarms.
     :param deployment_config: A completed ``DeploymentConfig``.
+    :param endpoint_name: The endpoint.
+    :param kinds: The kind of endpoint of each of its variants, as far as they are known (default: none is).
     """
     by_name = {alarm["AlarmName"]: alarm for alarm in described}
     seconds, sum_in_words = bake(deployment_config)
@@ -65,6 +72,10 @@ def problems(
         if alarm is None:
             found.append(f"alarm {name} does not exist")
             continue
+        found += [
+            f"alarm {name} can never go off: {wrong}"
+            for wrong in _not_published(alarm, endpoint_name, kinds or {})
+        ]
         needed = seconds_to_trip(alarm)
         if needed is not None and needed[0] > seconds:
             found.append(
@@ -87,6 +98,24 @@ def seconds_to_trip(alarm: Mapping[str, Any]) -> tuple[int, str] | None:
     period = alarm.get("Period") or max(periods, default=0)
     points = alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"]
     return int(period) * int(points), f"{points} × {period} s"
+
+
+def _not_published(alarm: Mapping[str, Any], endpoint_name: str, kinds: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each metric of a described alarm that nothing publishes.
+
+    The case of endpoint names does not count here: an alarm in another case than DescribeEndpoint's is an error of its own.
+    """
+    queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics") or [] if "MetricStat" in query]
+    for metric in queries or [alarm]:
+        namespace, name = metric.get("Namespace"), metric.get("MetricName")
+        dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions") or []}
+        kind = kinds.get(dimensions.get("VariantName", ""))
+        if "InferenceComponentName" in dimensions:
+            kind = COMPONENT
+        elif dimensions.get("EndpointName", "").lower() != endpoint_name.lower():
+            continue
+        if kind and namespace and name and not is_published(namespace, name, kind):
+            yield sentence(name, kind)
 
 
 def _dimensions(alarm: Mapping[str, Any]) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_sm_hosting.deployment.alarm import kind_of_endpoint, variants_of
 from airflow_sm_hosting.deployment.capacity import blocked_by_scaling, new_fleet, retention
 from airflow_sm_hosting.deployment.decision import Action, decide
 from airflow_sm_hosting.deployment.endpoint_tags import (
@@ -44,6 +45,8 @@ from airflow_sm_hosting.deployment.verdict import moment
 from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.exceptions import AlarmGoingOffError, ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.spec.fleet_alarm import fleet_alarm_request
+from airflow_sm_hosting.spec.metric import SERVERLESS
+from airflow_sm_hosting.spec.published import kinds_of_config
 from airflow_sm_hosting.spec.rollout import MAX_ALARMS
 from airflow_sm_hosting.spec.tags import (
     DEPLOYING,
@@ -413,7 +416,11 @@ def first_update_problem(observed: Observation, wanted: Wanted, target: str) -> 
     ]
     described = list(observed.alarms(named).values()) if named else []
     names = [*named, *(alarm["AlarmName"] for alarm in fleet_alarms)]
-    found = [*([problem] if problem else []), *problems(names, [*described, *fleet_alarms], asked)]
+    kinds = kinds_of_config(variants, config.get("AsyncInferenceConfig"))
+    cannot = problems(
+        names, [*described, *fleet_alarms], asked, endpoint_name=wanted.endpoint_name, kinds=kinds
+    )
+    found = [*([problem] if problem else []), *cannot]
     if not found:
         return ""
     return f"Endpoint {wanted.endpoint_name} is created without a rollout, but its updates will fail: {'; '.join(found)}"
@@ -449,7 +456,13 @@ def with_alarms(
             "(AutoRollbackConfig)."
         )
     described = list(observed.alarms(named).values()) if named else []
-    found = problems(names, [*described, *fleet_alarms], deployment_config)
+    found = problems(
+        names,
+        [*described, *fleet_alarms],
+        deployment_config,
+        endpoint_name=name,
+        kinds=_kinds_of_variants(observed),
+    )
     if found:
         raise InvalidSpecError(f"{noun} {name} is not updated: {'; '.join(found)}.")
     off = going_off(described)
@@ -462,6 +475,18 @@ def with_alarms(
         **deployment_config,
         "AutoRollbackConfiguration": {**rollback, "Alarms": [{"AlarmName": name} for name in names]},
     }
+
+
+def _kinds_of_variants(observed: Observation) -> dict[str, str]:
+    """Return the kind of endpoint of each variant that serves; none of an inference component.
+
+    None of a serverless variant, either: the update may bring it to instances, which publish other metrics.
+    """
+    if observed.kind is not Kind.ENDPOINT or observed.endpoint is None:
+        return {}
+    endpoint = observed.endpoint
+    kinds = {name: kind_of_endpoint(endpoint, variant) for name, variant in variants_of(endpoint).items()}
+    return {name: kind for name, kind in kinds.items() if kind != SERVERLESS}
 
 
 # Scaling.

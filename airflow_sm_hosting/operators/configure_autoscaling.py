@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -10,6 +11,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.fields import Boolean, Choice, Field, Integer, ListOf, Resource, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.known_kind import kind_of_variant
 from airflow_sm_hosting.spec.arn import ENDPOINT, INFERENCE_COMPONENT
 from airflow_sm_hosting.spec.checks import check_name, invalid, is_rendered_later
 from airflow_sm_hosting.spec.from_zero import (
@@ -22,6 +24,7 @@ from airflow_sm_hosting.spec.from_zero import (
     wake_policy_name,
 )
 from airflow_sm_hosting.spec.hosting_target import check_target
+from airflow_sm_hosting.spec.published import COMPONENT, not_published_by_policies
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rendered import as_boolean
 from airflow_sm_hosting.spec.scaling import action_request, policy_request
@@ -252,6 +255,13 @@ class ConfigureAutoscalingOperator(SageMakerHostingBaseOperator):
         self.suspended_state = suspended_state
         self.tags = tags
         self.adopt = adopt
+        kind = (
+            COMPONENT
+            if inference_component_name is not None
+            else kind_of_variant(endpoint_name, variant_name)
+        )
+        for wrong in not_published_by_policies(policies, kind):
+            warnings.warn(f"{type(self).__name__}: policies: {wrong}. The policy never scales.", stacklevel=2)
 
     def execute(self, context: Context) -> str:
         """Read the existing scaling, plan, and write the differences."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -19,6 +20,7 @@ from airflow_sm_hosting.fields import (
     optional,
 )
 from airflow_sm_hosting.operators.alarm import AlarmFields, AlarmOperator
+from airflow_sm_hosting.operators.known_kind import kind_of_variant
 from airflow_sm_hosting.spec.alarm import (
     COMPARISON_OPERATORS,
     LOW_SAMPLE_TREATMENTS,
@@ -37,6 +39,7 @@ from airflow_sm_hosting.spec.arn import ENDPOINT, INFERENCE_COMPONENT
 from airflow_sm_hosting.spec.checks import check_name
 from airflow_sm_hosting.spec.hosting_target import check_target
 from airflow_sm_hosting.spec.metric import EndpointMetric, completed_metric, endpoint_metrics
+from airflow_sm_hosting.spec.published import not_published
 from airflow_sm_hosting.spec.reference import present
 
 if TYPE_CHECKING:
@@ -226,6 +229,10 @@ class CreateEndpointAlarmOperator(AlarmOperator):
         self.evaluate_low_sample_count_percentile = evaluate_low_sample_count_percentile
         self.check_endpoint = check_endpoint
         self.extra_members = extra_members
+        for wrong in not_published(metric, kind_of_variant(endpoint_name, variant_name)):
+            warnings.warn(
+                f"{type(self).__name__}: metric: {wrong}. The alarm can never go off.", stacklevel=2
+            )
         self._check_name_is_free(
             literal_name(alarm_name)
             if alarm_name is not None

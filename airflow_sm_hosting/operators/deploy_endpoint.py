@@ -24,8 +24,10 @@ from airflow_sm_hosting.fields import (
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import EndpointLink, EndpointLogsLink
 from airflow_sm_hosting.operators.deploying import DeployingOperator, OneSmokeTest
+from airflow_sm_hosting.operators.known_kind import kind_of_variant, metric_of_alarm
 from airflow_sm_hosting.spec.arn import ENDPOINT, ENDPOINT_CONFIG, check_resource, resource_name
 from airflow_sm_hosting.spec.checks import is_rendered_later
+from airflow_sm_hosting.spec.published import not_published
 from airflow_sm_hosting.spec.rollout import auto_rollback, check_alarm_names, completed, longest_seconds
 
 if TYPE_CHECKING:
@@ -211,6 +213,37 @@ class DeployEndpointOperator(DeployingOperator):
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout
+        self._check_metrics_of_alarms()
+
+    def _check_metrics_of_alarms(self) -> None:
+        """Check that what guards the rollout is published, as far as the config and the alarms are made by tasks of the DAG.
+
+        :raises InvalidSpecError: When an alarm can never go off: each rollout would be a success.
+        """
+        guards = [
+            (f"new_fleet_alarms[{index}]", alarm.get("Metric"), alarm.get("VariantName"))
+            for index, alarm in enumerate(_literal_list(self.new_fleet_alarms))
+            if isinstance(alarm, Mapping)
+        ]
+        named = [("auto_rollback_alarms", _literal_list(self.auto_rollback_alarms))]
+        rollback = (
+            self.rollout.get("AutoRollbackConfiguration") if isinstance(self.rollout, Mapping) else None
+        )
+        if isinstance(rollback, Mapping):
+            in_rollout = _literal_list(rollback.get("Alarms"))
+            named.append(
+                ("rollout", [one.get("AlarmName") for one in in_rollout if isinstance(one, Mapping)])
+            )
+        for where, alarms in named:
+            for alarm in alarms:
+                known = metric_of_alarm(alarm)
+                if known is not None and known[1] in (self.endpoint_name, None):
+                    guards.append((where, known[0], known[2]))
+        for where, metric, variant in guards:
+            for wrong in not_published(metric, kind_of_variant(self.endpoint_config_name, variant)):
+                raise InvalidSpecError(
+                    f"{type(self).__name__}: {where}: {wrong}. The alarm could never roll the deployment back."
+                )
 
     def execute(self, context: Context) -> str:
         """Check the parameters, then observe, plan, apply and wait until the deployment has ended."""
@@ -339,3 +372,7 @@ class DeployEndpointOperator(DeployingOperator):
                 region=hook.conn_region_name,
                 endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
             )
+
+
+def _literal_list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()

@@ -104,3 +104,52 @@ def test_an_alarm_that_is_going_off_is_told_with_its_reason() -> None:
     off = alarm(StateValue="ALARM", StateReason="threshold crossed")
 
     assert going_off([off, alarm("errors")]) == ["alarm latency is already in ALARM (threshold crossed)"]
+
+
+def watching(name: str, *dimensions: tuple[str, str]) -> dict[str, Any]:
+    return alarm(
+        Namespace="AWS/SageMaker",
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions],
+    )
+
+
+OF_MAIN = (("EndpointName", "Churn"), ("VariantName", "main"))
+
+
+@pytest.mark.parametrize(
+    ("watched", "kinds", "told"),
+    [
+        (watching("Invocations", *OF_MAIN), {"main": "asynchronous"}, "Invocations for an asynchronous endpoint"),
+        (watching("Invocations", *OF_MAIN), {"main": "real-time"}, None),
+        (watching("Invocations", *OF_MAIN), {}, None),
+        (watching("Invocations", ("EndpointName", "other"), ("VariantName", "main")), {"main": "asynchronous"}, None),
+        (watching("InvocationsPerInstance", ("InferenceComponentName", "llm")), {}, "for an inference component"),
+        (watching("InvocationsPerCopy", ("InferenceComponentName", "llm")), {}, None),
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_an_alarm_on_a_metric_that_nothing_publishes(
+    watched: dict[str, Any], kinds: dict[str, str], told: str | None
+) -> None:
+    found = problems(
+        ["latency"], [watched], AllAtOnce(termination_wait=600), endpoint_name="churn", kinds=kinds
+    )
+    assert len(found) == (told is not None)
+    assert told is None or ("alarm latency can never go off: " in found[0] and told in found[0])
+
+
+def test_an_alarm_on_an_expression_of_which_nothing_publishes_a_metric() -> None:
+    metric = watching("Invocations", *OF_MAIN)
+    queries = [
+        {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}},
+        {"Id": "e", "Expression": "m * 2"},
+    ]
+    (found,) = problems(
+        ["latency"],
+        [alarm(Metrics=queries)],
+        AllAtOnce(termination_wait=600),
+        endpoint_name="churn",
+        kinds={"main": "asynchronous"},
+    )
+    assert "SageMaker does not publish Invocations" in found

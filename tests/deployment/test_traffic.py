@@ -294,3 +294,64 @@ def test_after_its_call_a_shift_needs_nothing_and_its_undo_brings_back_what_was(
     assert plan.before is not None
     back, _ = shifted(after, Shift("churn", plan.before.weights, plan.before.instance_counts, task="undo"))
     assert (back.endpoint or {})["ProductionVariants"] == described["ProductionVariants"]
+
+
+# Serverless variants.
+
+
+def calm(most: int = 5, provisioned: int | None = 2, **more: Any) -> dict[str, Any]:
+    config = {"MemorySizeInMB": 1024, "MaxConcurrency": most}
+    if provisioned is not None:
+        config["ProvisionedConcurrency"] = provisioned
+    return variant("main", 1.0, 0, CurrentServerlessConfig=config, **more)
+
+
+def test_the_concurrency_of_a_serverless_variant_is_set_and_what_was_is_kept() -> None:
+    plan = planned(endpoint(calm()), serverless_updates={"main": {"MaxConcurrency": 20}}, task="abc")
+    tags, call, _ = plan.steps
+    assert call.request["DesiredWeightsAndCapacities"] == [
+        {"VariantName": "main", "ServerlessUpdateConfig": {"MaxConcurrency": 20}}
+    ]
+    assert "main gets MaxConcurrency 20" in call.why
+    assert [tag["Value"] for tag in tags.request["Tags"]] == ["abc 1.0 5/2"]
+    before = Traffic(serverless_updates={"main": {"MaxConcurrency": 5, "ProvisionedConcurrency": 2}})
+    assert plan.before == before
+    assert before.as_json()["serverless_updates"] == {
+        "main": {"MaxConcurrency": 5, "ProvisionedConcurrency": 2}
+    }
+
+
+@pytest.mark.parametrize(
+    ("kept", "before"),
+    [("5/2", {"MaxConcurrency": 5, "ProvisionedConcurrency": 2}), ("5/", {"MaxConcurrency": 5})],
+)
+def test_a_retry_reads_the_concurrency_before_from_the_tags(kept: str, before: dict[str, int]) -> None:
+    done = planned(endpoint(calm(20, None)), serverless_updates={"main": {"MaxConcurrency": 20}}, task="abc")
+    assert done.steps == ()
+    (tag,) = (
+        planned(endpoint(calm(5)), serverless_updates={"main": {"MaxConcurrency": 20}}, task="abc")
+        .steps[0]
+        .request["Tags"]
+    )
+    key = tag["Key"]
+    again = planned(
+        endpoint(calm(20, None)),
+        serverless_updates={"main": {"MaxConcurrency": 20}},
+        task="abc",
+        tags={key: f"abc 1.0 {kept}"},
+    )
+    assert again.before == Traffic(serverless_updates={"main": before})
+
+
+def test_a_desired_concurrency_counts_while_it_differs() -> None:
+    desired = {"MemorySizeInMB": 1024, "MaxConcurrency": 20}
+    plan = planned(
+        endpoint(calm(5, DesiredServerlessConfig=desired)),
+        serverless_updates={"main": {"MaxConcurrency": 20}},
+    )
+    assert plan.steps == ()
+
+
+def test_a_variant_on_instances_has_no_concurrency_to_set() -> None:
+    with pytest.raises(ConflictError, match="runs on instances"):
+        planned(endpoint(), serverless_updates={"main": {"MaxConcurrency": 20}})

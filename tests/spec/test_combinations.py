@@ -97,6 +97,12 @@ def test_a_member_with_a_parameter_may_be_given_in_aws_s_spelling() -> None:
     assert instance(RoutingConfig={"RoutingStrategy": "RANDOM"}) == by_parameter
     with pytest.raises(InvalidSpecError, match="has routing and RoutingConfig; allowed: routing=…"):
         instance(routing=Routing(strategy="RANDOM"), RoutingConfig={"RoutingStrategy": "RANDOM"})
+    both = instance(
+        routing=Routing(strategy="RANDOM"),
+        enable_ssm_access=True,
+        CoreDumpConfig={"DestinationS3Uri": "s3://b/d"},
+    )
+    assert both["EnableSSMAccess"] is True
     with pytest.raises(InvalidSpecError, match="has multi_model and MultiModelConfig"):
         ContainerDefinition(image="i", multi_model=MultiModel(), MultiModelConfig={})
     with pytest.raises(InvalidSpecError, match="Did you mean 'routing'"):
