@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
     from airflow_sm_hosting.operators.copy_image import CopyImageOperator
+    from airflow_sm_hosting.operators.copy_model_data import CopyModelDataOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
@@ -77,6 +78,7 @@ _MODULES = {
     "ContainerDefinition": "spec.container",
     "ContainerImage": "spec.container",
     "CopyImageOperator": "operators.copy_image",
+    "CopyModelDataOperator": "operators.copy_model_data",
     "CreateCompositeAlarmOperator": "operators.create_composite_alarm",
     "CreateEndpointAlarmOperator": "operators.create_alarm",
     "CreateEndpointConfigOperator": "operators.create_endpoint_config",
@@ -136,6 +138,7 @@ __all__ = [
     "ContainerDefinition",
     "ContainerImage",
     "CopyImageOperator",
+    "CopyModelDataOperator",
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",

@@ -39,6 +39,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.clean_up_hosting",
             "operators.configure_autoscaling",
             "operators.copy_image",
+            "operators.copy_model_data",
             "operators.create_alarm",
             "operators.create_composite_alarm",
             "operators.create_endpoint_config",

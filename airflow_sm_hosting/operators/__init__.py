@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
     from airflow_sm_hosting.operators.copy_image import CopyImageOperator
+    from airflow_sm_hosting.operators.copy_model_data import CopyModelDataOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
@@ -42,6 +43,7 @@ __all__ = [
     "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
     "CopyImageOperator",
+    "CopyModelDataOperator",
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",

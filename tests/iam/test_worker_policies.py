@@ -35,6 +35,7 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     ContainerImage,
     CopyImageOperator,
+    CopyModelDataOperator,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -74,7 +75,7 @@ from airflow_sm_hosting import (
     policies,
 )
 from airflow_sm_hosting.artifacts import checksums, transfer
-from airflow_sm_hosting.artifacts.packing import content_sha256
+from airflow_sm_hosting.artifacts.packing import content_sha256, pack
 from airflow_sm_hosting.deployment import package_event
 from airflow_sm_hosting.exceptions import (
     ContainerCheckError,
@@ -591,6 +592,38 @@ def a_container_of_ecr_and_an_artifact_of_s3(scene: Scene) -> None:
 def an_artifact_to_check_that_is_not_there(scene: Scene) -> None:
     with pytest.raises(NotFoundError):
         scene.run(CheckContainerOperator, image="churn:1", model_data=f"s3://models/{scene.prefix}/a.tar.gz")
+
+
+def artifact_to_copy(scene: Scene, size: int = 1) -> dict[str, Any]:
+    """Have root put an archive into S3, and return the options of its copy."""
+    (scene.folder / "weights").write_bytes(random.randbytes(size))
+    archive = pack(scene.folder, workdir=scene.folder.parent).made().path.read_bytes()
+    key = f"{scene.prefix}/theirs/model.tar.gz"
+    scene.aws.client("s3").put_object(Bucket="models", Key=key, Body=archive)
+    return {"model_data": f"s3://models/{key}", "bucket_name": "models", "key_prefix": scene.prefix}
+
+
+@path_of("CopyModelDataOperator")
+def an_artifact_that_is_copied(scene: Scene) -> None:
+    options = artifact_to_copy(scene) | {"kms_key_id": KEY}
+    assert scene.run(CopyModelDataOperator, **options).details["copied"]
+    assert not scene.run(CopyModelDataOperator, **options, tags={"team": "churn"}).details["copied"]
+
+
+@path_of("CopyModelDataOperator")
+def an_artifact_that_is_copied_with_tags(scene: Scene) -> None:
+    assert scene.run(CopyModelDataOperator, **artifact_to_copy(scene), tags={"a": "b"}).details["copied"]
+
+
+@path_of("CopyModelDataOperator")
+def an_artifact_whose_copy_in_parts_was_killed(scene: Scene) -> None:
+    options = artifact_to_copy(scene, 6 * 1024 * 1024)
+    body = scene.aws.client("s3").get_object(Bucket="models", Key=f"{scene.prefix}/theirs/model.tar.gz")
+    key = f"{scene.prefix}/{hashlib.sha256(body['Body'].read()).hexdigest()}.tar.gz"
+    scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfer, "LARGEST_COPY", 1)
+        assert scene.run(CopyModelDataOperator, **options).details["copied"]
 
 
 @path_of("UploadModelDataOperator")
