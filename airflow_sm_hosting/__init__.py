@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.deploy_inference_component import DeployInferenceComponentOperator
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
+    from airflow_sm_hosting.operators.grant_access import GrantAccessOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
@@ -91,6 +92,7 @@ _MODULES = {
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
+    "GrantAccessOperator": "operators.grant_access",
     "InferenceComponentInServiceSensor": "sensors.inference_component",
     "InferenceComponentSpecification": "spec.inference_component",
     "Expectation": "spec.expectation",
@@ -152,6 +154,7 @@ __all__ = [
     "EndpointMetric",
     "EnsureExecutionRoleOperator",
     "Expectation",
+    "GrantAccessOperator",
     "InferenceComponentInServiceSensor",
     "InferenceComponentSpecification",
     "InstanceProductionVariant",

@@ -49,6 +49,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.deploy_endpoint",
             "operators.deploy_inference_component",
             "operators.ensure_execution_role",
+            "operators.grant_access",
             "operators.invoke_endpoint",
             "operators.plan_deployment",
             "operators.plan_inference_component",

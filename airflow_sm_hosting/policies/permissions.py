@@ -326,6 +326,22 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("s3:GetObject", "object", "always: of the artifact and of its copy"),
         *_UPLOAD,
     ),
+    "GrantAccessOperator": (
+        _need("ecr:GetRepositoryPolicy", "repository", "repository_name is given"),
+        _need("ecr:SetRepositoryPolicy", "repository", "the same, and its policy does not say so yet"),
+        _need("s3:GetBucketPolicy", "bucket", "model_data is given"),
+        _need("s3:PutBucketPolicy", "bucket", "the same, and the bucket's policy does not say so yet"),
+        _need(
+            "sagemaker:DescribeModelPackageGroup GetModelPackageGroupPolicy",
+            "package-group",
+            "model_package_group_name is given",
+        ),
+        _need(
+            "sagemaker:PutModelPackageGroupPolicy",
+            "package-group",
+            "the same, and its policy does not say so yet",
+        ),
+    ),
     "CheckContainerOperator": (
         _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
         # AmazonECR/latest/userguide/image-push-iam.html: the engine pulls with the worker's token

@@ -48,6 +48,7 @@ from airflow_sm_hosting import (
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    GrantAccessOperator,
     InferenceComponentInServiceSensor,
     InferenceComponentSpecification,
     InstanceProductionVariant,
@@ -714,6 +715,19 @@ def a_model_and_its_tags_later(scene: Scene) -> None:
 def make_repository(scene: Scene) -> str:
     scene.aws.client("ecr").create_repository(repositoryName=scene.repository)
     return scene.repository
+
+
+@path_of("GrantAccessOperator")
+def access_for_another_account(scene: Scene) -> None:
+    scene.root.create_model_package_group(ModelPackageGroupName=scene.group)
+    options: dict[str, Any] = {
+        "principals": ["444455556666"],
+        "repository_name": make_repository(scene),
+        "model_data": [f"s3://models/{scene.prefix}/"],
+        "model_package_group_name": scene.group,
+    }
+    assert len(scene.run(GrantAccessOperator, **options).details["changed"]) == 3
+    assert not scene.run(GrantAccessOperator, **options).details["changed"]
 
 
 # The model registry
