@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
     from airflow_sm_hosting.spec.variant import InstanceProductionVariant, ServerlessProductionVariant
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
+    from airflow_sm_hosting.task_groups.waves import deploy_in_waves
     from airflow_sm_hosting.triggers.package_events import ModelPackageEventTrigger
 
 #: Where each public name lives; it is imported when it is first used.
@@ -124,6 +125,7 @@ _MODULES = {
     "StepScaling": "spec.scaling",
     "TargetTrackingScaling": "spec.scaling",
     "UploadModelDataOperator": "operators.upload_model_data",
+    "deploy_in_waves": "task_groups.waves",
     "get_metric": "metrics",
 }
 
@@ -186,6 +188,7 @@ __all__ = [
     "TargetTrackingScaling",
     "UploadModelDataOperator",
     "__version__",
+    "deploy_in_waves",
     "get_metric",
 ]
 
