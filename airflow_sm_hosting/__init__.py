@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.shift_traffic import ShiftTrafficOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+    from airflow_sm_hosting.sensors.endpoint_drift import EndpointDriftSensor
     from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
     from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
@@ -90,6 +91,7 @@ _MODULES = {
     "DeleteInferenceComponentOperator": "operators.delete_inference_component",
     "DeployEndpointOperator": "operators.deploy_endpoint",
     "DeployInferenceComponentOperator": "operators.deploy_inference_component",
+    "EndpointDriftSensor": "sensors.endpoint_drift",
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
@@ -152,6 +154,7 @@ __all__ = [
     "DeleteInferenceComponentOperator",
     "DeployEndpointOperator",
     "DeployInferenceComponentOperator",
+    "EndpointDriftSensor",
     "EndpointInServiceSensor",
     "EndpointMetric",
     "EnsureExecutionRoleOperator",

@@ -62,7 +62,12 @@ def get_provider_info() -> dict[str, Any]:
             "operators.shift_traffic",
             "operators.upload_model_data",
         ),
-        "sensors": modules("sensors.endpoint", "sensors.inference_component", "sensors.model_package"),
+        "sensors": modules(
+            "sensors.endpoint",
+            "sensors.endpoint_drift",
+            "sensors.inference_component",
+            "sensors.model_package",
+        ),
         "hooks": modules(
             "hooks.application_auto_scaling",
             "hooks.cloudwatch",

@@ -17,7 +17,7 @@ from airflow_sm_hosting.operators.upload_model_data import (
     check_key_prefix,
     check_storage_class,
 )
-from airflow_sm_hosting.spec.checks import check_kms_key, invalid
+from airflow_sm_hosting.spec.checks import check_kms_key, invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference_parts import check_account, check_bucket
 from airflow_sm_hosting.spec.s3_location import S3Location
 
@@ -31,6 +31,8 @@ ALLOWED = "the s3:// URL of a .tar.gz file, as UploadModelDataOperator returns i
 
 
 def _check_model_data(where: str, value: Any) -> None:
+    if is_rendered_later(value):
+        return
     if not isinstance(value, str) or not re.fullmatch(r"s3://[^/@]+/.+", value):
         raise invalid(where, value, ALLOWED)
     if not value.lower().endswith(".tar.gz"):

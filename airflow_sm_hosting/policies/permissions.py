@@ -639,6 +639,16 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),),
+    "EndpointDriftSensor": (
+        _need("sagemaker:DescribeEndpoint ListTags", "endpoint", "at each look"),
+        _need(
+            "application-autoscaling:DescribeScalableTargets DescribeScalingPolicies DescribeScheduledActions",
+            "any",
+            "scaled_variants are given",
+        ),
+        _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
+        _need("cloudwatch:DescribeAlarms", "alarm", "alarms are given"),
+    ),
     "InferenceComponentInServiceSensor": (
         _need("sagemaker:DescribeInferenceComponent", "inference-component", "at each poll"),
     ),

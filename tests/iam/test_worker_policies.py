@@ -45,6 +45,7 @@ from airflow_sm_hosting import (
     DeleteInferenceComponentOperator,
     DeployEndpointOperator,
     DeployInferenceComponentOperator,
+    EndpointDriftSensor,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
@@ -77,7 +78,7 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.artifacts import checksums, transfer
 from airflow_sm_hosting.artifacts.packing import content_sha256, pack
-from airflow_sm_hosting.deployment import package_event
+from airflow_sm_hosting.deployment import evidence, package_event
 from airflow_sm_hosting.exceptions import (
     ContainerCheckError,
     DeploymentRolledBackError,
@@ -1372,6 +1373,24 @@ def an_asynchronous_answer_in_the_triggerer(scene: Scene) -> None:
         return dict(event.payload)
 
     assert asyncio.run(first_event())["error"] is None
+
+
+@path_of("EndpointDriftSensor")
+def a_sensor_of_drift(scene: Scene) -> None:
+    """What was asked for is not there, so that drift is found; AWS is given no time to show an earlier state."""
+    scene.make_endpoint()
+    scene.scale()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "READS_LAG", -1.0)
+        ran = scene.run(
+            EndpointDriftSensor,
+            endpoint_name=scene.endpoint,
+            scaled_variants=["main"],
+            alarms=[scene.alarm],
+            poke_interval=0.1,
+            deferrable=False,
+        )
+    assert f"alarm {scene.alarm} does not exist" in ran.value["drift"]
 
 
 @path_of("EndpointInServiceSensor")

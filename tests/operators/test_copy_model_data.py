@@ -233,3 +233,10 @@ def test_what_is_not_there_and_what_is_no_archive_are_errors(aws: LocalAws, dag:
 def test_a_parameter_that_can_never_work_is_an_error_at_parse(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidSpecError, match=words):
         copy(**{"model_data": "s3://models/m.tar.gz", **options})
+
+
+def test_a_rendered_url_is_checked_before_the_first_call(aws: LocalAws, dag: DAG) -> None:
+    aws.clear_requests()
+    for url in ("{{ 's3://models/prefix/' }}", "{{ 'https://models/m.tar.gz' }}"):
+        assert isinstance(outcome(copy(url)).error, InvalidSpecError)
+    assert operations(aws) == []
