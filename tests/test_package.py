@@ -116,9 +116,9 @@ def test_the_public_names_are_those_of_the_design() -> None:
     ("module", "names"),
     [
         ("operators", [name for name in OPERATORS if name.endswith("Operator")]),
-        ("sensors", ["EndpointInServiceSensor", "ModelPackageApprovedSensor"]),
+        ("sensors", [name for name in OPERATORS if name.endswith("Sensor")]),
         ("hooks", ["SageMakerHostingHook", "CloudWatchHook", "ApplicationAutoScalingHook"]),
-        ("task_groups", ["ModelHostingTaskGroup"]),
+        ("task_groups", ["ModelHostingTaskGroup", "deploy_in_waves"]),
     ],
     ids=["operators", "sensors", "hooks", "task groups"],
 )

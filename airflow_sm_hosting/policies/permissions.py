@@ -647,7 +647,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "scaled_variants are given",
         ),
         _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
-        _need("cloudwatch:DescribeAlarms", "alarm", "alarms are given"),
+        # API_DescribeAlarms.html: "scoped to *" for composite alarms
+        _need("cloudwatch:DescribeAlarms", "any", "alarms are given"),
     ),
     "InferenceComponentInServiceSensor": (
         _need("sagemaker:DescribeInferenceComponent", "inference-component", "at each poll"),

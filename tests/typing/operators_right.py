@@ -18,6 +18,7 @@ from airflow_sm_hosting import (
     ConfigureAutoscalingOperator,
     ContainerDefinition,
     ContainerImage,
+    CopyModelDataOperator,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -27,9 +28,11 @@ from airflow_sm_hosting import (
     DeleteInferenceComponentOperator,
     DeployEndpointOperator,
     DeployInferenceComponentOperator,
+    EndpointDriftSensor,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    GrantAccessOperator,
     InferenceComponentInServiceSensor,
     InferenceComponentSpecification,
     InstanceProductionVariant,
@@ -50,6 +53,7 @@ from airflow_sm_hosting import (
     ShiftTrafficOperator,
     SmokeTest,
     UploadModelDataOperator,
+    deploy_in_waves,
 )
 
 
@@ -95,6 +99,23 @@ with DAG("operators_right", schedule=None):
         storage_class="{{ params.storage_class }}",
         uncompressed=True,
     )
+    CopyModelDataOperator(
+        task_id="copy_artifact",
+        model_data=artifact.output,
+        bucket_name="{{ params.bucket }}",
+        tags={"team": "churn"},
+        source_aws_conn_id="artifacts",
+    )
+    GrantAccessOperator(
+        task_id="grant",
+        principals=["444455556666", "{{ params.role }}"],
+        repository_name="churn",
+        model_data=[artifact.output],
+    )
+    EndpointDriftSensor(
+        task_id="drift", endpoint_name="churn", instance_counts={"main": 2}, alarms=["a"], soft_fail=True
+    )
+    deploy_in_waves([["eu-west-1"], [{"region_name": "us-east-1"}]], print, bake=timedelta(hours=1)) >> image
     checked = CheckContainerOperator(
         task_id="check",
         image=image.output,
