@@ -75,7 +75,8 @@ def deploy_in_waves(
     pause = _pause(bake)
     if trigger_rule not in ("all_success", "none_failed"):
         raise invalid("deploy_in_waves: trigger_rule", trigger_rule, "'all_success' or 'none_failed'")
-    with _Waves(group_id, **kwargs) as group:
+    group = _Waves(group_id, **kwargs)
+    with group:
         for number, places in enumerate(checked, start=1):
             with TaskGroup(f"wave_{number}"):
                 gate = _gate("all_succeeded", _tasks_of(places, "", deploy, group.gate), trigger_rule)
@@ -112,7 +113,7 @@ def _tasks_of(
     for name, place in places.items():
         with TaskGroup(f"{prefix}{name}") as group:
             make(place)
-        tasks = list(group.iter_tasks())
+        tasks: list[Any] = list(group.iter_tasks())
         if not tasks:
             raise InvalidSpecError(
                 f"deploy_in_waves: no task was made for {place!r}; allowed: a function that makes tasks when it is called."
