@@ -115,7 +115,11 @@ with DAG("operators_right", schedule=None):
     EndpointDriftSensor(
         task_id="drift", endpoint_name="churn", instance_counts={"main": 2}, alarms=["a"], soft_fail=True
     )
-    deploy_in_waves([["eu-west-1"], [{"region_name": "us-east-1"}]], print, bake=timedelta(hours=1)) >> image
+    deploy_in_waves(
+        [["eu-west-1"], [{"region_name": "us-east-1"}]],
+        lambda place: DeleteEndpointOperator(task_id="delete", endpoint_name="churn"),
+        bake=timedelta(hours=1),
+    )
     checked = CheckContainerOperator(
         task_id="check",
         image=image.output,
