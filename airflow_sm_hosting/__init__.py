@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
     from airflow_sm_hosting.operators.copy_image import CopyImageOperator
+    from airflow_sm_hosting.operators.copy_model_data import CopyModelDataOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.deploy_inference_component import DeployInferenceComponentOperator
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
+    from airflow_sm_hosting.operators.grant_access import GrantAccessOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.shift_traffic import ShiftTrafficOperator
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
     from airflow_sm_hosting.sensors.endpoint import EndpointInServiceSensor
+    from airflow_sm_hosting.sensors.endpoint_drift import EndpointDriftSensor
     from airflow_sm_hosting.sensors.inference_component import InferenceComponentInServiceSensor
     from airflow_sm_hosting.sensors.model_package import ModelPackageApprovedSensor
     from airflow_sm_hosting.spec.alarm_rule import AlarmRule
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.vpc import VpcConfig
     from airflow_sm_hosting.spec.working_hours import WorkingHours
     from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
+    from airflow_sm_hosting.task_groups.waves import deploy_in_waves
     from airflow_sm_hosting.triggers.package_events import ModelPackageEventTrigger
 
 #: Where each public name lives; it is imported when it is first used.
@@ -94,6 +98,7 @@ _MODULES = {
     "ContainerDefinition": "spec.container",
     "ContainerImage": "spec.container",
     "CopyImageOperator": "operators.copy_image",
+    "CopyModelDataOperator": "operators.copy_model_data",
     "CreateCompositeAlarmOperator": "operators.create_composite_alarm",
     "CreateEndpointAlarmOperator": "operators.create_alarm",
     "CreateEndpointConfigOperator": "operators.create_endpoint_config",
@@ -104,12 +109,14 @@ _MODULES = {
     "DeleteInferenceComponentOperator": "operators.delete_inference_component",
     "DeployEndpointOperator": "operators.deploy_endpoint",
     "DeployInferenceComponentOperator": "operators.deploy_inference_component",
+    "EndpointDriftSensor": "sensors.endpoint_drift",
     "EndpointInServiceSensor": "sensors.endpoint",
     "EndpointMetric": "spec.metric",
     "EnsureExecutionRoleOperator": "operators.ensure_execution_role",
     "Expectation": "spec.expectation",
     "Explainer": "spec.explainer",
     "ImageAccess": "spec.container_access",
+    "GrantAccessOperator": "operators.grant_access",
     "InferenceComponentInServiceSensor": "sensors.inference_component",
     "InferenceComponentSpecification": "spec.inference_component",
     "InstancePool": "spec.instance_capacity",
@@ -149,6 +156,7 @@ _MODULES = {
     "UploadModelDataOperator": "operators.upload_model_data",
     "WorkingHours": "spec.working_hours",
     "VpcConfig": "spec.vpc",
+    "deploy_in_waves": "task_groups.waves",
     "get_metric": "metrics",
 }
 
@@ -167,6 +175,7 @@ __all__ = [
     "ContainerDefinition",
     "ContainerImage",
     "CopyImageOperator",
+    "CopyModelDataOperator",
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
@@ -177,11 +186,13 @@ __all__ = [
     "DeleteInferenceComponentOperator",
     "DeployEndpointOperator",
     "DeployInferenceComponentOperator",
+    "EndpointDriftSensor",
     "EndpointInServiceSensor",
     "EndpointMetric",
     "EnsureExecutionRoleOperator",
     "Expectation",
     "Explainer",
+    "GrantAccessOperator",
     "ImageAccess",
     "InferenceComponentInServiceSensor",
     "InferenceComponentSpecification",
@@ -223,6 +234,7 @@ __all__ = [
     "VpcConfig",
     "WorkingHours",
     "__version__",
+    "deploy_in_waves",
     "get_metric",
 ]
 

@@ -40,6 +40,7 @@ from airflow_sm_hosting.spec.checks import (
     Problems,
     check_boolean,
     check_integer,
+    check_name,
     check_number,
     check_one_of,
     check_seconds,
@@ -488,6 +489,66 @@ class Structure(Field[dict[str, Any]]):
         if not isinstance(given, dict):
             raise InvalidSpecError(f"{where} is a {type(given).__name__}; allowed: {self._words}.")
         return given
+
+
+class ByVariant(Field[dict[str, Any]]):
+    """A dict of numbers by variant."""
+
+    words = "a dict of numbers by variant"
+
+    def check(self, where: str, value: Any) -> None:
+        """Check what is literal of a dict."""
+        if is_rendered_later(value):
+            return
+        if not isinstance(value, Mapping) or not value:
+            raise invalid(where, value, self.words)
+        for name, number in value.items():
+            check_name(f"{where}: variant", name)
+            self.check_number(f"{where}[{name!r}]", number)
+
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the numbers by variant."""
+        if not isinstance(given, Mapping) or not given:
+            raise invalid(where, given, self.words)
+        for name in given:
+            check_name(f"{where}: variant", name)
+        return {name: self.number(f"{where}[{name!r}]", number) for name, number in given.items()}
+
+    def check_number(self, where: str, number: Any) -> None:
+        """Check a literal number."""
+        raise NotImplementedError
+
+    def number(self, where: str, number: Any) -> Any:
+        """Return a rendered number."""
+        raise NotImplementedError
+
+
+class Weights(ByVariant):
+    """Weights by variant, each 0 or more (botocore, VariantWeight)."""
+
+    words = "a dict of weights by variant, e.g. {'main': 9, 'challenger': 1}"
+
+    def check_number(self, where: str, number: Any) -> None:
+        """Check a literal weight."""
+        check_number(where, number, low=0)
+
+    def number(self, where: str, number: Any) -> float:
+        """Return a weight."""
+        return as_number(where, number, low=0)
+
+
+class InstanceCounts(ByVariant):
+    """Instance counts by variant, each 0 or more (botocore, TaskCount)."""
+
+    words = "a dict of instance counts by variant, e.g. {'main': 2}"
+
+    def check_number(self, where: str, number: Any) -> None:
+        """Check a literal count."""
+        check_integer(where, number, 0)
+
+    def number(self, where: str, number: Any) -> int:
+        """Return a count."""
+        return as_integer(where, number, 0)
 
 
 class GivenFields:

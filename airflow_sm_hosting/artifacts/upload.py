@@ -173,9 +173,9 @@ def _upload_if_absent(place: _Place, artifact: PackedArtifact, storage: Storage,
     held = place.head()
     if held is not None and _is_artifact(held, artifact):
         difference = storage.difference(held)
-        if not difference and (_checksum(held) or place.prove(held, artifact, storage, log)):
+        if not difference and (full_crc32(held) or place.prove(held, artifact, storage, log)):
             log.info("%s already exists: nothing to upload", place.uri)
-            if not _checksum(held):
+            if not full_crc32(held):
                 held = place.head() or held  # the copy has another version
             place.add_tags(storage.tags, log)
             return _result(place.uri, held, uploaded=False)
@@ -198,7 +198,14 @@ def _upload_if_absent(place: _Place, artifact: PackedArtifact, storage: Storage,
     return _result(place.uri, held, uploaded=True)
 
 
-def _checksum(held: dict[str, Any]) -> str | None:
+def said_sha256(held: Mapping[str, Any]) -> str | None:
+    """Return the digest that an object of ours has in its metadata, if these also have the CRC-32 that S3 has computed."""
+    metadata: Mapping[str, str] = held.get("Metadata", {})
+    crc32 = full_crc32(held)
+    return metadata.get(_SHA256_METADATA) if crc32 and metadata.get(_CRC32_METADATA) == crc32 else None
+
+
+def full_crc32(held: Mapping[str, Any]) -> str | None:
     """Return the CRC-32 that S3 has computed over all bytes of an object; None if it has none, or one over the parts."""
     found = held.get("ChecksumCRC32")
     return (
@@ -210,7 +217,7 @@ def _checksum(held: dict[str, Any]) -> str | None:
 
 def _is_artifact(held: dict[str, Any], artifact: PackedArtifact) -> bool:
     """Return whether an object may be the artifact: by its checksum, or, if it has none, by what was said of it."""
-    found, metadata = _checksum(held), held.get("Metadata", {})
+    found, metadata = full_crc32(held), held.get("Metadata", {})
     if not artifact.temporary:
         said = metadata.get(_SHA256_METADATA) == artifact.sha256
         return held["ContentLength"] == artifact.size and (
@@ -309,9 +316,9 @@ class _Place:
         :raises ModelDataError: When the object is another one.
         """
         held, expected = self.head(), base64_of(artifact.checksums.crc32)
-        if held is None or _checksum(held) != expected or held["ContentLength"] != artifact.size:
+        if held is None or full_crc32(held) != expected or held["ContentLength"] != artifact.size:
             found = (
-                "nothing" if held is None else f"{held['ContentLength']} bytes with CRC-32 {_checksum(held)}"
+                "nothing" if held is None else f"{held['ContentLength']} bytes with CRC-32 {full_crc32(held)}"
             )
             raise ModelDataError(
                 f"{self.uri} was uploaded, but the object in S3 differs (found {found}, expected {artifact.size} bytes with CRC-32 "

@@ -31,6 +31,9 @@ ROTATION_AWAITED = 600.0
 #: Maximum time between two polls while an end is not proven, in seconds.
 DOUBT_INTERVAL = 30.0
 
+#: Waits of sensors, for what others do.
+_FOR_OTHERS = (WaitFor.IN_SERVICE, WaitFor.DRIFTED)
+
 #: Members of DescribeEndpoint in a wait's result.
 IDENTITY = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason", "LastModifiedTime")
 
@@ -116,7 +119,7 @@ class EndpointWait:
                 self._log(row["EndpointStatus"], row)
                 return False
         # The sensor waits for others: while the row does not change, a new description shows nothing new.
-        return self._condition.until is not WaitFor.IN_SERVICE or _shown(row) != self._known
+        return self._condition.until not in _FOR_OTHERS or _shown(row) != self._known
 
     def fail_to_observe(self, error: Exception) -> WaitResult | None:
         """Process a failed call; return the result, or None while the wait continues."""
@@ -135,7 +138,7 @@ class EndpointWait:
         # A deployment has described the endpoint before it waits; and a wait that has gone on for a while has got answers, from another
         # triggerer if not here.
         goes_on = time.time() - self._started_at > CONNECTION_KEPT
-        has_worked = self._was_described or goes_on or self._condition.until is not WaitFor.IN_SERVICE
+        has_worked = self._was_described or goes_on or self._condition.until not in _FOR_OTHERS
         return has_worked and time.monotonic() - self._refused_since <= ROTATION_AWAITED
 
     def _is_news(self, changed: datetime, row: Described) -> bool:

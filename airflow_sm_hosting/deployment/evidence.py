@@ -106,8 +106,11 @@ class Evidence:
 
 
 def _may_be_outdated(condition: WaitCondition, outcome: Outcome) -> bool:
-    """Return whether an earlier state may have the same outcome: any failure, and the success of a change with a known beginning."""
+    """Return whether an earlier state may have the same outcome: any failure, drift, and the success of a change with a known beginning."""
     if outcome is Outcome.DEPLOYED:
+        if condition.until is WaitFor.DRIFTED:
+            # Right after a deployment, the state before it looks like drift.
+            return True
         return condition.until is WaitFor.DEPLOYED and condition.not_before is not None
     return outcome is not Outcome.PENDING
 

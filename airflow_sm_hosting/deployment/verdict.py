@@ -49,6 +49,8 @@ def judge(condition: WaitCondition, described: Described | None) -> Verdict:
             )
         case WaitFor.COUNTED:
             return judge_counts(condition, described)
+        case WaitFor.DRIFTED:
+            return judge_drift(condition, described)
         case WaitFor.GONE:
             return judge_gone(described, condition.endpoint_name, condition.created_at, condition.kind)
         case WaitFor.SETTLED:
@@ -245,6 +247,48 @@ def _judge_traffic(condition: WaitCondition, described: Described) -> Verdict:
         f"Endpoint {name} is in service without the traffic that was asked for: {'; '.join(refused)}. SageMaker took the change back, or "
         f"another change has replaced it. {f'Reason: {reason}' if reason else 'SageMaker gives no reason.'}",
     )
+
+
+def judge_drift(condition: WaitCondition, described: Described | None) -> Verdict:
+    """Judge an endpoint that should stay as it was deployed: the wait ends when it is otherwise."""
+    found = described_drift(
+        described, condition.endpoint_config_name, condition.weights, condition.instance_counts
+    )
+    if not found:
+        return Verdict(Outcome.PENDING, status_line(described))
+    return Verdict(Outcome.DEPLOYED, f"Endpoint {condition.endpoint_name} has drifted: {'; '.join(found)}.")
+
+
+def described_drift(
+    described: Described | None,
+    endpoint_config_name: str | None,
+    weights: Mapping[str, float],
+    counts: Mapping[str, int],
+) -> list[str]:
+    """Return a sentence for each difference between an endpoint's description and what was deployed.
+
+    While it is in transition there is none: a deployment in progress may be ours.
+
+    :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
+    :param endpoint_config_name: The config that was deployed; None for any.
+    :param weights: The weights of variants, as far as they are compared.
+    :param counts: The instance counts of variants, as far as they are compared.
+    """
+    if described is None:
+        return ["it does not exist"]
+    if is_transitional(described):
+        return []
+    status, live = described["EndpointStatus"], described.get("EndpointConfigName")
+    found = []
+    if status in BROKEN:
+        found.append(f"it is {status}: {described.get('FailureReason') or 'no reason given'}")
+    if endpoint_config_name is not None and not same_name(endpoint_config_name, live):
+        found.append(f"it serves {live}, not {endpoint_config_name}")
+    return [
+        *found,
+        *wrong_images(described),
+        *unequal_traffic(described, {"Weight": weights, "InstanceCount": counts}, "Desired"),
+    ]
 
 
 def unequal_traffic(described: Described, wanted: Mapping[str, Mapping[str, float]], state: str) -> list[str]:

@@ -27,6 +27,8 @@ class WaitFor(StrEnum):
     GONE = "gone"
     #: The endpoint's variants have the given instance counts and weights.
     COUNTED = "counted"
+    #: The endpoint is not as the last deployment left it.
+    DRIFTED = "drifted"
 
 
 class Outcome(StrEnum):

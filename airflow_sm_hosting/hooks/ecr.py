@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.ecr import EcrHook
@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from airflow_sm_hosting.exceptions import AccessError, ConflictError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message, is_denied
-from airflow_sm_hosting.policies import image_pull, same
-from airflow_sm_hosting.policies.document import VERSION, statements_of
+from airflow_sm_hosting.policies import image_pull
+from airflow_sm_hosting.policies.document import merged, with_sids
 from airflow_sm_hosting.spec.dlc import is_of_aws
 
 if TYPE_CHECKING:
@@ -234,22 +234,34 @@ class EcrRepositoryHook(SharedClients, EcrHook):
 
     def _settle_policy(self, repository_name: str, principals: list[str]) -> None:
         """Let others pull (``ecr:GetRepositoryPolicy``, ``ecr:SetRepositoryPolicy``); statements of others stay."""
+        policy = image_pull(principals=principals, partition=self.conn_partition)
+        if self.grant(repository_name, with_sids(policy, PULL_STATEMENT), PULL_STATEMENT):
+            self.log.info("Repository %s may be pulled from by %s", repository_name, ", ".join(principals))
+
+    def grant(self, repository_name: str, statements: Sequence[Mapping[str, Any]], sid: str) -> bool:
+        """Give a repository's policy our statements (``ecr:GetRepositoryPolicy``, ``ecr:SetRepositoryPolicy``); those of others stay.
+
+        :param repository_name: The repository.
+        :param statements: The statements.
+        :param sid: Their id.
+        :return: Whether the policy has changed.
+        :raises NotFoundError: When the repository does not exist.
+        """
         try:
             found = json.loads(self.conn.get_repository_policy(repositoryName=repository_name)["policyText"])
         except ClientError as error:
+            if error_code(error) == "RepositoryNotFoundException":
+                raise NotFoundError(
+                    f"ECR has no repository {repository_name!r} in {self.region_name} of this account."
+                ) from None
             if error_code(error) != "RepositoryPolicyNotFoundException":
                 raise
-            found = {"Version": VERSION, "Statement": []}
-        statements = statements_of(found)
-        [ours] = image_pull(principals=principals, partition=self.conn_partition)["Statement"]
-        ours = {"Sid": PULL_STATEMENT, **ours}
-        others = [one for one in statements if one.get("Sid") != PULL_STATEMENT]
-        before = [one for one in statements if one not in others]
-        if same({"Statement": before}, {"Statement": [ours]}):
-            return
-        text = json.dumps({**found, "Statement": [*others, ours]})
-        self.conn.set_repository_policy(repositoryName=repository_name, policyText=text)
-        self.log.info("Repository %s may be pulled from by %s", repository_name, ", ".join(principals))
+            found = None
+        wanted = merged(found, statements, sid)
+        if wanted is None:
+            return False
+        self.conn.set_repository_policy(repositoryName=repository_name, policyText=json.dumps(wanted))
+        return True
 
     def tag_image(self, repository_name: str, image: Mapping[str, Any], tag: str) -> None:
         """Add a tag to an image (``ecr:PutImage``) without a push.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tenacity import (
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import is_package_absent, is_queue_absent, is_taken
 from airflow_sm_hosting.hooks.sagemaker import CONSISTENT_AFTER
+from airflow_sm_hosting.policies.document import merged
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker.client import SageMakerClient
@@ -107,6 +109,33 @@ class ModelRegistryHook(SharedClients):
             if is_taken(error):
                 return False
             raise
+        return True
+
+    def grant(self, group: str, statements: Sequence[Mapping[str, Any]], sid: str) -> bool:
+        """Give a group's policy our statements; those of others stay.
+
+        API operations: GetModelPackageGroupPolicy, PutModelPackageGroupPolicy.
+
+        :param group: Name of the group.
+        :param statements: The statements.
+        :param sid: Their id.
+        :return: Whether the policy has changed.
+        """
+        try:
+            answer = self.conn.get_model_package_group_policy(ModelPackageGroupName=group)
+        except ClientError as error:
+            # That a group without a policy is answered so is what AWS's handler of CloudFormation expects.
+            if not is_package_absent(error):
+                raise
+            found = None
+        else:
+            found = json.loads(answer["ResourcePolicy"])
+        wanted = merged(found, statements, sid)
+        if wanted is None:
+            return False
+        self.conn.put_model_package_group_policy(
+            ModelPackageGroupName=group, ResourcePolicy=json.dumps(wanted)
+        )
         return True
 
     def create_package(self, request: Mapping[str, Any], *, is_new_group: bool) -> str:

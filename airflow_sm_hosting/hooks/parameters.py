@@ -137,6 +137,13 @@ class AwsParameters:
 
         return ModelDataHook(**self._hook_parameters())
 
+    def model_data_hook_of(self, aws_conn_id: str | None) -> ModelDataHook:
+        """Return the hook of S3 on another connection; on the task's own if none is given."""
+        from airflow_sm_hosting.hooks.s3 import ModelDataHook
+
+        other = {"aws_conn_id": aws_conn_id} if aws_conn_id else {}
+        return ModelDataHook(**{**self._hook_parameters(), **other})
+
     @property
     def model_registry_hook(self) -> ModelRegistryHook:
         """Return the hook of SageMaker's model registry."""

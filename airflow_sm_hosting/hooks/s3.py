@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 from airflow_sm_hosting.exceptions import AccessError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message, is_denied
+from airflow_sm_hosting.policies.document import merged
 from airflow_sm_hosting.spec.prefix_layout import layout_problem
 
 if TYPE_CHECKING:
@@ -109,6 +111,29 @@ class ModelDataHook(SharedClients, S3Hook):
                     error,
                 )
             ) from None
+
+    def grant(self, bucket: str, statements: Sequence[Mapping[str, Any]], sid: str) -> bool:
+        """Give a bucket's policy our statements (``s3:GetBucketPolicy``, ``s3:PutBucketPolicy``); those of others stay.
+
+        :param bucket: The bucket.
+        :param statements: The statements.
+        :param sid: Their id.
+        :return: Whether the policy has changed.
+        :raises NotFoundError: When the bucket does not exist.
+        """
+        try:
+            found = json.loads(self.conn.get_bucket_policy(Bucket=bucket)["Policy"])
+        except ClientError as error:
+            if error_code(error) == "NoSuchBucket":
+                raise NotFoundError(f"The bucket {bucket!r} does not exist.") from None
+            if error_code(error) != "NoSuchBucketPolicy":
+                raise
+            found = None
+        wanted = merged(found, statements, sid)
+        if wanted is None:
+            return False
+        self.conn.put_bucket_policy(Bucket=bucket, Policy=json.dumps(wanted))
+        return True
 
     def _denied(self, verb: str, url: str, permission: str, error: ClientError) -> str:
         worker = self.worker

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import botocore
 from botocore.exceptions import ClientError
 from tenacity import (
     Retrying,
@@ -19,7 +20,9 @@ from tenacity import (
 from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, error_message, is_absent
+from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.arn import arn_parts, is_arn
+from airflow_sm_hosting.spec.checks import nearest
 from airflow_sm_hosting.spec.tags import tag_list
 
 if TYPE_CHECKING:
@@ -53,6 +56,29 @@ class SageMakerHostingHook(SharedClients):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "client_type": "sagemaker"})
+
+    def call(self, operation: str, **members: Any) -> dict[str, Any]:
+        """Call an operation of SageMaker by AWS's own names, for what this package has no operator for, and return its answer.
+
+        The request is validated before it is sent. ``hook.call("PutEndpointPolicy", EndpointName="churn", ResourcePolicy="…")``
+
+        :param operation: The API operation, e.g. ``CreateInferenceRouter``.
+        :param members: The members of the request.
+        :raises InvalidSpecError: When the installed botocore does not know the operation, or SageMaker would refuse the request.
+        :raises ClientError: When SageMaker refuses it.
+        """
+        known = self.conn.meta.method_to_api_mapping
+        method = next((name for name, api in known.items() if api == operation), None)
+        if method is None:
+            near = nearest(operation, list(known.values()), 3)
+            raise InvalidSpecError(
+                f"The operation {operation!r} of SageMaker is not known to the installed botocore {botocore.__version__}"
+                + (f"; nearest: {', '.join(near)}" if near else "")
+                + ". Correct its name, or install a newer boto3."
+            )
+        request = validated_request("sagemaker", operation, members)
+        answer: Mapping[str, Any] = getattr(self.conn, method)(**request)
+        return {member: value for member, value in answer.items() if member != "ResponseMetadata"}
 
     def describe_model(self, name: str) -> DescribeModelOutputTypeDef | None:
         """Return DescribeModel's answer, or None when the model does not exist."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
     from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
     from airflow_sm_hosting.operators.copy_image import CopyImageOperator
+    from airflow_sm_hosting.operators.copy_model_data import CopyModelDataOperator
     from airflow_sm_hosting.operators.create_alarm import (
         CreateEndpointAlarmOperator,
         CreateLatencyAlarmOperator,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
     from airflow_sm_hosting.operators.deploy_inference_component import DeployInferenceComponentOperator
     from airflow_sm_hosting.operators.ensure_execution_role import EnsureExecutionRoleOperator
+    from airflow_sm_hosting.operators.grant_access import GrantAccessOperator
     from airflow_sm_hosting.operators.invoke_endpoint import InvokeEndpointOperator
     from airflow_sm_hosting.operators.plan_deployment import PlanDeploymentOperator
     from airflow_sm_hosting.operators.plan_inference_component import PlanInferenceComponentOperator
@@ -42,6 +44,7 @@ __all__ = [
     "CleanUpHostingOperator",
     "ConfigureAutoscalingOperator",
     "CopyImageOperator",
+    "CopyModelDataOperator",
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
@@ -52,6 +55,7 @@ __all__ = [
     "DeployEndpointOperator",
     "DeployInferenceComponentOperator",
     "EnsureExecutionRoleOperator",
+    "GrantAccessOperator",
     "InvokeEndpointOperator",
     "PlanDeploymentOperator",
     "PlanInferenceComponentOperator",

@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.fields import Boolean, Field, Resource, Seconds, Structure, optional
+from airflow_sm_hosting.fields import (
+    Boolean,
+    ByVariant,
+    InstanceCounts,
+    Resource,
+    Seconds,
+    Structure,
+    Weights,
+    optional,
+)
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import EndpointLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT
-from airflow_sm_hosting.spec.checks import check_integer, check_name, check_number, invalid, is_rendered_later
+from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.members import check_plain
-from airflow_sm_hosting.spec.rendered import as_integer, as_number, whole_number
+from airflow_sm_hosting.spec.rendered import whole_number
 from airflow_sm_hosting.spec.serverless_update import SERVERLESS_UPDATE
 
 if TYPE_CHECKING:
@@ -30,67 +39,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.spec.serverless_update import ServerlessUpdate
 
 
-class _ByVariant(Field[dict[str, Any]]):
-    """A dict of numbers by variant."""
-
-    words = "a dict of numbers by variant"
-
-    def check(self, where: str, value: Any) -> None:
-        """Check what is literal of a dict."""
-        if is_rendered_later(value):
-            return
-        if not isinstance(value, Mapping) or not value:
-            raise invalid(where, value, self.words)
-        for name, number in value.items():
-            check_name(f"{where}: variant", name)
-            self.check_number(f"{where}[{name!r}]", number)
-
-    def value(self, where: str, given: Any) -> dict[str, Any]:
-        """Return the numbers by variant."""
-        if not isinstance(given, Mapping) or not given:
-            raise invalid(where, given, self.words)
-        for name in given:
-            check_name(f"{where}: variant", name)
-        return {name: self.number(f"{where}[{name!r}]", number) for name, number in given.items()}
-
-    def check_number(self, where: str, number: Any) -> None:
-        """Check a literal number."""
-        raise NotImplementedError
-
-    def number(self, where: str, number: Any) -> Any:
-        """Return a rendered number."""
-        raise NotImplementedError
-
-
-class Weights(_ByVariant):
-    """Weights by variant, each 0 or more (botocore, VariantWeight)."""
-
-    words = "a dict of weights by variant, e.g. {'main': 9, 'challenger': 1}"
-
-    def check_number(self, where: str, number: Any) -> None:
-        """Check a literal weight."""
-        check_number(where, number, low=0)
-
-    def number(self, where: str, number: Any) -> float:
-        """Return a weight."""
-        return as_number(where, number, low=0)
-
-
-class InstanceCounts(_ByVariant):
-    """Instance counts by variant, each 0 or more (botocore, TaskCount)."""
-
-    words = "a dict of instance counts by variant, e.g. {'main': 2}"
-
-    def check_number(self, where: str, number: Any) -> None:
-        """Check a literal count."""
-        check_integer(where, number, 0)
-
-    def number(self, where: str, number: Any) -> int:
-        """Return a count."""
-        return as_integer(where, number, 0)
-
-
-class ServerlessUpdates(_ByVariant):
+class ServerlessUpdates(ByVariant):
     """A :class:`~airflow_sm_hosting.ServerlessUpdate` by serverless variant."""
 
     words = "a dict of ServerlessUpdates by variant, e.g. {'main': ServerlessUpdate(max_concurrency=20)}"
@@ -341,6 +290,6 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         return given.endpoint_name
 
 
-def _given(name: str, before: Mapping[str, Any], field: _ByVariant) -> dict[str, Any]:
+def _given(name: str, before: Mapping[str, Any], field: ByVariant) -> dict[str, Any]:
     """Return what the details of an earlier shift have under a name."""
     return field.value(f"undo: {name}", before[name]) if before.get(name) else {}

@@ -34,7 +34,8 @@ MOST_OBJECT_TAGS = 10
 ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 
 
-def _check_storage_class(where: str, value: Any) -> None:
+def check_storage_class(where: str, value: Any) -> None:
+    """Check that a storage class is one that SageMaker can read from."""
     if value in ARCHIVED:
         raise invalid(
             where, value, "a storage class that SageMaker can read from at once, e.g. 'STANDARD_IA'"
@@ -64,11 +65,20 @@ def _check_url(where: str, url: str) -> None:
         )
 
 
-def _check_prefix(where: str, value: str) -> None:
+def check_key_prefix(where: str, value: str) -> None:
     """Check that the object's key is not longer than S3's 1,024 bytes: two slashes, the digest and the suffix come to the prefix."""
     size = len(value.encode()) if isinstance(value, str) else 0
     if size > _LONGEST_PREFIX:
         raise InvalidSpecError(f"{where} has {size} bytes; allowed: {_LONGEST_PREFIX} at most.")
+
+
+def check_encryption(where: str, values: Mapping[str, Any]) -> None:
+    """Check the KMS key against the encryption."""
+    encryption = values.get("server_side_encryption")
+    if values.get("kms_key_id") and encryption == "AES256":
+        raise invalid(
+            f"{where}server_side_encryption", encryption, "'aws:kms' or 'aws:kms:dsse' with a kms_key_id"
+        )
 
 
 #: An object key has 1,024 bytes at most (S3 user guide, "Naming Amazon S3 objects").
@@ -80,12 +90,12 @@ class UploadModelDataFields(AwsFields):
 
     path = FilePath(check_url=_check_url)
     bucket_name = Text(check_bucket)
-    key_prefix = Text(_check_prefix, default="")
+    key_prefix = Text(check_key_prefix, default="")
     kms_key_id = optional(Text(check_kms_key))
     server_side_encryption = optional(Choice(ENCRYPTIONS))
     bucket_owner = optional(Text(check_account))
     tags = Tags(most=MOST_OBJECT_TAGS)
-    storage_class = optional(Text(_check_storage_class))
+    storage_class = optional(Text(check_storage_class))
     uncompressed = Boolean(default=False)
 
     def check_together(self, where: str) -> None:
@@ -95,11 +105,7 @@ class UploadModelDataFields(AwsFields):
             raise invalid(
                 f"{where}path", path, "a folder in the worker's file system, with uncompressed=True"
             )
-        encryption, key = self.values.get("server_side_encryption"), self.values.get("kms_key_id")
-        if key and encryption == "AES256":
-            raise invalid(
-                f"{where}server_side_encryption", encryption, "'aws:kms' or 'aws:kms:dsse' with a kms_key_id"
-            )
+        check_encryption(where, self.values)
 
 
 class UploadModelDataOperator(SageMakerHostingBaseOperator):

@@ -6,9 +6,10 @@ Nothing here calls AWS. The documents are for ``EnsureExecutionRoleOperator``, T
 from __future__ import annotations
 
 from airflow_sm_hosting.policies.building import build_role, build_trust
-from airflow_sm_hosting.policies.document import check_document, check_size, same
+from airflow_sm_hosting.policies.document import check_document, check_size, merged, same, with_sids
 from airflow_sm_hosting.policies.execution import execution_role, image_pull, invoke_endpoint, trust
 from airflow_sm_hosting.policies.permissions import PERMISSIONS, Permission
+from airflow_sm_hosting.policies.sharing import key_use, model_data_read, package_group_use
 from airflow_sm_hosting.policies.worker import worker
 
 __all__ = [
@@ -21,7 +22,12 @@ __all__ = [
     "execution_role",
     "image_pull",
     "invoke_endpoint",
+    "key_use",
+    "merged",
+    "model_data_read",
+    "package_group_use",
     "same",
     "trust",
+    "with_sids",
     "worker",
 ]

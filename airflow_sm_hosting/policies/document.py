@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -97,6 +98,34 @@ def statements_of(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the statements of a document; a single one need not be in a list."""
     found: Any = policy.get("Statement", [])
     return [found] if isinstance(found, Mapping) else list(found)
+
+
+def with_sids(policy: Mapping[str, Any], sid: str) -> list[dict[str, Any]]:
+    """Return the statements of a document with ids of ours: ``sid``, ``sid2`` and so on."""
+    return [
+        {"Sid": f"{sid}{number if number > 1 else ''}", **statement}
+        for number, statement in enumerate(statements_of(policy), start=1)
+    ]
+
+
+def merged(
+    found: Mapping[str, Any] | None, ours: Iterable[Mapping[str, Any]], sid: str
+) -> dict[str, Any] | None:
+    """Return a resource's policy with our statements in place of those of the same ids; None if it has them already.
+
+    Statements of others stay as they are, and in their order.
+
+    :param found: The policy; None if the resource has none.
+    :param ours: Our statements, of :func:`with_sids`.
+    :param sid: Their id.
+    """
+    statements = statements_of(found or {})
+    others = [one for one in statements if not re.fullmatch(rf"{sid}\d*", str(one.get("Sid", "")))]
+    before = [one for one in statements if one not in others]
+    wanted = list(ours)
+    if same({"Statement": before}, {"Statement": wanted}):
+        return None
+    return {**(found or {"Version": VERSION}), "Statement": [*others, *wanted]}
 
 
 def _normal(policy: Mapping[str, Any]) -> list[str]:

@@ -111,7 +111,7 @@ def execution_role(
     """
     at = place(region_name, account_id, partition)
     given = [
-        *_reading(as_list("model_data", model_data), at),
+        *reading(as_list("model_data", model_data), at),
         *_writing(as_list("output_data", output_data), at),
         *_pulling(as_list("repositories", repositories), at),
         *_keys("kms_key_ids", kms_key_ids, ("kms:Decrypt",), at),
@@ -170,8 +170,8 @@ def invoke_endpoint(
         check_boolean(f"invoke_endpoint: {name}", value)
     actions = [action for action, wanted in chosen.items() if wanted]
     arns = sagemaker_arns("endpoints", "endpoint", endpoints, place(region_name, account_id, partition))
-    _check_some("endpoints", arns, "names or ARNs of one endpoint or more")
-    _check_some("synchronous, asynchronous, streaming", actions, "one of them True")
+    check_some("endpoints", arns, "names or ARNs of one endpoint or more")
+    check_some("synchronous, asynchronous, streaming", actions, "one of them True")
     return document([allow(actions, arns)])
 
 
@@ -191,13 +191,13 @@ def image_pull(
     :raises InvalidSpecError: A principal is malformed, or there is none.
     """
     place(partition=partition)
-    arns = [_principal_arn(principal, partition) for principal in as_list("principals", principals)]
+    arns = [principal_arn(principal, partition) for principal in as_list("principals", principals)]
     accounts = as_list("service_accounts", service_accounts)
     for account in accounts:
         check_text(
             "service_accounts", account, pattern=r"\d{12}", allowed="accounts of 12 digits, as strings"
         )
-    _check_some("principals", [*arns, *accounts], "ARNs of roles or accounts, or service_accounts")
+    check_some("principals", [*arns, *accounts], "ARNs of roles or accounts, or service_accounts")
     statements: list[dict[str, Any]] = []
     if arns:
         statements.append({"Effect": "Allow", "Principal": {"AWS": sorted(arns)}, "Action": sorted(PULL)})
@@ -214,7 +214,8 @@ def image_pull(
     return {"Version": VERSION, "Statement": statements}
 
 
-def _reading(urls: list[Any], at: Place) -> list[dict[str, Any]]:
+def reading(urls: list[Any], at: Place) -> list[dict[str, Any]]:
+    """Return the statements that allow to read model data."""
     found = s3_places("model_data", urls)
     objects = [_object_arn(at, bucket, key) for bucket, key in found]
     lists = [
@@ -352,7 +353,8 @@ def _object_arn(at: Place, bucket: str, key: str) -> str:
     return f"arn:{at.partition}:s3:::{bucket}/{key}{ANY if key.endswith('/') else ''}"
 
 
-def _principal_arn(principal: Any, partition: str) -> str:
+def principal_arn(principal: Any, partition: str) -> str:
+    """Return the ARN of a principal, which may be given as an account of 12 digits."""
     check_text(
         "principals",
         principal,
@@ -362,6 +364,7 @@ def _principal_arn(principal: Any, partition: str) -> str:
     return f"arn:{partition}:iam::{principal}:root" if principal.isdecimal() else str(principal)
 
 
-def _check_some(where: str, found: list[Any], allowed: str) -> None:
+def check_some(where: str, found: list[Any], allowed: str) -> None:
+    """Check that something is given."""
     if not found:
         raise InvalidSpecError(f"{where}: nothing is given; allowed: {allowed}.")

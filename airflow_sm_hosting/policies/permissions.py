@@ -60,6 +60,55 @@ _REPOSITORY = (
     _need("ecr:GetRepositoryPolicy SetRepositoryPolicy", "repository", "pull_principals"),
 )
 
+#: The permissions to write model data under a key derived from its content.
+_UPLOAD = (
+    # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+    _need(
+        "s3:ListBucket",
+        "bucket",
+        "always: without it, S3 does not say that an object does not exist",
+        aws=True,
+    ),
+    _need(
+        "s3:PutObject",
+        "object",
+        "something is uploaded, or S3 computes the checksum of an object that has none",
+    ),
+    _need(
+        "s3:AbortMultipartUpload",
+        "object",
+        "64 MiB or more are uploaded: parts of uploads that cannot be resumed are deleted",
+        optional=True,
+    ),
+    _need(
+        "s3:ListBucketMultipartUploads",
+        "bucket",
+        "64 MiB or more are uploaded: an interrupted upload is resumed",
+        optional=True,
+    ),
+    _need(
+        "s3:ListMultipartUploadParts",
+        "object",
+        "the same, and there are unfinished uploads",
+        optional=True,
+    ),
+    # AmazonS3/latest/API/API_PutObject.html: Tagging
+    _need(
+        "s3:PutObjectTagging",
+        "object",
+        "tags are given, and the object is uploaded or lacks them",
+        aws=True,
+    ),
+    _need(
+        "s3:GetObjectTagging",
+        "object",
+        "tags are given, and the object exists, or its upload was resumed",
+    ),
+    # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
+    _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
+    _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
+)
+
 _ALARM = (
     _need("sagemaker:DescribeEndpoint", "endpoint", "unless check_endpoint=False"),
     _need(
@@ -276,51 +325,27 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     ),
     "UploadModelDataOperator": (
         _need("s3:GetObject", "object", "always"),
-        # AmazonS3/latest/API/API_HeadObject.html: without it an object that does not exist is a 403
+        *_UPLOAD,
+    ),
+    "CopyModelDataOperator": (
+        _need("s3:GetObject", "object", "always: of the artifact and of its copy"),
+        *_UPLOAD,
+    ),
+    "GrantAccessOperator": (
+        _need("ecr:GetRepositoryPolicy", "repository", "repository_name is given"),
+        _need("ecr:SetRepositoryPolicy", "repository", "the same, and its policy does not say so yet"),
+        _need("s3:GetBucketPolicy", "bucket", "model_data is given"),
+        _need("s3:PutBucketPolicy", "bucket", "the same, and the bucket's policy does not say so yet"),
         _need(
-            "s3:ListBucket",
-            "bucket",
-            "always: without it, S3 does not say that an object does not exist",
-            aws=True,
+            "sagemaker:DescribeModelPackageGroup GetModelPackageGroupPolicy",
+            "package-group",
+            "model_package_group_name is given",
         ),
         _need(
-            "s3:PutObject",
-            "object",
-            "something is uploaded, or S3 computes the checksum of an object that has none",
+            "sagemaker:PutModelPackageGroupPolicy",
+            "package-group",
+            "the same, and its policy does not say so yet",
         ),
-        _need(
-            "s3:AbortMultipartUpload",
-            "object",
-            "64 MiB or more are uploaded: parts of uploads that cannot be resumed are deleted",
-            optional=True,
-        ),
-        _need(
-            "s3:ListBucketMultipartUploads",
-            "bucket",
-            "64 MiB or more are uploaded: an interrupted upload is resumed",
-            optional=True,
-        ),
-        _need(
-            "s3:ListMultipartUploadParts",
-            "object",
-            "the same, and there are unfinished uploads",
-            optional=True,
-        ),
-        # AmazonS3/latest/API/API_PutObject.html: Tagging
-        _need(
-            "s3:PutObjectTagging",
-            "object",
-            "tags are given, and the object is uploaded or lacks them",
-            aws=True,
-        ),
-        _need(
-            "s3:GetObjectTagging",
-            "object",
-            "tags are given, and the object exists, or its upload was resumed",
-        ),
-        # AmazonS3/latest/userguide/UsingKMSEncryption.html; AmazonS3/latest/API/API_HeadObject.html, ChecksumMode
-        _need("kms:GenerateDataKey", "key", "the object is encrypted with a KMS key", aws=True),
-        _need("kms:Decrypt", "key", "the same: its checksum is read", aws=True),
     ),
     "CheckContainerOperator": (
         _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
@@ -663,6 +688,17 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("iam:PutRolePermissionsBoundary", "role", "permissions_boundary differs"),
     ),
     "EndpointInServiceSensor": (_need("sagemaker:DescribeEndpoint", "endpoint", "at each poll"),),
+    "EndpointDriftSensor": (
+        _need("sagemaker:DescribeEndpoint ListTags", "endpoint", "at each look"),
+        _need(
+            "application-autoscaling:DescribeScalableTargets DescribeScalingPolicies DescribeScheduledActions",
+            "any",
+            "scaled_variants are given",
+        ),
+        _need("application-autoscaling:ListTagsForResource", "scalable-target", "the same"),
+        # API_DescribeAlarms.html: "scoped to *" for composite alarms
+        _need("cloudwatch:DescribeAlarms", "any", "alarms are given"),
+    ),
     "InferenceComponentInServiceSensor": (
         _need("sagemaker:DescribeInferenceComponent", "inference-component", "at each poll"),
     ),

@@ -42,8 +42,8 @@ class EndpointInServiceFields(AwsFields):
     deferrable = Boolean(default=False, templated=False)
 
 
-class InServiceBase(GuardedTask, AwsParameters, HasFields, BaseSensorOperator):
-    """Base of the sensors that wait until an endpoint or an inference component is in service."""
+class EndpointSensorBase(GuardedTask, AwsParameters, HasFields, BaseSensorOperator):
+    """Base of the sensors that look at an endpoint or an inference component."""
 
     operator_extra_links: tuple[ConsoleLink, ...] = ()
     ui_color = "#e8f0fb"
@@ -51,13 +51,11 @@ class InServiceBase(GuardedTask, AwsParameters, HasFields, BaseSensorOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._polling: PollingWait | None = None
         if getattr(self, "retry_policy", None) is None:
             self.retry_policy = RETRIES  # type: ignore[assignment]  # see there
 
-    def execute(self, context: Context) -> Any:
-        """Wait in this process, or give the wait to the triggerer."""
-        condition = self._condition()  # checks the names, before the first call
+    def begin(self, context: Context) -> None:
+        """Check the ARNs, and store the links."""
         self.check_arns(*self._named_by_arn())
         hook = self.sagemaker_hook
         for link in self.operator_extra_links:
@@ -67,6 +65,29 @@ class InServiceBase(GuardedTask, AwsParameters, HasFields, BaseSensorOperator):
                 region=hook.conn_region_name,
                 **self._names(),
             )
+
+    # What each sensor has of its own.
+
+    def _names(self) -> dict[str, str]:
+        """Return the names for the links."""
+        raise NotImplementedError
+
+    def _named_by_arn(self) -> tuple[str, ...]:
+        """Return the fields that take an ARN."""
+        raise NotImplementedError
+
+
+class InServiceBase(EndpointSensorBase):
+    """Base of the sensors that wait until an endpoint or an inference component is in service."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._polling: PollingWait | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Wait in this process, or give the wait to the triggerer."""
+        condition = self._condition()  # checks the names, before the first call
+        self.begin(context)
         if not self.deferrable:
             return super().execute(context)
         from airflow_sm_hosting.triggers.endpoint import EndpointTrigger
@@ -119,18 +140,8 @@ class InServiceBase(GuardedTask, AwsParameters, HasFields, BaseSensorOperator):
             raise DeploymentFailedError(result.message)
         self.log.info("%s", result.message)
 
-    # What each sensor has of its own.
-
     def _condition(self) -> WaitCondition:
         """Return the condition that ends the wait, from the rendered parameters."""
-        raise NotImplementedError
-
-    def _names(self) -> dict[str, str]:
-        """Return the names for the links."""
-        raise NotImplementedError
-
-    def _named_by_arn(self) -> tuple[str, ...]:
-        """Return the fields that take an ARN."""
         raise NotImplementedError
 
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from airflow_sm_hosting.task_groups.model_hosting import ModelHostingTaskGroup
+from airflow_sm_hosting.task_groups.waves import deploy_in_waves
 
-__all__ = ["ModelHostingTaskGroup"]
+__all__ = ["ModelHostingTaskGroup", "deploy_in_waves"]

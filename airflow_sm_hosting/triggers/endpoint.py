@@ -24,6 +24,7 @@ GOES_ON = {
     "settled": "The current change of the {kind} continues in AWS; this task had not changed it yet. Run "
     "the task again to continue.",
     "in_service": "This task only waited and changed nothing in AWS.",
+    "drifted": "This task only waited and changed nothing in AWS.",
 }
 
 

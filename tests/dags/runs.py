@@ -18,6 +18,7 @@ DAGS = ROOT / "dags"
 
 RUN = """
 import json, sys
+from datetime import timedelta
 from pathlib import Path
 try:
     from airflow.dag_processing.dagbag import DagBag
@@ -26,6 +27,9 @@ except ImportError:  # Airflow 3.1
 folder, dag_id, conf = sys.argv[1:]
 sys.path.append(folder)
 bag = DagBag(f"{folder}/{dag_id}.py", bundle_path=Path(folder), safe_mode=False)
+for task in bag.dags[dag_id].tasks:
+    if hasattr(task, "time_to_wait"):
+        task.time_to_wait = timedelta(milliseconds=10)  # nobody waits for the pause of a test
 run = bag.dags[dag_id].test(logical_date=None, run_conf=json.loads(conf))
 states = {ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": str(ti.state) for ti in run.get_task_instances()}
 print("RUN" + json.dumps({"state": str(run.state), **states}))

@@ -11,7 +11,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 from botocore.exceptions import ClientError
 
-from airflow_sm_hosting.exceptions import NotFoundError
+from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError
 from airflow_sm_hosting.hooks import SageMakerHostingHook
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import (
@@ -167,3 +167,25 @@ def test_a_variant_is_found_by_name_or_the_names_that_there_are_told(endpoint: L
         hook.find_production_variant("churn", "other")
     with pytest.raises(NotFoundError, match="There is no endpoint 'gone' in us-east-1"):
         hook.find_production_variant("gone", "main")
+
+
+def test_an_operation_is_called_by_its_name_with_a_validated_request(aws: LocalAws) -> None:
+    hook = SageMakerHostingHook()
+    assert hook.call("ListEndpoints", MaxResults="5") == {"Endpoints": []}
+    aws.clear_requests()
+    for operation, members, words in (
+        ("ListEndpoint", {}, "nearest: ListEndpoints"),
+        ("list_endpoints", {}, "is not known to the installed botocore"),
+        ("ListEndpoints", {"MaxResult": 5}, "MaxResult"),
+        ("PutEndpointPolicy", {"EndpointName": "churn"}, "ResourcePolicy"),
+        ("CreateInferenceRouter", {"InferenceRouterName": "r", "RoutingTargets": []}, "RoutingTargets"),
+    ):
+        with pytest.raises(InvalidSpecError, match=words):
+            hook.call(operation, **members)
+    assert aws.requests() == []
+
+
+def test_what_the_local_aws_does_not_have_is_no_success(aws: LocalAws) -> None:
+    hook = SageMakerHostingHook()
+    with pytest.raises(ClientError, match="NotImplemented"):
+        hook.call("PutEndpointPolicy", EndpointName="churn", ResourcePolicy="{}")

@@ -36,6 +36,7 @@ from airflow_sm_hosting import (
     ContainerDefinition,
     ContainerImage,
     CopyImageOperator,
+    CopyModelDataOperator,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -45,9 +46,11 @@ from airflow_sm_hosting import (
     DeleteInferenceComponentOperator,
     DeployEndpointOperator,
     DeployInferenceComponentOperator,
+    EndpointDriftSensor,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    GrantAccessOperator,
     InferenceComponentInServiceSensor,
     InferenceComponentSpecification,
     InstanceProductionVariant,
@@ -76,8 +79,8 @@ from airflow_sm_hosting import (
     policies,
 )
 from airflow_sm_hosting.artifacts import checksums, transfer
-from airflow_sm_hosting.artifacts.packing import content_sha256
-from airflow_sm_hosting.deployment import package_event
+from airflow_sm_hosting.artifacts.packing import content_sha256, pack
+from airflow_sm_hosting.deployment import evidence, package_event
 from airflow_sm_hosting.exceptions import (
     ContainerCheckError,
     DeploymentRolledBackError,
@@ -615,6 +618,38 @@ def an_artifact_to_check_that_is_not_there(scene: Scene) -> None:
         scene.run(CheckContainerOperator, image="churn:1", model_data=f"s3://models/{scene.prefix}/a.tar.gz")
 
 
+def artifact_to_copy(scene: Scene, size: int = 1) -> dict[str, Any]:
+    """Have root put an archive into S3, and return the options of its copy."""
+    (scene.folder / "weights").write_bytes(random.randbytes(size))
+    archive = pack(scene.folder, workdir=scene.folder.parent).made().path.read_bytes()
+    key = f"{scene.prefix}/theirs/model.tar.gz"
+    scene.aws.client("s3").put_object(Bucket="models", Key=key, Body=archive)
+    return {"model_data": f"s3://models/{key}", "bucket_name": "models", "key_prefix": scene.prefix}
+
+
+@path_of("CopyModelDataOperator")
+def an_artifact_that_is_copied(scene: Scene) -> None:
+    options = artifact_to_copy(scene) | {"kms_key_id": KEY}
+    assert scene.run(CopyModelDataOperator, **options).details["copied"]
+    assert not scene.run(CopyModelDataOperator, **options, tags={"team": "churn"}).details["copied"]
+
+
+@path_of("CopyModelDataOperator")
+def an_artifact_that_is_copied_with_tags(scene: Scene) -> None:
+    assert scene.run(CopyModelDataOperator, **artifact_to_copy(scene), tags={"a": "b"}).details["copied"]
+
+
+@path_of("CopyModelDataOperator")
+def an_artifact_whose_copy_in_parts_was_killed(scene: Scene) -> None:
+    options = artifact_to_copy(scene, 6 * 1024 * 1024)
+    body = scene.aws.client("s3").get_object(Bucket="models", Key=f"{scene.prefix}/theirs/model.tar.gz")
+    key = f"{scene.prefix}/{hashlib.sha256(body['Body'].read()).hexdigest()}.tar.gz"
+    scene.aws.client("s3").create_multipart_upload(Bucket="models", Key=key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfer, "LARGEST_COPY", 1)
+        assert scene.run(CopyModelDataOperator, **options).details["copied"]
+
+
 @path_of("UploadModelDataOperator")
 def an_artifact_that_is_not_there(scene: Scene) -> None:
     (scene.folder / "weights").write_text("1")
@@ -703,6 +738,19 @@ def a_model_and_its_tags_later(scene: Scene) -> None:
 def make_repository(scene: Scene) -> str:
     scene.aws.client("ecr").create_repository(repositoryName=scene.repository)
     return scene.repository
+
+
+@path_of("GrantAccessOperator")
+def access_for_another_account(scene: Scene) -> None:
+    scene.root.create_model_package_group(ModelPackageGroupName=scene.group)
+    options: dict[str, Any] = {
+        "principals": ["444455556666"],
+        "repository_name": make_repository(scene),
+        "model_data": [f"s3://models/{scene.prefix}/"],
+        "model_package_group_name": scene.group,
+    }
+    assert len(scene.run(GrantAccessOperator, **options).details["changed"]) == 3
+    assert not scene.run(GrantAccessOperator, **options).details["changed"]
 
 
 # The model registry
@@ -1387,6 +1435,24 @@ def an_asynchronous_answer_in_the_triggerer(scene: Scene) -> None:
         return dict(event.payload)
 
     assert asyncio.run(first_event())["error"] is None
+
+
+@path_of("EndpointDriftSensor")
+def a_sensor_of_drift(scene: Scene) -> None:
+    """What was asked for is not there, so that drift is found; AWS is given no time to show an earlier state."""
+    scene.make_endpoint()
+    scene.scale()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "READS_LAG", -1.0)
+        ran = scene.run(
+            EndpointDriftSensor,
+            endpoint_name=scene.endpoint,
+            scaled_variants=["main"],
+            alarms=[scene.alarm],
+            poke_interval=0.1,
+            deferrable=False,
+        )
+    assert f"alarm {scene.alarm} does not exist" in ran.value["drift"]
 
 
 @path_of("EndpointInServiceSensor")

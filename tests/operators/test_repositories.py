@@ -353,3 +353,35 @@ def test_the_copy_serves_in_another_region(aws: LocalAws, dag: DAG, image: str) 
         ExecutionRoleArn="arn:aws:iam::123456789012:role/sagemaker",
     )
     assert ":eu-west-1:" in model["ModelArn"]
+
+
+def test_an_image_is_copied_between_repositories_of_one_name_in_two_regions(
+    aws: LocalAws, dag: DAG, image: str
+) -> None:
+    first = run_task(copy(image, repository_name="source", region_name="eu-west-1"))
+    digest = first.value.partition("@")[2]
+    from airflow_sm_hosting.hooks.ecr import EcrRepositoryHook
+
+    ecr = EcrRepositoryHook(region_name="eu-west-1").conn
+    there = ecr.describe_images(repositoryName="source")["imageDetails"]
+    assert ([one["imageDigest"] for one in there], first.details["copied"]) == ([digest], True)
+    # Each layer was sent: that the other Region has it does not count.
+    assert first.details["bytes"] > 0
+    here = aws.client("ecr").describe_images(repositoryName="source")["imageDetails"]
+    assert [one["imageTags"] for one in here] == [["v1"]]
+    aws.clear_requests()
+    again = run_task(copy(first.value, repository_name="source", region_name="eu-west-1"))
+    assert (again.value, again.details["bytes"]) == (first.value, 0)
+    assert operations(aws) == ["DescribeRepositories", "BatchGetImage"]
+
+
+@pytest.mark.parametrize("operation", ["StartBlobUpload", "CompleteBlobUpload", "PutManifest"])
+def test_a_copy_that_fails_at_a_call_is_completed_by_the_next_run(
+    aws: LocalAws, dag: DAG, image: str, operation: str
+) -> None:
+    with aws.fault("error", service="registry", operation=operation, code="INTERNAL", status=400):
+        error = outcome(copy(image)).error
+    assert isinstance(error, ImageBuildError)
+    ran = run_task(copy(image))
+    [found] = aws.client("ecr").describe_images(repositoryName="churn")["imageDetails"]
+    assert found["imageDigest"] == ran.value.partition("@")[2]

@@ -18,6 +18,7 @@ from airflow_sm_hosting import (
     ConfigureAutoscalingOperator,
     ContainerDefinition,
     ContainerImage,
+    CopyModelDataOperator,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -28,9 +29,11 @@ from airflow_sm_hosting import (
     DeleteInferenceComponentOperator,
     DeployEndpointOperator,
     DeployInferenceComponentOperator,
+    EndpointDriftSensor,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    GrantAccessOperator,
     InferenceComponentInServiceSensor,
     InferenceComponentSpecification,
     InstanceProductionVariant,
@@ -54,6 +57,7 @@ from airflow_sm_hosting import (
     SmokeTest,
     UploadModelDataOperator,
     WorkingHours,
+    deploy_in_waves,
 )
 
 
@@ -98,6 +102,27 @@ with DAG("operators_right", schedule=None):
         tags={"team": "churn"},
         storage_class="{{ params.storage_class }}",
         uncompressed=True,
+    )
+    CopyModelDataOperator(
+        task_id="copy_artifact",
+        model_data=artifact.output,
+        bucket_name="{{ params.bucket }}",
+        tags={"team": "churn"},
+        source_aws_conn_id="artifacts",
+    )
+    GrantAccessOperator(
+        task_id="grant",
+        principals=["444455556666", "{{ params.role }}"],
+        repository_name="churn",
+        model_data=[artifact.output],
+    )
+    EndpointDriftSensor(
+        task_id="drift", endpoint_name="churn", instance_counts={"main": 2}, alarms=["a"], soft_fail=True
+    )
+    deploy_in_waves(
+        [["eu-west-1"], [{"region_name": "us-east-1"}]],
+        lambda place: DeleteEndpointOperator(task_id="delete", endpoint_name="churn"),
+        bake=timedelta(hours=1),
     )
     checked = CheckContainerOperator(
         task_id="check",

@@ -11,6 +11,7 @@ from airflow_sm_hosting import (
     CheckContainerOperator,
     CleanUpHostingOperator,
     ConfigureAutoscalingOperator,
+    CopyModelDataOperator,
     CreateCompositeAlarmOperator,
     CreateEndpointAlarmOperator,
     CreateEndpointConfigOperator,
@@ -20,9 +21,11 @@ from airflow_sm_hosting import (
     DeleteInferenceComponentOperator,
     DeployEndpointOperator,
     DeployInferenceComponentOperator,
+    EndpointDriftSensor,
     EndpointInServiceSensor,
     EndpointMetric,
     EnsureExecutionRoleOperator,
+    GrantAccessOperator,
     InferenceComponentInServiceSensor,
     InvokeEndpointOperator,
     ModelPackageApprovedSensor,
@@ -32,6 +35,7 @@ from airflow_sm_hosting import (
     ReportShadowOperator,
     ShiftTrafficOperator,
     UploadModelDataOperator,
+    deploy_in_waves,
 )
 
 t: Any = {"task_id": "t"}
@@ -50,6 +54,16 @@ UploadModelDataOperator(path="model", **t, bucket_name=None)  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name="models", bucket_owner=123456789012)  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name="models", tags=5)  # wrong
 UploadModelDataOperator(path="model", **t, bucket_name="models", uncompressed=[True])  # wrong
+CopyModelDataOperator(model_data=["s3://models/m.tar.gz"], **t, bucket_name="models")  # wrong
+CopyModelDataOperator(model_data="s3://models/m.tar.gz", **t, bucket_name="models", tags=5)  # wrong
+GrantAccessOperator(principals=5, **t, repository_name="churn")  # wrong
+GrantAccessOperator(principals=["444455556666"], **t, repository_name=["churn"])  # wrong
+EndpointDriftSensor(weights=5, **e)  # wrong
+EndpointDriftSensor(alarms=5, **e)  # wrong
+EndpointDriftSensor(deferrable="yes", **e)  # wrong
+deploy_in_waves([["eu-west-1"]], print, bake="1h")  # wrong
+deploy_in_waves([["eu-west-1"]], print, trigger_rule="all_done")  # wrong
+deploy_in_waves([[5]], print)  # wrong
 CheckContainerOperator(image=5, **t)  # wrong
 CheckContainerOperator(image="churn", **t, requests=5)  # wrong
 CheckContainerOperator(image="churn", **t, memory_size_in_mb=[1024])  # wrong

@@ -115,13 +115,27 @@ class Registry:
 
     # What the rest of the server asks
 
-    def password_of(self, access_key: str) -> str:
-        """Return the password under which who has this access key logs in: an authorization token is the caller's own."""
-        signature = hmac.digest(self._secret, access_key.encode(), "sha256").hex()
-        return f"{access_key}.{signature}"
+    def password_of(self, access_key: str, region: str = "") -> str:
+        """Return the password under which who has this access key logs in: an authorization token is the caller's own.
+
+        It has the Region that it was asked for in, as a name of an image has none here: each Region has a registry (ECR user guide,
+        "Private registry").
+        """
+        name = f"{access_key}@{region}" if region else access_key
+        signature = hmac.digest(self._secret, name.encode(), "sha256").hex()
+        return f"{name}.{signature}"
 
     def login_key(self, request: Request) -> str | None:
         """Return the access key under which a request has logged in, or None."""
+        login = self._login(request)
+        return login[0] if login else None
+
+    def login_region(self, request: Request) -> str:
+        """Return the Region for whose registry a request has logged in; empty if that is not known."""
+        login = self._login(request)
+        return login[1] if login else ""
+
+    def _login(self, request: Request) -> tuple[str, str] | None:
         try:
             login = request.authorization
         except ValueError:
@@ -129,13 +143,20 @@ class Registry:
             return None
         if not login or login.type != "basic" or login.username != "AWS":
             return None
-        access_key = (login.password or "").partition(".")[0]
-        right = hmac.compare_digest((login.password or "").encode(), self.password_of(access_key).encode())
-        return access_key if right else None
+        access_key, _, region = (login.password or "").partition(".")[0].partition("@")
+        password = self.password_of(access_key, region)
+        right = hmac.compare_digest((login.password or "").encode(), password.encode())
+        return (access_key, region) if right else None
 
     def repository(self, name: str, region: str | None = None) -> Repository | None:
         """Return moto's ECR repository of that name."""
         return repositories.find_repository(name, [region] if region else list(self._regions))
+
+    def repositories(self, name: str, region: str = "") -> list[Repository]:
+        """Return the repositories of that name in all Regions; that of a Region is the first."""
+        regions = sorted(self._regions, key=lambda one: one != region)
+        found = (repositories.find_repository(name, [one]) for one in regions)
+        return [one for one in found if one]
 
     def is_ours(self, reference: str) -> bool:
         """Return whether an image reference names this registry, by its port or by the account's ECR host."""
@@ -153,14 +174,16 @@ class Registry:
         if not match or not self.is_ours(reference):
             return None
         ecr_host = _ECR_HOST.fullmatch(match["host"])
-        repository = self.repository(match["name"], ecr_host["region"] if ecr_host else None)
-        image = repository and self.image(repository, match["digest"] or match["tag"] or "latest")
-        return _stored(repository, image) if repository and image else None
+        image_id = match["digest"] or match["tag"] or "latest"
+        region = ecr_host["region"] if ecr_host else None
+        only = [self.repository(match["name"], region)] if region else self.repositories(match["name"])
+        found = ((one, self.image(one, image_id)) for one in only if one)
+        return next((_stored(one, image) for one, image in found if image), None)
 
     def manifest_text(self, stored: StoredImage) -> str:
         """Return the manifest of an image, as it was pushed."""
-        repository = self.repository(stored.repository)
-        image = repository and self.image(repository, stored.digest)
+        found = (self.image(one, stored.digest) for one in self.repositories(stored.repository))
+        image = next(filter(None, found), None)
         return str(image.image_manifest) if image else json.dumps(stored.manifest)
 
     def image(self, repository: Repository, reference: str) -> Image | None:

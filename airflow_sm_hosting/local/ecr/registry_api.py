@@ -65,29 +65,36 @@ class RegistryApi:
         if path in ("/v2", "/v2/"):
             return Response("{}", content_type="application/json")
         if match := _UPLOAD.fullmatch(path):
-            return self._continue_upload(request, self._known(match["name"]), match["upload"])
+            return self._continue_upload(request, self._known(request, match["name"])[0], match["upload"])
         if (match := _UPLOADS.fullmatch(path)) and method == "POST":
-            return self._start_upload(request, self._known(match["name"]))
+            return self._start_upload(request, self._known(request, match["name"])[0])
         if match := _BLOB.fullmatch(path):
-            return self._blob(request, self._known(match["name"]), match["digest"])
+            known, digest = self._known(request, match["name"]), match["digest"]
+            # Which layers are to be pushed is asked of the Region's own registry.
+            able = known if method == "GET" else known[:1]
+            with_it = (one for one in able if self._registry.has_layer(one, digest))
+            return self._blob(request, next(with_it, known[0]), digest)
         if match := _MANIFEST.fullmatch(path):
-            return self._manifest(request, self._known(match["name"]), match["reference"])
+            known, reference = self._known(request, match["name"]), match["reference"]
+            with_it = (one for one in known if method != "PUT" and self._registry.image(one, reference))
+            return self._manifest(request, next(with_it, known[0]), reference)
         if match := _TAGS.fullmatch(path):
-            repository = self._known(match["name"])
+            repository = self._known(request, match["name"])[0]
             tags = sorted(tag for image in repository.images for tag in image.image_tags)
             return _json({"name": repository.name, "tags": tags})
         raise RegistryRefusal(404, "UNSUPPORTED", f"{method} {path} is not an operation of this registry")
 
-    def _known(self, name: str) -> Repository:
-        repository = self._registry.repository(name)
-        if repository is None:
+    def _known(self, request: Request, name: str) -> list[Repository]:
+        """Return the repositories of a name: that of the login's Region first, then those of others, as a host names no Region here."""
+        found = self._registry.repositories(name, self._registry.login_region(request))
+        if not found:
             # ECR's own words, as `docker push` shows them.
             raise RegistryRefusal(
                 404,
                 "NAME_UNKNOWN",
                 f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'",
             )
-        return repository
+        return found
 
     def _start_upload(self, request: Request, repository: Repository) -> Response:
         mount, other = request.args.get("mount"), self._registry.repository(request.args.get("from", ""))

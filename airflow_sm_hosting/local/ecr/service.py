@@ -43,7 +43,7 @@ class Ecr:
         self._registry.know_region(region)
         match operation:
             case "GetAuthorizationToken":
-                return json_response(self._token(access_key))
+                return json_response(self._token(access_key, region))
             case "PutImage":
                 return json_response(self._put_image(body, region))
             case "BatchCheckLayerAvailability":
@@ -65,8 +65,9 @@ class Ecr:
             response.set_data(json.dumps(answer))
         return response
 
-    def _token(self, access_key: str) -> dict[str, Any]:
-        token = base64.b64encode(f"AWS:{self._registry.password_of(access_key)}".encode()).decode()
+    def _token(self, access_key: str, region: str) -> dict[str, Any]:
+        password = self._registry.password_of(access_key, region)
+        token = base64.b64encode(f"AWS:{password}".encode()).decode()
         data = {
             "authorizationToken": token,
             "expiresAt": datetime.now(UTC) + _TOKEN_LIFETIME,
@@ -83,7 +84,7 @@ class Ecr:
                 "RepositoryNotFoundException",
                 f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT_ID}'",
             )
-        before = self._registry.find(f"{self._registry.host}/{name}:{tag}") if tag else None
+        before = self._registry.image(repository, tag) if tag else None
         try:
             stored = self._registry.put_manifest(
                 repository, manifest.encode(), tag, body.get("imageManifestMediaType")
@@ -101,7 +102,7 @@ class Ecr:
                 "ImageDigestDoesNotMatchException",
                 f"The image has the digest {stored.digest}, not {body['imageDigest']}",
             )
-        if before and before.digest == stored.digest:
+        if before and before.image_digest == stored.digest:
             raise AwsError(
                 "ImageAlreadyExistsException",
                 f"Image with digest '{stored.digest}' and tag '{tag}' already exists in the repository with name "
