@@ -255,6 +255,26 @@ def test_target_value_is_positive(cloud: Cloud) -> None:
         cloud.tracked(target, TargetValue=0.0)
 
 
+def test_exactly_one_metric_of_an_expression_returns_data(cloud: Cloud) -> None:
+    """Of the Metrics of a target-tracking policy exactly one returns data.
+
+    Source: scaling:API_TargetTrackingMetricDataQuery.html; the wording is assumed
+    """
+    target = cloud.scaled(cloud.endpoint())
+    metric = {"Metric": {"Namespace": "Team", "MetricName": "Jobs"}, "Stat": "Sum"}
+    queries = [{"Id": "jobs", "MetricStat": metric}, {"Id": "half", "Expression": "jobs / 2"}]
+    with refused("ReturnData"):
+        cloud.scaling.put_scaling_policy(
+            **target,
+            PolicyName="track",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": 5.0,
+                "CustomizedMetricSpecification": {"Metrics": queries},
+            },
+        )
+
+
 def test_policy_type_stays(cloud: Cloud) -> None:
     """The type of a policy cannot be changed.
 
