@@ -309,6 +309,8 @@ def calm(most: int = 5, provisioned: int | None = 2, **more: Any) -> dict[str, A
 def test_the_concurrency_of_a_serverless_variant_is_set_and_what_was_is_kept() -> None:
     plan = planned(endpoint(calm()), serverless_updates={"main": {"MaxConcurrency": 20}}, task="abc")
     tags, call, _ = plan.steps
+    assert isinstance(tags, AddTags)
+    assert isinstance(call, UpdateEndpointWeightsAndCapacities)
     assert call.request["DesiredWeightsAndCapacities"] == [
         {"VariantName": "main", "ServerlessUpdateConfig": {"MaxConcurrency": 20}}
     ]
@@ -328,11 +330,11 @@ def test_the_concurrency_of_a_serverless_variant_is_set_and_what_was_is_kept() -
 def test_a_retry_reads_the_concurrency_before_from_the_tags(kept: str, before: dict[str, int]) -> None:
     done = planned(endpoint(calm(20, None)), serverless_updates={"main": {"MaxConcurrency": 20}}, task="abc")
     assert done.steps == ()
-    (tag,) = (
-        planned(endpoint(calm(5)), serverless_updates={"main": {"MaxConcurrency": 20}}, task="abc")
-        .steps[0]
-        .request["Tags"]
-    )
+    first = planned(endpoint(calm(5)), serverless_updates={"main": {"MaxConcurrency": 20}}, task="abc").steps[
+        0
+    ]
+    assert isinstance(first, AddTags)
+    (tag,) = first.request["Tags"]
     key = tag["Key"]
     again = planned(
         endpoint(calm(20, None)),

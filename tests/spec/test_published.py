@@ -146,7 +146,7 @@ def test_policies_that_are_rendered_later() -> None:
 
 
 def test_plain_metrics_that_are_not_known() -> None:
-    expressions = {
+    expressions: dict[str, Any] = {
         "TargetTrackingScalingPolicyConfiguration": {"CustomizedMetricSpecification": {"Metrics": []}}
     }
     others = {
