@@ -519,6 +519,7 @@ NEEDS: dict[str, tuple[str, Values]] = {
 }
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_requirements_of_a_component(data: st.DataObject) -> None:
     good = data.draw(
