@@ -86,15 +86,15 @@ class TrafficShifter:
 
     def _advance(self) -> WaitCondition | None:
         observed, planned = self._plan()
+        if any(self._is_again(step) for step in planned.steps):
+            raise DeploymentRolledBackError(
+                f"Endpoint {self.shift.endpoint_name} has not the concurrency that was set; SageMaker took the change back, or something "
+                "else changed it.",
+                details={"before": self.before.as_json()} if self.before else {},
+            )
         for step in self._runner.validated(planned.steps):
             if isinstance(step, Wait):
                 return step.condition
-            if self._is_again(step):
-                raise DeploymentRolledBackError(
-                    f"Endpoint {self.shift.endpoint_name} has not the concurrency that was set; SageMaker took the change back, or something "
-                    "else changed it.",
-                    details={"before": self.before.as_json()} if self.before else {},
-                )
             try:
                 self._runner.apply(step, observed)
             except ClientError as error:

@@ -110,6 +110,8 @@ def _not_published(alarm: Mapping[str, Any], endpoint_name: str, kinds: Mapping[
         namespace, name = metric.get("Namespace"), metric.get("MetricName")
         dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions") or []}
         kind = kinds.get(dimensions.get("VariantName", ""))
+        if "VariantName" not in dimensions and len(set(kinds.values())) == 1:
+            kind = next(iter(kinds.values()))  # a metric of the endpoint, as those of a queue
         if "InferenceComponentName" in dimensions:
             kind = COMPONENT
         elif dimensions.get("EndpointName", "").lower() != endpoint_name.lower():

@@ -18,7 +18,7 @@ from airflow_sm_hosting.spec.checks import (
     invalid,
     is_rendered_later,
 )
-from airflow_sm_hosting.spec.container_access import IMAGE_ACCESS, MULTI_MODEL
+from airflow_sm_hosting.spec.described_shape import check_described
 from airflow_sm_hosting.spec.members import check_given_once, check_member_names, check_members, check_plain
 from airflow_sm_hosting.spec.model_package import check_model_package
 from airflow_sm_hosting.spec.reference import Reference, kind_of, present
@@ -297,8 +297,8 @@ def check_container_members(where: str, container: dict[str, Any]) -> None:
             f"{where} has ModelDataSource and Mode 'MultiModel'; allowed: model_data='s3://bucket/prefix/' with MultiModel."
         )
     check_data_source(f"{where}: ModelDataSource", source)
-    for member, shape in (("ImageConfig", IMAGE_ACCESS), ("MultiModelConfig", MULTI_MODEL)):
-        shape.check(f"{where}: {member}", container.get(member))
+    for member in ("ImageConfig", "MultiModelConfig"):
+        check_described(f"{where}: {member}", container.get(member), member)
     if container.get("MultiModelConfig") is not None and mode == "SingleModel":
         # botocore, MultiModelConfig: "for hosting multi-model endpoints"; that AWS refuses it for other containers is assumed.
         raise InvalidSpecError(

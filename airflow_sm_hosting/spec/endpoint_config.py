@@ -8,7 +8,6 @@ from typing import Any
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.spec.arn import MODEL, resource_name
-from airflow_sm_hosting.spec.async_inference import ASYNC_INFERENCE
 from airflow_sm_hosting.spec.checks import (
     Problems,
     check_kms_key,
@@ -18,15 +17,11 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.combinations import check_config_combinations
-from airflow_sm_hosting.spec.data_capture import DATA_CAPTURE
-from airflow_sm_hosting.spec.explainer import EXPLAINER
+from airflow_sm_hosting.spec.described_shape import check_described
 from airflow_sm_hosting.spec.members import check_member_names
-from airflow_sm_hosting.spec.metrics_publishing import METRICS
 from airflow_sm_hosting.spec.reference import present
 from airflow_sm_hosting.spec.rendered import as_number
-from airflow_sm_hosting.spec.shape import Shape, Whole
 from airflow_sm_hosting.spec.variant import check_variant
-from airflow_sm_hosting.spec.vpc import VPC
 
 MAX_VARIANTS = 10  # CreateEndpointConfig, ProductionVariants
 
@@ -51,25 +46,15 @@ EITHER_SPELLING = {
     "CrossRegionTrafficConfig": "cross_region_traffic_config",
 }
 
-#: botocore, CrossRegionTrafficConfig; it has no spec object.
-CROSS_REGION_TRAFFIC = Shape(
-    "CrossRegionTrafficConfig",
-    {
-        "max_invocations_per_second_per_instance": ("MaxInvocationsPerSecondPerInstance", Whole(1, 10_000)),
-        "max_cross_region_percent_per_endpoint": ("MaxCrossRegionPercentPerEndpoint", Whole(1, 100)),
-    },
-    required=("MaxInvocationsPerSecondPerInstance", "MaxCrossRegionPercentPerEndpoint"),
-)
-
 #: The structures of the request that are checked.
-CONFIG_SHAPES = {
-    "DataCaptureConfig": DATA_CAPTURE,
-    "AsyncInferenceConfig": ASYNC_INFERENCE,
-    "ExplainerConfig": EXPLAINER,
-    "VpcConfig": VPC,
-    "MetricsConfig": METRICS,
-    "CrossRegionTrafficConfig": CROSS_REGION_TRAFFIC,
-}
+CONFIG_STRUCTURES = (
+    "DataCaptureConfig",
+    "AsyncInferenceConfig",
+    "ExplainerConfig",
+    "VpcConfig",
+    "MetricsConfig",
+    "CrossRegionTrafficConfig",
+)
 
 
 def endpoint_config_request(
@@ -167,12 +152,12 @@ def check_endpoint_config(
 def _check_structures(members: Mapping[str, Any], named: Mapping[str, Any]) -> None:
     """Check the structures of the request, given by parameter or in AWS's spelling."""
     problems = Problems()
-    for member, shape in CONFIG_SHAPES.items():
+    for member in CONFIG_STRUCTURES:
         where = (
             {**CONFIG_PARAMETERS, **EITHER_SPELLING}[member] if member in named else f"extra_members.{member}"
         )
         with problems:
-            shape.check(where, members.get(member))
+            check_described(where, members.get(member), member)
     problems.tell()
 
 

@@ -15,8 +15,9 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.container import check_container_members, check_model_data
+from airflow_sm_hosting.spec.described_shape import check_described
+from airflow_sm_hosting.spec.patterns import MAX_SECURITY_GROUPS, MAX_SUBNETS
 from airflow_sm_hosting.spec.reference import kind_of, present
-from airflow_sm_hosting.spec.vpc import MAX_SECURITY_GROUPS, MAX_SUBNETS, VPC
 
 MAX_CONTAINERS = 15  # CreateModel, Containers
 MAX_ENVIRONMENT_BYTES = 32 * 1024  # CreateModel documentation: all containers of a model together
@@ -74,7 +75,7 @@ def check_model(
         raise InvalidSpecError(
             "vpc_config is given with subnets or security_group_ids; allowed: vpc_config, or the two."
         )
-    VPC.check("vpc_config", vpc_config)
+    check_described("vpc_config", vpc_config, "VpcConfig")
     check_ids("subnets", subnets, MAX_SUBNETS)
     check_ids("security_group_ids", security_group_ids, MAX_SECURITY_GROUPS)
     if containers is None or is_rendered_later(containers):

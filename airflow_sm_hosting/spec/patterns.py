@@ -20,6 +20,8 @@ KMS_KEY_PATTERN = (
 #: botocore, SubnetId and SecurityGroupId.
 VPC_ID_PATTERN = r"[-0-9a-zA-Z]{1,32}"
 
+MAX_SUBNETS = 16  # botocore, VpcConfig: Subnets
+MAX_SECURITY_GROUPS = 5  # botocore, VpcConfig: SecurityGroupIds
 MAX_TAGS = 50  # CreateModel, CreateEndpointConfig, CreateEndpoint: Tags
 #: Keys that AWS reserves ("Tagging AWS resources", naming limits), and those of this package.
 RESERVED_TAG_PREFIXES = ("aws:", "sm-hosting:")

@@ -24,11 +24,10 @@ from airflow_sm_hosting.spec.checks import (
     is_rendered_later,
 )
 from airflow_sm_hosting.spec.combinations import check_variant_combinations
-from airflow_sm_hosting.spec.instance_capacity import CAPACITY_RESERVATION, INSTANCE_POOL, MANAGED_SCALING
+from airflow_sm_hosting.spec.described_shape import check_described
 from airflow_sm_hosting.spec.members import check_given_once, check_member_names, check_members, check_plain
 from airflow_sm_hosting.spec.reference import present
 from airflow_sm_hosting.spec.rendered import as_number, seconds, whole_number
-from airflow_sm_hosting.spec.routing import ROUTING
 from airflow_sm_hosting.spec.templated import (
     RenderedLater,
     TemplatedBool,
@@ -115,9 +114,9 @@ class InstanceProductionVariant(dict[str, Any]):
                 check_members(where, members, "ProductionVariant", INSTANCE_PARAMETERS)
             with problems:
                 check_given_once(where, members, named, EITHER_SPELLING)
-        for member, value in named.items():
+        for member, structure in MEMBER_STRUCTURES.items():
             with problems:
-                check_plain(f"{where}: {EITHER_SPELLING[member]}", value, SHAPE_NAMES.get(member, member))
+                check_plain(f"{where}: {EITHER_SPELLING[member]}", named.get(member), structure)
         if isinstance(instance_pools, list | tuple):
             for index, pool in enumerate(instance_pools):
                 with problems:
@@ -269,13 +268,12 @@ EITHER_SPELLING = {
     "EnableSSMAccess": "enable_ssm_access",
 }
 
-#: The structures of a ProductionVariant that have a spec object.
-MEMBER_SHAPES = {
-    "ManagedInstanceScaling": MANAGED_SCALING,
-    "RoutingConfig": ROUTING,
-    "CapacityReservationConfig": CAPACITY_RESERVATION,
+#: The structures of a ProductionVariant that have a spec object, by member.
+MEMBER_STRUCTURES = {
+    "ManagedInstanceScaling": "ProductionVariantManagedInstanceScaling",
+    "RoutingConfig": "ProductionVariantRoutingConfig",
+    "CapacityReservationConfig": "ProductionVariantCapacityReservationConfig",
 }
-SHAPE_NAMES = {member: shape.structure for member, shape in MEMBER_SHAPES.items()}
 
 #: Whole numbers of ProductionVariant, with minimum and maximum (botocore, ProductionVariant).
 WHOLE_NUMBERS = {
@@ -321,9 +319,9 @@ def check_variant(where: str, variant: dict[str, Any]) -> None:
             check_serverless(f"{where}.ServerlessConfig", variant["ServerlessConfig"])
     with problems:
         _check_instance_pools(f"{where}.InstancePools", variant.get("InstancePools"))
-    for member, shape in MEMBER_SHAPES.items():
+    for member, structure in MEMBER_STRUCTURES.items():
         with problems:
-            shape.check(f"{where}.{member}", variant.get(member))
+            check_described(f"{where}.{member}", variant.get(member), structure)
     with problems:
         check_variant_combinations(where, variant)
     problems.tell()
@@ -360,7 +358,7 @@ def _check_instance_pools(where: str, pools: Any) -> None:
             f"{where} is a {found}; allowed: a list of 1 to {MAX_INSTANCE_POOLS} InstancePools."
         )
     for index, pool in enumerate(pools):
-        INSTANCE_POOL.check(f"{where}[{index}]", pool)
+        check_described(f"{where}[{index}]", pool, "InstancePool")
     # Assumed: a pool of the same type again would add nothing.
     check_unique(
         f"{where}: InstanceType", [pool.get("InstanceType") for pool in pools if isinstance(pool, dict)]

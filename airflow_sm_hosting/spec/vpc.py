@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_sm_hosting.spec.checks import check_ids, invalid
+from airflow_sm_hosting.spec.patterns import MAX_SECURITY_GROUPS, MAX_SUBNETS
 from airflow_sm_hosting.spec.shape import Rule, Shape
 from airflow_sm_hosting.spec.templated import RenderedLater, TemplatedStr
-
-MAX_SUBNETS = 16  # VpcConfig, Subnets
-MAX_SECURITY_GROUPS = 5  # VpcConfig, SecurityGroupIds
 
 
 def _ids(most: int) -> Rule:

@@ -124,10 +124,13 @@ OF_MAIN = (("EndpointName", "Churn"), ("VariantName", "main"))
         (watching("Invocations", *OF_MAIN), {"main": "real-time"}, None),
         (watching("Invocations", *OF_MAIN), {}, None),
         (watching("Invocations", ("EndpointName", "other"), ("VariantName", "main")), {"main": "asynchronous"}, None),
+        (watching("ApproximateBacklogSize", OF_MAIN[0]), {"main": "real-time", "b": "real-time"}, "for a real-time endpoint"),
+        (watching("ApproximateBacklogSize", OF_MAIN[0]), {"main": "asynchronous"}, None),
+        (watching("ApproximateBacklogSize", OF_MAIN[0]), {}, None),
         (watching("InvocationsPerInstance", ("InferenceComponentName", "llm")), {}, "for an inference component"),
         (watching("InvocationsPerCopy", ("InferenceComponentName", "llm")), {}, None),
     ],
-    ids=range(6),
+    ids=range(9),
 )  # fmt: skip
 def test_an_alarm_on_a_metric_that_nothing_publishes(
     watched: dict[str, Any], kinds: dict[str, str], told: str | None

@@ -336,6 +336,30 @@ def test_a_retry_still_knows_the_concurrency_before(aws: LocalAws, dag: DAG, ser
     assert (again.details["action"], again.details["before"]) == ("unchanged", done.details["before"])
 
 
+@both_waits
+def test_a_concurrency_that_is_taken_back_is_an_error_and_is_not_set_again(
+    aws: LocalAws, dag: DAG, serverless: str, deferrable: bool
+) -> None:
+    changed: list[int] = []
+
+    def taken_back(described: dict[str, Any]) -> None:
+        if changed:
+            (variant,) = described["ProductionVariants"]
+            variant["CurrentServerlessConfig"] |= {"MaxConcurrency": 5}
+            variant.pop("DesiredServerlessConfig", None)
+
+    client = sagemaker_client()
+    with (
+        answered_with(client, "UpdateEndpointWeightsAndCapacities", lambda answer: changed.append(1)),
+        answered_with(client, "DescribeEndpoint", taken_back),
+    ):
+        update = ServerlessUpdate(max_concurrency=20)
+        end = outcome(shift(serverless_updates={"main": update}, deferrable=deferrable))
+    assert isinstance(end.error, DeploymentRolledBackError)
+    assert "has not the concurrency that was set" in str(end.error)
+    assert operations(aws, mutating=True) == ["AddTags", "UpdateEndpointWeightsAndCapacities"]
+
+
 def test_a_variant_on_instances_has_no_concurrency(aws: LocalAws, dag: DAG, endpoint: str) -> None:
     with pytest.raises(ConflictError, match="runs on instances, and has no concurrency to set"):
         run_task(shift(serverless_updates={"champion": ServerlessUpdate(max_concurrency=2)}))

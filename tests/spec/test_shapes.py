@@ -23,10 +23,11 @@ from airflow_sm_hosting import (
     VpcConfig,
 )
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.spec import described_shape as described_shape_module
 from airflow_sm_hosting.spec.async_inference import ASYNC_INFERENCE
 from airflow_sm_hosting.spec.container_access import IMAGE_ACCESS, MULTI_MODEL
+from airflow_sm_hosting.spec.cross_region_traffic import CROSS_REGION_TRAFFIC
 from airflow_sm_hosting.spec.data_capture import DATA_CAPTURE
-from airflow_sm_hosting.spec.endpoint_config import CROSS_REGION_TRAFFIC
 from airflow_sm_hosting.spec.explainer import EXPLAINER
 from airflow_sm_hosting.spec.instance_capacity import CAPACITY_RESERVATION, INSTANCE_POOL, MANAGED_SCALING
 from airflow_sm_hosting.spec.member_names import MEMBERS
@@ -352,3 +353,8 @@ def test_what_may_work_is_taken(take: Callable[[], Any]) -> None:
 def test_a_member_that_aws_adds_is_sent_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="Velocity is not a member"):
         assert Routing(strategy="RANDOM", Velocity=1) == {"RoutingStrategy": "RANDOM", "Velocity": 1}
+
+
+def test_descriptions_are_found_by_the_name_of_their_structure() -> None:
+    for structure in described_shape_module._PLACES:
+        assert described_shape_module.described_shape(structure).structure == structure

@@ -16,6 +16,7 @@ from hypothesis import assume, given, strategies as st
 from airflow_sm_hosting import (
     AsyncInference,
     CapacityReservation,
+    ComputeRequirements,
     ContainerDefinition,
     DataCapture,
     Explainer,
@@ -39,6 +40,7 @@ from airflow_sm_hosting.spec.container_access import IMAGE_ACCESS, MULTI_MODEL
 from airflow_sm_hosting.spec.data_capture import DATA_CAPTURE
 from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config
 from airflow_sm_hosting.spec.explainer import EXPLAINER
+from airflow_sm_hosting.spec.inference_component import check_specification
 from airflow_sm_hosting.spec.instance_capacity import CAPACITY_RESERVATION, INSTANCE_POOL, MANAGED_SCALING
 from airflow_sm_hosting.spec.metrics_publishing import METRICS
 from airflow_sm_hosting.spec.model import check_model
@@ -487,3 +489,90 @@ def test_what_a_model_may_have_together(
         {"ModelName": new_name(), "ExecutionRoleArn": ROLE, "PrimaryContainer": container, **network},
     )
     assert (refused is None) == (found is None), f"we say {refused!r}, AWS says {found!r} of {container}"
+
+
+# Inference components. Those that do not fit are created, and fail later: what is refused is the request.
+
+
+@cache
+def host() -> str:
+    """Return an endpoint for components."""
+    name = new_name()
+    region().ask(
+        "CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=[HOST], ExecutionRoleArn=ROLE
+    )
+    region().ask("CreateEndpoint", EndpointName=name, EndpointConfigName=name)
+    region().clock.advance(60)
+    return name
+
+
+#: Arguments of what a component needs, with the members that they make.
+NEEDS: dict[str, tuple[str, Values]] = {
+    "min_memory_in_mb": ("MinMemoryRequiredInMb", whole(128, 256, open_end=True)),
+    "max_memory_in_mb": ("MaxMemoryRequiredInMb", whole(128, 512, open_end=True)),
+    "cpu_cores": ("NumberOfCpuCoresRequired", (st.sampled_from([0.25, 1, 2.5]), [0.2, 0])),
+    "accelerators": ("NumberOfAcceleratorDevicesRequired", (st.sampled_from([1, 2.0]), [0.5, 0])),
+    "accelerator_partition_type": (
+        "AcceleratorPartitionType",
+        one_of("mig-1g.10gb", "mig-3g.40gb", bad=["1g.10gb", "mig-1g.10gb" + "+me" * 9]),
+    ),
+}
+
+
+@pytest.mark.slow
+@given(data=st.data())
+def test_requirements_of_a_component(data: st.DataObject) -> None:
+    good = data.draw(
+        st.fixed_dictionaries(
+            {"min_memory_in_mb": NEEDS["min_memory_in_mb"][1][0]},
+            optional={name: values for name, (_, (values, _)) in NEEDS.items() if name != "min_memory_in_mb"},
+        )
+    )
+    bad = [(name, value) for name, (_, (_, values)) in NEEDS.items() for value in values]
+    options = good | dict([data.draw(st.sampled_from(bad))] if data.draw(st.booleans()) else [])
+    refused = None
+    made: dict[str, Any] = {NEEDS[name][0]: value for name, value in options.items()}
+    try:
+        assert ComputeRequirements(**options) == made
+    except InvalidSpecError as error:
+        refused = str(error)
+    found = of_component({"ModelName": "m", "ComputeResourceRequirements": made})
+    assert (refused is None) == (found is None), f"we say {refused!r}, AWS says {found!r} of {made}"
+
+
+def of_component(specification: Mapping[str, Any]) -> str | None:
+    request = {
+        "InferenceComponentName": new_name(),
+        "EndpointName": host(),
+        "VariantName": "main",
+        "Specification": specification,
+        "RuntimeConfig": {"CopyCount": 1},
+    }
+    return refusal("CreateInferenceComponent", request)
+
+
+@given(
+    st.sets(st.sampled_from(["ModelName", "Container", "ComputeResourceRequirements"])),
+    st.none() | st.sampled_from(["SPREAD", "BINPACK", "OTHER"]),
+    st.none() | st.sampled_from([59, 60, 3600, 3601]),
+)
+def test_what_a_specification_may_have_together(
+    members: set[str], placement: str | None, timeout: int | None
+) -> None:
+    known = {
+        "ModelName": "m",
+        "Container": {"Image": FOREIGN_IMAGE},
+        "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128},
+    }
+    made: dict[str, Any] = {member: known[member] for member in members}
+    if placement:
+        made["SchedulingConfig"] = {"PlacementStrategy": placement}
+    if timeout:
+        made["StartupParameters"] = {"ModelDataDownloadTimeoutInSeconds": timeout}
+    refused = None
+    try:
+        check_specification("specification", made)
+    except InvalidSpecError as error:
+        refused = str(error)
+    found = of_component(made)
+    assert (refused is None) == (found is None), f"we say {refused!r}, AWS says {found!r} of {made}"
