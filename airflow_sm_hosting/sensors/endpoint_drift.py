@@ -115,11 +115,11 @@ class EndpointDriftSensor(EndpointSensorBase):
         return None
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
-        """Look once; a rescheduled task, which forgets what it has seen, looks until drift is proven or gone."""
+        """Look once, or, while it sees drift, until that is proven or gone; a rescheduled task would forget what it has seen."""
         from airflow.sdk import PokeReturnValue
 
         while not (found := self._proven(self._compare())):
-            if not (self.reschedule and self._seen_at):
+            if not self._seen_at:
                 return False
             time.sleep(min(self.poke_interval, DOUBT_INTERVAL))
         return PokeReturnValue(is_done=True, xcom_value=self._told(found))
@@ -197,8 +197,11 @@ class EndpointDriftSensor(EndpointSensorBase):
         now, expected = time.time(), self._expected()
         config = drift.endpoint_config_name if drift else expected.endpoint_config_name
         give_up_at = None
+        until = deadline
         if drift and drift.found:
+            # What was seen is proven or gone then, also if the time budget ends first.
             give_up_at = now + max(evidence.READS_LAG, 0) + 1
+            until = max(deadline, give_up_at)
         elif config is None or expected.scaled_variants or expected.alarms:
             give_up_at = now + self.poke_interval
         condition = WaitCondition(
@@ -212,7 +215,7 @@ class EndpointDriftSensor(EndpointSensorBase):
         self.defer(
             trigger=EndpointTrigger(
                 awaited=condition.serialize(),
-                deadline=deadline,
+                deadline=until,
                 started_at=now,
                 poll_interval=self.poke_interval,
                 carried={"deadline": deadline, "seen": list(drift.found) if drift else []},

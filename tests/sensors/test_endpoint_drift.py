@@ -120,6 +120,13 @@ def test_no_drift_is_a_timeout_or_a_skip(deployed: LocalAws, deferrable: bool) -
     assert operations(deployed, mutating=True) == []
 
 
+def test_one_look_finds_drift_or_nothing(deployed: LocalAws, deferrable: bool) -> None:
+    look: dict[str, Any] = {"deferrable": deferrable, "timeout": 0, "poke_interval": 60, "soft_fail": True}
+    assert isinstance(outcome(sensor(**look)).error, AirflowSkipException)
+    change(deployed)
+    assert found(sensor(**{**look, "poke_interval": 0.1}))["drift"] == ["it serves c2, not c1"]
+
+
 def test_one_stale_answer_is_no_drift(deployed: LocalAws, deferrable: bool) -> None:
     """An answer of before the deployment shows another config."""
     answers = iter([True])
