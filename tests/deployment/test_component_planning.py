@@ -400,3 +400,8 @@ def test_a_step_that_sets_tags_is_no_change_of_the_specification() -> None:
     [step] = found.steps
     assert isinstance(step, AddTags)
     assert tags_set(found) == {"a": "b"}
+
+
+def test_a_smoke_test_is_of_the_component_itself() -> None:
+    found, _ = planned(Cloud(), wanted(smoke_test=True), progress())
+    assert [type(step).__name__ for step in found.steps][:1] == ["CreateInferenceComponent"]

@@ -16,6 +16,8 @@ from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.from_zero import (
     METRICS_OF_COPIES,
     check_can_be_zero,
+    check_from_zero,
+    check_from_zero_with,
     from_zero_alarm,
     from_zero_policies,
     instances_that_stay,
@@ -131,3 +133,55 @@ def test_which_instances_stay() -> None:
         {"ManagedInstanceScaling": {**enabled, "Status": "DISABLED", "MinInstanceCount": 0}}
     )
     assert instances_that_stay({}) == "has no ManagedInstanceScaling"
+
+
+@pytest.mark.parametrize("value", [None, "{{ scaling }}", ScaleFromZero(target_value=5)])
+def test_a_scale_from_zero_is_one(value: Any) -> None:
+    check_from_zero("from_zero", value)
+
+
+@pytest.mark.parametrize(("value", "found"), [(5, "int"), ({"TargetValue": 5}, "dict")])
+def test_what_is_no_scale_from_zero_is_refused(value: Any, found: str) -> None:
+    with pytest.raises(InvalidSpecError, match=f"from_zero is a {found}; allowed: ScaleFromZero"):
+        check_from_zero("from_zero", value)
+
+
+def check_with(from_zero: Any = None, **given: Any) -> None:
+    options = {"min_capacity": None, "scalable_dimension": None, "inference_component_name": None, **given}
+    check_from_zero_with("", from_zero or ScaleFromZero(target_value=5), **options)
+
+
+def test_what_goes_with_scaling_from_zero() -> None:
+    check_with()
+    check_with(min_capacity=0)
+    check_with(min_capacity="{{ minimum }}")
+    check_with("{{ scaling }}", min_capacity=2)
+    metric = METRICS_OF_COPIES[0]
+    check_with(ScaleFromZero(target_value=5, predefined_metric=metric), inference_component_name="llama")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"min_capacity": 1}, "min_capacity is 1; allowed: 0"),
+        (
+            {"scalable_dimension": "sagemaker:variant:DesiredProvisionedConcurrency"},
+            "scales from zero by itself",
+        ),
+        (
+            {"from_zero": ScaleFromZero(target_value=5, predefined_metric=METRICS_OF_COPIES[0])},
+            "none for a variant",
+        ),
+    ],
+)
+def test_what_does_not_go_with_scaling_from_zero(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        check_with(**given)
+
+
+def test_the_alarm_has_the_given_name() -> None:
+    named = ScaleFromZero(target_value=5, alarm_name="wake")
+    of: dict[str, Any] = {"endpoint_name": "churn", "variant_name": "main", "inference_component_name": None}
+    of["policy_arn"] = ARN
+    assert from_zero_alarm(named, **of)["AlarmName"] == "wake"
+    assert from_zero_alarm(ScaleFromZero(target_value=5), **of)["AlarmName"] == "churn-main-from-zero"

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_sm_hosting import (
     ComputeRequirements,
+    ContainerImage,
     InferenceComponentSpecification,
     InstanceProductionVariant,
     ModelData,
@@ -21,6 +22,7 @@ from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec import inference_component as module
 from airflow_sm_hosting.spec.endpoint_config import check_endpoint_config
 from airflow_sm_hosting.spec.inference_component import (
+    check_specification,
     check_specification_list,
     component_deployment_config,
     rendered_specification,
@@ -313,3 +315,13 @@ def test_managed_scaling_is_for_variants_without_a_model() -> None:
         InstanceProductionVariant(
             model_name="churn", variant_name="main", ManagedInstanceScaling={"Status": "ENABLED"}
         )
+
+
+def test_assets_are_for_a_task_group() -> None:
+    needs = {"requirements": NEEDS}
+    built = InferenceComponentSpecification(image=ContainerImage.from_asset("app"), **needs)
+    with pytest.raises(
+        InvalidSpecError, match=r"Image is a from_asset\(…\); allowed: the output of a BuildImageOperator"
+    ):
+        check_specification("specification", built)
+    check_specification("specification", built, assets=True)

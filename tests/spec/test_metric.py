@@ -429,3 +429,28 @@ def test_a_described_name_replaces_a_dimension_that_differs_in_case(given: str, 
     for described, expected in ((True, sent), (False, given)):
         completed = completed_metric(math, "Churn-Prod", "main", described=described)
         assert completed["Metrics"]["a"]["Dimensions"] == {"EndpointName": expected, "VariantName": "main"}
+
+
+def test_a_metric_of_an_inference_component_has_its_dimension() -> None:
+    found = completed_metric(EndpointMetric.invocations(), "", "", component="llama")
+    assert found["Dimensions"] == {"InferenceComponentName": "llama"}
+    given = EndpointMetric.invocations(
+        dimensions={"InferenceComponentName": "llama", "InstanceType": "ml.g5.xlarge"}
+    )
+    assert completed_metric(given, "", "", component="llama")["Dimensions"] == given["Dimensions"]
+    math = MetricMath(expression="a", metrics={"a": EndpointMetric.invocations()}, label="a")
+    inner = completed_metric(math, "", "", component="llama")["Metrics"]["a"]
+    assert inner["Dimensions"] == {"InferenceComponentName": "llama"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (EndpointMetric.gpu_utilization(), "GPUUtilizationNormalized"),
+        (EndpointMetric.disk_utilization(), "CPUUtilizationNormalized, MemoryUtilizationNormalized"),
+        (EndpointMetric.invocations_per_instance(), "InvocationsPerCopy"),
+    ],
+)
+def test_metrics_of_variants_are_none_of_components(metric: EndpointMetric, message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        completed_metric(metric, "", "", component="llama")

@@ -15,6 +15,7 @@ from airflow_sm_hosting import (
     InvocationsScaling,
     MetricMath,
     ScheduledScaling,
+    ServerlessProductionVariant,
     StepScaling,
     TargetTrackingScaling,
 )
@@ -33,6 +34,7 @@ from airflow_sm_hosting.spec.scaling_rules import (
     POLICY_MEMBERS,
     PREDEFINED_METRICS,
     STATISTICS,
+    check_customized_metric,
     check_policies,
     check_scaled_variant,
 )
@@ -827,3 +829,24 @@ def test_policies_of_copies_have_the_components_name_and_metrics() -> None:
     cpu = TargetTrackingScaling(target_value=1, customized_metric=EndpointMetric.cpu_utilization(period=60))
     with pytest.raises(InvalidSpecError, match="a metric of the instances"):
         policy_request(cpu, **of)
+
+
+def test_a_metric_that_is_rendered_later_is_checked_later() -> None:
+    check_customized_metric("metric", "{{ metric }}")
+
+
+@pytest.mark.parametrize("low", [0, 1, False, "{{ least }}"])
+def test_a_serverless_variant_has_no_scheduled_minimum_of_zero(low: Any) -> None:
+    variant = ServerlessProductionVariant(
+        model_name="m",
+        variant_name="main",
+        max_concurrency=5,
+        memory_size_in_mb=1024,
+        provisioned_concurrency=1,
+    )
+    options = {"minimum": 1, "maximum": 2, "asynchronous": False, "scheduled_minimums": [low]}
+    if low == 0 and low is not False:
+        with pytest.raises(InvalidSpecError, match="the minimum capacity of a scheduled action is 0"):
+            check_scaled_variant(variant, **options)
+    else:
+        check_scaled_variant(variant, **options)

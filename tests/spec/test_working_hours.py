@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, strategies as st
 
 from airflow_sm_hosting import WorkingHours
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.local.autoscaling.schedules import Schedule
 from airflow_sm_hosting.spec.scaling_rules import check_actions
-from airflow_sm_hosting.spec.working_hours import actions_of
+from airflow_sm_hosting.spec.working_hours import actions_of, check_working_hours
 
 DAY: dict[str, Any] = {"start": "07:00", "end": "20:00", "timezone": "Europe/Berlin"}
 
@@ -91,25 +87,8 @@ def test_two_of_one_name_are_an_error_and_what_is_rendered_later_is_not_checked(
     check_actions("scheduled_actions", [late, late])
 
 
-TIMES = st.times().map(lambda time: time.strftime("%H:%M"))
-DAYS = "SUN MON TUE WED THU FRI SAT".split()
-
-
-@given(st.tuples(TIMES, TIMES).map(sorted), st.sets(st.sampled_from(DAYS), min_size=1), st.data())
-def test_the_schedules_fall_on_the_given_days_and_times(
-    hours: list[str], days: set[str], data: st.DataObject
-) -> None:
-    start, end = hours
-    if start == end:
-        return
-    zone = data.draw(st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]))
-    found = actions(start=start, end=end, timezone=zone, days=",".join(sorted(days)))
-    # In January and July no clock is changed.
-    now = datetime(2026, data.draw(st.sampled_from([1, 7])), 10, 12, tzinfo=UTC)
-    for action, time in zip(found, (start, end), strict=True):
-        at = Schedule(action["Schedule"], action["Timezone"]).next(now)
-        assert at is not None
-        local = at.astimezone(ZoneInfo(zone))
-        assert local.strftime("%H:%M") == time
-        assert local.strftime("%a").upper() in days
-        assert at - now <= timedelta(days=8)
+@pytest.mark.parametrize(
+    "given", [None, "{{ actions }}", {"ScheduledActionName": "a"}, [{"ScheduledActionName": "a"}]]
+)
+def test_others_are_no_working_hours(given: Any) -> None:
+    check_working_hours("scheduled_actions", given, min_capacity=None, max_capacity=None)
