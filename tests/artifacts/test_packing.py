@@ -223,6 +223,7 @@ def test_what_does_not_exist_is_named_with_its_absolute_path(
         pack("nothing", workdir=tmp_path)
 
 
+@pytest.mark.slow
 def test_memory_is_flat_in_the_size(tmp_path: Path, workdir: Path) -> None:
     folder = tmp_path / "large"
     folder.mkdir()

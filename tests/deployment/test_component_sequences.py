@@ -230,6 +230,7 @@ WAITERS: dict[str, Waiter] = {
 WRONG = ("false success", "false failure", "waits for ever", "success too early")
 
 
+@pytest.mark.exhaustive
 def test_every_sequence_is_told_as_it_ends_and_the_document_has_the_counts() -> None:
     all_stories = list(stories())
     for name, waiter in WAITERS.items():
@@ -242,6 +243,7 @@ def test_every_sequence_is_told_as_it_ends_and_the_document_has_the_counts() -> 
         assert row in DOCUMENT.read_text(), f"docs/truth.md must have:\n\n{row}"
 
 
+@pytest.mark.exhaustive
 def test_the_stories_bite(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same wait with one rule less is wrong."""
 

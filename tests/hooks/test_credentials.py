@@ -83,6 +83,7 @@ def shelf(aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> She
 @pytest.mark.parametrize(
     "code", ["ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"]
 )
+@pytest.mark.slow
 def test_a_rewritten_file_is_read_again(shelf: Shelf, code: str) -> None:
     shelf.write("AKIAFIRST")
     hook = SageMakerHostingHook()

@@ -97,6 +97,7 @@ def test_what_was_made_just_before_is_asked_for_again(endpoint: LocalAws) -> Non
 # The Amazon provider and boto3, unmodified.
 
 
+@pytest.mark.slow
 def test_the_peers_sagemaker_hook_deploys_and_deletes(aws: LocalAws) -> None:
     hook = SageMakerHook()
     hook.create_model({"ModelName": "model", "PrimaryContainer": {"Image": IMAGE}, "ExecutionRoleArn": ROLE})
@@ -123,6 +124,7 @@ def test_the_peers_sagemaker_hook_deploys_and_deletes(aws: LocalAws) -> None:
     hook.delete_model("model")
 
 
+@pytest.mark.slow
 def test_the_peers_s3_and_ecr_hooks(aws: LocalAws) -> None:
     s3 = S3Hook()
     s3.create_bucket("models")

@@ -145,6 +145,7 @@ def test_the_first_run_of_model_config_and_endpoint_makes_six_calls_and_the_poll
     assert set(asked[6:]) == {"DescribeEndpoint"}
 
 
+@pytest.mark.slow
 def test_another_training_updates_the_same_endpoint_and_the_old_ones_stay(
     aws: LocalAws, dag: DAG, project: Path
 ) -> None:

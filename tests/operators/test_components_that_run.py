@@ -25,6 +25,7 @@ def version_of(aws: LocalAws) -> Any:
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+@pytest.mark.slow
 def test_what_was_asked_for_answers_and_what_does_not_start_is_rolled_back(
     process_aws: LocalAws, deferrable: bool
 ) -> None:
@@ -56,6 +57,7 @@ def test_what_was_asked_for_answers_and_what_does_not_start_is_rolled_back(
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+@pytest.mark.slow
 def test_a_tag_that_moves_is_another_image(process_aws: LocalAws, deferrable: bool) -> None:
     aws = process_aws
     deployer = Deployer(aws)
@@ -83,6 +85,7 @@ def test_a_tag_that_moves_is_another_image(process_aws: LocalAws, deferrable: bo
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+@pytest.mark.slow
 def test_a_smoke_test_asks_the_component_itself(process_aws: LocalAws, deferrable: bool) -> None:
     aws = process_aws
     image = Deployer(aws).push_image()

@@ -380,6 +380,7 @@ def test_a_target_that_others_made_is_changed_only_when_adopted(aws: LocalAws, d
 
 
 @pytest.mark.usefixtures("endpoint")
+@pytest.mark.slow
 def test_killed_after_any_call_it_is_finished_by_the_next_run(aws: LocalAws, dag: DAG) -> None:
     before = {name: parts[:2] for name, parts in everything().items()}
     after = {

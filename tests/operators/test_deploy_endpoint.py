@@ -264,6 +264,7 @@ def test_an_endpoint_that_is_deleted_between_two_calls_is_a_failed_deployment(
     assert outcome(deploy("c2", deferrable=deferrable)).details["action"] == "create"
 
 
+@pytest.mark.slow
 def test_a_deployment_on_its_way_to_the_config_is_joined(
     slow_aws: LocalAws, dag: DAG, deferrable: bool
 ) -> None:

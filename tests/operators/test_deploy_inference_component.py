@@ -255,6 +255,7 @@ def test_an_endpoint_with_a_model_takes_no_component(aws: LocalAws) -> None:
 
 
 @both
+@pytest.mark.slow
 def test_a_rolling_update_sends_its_batches_and_alarms(virtual_aws: LocalAws, deferrable: bool) -> None:
     host = virtual_aws
     make_models(host, "model", "newer")

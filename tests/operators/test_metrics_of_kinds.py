@@ -147,6 +147,7 @@ def test_what_guards_a_rollout_is_an_error_at_parse() -> None:
     deploy(calm, auto_rollback_alarms=[elsewhere, "slow"])
 
 
+@pytest.mark.slow
 def test_what_guards_a_rollout_is_an_error_before_the_update(aws: LocalAws) -> None:
     """The alarm was made by others: what it watches is known when the task runs."""
     make_model(aws)

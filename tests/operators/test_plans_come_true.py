@@ -487,6 +487,7 @@ def run(aws: LocalAws, seeds: range) -> Counter[str]:
     return actions
 
 
+@pytest.mark.slow
 def test_some_plans_come_true(aws: LocalAws, dag: DAG) -> None:
     run(aws, range(12))
 

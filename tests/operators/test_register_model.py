@@ -182,6 +182,7 @@ def test_two_groups_have_each_their_version(aws: LocalAws) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_version_is_found_beyond_a_hundred_newer_ones(aws: LocalAws) -> None:
     first = run(register()).value
     client = aws.client("sagemaker")

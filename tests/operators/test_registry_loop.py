@@ -116,6 +116,7 @@ def loop(process_aws: LocalAws, dag: DAG, monkeypatch: pytest.MonkeyPatch) -> Lo
     return Loop(process_aws)
 
 
+@pytest.mark.slow
 def test_what_is_approved_is_what_serves(loop: Loop) -> None:
     first, second = loop.register("1"), loop.register("2")
     loop.approve(first)

@@ -57,6 +57,7 @@ def answer() -> dict[str, Any]:
     return json.loads(run_task(task).details["response"])
 
 
+@pytest.mark.slow
 def test_the_old_model_goes_on_answering(
     process_aws: LocalAws, dag: DAG, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,6 +144,7 @@ def test_without_an_endpoint_it_says_so(configs: LocalAws, dag: DAG, named: dict
     assert "There is no endpoint 'churn'" in str(error)
 
 
+@pytest.mark.slow
 def test_a_config_that_was_deleted_is_named(configs: LocalAws, dag: DAG) -> None:
     deploy_all("a", "b")
     configs.client("sagemaker").delete_endpoint_config(EndpointConfigName="a")

@@ -204,6 +204,7 @@ def test_it_comes_back_at_once_when_the_update_is_refused(scaled: LocalAws, dag:
     in_order(scaled, before)
 
 
+@pytest.mark.slow
 def test_a_try_after_a_crash_at_any_call_puts_it_back(scaled: LocalAws, dag: DAG) -> None:
     """After each call that changes something, and before it."""
     before = state(scaled)
