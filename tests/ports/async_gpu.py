@@ -1,5 +1,7 @@
 """An asynchronous endpoint on GPUs: answers to S3 and SNS, instances by the backlog, none when there is none."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG

@@ -1,5 +1,7 @@
 """A language model whose copies and instances go to zero when nobody asks, and come back with the first request."""
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG

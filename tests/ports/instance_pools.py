@@ -1,5 +1,7 @@
 """A language model on whichever GPU type has capacity, scaled by how busy the types are together."""
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG

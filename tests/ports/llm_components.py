@@ -1,5 +1,7 @@
 """A language model as an inference component, and a LoRA adapter on top of it."""
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG

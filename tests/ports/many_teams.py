@@ -1,5 +1,7 @@
 """An endpoint for each team, from a table."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG

@@ -1,5 +1,7 @@
 """A model approved in the account of experiments, deployed to the VPC of the account of production."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG

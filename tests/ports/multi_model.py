@@ -1,5 +1,7 @@
 """Many models of scikit-learn behind one endpoint, read from S3 with each request, and not cached."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG

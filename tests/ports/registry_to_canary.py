@@ -1,5 +1,7 @@
 """The latest approved version of a model: first on staging, where it is asked, then on production, where a canary goes first."""
 
+from __future__ import annotations
+
 from datetime import datetime
 from typing import Any
 
@@ -29,10 +31,12 @@ def deploy(stage: str, captured: int, **options: Any) -> ModelHostingTaskGroup:
     return ModelHostingTaskGroup(
         group_id=stage,
         endpoint_name=f"abalone-{stage}",
-        models={"abalone": [ContainerDefinition(model_package=ModelPackage.latest_approved("abalone"))]},
+        models={
+            f"abalone-{stage}": [ContainerDefinition(model_package=ModelPackage.latest_approved("abalone"))]
+        },
         production_variants=[
             InstanceProductionVariant(
-                model_name="abalone",
+                model_name=f"abalone-{stage}",
                 variant_name="main",
                 instance_type="ml.m5.large",
                 initial_instance_count=3,

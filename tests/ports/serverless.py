@@ -1,5 +1,7 @@
 """A model of the Hugging Face hub on a serverless endpoint."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG

@@ -1,5 +1,7 @@
 """The latest approved version in the shadow of the one that serves, a report of both, and the shadow's promotion."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG, Param

@@ -1,5 +1,7 @@
 """The latest approved version of a model in two Regions: where it was trained, then in the other with copies of image and artifact."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG

@@ -1,5 +1,7 @@
 """An approved model in a VPC: disks and captured data encrypted with a key of ours, under a role that may no more than that."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from airflow.sdk import DAG
