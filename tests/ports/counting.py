@@ -28,13 +28,11 @@ def lines_of_code(text: str, *, without: Collection[str] = (), only: Collection[
         if name not in without and (not only or name in only):
             first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
             counted.update(range(first, (node.end_lineno or first) + 1))
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        ):
-            counted.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    for inner in ast.walk(tree):
+        if not isinstance(inner, ast.Expr) or not isinstance(inner.value, ast.Constant):
+            continue
+        if isinstance(inner.value.value, str):
+            counted.difference_update(range(inner.lineno, (inner.end_lineno or inner.lineno) + 1))
     return sum(1 for number in counted if _is_code(lines[number - 1]))
 
 

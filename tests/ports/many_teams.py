@@ -14,14 +14,15 @@ from airflow_sm_hosting import (
 )
 
 IMAGE = ContainerImage.from_ecr_repository("serving", "latest")
+# Team: instance type, instances of a variant, and variants with their weights.
 TEAMS = {
-    "search": {"type": "ml.m5.large", "count": 1, "weights": {"stable": 90, "next": 10}},
-    "fraud": {"type": "ml.m5.xlarge", "count": 2, "weights": {"main": 100}},
-    "quant": {"type": "ml.m5.large", "count": 1, "weights": {"main": 100}},
+    "search": ("ml.m5.large", 1, {"stable": 90, "next": 10}),
+    "fraud": ("ml.m5.xlarge", 2, {"main": 100}),
+    "quant": ("ml.m5.large", 1, {"main": 100}),
 }
 
 with DAG("many_teams", schedule=None, start_date=datetime(2026, 1, 1)):
-    for team, wanted in TEAMS.items():
+    for team, (instance_type, count, weights) in TEAMS.items():
         ModelHostingTaskGroup(
             group_id=team,
             endpoint_name=f"ml-{team}",
@@ -38,11 +39,11 @@ with DAG("many_teams", schedule=None, start_date=datetime(2026, 1, 1)):
                 InstanceProductionVariant(
                     model_name=f"ml-{team}",
                     variant_name=name,
-                    instance_type=wanted["type"],
-                    initial_instance_count=wanted["count"],
+                    instance_type=instance_type,
+                    initial_instance_count=count,
                     initial_variant_weight=weight,
                 )
-                for name, weight in wanted["weights"].items()
+                for name, weight in weights.items()
             ],
             execution_role="SageMakerHostingRole",
             tags={"team": team},

@@ -46,9 +46,8 @@ def page() -> str:
             f"| [{original.kind}](#{_anchor(original.kind)}) | {link} | {original.lines} | {mine} | {original.in_short} |"
         )
     rows.append(f"| all | | {theirs} | {ours} | |")
-    return "\n".join(
-        [_HEAD, *rows, _BESIDE_ALL, *(_section(port, one) for port, one in ORIGINALS.items())]
-    ).replace("\n\n\n", "\n\n")
+    sections = [_section(port, original) for port, original in ORIGINALS.items()]
+    return "\n".join([_HEAD, *rows, _BESIDE_ALL, *sections])
 
 
 def _section(port: str, original: Original) -> str:
