@@ -23,6 +23,10 @@ has more lines than it needs, Terraform fewer.
 `tests/ports/test_ports.py` runs each port with Airflow on [the local AWS](local-aws.md), with [stand-ins](local-aws.md) of AWS's images, and
 compares what is then there to what the original asks for: members of the endpoint configs, scalable targets, policies, alarms, answers. A
 second run of each port but the shadow test, which has promoted its shadow, changes nothing. `python -m tests.ports.page` writes this page.
+
+What the local AWS does not show: keys of KMS, subnets and topics are only names there. It has one account, so the second account of the
+multi-account port is a second local AWS, which has only what the port brings there; that the policies of one account let the other one read is not
+shown.
 """
 
 _BESIDE_ALL = """
