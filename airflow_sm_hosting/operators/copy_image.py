@@ -147,14 +147,16 @@ class CopyImageOperator(SageMakerHostingBaseOperator):
     def _source(self, host: str, uri: str, aws_conn_id: str | None) -> RegistryClient:
         """Return a client of the registry that has the image.
 
-        Of ECR with the credentials of the connection, of another one with those by which somebody has logged the worker in, if any.
+        Of ECR with the credentials of the connection, of another one with those by which somebody has logged the worker in, if any. A
+        registry on this machine is that of a local AWS; the task's own, or another one's for which a connection is given.
         """
         from airflow_sm_hosting.deployer.references import ECR_HOST
         from airflow_sm_hosting.images.bases import registry_of_worker
-        from airflow_sm_hosting.images.registry import RegistryClient
+        from airflow_sm_hosting.images.registry import RegistryClient, is_loopback
 
         ecr = ECR_HOST.fullmatch(host)
-        if ecr is None and host != uri.partition("/")[0]:
+        is_local = host == uri.partition("/")[0] or (aws_conn_id is not None and is_loopback(host))
+        if ecr is None and not is_local:
             return registry_of_worker(host)
         region = (ecr["region"] or ecr["dual_stack_region"]) if ecr else None
         credentials = self.ecr_hook(region, aws_conn_id).get_temporary_credentials()[0]

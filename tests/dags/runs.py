@@ -30,6 +30,8 @@ bag = DagBag(f"{folder}/{dag_id}.py", bundle_path=Path(folder), safe_mode=False)
 for task in bag.dags[dag_id].tasks:
     if hasattr(task, "time_to_wait"):
         task.time_to_wait = timedelta(milliseconds=10)  # nobody waits for the pause of a test
+    if isinstance(getattr(task, "poll_interval", None), (int, float)):
+        task.poll_interval = 0.2
 run = bag.dags[dag_id].test(logical_date=None, run_conf=json.loads(conf))
 states = {ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": str(ti.state) for ti in run.get_task_instances()}
 print("RUN" + json.dumps({"state": str(run.state), **states}))
@@ -41,18 +43,21 @@ class Examples:
 
     :param aws: The local AWS.
     :param home: A folder for Airflow.
+    :param folder: The folder of the DAG files.
+    :param connections: Further environment variables, such as those of connections.
     """
 
-    def __init__(self, aws: LocalAws, home: Path) -> None:
+    def __init__(self, aws: LocalAws, home: Path, folder: Path = DAGS, **connections: str) -> None:
         self.aws = aws
         #: The folder of the DAGs: a copy, to which a test adds what stands beside them.
         self.dags = home / "dags"
-        shutil.copytree(DAGS, self.dags)
+        shutil.copytree(folder, self.dags)
         self.environment = {
             **os.environ,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws.connection()),
+            **connections,
         }
         self._ask([str(Path(sys.executable).parent / "airflow"), "db", "migrate"])
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -26,6 +27,9 @@ COMPONENT_UTILIZATION_NAMESPACE = "/aws/sagemaker/InferenceComponents"
 
 # Minimum seconds of the computer's time between two measurements of a container.
 _MEASURED_FOR = 1.0
+#: Seconds between two zeros of a metric of high resolution, as the alarms of its policies have periods of 10 seconds (assumed):
+#: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-policy.html.
+_FINE = 10
 
 _Values = Iterable[tuple[str, float, str]]
 
@@ -154,19 +158,25 @@ class EndpointMetrics:
         "If a variant's traffic becomes zero, SageMaker automatically scales in … In this case, SageMaker emits metrics with a
         value of zero": endpoint-auto-scaling-edit.html. That it does so for scaled variants only is assumed.
         """
-        self._publish_zero(
-            "InvocationsPerInstance", {"EndpointName": endpoint_name, "VariantName": variant_name}
-        )
+        where = {"EndpointName": endpoint_name, "VariantName": variant_name}
+        self._publish_zeros("InvocationsPerInstance", where)
+        self._publish_zeros("ConcurrentRequestsPerModel", where, _FINE)
 
     def publish_idle_component(self, name: str) -> None:
         """Publish that a scaled inference component had no invocation in the last minute (assumed to be as with variants)."""
-        self._publish_zero("InvocationsPerCopy", {"InferenceComponentName": name})
+        where = {"InferenceComponentName": name}
+        self._publish_zeros("InvocationsPerCopy", where)
+        self._publish_zeros("ConcurrentRequestsPerCopy", where, _FINE)
 
-    def _publish_zero(self, name: str, dimensions: Mapping[str, str]) -> None:
+    def _publish_zeros(self, name: str, dimensions: Mapping[str, str], period: int = 60) -> None:
+        """Publish a zero for each period of the last minute that has no value."""
         minute = int(self._clock.now().timestamp()) // 60 * 60 - 60
         metric = metric_of(NAMESPACE, name, dimensions)
-        if self._metrics.statistics(metric, ["Sum"], minute, 60, 1) == [None]:
-            self._metrics.put_at(metric, 0.0, minute)
+        found = self._metrics.statistics(metric, ["Sum"], minute, period, 60 // period)
+        for number, value in enumerate(found):
+            if value is None:
+                at = datetime.fromtimestamp(minute + number * period, UTC)
+                self._metrics.put(metric, 0.0, at=at, resolution=1 if period < 60 else 60)
 
     def publish_usage(self, serving: Iterable[tuple[str, MeasuredFleet]]) -> None:
         """Publish what the containers used in the last minute: CPU (100 is one), memory and disk, all in percent.

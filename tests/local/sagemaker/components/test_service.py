@@ -787,6 +787,31 @@ def test_without_copies_it_cannot_be_invoked_and_the_failures_scale_it_out(plane
     assert plane.invoke(endpoint, InferenceComponentName=name)["Body"] == b"1,2"
 
 
+def test_target_tracking_on_concurrent_requests_scales_idle_copies_in(plane: DataPlane) -> None:
+    """Its own alarm looks at 90 periods of 10 seconds: each needs a value."""
+    name = component(plane, endpoint_of(plane), echo)
+    scaling = plane.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"inference-component/{name}",
+        "ScalableDimension": COPIES,
+    }
+    metric = "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution"
+    scaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=2)
+    scaling.put_scaling_policy(
+        **target,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "PredefinedMetricSpecification": {"PredefinedMetricType": metric},
+            "TargetValue": 3,
+        },
+    )
+    plane.clock.advance(3600)
+    told = plane.sagemaker.describe_inference_component(InferenceComponentName=name)
+    assert told["RuntimeConfig"]["CurrentCopyCount"] == 0
+
+
 def test_target_tracking_scales_copies_out_and_in(plane: DataPlane) -> None:
     """SageMakerInferenceComponentInvocationsPerCopy: the sum a minute."""
     endpoint = endpoint_of(plane)

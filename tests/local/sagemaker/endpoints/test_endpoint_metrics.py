@@ -197,6 +197,18 @@ def test_a_scaled_variant_without_traffic_publishes_zeros(published: Any) -> Non
     }
 
 
+def test_a_metric_of_high_resolution_has_a_zero_for_each_ten_seconds_without_traffic(published: Any) -> None:
+    with published.endpoints.invocation("e", Variant(), 0.0) as invocation:
+        invocation.status = 200
+    for _ in range(2):
+        published.clock.advance(60)
+        published.endpoints.publish_idle("e", "v")
+    metric = metric_of("AWS/SageMaker", "ConcurrentRequestsPerModel", WHERE)
+    found = published.metrics.statistics(metric, ["SampleCount", "Maximum"], START.timestamp(), 10, 12)
+    assert [one["SampleCount"] for one in found] == [1.0] * 12
+    assert [one["Maximum"] > 0 for one in found] == [True] + [False] * 11
+
+
 def test_many_invocations_at_once_are_all_counted(published: Any) -> None:
     def invoke() -> None:
         for _ in range(200):
