@@ -434,6 +434,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("sagemaker:DescribeEndpoint", "endpoint", "it would be created"),
         _need("application-autoscaling:DescribeScalableTargets", "any", "copy_count differs"),
         _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms"),
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        _need("ecr:BatchGetImage", "repository", "an image is named by tag"),
     ),
     "PromoteShadowOperator": (
         *_DEPLOYMENT,

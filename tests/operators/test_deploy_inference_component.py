@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.sdk import DAG
 
 from airflow_sm_hosting import (
     AllAtOnce,
@@ -27,6 +29,7 @@ from airflow_sm_hosting.exceptions import (
 )
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import is_ours
+from tests.airflow_versions import DagSerialization
 from tests.operators.components import (
     NEEDS,
     deploy_component,
@@ -351,6 +354,26 @@ def test_a_containers_environment_is_compared_and_never_shown(host: LocalAws) ->
     assert "s3cr3t" not in str([first.ran.xcoms, second.ran.xcoms])
     arn = serving(host)["InferenceComponentArn"]
     assert "s3cr3t" not in str(tags_of(host, arn))
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_the_values_of_an_environment_are_hidden_and_sent(host: LocalAws, dag: DAG, is_list: bool) -> None:
+    one = InferenceComponentSpecification(
+        image=IMAGE,
+        environment={"LITERAL": "s3cr3t-1", "JINJA": "{{ params.token }}"},
+        requirements=NEEDS,
+        instance_type="ml.m5.large" if is_list else None,
+    )
+    task = deploy_component(**({"specifications": [one]} if is_list else {"specification": one}))
+    assert "s3cr3t" not in json.dumps(DagSerialization.to_dict(dag))
+    assert outcome(task, params={"token": "s3cr3t-2"}).error is None
+    assert "***" in str([task.specification, task.specifications])
+    assert "s3cr3t" not in str([getattr(task, name) for name in task.template_fields])
+    assert task.hidden_values() == {"s3cr3t-1", "s3cr3t-2"}
+    sent_as = {"LITERAL": "s3cr3t-1", "JINJA": "s3cr3t-2"}
+    plain = {**one, "Container": {"Image": IMAGE, "Environment": sent_as}}
+    same = outcome(deploy_component(**({"specifications": [plain]} if is_list else {"specification": plain})))
+    assert same.details["action"] == "unchanged"
 
 
 @both
