@@ -33,8 +33,11 @@ from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.task_groups.asset_tasks import AssetTasks
 from airflow_sm_hosting.task_groups.checks import (
     check_components,
+    check_kinds,
     check_names,
+    check_options,
     check_platforms,
+    check_request,
     check_rollout,
     check_scaling,
     check_serverless,
@@ -149,6 +152,61 @@ class ModelHostingTaskGroup(TaskGroup):
         botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        check_kinds(
+            booleans={"plan": plan},
+            switches={"approval": approval, "clean_up": clean_up, "check_container": check_container},
+            parameters={
+                "models": models,
+                "components": components,
+                "adapters": adapters,
+                "role_options": role_options,
+                "register": register,
+                "scaling": scaling,
+                "smoke_test": smoke_test,
+                "build_options": build_options,
+                "upload_options": upload_options,
+                "model_options": model_options,
+                "endpoint_config_options": endpoint_config_options,
+                "deploy_options": deploy_options,
+                "component_options": component_options,
+            },
+            lists={
+                "production_variants": production_variants,
+                "shadow_production_variants": shadow_production_variants,
+                "rollback_alarms": rollback_alarms,
+                "alarms": alarms,
+            },
+        )
+        check_options(
+            {
+                "role_options": (role_options, ("role_name",)),
+                "register": (register, ("containers",)),
+                "build_options": (build_options, ("directory", "repository_name")),
+                "upload_options": (upload_options, ("path", "bucket_name", "key_prefix")),
+                "model_options": (model_options, ("model_name", "containers", "execution_role", "tags")),
+                "endpoint_config_options": (
+                    endpoint_config_options,
+                    ("endpoint_config_name", "production_variants", "tags")
+                    + (("shadow_production_variants",) if shadow_production_variants else ()),
+                ),
+                "deploy_options": (deploy_options, ("endpoint_name", "endpoint_config_name")),
+                "component_options": (
+                    component_options,
+                    ("inference_component_name", "endpoint_name", "specification", "specifications"),
+                ),
+                "smoke_test": (smoke_test, ("endpoint_name",)),
+                **{
+                    f"scaling[{name!r}]": (one, ("endpoint_name", "variant_name", "inference_component_name"))
+                    for name, one in (scaling or {}).items()
+                },
+                **{
+                    f"components[{name!r}]": (one, ("inference_component_name", "endpoint_name"))
+                    for name, one in (components or {}).items()
+                    if isinstance(one, Mapping)
+                },
+            }
+        )
+        check_request(smoke_test)
         super().__init__(group_id=group_id, **kwargs)
         self._aws: dict[str, Any] = {
             "aws_conn_id": aws_conn_id,
