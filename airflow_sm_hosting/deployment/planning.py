@@ -754,7 +754,8 @@ def _copies_plan(observed: Observation, wanted: Wanted, progress: Progress) -> P
     found = instance_counts(described).get(COPIES)
     if found == count and not is_transitional(described):
         return None
-    if observed.get(Fact(FactKind.SCALING, (wanted.endpoint_name, COPIES))) is not None:
+    # The resource IDs of scalable targets are compared exactly, names of components not.
+    if observed.get(Fact(FactKind.SCALING, (described["EndpointName"], COPIES))) is not None:
         return None
     if is_transitional(described):
         return Plan((Wait(_condition(WaitFor.SETTLED, wanted)),), progress)

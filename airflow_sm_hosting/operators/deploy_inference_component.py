@@ -112,7 +112,7 @@ class DeployInferenceComponentFields(ComponentDeploymentFields):
             )
         if adapter and self.rollout is not None:
             raise InvalidSpecError(f"{where}rollout is given for an adapter; allowed: none.")
-        if self.smoke_test is not None:
+        if isinstance(self.smoke_test, dict):
             self._check_smoke_test(where)
         known = isinstance(one, dict) or several is not None
         if known and not adapter and self.variant_name is None and not is_rendered_later(one):
@@ -123,7 +123,7 @@ class DeployInferenceComponentFields(ComponentDeploymentFields):
 
     def _check_smoke_test(self, where: str) -> None:
         """Check that the smoke test can reach the component."""
-        test = self.smoke_test or {}
+        test: dict[str, Any] = self.smoke_test or {}
         if self.copy_count == 0:
             raise InvalidSpecError(
                 f"{where}smoke_test is given, and copy_count is 0; allowed: one copy or more, as a component without copies does not answer."

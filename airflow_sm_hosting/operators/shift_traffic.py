@@ -165,10 +165,10 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         """Continue after the deferred wait."""
         from airflow_sm_hosting.deployer.traffic import TrafficShifter
         from airflow_sm_hosting.deployment.traffic import Traffic
-        from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
+        from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult, known_fields
 
         given, carried = ShiftTrafficFields.of(self), event["carried"]
-        before = Traffic(**carried["before"]) if carried["before"] else None
+        before = Traffic(**known_fields(Traffic, carried["before"])) if carried["before"] else None
         started_at = float(carried["started_at"])
         shifter = TrafficShifter(
             self._wanted(context, given), self, deadline=started_at + given.timeout, before=before

@@ -541,6 +541,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "there is no such scalable target: the endpoint's name may be in another case",
             optional=True,
         ),
+        _need(
+            "sagemaker:DescribeInferenceComponent",
+            "inference-component",
+            "the same of an inference component",
+            optional=True,
+        ),
         _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "it exists"),
         _need("application-autoscaling:ListTagsForResource", "scalable-target", "it exists"),
         _need("application-autoscaling:DeregisterScalableTarget", "scalable-target", "it exists"),

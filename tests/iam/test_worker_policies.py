@@ -1120,7 +1120,7 @@ def a_component_of_an_image_by_tag(scene: Scene) -> None:
 def copies_that_differ(scene: Scene) -> None:
     scene.make_host()
     scene.make_component()
-    assert deploy_component(scene, copy_count=2) == "unchanged"
+    assert deploy_component(scene, copy_count=2) == "update"
 
 
 @path_of("DeployInferenceComponentOperator")
@@ -1596,6 +1596,13 @@ def scaling_that_goes(scene: Scene) -> None:
     options = {"endpoint_name": scene.endpoint, "variant_name": "main"}
     scene.run(RemoveAutoscalingOperator, **options)
     scene.run(RemoveAutoscalingOperator, **options)
+
+
+@path_of("RemoveAutoscalingOperator")
+def copies_that_are_not_scaled(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.run(RemoveAutoscalingOperator, inference_component_name=scene.component)
 
 
 @path_of("CreateEndpointAlarmOperator")

@@ -129,7 +129,7 @@ def test_copies_alone_change_without_an_update(host: LocalAws, deferrable: bool)
     make_component(host)
     host.clear_requests()
     end = outcome(deploy_component(copy_count=0, deferrable=deferrable))
-    assert end.error is None
+    assert (end.error, end.details["action"]) == (None, "update")
     assert operations(host, mutating=True) == ["UpdateInferenceComponentRuntimeConfig"]
     assert serving(host)["RuntimeConfig"]["CurrentCopyCount"] == 0
     assert outcome(deploy_component(copy_count=0)).error is None
@@ -502,6 +502,13 @@ def test_the_config_of_a_host_has_its_role_by_name(aws: LocalAws) -> None:
     assert operations(aws, mutating=True) == []
     with pytest.raises(InvalidSpecError, match="execution_role"):
         config()
+
+
+def test_a_smoke_test_may_come_from_upstream(host: LocalAws) -> None:
+    task = deploy_component(smoke_test="{{ params.test }}")
+    task.smoke_test = SmokeTest(body="1", kind="asynchronous")
+    assert "smoke_test is asynchronous" in str(outcome(task).error)
+    assert operations(host) == []
 
 
 @pytest.mark.parametrize(
