@@ -199,6 +199,10 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
             weights = _given("weights", before, Weights())
             counts = _given("instance_counts", before, InstanceCounts())
             concurrency = _given("serverless_updates", before, ServerlessUpdates())
+            if not (weights or counts or concurrency):
+                raise invalid(
+                    "undo", given.undo, "details of a ShiftTrafficOperator that has shifted something"
+                )
         run = getattr(context.get("dag_run"), "run_id", "")
         index = getattr(context["ti"], "map_index", -1)
         return Shift(

@@ -135,6 +135,28 @@ def test_copies_alone_change_without_an_update(host: LocalAws, deferrable: bool)
     assert outcome(deploy_component(copy_count=0)).error is None
 
 
+def test_copies_of_a_component_that_is_not_ours_are_left_alone(host: LocalAws) -> None:
+    make_component(host, tags={})
+    host.clear_requests()
+    end = outcome(deploy_component(copy_count=2))
+    assert isinstance(end.error, ConflictError)
+    assert "adopt=True" in str(end.error)
+    assert operations(host, mutating=True) == []
+    assert outcome(deploy_component(copy_count=2, adopt=True)).error is None
+    assert serving(host)["RuntimeConfig"]["CurrentCopyCount"] == 2
+
+
+def test_an_older_run_leaves_the_copies_of_a_newer_one(host: LocalAws) -> None:
+    newer, older = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    assert outcome(deploy_component(copy_count=2), run_after=newer).error is None
+    host.clear_requests()
+    end = outcome(deploy_component(copy_count=1), run_after=older)
+    assert (end.details["action"], end.details["copy_count"]) == ("unchanged", 2)
+    assert operations(host, mutating=True) == []
+    end = outcome(deploy_component(copy_count=1, allow_older=True), run_after=older)
+    assert (end.details["action"], end.details["copy_count"]) == ("update", 1)
+
+
 def test_a_component_begins_with_one_copy_where_none_is_requested(host: LocalAws) -> None:
     assert outcome(deploy_component(copy_count=0)).error is None
     assert serving(host)["RuntimeConfig"]["DesiredCopyCount"] == 0

@@ -197,6 +197,20 @@ def test_the_plan_of_what_serves_already(host: LocalAws) -> None:
     assert (found["action"], found["changes"], found["calls"]) == ("unchanged", [], [])
 
 
+def test_the_plan_of_copies_alone_is_an_update(host: LocalAws) -> None:
+    outcome(deploy_component("m1"), run_after=due(0))
+    found = planned(host, plan("m1", copy_count=2))
+    assert (found["action"], found["copies"]) == ("update", 2)
+    assert found["calls"] == ["UpdateInferenceComponentRuntimeConfig"]
+    assert "it has 1 copies, requested 2" in found["reason"]
+
+
+def test_the_plan_of_copies_of_others_is_a_refusal(host: LocalAws) -> None:
+    make_component(host, "m1", tags={})
+    found = planned(host, plan("m1", copy_count=2))
+    assert (found["action"], found["calls"]) == ("refuse", [])
+
+
 @pytest.mark.parametrize("is_uri", [True, False])
 def test_the_plan_of_an_image_by_tag_is_that_of_its_digest(host: LocalAws, is_uri: bool) -> None:
     repository = host.client("ecr").create_repository(repositoryName="churn")["repository"]

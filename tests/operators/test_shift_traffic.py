@@ -363,6 +363,13 @@ def test_a_concurrency_that_is_taken_back_is_an_error_and_is_not_set_again(
     assert operations(aws, mutating=True) == ["AddTags", "UpdateEndpointWeightsAndCapacities"]
 
 
+def test_an_undo_of_nothing_is_no_success(aws: LocalAws, dag: DAG, endpoint: str) -> None:
+    nothing = {"before": {"weights": {}, "instance_counts": {}}}
+    with pytest.raises(InvalidSpecError, match="has shifted something"):
+        run_task(shift(undo=nothing))
+    assert operations(aws) == []
+
+
 def test_a_deferred_shift_ignores_what_another_version_wrote(aws: LocalAws, dag: DAG, endpoint: str) -> None:
     task = shift(weights={"champion": 0.5}, deferrable=True)
     with pytest.raises(TaskDeferred) as deferral:
