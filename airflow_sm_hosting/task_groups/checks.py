@@ -203,6 +203,11 @@ def check_components(
             "smoke_test names no inference_component_name, and all variants have components; allowed: with "
             "inference_component_name, or the smoke_test=SmokeTest(…) of a component."
         )
+    tested = (smoke_test or {}).get("inference_component_name")
+    if tested is not None and not is_rendered_later(tested) and tested not in taken:
+        raise InvalidSpecError(
+            f"smoke_test invokes inference component {tested!r}; components and adapters have: {', '.join(taken)}."
+        )
     for name, options in components.items():
         variant = options.get("variant_name")
         if variant is None and len(hosts) > 1:

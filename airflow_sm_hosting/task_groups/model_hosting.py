@@ -57,7 +57,8 @@ class ModelHostingTaskGroup(TaskGroup):
     """Create the tasks from folders and artifacts to a live, scaled and alarmed endpoint: those that are asked for, in the right order.
 
     The order: images and artifacts, the execution role, a version in the model registry, models, the endpoint config, rollback alarms, the
-    plan, its approval, the deployment, the smoke test, inference components, adapters, scaling and alarms, the clean-up. A
+    plan, its approval, the deployment, the smoke test, inference components, adapters, scaling and alarms, the clean-up; a smoke test of an
+    inference component follows the components. A
     ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an :class:`UploadModelDataOperator`; two
     containers of one folder or artifact share the task.
 
@@ -171,6 +172,7 @@ class ModelHostingTaskGroup(TaskGroup):
                 "component_options": component_options,
             },
             lists={
+                **{f"models[{name!r}]": one for name, one in _items(models)},
                 "production_variants": production_variants,
                 "shadow_production_variants": shadow_production_variants,
                 "rollback_alarms": rollback_alarms,
@@ -197,11 +199,11 @@ class ModelHostingTaskGroup(TaskGroup):
                 "smoke_test": (smoke_test, ("endpoint_name",)),
                 **{
                     f"scaling[{name!r}]": (one, ("endpoint_name", "variant_name", "inference_component_name"))
-                    for name, one in (scaling or {}).items()
+                    for name, one in _items(scaling)
                 },
                 **{
                     f"components[{name!r}]": (one, ("inference_component_name", "endpoint_name"))
-                    for name, one in (components or {}).items()
+                    for name, one in _items(components)
                     if isinstance(one, Mapping)
                 },
             }
@@ -271,15 +273,10 @@ class ModelHostingTaskGroup(TaskGroup):
                 config, rollback_alarms, dict(deploy_options or {}), approval, plan=plan
             )
             live: list[Any] = [self.deploy]
-            if smoke_test is not None:
-                live = [
-                    InvokeEndpointOperator(
-                        task_id="smoke_test",
-                        endpoint_name=self.deploy.output,
-                        **smoke_test,
-                        **self._aws,
-                    )
-                ]
+            # A component is tested when it is deployed; an endpoint before anything else is deployed to it.
+            of_component = smoke_test is not None and smoke_test.get("inference_component_name") is not None
+            if smoke_test is not None and not of_component:
+                live = [self._invoke(smoke_test)]
             #: The tasks that deploy inference components and adapters, by name.
             self.components: dict[str, DeployInferenceComponentOperator] = {}
             hosts = [variant["VariantName"] for variant in production_variants if "ModelName" not in variant]
@@ -291,6 +288,10 @@ class ModelHostingTaskGroup(TaskGroup):
                 for name, artifact in artifacts.items():
                     self._deploy_adapter(name, base, artifact, component_options or {})
             live = [*live, *self.components.values()]
+            if smoke_test is not None and of_component:
+                test = self._invoke(smoke_test)
+                [*self.components.values()] >> test
+                live = [*live, test]
             last = [*self._scale(scaling, live), *self._watch(alarms, live)] or live
             if clean_up is not False:
                 last >> CleanUpHostingOperator(
@@ -474,6 +475,11 @@ class ModelHostingTaskGroup(TaskGroup):
             approved >> deploy
         return deploy
 
+    def _invoke(self, smoke_test: Mapping[str, Any]) -> InvokeEndpointOperator:
+        return InvokeEndpointOperator(
+            task_id="smoke_test", endpoint_name=self.deploy.output, **smoke_test, **self._aws
+        )
+
     # Inference components
 
     def _deploy_component(self, name: str, options: Mapping[str, Any], live: Sequence[Any]) -> None:
@@ -568,6 +574,10 @@ def _approval(endpoint_name: Late, plan: PlanDeploymentOperator, options: bool |
             **given,
         }
     )
+
+
+def _items(given: Any) -> list[tuple[str, Any]]:
+    return list(given.items()) if isinstance(given, Mapping) else []
 
 
 def _component_options(name: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:

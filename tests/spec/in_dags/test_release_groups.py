@@ -186,6 +186,20 @@ def test_components_follow_the_endpoint_and_adapters_their_base(dag: DAG) -> Non
     assert dag.get_task("model_hosting.create_endpoint_config").execution_role == "Hosting"
 
 
+@pytest.mark.parametrize("tested", ["llama", "fr", "{{ params.component }}"])
+def test_a_component_is_tested_after_it_is_deployed(dag: DAG, tested: str) -> None:
+    llm(
+        smoke_test={"body": "1", "inference_component_name": tested},
+        scaling={"llama": {"max_capacity": 2, "min_capacity": 1}},
+        clean_up=True,
+    )
+    found = edges(dag)
+    deployed = {"deploy_component_llama", "deploy_component_fr", "deploy_component_de"}
+    assert found["smoke_test"] == {*deployed, "deploy_endpoint"}
+    assert found["deploy_component_llama"] == {"deploy_endpoint", "create_model"}
+    assert found["configure_autoscaling"] == {*deployed, "deploy_endpoint", "smoke_test"}
+
+
 def test_parameters_of_a_component(dag: DAG) -> None:
     needs = ComputeRequirements(min_memory_in_mb=1024)
     made = llm(
@@ -282,6 +296,10 @@ SPECIFICATION = InferenceComponentSpecification(
             "the endpoint is asynchronous",
         ),
         ({"smoke_test": {"body": "1"}}, "smoke_test names no inference_component_name"),
+        (
+            {"smoke_test": {"body": "1", "inference_component_name": "other"}},
+            "smoke_test invokes inference component 'other'; components and adapters have: llama, fr, de",
+        ),
         ({"role_options": {}, "execution_role": "arn:aws:iam::123456789012:role/r"}, "the name of the role"),
     ],
 )
@@ -306,6 +324,11 @@ def test_what_does_not_fit_is_told_at_parse(options: dict[str, Any], message: st
         ({"scaling": {"main": None}}, r"scaling\['main'\] is None"),
         ({"deploy_options": []}, r"deploy_options is \[\]; allowed: a dict"),
         ({"smoke_test": True}, "smoke_test is True"),
+        (
+            {"models": {"churn": ContainerDefinition(image=IMAGE)}},
+            r"models\['churn'\] is .*; allowed: a list",
+        ),
+        ({"models": []}, r"models is \[\]; allowed: a dict"),
         ({"smoke_test": SmokeTest(body="1")}, "smoke_test is a SmokeTest.*deploy_options="),
         ({"plan": 1, "clean_up": None}, "plan is 1(.|\n)*clean_up is None"),
     ],
