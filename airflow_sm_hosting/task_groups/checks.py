@@ -89,7 +89,7 @@ def check_options(options: Mapping[str, tuple[Mapping[str, Any] | None, Collecti
             )
 
 
-def check_request(smoke_test: Mapping[str, Any] | None) -> None:
+def check_smoke_test(smoke_test: Mapping[str, Any] | None) -> None:
     """Check that the smoke test of the group is not that of the deployment.
 
     :param smoke_test: Parameters of an ``InvokeEndpointOperator``.

@@ -37,10 +37,10 @@ from airflow_sm_hosting.task_groups.checks import (
     check_names,
     check_options,
     check_platforms,
-    check_request,
     check_rollout,
     check_scaling,
     check_serverless,
+    check_smoke_test,
     warn_of_models_without_variant,
 )
 
@@ -208,7 +208,7 @@ class ModelHostingTaskGroup(TaskGroup):
                 },
             }
         )
-        check_request(smoke_test)
+        check_smoke_test(smoke_test)
         super().__init__(group_id=group_id, **kwargs)
         self._aws: dict[str, Any] = {
             "aws_conn_id": aws_conn_id,

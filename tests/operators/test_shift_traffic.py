@@ -364,7 +364,7 @@ def test_a_concurrency_that_is_taken_back_is_an_error_and_is_not_set_again(
 
 
 def test_an_undo_of_nothing_is_no_success(aws: LocalAws, dag: DAG, endpoint: str) -> None:
-    nothing = {"before": {"weights": {}, "instance_counts": {}}}
+    nothing: dict[str, Any] = {"before": {"weights": {}, "instance_counts": {}}}
     with pytest.raises(InvalidSpecError, match="has shifted something"):
         run_task(shift(undo=nothing))
     assert operations(aws) == []
@@ -373,13 +373,13 @@ def test_an_undo_of_nothing_is_no_success(aws: LocalAws, dag: DAG, endpoint: str
 def test_a_deferred_shift_ignores_what_another_version_wrote(aws: LocalAws, dag: DAG, endpoint: str) -> None:
     task = shift(weights={"champion": 0.5}, deferrable=True)
     with pytest.raises(TaskDeferred) as deferral:
-        task.execute({"ti": Ran()})  # type: ignore[typeddict-item]
+        task.execute({"ti": Ran()})
     carried = deferral.value.trigger.carried
     carried["before"]["routing"] = {"champion": "newer"}
     settled(aws)
     result = WaitResult(Outcome.DEPLOYED, "It has its new traffic.")
     ran = Ran()
-    task.execute_complete({"ti": ran}, {"sighting": result.serialize(), "carried": carried})  # type: ignore[typeddict-item]
+    task.execute_complete({"ti": ran}, {"sighting": result.serialize(), "carried": carried})
     assert ran.details["before"] == {"weights": {"champion": 1.0}, "instance_counts": {}}
 
 
