@@ -38,27 +38,27 @@ def check_kinds(
     problems = Problems()
     for name, value in booleans.items():
         with problems:
-            check_kind(name, value, bool, "True or False")
+            _check_kind(name, value, bool, "True or False")
     for name, value in switches.items():
         with problems:
-            check_kind(name, value, bool | Mapping, "True, False, or a dict of parameters of its task")
+            _check_kind(name, value, bool | Mapping, "True, False, or a dict of parameters of its task")
     for name, value in parameters.items():
         if value is not None:
             with problems:
-                check_kind(name, value, Mapping, "a dict")
+                _check_kind(name, value, Mapping, "a dict")
     scaling = parameters.get("scaling")
     for name, value in scaling.items() if isinstance(scaling, Mapping) else ():
         with problems:
-            check_kind(f"scaling[{name!r}]", value, Mapping, "a dict of parameters of its task")
+            _check_kind(f"scaling[{name!r}]", value, Mapping, "a dict of parameters of its task")
     for name, value in lists.items():
         with problems:
-            check_kind(name, value, list | tuple, "a list of dicts")
+            _check_kind(name, value, list | tuple, "a list of dicts")
             for index, entry in enumerate(value):
-                check_kind(f"{name}[{index}]", entry, Mapping, "a dict")
+                _check_kind(f"{name}[{index}]", entry, Mapping, "a dict")
     problems.tell()
 
 
-def check_kind(name: str, value: Any, kind: Any, allowed: str) -> None:
+def _check_kind(name: str, value: Any, kind: Any, allowed: str) -> None:
     """Check the kind of a value.
 
     :param name: The parameter of the group.
@@ -169,7 +169,7 @@ def check_components(
             raise InvalidSpecError(
                 f"adapters names the base {base!r}; components has: {', '.join(components) or 'none'}."
             )
-        check_kind(f"adapters[{base!r}]", artifacts, Mapping, "a dict of artifacts by adapter")
+        _check_kind(f"adapters[{base!r}]", artifacts, Mapping, "a dict of artifacts by adapter")
         for name in artifacts:
             if name in taken:
                 raise InvalidSpecError(
