@@ -743,7 +743,7 @@ def _set_counts(observed: Observation, wanted: Wanted, progress: Progress, arn: 
 
 
 def _copies_plan(observed: Observation, wanted: Wanted, progress: Progress) -> Plan | None:
-    """Set the requested number of copies, unless autoscaling sets it; None when nothing is to be done.
+    """Set the requested number of copies, unless autoscaling or a newer run has set it; None when nothing is to be done.
 
     One change at a time: a change of the copies alone blocks updates, and the other way round.
     """
@@ -754,10 +754,21 @@ def _copies_plan(observed: Observation, wanted: Wanted, progress: Progress) -> P
     found = instance_counts(described).get(COPIES)
     if found == count and not is_transitional(described):
         return None
-    if observed.get(Fact(FactKind.SCALING, (wanted.endpoint_name, COPIES))) is not None:
+    # The resource IDs of scalable targets are compared exactly, names of components not.
+    if observed.get(Fact(FactKind.SCALING, (described["EndpointName"], COPIES))) is not None:
         return None
     if is_transitional(described):
         return Plan((Wait(_condition(WaitFor.SETTLED, wanted)),), progress)
+    if progress.action in (None, Action.UNCHANGED, Action.JOIN, Action.WAIT):
+        # Nothing else was to be changed, so nothing else has looked whose component this is.
+        known = EndpointTags.read(observed.tags, on_its_way_to(described))
+        if not known.ours and not wanted.adopt:
+            raise ConflictError(
+                f"inference component {wanted.endpoint_name} has {found} copies, requested {count}, and exists without this package's "
+                "tags, so something else created it; adopt=True sets them"
+            )
+        if known.newer_than(wanted.run_after) and not wanted.allow_older:
+            return None
     call = UpdateInferenceComponentRuntimeConfig(
         {
             "InferenceComponentName": described["EndpointName"],

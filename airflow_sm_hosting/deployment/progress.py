@@ -21,6 +21,7 @@ from airflow_sm_hosting.deployment.steps import (
     Step,
     UpdateEndpoint,
     UpdateInferenceComponent,
+    UpdateInferenceComponentRuntimeConfig,
 )
 from airflow_sm_hosting.deployment.wait import Outcome, WaitFor, WaitResult, known_fields
 from airflow_sm_hosting.spec.tags import PENDING_COUNT
@@ -118,6 +119,8 @@ class Progress:
                     action=self.action if self.restores_run else str(action),
                     updated_at=(answer or {}).get("taken_at"),
                 )
+            case UpdateInferenceComponentRuntimeConfig() if self.action in (None, Action.UNCHANGED):
+                return replace(self, action=str(Action.UPDATE))
             case DeleteEndpoint() | DeleteInferenceComponent():
                 return replace(self, action=Action.REPLACE)
             case AddTags() if step.request["ResourceArn"] == endpoint_arn:

@@ -21,6 +21,7 @@ from airflow_sm_hosting.deployment.steps import (
     Step,
     UpdateEndpoint,
     UpdateInferenceComponent,
+    UpdateInferenceComponentRuntimeConfig,
     Wait,
 )
 from airflow_sm_hosting.deployment.wait import WaitFor
@@ -258,8 +259,14 @@ def _component_plan(simulated: Simulation, before: Described | None) -> Deployme
     deployment_config = (update.request if update else {}).get("DeploymentConfig") or {}
     alarms = deployment_config.get("AutoRollbackConfiguration") or {}
     differences_now = (before or {}).get("Differences") or ()
+    decision = simulated.decision
+    copies = next(
+        (step for step in simulated.steps if isinstance(step, UpdateInferenceComponentRuntimeConfig)), None
+    )
+    if copies and decision.action is Action.UNCHANGED:
+        decision = Decision(Action.UPDATE, f"{decision.reason}; {copies.why}")
     return DeploymentPlan(
-        decision=simulated.decision,
+        decision=decision,
         endpoint_name=simulated.observed.endpoint_name,
         serving=(before or {}).get("EndpointConfigName"),
         target=simulated.target,

@@ -86,14 +86,21 @@ class AwsParameters:
 
         The permission ``sagemaker:DescribeEndpoint`` is optional.
         """
+        return self._described_name("describe_endpoint", "EndpointName", endpoint_name)
+
+    def component_in_its_case(self, name: str) -> str | None:
+        """Return the same of an inference component; the permission ``sagemaker:DescribeInferenceComponent`` is optional."""
+        return self._described_name("describe_inference_component", "InferenceComponentName", name)
+
+    def _described_name(self, method: str, member: str, given: str) -> str | None:
         from botocore.exceptions import ClientError
 
         try:
-            described: Mapping[str, Any] = self.sagemaker_hook.describe_endpoint(endpoint_name) or {}
+            described: Mapping[str, Any] = getattr(self.sagemaker_hook, method)(given) or {}
         except ClientError:
             return None
-        name = str(described.get("EndpointName", endpoint_name))
-        return None if name == endpoint_name else name
+        name = str(described.get(member, given))
+        return None if name == given else name
 
     @property
     def sagemaker_hook(self) -> SageMakerHostingHook:

@@ -101,16 +101,17 @@ class CreateEndpointAlarmFields(AlarmFields):
         return (self.endpoint_name or "", self.variant_name or "") if component is None else (component,)
 
     def watched_on(self, described_name: str | None) -> Any:
-        """Return the metric with the endpoint's name as DescribeEndpoint returns it: dimensions are compared exactly, endpoint names not.
+        """Return the metric with the name of the endpoint or component as AWS describes it: dimensions are compared exactly, names not.
 
         :param described_name: That name; None if it is not known.
         """
+        component = self.inference_component_name
         return completed_metric(
             self.metric,
-            described_name or self.endpoint_name or "",
+            (described_name if component is None else None) or self.endpoint_name or "",
             self.variant_name or "",
             described=described_name is not None,
-            component=self.inference_component_name,
+            component=None if component is None else described_name or component,
         )
 
     def check_together(self, where: str) -> None:
@@ -264,9 +265,9 @@ class CreateEndpointAlarmOperator(AlarmOperator):
             described = (
                 self._published_endpoint(metric, *target) if component is None else self._found(component)
             )
-        if described and component is None and described["EndpointName"] != target[0]:
-            spelled = described["EndpointName"]
-            self.log.info("Endpoint %s is %s: the alarm watches that name", target[0], spelled)
+        spelled = described and described["EndpointName" if component is None else "InferenceComponentName"]
+        if spelled and spelled != target[0]:
+            self.log.info("%s is %s: the alarm watches that name", target[0], spelled)
             metric = given.watched_on(spelled)
             request = validated_request("cloudwatch", "PutMetricAlarm", self._request(metric))
 

@@ -21,12 +21,19 @@ from airflow_sm_hosting.operators.deploying_component import (
 from airflow_sm_hosting.spec.arn import ENDPOINT
 from airflow_sm_hosting.spec.checks import check_name, is_rendered_later
 from airflow_sm_hosting.spec.inference_component import (
+    InferenceComponentSpecification,
     check_specification,
     check_specification_list,
     is_adapter,
     rendered_specification,
 )
 from airflow_sm_hosting.spec.reference import kind_of
+from airflow_sm_hosting.spec.secret import (
+    HidesSpecifications,
+    hide_specifications,
+    reveal_environments,
+    specification_values,
+)
 from airflow_sm_hosting.spec.smoke_test import ASYNCHRONOUS, REAL_TIME, known_kind
 
 if TYPE_CHECKING:
@@ -36,7 +43,6 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.component import WantedComponent
     from airflow_sm_hosting.deployment.wanted import Wanted
     from airflow_sm_hosting.fields import Late
-    from airflow_sm_hosting.spec.inference_component import InferenceComponentSpecification
     from airflow_sm_hosting.spec.rollout import Rolling
     from airflow_sm_hosting.spec.smoke_test import SmokeTest
 
@@ -53,6 +59,18 @@ class OneSpecification(Structure):
         if isinstance(value, dict):
             check_specification(where, value)
 
+    def value(self, where: str, given: Any) -> dict[str, Any]:
+        """Return the specification with its environment, whose values are hidden up to here."""
+        return super().value(where, reveal_environments(given))
+
+
+class SeveralSpecifications(ListOf):
+    """A list of them, one for each instance type."""
+
+    def value(self, where: str, given: Any) -> list[Any]:
+        """Return the specifications with their environments, whose values are hidden up to here."""
+        return super().value(where, reveal_environments(given))
+
 
 class DeployInferenceComponentFields(ComponentDeploymentFields):
     """The parameters of :class:`DeployInferenceComponentOperator`."""
@@ -66,7 +84,7 @@ class DeployInferenceComponentFields(ComponentDeploymentFields):
         )
     )
     specifications = optional(
-        ListOf(
+        SeveralSpecifications(
             literal_check=check_specification_list,
             of="InferenceComponentSpecification",
             default=None,
@@ -94,7 +112,7 @@ class DeployInferenceComponentFields(ComponentDeploymentFields):
             )
         if adapter and self.rollout is not None:
             raise InvalidSpecError(f"{where}rollout is given for an adapter; allowed: none.")
-        if self.smoke_test is not None:
+        if isinstance(self.smoke_test, dict):
             self._check_smoke_test(where)
         known = isinstance(one, dict) or several is not None
         if known and not adapter and self.variant_name is None and not is_rendered_later(one):
@@ -105,7 +123,7 @@ class DeployInferenceComponentFields(ComponentDeploymentFields):
 
     def _check_smoke_test(self, where: str) -> None:
         """Check that the smoke test can reach the component."""
-        test = self.smoke_test or {}
+        test: dict[str, Any] = self.smoke_test or {}
         if self.copy_count == 0:
             raise InvalidSpecError(
                 f"{where}smoke_test is given, and copy_count is 0; allowed: one copy or more, as a component without copies does not answer."
@@ -136,7 +154,7 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
     :param endpoint_name: The endpoint on whose instances it runs, by name or ARN. Its variants have no models. (templated)
     :param variant_name: The variant of the endpoint; required but for adapters, which are where their base is. (templated)
     :param specification: An :class:`~airflow_sm_hosting.InferenceComponentSpecification`; a dict in the AWS shape is accepted
-        too. (templated)
+        too. Values of its environment are shown as ``***``. (templated)
     :param specifications: In place of ``specification``, 1 to 5 of them, one for each instance type of the endpoint. (templated)
     :param copy_count: Number of copies, 0 or more (default: 1 for a new component; an existing one keeps its own). It is left to
         autoscaling where the copies are a scalable target. (templated)
@@ -175,6 +193,9 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
         DeployInferenceComponentFields.template_fields_renderers()
     )
 
+    specification = HidesSpecifications()
+    specifications = HidesSpecifications()
+
     def __init__(
         self,
         *,
@@ -204,8 +225,13 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
         self.inference_component_name = inference_component_name
         self.endpoint_name = endpoint_name
         self.variant_name = variant_name
-        self.specification = specification
-        self.specifications = specifications
+        # A value that is not a spec object may come from upstream to a mapped task, and stays unchanged: see HidesEnvironments.
+        literal = isinstance(specification, InferenceComponentSpecification)
+        self.specification = hide_specifications(specification) if literal else specification
+        several = isinstance(specifications, list | tuple) and any(
+            isinstance(one, InferenceComponentSpecification) for one in specifications
+        )
+        self.specifications = hide_specifications(specifications) if several else specifications
         self.copy_count = copy_count
         self.rollout = rollout
         self.auto_rollback_alarms = auto_rollback_alarms
@@ -219,6 +245,10 @@ class DeployInferenceComponentOperator(ComponentDeployingOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self._resolved: list[dict[str, Any]] | None = None
+
+    def hidden_values(self) -> set[str]:
+        """Return the values of the containers' environments."""
+        return specification_values(self.specification) | specification_values(self.specifications)
 
     def execute(self, context: Context) -> str:
         """Check the parameters, then observe, plan, apply and wait until the deployment has ended."""

@@ -26,7 +26,7 @@ class PlanInferenceComponentOperator(DeployInferenceComponentOperator):
     :param endpoint_name: The endpoint on whose instances it runs. (templated)
     :param kwargs: The other parameters of :class:`~airflow_sm_hosting.DeployInferenceComponentOperator`, for the planned deployment.
     :raises InvalidSpecError: For bad input, before the first AWS call.
-    :raises NotFoundError: When the endpoint or the base does not exist.
+    :raises NotFoundError: When the endpoint, the base or an image does not exist.
     :return: The plan as Markdown, for the body of an approval; ``details`` (XCom) have it as JSON: action, reason,
         inference_component_name, serving, target, changes, calls, two_fleets, copies, alarms.
     """
@@ -40,9 +40,11 @@ class PlanInferenceComponentOperator(DeployInferenceComponentOperator):
         """Observe, plan, and simulate the deployment."""
         from airflow_sm_hosting.deployment.progress import Progress
 
-        wanted = self._wanted(context)
-        self._check_before_asking(wanted)
+        self._resolved = None
+        self._check_before_asking(self._wanted(context))
         self.check_arns("inference_component_name", "endpoint_name")
+        self._resolved = self._resolve()
+        wanted = self._wanted(context)
         self._persist_links(context, self.sagemaker_hook)
         now = time.time()
         plan = self._deployer(wanted, Progress(started_at=now, deadline=now)).preview()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_sm_hosting.exceptions import NotFoundError
+from airflow_sm_hosting.exceptions import ConflictError, NotFoundError
 from airflow_sm_hosting.fields import Choice, Resource, optional
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointFields, DeployEndpointOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT_CONFIG
@@ -94,21 +94,25 @@ class PromoteShadowOperator(DeployEndpointOperator):
         from airflow_sm_hosting.deployment.history import remembered
         from airflow_sm_hosting.deployment.shadow import base_name, variants_of
         from airflow_sm_hosting.operators.immutable import ENDPOINT_CONFIG as CONFIG, make_once
-        from airflow_sm_hosting.spec.tags import PREVIOUS_ENDPOINT_CONFIGS
+        from airflow_sm_hosting.spec.tags import PREVIOUS_ENDPOINT_CONFIGS, is_ours
 
         hook, endpoint = self.sagemaker_hook, given.endpoint_name
         described = hook.describe_endpoint(endpoint)
         if described is None:
             raise NotFoundError(f"There is no endpoint {endpoint!r}.")
-        live = described["EndpointConfigName"]
+        live, tags = described["EndpointConfigName"], hook.tags(described["EndpointArn"])
         config: Mapping[str, Any] = hook.describe_endpoint_config(live) or {}
         if found := variants_of(config):
+            if not given.adopt and not is_ours(tags):
+                raise ConflictError(
+                    f"Endpoint {endpoint} exists without this package's tags, so something else created it; adopt=True takes it over."
+                )
             self.log.info(
                 "Promoting shadow variant %s to %s", found[1]["VariantName"], found[0]["VariantName"]
             )
             request = self._request(config, given)
             return make_once(hook, CONFIG, base_name(live), request, tags=given.tags, unique_name=True).name
-        for name in remembered(hook.tags(described["EndpointArn"]).get(PREVIOUS_ENDPOINT_CONFIGS)):
+        for name in remembered(tags.get(PREVIOUS_ENDPOINT_CONFIGS)):
             before: Mapping[str, Any] = hook.describe_endpoint_config(name) or {}
             if variants_of(before) and self._name(name, self._request(before, given)) == live:
                 self.log.info("The shadow variant of %s is promoted already", name)

@@ -219,6 +219,13 @@ class RegisterModelOperator(SageMakerHostingBaseOperator):
             self.log.info("Registered model package %s, %s", arn, given.approval_status)
         else:
             self.log.info("Model package %s has this content; nothing to do", arn)
+            status = (found or {}).get("ModelApprovalStatus", given.approval_status)
+            if status != given.approval_status:
+                self.log.warning(
+                    "It is %s, not %s: the approval of a version that exists is changed by ApproveModelOperator.",
+                    status,
+                    given.approval_status,
+                )
         self.push_details(
             context,
             {

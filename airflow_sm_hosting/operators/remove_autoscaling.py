@@ -111,6 +111,10 @@ class RemoveAutoscalingOperator(SageMakerHostingBaseOperator):
             self.log.info("Endpoint %s is %s", endpoint, name)
             resource_id = variant_resource_id(name, variant)
             targets = hook.scalable_targets([resource_id], dimension)
+        if not targets and component and (name := self.component_in_its_case(component)):
+            self.log.info("Inference component %s is %s", component, name)
+            resource_id = component_resource_id(name)
+            targets = hook.scalable_targets([resource_id], dimension)
         for target in targets:
             of = target["ScalableDimension"]
             found = ObservedScaling(

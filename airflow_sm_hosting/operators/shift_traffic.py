@@ -165,10 +165,10 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         """Continue after the deferred wait."""
         from airflow_sm_hosting.deployer.traffic import TrafficShifter
         from airflow_sm_hosting.deployment.traffic import Traffic
-        from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult
+        from airflow_sm_hosting.deployment.wait import WaitCondition, WaitResult, known_fields
 
         given, carried = ShiftTrafficFields.of(self), event["carried"]
-        before = Traffic(**carried["before"]) if carried["before"] else None
+        before = Traffic(**known_fields(Traffic, carried["before"])) if carried["before"] else None
         started_at = float(carried["started_at"])
         shifter = TrafficShifter(
             self._wanted(context, given), self, deadline=started_at + given.timeout, before=before
@@ -199,6 +199,10 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
             weights = _given("weights", before, Weights())
             counts = _given("instance_counts", before, InstanceCounts())
             concurrency = _given("serverless_updates", before, ServerlessUpdates())
+            if not (weights or counts or concurrency):
+                raise invalid(
+                    "undo", given.undo, "details of a ShiftTrafficOperator that has shifted something"
+                )
         run = getattr(context.get("dag_run"), "run_id", "")
         index = getattr(context["ti"], "map_index", -1)
         return Shift(

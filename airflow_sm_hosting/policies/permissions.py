@@ -434,6 +434,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("sagemaker:DescribeEndpoint", "endpoint", "it would be created"),
         _need("application-autoscaling:DescribeScalableTargets", "any", "copy_count differs"),
         _need("cloudwatch:DescribeAlarms", "any", "the rollout has alarms"),
+        _need("ecr:DescribeRepositories", "repository", "from_ecr_repository without registry_id"),
+        _need("ecr:BatchGetImage", "repository", "an image is named by tag"),
     ),
     "PromoteShadowOperator": (
         *_DEPLOYMENT,
@@ -537,6 +539,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "sagemaker:DescribeEndpoint",
             "endpoint",
             "there is no such scalable target: the endpoint's name may be in another case",
+            optional=True,
+        ),
+        _need(
+            "sagemaker:DescribeInferenceComponent",
+            "inference-component",
+            "the same of an inference component",
             optional=True,
         ),
         _need("application-autoscaling:DescribeScalingPolicies DescribeScheduledActions", "any", "it exists"),

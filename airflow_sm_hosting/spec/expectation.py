@@ -105,11 +105,12 @@ def _check(prefix: str, members: Mapping[str, Any]) -> None:
 
 
 def _check_texts(where: str, value: Any) -> None:
-    if value is None or is_rendered_later(value) or isinstance(value, str):
+    if value is None or is_rendered_later(value):
         return
-    entries = list(value) if isinstance(value, list | tuple) else []
-    if not entries or not all(isinstance(one, str) or is_rendered_later(one) for one in entries):
-        raise invalid(where, value, "a string, or a list of strings")
+    entries = list(value) if isinstance(value, list | tuple) else [value]
+    # Each answer contains the empty string: Jinja made it of nothing.
+    if not entries or not all((isinstance(one, str) and one) or is_rendered_later(one) for one in entries):
+        raise invalid(where, value, "a string, or a list of strings, none of them empty")
 
 
 def expectation(where: str, value: Any) -> dict[str, Any]:

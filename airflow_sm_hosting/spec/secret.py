@@ -58,6 +58,36 @@ class HidesEnvironments(StoredAttribute):
         instance.__dict__[self._name] = hide_environments(value, rendered=True) if rendered else value
 
 
+class HidesSpecifications(StoredAttribute):
+    """A template field that hides the environment values of inference components' containers; see :class:`HidesEnvironments`."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        rendered = self._name in instance.__dict__
+        instance.__dict__[self._name] = hide_specifications(value, rendered=True) if rendered else value
+
+
+def hide_specifications(specifications: Any, *, rendered: bool = False) -> Any:
+    """Return specifications of inference components, or one, with the values of their containers' environments hidden.
+
+    :param specifications: The specifications.
+    :param rendered: Whether all values are known; otherwise values that Airflow renders later stay unchanged.
+    """
+    if isinstance(specifications, list | tuple):
+        return [hide_specifications(one, rendered=rendered) for one in specifications]
+    if not isinstance(specifications, dict) or not isinstance(specifications.get("Container"), dict):
+        return specifications
+    return {
+        **specifications,
+        "Container": hide_environments(specifications["Container"], rendered=rendered),
+    }
+
+
+def specification_values(specifications: Any) -> set[str]:
+    """Return the values of the environments of inference components' containers: what must not be shown."""
+    several = specifications if isinstance(specifications, list | tuple) else [specifications]
+    return environment_values([one.get("Container") for one in several if isinstance(one, dict)])
+
+
 def hide_environments(containers: Any, *, rendered: bool = False) -> Any:
     """Return containers with the values of their environments hidden.
 

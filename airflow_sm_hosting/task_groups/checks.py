@@ -8,13 +8,98 @@ from typing import Any
 
 from airflow_sm_hosting.deployment.feasibility import rollout_problem
 from airflow_sm_hosting.exceptions import InvalidSpecError
-from airflow_sm_hosting.spec.checks import is_rendered_later
+from airflow_sm_hosting.spec.checks import Problems, invalid, is_rendered_later
 from airflow_sm_hosting.spec.from_zero import check_can_be_zero
 from airflow_sm_hosting.spec.instance_type import platform_of
 from airflow_sm_hosting.spec.model import not_for_serverless
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.rollout import completed
 from airflow_sm_hosting.spec.scaling_rules import WORKING_HOURS, check_scaled_variant
+
+#: Parameters that every task of a group has from the group.
+_OF_THE_GROUP = ("task_id", "aws_conn_id", "region_name", "verify", "botocore_config")
+
+
+def check_kinds(
+    *,
+    booleans: Mapping[str, Any],
+    switches: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    lists: Mapping[str, Any],
+) -> None:
+    """Check what kinds of values are given: a switch that is None or ``"False"`` would be on, and a clean-up deletes.
+
+    :param booleans: Parameters that are True or False.
+    :param switches: Parameters that are True, False, or a dict of parameters of their task.
+    :param parameters: Parameters that are dicts, or None.
+    :param lists: Parameters that are lists of dicts.
+    :raises InvalidSpecError: For another kind.
+    """
+    problems = Problems()
+    for name, value in booleans.items():
+        with problems:
+            _check_kind(name, value, bool, "True or False")
+    for name, value in switches.items():
+        with problems:
+            _check_kind(name, value, bool | Mapping, "True, False, or a dict of parameters of its task")
+    for name, value in parameters.items():
+        if value is not None:
+            with problems:
+                _check_kind(name, value, Mapping, "a dict")
+    scaling = parameters.get("scaling")
+    for name, value in scaling.items() if isinstance(scaling, Mapping) else ():
+        with problems:
+            _check_kind(f"scaling[{name!r}]", value, Mapping, "a dict of parameters of its task")
+    for name, value in lists.items():
+        with problems:
+            _check_kind(name, value, list | tuple, "a list of dicts")
+            for index, entry in enumerate(value):
+                _check_kind(f"{name}[{index}]", entry, Mapping, "a dict")
+    problems.tell()
+
+
+def _check_kind(name: str, value: Any, kind: Any, allowed: str) -> None:
+    """Check the kind of a value.
+
+    :param name: The parameter of the group.
+    :param value: The value.
+    :param kind: The allowed types.
+    :param allowed: The same in words.
+    :raises InvalidSpecError: For another kind.
+    """
+    if isinstance(value, kind):
+        return
+    hint = ""
+    if is_rendered_later(value):
+        hint = "The tasks of a DAG are laid out while its file is parsed."
+    raise invalid(f"ModelHostingTaskGroup: {name}", value, allowed, hint=hint)
+
+
+def check_options(options: Mapping[str, tuple[Mapping[str, Any] | None, Collection[str]]]) -> None:
+    """Check that further parameters of a task do not have what the group gives it: another endpoint would be deployed than is described.
+
+    :param options: By parameter of the group, its value, and the names that the group gives.
+    :raises InvalidSpecError: For such a name.
+    """
+    for where, (given, own) in options.items():
+        names = [name for name in given or () if name in own or name in _OF_THE_GROUP]
+        if names:
+            raise InvalidSpecError(
+                f"ModelHostingTaskGroup: {where} has {', '.join(names)}; allowed: other parameters, as the group gives its tasks these."
+            )
+
+
+def check_smoke_test(smoke_test: Mapping[str, Any] | None) -> None:
+    """Check that the smoke test of the group is not that of the deployment.
+
+    :param smoke_test: Parameters of an ``InvokeEndpointOperator``.
+    :raises InvalidSpecError: When it is a :class:`~airflow_sm_hosting.SmokeTest`.
+    """
+    if kind_of(smoke_test) == "SmokeTest":
+        raise InvalidSpecError(
+            "ModelHostingTaskGroup: smoke_test is a SmokeTest; allowed: parameters of InvokeEndpointOperator, e.g. {'body': …}. A SmokeTest "
+            "belongs into deploy_options={'smoke_test': SmokeTest(…)}."
+        )
 
 
 def check_names(
@@ -78,11 +163,20 @@ def check_components(
     :raises InvalidSpecError: When one has none.
     """
     hosts = [str(variant.get("VariantName")) for variant in variants if "ModelName" not in variant]
-    for base in adapters:
+    taken = [*components]
+    for base, artifacts in adapters.items():
         if base not in components:
             raise InvalidSpecError(
                 f"adapters names the base {base!r}; components has: {', '.join(components) or 'none'}."
             )
+        _check_kind(f"adapters[{base!r}]", artifacts, Mapping, "a dict of artifacts by adapter")
+        for name in artifacts:
+            if name in taken:
+                raise InvalidSpecError(
+                    f"adapters[{base!r}] has {name!r}, which is the name of another component or adapter; allowed: different names, as "
+                    "they are those of inference components."
+                )
+            taken.append(name)
     if hosts and not has_role:
         # API_CreateEndpointConfig.html, ExecutionRoleArn: required where models are deployed as inference components
         raise InvalidSpecError(
@@ -108,6 +202,11 @@ def check_components(
         raise InvalidSpecError(
             "smoke_test names no inference_component_name, and all variants have components; allowed: with "
             "inference_component_name, or the smoke_test=SmokeTest(…) of a component."
+        )
+    tested = (smoke_test or {}).get("inference_component_name")
+    if tested is not None and not is_rendered_later(tested) and tested not in taken:
+        raise InvalidSpecError(
+            f"smoke_test invokes inference component {tested!r}; components and adapters have: {', '.join(taken)}."
         )
     for name, options in components.items():
         variant = options.get("variant_name")

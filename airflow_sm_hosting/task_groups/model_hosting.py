@@ -33,11 +33,14 @@ from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.task_groups.asset_tasks import AssetTasks
 from airflow_sm_hosting.task_groups.checks import (
     check_components,
+    check_kinds,
     check_names,
+    check_options,
     check_platforms,
     check_rollout,
     check_scaling,
     check_serverless,
+    check_smoke_test,
     warn_of_models_without_variant,
 )
 
@@ -54,7 +57,8 @@ class ModelHostingTaskGroup(TaskGroup):
     """Create the tasks from folders and artifacts to a live, scaled and alarmed endpoint: those that are asked for, in the right order.
 
     The order: images and artifacts, the execution role, a version in the model registry, models, the endpoint config, rollback alarms, the
-    plan, its approval, the deployment, the smoke test, inference components, adapters, scaling and alarms, the clean-up. A
+    plan, its approval, the deployment, the smoke test, inference components, adapters, scaling and alarms, the clean-up; a smoke test of an
+    inference component follows the components. A
     ``ContainerImage.from_asset`` becomes a :class:`BuildImageOperator`, a ``ModelData.from_asset`` an :class:`UploadModelDataOperator`; two
     containers of one folder or artifact share the task.
 
@@ -149,6 +153,62 @@ class ModelHostingTaskGroup(TaskGroup):
         botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        check_kinds(
+            booleans={"plan": plan},
+            switches={"approval": approval, "clean_up": clean_up, "check_container": check_container},
+            parameters={
+                "models": models,
+                "components": components,
+                "adapters": adapters,
+                "role_options": role_options,
+                "register": register,
+                "scaling": scaling,
+                "smoke_test": smoke_test,
+                "build_options": build_options,
+                "upload_options": upload_options,
+                "model_options": model_options,
+                "endpoint_config_options": endpoint_config_options,
+                "deploy_options": deploy_options,
+                "component_options": component_options,
+            },
+            lists={
+                **{f"models[{name!r}]": one for name, one in _items(models)},
+                "production_variants": production_variants,
+                "shadow_production_variants": shadow_production_variants,
+                "rollback_alarms": rollback_alarms,
+                "alarms": alarms,
+            },
+        )
+        check_options(
+            {
+                "role_options": (role_options, ("role_name",)),
+                "register": (register, ("containers",)),
+                "build_options": (build_options, ("directory", "repository_name")),
+                "upload_options": (upload_options, ("path", "bucket_name", "key_prefix")),
+                "model_options": (model_options, ("model_name", "containers", "execution_role", "tags")),
+                "endpoint_config_options": (
+                    endpoint_config_options,
+                    ("endpoint_config_name", "production_variants", "tags")
+                    + (("shadow_production_variants",) if shadow_production_variants else ()),
+                ),
+                "deploy_options": (deploy_options, ("endpoint_name", "endpoint_config_name")),
+                "component_options": (
+                    component_options,
+                    ("inference_component_name", "endpoint_name", "specification", "specifications"),
+                ),
+                "smoke_test": (smoke_test, ("endpoint_name",)),
+                **{
+                    f"scaling[{name!r}]": (one, ("endpoint_name", "variant_name", "inference_component_name"))
+                    for name, one in _items(scaling)
+                },
+                **{
+                    f"components[{name!r}]": (one, ("inference_component_name", "endpoint_name"))
+                    for name, one in _items(components)
+                    if isinstance(one, Mapping)
+                },
+            }
+        )
+        check_smoke_test(smoke_test)
         super().__init__(group_id=group_id, **kwargs)
         self._aws: dict[str, Any] = {
             "aws_conn_id": aws_conn_id,
@@ -213,15 +273,10 @@ class ModelHostingTaskGroup(TaskGroup):
                 config, rollback_alarms, dict(deploy_options or {}), approval, plan=plan
             )
             live: list[Any] = [self.deploy]
-            if smoke_test is not None:
-                live = [
-                    InvokeEndpointOperator(
-                        task_id="smoke_test",
-                        endpoint_name=self.deploy.output,
-                        **smoke_test,
-                        **self._aws,
-                    )
-                ]
+            # A component is tested when it is deployed; an endpoint before anything else is deployed to it.
+            of_component = smoke_test is not None and smoke_test.get("inference_component_name") is not None
+            if smoke_test is not None and not of_component:
+                live = [self._invoke(smoke_test)]
             #: The tasks that deploy inference components and adapters, by name.
             self.components: dict[str, DeployInferenceComponentOperator] = {}
             hosts = [variant["VariantName"] for variant in production_variants if "ModelName" not in variant]
@@ -233,6 +288,10 @@ class ModelHostingTaskGroup(TaskGroup):
                 for name, artifact in artifacts.items():
                     self._deploy_adapter(name, base, artifact, component_options or {})
             live = [*live, *self.components.values()]
+            if smoke_test is not None and of_component:
+                test = self._invoke(smoke_test)
+                [*self.components.values()] >> test
+                live = [*live, test]
             last = [*self._scale(scaling, live), *self._watch(alarms, live)] or live
             if clean_up is not False:
                 last >> CleanUpHostingOperator(
@@ -416,6 +475,11 @@ class ModelHostingTaskGroup(TaskGroup):
             approved >> deploy
         return deploy
 
+    def _invoke(self, smoke_test: Mapping[str, Any]) -> InvokeEndpointOperator:
+        return InvokeEndpointOperator(
+            task_id="smoke_test", endpoint_name=self.deploy.output, **smoke_test, **self._aws
+        )
+
     # Inference components
 
     def _deploy_component(self, name: str, options: Mapping[str, Any], live: Sequence[Any]) -> None:
@@ -510,6 +574,10 @@ def _approval(endpoint_name: Late, plan: PlanDeploymentOperator, options: bool |
             **given,
         }
     )
+
+
+def _items(given: Any) -> list[tuple[str, Any]]:
+    return list(given.items()) if isinstance(given, Mapping) else []
 
 
 def _component_options(name: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:

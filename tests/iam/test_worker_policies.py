@@ -1120,7 +1120,7 @@ def a_component_of_an_image_by_tag(scene: Scene) -> None:
 def copies_that_differ(scene: Scene) -> None:
     scene.make_host()
     scene.make_component()
-    assert deploy_component(scene, copy_count=2) == "unchanged"
+    assert deploy_component(scene, copy_count=2) == "update"
 
 
 @path_of("DeployInferenceComponentOperator")
@@ -1199,15 +1199,15 @@ def a_rollback_of_a_component(scene: Scene) -> None:
 
 
 def plan_component(scene: Scene, **options: Any) -> str:
+    of_model = InferenceComponentSpecification(
+        model_name=f"{scene.model}-2", requirements={"MinMemoryRequiredInMb": 128}
+    )
     ran = scene.run(
         PlanInferenceComponentOperator,
         inference_component_name=scene.component,
         endpoint_name=scene.endpoint,
         variant_name="main",
-        specification=InferenceComponentSpecification(
-            model_name=f"{scene.model}-2", requirements={"MinMemoryRequiredInMb": 128}
-        ),
-        **options,
+        **{"specification": of_model, **options},
     )
     return str(ran.details["action"])
 
@@ -1220,6 +1220,12 @@ def plans_of_a_component(scene: Scene) -> None:
     alarm, rollout = scene.make_alarm(), Rolling(maximum_batch_size=1, wait_interval=60)
     options: dict[str, Any] = {"rollout": rollout, "auto_rollback_alarms": [alarm], "copy_count": 2}
     assert plan_component(scene, **options) == "update"
+    Deployer(scene.aws).push_image({}, repository=make_repository(scene), tag="1")
+    of_image = InferenceComponentSpecification(
+        image=ContainerImage.from_ecr_repository(scene.repository, "1"),
+        requirements=ComputeRequirements(min_memory_in_mb=128),
+    )
+    assert plan_component(scene, specification=of_image) == "update"
 
 
 @path_of("DeleteInferenceComponentOperator")
@@ -1590,6 +1596,13 @@ def scaling_that_goes(scene: Scene) -> None:
     options = {"endpoint_name": scene.endpoint, "variant_name": "main"}
     scene.run(RemoveAutoscalingOperator, **options)
     scene.run(RemoveAutoscalingOperator, **options)
+
+
+@path_of("RemoveAutoscalingOperator")
+def copies_that_are_not_scaled(scene: Scene) -> None:
+    scene.make_host()
+    scene.make_component()
+    scene.run(RemoveAutoscalingOperator, inference_component_name=scene.component)
 
 
 @path_of("CreateEndpointAlarmOperator")

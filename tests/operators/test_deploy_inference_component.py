@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.sdk import DAG
 
 from airflow_sm_hosting import (
     AllAtOnce,
@@ -27,6 +29,7 @@ from airflow_sm_hosting.exceptions import (
 )
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.spec.tags import is_ours
+from tests.airflow_versions import DagSerialization
 from tests.operators.components import (
     NEEDS,
     deploy_component,
@@ -126,10 +129,32 @@ def test_copies_alone_change_without_an_update(host: LocalAws, deferrable: bool)
     make_component(host)
     host.clear_requests()
     end = outcome(deploy_component(copy_count=0, deferrable=deferrable))
-    assert end.error is None
+    assert (end.error, end.details["action"]) == (None, "update")
     assert operations(host, mutating=True) == ["UpdateInferenceComponentRuntimeConfig"]
     assert serving(host)["RuntimeConfig"]["CurrentCopyCount"] == 0
     assert outcome(deploy_component(copy_count=0)).error is None
+
+
+def test_copies_of_a_component_that_is_not_ours_are_left_alone(host: LocalAws) -> None:
+    make_component(host, tags={})
+    host.clear_requests()
+    end = outcome(deploy_component(copy_count=2))
+    assert isinstance(end.error, ConflictError)
+    assert "adopt=True" in str(end.error)
+    assert operations(host, mutating=True) == []
+    assert outcome(deploy_component(copy_count=2, adopt=True)).error is None
+    assert serving(host)["RuntimeConfig"]["CurrentCopyCount"] == 2
+
+
+def test_an_older_run_leaves_the_copies_of_a_newer_one(host: LocalAws) -> None:
+    newer, older = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    assert outcome(deploy_component(copy_count=2), run_after=newer).error is None
+    host.clear_requests()
+    end = outcome(deploy_component(copy_count=1), run_after=older)
+    assert (end.details["action"], end.details["copy_count"]) == ("unchanged", 2)
+    assert operations(host, mutating=True) == []
+    end = outcome(deploy_component(copy_count=1, allow_older=True), run_after=older)
+    assert (end.details["action"], end.details["copy_count"]) == ("update", 1)
 
 
 def test_a_component_begins_with_one_copy_where_none_is_requested(host: LocalAws) -> None:
@@ -354,6 +379,26 @@ def test_a_containers_environment_is_compared_and_never_shown(host: LocalAws) ->
     assert "s3cr3t" not in str(tags_of(host, arn))
 
 
+@pytest.mark.parametrize("is_list", [False, True])
+def test_the_values_of_an_environment_are_hidden_and_sent(host: LocalAws, dag: DAG, is_list: bool) -> None:
+    one = InferenceComponentSpecification(
+        image=IMAGE,
+        environment={"LITERAL": "s3cr3t-1", "JINJA": "{{ params.token }}"},
+        requirements=NEEDS,
+        instance_type="ml.m5.large" if is_list else None,
+    )
+    task = deploy_component(**({"specifications": [one]} if is_list else {"specification": one}))
+    assert "s3cr3t" not in json.dumps(DagSerialization.to_dict(dag))
+    assert outcome(task, params={"token": "s3cr3t-2"}).error is None
+    assert "***" in str([task.specification, task.specifications])
+    assert "s3cr3t" not in str([getattr(task, name) for name in task.template_fields])
+    assert task.hidden_values() == {"s3cr3t-1", "s3cr3t-2"}
+    sent_as = {"LITERAL": "s3cr3t-1", "JINJA": "s3cr3t-2"}
+    plain = {**one, "Container": {"Image": IMAGE, "Environment": sent_as}}
+    same = outcome(deploy_component(**({"specifications": [plain]} if is_list else {"specification": plain})))
+    assert same.details["action"] == "unchanged"
+
+
 @both
 def test_numbers_from_jinja_are_numbers(host: LocalAws, deferrable: bool) -> None:
     spec = specification(requirements={"MinMemoryRequiredInMb": "{{ 128 * 2 }}"})
@@ -480,6 +525,13 @@ def test_the_config_of_a_host_has_its_role_by_name(aws: LocalAws) -> None:
     assert operations(aws, mutating=True) == []
     with pytest.raises(InvalidSpecError, match="execution_role"):
         config()
+
+
+def test_a_smoke_test_may_come_from_upstream(host: LocalAws) -> None:
+    task = deploy_component(smoke_test="{{ params.test }}")
+    task.smoke_test = SmokeTest(body="1", kind="asynchronous")
+    assert "smoke_test is asynchronous" in str(outcome(task).error)
+    assert operations(host) == []
 
 
 @pytest.mark.parametrize(

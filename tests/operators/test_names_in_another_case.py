@@ -12,6 +12,7 @@ from airflow_sm_hosting import (
     CreateEndpointAlarmOperator,
     CreateLatencyAlarmOperator,
     DeleteEndpointOperator,
+    DeleteInferenceComponentOperator,
     DeployEndpointOperator,
     EndpointMetric,
     InvocationsScaling,
@@ -20,9 +21,12 @@ from airflow_sm_hosting import (
     TargetTrackingScaling,
 )
 from airflow_sm_hosting.local import LocalAws
+from tests.operators.components import deploy_component, make_component, make_host
 from tests.operators.conftest import make_config, make_endpoint, make_model, operations, run_task, task_id
 
 ENDPOINT = "Churn-Prod"
+COMPONENT = "Llama"
+COMPONENT_IN_OTHER_CASES = ["llama", "arn:aws:sagemaker:us-east-1:123456789012:inference-component/llama"]
 IN_OTHER_CASES = ["churn-prod", "CHURN-PROD", "arn:aws:sagemaker:us-east-1:123456789012:endpoint/churn-prod"]
 
 
@@ -192,3 +196,60 @@ def test_scaling_and_alarms_are_deleted_with_the_endpoint(endpoint: LocalAws, da
     )
     run_task(DeleteEndpointOperator(task_id="delete", endpoint_name=name, poll_interval=0.1))
     assert (targets(endpoint), alarm_dimensions(endpoint)) == ([], [])
+
+
+# Inference components.
+
+
+@pytest.fixture
+def component(aws: LocalAws) -> LocalAws:
+    make_model(aws)
+    make_host(aws)
+    make_component(aws, name=COMPONENT)
+    aws.clear_requests()
+    return aws
+
+
+def scale_copies(aws: LocalAws) -> None:
+    run_task(
+        ConfigureAutoscalingOperator(
+            task_id=task_id("scale"), inference_component_name=COMPONENT, min_capacity=1, max_capacity=3
+        )
+    )
+    assert targets(aws) == [f"inference-component/{COMPONENT}"]
+    aws.clear_requests()
+
+
+@pytest.mark.parametrize("name", COMPONENT_IN_OTHER_CASES)
+def test_scaling_of_copies_is_removed_by_any_name(component: LocalAws, dag: DAG, name: str) -> None:
+    scale_copies(component)
+    ran = run_task(RemoveAutoscalingOperator(task_id="remove", inference_component_name=name))
+    assert (ran.details["removed"], targets(component)) == (["scalable target"], [])
+
+
+@pytest.mark.parametrize("name", COMPONENT_IN_OTHER_CASES)
+def test_scaled_copies_are_left_alone_by_any_name(component: LocalAws, dag: DAG, name: str) -> None:
+    scale_copies(component)
+    ran = run_task(deploy_component(inference_component_name=name, copy_count=2))
+    assert (ran.details["action"], operations(component, mutating=True)) == ("unchanged", [])
+
+
+@pytest.mark.parametrize("name", COMPONENT_IN_OTHER_CASES)
+def test_the_alarm_watches_the_described_component(component: LocalAws, dag: DAG, name: str) -> None:
+    run_task(
+        CreateLatencyAlarmOperator(
+            task_id="alarm", inference_component_name=name, threshold=1000, evaluation_periods=1
+        )
+    )
+    [alarm] = component.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert alarm["Dimensions"] == [{"Name": "InferenceComponentName", "Value": COMPONENT}]
+
+
+@pytest.mark.parametrize("name", COMPONENT_IN_OTHER_CASES)
+def test_a_component_is_deleted_by_any_name(component: LocalAws, dag: DAG, name: str) -> None:
+    scale_copies(component)
+    run_task(
+        DeleteInferenceComponentOperator(task_id="delete", inference_component_name=name, poll_interval=0.1)
+    )
+    assert targets(component) == []
+    assert component.client("sagemaker").list_inference_components()["InferenceComponents"] == []

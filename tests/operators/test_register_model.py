@@ -173,6 +173,16 @@ def test_the_same_content_that_somebody_else_registered_is_not_ours(aws: LocalAw
     assert run(register()).value != theirs
 
 
+def test_an_approval_that_a_version_does_not_have_is_told(
+    aws: LocalAws, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(register())
+    assert "ApproveModelOperator" not in capfd.readouterr().out
+    ran = run(register(approval_status="Approved"))
+    assert ran.details["approval_status"] == "PendingManualApproval"
+    assert "It is PendingManualApproval, not Approved" in capfd.readouterr().out
+
+
 def test_two_groups_have_each_their_version(aws: LocalAws) -> None:
     first = run(register()).value
     second = run(register(model_package_group_name="other")).value

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting import (
+    ContainerImage,
     InferenceComponentSpecification,
     PlanInferenceComponentOperator,
     RollbackInferenceComponentOperator,
@@ -15,6 +16,7 @@ from airflow_sm_hosting import (
 )
 from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError
 from airflow_sm_hosting.local import LocalAws
+from tests.local.conftest import Deployer
 from tests.operators.components import (
     NEEDS,
     deploy_component,
@@ -192,6 +194,33 @@ def test_the_plan_of_an_update_is_what_the_deployment_does(host: LocalAws) -> No
 def test_the_plan_of_what_serves_already(host: LocalAws) -> None:
     outcome(deploy_component("m1"), run_after=due(0))
     found = planned(host, plan("m1"))
+    assert (found["action"], found["changes"], found["calls"]) == ("unchanged", [], [])
+
+
+def test_the_plan_of_copies_alone_is_an_update(host: LocalAws) -> None:
+    outcome(deploy_component("m1"), run_after=due(0))
+    found = planned(host, plan("m1", copy_count=2))
+    assert (found["action"], found["copies"]) == ("update", 2)
+    assert found["calls"] == ["UpdateInferenceComponentRuntimeConfig"]
+    assert "it has 1 copies, requested 2" in found["reason"]
+
+
+def test_the_plan_of_copies_of_others_is_a_refusal(host: LocalAws) -> None:
+    make_component(host, "m1", tags={})
+    found = planned(host, plan("m1", copy_count=2))
+    assert (found["action"], found["calls"]) == ("refuse", [])
+
+
+@pytest.mark.parametrize("is_uri", [True, False])
+def test_the_plan_of_an_image_by_tag_is_that_of_its_digest(host: LocalAws, is_uri: bool) -> None:
+    repository = host.client("ecr").create_repository(repositoryName="churn")["repository"]
+    Deployer(host).push_image({}, repository="churn", tag="1")
+    image: Any = (
+        f"{repository['repositoryUri']}:1" if is_uri else ContainerImage.from_ecr_repository("churn", "1")
+    )
+    of_image = InferenceComponentSpecification(image=image, requirements=NEEDS)
+    assert outcome(deploy_component(specification=of_image), run_after=due(0)).error is None
+    found = planned(host, plan(specification=of_image))
     assert (found["action"], found["changes"], found["calls"]) == ("unchanged", [], [])
 
 

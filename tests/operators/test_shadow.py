@@ -16,7 +16,7 @@ from airflow_sm_hosting import (
     RollbackEndpointOperator,
     SmokeTest,
 )
-from airflow_sm_hosting.exceptions import InvalidSpecError, NotFoundError, SmokeTestFailedError
+from airflow_sm_hosting.exceptions import ConflictError, InvalidSpecError, NotFoundError, SmokeTestFailedError
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.operators import report_shadow
 from airflow_sm_hosting.spec.tags import OURS, tag_list
@@ -181,6 +181,16 @@ def test_an_endpoint_without_a_shadow(aws: LocalAws, dag: DAG, monkeypatch: pyte
     ):
         with pytest.raises(NotFoundError, match=r"which has no shadow variant|There is no endpoint 'gone'"):
             run_task(task)
+
+
+def test_no_config_is_left_for_an_endpoint_that_is_not_ours(aws: LocalAws, dag: DAG) -> None:
+    client = aws.client("sagemaker")
+    client.create_endpoint(EndpointName="foreign", EndpointConfigName="churn")
+    settled(aws, "foreign")
+    aws.clear_requests()
+    with pytest.raises(ConflictError, match="adopt=True"):
+        run_task(promote(endpoint_name="foreign"))
+    assert operations(aws, mutating=True) == []
 
 
 def test_a_mistake_breaks_the_dag_file(dag: DAG) -> None:

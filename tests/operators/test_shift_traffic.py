@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import DAG
 
 from airflow_sm_hosting import ServerlessProductionVariant, ServerlessUpdate, ShiftTrafficOperator
+from airflow_sm_hosting.deployment.wait import Outcome, WaitResult
 from airflow_sm_hosting.exceptions import (
     ConflictError,
     DeploymentRolledBackError,
@@ -18,6 +20,7 @@ from airflow_sm_hosting.exceptions import (
 )
 from airflow_sm_hosting.local import LocalAws
 from tests.operators.conftest import (
+    Ran,
     answered_with,
     answering,
     make_endpoint,
@@ -358,6 +361,26 @@ def test_a_concurrency_that_is_taken_back_is_an_error_and_is_not_set_again(
     assert isinstance(end.error, DeploymentRolledBackError)
     assert "has not the concurrency that was set" in str(end.error)
     assert operations(aws, mutating=True) == ["AddTags", "UpdateEndpointWeightsAndCapacities"]
+
+
+def test_an_undo_of_nothing_is_no_success(aws: LocalAws, dag: DAG, endpoint: str) -> None:
+    nothing: dict[str, Any] = {"before": {"weights": {}, "instance_counts": {}}}
+    with pytest.raises(InvalidSpecError, match="has shifted something"):
+        run_task(shift(undo=nothing))
+    assert operations(aws) == []
+
+
+def test_a_deferred_shift_ignores_what_another_version_wrote(aws: LocalAws, dag: DAG, endpoint: str) -> None:
+    task = shift(weights={"champion": 0.5}, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferral:
+        task.execute({"ti": Ran()})
+    carried = deferral.value.trigger.carried
+    carried["before"]["routing"] = {"champion": "newer"}
+    settled(aws)
+    result = WaitResult(Outcome.DEPLOYED, "It has its new traffic.")
+    ran = Ran()
+    task.execute_complete({"ti": ran}, {"sighting": result.serialize(), "carried": carried})
+    assert ran.details["before"] == {"weights": {"champion": 1.0}, "instance_counts": {}}
 
 
 def test_a_variant_on_instances_has_no_concurrency(aws: LocalAws, dag: DAG, endpoint: str) -> None:

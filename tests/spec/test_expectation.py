@@ -32,6 +32,8 @@ def test_an_expectation_holds_what_was_given() -> None:
         ({"max_latency_ms": 0}, "Expectation: max_latency_ms is 0; allowed: a number, more than 0"),
         ({"contains": 1}, "Expectation: contains is 1; allowed: a string, or a list of strings"),
         ({"contains": []}, "Expectation: contains is"),
+        ({"contains": ""}, "Expectation: contains is ''; .* none of them empty"),
+        ({"contains": ["a", ""]}, "Expectation: contains is"),
         ({"contains": ["a", 1]}, "Expectation: contains is"),
         ({"schema": "object"}, "Expectation: schema is 'object'; allowed: a JSON schema"),
         ({"check": "is_churn"}, "Expectation: check is 'is_churn'; allowed: the dotted name"),
@@ -105,3 +107,8 @@ def test_a_tolerance_alone_is_for_rows_only() -> None:
     check_expectation("expect", {"Tolerance": 1})
     with pytest.raises(InvalidSpecError, match="expect has a tolerance, and nothing that it is for"):
         check_expectation("expect", Expectation(tolerance=1))
+
+
+def test_a_text_that_jinja_made_of_nothing_is_no_expectation() -> None:
+    with pytest.raises(InvalidSpecError, match="expect: contains is ''"):
+        expectation("expect", {**Expectation(contains="{{ x }}"), "Contains": ""})

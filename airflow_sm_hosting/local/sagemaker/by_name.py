@@ -11,8 +11,8 @@ Resource = TypeVar("Resource")
 class ByName(UserDict[str, Resource]):
     """Resources by their names in lower case.
 
-    ARNs have the name in lower case, so two names that differ in case only would be one resource. That models and endpoint configs
-    are found in any case is assumed from that; the name that is shown is the one that they were created with.
+    ARNs have the name in lower case, so two names that differ in case only would be one resource. That models, endpoint configs and
+    inference components are found in any case is assumed from that; the name that is shown is the one that they were created with.
     """
 
     def __getitem__(self, name: str) -> Resource:

@@ -186,6 +186,20 @@ def test_components_follow_the_endpoint_and_adapters_their_base(dag: DAG) -> Non
     assert dag.get_task("model_hosting.create_endpoint_config").execution_role == "Hosting"
 
 
+@pytest.mark.parametrize("tested", ["llama", "fr", "{{ params.component }}"])
+def test_a_component_is_tested_after_it_is_deployed(dag: DAG, tested: str) -> None:
+    llm(
+        smoke_test={"body": "1", "inference_component_name": tested},
+        scaling={"llama": {"max_capacity": 2, "min_capacity": 1}},
+        clean_up=True,
+    )
+    found = edges(dag)
+    deployed = {"deploy_component_llama", "deploy_component_fr", "deploy_component_de"}
+    assert found["smoke_test"] == {*deployed, "deploy_endpoint"}
+    assert found["deploy_component_llama"] == {"deploy_endpoint", "create_model"}
+    assert found["configure_autoscaling"] == {*deployed, "deploy_endpoint", "smoke_test"}
+
+
 def test_parameters_of_a_component(dag: DAG) -> None:
     needs = ComputeRequirements(min_memory_in_mb=1024)
     made = llm(
@@ -282,12 +296,91 @@ SPECIFICATION = InferenceComponentSpecification(
             "the endpoint is asynchronous",
         ),
         ({"smoke_test": {"body": "1"}}, "smoke_test names no inference_component_name"),
+        (
+            {"smoke_test": {"body": "1", "inference_component_name": "other"}},
+            "smoke_test invokes inference component 'other'; components and adapters have: llama, fr, de",
+        ),
         ({"role_options": {}, "execution_role": "arn:aws:iam::123456789012:role/r"}, "the name of the role"),
     ],
 )
 def test_what_does_not_fit_is_told_at_parse(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpecError, match=message):
         llm(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clean_up": None}, "clean_up is None; allowed: True, False, or a dict"),
+        ({"clean_up": "False"}, "clean_up is 'False'; allowed: True, False, or a dict"),
+        ({"clean_up": "{{ params.clean }}"}, "clean_up is .*laid out while its file is parsed"),
+        ({"approval": None}, "approval is None"),
+        ({"approval": 0}, "approval is 0"),
+        ({"plan": "False"}, "plan is 'False'; allowed: True or False"),
+        ({"register": True}, "register is True; allowed: a dict"),
+        ({"alarms": None}, "alarms is None; allowed: a list of dicts"),
+        ({"alarms": ALARM}, "alarms is .*; allowed: a list of dicts"),
+        ({"rollback_alarms": [None]}, r"rollback_alarms\[0\] is None; allowed: a dict"),
+        ({"scaling": {"main": None}}, r"scaling\['main'\] is None"),
+        ({"deploy_options": []}, r"deploy_options is \[\]; allowed: a dict"),
+        ({"smoke_test": True}, "smoke_test is True"),
+        (
+            {"models": {"churn": ContainerDefinition(image=IMAGE)}},
+            r"models\['churn'\] is .*; allowed: a list",
+        ),
+        ({"models": []}, r"models is \[\]; allowed: a dict"),
+        ({"smoke_test": SmokeTest(body="1")}, "smoke_test is a SmokeTest.*deploy_options="),
+        ({"plan": 1, "clean_up": None}, "plan is 1(.|\n)*clean_up is None"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_at_parse(dag: DAG, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        release(**options)
+    assert dag.task_ids == []
+
+
+@pytest.mark.usefixtures("dag")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"deploy_options": {"endpoint_name": "other"}}, "deploy_options has endpoint_name"),
+        ({"deploy_options": {"endpoint_config_name": "other"}}, "deploy_options has endpoint_config_name"),
+        ({"deploy_options": {"region_name": "eu-west-1"}}, "deploy_options has region_name"),
+        ({"model_options": {"model_name": "other"}}, "model_options has model_name"),
+        (
+            {"scaling": {"main": {"variant_name": "other", "max_capacity": 1}}},
+            "scaling.'main'. has variant_name",
+        ),
+        ({"smoke_test": {"endpoint_name": "other", "body": "1"}}, "smoke_test has endpoint_name"),
+        (
+            {
+                "shadow_production_variants": [
+                    InstanceProductionVariant(model_name="churn", variant_name="shadow")
+                ],
+                "endpoint_config_options": {"shadow_production_variants": []},
+            },
+            "endpoint_config_options has shadow_production_variants",
+        ),
+    ],
+)
+def test_what_the_group_gives_its_tasks_is_given_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        release(**options)
+
+
+@pytest.mark.usefixtures("dag")
+@pytest.mark.parametrize(
+    "adapters",
+    [
+        {"llama": {"llama": "s3://models/fr.tar.gz"}},
+        {"llama": {"fr": "s3://models/fr.tar.gz"}, "second": {"fr": "s3://models/fr.tar.gz"}},
+    ],
+    ids=["that of the base", "that of another adapter"],
+)
+def test_names_of_adapters_are_different(adapters: dict[str, Any]) -> None:
+    components = {"llama": SPECIFICATION, "second": SPECIFICATION}
+    with pytest.raises(InvalidSpecError, match="is the name of another component or adapter"):
+        llm(adapters=adapters, components=components)
 
 
 def story(source: str) -> list[str]:

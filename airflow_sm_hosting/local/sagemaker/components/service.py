@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from airflow_sm_hosting.local.ecr.registry import Registry
+from airflow_sm_hosting.local.sagemaker.by_name import ByName
 from airflow_sm_hosting.local.sagemaker.components.adapter import Adapter, AdapterLoader, check_adapter
 from airflow_sm_hosting.local.sagemaker.components.component import KIND, Component, specifications
 from airflow_sm_hosting.local.sagemaker.components.component_rules import check_specifications
@@ -98,8 +99,8 @@ class Components:
         self._users = users
         self._clock = store.clock
         self._lock = store.lock
-        self._components: dict[str, Component] = {}
-        self._adapters: dict[str, Adapter] = {}
+        self._components: ByName[Component] = ByName()
+        self._adapters: ByName[Adapter] = ByName()
 
     @property
     def operations(self) -> Operations:
@@ -582,7 +583,7 @@ class Components:
         component = self._found(name)
         self._store.tags.forget(component.arn)
         # As with the variants of an endpoint (assumed).
-        self._users.deregister(f"{KIND}/{name}")
+        self._users.deregister(f"{KIND}/{component.name}")
         if adapter := self._adapters.pop(name, None):
             self._clock.run(partial(self._users.unload_adapter, adapter))
         elif removed := self._components.pop(name):
