@@ -220,6 +220,37 @@ def check_components(
             )
 
 
+def check_registration(register: Mapping[str, Any] | None, models: Collection[str]) -> None:
+    """Check that there is something to register, and that it can be deployed.
+
+    :param register: Parameters of the registration.
+    :param models: The models.
+    :raises InvalidSpecError: When there is no model, or its version would be rejected.
+    """
+    if register is None:
+        return
+    if not models:
+        raise InvalidSpecError("register is given without models; allowed: with the models to register.")
+    if register.get("approval_status") == "Rejected":
+        raise InvalidSpecError(
+            "register: approval_status is 'Rejected'; allowed: 'Approved' or 'PendingManualApproval', as no model is made of a rejected version."
+        )
+
+
+def check_waits(deploy_options: Mapping[str, Any], following: Mapping[str, Any]) -> None:
+    """Check that the deployment is awaited if something follows that needs it.
+
+    :param deploy_options: Parameters of the deployment.
+    :param following: What follows, by its parameter.
+    :raises InvalidSpecError: When the deployment is not awaited.
+    """
+    names = [name for name, value in following.items() if value]
+    if names and deploy_options.get("wait_for_completion", True) is False:
+        raise InvalidSpecError(
+            f"deploy_options: wait_for_completion is False, and {', '.join(names)} need the endpoint in service; allowed: without it."
+        )
+
+
 def warn_of_models_without_variant(
     models: Mapping[str, Any], variants: Sequence[dict[str, Any]], components: Collection[Any] = ()
 ) -> None:
@@ -230,6 +261,8 @@ def warn_of_models_without_variant(
     :param components: The models of the inference components.
     """
     used = [variant.get("ModelName") for variant in variants] + list(components)
+    if any(is_rendered_later(name) for name in components):
+        return
     for name in models:
         if name not in used:
             warnings.warn(

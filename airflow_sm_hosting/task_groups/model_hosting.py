@@ -37,10 +37,12 @@ from airflow_sm_hosting.task_groups.checks import (
     check_names,
     check_options,
     check_platforms,
+    check_registration,
     check_rollout,
     check_scaling,
     check_serverless,
     check_smoke_test,
+    check_waits,
     warn_of_models_without_variant,
 )
 
@@ -209,6 +211,11 @@ class ModelHostingTaskGroup(TaskGroup):
             }
         )
         check_smoke_test(smoke_test)
+        check_registration(register, models or ())
+        check_waits(
+            deploy_options or {},
+            {"smoke_test": smoke_test, "components": components, "scaling": scaling, "alarms": alarms},
+        )
         super().__init__(group_id=group_id, **kwargs)
         self._aws: dict[str, Any] = {
             "aws_conn_id": aws_conn_id,

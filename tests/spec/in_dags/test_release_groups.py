@@ -300,6 +300,9 @@ SPECIFICATION = InferenceComponentSpecification(
             {"smoke_test": {"body": "1", "inference_component_name": "other"}},
             "smoke_test invokes inference component 'other'; components and adapters have: llama, fr, de",
         ),
+        ({"register": {}, "models": {}}, "register is given without models"),
+        ({"register": {"approval_status": "Rejected"}}, "as no model is made of a rejected version"),
+        ({"deploy_options": {"wait_for_completion": False}}, "components need the endpoint in service"),
         ({"role_options": {}, "execution_role": "arn:aws:iam::123456789012:role/r"}, "the name of the role"),
     ],
 )
