@@ -17,7 +17,7 @@ FLOORS := policies=100 spec=100 deployment=100 service_model=100
 # The virtual environment is made anew when what it is made of changes.
 STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
-.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow lint types spelling lint-workflows wheel test-wheel docker-engine clean
+.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow test-dags lint types spelling lint-workflows wheel test-wheel docker-engine clean
 
 help:
 	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-unit      what is pure: no Airflow, no server, some seconds (COVERAGE=1: and what they cover, with its floors)"
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute (COVERAGE=1: and what they cover)"
 	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files, many examples of each property"
+	@echo "make test-dags      the example DAGs and the ports of public deployments, run by Airflow"
 	@echo "make lint types     ruff, mypy"
 	@echo "make spelling       codespell"
 	@echo "make lint-workflows the workflows of .github: their schema and their safety"
@@ -53,7 +54,8 @@ test: setup
 	$(MAKE) test-unit COVERAGE=1
 	$(MAKE) test-quick
 	$(MAKE) test-slow
-	$(BIN)/python -m pytest --durations=15 -m "engine or airflow_db or scheduler"
+	$(MAKE) test-dags
+	$(BIN)/python -m pytest --durations=15 -m "engine or scheduler or (airflow_db and not slow)"
 
 # The plugin makes importing Airflow and starting a server an error.
 test-unit: setup
@@ -68,6 +70,10 @@ test-quick: setup
 test-slow: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "slow and not engine and not airflow_db and not scheduler"
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 -m "hypothesis and not slow and not engine"
+
+# Example DAGs and ports, each in processes and on a local AWS of its own.
+test-dags: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 -m "airflow_db and slow and not engine and not scheduler"
 
 lint: setup
 	$(BIN)/ruff check .

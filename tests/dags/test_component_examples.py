@@ -12,7 +12,7 @@ from airflow_sm_hosting import policies
 from airflow_sm_hosting.local import LocalAws
 from tests.dags.runs import Examples
 
-pytestmark = [pytest.mark.airflow_db, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow_db, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

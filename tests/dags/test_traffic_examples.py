@@ -10,7 +10,7 @@ from airflow_sm_hosting.local import LocalAws
 from tests.dags.runs import Examples, make_models
 from tests.local.conftest import Deployer
 
-pytestmark = [pytest.mark.airflow_db, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow_db, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
