@@ -208,6 +208,34 @@ def test_copies_stay(cloud: Cloud, given: dict[str, Any]) -> None:
     assert found.end.ending is Ending.SUCCEEDED
 
 
+def test_copies_of_others_are_left_to_them_unless_they_are_adopted() -> None:
+    cloud = Cloud([answer(requested())], tags={})
+    with pytest.raises(
+        ConflictError, match="has 1 copies, requested 3, and exists without this package's tags"
+    ):
+        after_deployment(cloud, copy_count=3)
+    found, _ = planned(cloud, wanted(wanted_component(copy_count=3), adopt=True), completed())
+    assert calls(found) == ["UpdateInferenceComponentRuntimeConfig"]
+
+
+def test_copies_of_a_newer_run_stay_unless_an_older_one_is_allowed() -> None:
+    cloud = Cloud([answer(requested())], tags={**OURS, RUN_AFTER: LATE})
+    component = wanted_component(copy_count=3)
+    found, _ = planned(cloud, wanted(component, run_after=EARLY), completed())
+    assert "UpdateInferenceComponentRuntimeConfig" not in calls(found)
+    found, _ = planned(cloud, wanted(component, run_after=EARLY, allow_older=True), completed())
+    assert calls(found) == ["UpdateInferenceComponentRuntimeConfig"]
+
+
+def test_copies_alone_are_an_update_too() -> None:
+    told, _ = simulated(Cloud([answer(requested())]), component={"copy_count": 3})
+    assert (told["action"], told["calls"]) == ("update", ["UpdateInferenceComponentRuntimeConfig"])
+    assert "it has 1 copies, requested 3" in told["reason"]
+    step = after_deployment(Cloud([answer(requested())]), copy_count=3).steps[0]
+    assert progress(action="unchanged").after_step(step, "arn").action == "update"
+    assert progress(action="create").after_step(step, "arn").action == "create"
+
+
 def test_a_change_of_copies_by_others_is_waited_for() -> None:
     found = after_deployment(Cloud([answer(requested(), status="Updating")]), copy_count=3)
     assert [condition.until for condition in waits(found)] == [WaitFor.SETTLED]

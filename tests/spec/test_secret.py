@@ -19,9 +19,11 @@ from airflow_sm_hosting.spec.secret import (
     SHOWN,
     Hidden,
     HidesEnvironments,
+    HidesSpecifications,
     environment_values,
     hide_environments,
     reveal_environments,
+    specification_values,
 )
 
 SECRET = "hunter2-and-more"
@@ -128,3 +130,31 @@ def test_hidden_values_are_revealed_in_lists_and_tuples_too() -> None:
     hidden = hide_environments([{"Environment": {"A": "b"}}], rendered=True)
     for kind in (list, tuple):
         assert reveal_environments(kind(hidden)) == [{"Environment": {"A": "b"}}]
+
+
+class OfComponents:
+    specification = HidesSpecifications()
+
+    def __init__(self, specification: Any) -> None:
+        self.specification = specification
+
+
+def component(value: str = SECRET) -> dict[str, Any]:
+    return {"Container": {"Image": "i", "Environment": {"TOKEN": value}}, "InstanceType": "ml.g5.xlarge"}
+
+
+def test_values_of_a_component_are_hidden_once_they_are_rendered() -> None:
+    task = OfComponents(component("{{ token }}"))
+    assert task.specification == component("{{ token }}")
+    task.specification = component()
+    assert SECRET not in str(task.specification)
+    assert task.specification["InstanceType"] == "ml.g5.xlarge"
+    task.specification = [component(), {"ModelName": "m"}, "{{ later }}"]
+    assert SECRET not in str(task.specification)
+    assert task.specification[1:] == [{"ModelName": "m"}, "{{ later }}"]
+
+
+def test_which_values_of_components_must_not_be_shown() -> None:
+    assert specification_values(component()) == {SECRET}
+    assert specification_values([component(), component("another-one"), "later"]) == {SECRET, "another-one"}
+    assert specification_values(None) == set()
