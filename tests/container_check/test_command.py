@@ -189,7 +189,7 @@ class TestEngine:
     ) -> None:
         monkeypatch.setenv("SECRET", "hunter2-hunter2")
         code, out, _ = run(
-            capsys, build(ENTRYPOINT), "--env", "FAULT=ping-404", "--env", "SECRET", "--startup-timeout", "1"
+            capsys, build(ENTRYPOINT), "--env", "FAULT=ping-404", "--env", "SECRET", "--startup-timeout", "5"
         )
         assert code == 1
         assert "the key is ***" in out
