@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import Reference, kind_of
 from airflow_sm_hosting.spec.reference_parts import PACKAGE_KINDS, checked_reference
 
 if TYPE_CHECKING:
-    from airflow.sdk import Asset
-
     from airflow_sm_hosting.spec.templated import TemplatedStr
 
 #: The ARN in the payload of the last of an asset's events that a ``ModelPackageEventTrigger`` yielded; nothing if there is none. Queues
@@ -20,6 +18,12 @@ _OF_EVENT = (
     " | sum(start=[]) | selectattr('extra.payload', 'defined') | sort(attribute='extra.payload.modified_at') %}}"
     "{{% if events %}}{{{{ events[-1].extra.payload.arn }}}}{{% endif %}}"
 )
+
+
+class NamedAsset(Protocol):
+    """An ``airflow.sdk.Asset``, of which only the name counts here."""
+
+    name: str
 
 
 class ModelPackage:
@@ -54,7 +58,7 @@ class ModelPackage:
         return checked_reference(Reference("PackageVersion", Arn=arn))
 
     @staticmethod
-    def from_event(asset: str | Asset, *, group: TemplatedStr | None = None) -> Reference:
+    def from_event(asset: str | NamedAsset, *, group: TemplatedStr | None = None) -> Reference:
         """Return the version whose event started the run.
 
         Of several events, the one with the last change of a package counts.
