@@ -22,6 +22,7 @@ from airflow_sm_hosting.deployer.adapters import ConcurrentUpdateError, StepRunn
 from airflow_sm_hosting.deployer.observer import Observer, OutdatedAnswerError
 from airflow_sm_hosting.deployer.waiting import ROTATION_AWAITED
 from airflow_sm_hosting.deployment import evidence
+from airflow_sm_hosting.deployment.deployment_plan import DeploymentPlan, deployment_plan
 from airflow_sm_hosting.deployment.finishing import finishing_steps
 from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
 from airflow_sm_hosting.deployment.planning import (
@@ -34,7 +35,7 @@ from airflow_sm_hosting.deployment.planning import (
     unfinished_rollback,
 )
 from airflow_sm_hosting.deployment.progress import Progress, Stage
-from airflow_sm_hosting.deployment.simulation import DeploymentPlan, Simulation, deployment_plan, simulate
+from airflow_sm_hosting.deployment.simulation import Simulation, simulate
 from airflow_sm_hosting.deployment.smoke_test import AnswerFailure
 from airflow_sm_hosting.deployment.status import Described, same_name
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpoint, UpdateInferenceComponent, Wait

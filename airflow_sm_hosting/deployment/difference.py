@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 #: Members that identify the entries of AWS's lists of pairs; AWS may describe the entries in another order.
@@ -15,37 +16,59 @@ _HIDDEN = "Environment"
 ABSENT = ["it does not exist"]
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A member that is missing or different.
+
+    :param path: The member, from the outermost name to the innermost.
+    :param described: Its described value, for display.
+    :param requested: Its requested value, for display.
+    :param line: The difference in words.
+    """
+
+    path: str
+    described: str
+    requested: str
+    line: str
+
+
 def differences(wanted: Any, described: Any, path: str = "") -> list[str]:
-    """Return a line for every member of ``wanted`` that is missing or different in ``described``.
+    """Return a line for every member of ``wanted`` that is missing or different in ``described``; see :func:`find_differences`."""
+    return [found.line for found in find_differences(wanted, described, path)]
+
+
+def find_differences(wanted: Any, described: Any, path: str = "") -> list[Difference]:
+    """Return every member of ``wanted`` that is missing or different in ``described``.
 
     Ignored are members that AWS adds itself, the order of name-value pairs, and the type of a number. Values of environments are not
     shown.
 
     :param wanted: A request, or a part of it.
     :param described: The same part of a Describe answer.
+    :param path: The name of this part.
     """
     if isinstance(wanted, Mapping):
         if not isinstance(described, Mapping):
-            return [_line(path, wanted, described)] if wanted else []
-        lines = []
+            return [_difference(path, wanted, described)] if wanted else []
+        found = []
         for name, value in wanted.items():
-            lines += differences(value, described.get(name), f"{path}.{name}" if path else name)
+            found += find_differences(value, described.get(name), f"{path}.{name}" if path else name)
         if described.get(_HIDDEN) and _HIDDEN not in wanted:
             # SageMaker never adds an environment itself.
-            lines.append(f"{path}.{_HIDDEN} is set, but not requested")
+            found.append(_not_requested(f"{path}.{_HIDDEN}"))
         if path.endswith(_HIDDEN):
-            lines += [f"{path}.{name} is set, but not requested" for name in described if name not in wanted]
-        return lines
+            found += [_not_requested(f"{path}.{name}") for name in described if name not in wanted]
+        return found
     if isinstance(wanted, list | tuple):
-        found = list(described) if isinstance(described, list | tuple) else []
-        if len(wanted) != len(found):
-            return [_line(path, wanted, described)] if wanted or found else []
+        items = list(described) if isinstance(described, list | tuple) else []
+        if len(wanted) != len(items):
+            return [_difference(path, wanted, described)] if wanted or items else []
         return [
-            line
-            for index, (one, other) in enumerate(zip(_in_order(wanted), _in_order(found), strict=True))
-            for line in differences(one, other, f"{path}[{index}]")
+            each
+            for index, (one, other) in enumerate(zip(_in_order(wanted), _in_order(items), strict=True))
+            for each in find_differences(one, other, f"{path}[{index}]")
         ]
-    return [] if wanted == described else [_line(path, wanted, described)]
+    return [] if wanted == described else [_difference(path, wanted, described)]
 
 
 #: Members that AWS adds to a request itself; None stands for any value. Documented for DescribeModel and DescribeEndpointConfig; that
@@ -115,10 +138,15 @@ def _in_order(items: Any) -> list[Any]:
     return list(items)
 
 
-def _line(path: str, wanted: Any, described: Any) -> str:
+def _difference(path: str, wanted: Any, described: Any) -> Difference:
     if _HIDDEN in path:
-        return f"{path} differs"
-    return f"{path} is {_shown(described)!r}, requested {_shown(wanted)!r}"
+        return Difference(path, "***", "***", f"{path} differs")
+    shown = repr(_shown(described)), repr(_shown(wanted))
+    return Difference(path, *shown, f"{path} is {shown[0]}, requested {shown[1]}")
+
+
+def _not_requested(path: str) -> Difference:
+    return Difference(path, "***", "None", f"{path} is set, but not requested")
 
 
 def _shown(value: Any) -> Any:

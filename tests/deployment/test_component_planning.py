@@ -13,10 +13,11 @@ from airflow_sm_hosting.deployment.component_deletion import (
     plan_component_deletion,
 )
 from airflow_sm_hosting.deployment.decision import Action
+from airflow_sm_hosting.deployment.deployment_plan import deployment_plan
 from airflow_sm_hosting.deployment.observation import Fact
 from airflow_sm_hosting.deployment.planning import Ending, Plan
 from airflow_sm_hosting.deployment.progress import Stage
-from airflow_sm_hosting.deployment.simulation import deployment_plan, simulate
+from airflow_sm_hosting.deployment.simulation import simulate
 from airflow_sm_hosting.deployment.status import Kind
 from airflow_sm_hosting.deployment.steps import (
     AddTags,
@@ -403,9 +404,14 @@ def test_a_plan_of_an_update_names_changes_calls_and_copies() -> None:
         "target": NEW,
         "changes": ["ModelName is 'old', becomes 'new'"],
         "calls": ["AddTags", "UpdateInferenceComponent", "UpdateInferenceComponentRuntimeConfig"],
+        "table": [
+            {"group": "Model", "what": "ModelName", "before": "'old'", "after": "'new'", "stays": False}
+        ],
         "two_fleets": True,
+        "rollout_seconds": 120,
         "copies": 2,
         "alarms": ["errors"],
+        "risks": [],
     }
     assert "- copies afterwards: 2" in text
 

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from airflow_sm_hosting.deployment.decision import Action, Decision
+from airflow_sm_hosting.deployment.deployment_plan import DeploymentPlan, deployment_plan, has_two_fleets
 from airflow_sm_hosting.deployment.endpoint_tags import detaching_claim
 from airflow_sm_hosting.deployment.observation import Fact, FactKind, Observation
-from airflow_sm_hosting.deployment.progress import Progress
-from airflow_sm_hosting.deployment.simulation import (
-    DeploymentPlan,
-    Simulation,
+from airflow_sm_hosting.deployment.plan_changes import (
+    Change,
+    Group,
+    change_of_line,
     changed_models,
     config_changes,
-    deployment_plan,
-    has_two_fleets,
-    simulate,
 )
+from airflow_sm_hosting.deployment.progress import Progress
+from airflow_sm_hosting.deployment.simulation import Simulation, simulate
 from airflow_sm_hosting.deployment.wanted import Wanted
 from airflow_sm_hosting.spec.fleet_alarm import NewFleetAlarm
 from airflow_sm_hosting.spec.metric import EndpointMetric
@@ -323,7 +323,8 @@ def test_a_plan_shows_what_changes_and_what_is_called() -> None:
     text = plan.as_markdown()
     assert text.startswith("## churn: update\n")
     assert "- serves now: `a`\n- would serve: `b`\n" in text
-    assert "### Changes" in text
+    assert "### Changes\n\n| | what | now | afterwards |\n|---|---|---|---|\n" in text
+    assert "| **Capacity** | `main: instance count` | `3` | `2` |" in text
     assert "- `UpdateEndpoint`" in text
     assert "- if AWS has no capacity, instead: `c`\n" in text
     assert "### Variants afterwards\n\n- `main, 2 instances, weight 1.0`\n" in text
@@ -431,7 +432,114 @@ def test_variants_come_and_go_and_members_too() -> None:
     before = {**config("a"), "KmsKeyId": "key"}
     after = {**config("b"), "DataCaptureConfig": {"EnableCapture": True}}
     after["ProductionVariants"] = [{**after["ProductionVariants"][0], "VariantName": "other"}]
-    lines = config_changes(before, after)
+    lines = [change.line for change in config_changes(before, after)]
     assert lines[:2] == ["variant main is removed", "variant other is added"]
     assert lines[-1] == "KmsKeyId goes"
     assert any(line.startswith("DataCaptureConfig") for line in lines)
+
+
+def test_changes_are_grouped_by_what_a_person_decides() -> None:
+    before, after = config("a"), {**config("b", model="m2"), "DataCaptureConfig": {"EnableCapture": True}}
+    after["ProductionVariants"] = [
+        {
+            **after["ProductionVariants"][0],
+            "InstanceType": "ml.m5.xlarge",
+            "RoutingConfig": {"RoutingStrategy": "RANDOM"},
+        }
+    ]
+    groups = {change.what: change.group for change in config_changes(before, after)}
+    assert groups["main: InstanceType"] is Group.CAPACITY
+    assert groups["main: RoutingConfig"] is Group.TRAFFIC
+    assert groups["main: ModelName"] is Group.MODEL
+    assert groups["DataCaptureConfig"] is Group.CONFIG
+
+
+@pytest.mark.parametrize(
+    ("line", "group", "what", "before", "after"),
+    [
+        ("Container.Image is 'a', requested 'b'", Group.IMAGE, "Container.Image", "'a'", "'b'"),
+        (
+            "Container.ArtifactUrl is 'a', requested 'b'",
+            Group.ARTIFACT,
+            "Container.ArtifactUrl",
+            "'a'",
+            "'b'",
+        ),
+        ("Container.Environment.KEY differs", Group.MODEL, "Container.Environment.KEY", "", "differs"),
+        ("X is 1, but not requested", Group.MODEL, "X is 1, but not requested", "", ""),
+    ],
+)
+def test_a_line_of_a_component_is_a_change(
+    line: str, group: Group, what: str, before: str, after: str
+) -> None:
+    change = change_of_line(line)
+    assert (change.group, change.what, change.before, change.after) == (group, what, before, after)
+
+
+def test_what_stays_is_no_change_but_is_told() -> None:
+    plan = planned_for_people(Aws(serving("a"), scaling=SCALING), "b")
+    [stays] = [row for row in plan.as_json()["table"] if row["stays"]]
+    assert (stays["what"], stays["before"], stays["after"]) == ("main: instance count", "3", "3")
+    text = plan.as_markdown()
+    told = text[text.index("### Stays, although the config differs") :]
+    assert "instance count stays 3" in told
+    assert "instance count" not in text[: text.index("### Stays")].partition("### Changes")[2]
+
+
+@pytest.mark.parametrize(
+    ("rollout", "seconds", "told"),
+    [
+        (None, 0, "all traffic moves at once"),
+        (Canary(size=1, wait_interval=60, termination_wait=240), 300, "at least 0:05:00"),
+        (Rolling(maximum_batch_size=1, wait_interval=0), 0, "share the traffic meanwhile"),
+    ],
+)
+def test_a_plan_tells_how_long_two_fleets_run(rollout: Any, seconds: int, told: str) -> None:
+    plan = planned_for_people(Aws(serving("a")), "b", deployment_config=rollout, run_after=None)
+    assert plan.rollout_seconds == seconds
+    assert told in plan.as_markdown()
+
+
+def test_a_plan_names_its_risks() -> None:
+    plan = planned_for_people(Aws(serving("a")), "b")
+    assert any("No alarm rolls the deployment back" in risk for risk in plan.risks)
+    assert "All traffic moves at once, and nothing is watched afterwards." in plan.risks
+    assert "No smoke test asks the endpoint in this task." in plan.risks
+    assert "Variant main has fewer instances afterwards: 2 instead of 3." in plan.risks
+    guarded = planned_for_people(
+        Aws(
+            serving("a"),
+            alarm={"AlarmName": "latency", "Period": 60, "EvaluationPeriods": 1, "StateValue": "OK"},
+        ),
+        "b",
+        deployment_config=AllAtOnce(termination_wait=300, auto_rollback_alarms=["latency"]),
+        smoke_test=True,
+    )
+    assert guarded.risks == ["Variant main has fewer instances afterwards: 2 instead of 3."]
+    assert planned_for_people(Aws(serving("a")), "a", run_after=None).risks == []
+    new = planned_for_people(Aws(None), "a")
+    assert "Nothing served before, so there is no config to roll back to." in new.risks
+    assert "One instance alone, in one Availability Zone: main." in new.risks
+    failed = planned_for_people(Aws(serving("a", "Failed")), "b")
+    assert "The failed endpoint is deleted and created again: it does not answer meanwhile." in failed.risks
+
+
+def test_a_value_in_a_table_is_no_markdown() -> None:
+    plan = DeploymentPlan(
+        Decision(Action.UPDATE, "changed"),
+        "churn",
+        "a",
+        "b",
+        table=[Change(Group.MODEL, "main: x", "a|b`c`\n# d", "e" * 500, "")],
+    )
+    [row] = [line for line in plan.as_markdown().splitlines() if "main: x" in line]
+    assert "`a\\|b'c' # d`" in row
+    assert len(row) < 300
+    assert row.endswith("…` |")
+
+
+def test_scaling_that_an_update_removes_is_in_the_table() -> None:
+    aws = Aws(serving("a"), scaling=SCALING)
+    plan = planned_for_people(aws, "typed")
+    [row] = [row for row in plan.as_json()["table"] if row["group"] == "Scaling"]
+    assert (row["what"], row["after"]) == ("main: scaling", "removed during the update")
