@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.metrics import get_metric
+    from airflow_sm_hosting.operators.approve_deployment import ApproveDeploymentOperator
     from airflow_sm_hosting.operators.approve_model import ApproveModelOperator
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.check_container import CheckContainerOperator
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "AlarmRule": "spec.alarm_rule",
     "AllAtOnce": "spec.rollout",
+    "ApproveDeploymentOperator": "operators.approve_deployment",
     "ApproveModelOperator": "operators.approve_model",
     "AsyncInference": "spec.async_inference",
     "BuildImageOperator": "operators.build_image",
@@ -163,6 +165,7 @@ _MODULES = {
 __all__ = [
     "AlarmRule",
     "AllAtOnce",
+    "ApproveDeploymentOperator",
     "ApproveModelOperator",
     "AsyncInference",
     "BuildImageOperator",

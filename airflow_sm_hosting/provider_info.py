@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "operators": modules(
+            "operators.approve_deployment",
             "operators.approve_model",
             "operators.build_image",
             "operators.check_container",

@@ -233,7 +233,8 @@ def test_every_template_field_is_a_parameter_and_says_so(name: str) -> None:
     assert own <= set(fields), own - set(fields)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+# ApproveDeploymentOperator asks a person, and not AWS.
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name != "ApproveDeploymentOperator"])
 def test_every_operator_takes_the_four_aws_parameters(name: str) -> None:
     operator = getattr(airflow_sm_hosting, name)
     assert all_parameters(operator) >= OF_THE_BASE

@@ -32,19 +32,27 @@ ERRORS: dict[str, type[DeploymentError]] = {
 }
 
 
-def details_of(progress: Progress, serving: str | None, endpoint_arn: str | None) -> dict[str, Any]:
+def details_of(
+    progress: Progress,
+    serving: str | None,
+    endpoint_arn: str | None,
+    approval: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the details: the action and the serving config; without waiting, the config that AWS was asked to deploy.
 
     :param progress: The progress of the deployment.
     :param serving: The config.
     :param endpoint_arn: The endpoint.
+    :param approval: The approval of its plan.
     """
+    approved = {name: (approval or {}).get(name) for name in ("approved_by", "approved_at")}
     return {
         "action": str(progress.action or "wait"),
         "endpoint_config_name": serving,
         "previous_endpoint_config_name": progress.previous_endpoint_config_name,
         "endpoint_arn": endpoint_arn,
         "seconds": round(time.time() - progress.started_at, 1),
+        **{name: value for name, value in approved.items() if value},
     }
 
 

@@ -298,7 +298,8 @@ def _live_properties(variant: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variant_in_words(variant: Mapping[str, Any]) -> str:
-    count = f", {variant['instance_count']} instances" if "instance_count" in variant else ""
+    number = variant.get("instance_count")
+    count = "" if number is None else f", {number} instance{'' if number == 1 else 's'}"
     return f"{variant['variant_name']}{count}, weight {variant.get('weight')}"
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, assert_never
 
+from airflow_sm_hosting.deployment.approved_plan import approval_problem
 from airflow_sm_hosting.deployment.component import COPIES
 from airflow_sm_hosting.deployment.decision import Action, Decision, decide
 from airflow_sm_hosting.deployment.endpoint_tags import (
@@ -195,6 +196,9 @@ def _deploy(observed: Observation, wanted: Wanted, progress: Progress) -> Plan:
     action = decision.action
     if action is Action.REFUSE:
         raise ConflictError(decision.reason)
+    problem = approval_problem(described, wanted, action)
+    if problem:
+        raise ConflictError(f"{problem}.")
     if wanted.component and action is not Action.OVERTAKEN:
         problem = place_problem(described, wanted.component)
         if problem:

@@ -33,6 +33,7 @@ class Wanted:
     :param smoke_test: Whether to invoke the endpoint after the deployment.
     :param smoke_request: The members of the smoke test.
     :param rolls_back_wrong_answers: Whether a wrong answer rolls the endpoint back.
+    :param approval: The approved plan: the config that served, and the target; None if no approval is needed.
     :param component: The inference component to deploy in place of an endpoint: ``endpoint_name`` is its name, and
         ``endpoint_config_name`` the name of its specification.
     """
@@ -55,6 +56,7 @@ class Wanted:
     smoke_test: bool = False
     smoke_request: Mapping[str, Any] = field(default_factory=dict)
     rolls_back_wrong_answers: bool = False
+    approval: Mapping[str, Any] | None = None
     component: WantedComponent | None = None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.operators.approve_deployment import ApproveDeploymentOperator
     from airflow_sm_hosting.operators.approve_model import ApproveModelOperator
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
     from airflow_sm_hosting.operators.check_container import CheckContainerOperator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.operators.upload_model_data import UploadModelDataOperator
 
 __all__ = [
+    "ApproveDeploymentOperator",
     "ApproveModelOperator",
     "BuildImageOperator",
     "CheckContainerOperator",

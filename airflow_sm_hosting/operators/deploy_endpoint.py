@@ -93,6 +93,7 @@ class DeployEndpointFields(AwsFields):
     fallback_endpoint_config_names = EndpointConfigNames()
     smoke_test = optional(OneSmokeTest(json=True))
     on_smoke_failure = Choice(ON_SMOKE_FAILURE, default="fail")
+    approval = optional(Structure(words="the details of an ApproveDeploymentOperator"))
     tags = Tags()
     wait_for_completion = Boolean(default=True, templated=False)
     deferrable = Boolean(default=False, templated=False)
@@ -143,6 +144,9 @@ class DeployEndpointOperator(DeployingOperator):
         (default: none). (templated)
     :param on_smoke_failure: ``"fail"`` (default) leaves the new config serving; ``"rollback"`` rolls back to the previous config. The
         task fails in both cases. (templated)
+    :param approval: The approved plan, ``approve.output["details"]`` of an :class:`~airflow_sm_hosting.ApproveDeploymentOperator`: the task
+        fails before any change if another config serves than when the plan was made, and ``details`` name who approved
+        (default: no approval is needed). (templated)
     :param tags: Tags, as a dict; on an existing endpoint they are reconciled, other people's tags stay unchanged. (templated)
     :param wait_for_completion: Whether the task waits for the outcome (default: True). With False, success means only that AWS accepted
         the request: nothing is verified, and the next run that waits restores removed scaling.
@@ -185,6 +189,7 @@ class DeployEndpointOperator(DeployingOperator):
         fallback_endpoint_config_names: Sequence[Late] | Late | None = None,
         smoke_test: SmokeTest | Late | None = None,
         on_smoke_failure: Literal["fail", "rollback"] | Late = "fail",
+        approval: Mapping[str, Any] | Late | None = None,
         tags: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Late | None = None,
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -208,6 +213,7 @@ class DeployEndpointOperator(DeployingOperator):
         self.fallback_endpoint_config_names = fallback_endpoint_config_names
         self.smoke_test = smoke_test
         self.on_smoke_failure = on_smoke_failure
+        self.approval = approval
         self.tags = tags
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
@@ -270,8 +276,9 @@ class DeployEndpointOperator(DeployingOperator):
         from airflow_sm_hosting.deployer.report import details_of, error_of
 
         progress = deployer.progress
-        name = self.fields.of(self).endpoint_name
-        details = details_of(progress, end.serving, end.endpoint_arn)
+        given = self.fields.of(self)
+        name = given.endpoint_name
+        details = details_of(progress, end.serving, end.endpoint_arn, given.approval)
         self.push_details(context, details)
         if end.ending == "succeeded":
             return name
@@ -317,6 +324,7 @@ class DeployEndpointOperator(DeployingOperator):
             smoke_test=given.smoke_test is not None,
             smoke_request=given.smoke_test or {},
             rolls_back_wrong_answers=given.on_smoke_failure == "rollback",
+            approval=given.approval,
         )
 
     def _check_before_asking(self, wanted: Wanted) -> None:

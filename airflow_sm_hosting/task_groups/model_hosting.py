@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
@@ -51,9 +50,6 @@ if TYPE_CHECKING:
 
     from airflow_sm_hosting.fields import Late
 
-#: How long an approval is awaited by default: then the task fails, and nothing is deployed.
-APPROVAL_AWAITED = timedelta(days=1)
-
 
 class ModelHostingTaskGroup(TaskGroup):
     """Create the tasks from folders and artifacts to a live, scaled and alarmed endpoint: those that are asked for, in the right order.
@@ -91,8 +87,9 @@ class ModelHostingTaskGroup(TaskGroup):
     :param rollback_alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm. They are made before the deployment, and roll
         an update back (default: none).
     :param plan: Whether a :class:`PlanDeploymentOperator` shows the deployment first (default: False).
-    :param approval: Whether a person approves the plan with Airflow's ``ApprovalOperator``; or parameters of that operator (default: False).
-        A plan that is rejected skips the rest; one that is not approved within a day (``response_timeout``) fails.
+    :param approval: Whether a person approves the plan in an :class:`ApproveDeploymentOperator`; or parameters of that operator
+        (default: False). Nobody is asked about a plan without changes; a plan that is rejected skips the rest; one that is not approved within
+        a day (``response_timeout``) fails. Only the approved plan is carried out.
     :param scaling: Parameters of :class:`ConfigureAutoscalingOperator` by variant or component:
         ``{"main": {"max_capacity": 3, "policies": [InvocationsScaling(…)]}}``.
     :param alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm:
@@ -470,16 +467,15 @@ class ModelHostingTaskGroup(TaskGroup):
             **options,
             **self._aws,
         }
-        approved = None
-        if approval is not False:
-            approved = _approval(
-                self._endpoint_name, PlanDeploymentOperator(task_id="plan", **given), approval
-            )
-        elif plan:
-            approved = PlanDeploymentOperator(task_id="plan", **given)
-        deploy = DeployEndpointOperator(task_id="deploy_endpoint", **given)
-        if approved is not None:
-            approved >> deploy
+        planned = None
+        approved: dict[str, Any] = {}
+        if plan or approval is not False:
+            planned = PlanDeploymentOperator(task_id="plan", **given)
+        if planned is not None and approval is not False:
+            approved["approval"] = _approval(planned, approval)
+        deploy = DeployEndpointOperator(task_id="deploy_endpoint", **given, **approved)
+        if planned is not None and not approved:
+            planned >> deploy
         return deploy
 
     def _invoke(self, smoke_test: Mapping[str, Any]) -> InvokeEndpointOperator:
@@ -565,22 +561,17 @@ class ModelHostingTaskGroup(TaskGroup):
         return tasks
 
 
-def _approval(endpoint_name: Late, plan: PlanDeploymentOperator, options: bool | Mapping[str, Any]) -> Any:
-    """Return the task in which a person approves the plan; a plan that nobody approves in time is not carried out."""
-    from airflow.providers.standard.operators.hitl import ApprovalOperator
+def _approval(plan: PlanDeploymentOperator, options: bool | Mapping[str, Any]) -> Any:
+    """Return what the task tells in which a person approves the plan; a plan that nobody approves in time is not carried out."""
+    from airflow_sm_hosting.operators.approve_deployment import ApproveDeploymentOperator
 
-    given = options if isinstance(options, Mapping) else {}
-    return ApprovalOperator(
-        **{
-            "task_id": "approve",
-            "subject": f"Deploy to endpoint {endpoint_name}?"
-            if isinstance(endpoint_name, str)
-            else "Deploy?",
-            "body": plan.output,
-            "response_timeout": APPROVAL_AWAITED,
-            **given,
-        }
+    given = dict(options) if isinstance(options, Mapping) else {}
+    if isinstance(plan.endpoint_name, str):
+        given.setdefault("subject", f"Deploy to endpoint {plan.endpoint_name}?")
+    approve = ApproveDeploymentOperator(
+        **{"task_id": "approve", "body": plan.output, **given}, plan=plan.output["details"]
     )
+    return approve.output["details"]
 
 
 def _items(given: Any) -> list[tuple[str, Any]]:
