@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from airflow_sm_hosting.operators.create_composite_alarm import CreateCompositeAlarmOperator
     from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
+    from airflow_sm_hosting.operators.create_endpoint_dashboard import CreateEndpointDashboardOperator
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.delete_inference_component import DeleteInferenceComponentOperator
@@ -105,6 +106,7 @@ _MODULES = {
     "CreateEndpointAlarmOperator": "operators.create_alarm",
     "CreateEndpointConfigOperator": "operators.create_endpoint_config",
     "CreateLatencyAlarmOperator": "operators.create_alarm",
+    "CreateEndpointDashboardOperator": "operators.create_endpoint_dashboard",
     "CreateModelOperator": "operators.create_model",
     "DataCapture": "spec.data_capture",
     "DeleteEndpointOperator": "operators.delete_endpoint",
@@ -182,6 +184,7 @@ __all__ = [
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
+    "CreateEndpointDashboardOperator",
     "CreateLatencyAlarmOperator",
     "CreateModelOperator",
     "DataCapture",

@@ -80,3 +80,11 @@ class AlarmLink(ConsoleLink):
     name = "Alarm"
     key = "alarm_link"
     path = "cloudwatch/home?region={region}#alarmsV2:alarm/{alarm_name}"
+
+
+class DashboardLink(ConsoleLink):
+    """The dashboard in the CloudWatch console."""
+
+    name = "Dashboard"
+    key = "dashboard_link"
+    path = "cloudwatch/home?region={region}#dashboards/dashboard/{dashboard_name}"

@@ -44,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.create_alarm",
             "operators.create_composite_alarm",
             "operators.create_endpoint_config",
+            "operators.create_endpoint_dashboard",
             "operators.create_model",
             "operators.delete_endpoint",
             "operators.delete_inference_component",
@@ -129,6 +130,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             "airflow_sm_hosting.links.AlarmLink",
             "airflow_sm_hosting.links.ComponentLogsLink",
+            "airflow_sm_hosting.links.DashboardLink",
             "airflow_sm_hosting.links.EndpointLink",
             "airflow_sm_hosting.links.EndpointLogsLink",
         ],

@@ -12,7 +12,10 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Asset, Param, task
 
 from airflow_sm_hosting import (
+    AllAtOnce,
+    ApproveDeploymentOperator,
     BuildImageOperator,
+    Canary,
     ConfigureAutoscalingOperator,
     ContainerDefinition,
     CreateEndpointConfigOperator,
@@ -22,11 +25,20 @@ from airflow_sm_hosting import (
     InstanceProductionVariant,
     InvocationsScaling,
     InvokeEndpointOperator,
+    Linear,
+    PlanDeploymentOperator,
+    Rolling,
     UploadModelDataOperator,
 )
 
 MODEL = Asset("breast_cancer_model")
 VARIANT = "main"
+ROLLOUTS = {
+    "all_at_once": "All at once",
+    "canary": "Canary: 10 % first, then the rest",
+    "linear": "Linear: 25 % a step",
+    "rolling": "Rolling: instances replaced in batches of 25 %",
+}
 
 with DAG(
     "retrain_and_deploy",
@@ -37,23 +49,82 @@ with DAG(
     max_active_runs=1,
     tags=["sm-hosting", "example"],
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+    # The first section is the only open one of the form: the three fields that matter first.
     params={
-        "model_path": Param(
-            None,
-            type=["null", "string"],
-            title="Model path",
-            description="Folder or .tar.gz of the artifact to deploy (default: that of the newest asset event).",
-        ),
         "endpoint_name": Param(
             "breast-cancer",
             type="string",
-            pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$",
             title="Endpoint",
+            description="Letters, digits and single hyphens, 63 at most. One that does not exist is created.",
+            pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$",
+            maxLength=63,
+        ),
+        "model_path": Param(
+            None,
+            type=["null", "string"],
+            title="Model",
+            description="Folder or .tar.gz of the trained artifact (empty: the newest that train_model has announced).",
+        ),
+        "rollout": Param(
+            "all_at_once",
+            type="string",
+            enum=list(ROLLOUTS),
+            values_display=ROLLOUTS,
+            title="Rollout",
+            description="How the traffic moves from the old model to the new one. All but the first need two instances or more.",
+        ),
+        "approval": Param(
+            False,
+            type="boolean",
+            title="Ask a person to approve the plan",
+            description="The run waits for a day under Required Actions. Nobody is asked if nothing changes.",
+            section="Deployment",
+        ),
+        "bake_minutes": Param(
+            5,
+            type="number",
+            minimum=0,
+            maximum=60,
+            title="Bake time",
+            description="Minutes after each step of a canary, linear or rolling rollout, in which the old model can come back.",
+            section="Deployment",
         ),
         "allow_older": Param(
             False,
             type="boolean",
             title="Deploy although a newer run has deployed",
+            section="Deployment",
+        ),
+        "instance_type": Param(
+            "ml.m5.large",
+            type="string",
+            examples=["ml.t2.medium", "ml.m5.large", "ml.m5.xlarge", "ml.c6i.large", "ml.g5.xlarge"],
+            title="Instance type",
+            description="A suggestion, or another one that begins with ml.",
+            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+            section="Capacity",
+        ),
+        "min_capacity": Param(
+            1, type="integer", minimum=1, maximum=20, title="Fewest instances", section="Capacity"
+        ),
+        "max_capacity": Param(
+            3, type="integer", minimum=1, maximum=20, title="Most instances", section="Capacity"
+        ),
+        "max_requests_per_second": Param(
+            30,
+            type="number",
+            exclusiveMinimum=0,
+            title="Requests per second",
+            description="What one instance can serve, found by a load test.",
+            section="Capacity",
+        ),
+        "latency_threshold": Param(
+            100000,
+            type="number",
+            exclusiveMinimum=0,
+            title="Latency alarm",
+            description="In microseconds: 100000 is a tenth of a second.",
+            section="Capacity",
         ),
         "bucket_name": Param(
             "sm-hosting-models", type="string", title="Bucket of the artifacts", section="AWS"
@@ -72,37 +143,11 @@ with DAG(
             None,
             type=["null", "string"],
             title="Base image",
-            description="Default: the Airflow variable base_image, else python:3.12-slim.",
-            section="Image",
-        ),
-        "instance_type": Param(
-            "ml.m5.large",
-            type="string",
-            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
-            title="Instance type",
-            section="Capacity",
-        ),
-        "max_capacity": Param(
-            3, type="integer", minimum=1, maximum=20, title="Most instances", section="Capacity"
-        ),
-        "max_requests_per_second": Param(
-            30,
-            type="number",
-            exclusiveMinimum=0,
-            title="Requests per second",
-            description="What one instance can serve, found by a load test.",
-            section="Capacity",
-        ),
-        "latency_threshold": Param(
-            100000,
-            type="number",
-            exclusiveMinimum=0,
-            title="Latency alarm",
-            description="In microseconds.",
-            section="Capacity",
+            description="Empty: the Airflow variable base_image, else python:3.12-slim.",
+            section="AWS",
         ),
         "poll_interval": Param(
-            10, type="number", minimum=1, title="Seconds between two polls", section="Waiting"
+            10, type="number", minimum=1, title="Seconds between two polls", section="Deployment"
         ),
     },
 ) as dag:
@@ -125,7 +170,19 @@ with DAG(
         samples = announced.get("samples") or {"rows": [], "predicted": []}
         return {"path": path, "rows": samples["rows"], "predicted": samples["predicted"]}
 
+    @task
+    def choose_rollout(params=None):
+        """Return the chosen rollout, with its bake time."""
+        bake = timedelta(minutes=params["bake_minutes"])
+        return {
+            "all_at_once": AllAtOnce(),
+            "canary": Canary(size="10%", wait_interval=bake),
+            "linear": Linear(step_size="25%", wait_interval=bake),
+            "rolling": Rolling(maximum_batch_size="25%", wait_interval=bake),
+        }[params["rollout"]]
+
     chosen = choose_model()
+    rollout = choose_rollout()
 
     build_image = BuildImageOperator(
         task_id="build_image",
@@ -153,14 +210,28 @@ with DAG(
                 model_name=create_model.output,
                 variant_name=VARIANT,
                 instance_type="{{ params.instance_type }}",
+                initial_instance_count="{{ params.min_capacity }}",
             )
         ],
     )
+    deployment = {
+        "endpoint_name": "{{ params.endpoint_name }}",
+        "endpoint_config_name": create_endpoint_config.output,
+        "rollout": rollout,
+        "allow_older": "{{ params.allow_older }}",
+    }
+    plan = PlanDeploymentOperator(task_id="plan", **deployment)
+    approve = ApproveDeploymentOperator(
+        task_id="approve",
+        subject="Deploy to endpoint {{ params.endpoint_name }}?",
+        body=plan.output,
+        plan=plan.output["details"],
+        required="{{ params.approval }}",
+    )
     deploy_endpoint = DeployEndpointOperator(
         task_id="deploy_endpoint",
-        endpoint_name="{{ params.endpoint_name }}",
-        endpoint_config_name=create_endpoint_config.output,
-        allow_older="{{ params.allow_older }}",
+        **deployment,
+        approval=approve.output["details"],
         deferrable=True,
         poll_interval="{{ params.poll_interval }}",
     )
@@ -168,7 +239,7 @@ with DAG(
         task_id="configure_autoscaling",
         endpoint_name=deploy_endpoint.output,
         variant_name=VARIANT,
-        min_capacity=1,
+        min_capacity="{{ params.min_capacity }}",
         max_capacity="{{ params.max_capacity }}",
         policies=[InvocationsScaling(max_requests_per_second="{{ params.max_requests_per_second }}")],
     )

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from botocore.exceptions import ClientError
+
 from airflow_sm_hosting.exceptions import SageMakerHostingError
 from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.hooks.errors import error_code
 from airflow_sm_hosting.service_model.request import validated_request
 from airflow_sm_hosting.spec.metric import completed_metric, metric_queries
 from airflow_sm_hosting.spec.metric_window import metric_window
@@ -61,6 +64,24 @@ class CloudWatchHook(SharedClients):
         """Return an alarm's tags (``cloudwatch:ListTagsForResource``)."""
         found = self.conn.list_tags_for_resource(ResourceARN=arn)["Tags"]
         return {tag["Key"]: tag["Value"] for tag in found}
+
+    def dashboard(self, name: str) -> str | None:
+        """Return the body of a dashboard (``cloudwatch:GetDashboard``), or None."""
+        try:
+            return self.conn.get_dashboard(DashboardName=name)["DashboardBody"]
+        except ClientError as error:
+            # The model gives the name of the shape, the service the code "ResourceNotFound" (botocore, DashboardNotFoundError).
+            if error_code(error) not in ("ResourceNotFound", "DashboardNotFoundError"):
+                raise
+            return None
+
+    def put_dashboard(self, name: str, body: str) -> list[str]:
+        """Create or replace a dashboard (``cloudwatch:PutDashboard``), and return CloudWatch's warnings about its body."""
+        answer = self.conn.put_dashboard(DashboardName=name, DashboardBody=body)
+        return [
+            f"{one.get('Message')} ({one.get('DataPath')})"
+            for one in answer.get("DashboardValidationMessages") or []
+        ]
 
     def alarm_names(self, prefix: str) -> list[str]:
         """Return the names of the metric alarms with this prefix."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from airflow_sm_hosting.operators.create_composite_alarm import CreateCompositeAlarmOperator
     from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
+    from airflow_sm_hosting.operators.create_endpoint_dashboard import CreateEndpointDashboardOperator
     from airflow_sm_hosting.operators.create_model import CreateModelOperator
     from airflow_sm_hosting.operators.delete_endpoint import DeleteEndpointOperator
     from airflow_sm_hosting.operators.delete_inference_component import DeleteInferenceComponentOperator
@@ -50,6 +51,7 @@ __all__ = [
     "CreateCompositeAlarmOperator",
     "CreateEndpointAlarmOperator",
     "CreateEndpointConfigOperator",
+    "CreateEndpointDashboardOperator",
     "CreateLatencyAlarmOperator",
     "CreateModelOperator",
     "DeleteEndpointOperator",

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_sm_hosting.exceptions import InvalidSpecError
+from airflow_sm_hosting.fields import Boolean
 from airflow_sm_hosting.spec.checks import is_rendered_later
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.fields import Late
+
+_REQUIRED = Boolean(default=True)
 
 #: How long an approval is awaited by default: then the task fails, and nothing is deployed.
 APPROVAL_AWAITED = timedelta(days=1)
@@ -30,6 +33,8 @@ class ApproveDeploymentOperator(ApprovalOperator):
         Guide: https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/operators.md#approvedeploymentoperator
 
     :param plan: The ``details`` of :class:`~airflow_sm_hosting.PlanDeploymentOperator`: ``plan.output["details"]``. (templated)
+    :param required: Whether a person has to approve; with False each plan counts as approved, for a switch in the trigger form
+        (default: True). (templated)
     :param subject: The question (default: ``Deploy to endpoint …?``). (templated)
     :param body: What is shown below it, as Markdown: ``plan.output`` (default: nothing). (templated)
     :param response_timeout: How long a decision is awaited, as a timedelta; None for ever (default: one day).
@@ -39,12 +44,13 @@ class ApproveDeploymentOperator(ApprovalOperator):
         :class:`~airflow_sm_hosting.DeployEndpointOperator`: serving, target, asked, approved_by, approved_at.
     """
 
-    template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "plan")
+    template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "plan", "required")
 
     def __init__(
         self,
         *,
         plan: Mapping[str, Any] | Late,
+        required: bool | Late = True,
         subject: str | None = None,
         body: Late | None = None,
         response_timeout: timedelta | None = APPROVAL_AWAITED,
@@ -54,18 +60,23 @@ class ApproveDeploymentOperator(ApprovalOperator):
             _check(plan)
         super().__init__(subject=subject or "", body=body, response_timeout=response_timeout, **kwargs)
         self.plan = plan
+        self.required = required
 
     def execute(self, context: Context) -> Any:
         """Ask, unless there is nothing to decide."""
         from airflow_sm_hosting.deployment.approved_plan import approval_of, is_asked
 
         plan = _check(self.plan)
-        if is_asked(plan):
+        if is_asked(plan) and self._is_required():
             self.subject = self.subject or f"Deploy to endpoint {plan.get('endpoint_name')}?"
             return super().execute(context)
-        self.log.info("Nobody is asked, as the plan is %s: %s", plan.get("action"), plan.get("reason"))
+        why = "no approval is required" if is_asked(plan) else f"the plan is {plan['action']}"
+        self.log.info("Nobody is asked, as %s: %s", why, plan.get("reason"))
         context["ti"].xcom_push(key="details", value=approval_of(plan, asked=False))
         return {"chosen_options": [self.APPROVE], "params_input": {}}
+
+    def _is_required(self) -> bool:
+        return _REQUIRED.value("ApproveDeploymentOperator: required", self.required)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Note who decided, then continue or skip."""

@@ -445,6 +445,8 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
             "the config without the shadow does not exist",
         ),
     ),
+    # It asks a person, and calls nothing of AWS.
+    "ApproveDeploymentOperator": (),
     "PlanDeploymentOperator": (
         _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
         _need("sagemaker:ListTags", "endpoint", "it exists"),
@@ -569,6 +571,16 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         _need("cloudwatch:PutCompositeAlarm", "any", "it does not exist, or differs"),
         _need("cloudwatch:ListTagsForResource", "alarm", "it exists"),
         _need("cloudwatch:TagResource", "alarm", "it is created, as it is tagged, or tags are missing"),
+    ),
+    "CreateEndpointDashboardOperator": (
+        _need("sagemaker:DescribeEndpoint", "endpoint", "always"),
+        _need("sagemaker:DescribeEndpointConfig", "endpoint-config", "always"),
+        # Service authorization reference, "Amazon CloudWatch": dashboards are in no Region
+        _need("cloudwatch:GetDashboard", "dashboard", "always"),
+        _need("cloudwatch:PutDashboard", "dashboard", "it does not exist, or differs"),
+        # service-authorization/latest/reference/list_awsapplicationautoscaling.html: of no resource
+        _need("application-autoscaling:DescribeScalableTargets", "any", "always"),
+        _need("cloudwatch:DescribeAlarms", "any", "alarm_names"),
     ),
     "get_metric": (_need("cloudwatch:GetMetricData", "any", "always"),),
     "InvokeEndpointOperator": (

@@ -50,6 +50,7 @@ def worker(
     inference_components: Iterable[str] = (ANY,),
     models: Iterable[str] = (ANY,),
     alarms: Iterable[str] | None = None,
+    dashboards: Iterable[str] | None = None,
     repositories: Iterable[Any] | None = None,
     model_data: Iterable[Any] | None = None,
     execution_roles: Iterable[str] | None = None,
@@ -80,6 +81,8 @@ def worker(
     :param models: Names or ARNs of models (default: all).
     :param alarms: Names or ARNs of CloudWatch alarms that tasks make, or whose actions are a scaling policy (default: the names that this
         package gives to alarms of ``endpoints``, ``<endpoint>-*``, and the literal ``alarm_name`` of each task in ``operators``).
+    :param dashboards: Names of CloudWatch dashboards (default: those of ``endpoints``, ``sagemaker-<endpoint>``, and the literal
+        ``dashboard_name`` of each task in ``operators``).
     :param repositories: ECR repositories, as for :func:`execution_role`; must be given where an operator needs them, ``[]`` for none.
     :param model_data: S3 URLs of objects or prefixes of the artifacts; must be given where an operator needs them, ``[]`` for none.
     :param execution_roles: Names or ARNs of the roles that are passed to SageMaker; must be given where an operator passes or
@@ -116,6 +119,7 @@ def worker(
             "alarms": _alarms_of(endpoints, inference_components or (), asked, at)
             if alarms is None
             else alarms,
+            "dashboards": _dashboards_of(endpoints, asked, at) if dashboards is None else dashboards,
             "repositories": repositories,
             "model_data": model_data,
             "execution_roles": execution_roles,
@@ -172,6 +176,17 @@ def _alarms_of(
     return [*defaults, *(name for name in named if isinstance(name, str) and not is_rendered_later(name))]
 
 
+def _dashboards_of(endpoints: Iterable[str], operators: Iterable[Any], at: Place) -> list[str]:
+    """Return the names of the dashboards that the tasks make: ``sagemaker-<endpoint>``, and those that they name."""
+    named = [
+        getattr(operator, "dashboard_name", None) for operator in operators if not isinstance(operator, type)
+    ]
+    return [
+        *(f"sagemaker-{name}" for name in sagemaker_names("endpoints", "endpoint", endpoints, at)),
+        *(name for name in named if isinstance(name, str) and not is_rendered_later(name)),
+    ]
+
+
 class _Resources:
     """The ARNs of each kind of resource, from the parameters of :func:`worker`."""
 
@@ -222,6 +237,16 @@ class _Resources:
                     resource="alarm:{}",
                     pattern=r".{1,255}",
                     noun="CloudWatch alarms",
+                )
+            case "dashboard":
+                yield from named_arns(
+                    "dashboards",
+                    self._names(operator, "dashboards"),
+                    at._replace(region=""),
+                    service="cloudwatch",
+                    resource="dashboard/{}",
+                    pattern=r"[0-9A-Za-z_*?-]{1,255}",
+                    noun="CloudWatch dashboards",
                 )
             case "scalable-target":
                 # AWS makes its id.

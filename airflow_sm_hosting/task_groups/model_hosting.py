@@ -15,6 +15,7 @@ from airflow_sm_hosting.operators.clean_up_hosting import CleanUpHostingOperator
 from airflow_sm_hosting.operators.configure_autoscaling import ConfigureAutoscalingOperator
 from airflow_sm_hosting.operators.create_alarm import CreateEndpointAlarmOperator
 from airflow_sm_hosting.operators.create_endpoint_config import CreateEndpointConfigOperator
+from airflow_sm_hosting.operators.create_endpoint_dashboard import CreateEndpointDashboardOperator
 from airflow_sm_hosting.operators.create_model import CreateModelOperator
 from airflow_sm_hosting.operators.deploy_endpoint import DeployEndpointOperator
 from airflow_sm_hosting.operators.deploy_inference_component import DeployInferenceComponentOperator
@@ -94,6 +95,8 @@ class ModelHostingTaskGroup(TaskGroup):
         ``{"main": {"max_capacity": 3, "policies": [InvocationsScaling(…)]}}``.
     :param alarms: Parameters of :class:`CreateEndpointAlarmOperator`, one dict an alarm:
         ``[{"variant_name": "main", "metric": EndpointMetric.model_latency(), "threshold": …, "evaluation_periods": 3}]``.
+    :param dashboard: Whether a :class:`CreateEndpointDashboardOperator` makes a dashboard, which shows the alarms of this group; or parameters
+        of that operator (default: False).
     :param smoke_test: Parameters of :class:`InvokeEndpointOperator`: ``{"body": …, "expect": …}`` (default: none).
     :param clean_up: Whether a :class:`CleanUpHostingOperator` deletes what no endpoint needs any more, after all else; or parameters of that
         operator (default: False). Its ``dry_run`` is False here, unless given.
@@ -136,6 +139,7 @@ class ModelHostingTaskGroup(TaskGroup):
         approval: bool | Mapping[str, Any] = False,
         scaling: Mapping[str, Mapping[str, Any]] | None = None,
         alarms: Sequence[Mapping[str, Any]] = (),
+        dashboard: bool | Mapping[str, Any] = False,
         smoke_test: Mapping[str, Any] | None = None,
         clean_up: bool | Mapping[str, Any] = False,
         build_options: Mapping[str, Any] | None = None,
@@ -154,7 +158,12 @@ class ModelHostingTaskGroup(TaskGroup):
     ) -> None:
         check_kinds(
             booleans={"plan": plan},
-            switches={"approval": approval, "clean_up": clean_up, "check_container": check_container},
+            switches={
+                "approval": approval,
+                "clean_up": clean_up,
+                "dashboard": dashboard,
+                "check_container": check_container,
+            },
             parameters={
                 "models": models,
                 "components": components,
@@ -296,7 +305,10 @@ class ModelHostingTaskGroup(TaskGroup):
                 test = self._invoke(smoke_test)
                 [*self.components.values()] >> test
                 live = [*live, test]
-            last = [*self._scale(scaling, live), *self._watch(alarms, live)] or live
+            scaled, watched = self._scale(scaling, live), self._watch(alarms, live)
+            last = [*scaled, *watched] or live
+            if dashboard is not False:
+                last = [self._show(last, watched, dashboard)]
             if clean_up is not False:
                 last >> CleanUpHostingOperator(
                     task_id="clean_up",
@@ -545,6 +557,22 @@ class ModelHostingTaskGroup(TaskGroup):
             live >> task
             tasks.append(task)
         return tasks
+
+    def _show(
+        self, after: Sequence[Any], alarms: Sequence[Any], options: bool | Mapping[str, Any]
+    ) -> CreateEndpointDashboardOperator:
+        """Return the task that makes the dashboard, with the alarms of this group."""
+        guards = self.deploy.auto_rollback_alarms or ()
+        shown = [*(guards if isinstance(guards, list | tuple) else ()), *(alarm.output for alarm in alarms)]
+        task = CreateEndpointDashboardOperator(
+            task_id="create_dashboard",
+            endpoint_name=self.deploy.output,
+            **{"alarm_names": shown, **(options if isinstance(options, Mapping) else {})},
+            **self._aws,
+        )
+        for one in after:
+            one >> task
+        return task
 
     def _watch(self, alarms: Sequence[Mapping[str, Any]], live: Sequence[Any]) -> list[Any]:
         tasks = []

@@ -132,3 +132,15 @@ def test_the_answer_of_a_default_names_nobody(configs: LocalAws, dag: DAG) -> No
 
 def test_a_rejected_plan_tells_no_approval(configs: LocalAws, dag: DAG) -> None:
     assert approval(planned("c1"), "Reject") == {}
+
+
+def test_a_switch_of_the_form_says_that_nobody_is_asked(configs: LocalAws, dag: DAG) -> None:
+    make_endpoint(configs, "c1")
+    task = ApproveDeploymentOperator(
+        task_id=task_id("approve"), plan=planned("c2"), required="{{ params.approval }}"
+    )
+
+    end = outcome(task, params={"approval": False})
+
+    assert (end.error, end.ran.details["asked"]) == (None, False)
+    assert outcome(deploy("c2", approval=end.ran.details)).error is None

@@ -286,6 +286,23 @@ def test_alarms_have_by_default_the_names_that_this_package_gives(operator: str,
     assert not allowed(every, action, f"{HERE_ALARM.replace('1111', '2222')}:anything")
 
 
+def test_dashboards_have_by_default_the_names_that_this_package_gives() -> None:
+    operator, action = "CreateEndpointDashboardOperator", "cloudwatch:PutDashboard"
+    front = "arn:aws:cloudwatch::111122223333:dashboard"
+    document = policies.worker([operator], endpoints=["churn"], **HERE)
+    assert allowed(document, action, f"{front}/sagemaker-churn")
+    assert not allowed(document, action, f"{front}/billing")
+    named = policies.worker([operator], endpoints=["churn"], dashboards=["models"], **HERE)
+    assert allowed(named, action, f"{front}/models")
+    assert not allowed(named, action, f"{front}/sagemaker-churn")
+    with pytest.raises(InvalidSpecError, match="names or ARNs of CloudWatch dashboards"):
+        policies.worker([operator], endpoints=["churn"], dashboards=["a dashboard"], **HERE)
+
+
+def test_a_task_that_calls_nothing_of_aws_needs_no_permission() -> None:
+    assert policies.worker(["ApproveDeploymentOperator"], **HERE)["Statement"] == []
+
+
 class CreateLatencyAlarmOperator:
     """What stands for a task here, where Airflow is not imported."""
 
@@ -379,6 +396,7 @@ KINDS = {
     "async-output-bucket": "buckets of `async_outputs`",
     "every-endpoint-config every-model": "every endpoint config and model",
     "endpoint-logs": "logs of `endpoints`",
+    "dashboard": "`dashboards`",
     "alarm": "`alarms`",
     "every-alarm": "every alarm",
     "scaling-alarm": "alarms `TargetTracking-endpoint/<endpoint>/…` of `endpoints`",
@@ -419,7 +437,9 @@ def table() -> str:
     for name, permissions in PERMISSIONS.items():
         first = shown.setdefault(id(permissions), name)
         lines = ["| IAM action | on | when |", "|---|---|---|", *map(row, permissions)]
-        if first != name:
+        if not permissions:
+            lines = ["None: it does not call AWS."]
+        elif first != name:
             lines = [f"The same as for [{first}](#{first.lower()})."]
         parts.append("\n".join([f"### {name}", "", *lines]))
     return "\n\n".join(parts)

@@ -99,6 +99,7 @@ def test_the_whole_release_is_in_order(dag: DAG) -> None:
         smoke_test={"body": "1"},
         scaling={"main": {"max_capacity": 2}},
         alarms=[{**ALARM, "alarm_name": "third"}],
+        dashboard=True,
         clean_up=True,
     )
     found = edges(dag)
@@ -121,8 +122,21 @@ def test_the_whole_release_is_in_order(dag: DAG) -> None:
         "smoke_test": {"deploy_endpoint"},
         "configure_autoscaling": {"deploy_endpoint", "smoke_test"},
         "create_alarm": {"deploy_endpoint", "smoke_test"},
-        "clean_up": {"configure_autoscaling", "create_alarm"},
+        "create_dashboard": {
+            "deploy_endpoint",
+            "configure_autoscaling",
+            "create_alarm",
+            "create_rollback_alarm_1",
+            "create_rollback_alarm_2",
+        },
+        "clean_up": {"create_dashboard"},
     }
+    shown = dag.get_task("model_hosting.create_dashboard").alarm_names
+    assert [one.operator.task_id.split(".")[1] for one in shown] == [
+        "create_rollback_alarm_1",
+        "create_rollback_alarm_2",
+        "create_alarm",
+    ]
     approve = dag.get_task("model_hosting.approve")
     assert approve.subject == "Deploy to endpoint churn?"
     assert approve.body == dag.get_task("model_hosting.plan").output
