@@ -116,7 +116,8 @@ async def waited(name: str) -> None:
 
 def run_waits(count: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], Counter[str]]:
     """Return how often each stage line was logged, and how often each operation was called."""
-    aws, lines = Rollouts(count), []
+    aws = Rollouts(count)
+    lines: list[str] = []
     monkeypatch.setattr(EndpointTrigger, "logger", lambda self: logging.getLogger("waits"))
     monkeypatch.setattr(logging.getLogger("waits"), "info", lines.append)
 
