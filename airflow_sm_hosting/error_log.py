@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from airflow_sm_hosting.exceptions import SageMakerHostingError
+from airflow_sm_hosting.exceptions import DeploymentError, DeploymentRolledBackError, SageMakerHostingError
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,7 @@ def headline(error: Exception) -> str:
     """Return an error in one short sentence, with its cause first."""
     response: Any = getattr(error, "response", None)
     if isinstance(error, SageMakerHostingError):
-        reason = getattr(error, "reason", None)
-        text = f"{reason.rstrip('.')}. {error}" if reason else _first_sentence(str(error))
+        text = _deployment_text(error) if isinstance(error, DeploymentError) else _first_sentence(str(error))
     elif isinstance(response, dict) and "Error" in response:
         found, operation = response["Error"], getattr(error, "operation_name", "AWS")
         text = f"{operation}: {found.get('Code')}: {found.get('Message')}"
@@ -83,13 +82,22 @@ def _is_in(entry: TracebackType, packages: tuple[str, ...]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+def _deployment_text(error: DeploymentError) -> str:
+    """Return SageMaker's reason, if it gives one, and what serves after a rollback."""
+    if not error.reason:
+        return _first_sentence(str(error))
+    serving = error.details.get("endpoint_config_name") or error.details.get("specification_name")
+    tail = f" {serving} serves." if serving and isinstance(error, DeploymentRolledBackError) else ""
+    return _cut(error.reason, LONGEST_HEADLINE - len(tail)) + tail
+
+
 def _first_sentence(text: str) -> str:
     line = text.strip().partition("\n")[0]
     found = re.match(r".+?[.!?](?=\s|$)", line)
     return found[0] if found else line
 
 
-def _cut(text: str) -> str:
-    if len(text) <= LONGEST_HEADLINE:
+def _cut(text: str, longest: int = LONGEST_HEADLINE) -> str:
+    if len(text) <= longest:
         return text
-    return f"{text[: LONGEST_HEADLINE - 2].rpartition(' ')[0] or text[: LONGEST_HEADLINE - 2]} …"
+    return f"{text[: longest - 2].rpartition(' ')[0] or text[: longest - 2]} …"

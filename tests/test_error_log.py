@@ -15,7 +15,9 @@ from airflow_sm_hosting import DeployEndpointOperator, exceptions
 from airflow_sm_hosting.error_log import LONGEST_HEADLINE, headline
 from airflow_sm_hosting.exceptions import (
     ConflictError,
+    DeploymentFailedError,
     DeploymentRolledBackError,
+    DeploymentTimeoutError,
     NotFoundError,
     SageMakerHostingError,
 )
@@ -38,9 +40,19 @@ DENIED = ClientError(
         (ConflictError("One line\nand more"), "One line"),
         (
             DeploymentRolledBackError(
-                "SageMaker rolled churn back.", reason="The alarm slow went into ALARM."
+                "SageMaker rolled churn back.",
+                reason="The alarm slow went into ALARM.",
+                details={"endpoint_config_name": "churn-1"},
             ),
-            "The alarm slow went into ALARM. SageMaker rolled churn back.",
+            "The alarm slow went into ALARM. churn-1 serves.",
+        ),
+        (
+            DeploymentFailedError("Endpoint churn is Failed.", reason="There is no such image."),
+            "There is no such image.",
+        ),
+        (
+            DeploymentTimeoutError("Endpoint churn: the time budget ended. Nothing was stopped."),
+            "Endpoint churn: the time budget ended.",
         ),
         (DENIED, "UpdateEndpoint: AccessDeniedException: User: a is not authorized"),
         (KeyError("main"), "KeyError: 'main'"),

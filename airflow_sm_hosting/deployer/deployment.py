@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
     RetryCallState,
     Retrying,
-    before_sleep_log,
     retry_if_exception,
     stop_after_delay,
     wait_exponential_jitter,
@@ -48,6 +47,7 @@ from airflow_sm_hosting.hooks.errors import (
     is_in_progress,
     is_passing,
 )
+from airflow_sm_hosting.hooks.retry_log import RetryLog
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -248,7 +248,7 @@ class EndpointDeployer:
             retry=retry_if_exception(lambda error: self._delay_of(error) > 0),
             wait=wait_exponential_jitter(max=15),
             stop=self._has_taken_too_long,
-            before_sleep=before_sleep_log(log, logging.INFO),
+            before_sleep=RetryLog(log),
             reraise=True,
         )
 
@@ -278,7 +278,7 @@ class EndpointDeployer:
             retry=retry_if_exception(_is_passing),
             wait=wait_exponential_jitter(max=30),
             stop=stop_after_delay(self._time_left()),
-            before_sleep=before_sleep_log(log, logging.INFO),
+            before_sleep=RetryLog(log),
             reraise=True,
         )
 

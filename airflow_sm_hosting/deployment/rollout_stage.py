@@ -143,7 +143,7 @@ def stage_line(stage: RolloutStage, now: float, alarm_states: Mapping[str, str] 
             left = stage.seconds_left(now)
             parts = [f"{share} {on}", "baking", *([f"{duration(left)} left"] if left is not None else [])]
         case _, "ActivatingTraffic":
-            parts = [on]
+            parts = [on.removeprefix("on ")]
         case _:
             parts = [f"{of} of {stage.config} in service" if of else f"{stage.config} is prepared"]
             if stage.serving:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterator
@@ -40,6 +41,26 @@ def garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
+class _DebugLog(logging.LoggerAdapter[logging.Logger]):
+    """Logs at DEBUG what is said at INFO; warnings and errors stay."""
+
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at DEBUG."""
+        self.debug(msg, *args, **kwargs)
+
+
+_LOG = _DebugLog(logging.getLogger("airflow_sm_hosting.connection"), {})
+
+
+class QuietConnection(AwsConnectionWrapper):
+    """The same wrapper with its log at DEBUG: each hook makes one, in each process and after each deferral."""
+
+    @property
+    def log(self) -> Any:
+        """Return the logger. The level of the provider's own one can be set by Airflow's configuration alone."""
+        return _LOG
+
+
 class SharedClients(AwsBaseHook):
     """An AwsBaseHook that shares equal sessions and clients with all hooks of the process.
 
@@ -74,7 +95,7 @@ class SharedClients(AwsBaseHook):
         # Hashed, so that no credential stays readable in a module's global for longer than the client needs it.
         uri = connection.get_uri() if connection else ""
         self._connection_fingerprint = hashlib.sha256(uri.encode()).hexdigest()
-        return AwsConnectionWrapper(
+        return QuietConnection(
             conn=connection, region_name=self._region_name, botocore_config=self._config, verify=self._verify
         )
 

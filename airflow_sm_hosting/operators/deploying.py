@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
 
+#: What the log says of a wait without success, by its outcome.
+ENDED = {
+    "rolled_back": "The deployment was rolled back.",
+    "failed": "The deployment failed.",
+    "timed_out": "The deployment has not ended.",
+    "unknown": "The deployment cannot be watched any more.",
+}
+
+
 class OneSmokeTest(Field[dict[str, Any]]):
     """A :class:`~airflow_sm_hosting.SmokeTest`."""
 
@@ -118,7 +127,7 @@ class DeployingOperator(SageMakerHostingBaseOperator):
 
         is_success = result.outcome == Outcome.DEPLOYED
         if is_success or result.timings:
-            message = result.message if is_success else f"The deployment {result.outcome.replace('_', ' ')}."
+            message = result.message if is_success else ENDED[result.outcome]
             self.log.info("%s", summary_line(message, time.time() - progress.started_at, result.timings))
 
     def _answer_failure(self, name: str) -> AnswerFailure | None:

@@ -66,7 +66,7 @@ def updating(rollout: Any, *variants: dict[str, Any], status: str = "Updating") 
         ),
         (
             updating(CANARY, variant("main", "ActivatingTraffic", 2, 20)),
-            "turning on traffic: on churn-new (2 of 20 instances)",
+            "turning on traffic: churn-new (2 of 20 instances)",
         ),
         (
             updating(Linear(step_size=2, wait_interval=60), baking("main", 4, 5, "linear", 60)),

@@ -1,0 +1,205 @@
+"""The log of a deployment in each kind of rollout, sync and deferred, against ``logs/*.txt``.
+
+``SM_HOSTING_WRITE_LOGS=1`` writes these files: look at the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_sm_hosting import AllAtOnce, Canary, Linear, Rolling
+from airflow_sm_hosting.exceptions import DeploymentFailedError, DeploymentRolledBackError
+from airflow_sm_hosting.local import LocalAws
+from tests.local_servers import local_server
+from tests.operators.conftest import (
+    _emptied,
+    answered_with,
+    deploy,
+    event_hook,
+    make_broken_model,
+    make_config,
+    make_endpoint,
+    make_model,
+    outcome,
+    sagemaker_client,
+)
+from tests.operators.task_log import TaskLog, task_log
+
+LOGS = Path(__file__).parent / "logs"
+ALARM = "churn-latency"
+BAKE = 120
+
+both = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """A local AWS whose time passes with each look at an endpoint in transition, so that each stage is met."""
+    return _emptied(local_server(transition_seconds=30, clock="virtual"), monkeypatch)
+
+
+@contextmanager
+def time_passing(aws: LocalAws, seen: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Let 20 seconds pass after each look at an endpoint in transition."""
+
+    def passed(parsed: dict[str, Any], **_: Any) -> None:
+        if parsed.get("EndpointStatus") not in (None, "InService", "Failed"):
+            aws.advance(20)
+            seen(parsed)
+
+    with event_hook(sagemaker_client(), "after-call.*.DescribeEndpoint", passed):
+        yield
+
+
+def make_alarm(aws: LocalAws) -> None:
+    cloudwatch = aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=ALARM,
+        Namespace="Churn",
+        MetricName="Latency",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="ignore",
+    )
+    set_alarm(aws, "OK")
+
+
+def set_alarm(aws: LocalAws, state: str) -> None:
+    aws.client("cloudwatch").set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="a test says so")
+
+
+def is_baking(parsed: dict[str, Any]) -> bool:
+    variants = (parsed.get("PendingDeploymentSummary") or {}).get("ProductionVariants") or []
+    return any(one["VariantStatus"][-1]["Status"] == "Baking" for one in variants)
+
+
+def nothing(parsed: dict[str, Any]) -> None:
+    """Do nothing when an endpoint in transition was seen."""
+
+
+#: What each rollout is, by the name of its file.
+ROLLOUTS = {
+    "all at once": AllAtOnce(termination_wait=BAKE, auto_rollback_alarms=[ALARM]),
+    "canary": Canary(size=1, wait_interval=BAKE, termination_wait=BAKE, auto_rollback_alarms=[ALARM]),
+    "linear": Linear(
+        step_size="50%", wait_interval=BAKE, termination_wait=BAKE, auto_rollback_alarms=[ALARM]
+    ),
+    "rolling": Rolling(maximum_batch_size=2, wait_interval=BAKE, auto_rollback_alarms=[ALARM]),
+    "without a rollout": None,
+}
+
+
+def hold(log: TaskLog, name: str) -> None:
+    """Hold a log against its file, and against what every log holds to."""
+    path = LOGS / f"{name.replace(' ', '_')}.txt"
+    if os.environ.get("SM_HOSTING_WRITE_LOGS"):
+        path.write_text(log.text)
+    assert log.text == path.read_text()
+    lines = log.text.splitlines()
+    assert len(set(lines)) == len(lines)
+
+
+@pytest.fixture
+def configs(aws: LocalAws) -> LocalAws:
+    """Two configs of four instances, and an alarm that is OK."""
+    make_model(aws)
+    make_alarm(aws)
+    for name in ("churn-1", "churn-2"):
+        make_config(aws, name, InitialInstanceCount=4)
+    return aws
+
+
+@both
+@pytest.mark.parametrize("kind", ROLLOUTS)
+def test_the_log_of_a_rollout_tells_each_stage(
+    configs: LocalAws, dag: DAG, kind: str, deferrable: bool
+) -> None:
+    make_endpoint(configs, "churn-1")
+    with task_log() as log, time_passing(configs, nothing):
+        end = outcome(deploy("churn-2", rollout=ROLLOUTS[kind], deferrable=deferrable))
+    assert end.error is None
+    hold(log, kind)
+
+
+@both
+def test_the_log_of_a_first_deployment(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
+    with task_log() as log, time_passing(configs, nothing):
+        end = outcome(deploy("churn-1", rollout=ROLLOUTS["canary"], deferrable=deferrable))
+    assert end.error is None
+    hold(log, "first deployment")
+
+
+@both
+def test_the_log_of_an_endpoint_that_is_unchanged(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
+    make_endpoint(configs, "churn-1")
+    with task_log() as log, time_passing(configs, nothing):
+        end = outcome(deploy("churn-1", rollout=ROLLOUTS["canary"], deferrable=deferrable))
+    assert end.error is None
+    hold(log, "unchanged")
+
+
+@both
+def test_the_log_of_a_deployment_that_an_alarm_rolls_back(
+    configs: LocalAws, dag: DAG, deferrable: bool
+) -> None:
+    make_endpoint(configs, "churn-1")
+
+    def goes_off(parsed: dict[str, Any]) -> None:
+        if is_baking(parsed):
+            set_alarm(configs, "ALARM")
+
+    with task_log() as log, time_passing(configs, goes_off):
+        end = outcome(deploy("churn-2", rollout=ROLLOUTS["canary"], deferrable=deferrable))
+    assert type(end.error) is DeploymentRolledBackError
+    assert errors(log)[-1] == (
+        f"The deployment was rolled back: the CloudWatch alarm(s) {ALARM} went into ALARM. churn-1 serves."
+    )
+    hold(log, "rolled back by an alarm")
+
+
+@both
+def test_the_log_of_a_deployment_that_is_rolled_back_silently(
+    configs: LocalAws, dag: DAG, deferrable: bool
+) -> None:
+    make_endpoint(configs, "churn-1")
+
+    def goes_off(parsed: dict[str, Any]) -> None:
+        if is_baking(parsed):
+            set_alarm(configs, "ALARM")
+
+    def without_reason(parsed: dict[str, Any]) -> None:
+        parsed.pop("FailureReason", None)
+
+    with (
+        task_log() as log,
+        time_passing(configs, goes_off),
+        answered_with(sagemaker_client(), "DescribeEndpoint", without_reason),
+    ):
+        end = outcome(deploy("churn-2", rollout=ROLLOUTS["canary"], deferrable=deferrable))
+    assert type(end.error) is DeploymentRolledBackError
+    assert errors(log)[-1] == "Endpoint churn went back: it serves churn-1, not churn-2 as requested."
+    hold(log, "rolled back silently")
+
+
+@both
+def test_the_log_of_a_first_deployment_that_fails(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
+    make_config(configs, "churn-3", make_broken_model(configs))
+    with task_log() as log, time_passing(configs, nothing):
+        end = outcome(deploy("churn-3", deferrable=deferrable))
+    assert type(end.error) is DeploymentFailedError
+    hold(log, "failed")
+
+
+def errors(log: TaskLog) -> list[str]:
+    """Return the lines at ERROR."""
+    return [line.removeprefix("ERROR   ") for line in log.lines if line.startswith("ERROR")]
