@@ -83,12 +83,13 @@ def _is_in(entry: TracebackType, packages: tuple[str, ...]) -> bool:
 
 
 def _deployment_text(error: DeploymentError) -> str:
-    """Return SageMaker's reason, if it gives one, and what serves after a rollback."""
+    """Return the cause and SageMaker's reason, if it gives one, and what serves after a rollback."""
     if not error.reason:
         return _first_sentence(str(error))
     serving = error.details.get("endpoint_config_name") or error.details.get("specification_name")
     tail = f" {serving} serves." if serving and isinstance(error, DeploymentRolledBackError) else ""
-    return _cut(error.reason, LONGEST_HEADLINE - len(tail)) + tail
+    cause = f"{error.cause[:1].upper()}{error.cause[1:]}: " if error.cause else ""
+    return _cut(f"{cause}{error.reason}", LONGEST_HEADLINE - len(tail)) + tail
 
 
 def _first_sentence(text: str) -> str:

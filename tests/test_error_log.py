@@ -47,8 +47,10 @@ DENIED = ClientError(
             "The alarm slow went into ALARM. churn-1 serves.",
         ),
         (
-            DeploymentFailedError("Endpoint churn is Failed.", reason="There is no such image."),
-            "There is no such image.",
+            DeploymentFailedError(
+                "Endpoint churn is Failed.", reason="Please make sure.", cause="access to the image"
+            ),
+            "Access to the image: Please make sure.",
         ),
         (
             DeploymentTimeoutError("Endpoint churn: the time budget ended. Nothing was stopped."),

@@ -93,7 +93,7 @@ class EndpointWait:
     def alarms_to_show(self, described: Described | None) -> tuple[str, ...]:
         """Return the alarms whose states the line about this description shows; none if no line is due."""
         stage = rollout_stage(described, self._condition.rollout)
-        return stage.alarms if stage and stage.is_baking and self._log.is_news(stage) else ()
+        return stage.alarms if stage and stage.shows_alarms and self._log.is_news(stage) else ()
 
     def observe(
         self, described: Described | None, alarm_states: Mapping[str, str] | None = None

@@ -19,6 +19,7 @@ from airflow_sm_hosting.deployment.status import (
 #: Statuses of the new variants (``ProductionVariantStatus``), the earliest first: the slowest variant is the stage of all.
 _PHASES = ("Creating", "Updating", "ActivatingTraffic", "Baking", "Deleting")
 BAKING = "Baking"
+ROLLING_BACK = "RollingBack"
 
 #: ``StatusMessage`` of a variant that bakes, in the words of the event in the developer guide ("automating-sagemaker-with-eventbridge").
 _BAKING_MESSAGE = re.compile(
@@ -64,6 +65,11 @@ class RolloutStage:
     def is_baking(self) -> bool:
         """Whether alarms are watched before the next step."""
         return self.phase == BAKING
+
+    @property
+    def shows_alarms(self) -> bool:
+        """Whether its line has the states of alarms: they are watched, or may be the reason of a rollback."""
+        return bool(self.alarms) and (self.is_baking or self.status == ROLLING_BACK)
 
     @property
     def ends_at(self) -> float | None:
@@ -121,7 +127,7 @@ def rollout_stage(
         traffic=round(100 * _share(variants)) if phase == BAKING else None,
         since=since,
         bake_seconds=int(baking["seconds"]) if baking else None,
-        alarms=_alarms(config) if phase else (),
+        alarms=_alarms(config) if phase or status == ROLLING_BACK else (),
         unit="copies" if described.get("Kind") == Kind.COMPONENT else "instances",
     )
 
@@ -135,6 +141,7 @@ def stage_line(stage: RolloutStage, now: float, alarm_states: Mapping[str, str] 
     """
     of = f"{stage.instances} of {stage.desired} {stage.unit}" if stage.desired is not None else ""
     on = f"on {stage.config}" + (f" ({of})" if of else "")
+    states = alarm_states or {}
     match stage.status, stage.phase:
         case "RollingBack", _:
             parts = [f"traffic returns to {stage.serving}" if stage.serving else f"{on} is given up"]
@@ -149,7 +156,9 @@ def stage_line(stage: RolloutStage, now: float, alarm_states: Mapping[str, str] 
             if stage.serving:
                 parts.append(f"{stage.serving} serves")
     if stage.is_baking:
-        parts += _alarm_texts(stage.alarms, alarm_states or {})
+        parts += _alarm_texts(stage.alarms, states)
+    elif stage.shows_alarms:
+        parts += [f"alarm {name} ALARM" for name in stage.alarms if states.get(name) == "ALARM"]
     return f"{stage.name}: {', '.join(parts)}"
 
 

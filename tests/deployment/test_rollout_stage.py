@@ -130,6 +130,15 @@ def test_an_endpoint_without_a_change_in_progress_has_no_stage(described: Any) -
     assert rollout_stage(described) is None
 
 
+def test_a_rollback_names_the_alarm_that_is_on() -> None:
+    rollout = Canary(size=1, wait_interval=300, auto_rollback_alarms=["a", "b"])
+    stage = rollout_stage(updating(rollout, variant("main", "Deleting", 0, 2), status="RollingBack"))
+    assert stage is not None
+    assert stage_line(stage, NOW, {"a": "OK", "b": "ALARM"}) == (
+        "rolling back: traffic returns to churn-old, alarm b ALARM"
+    )
+
+
 def test_alarms_are_named_without_a_state_that_is_not_known_and_many_are_counted() -> None:
     rollout = Canary(size=1, wait_interval=300, auto_rollback_alarms=["a", "b", "c", "d"])
     stage = rollout_stage(updating(rollout, baking("main", 1, 2, "canary")))

@@ -83,6 +83,17 @@ def is_baking(parsed: dict[str, Any]) -> bool:
     return any(one["VariantStatus"][-1]["Status"] == "Baking" for one in variants)
 
 
+def alarm_while_baking(aws: LocalAws) -> Callable[[dict[str, Any]], None]:
+    """Return what sets the alarm off when a bake is seen the second time, and back when it is over."""
+    seen: list[bool] = []
+
+    def goes_off(parsed: dict[str, Any]) -> None:
+        seen.append(is_baking(parsed))
+        set_alarm(aws, "ALARM" if sum(seen) >= 2 and seen[-1] else "OK")
+
+    return goes_off
+
+
 def nothing(parsed: dict[str, Any]) -> None:
     """Do nothing when an endpoint in transition was seen."""
 
@@ -154,15 +165,11 @@ def test_the_log_of_a_deployment_that_an_alarm_rolls_back(
 ) -> None:
     make_endpoint(configs, "churn-1")
 
-    def goes_off(parsed: dict[str, Any]) -> None:
-        if is_baking(parsed):
-            set_alarm(configs, "ALARM")
-
-    with task_log() as log, time_passing(configs, goes_off):
+    with task_log() as log, time_passing(configs, alarm_while_baking(configs)):
         end = outcome(deploy("churn-2", rollout=ROLLOUTS["canary"], deferrable=deferrable))
     assert type(end.error) is DeploymentRolledBackError
     assert errors(log)[-1] == (
-        f"The deployment was rolled back: the CloudWatch alarm(s) {ALARM} went into ALARM. churn-1 serves."
+        f"Rollback alarm: The deployment was rolled back: the CloudWatch alarm(s) {ALARM} went into ALARM. churn-1 serves."
     )
     hold(log, "rolled back by an alarm")
 
@@ -173,16 +180,12 @@ def test_the_log_of_a_deployment_that_is_rolled_back_silently(
 ) -> None:
     make_endpoint(configs, "churn-1")
 
-    def goes_off(parsed: dict[str, Any]) -> None:
-        if is_baking(parsed):
-            set_alarm(configs, "ALARM")
-
     def without_reason(parsed: dict[str, Any]) -> None:
         parsed.pop("FailureReason", None)
 
     with (
         task_log() as log,
-        time_passing(configs, goes_off),
+        time_passing(configs, alarm_while_baking(configs)),
         answered_with(sagemaker_client(), "DescribeEndpoint", without_reason),
     ):
         end = outcome(deploy("churn-2", rollout=ROLLOUTS["canary"], deferrable=deferrable))
