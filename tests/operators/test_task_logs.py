@@ -84,12 +84,13 @@ def is_baking(parsed: dict[str, Any]) -> bool:
 
 
 def alarm_while_baking(aws: LocalAws) -> Callable[[dict[str, Any]], None]:
-    """Return what sets the alarm off when a bake is seen the second time, and back when it is over."""
+    """Return what sets the alarm off when a bake is seen the second time."""
     seen: list[bool] = []
 
     def goes_off(parsed: dict[str, Any]) -> None:
         seen.append(is_baking(parsed))
-        set_alarm(aws, "ALARM" if sum(seen) >= 2 and seen[-1] else "OK")
+        if sum(seen) >= 2:
+            set_alarm(aws, "ALARM")
 
     return goes_off
 
