@@ -76,6 +76,9 @@ class SharedClients(AwsBaseHook):
     :raises ConnectionNotFoundError: At the first use, when the connection was named and does not exist.
     """
 
+    #: Whether the default connection was looked up and does not exist.
+    _lacks_default = False
+
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
         """Return the connection, wrapped as the Amazon provider wraps it."""
@@ -89,9 +92,7 @@ class SharedClients(AwsBaseHook):
                         f"The Airflow connection {self.aws_conn_id!r} does not exist. Create it (type 'aws'), or give "
                         "aws_conn_id=None to use the worker's own AWS credentials."
                     ) from None
-                self.log.info(
-                    "No Airflow connection %r: using the worker's own AWS credentials.", self.aws_conn_id
-                )
+                self._lacks_default = True
         # Hashed, so that no credential stays readable in a module's global for longer than the client needs it.
         uri = connection.get_uri() if connection else ""
         self._connection_fingerprint = hashlib.sha256(uri.encode()).hexdigest()
@@ -104,6 +105,10 @@ class SharedClients(AwsBaseHook):
         key = (self._connection_key(), region_name)
         with _LOCK:
             if key not in _SESSIONS:
+                if self._lacks_default and not any(found[0] == key[0] for found in _SESSIONS):
+                    self.log.info(
+                        "No Airflow connection %r: using the worker's own AWS credentials.", self.aws_conn_id
+                    )
                 make = partial(super().get_session, region_name=region_name, deferrable=deferrable)
                 session = make()
                 use_service_loader(session._session)
