@@ -151,6 +151,10 @@ def stage_line(stage: RolloutStage, now: float, alarm_states: Mapping[str, str] 
             parts = [f"{share} {on}", "baking", *([f"{duration(left)} left"] if left is not None else [])]
         case _, "ActivatingTraffic":
             parts = [on.removeprefix("on ")]
+        case "Deleting", _:
+            parts = [f"{of} of {stage.config} left" if of else f"the instances of {stage.config} end"]
+        case status, _ if status not in ("Creating", "Updating"):
+            parts = [on.removeprefix("on ")]
         case _:
             parts = [f"{of} of {stage.config} in service" if of else f"{stage.config} is prepared"]
             if stage.serving:

@@ -115,9 +115,14 @@ def updating(rollout: Any, *variants: dict[str, Any], status: str = "Updating") 
             endpoint("Updating", "churn-old", ProductionVariants=[variant("main", "Updating", 1, 3)]),
             "updating: 1 of 3 instances of churn-old in service",
         ),
-        (endpoint("SystemUpdating", "churn-old"), "system updating: churn-old is prepared"),
+        (endpoint("SystemUpdating", "churn-old"), "system updating: churn-old"),
+        (endpoint("Deleting", "churn-old"), "deleting: the instances of churn-old end"),
+        (
+            endpoint("Deleting", "churn-old", ProductionVariants=[variant("main", "Deleting", 1, 3)]),
+            "deleting: 1 of 3 instances of churn-old left",
+        ),
     ],
-    ids=range(17),
+    ids=range(19),
 )  # fmt: skip
 def test_a_stage_is_told_in_one_line(described: Any, line: str) -> None:
     stage = rollout_stage(described)
