@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +31,10 @@ from tests.operators.conftest import (
     outcome,
     sagemaker_client,
 )
-from tests.operators.task_log import TaskLog, task_log
+from tests.operators.task_log import TaskLog, normalised, task_log
 
 LOGS = Path(__file__).parent / "logs"
+ROOT = Path(__file__).parent.parent.parent
 ALARM = "churn-latency"
 BAKE = 120
 
@@ -207,3 +209,14 @@ def test_the_log_of_a_first_deployment_that_fails(configs: LocalAws, dag: DAG, d
 def errors(log: TaskLog) -> list[str]:
     """Return the lines at ERROR."""
     return [line.removeprefix("ERROR   ") for line in log.lines if line.startswith("ERROR")]
+
+
+def test_the_log_in_the_guide_has_the_lines_of_these_files() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    shown = re.findall(r"(?m)^\d\d:\d\d:\d\d (\w+ +.*)$", page.partition("## The log of a deployment")[2])
+    lines = {
+        re.sub("; N s so far, time-out in N s$", "", " ".join(normalised(line).split())) for line in shown
+    }
+    held = [(LOGS / f"{name}.txt").read_text() for name in ("canary", "rolled_back_by_an_alarm")]
+    assert len(shown) > 12
+    assert lines == {" ".join(line.split()) for text in held for line in text.splitlines()}
