@@ -39,7 +39,7 @@ class StageLog:
         self._started_at = started_at
         self._deadline = deadline
         self._on_stage = on_stage
-        self._line: str | RolloutStage | None = None
+        self._status = ""
         self._logged_at = 0.0
         self._heartbeats = 0
         self._begun: list[tuple[str, float]] = []
@@ -48,7 +48,7 @@ class StageLog:
 
     def is_news(self, stage: RolloutStage) -> bool:
         """Return whether a line is due: of another stage than the last one, or a heartbeat."""
-        return not stage.is_same(self._stage_told) or self._is_heartbeat_due()
+        return self._is_new(stage) or self._is_heartbeat_due()
 
     def show(self, stage: RolloutStage, alarm_states: Mapping[str, str] | None = None) -> None:
         """Take an observation of a stage, and log it if a line is due.
@@ -57,22 +57,24 @@ class StageLog:
         :param alarm_states: The states of its alarms by name, as far as they are known.
         """
         now = time.time()
-        is_new, is_due = not stage.is_same(self._stage_told), self._is_heartbeat_due()
-        if is_new and not stage.is_same(self.stage):
+        if self._is_new(stage):
             self._begin(stage, now)
-        self.stage = stage
-        if is_new:
-            self._tell(stage, stage_line(stage, now, alarm_states))
-        elif is_due:
+            self._status = ""
+            self._log(stage_line(stage, now, alarm_states))
+        elif not stage.is_same(self.stage):
+            return  # an earlier state: reads of AWS may lag
+        elif self._is_heartbeat_due():
             self._heartbeat(self._heartbeat_line(stage, now, alarm_states))
+        self.stage = stage
 
     def show_status(self, status: str) -> None:
         """Take a status in words, where AWS shows no stage, and log it if a line is due.
 
-        :param status: The status; equal ones are logged once, and then as heartbeats.
+        :param status: The status; equal ones within a stage are logged once, and then as heartbeats.
         """
-        if status != self._line:
-            self._tell(status, status)
+        if status != self._status:
+            self._status = status
+            self._log(status)
         elif self._is_heartbeat_due():
             self._heartbeat(f"{status}; {self._progress(time.time())}")
 
@@ -92,9 +94,11 @@ class StageLog:
             for (name, began), end in zip(self._begun, ends, strict=False)
         )
 
-    @property
-    def _stage_told(self) -> RolloutStage | None:
-        return self._line if isinstance(self._line, RolloutStage) else None
+    def _is_new(self, stage: RolloutStage) -> bool:
+        """Return whether a stage is another one than the last, and not one before it."""
+        last = self.stage
+        is_before = last is not None and (stage.since or math.inf) < (last.since or -math.inf)
+        return not stage.is_same(last) and not is_before
 
     def _begin(self, stage: RolloutStage, now: float) -> None:
         """Note when a stage began: by AWS's clock, as far as that agrees with ours."""
@@ -104,8 +108,8 @@ class StageLog:
         if self._on_stage:
             self._on_stage(stage)
 
-    def _tell(self, what: str | RolloutStage, line: str) -> None:
-        self._line, self._heartbeats, self._logged_at = what, 0, time.time()
+    def _log(self, line: str) -> None:
+        self._heartbeats, self._logged_at = 0, time.time()
         self._log_status(line)
 
     def _heartbeat(self, line: str) -> None:

@@ -93,7 +93,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         """Wait, together with all other triggers that use the same connection."""
         result = await self._wait()
         payload = {"sighting": result.serialize(), "carried": self.carried}
-        self.log.debug("The result of the wait: %s", payload)
+        self.logger().debug("The result of the wait: %s", payload)
         yield quiet_event(payload, result.outcome)
 
     async def on_kill(self) -> None:

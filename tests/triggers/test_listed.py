@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.deployer import waiting as waiting_module
 from airflow_sm_hosting.deployer.waiting import EndpointWait
@@ -414,3 +415,23 @@ def test_each_stage_is_reported_once_and_the_result_has_their_timings(
     assert result is not None
     assert stages == ["starting Creating", "all at once Baking"]
     assert result.timings == (("starting", 50.0), ("all at once", 40.0))
+
+
+def updating(phase: str, began: float) -> dict[str, Any]:
+    status = {"Status": phase, "StartTime": at(began)}
+    variant = {"VariantName": "main", "VariantStatus": [status]}
+    pending = {"EndpointConfigName": "new", "ProductionVariants": [variant]}
+    return described("Updating", PendingDeploymentSummary=pending)
+
+
+def test_neither_a_failed_call_nor_an_answer_that_lags_has_a_stage_told_again() -> None:
+    lines: list[str] = []
+    one = waiting(log_status=lines.append, **BEFORE)
+    throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "DescribeEndpoint")
+    for _ in range(3):
+        one.observe(updating("Creating", 10))
+        one.fail_to_observe(throttled)
+    for _ in range(3):
+        one.observe(updating("Baking", 60))
+        one.observe(updating("Creating", 10))
+    assert [line.partition(":")[0] for line in lines] == ["starting", "Endpoint churn", "all at once"]
