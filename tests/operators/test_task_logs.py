@@ -15,11 +15,27 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_hosting import AllAtOnce, Canary, Linear, Rolling
+from airflow_sm_hosting import (
+    AllAtOnce,
+    Canary,
+    ConfigureAutoscalingOperator,
+    ContainerDefinition,
+    CreateEndpointConfigOperator,
+    CreateLatencyAlarmOperator,
+    CreateModelOperator,
+    DeleteEndpointOperator,
+    InstanceProductionVariant,
+    InvocationsScaling,
+    Linear,
+    Rolling,
+    ShiftTrafficOperator,
+)
 from airflow_sm_hosting.exceptions import DeploymentFailedError, DeploymentRolledBackError
 from airflow_sm_hosting.local import LocalAws
 from tests.local_servers import local_server
 from tests.operators.conftest import (
+    IMAGE,
+    ROLE,
     _emptied,
     answered_with,
     deploy,
@@ -30,6 +46,7 @@ from tests.operators.conftest import (
     make_model,
     outcome,
     sagemaker_client,
+    task_id,
 )
 from tests.operators.task_log import TaskLog, normalised, task_log
 
@@ -209,6 +226,46 @@ def test_the_log_of_a_first_deployment_that_fails(configs: LocalAws, dag: DAG, d
 def errors(log: TaskLog) -> list[str]:
     """Return the lines at ERROR."""
     return [line.removeprefix("ERROR   ") for line in log.lines if line.startswith("ERROR")]
+
+
+@both
+def test_the_logs_of_a_whole_chain(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
+    """From a model to the end of its endpoint: each task in a log of its own."""
+    scaling = InvocationsScaling(max_requests_per_second=10)
+    variant = InstanceProductionVariant(
+        variant_name="main", model_name="model", instance_type="ml.m5.large", initial_instance_count=2
+    )
+    on = {"endpoint_name": "churn", "variant_name": "main"}
+    tasks = [
+        CreateModelOperator(
+            task_id=task_id(),
+            model_name="churn",
+            containers=[ContainerDefinition(image=IMAGE)],
+            execution_role=ROLE,
+        ),
+        CreateEndpointConfigOperator(
+            task_id=task_id(), endpoint_config_name="config", production_variants=[variant]
+        ),
+        deploy("churn-1", deferrable=deferrable),
+        ConfigureAutoscalingOperator(
+            task_id=task_id(), min_capacity=2, max_capacity=4, policies=[scaling], **on
+        ),
+        CreateLatencyAlarmOperator(task_id=task_id(), threshold=1000, evaluation_periods=1, **on),
+        deploy("churn-2", deferrable=deferrable, rollout=ROLLOUTS["canary"]),
+        ShiftTrafficOperator(
+            task_id=task_id(),
+            endpoint_name="churn",
+            weights={"main": 2},
+            deferrable=deferrable,
+            poll_interval=0.1,
+        ),
+        DeleteEndpointOperator(task_id=task_id(), endpoint_name="churn", delete_endpoint_config=True),
+    ]
+    with task_log() as log, time_passing(configs, nothing):
+        for number, task in enumerate(tasks, 1):
+            log.lines.append(f"-- {number}. {task.task_type}")
+            assert outcome(task).error is None
+    hold(log, "whole chain")
 
 
 def test_the_log_in_the_guide_has_the_lines_of_these_files() -> None:
