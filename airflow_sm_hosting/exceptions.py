@@ -82,9 +82,16 @@ class DeploymentError(SageMakerHostingError):
     """A deployment ended, and the requested config does not serve."""
 
     def __init__(
-        self, message: str, *, details: dict[str, Any] | None = None, cause: str | None = None
+        self,
+        message: str,
+        *,
+        details: dict[str, Any] | None = None,
+        cause: str | None = None,
+        reason: str | None = None,
     ) -> None:
         self.details = details or {}
+        #: SageMaker's FailureReason, if it gives one.
+        self.reason = reason
         #: What went wrong, where SageMaker's reason is a known one (``airflow_sm_hosting.deployment.remedies.Cause``).
         self.cause = cause
         super().__init__(message)

@@ -1,15 +1,10 @@
-"""A task whose errors show no secret and link to the documentation, and that ends at once when it is killed."""
+"""A task whose errors show no secret and are told in one line, and that ends at once when it is killed."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
-
-from airflow_sm_hosting.exceptions import SageMakerHostingError
-
-log = logging.getLogger(__name__)
 
 #: The methods of a task that Airflow calls: at first, and after a deferral.
 ENTRY_POINTS = ("execute", "execute_complete")
@@ -22,7 +17,7 @@ class TaskKilledError(BaseException):
 
 
 class GuardedTask:
-    """An operator or sensor: what it raises is masked and links to the documentation, and SIGTERM ends it in whatever state it is."""
+    """An operator or sensor: what it raises is masked and told in its log, and SIGTERM ends it in whatever state it is."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -57,9 +52,12 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             from airflow_sm_hosting.spec.masking import mask_error
 
             mask_error(error, self.hidden_values())
-            if is_outermost and isinstance(error, SageMakerHostingError):
-                # Airflow's UI shows an error without its notes.
-                log.error("How to resolve it: %s", error.docs_url)
+            if not is_outermost:
+                raise
+            from airflow_sm_hosting.error_log import log_error, shorten_traceback
+
+            log_error(error)
+            shorten_traceback(error)
             raise
         finally:
             if is_outermost:

@@ -152,11 +152,14 @@ def test_a_tasks_log_has_the_link_once(entry: str, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.ERROR), pytest.raises(ConflictError):
         getattr(Task(ConflictError("Another tool created it.")), entry)()
 
-    assert caplog.messages == [f"How to resolve it: {TROUBLESHOOTING}#conflicterror"]
+    assert caplog.messages == [
+        f"How to resolve it: {TROUBLESHOOTING}#conflicterror",
+        "Another tool created it.",
+    ]
 
 
 def test_a_tasks_log_has_no_link_for_errors_of_others(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(OSError, match="no space left"):
         Task(OSError("no space left")).execute()
 
-    assert caplog.messages == []
+    assert caplog.messages == ["OSError: no space left"]

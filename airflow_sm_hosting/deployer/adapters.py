@@ -74,6 +74,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Steps that tell a person who watches a deployment nothing: bookkeeping for later tries.
+_TAG_STEPS = (AddTags, DeleteTags, TagAlarm, TagScalableTarget, UntagScalableTarget)
+
 Adapter = Callable[["StepRunner", Any, Observation | None], Any]
 
 
@@ -118,7 +121,8 @@ class StepRunner:
         """
         answer = ADAPTERS[type(step)](self, step, observed)
         if isinstance(step, Call):
-            log.info("%s (%s)%s", step.operation, step.what, f": {step.why}" if step.why else "")
+            level = logging.DEBUG if isinstance(step, _TAG_STEPS) else logging.INFO
+            log.log(level, "%s (%s)%s", step.operation, step.what, f": {step.why}" if step.why else "")
         return answer
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tenacity import (
     Retrying,
-    before_sleep_log,
     retry_if_exception_type,
     stop_after_delay,
     wait_exponential_jitter,
@@ -25,6 +24,7 @@ from airflow_sm_hosting.deployment.status import Kind
 from airflow_sm_hosting.deployment.steps import Step, Wait
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition
 from airflow_sm_hosting.exceptions import DeploymentFailedError, DeploymentTimeoutError
+from airflow_sm_hosting.hooks.retry_log import RetryLog
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -66,7 +66,7 @@ class _Deleter:
             retry=retry_if_exception_type(ConcurrentUpdateError),
             wait=wait_exponential_jitter(max=15),
             stop=stop_after_delay(max(0.0, self._deadline - time.time())),
-            before_sleep=before_sleep_log(log, logging.INFO),
+            before_sleep=RetryLog(log),
             reraise=True,
         )
 

@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
     RetryCallState,
     Retrying,
-    before_sleep_log,
     retry_if_exception,
     stop_after_delay,
     wait_exponential_jitter,
@@ -22,6 +21,7 @@ from airflow_sm_hosting.deployer.adapters import ConcurrentUpdateError, StepRunn
 from airflow_sm_hosting.deployer.observer import Observer, OutdatedAnswerError
 from airflow_sm_hosting.deployer.waiting import ROTATION_AWAITED
 from airflow_sm_hosting.deployment import evidence
+from airflow_sm_hosting.deployment.decision import Decision
 from airflow_sm_hosting.deployment.deployment_plan import DeploymentPlan, deployment_plan
 from airflow_sm_hosting.deployment.finishing import finishing_steps
 from airflow_sm_hosting.deployment.observation import Fact, FactNeededError, Observation
@@ -49,6 +49,7 @@ from airflow_sm_hosting.hooks.errors import (
     is_in_progress,
     is_passing,
 )
+from airflow_sm_hosting.hooks.retry_log import RetryLog
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -84,6 +85,9 @@ class EndpointDeployer:
         self.progress = progress
         #: The last error of a delay, and when the first of the last, equal ones came, in seconds of a clock that never goes back.
         self._delayed = ("", 0.0)
+        #: The last decision and warning in the log.
+        self._decided: Decision | None = None
+        self._warned = ""
         #: The endpoint's ARN, once it is known.
         self.endpoint_arn: str | None = None
         if progress.result and self._is_own(progress.result):
@@ -173,15 +177,10 @@ class EndpointDeployer:
 
     def _advance(self) -> WaitCondition | End:
         observed = self._observer.observation(self._wanted.endpoint_name)
-        decided = None
         while True:
             observed, planned = self._plan(observed)
             self.progress = planned.progress
-            if planned.warning:
-                log.warning("%s", planned.warning)
-            if planned.decision and planned.decision != decided:
-                decided = planned.decision
-                log.info("%s: %s", decided.action, decided.reason)
+            self._tell(planned)
             if planned.end and planned.end.ending is Ending.TRY_AGAIN:
                 raise ConcurrentUpdateError(planned.end.message)
             if planned.end and planned.end.ending is Ending.ALARMS_ON:
@@ -194,6 +193,15 @@ class EndpointDeployer:
                     self._arn(observed)
                     return step.condition
                 observed = self._apply(step, observed)
+
+    def _tell(self, planned: Plan) -> None:
+        """Log the decision and the warning of a plan, if they are others than the last ones: a retry plans the same again."""
+        if planned.warning and planned.warning != self._warned:
+            self._warned = planned.warning
+            log.warning("%s", planned.warning)
+        if planned.decision and planned.decision != self._decided:
+            self._decided = planned.decision
+            log.info("%s: %s", planned.decision.action, planned.decision.reason)
 
     def _plan(self, observed: Observation) -> tuple[Observation, Plan]:
         """Plan, and fetch the facts that the plan needs; return the observation with these facts, and the plan."""
@@ -249,7 +257,7 @@ class EndpointDeployer:
             retry=retry_if_exception(lambda error: self._delay_of(error) > 0),
             wait=wait_exponential_jitter(max=15),
             stop=self._has_taken_too_long,
-            before_sleep=before_sleep_log(log, logging.INFO),
+            before_sleep=RetryLog(log),
             reraise=True,
         )
 
@@ -279,7 +287,7 @@ class EndpointDeployer:
             retry=retry_if_exception(_is_passing),
             wait=wait_exponential_jitter(max=30),
             stop=stop_after_delay(self._time_left()),
-            before_sleep=before_sleep_log(log, logging.INFO),
+            before_sleep=RetryLog(log),
             reraise=True,
         )
 

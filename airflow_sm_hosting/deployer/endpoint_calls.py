@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
+from airflow_sm_hosting.deployer.alarm_states import alarm_states_of
 from airflow_sm_hosting.deployment.component import component_row, described_component
 from airflow_sm_hosting.deployment.status import Described
 from airflow_sm_hosting.hooks.errors import is_absent
@@ -62,6 +63,10 @@ class EndpointCalls:
             (credentials.access_key if credentials else None) or "",
             self._client.meta.region_name,
         )
+
+    def alarm_states(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the states of alarms by name; no error if they cannot be read."""
+        return alarm_states_of(self._hook, names)
 
     def look_up_again(self) -> None:
         """Have the next lookup of the connection make a new session."""

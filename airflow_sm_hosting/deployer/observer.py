@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 from tenacity import (
     RetryError,
     Retrying,
-    before_sleep_log,
     retry_if_exception,
     stop_after_delay,
     wait_exponential_jitter,
@@ -28,6 +27,7 @@ from airflow_sm_hosting.deployment.scaling_snapshot import scaling_of, variant_r
 from airflow_sm_hosting.deployment.status import DELETING, Described, Kind, status_line
 from airflow_sm_hosting.exceptions import SageMakerHostingError, SideReadError
 from airflow_sm_hosting.hooks.errors import is_denied, is_passing
+from airflow_sm_hosting.hooks.retry_log import RetryLog
 from airflow_sm_hosting.spec.fleet_alarm import alarm_prefix
 from airflow_sm_hosting.spec.tags import is_ours
 
@@ -100,7 +100,7 @@ class Observer:
             retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_passing(error)),
             wait=wait_exponential_jitter(max=30),
             stop=stop_after_delay(max(0.0, min(SIDE_READ_PATIENCE, self._deadline - time.time()))),
-            before_sleep=before_sleep_log(log, logging.INFO),
+            before_sleep=RetryLog(log),
         )
         try:
             return retrying(self._fetch, fact, observed)

@@ -125,5 +125,8 @@ def error_of(
     parts.append(end.note)
     cause = cause_of(reason)
     return ERRORS[result.outcome](
-        " ".join(part for part in parts if part), details=details, cause=str(cause) if cause else None
+        " ".join(part for part in parts if part),
+        details=details,
+        cause=str(cause) if cause else None,
+        reason=reason,
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from tenacity import (
     Retrying,
-    before_sleep_log,
     retry_if_exception,
     stop_after_delay,
     wait_exponential_jitter,
@@ -27,6 +26,7 @@ from airflow_sm_hosting.exceptions import (
     DeploymentTimeoutError,
 )
 from airflow_sm_hosting.hooks.errors import error_message, is_in_progress, is_passing
+from airflow_sm_hosting.hooks.retry_log import RetryLog
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -72,7 +72,7 @@ class TrafficShifter:
             ),
             wait=wait_exponential_jitter(max=LONGEST_PAUSE),
             stop=stop_after_delay(max(0.0, self._deadline - time.time())),
-            before_sleep=before_sleep_log(log, logging.INFO),
+            before_sleep=RetryLog(log),
             reraise=True,
         )
         try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_sm_hosting.deployer.alarm_states import alarm_states_of
+from airflow_sm_hosting.deployer.stage_log import StageLog, next_look
 from airflow_sm_hosting.deployment.component import as_compared, described_component
 from airflow_sm_hosting.deployment.evidence import Evidence
+from airflow_sm_hosting.deployment.rollout_stage import rollout_stage
 from airflow_sm_hosting.deployment.status import Described, Kind, is_transitional, status_line
 from airflow_sm_hosting.deployment.verdict import after_look, judge, moment
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
@@ -17,10 +20,8 @@ from airflow_sm_hosting.hooks.errors import are_credentials_refused, is_passing
 from airflow_sm_hosting.spec.masking import without_signatures
 
 if TYPE_CHECKING:
+    from airflow_sm_hosting.deployment.rollout_stage import RolloutStage
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
-
-#: An unchanged status is logged again after this many seconds.
-REPEAT_STATUS_AFTER = 300.0
 
 #: Minimum time between two lookups of a connection whose credentials AWS refuses, in seconds.
 CONNECTION_KEPT = 60.0
@@ -55,6 +56,7 @@ class EndpointWait:
     :param deadline: When the time budget ends, in seconds since the epoch: it survives deferral and a restart of the triggerer.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
+    :param on_stage: Called once for each stage of the deployment.
     """
 
     def __init__(
@@ -64,12 +66,15 @@ class EndpointWait:
         deadline: float,
         started_at: float,
         log_status: Callable[[str], None],
+        on_stage: Callable[[RolloutStage], None] | None = None,
     ) -> None:
         self._condition = condition
         self._deadline = min(deadline, condition.give_up_at or deadline)
         self._started_at = started_at
-        self._log_status = log_status
-        self._logged = ("", "", 0.0)
+        self._log = StageLog(log_status, started_at=started_at, deadline=self._deadline, on_stage=on_stage)
+        self._told_status = ""
+        #: Status and ``LastModifiedTime`` of the last answer that showed the endpoint.
+        self._last: tuple[str, datetime] | None = None
         self._identity: dict[str, str] = {}
         self._evidence = Evidence()
         #: Whether the last description showed an end that is not proven yet.
@@ -77,13 +82,35 @@ class EndpointWait:
         self._known: tuple[str, str | None] | None = None
         self._was_described = False
         self._refused_since: float | None = None
+        #: When a description is due, as a stage ends then, in seconds since the epoch.
+        self.look_at = math.inf
 
-    def observe(self, described: Described | None) -> WaitResult | None:
-        """Process DescribeEndpoint's answer (None if the endpoint does not exist); return the result, or None while the wait continues."""
+    @property
+    def has_stages(self) -> bool:
+        """Whether the deployment moves traffic in stages, which only descriptions show."""
+        return self._condition.rollout is not None
+
+    def alarms_to_show(self, described: Described | None) -> tuple[str, ...]:
+        """Return the alarms whose states the line about this description shows; none if no line is due."""
+        stage = rollout_stage(described, self._condition.rollout)
+        return stage.alarms if stage and stage.shows_alarms and self._log.is_news(stage) else ()
+
+    def observe(
+        self, described: Described | None, alarm_states: Mapping[str, str] | None = None
+    ) -> WaitResult | None:
+        """Process DescribeEndpoint's answer (None if the endpoint does not exist); return the result, or None while the wait continues.
+
+        :param described: The answer.
+        :param alarm_states: The states of alarms by name, for the log.
+        """
         self._was_described, self._refused_since = True, None
         described = as_compared(
             described, self._condition.specifications, self._condition.endpoint_config_name
         )
+        if described and "LastModifiedTime" in described:
+            self._last = described["EndpointStatus"], described["LastModifiedTime"]
+        stage = rollout_stage(described, self._condition.rollout)
+        self.look_at = next_look(stage, time.time())
         self._condition = after_look(self._condition, described)
         self._identity = identity(described)
         now = time.monotonic()
@@ -92,14 +119,13 @@ class EndpointWait:
         self.is_in_doubt = False
         if verdict.outcome is Outcome.PENDING:
             self._known = None if is_transitional(described) else _shown(described)
-            return self._unless_too_late(verdict.message, described)
+            return self._unless_too_late(verdict.message, stage, alarm_states)
         if not self._evidence.proves(self._condition, verdict.outcome, described, now):
             self._known, self.is_in_doubt = None, True
             return self._unless_too_late(
-                f"{status_line(described)}; this may be an earlier state, as reads of AWS may lag: polling again",
-                described,
+                f"{status_line(described)}; this may be an earlier state, as reads of AWS may lag: polling again"
             )
-        return WaitResult(str(verdict.outcome), verdict.message, self._identity)
+        return WaitResult(str(verdict.outcome), verdict.message, self._identity, self._log.timings())
 
     def observe_row(self, row: Described | None) -> bool:
         """Process a row of ListEndpoints (None if a complete list has none); return whether the endpoint must be described now.
@@ -116,8 +142,7 @@ class EndpointWait:
             # In transition, the status is enough for the verdict; and a listed endpoint is not gone.
             telling = is_transitional(row) or self._condition.until is WaitFor.GONE
             if telling and judge(self._condition, row).outcome is Outcome.PENDING:
-                self._log(row["EndpointStatus"], row)
-                return False
+                return self._tell_row(row)
         # The sensor waits for others: while the row does not change, a new description shows nothing new.
         return self._condition.until not in _FOR_OTHERS or _shown(row) != self._known
 
@@ -149,7 +174,12 @@ class EndpointWait:
         began = datetime.fromisoformat(before)
         return changed > began or (changed == began and is_transitional(row))
 
-    def _unless_too_late(self, status: str, described: Described | None = None) -> WaitResult | None:
+    def _unless_too_late(
+        self,
+        status: str,
+        stage: RolloutStage | None = None,
+        alarm_states: Mapping[str, str] | None = None,
+    ) -> WaitResult | None:
         now = time.time()
         if now >= self._deadline:
             return WaitResult(
@@ -158,21 +188,33 @@ class EndpointWait:
                 f"{now - self._started_at:.0f} s ({status}). Nothing was stopped: any operation in progress "
                 "continues in AWS, and the next try joins it.",
                 described=self._identity,
+                timings=self._log.timings(),
             )
-        self._log(status, described, in_full=True)
+        if stage is None:
+            self._log.show_status(self._named(status))
+        else:
+            self._told_status = stage.status
+            self._log.show(stage, alarm_states)
         return None
 
-    def _log(self, line: str, described: Described | None, *, in_full: bool = False) -> None:
-        """Log a status line if it is new. A row's line is short: it is logged only when the status changed."""
-        now = time.time()
-        last_line, last_status, when = self._logged
-        status = described["EndpointStatus"] if described else ""
-        is_news = line != last_line if in_full else status != last_status
-        if is_news or now - when >= REPEAT_STATUS_AFTER:
-            self._logged = (line, status, now)
-            self._log_status(
-                f"{self._condition.kind.noun} {self._condition.endpoint_name} after {now - self._started_at:.0f} s: {line}"
-            )
+    def _tell_row(self, row: Described) -> bool:
+        """Log the status in a row of an endpoint in transition; return whether it must be described, as a row has no stage."""
+        status, changed = str(row["EndpointStatus"]), row["LastModifiedTime"]
+        before, is_older = self._last, self._last is not None and changed < self._last[1]
+        if not is_older:
+            self._last = status, changed
+        is_news = self.has_stages if before is None else not is_older and before != self._last
+        if is_news and self._condition.until is WaitFor.DEPLOYED:
+            return True
+        if status != self._told_status:
+            self._told_status = status
+            self._log.show_status(self._named(status))
+        elif not self._log.show_unchanged():
+            self._log.show_status(self._named(status))
+        return False
+
+    def _named(self, status: str) -> str:
+        return f"{self._condition.kind.noun} {self._condition.endpoint_name}: {status}"
 
 
 class PollingWait(EndpointWait):
@@ -183,6 +225,7 @@ class PollingWait(EndpointWait):
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
+    :param on_stage: Called once for each stage of the deployment.
     """
 
     def __init__(
@@ -193,8 +236,11 @@ class PollingWait(EndpointWait):
         deadline: float,
         started_at: float,
         log_status: Callable[[str], None],
+        on_stage: Callable[[RolloutStage], None] | None = None,
     ) -> None:
-        super().__init__(condition, deadline=deadline, started_at=started_at, log_status=log_status)
+        super().__init__(
+            condition, deadline=deadline, started_at=started_at, log_status=log_status, on_stage=on_stage
+        )
         self._hook = hook
         self._looked_up_at = -math.inf
 
@@ -204,7 +250,8 @@ class PollingWait(EndpointWait):
             described = self._describe()
         except Exception as error:
             return self.fail_to_observe(error)
-        return self.observe(described)
+        states = alarm_states_of(self._hook, self.alarms_to_show(described))
+        return self.observe(described, states)
 
     def _describe(self) -> Described | None:
         """Describe the endpoint; if AWS refuses the credentials, look up the connection again: it may have others after hours."""
@@ -228,6 +275,7 @@ class PollingWait(EndpointWait):
     def pause(self, poll_interval: float) -> float:
         """Return the seconds until the next poll, not beyond the deadline."""
         interval = min(poll_interval, DOUBT_INTERVAL) if self.is_in_doubt else poll_interval
+        interval = min(interval, self.look_at - time.time())
         return max(0.0, min(interval, self._deadline - time.time()))
 
 

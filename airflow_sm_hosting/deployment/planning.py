@@ -31,6 +31,7 @@ from airflow_sm_hosting.deployment.remedies import Cause, cause_of
 from airflow_sm_hosting.deployment.smoke_test import smoke_test_problem
 from airflow_sm_hosting.deployment.specification_tags import specifications_to_forget
 from airflow_sm_hosting.deployment.status import (
+    CREATING,
     Described,
     Kind,
     instance_counts,
@@ -477,8 +478,14 @@ def _join(
         modified_before=observed.modified_before if own else None,
         begun=own is None,
         not_before=_first_moment(observed) if own else moment(described.get("LastModifiedTime")),
+        rollout=wanted.deployment_config if _has_stages(described, wanted) else None,
     )
     return Plan((*steps, Wait(condition)), progress, None if own else decision)
+
+
+def _has_stages(described: Described, wanted: Wanted) -> bool:
+    """Return whether traffic moves in the stages of a rollout: a new endpoint and a component have none."""
+    return wanted.component is None and described["EndpointStatus"] != CREATING
 
 
 def _first_moment(observed: Observation) -> str | None:

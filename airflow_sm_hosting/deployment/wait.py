@@ -6,7 +6,7 @@ ignored: tasks may wait while the package is upgraded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -59,6 +59,7 @@ class WaitCondition:
     :param not_before: ``LastModifiedTime`` of the awaited deployment's first state at the earliest, in ISO format: an older description shows
         a state from before it. None if that is not known.
     :param weights: Weights by variant, for :attr:`WaitFor.COUNTED`; given if the traffic was shifted.
+    :param rollout: The ``DeploymentConfig`` of the deployment, for :attr:`WaitFor.DEPLOYED`; None if it has no stages to tell of.
     :param created_at: ``CreationTime`` of the endpoint whose end is awaited (:attr:`WaitFor.GONE`), in ISO format; None if that is not known.
     :param give_up_at: Latest end of this wait, in seconds since the epoch, before the task's own deadline; None for the deadline.
     :param kind: The kind of the resource: ``endpoint_name`` is its name, ``endpoint_config_name`` that of what it should serve.
@@ -77,6 +78,7 @@ class WaitCondition:
     kind: Kind = Kind.ENDPOINT
     specifications: tuple[Mapping[str, Any], ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
+    rollout: Mapping[str, Any] | None = None
 
     def serialize(self) -> dict[str, Any]:
         """Return the condition as plain JSON."""
@@ -95,6 +97,7 @@ class WaitCondition:
             "kind": None if self.kind is Kind.ENDPOINT else str(self.kind),
             "specifications": [dict(one) for one in self.specifications] or None,
             "weights": dict(self.weights) or None,
+            "rollout": dict(self.rollout) if self.rollout else None,
         }
         return {**written, **{member: value for member, value in later.items() if value is not None}}
 
@@ -119,15 +122,19 @@ class WaitResult:
     :param outcome: An :class:`Outcome` that is not pending.
     :param message: A sentence for the log or the error, the same for both kinds of wait.
     :param described: From the last description: EndpointName, EndpointArn, EndpointConfigName, FailureReason and LastModifiedTime (ISO format).
+    :param timings: Name and seconds of each stage that the wait has seen, in order.
     """
 
     outcome: str
     message: str
     described: Mapping[str, str] = field(default_factory=dict)
+    timings: Sequence[Sequence[Any]] = ()
 
     def serialize(self) -> dict[str, Any]:
         """Return the result as plain JSON."""
-        return {"outcome": self.outcome, "message": self.message, "described": dict(self.described)}
+        written = {"outcome": self.outcome, "message": self.message, "described": dict(self.described)}
+        # Only if there are some: versions before have none.
+        return {**written, "timings": [list(one) for one in self.timings]} if self.timings else written
 
     @classmethod
     def deserialize(cls, data: Mapping[str, Any]) -> WaitResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterator
@@ -40,6 +41,26 @@ def garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
+class _DebugLog(logging.LoggerAdapter[logging.Logger]):
+    """Logs at DEBUG what is said at INFO; warnings and errors stay."""
+
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at DEBUG."""
+        self.debug(msg, *args, **kwargs)
+
+
+_LOG = _DebugLog(logging.getLogger("airflow_sm_hosting.connection"), {})
+
+
+class QuietConnection(AwsConnectionWrapper):
+    """The same wrapper with its log at DEBUG: each hook makes one, in each process and after each deferral."""
+
+    @property
+    def log(self) -> Any:
+        """Return the logger. The level of the provider's own one can be set by Airflow's configuration alone."""
+        return _LOG
+
+
 class SharedClients(AwsBaseHook):
     """An AwsBaseHook that shares equal sessions and clients with all hooks of the process.
 
@@ -55,6 +76,9 @@ class SharedClients(AwsBaseHook):
     :raises ConnectionNotFoundError: At the first use, when the connection was named and does not exist.
     """
 
+    #: Whether the default connection was looked up and does not exist.
+    _lacks_default = False
+
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
         """Return the connection, wrapped as the Amazon provider wraps it."""
@@ -68,13 +92,11 @@ class SharedClients(AwsBaseHook):
                         f"The Airflow connection {self.aws_conn_id!r} does not exist. Create it (type 'aws'), or give "
                         "aws_conn_id=None to use the worker's own AWS credentials."
                     ) from None
-                self.log.info(
-                    "No Airflow connection %r: using the worker's own AWS credentials.", self.aws_conn_id
-                )
+                self._lacks_default = True
         # Hashed, so that no credential stays readable in a module's global for longer than the client needs it.
         uri = connection.get_uri() if connection else ""
         self._connection_fingerprint = hashlib.sha256(uri.encode()).hexdigest()
-        return AwsConnectionWrapper(
+        return QuietConnection(
             conn=connection, region_name=self._region_name, botocore_config=self._config, verify=self._verify
         )
 
@@ -83,6 +105,10 @@ class SharedClients(AwsBaseHook):
         key = (self._connection_key(), region_name)
         with _LOCK:
             if key not in _SESSIONS:
+                if self._lacks_default and not any(found[0] == key[0] for found in _SESSIONS):
+                    self.log.info(
+                        "No Airflow connection %r: using the worker's own AWS credentials.", self.aws_conn_id
+                    )
                 make = partial(super().get_session, region_name=region_name, deferrable=deferrable)
                 session = make()
                 use_service_loader(session._session)

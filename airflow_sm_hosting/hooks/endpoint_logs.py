@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.hooks.clients import SharedClients
+from airflow_sm_hosting.hooks.errors import error_code
 from airflow_sm_hosting.spec.masking import masked
 
 if TYPE_CHECKING:
@@ -73,7 +75,9 @@ class EndpointLogsHook(SharedClients):
                 logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False
             )["events"]
         except ClientError as error:
-            self.log.info("The endpoint's log cannot be read: %s", error)
+            # Containers that never started have no log.
+            level = logging.DEBUG if error_code(error) == "ResourceNotFoundException" else logging.INFO
+            self.log.log(level, "The endpoint's log cannot be read: %s", error)
             return "", []
         # All lines at once: a value may have several lines.
         text = masked("\n".join(event["message"].rstrip() for event in events), hidden)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.exceptions import ClientError
 from tenacity import (
     Retrying,
-    before_sleep_log,
     retry_if_exception,
     stop_after_delay,
     wait_exponential,
@@ -19,6 +18,7 @@ from tenacity import (
 
 from airflow_sm_hosting.hooks.clients import SharedClients
 from airflow_sm_hosting.hooks.errors import error_code, is_role_refused
+from airflow_sm_hosting.hooks.retry_log import RetryLog
 from airflow_sm_hosting.policies.role import Role
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def until_role_is_seen(call: Callable[[], Any]) -> Any:
         retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_role_refused(error)),
         wait=wait_exponential_jitter(max=10),
         stop=stop_after_delay(ROLE_SEEN_AFTER),
-        before_sleep=before_sleep_log(log, logging.INFO),
+        before_sleep=RetryLog(log),
         reraise=True,
     )
     return retrying(call)

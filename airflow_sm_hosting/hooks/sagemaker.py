@@ -183,7 +183,7 @@ class SageMakerHostingHook(SharedClients):
         missing = {key: value for key, value in wanted.items() if found.get(key) != value}
         if missing:
             self.conn.add_tags(ResourceArn=arn, Tags=tag_list(missing))
-            self.log.info("Tagged %s: %s", arn, ", ".join(sorted(missing)))
+            self.log.debug("Tagged %s: %s", arn, ", ".join(sorted(missing)))
 
     def models_of_config(self, name: str) -> list[str]:
         """Return the sorted model names of an endpoint config's variants; empty for a config that does not exist."""

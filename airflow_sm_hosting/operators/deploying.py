@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
 
 
+#: What the log says of a wait without success, by its outcome.
+ENDED = {
+    "rolled_back": "The deployment was rolled back.",
+    "failed": "The deployment failed.",
+    "timed_out": "The deployment has not ended.",
+    "unknown": "The deployment cannot be watched any more.",
+}
+
+
 class OneSmokeTest(Field[dict[str, Any]]):
     """A :class:`~airflow_sm_hosting.SmokeTest`."""
 
@@ -56,7 +65,7 @@ class DeployingOperator(SageMakerHostingBaseOperator):
         result = WaitResult.deserialize(event["sighting"])
         progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
         progress = progress.after_wait(WaitFor(carried["until"]), result)
-        self._log_success(result)
+        self._log_end(result, progress)
         return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
@@ -104,19 +113,22 @@ class DeployingOperator(SageMakerHostingBaseOperator):
         )
         while (result := wait.poll()) is None:
             time.sleep(wait.pause(interval))
-        self._log_success(result)
+        self._log_end(result, progress)
         return result
 
     def _carried(self) -> dict[str, Any]:
         """Return further values that a deferred task gets back."""
         return {}
 
-    def _log_success(self, result: WaitResult) -> None:
-        """Log the end of a successful wait. Any other end is in the error, or in the warning of what follows."""
+    def _log_end(self, result: WaitResult, progress: Progress) -> None:
+        """Log the end of a wait, with the time of each stage. The reason of a failure is in the error, or in the warning of what follows."""
+        from airflow_sm_hosting.deployment.rollout_stage import summary_line
         from airflow_sm_hosting.deployment.wait import Outcome
 
-        if result.outcome == Outcome.DEPLOYED:
-            self.log.info("%s", result.message)
+        is_success = result.outcome == Outcome.DEPLOYED
+        if is_success or result.timings:
+            message = result.message if is_success else ENDED[result.outcome]
+            self.log.info("%s", summary_line(message, time.time() - progress.started_at, result.timings))
 
     def _answer_failure(self, name: str) -> AnswerFailure | None:
         """Run the smoke test; return the failure of the answers, None when they are right.

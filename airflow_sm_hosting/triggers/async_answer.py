@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.triggers.batch_poller import BatchPoller, BatchWaiter, wait_in_batch
 from airflow_sm_hosting.triggers.pace import TokenBucket
+from airflow_sm_hosting.triggers.quiet_event import quiet_event
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployer.batch_polls import BatchPolls
@@ -90,7 +91,7 @@ class AsyncAnswerTrigger(AwsParameters, BaseTrigger):
             from airflow_sm_hosting.spec.masking import without_signatures
 
             error = without_signatures(str(raised))
-        yield TriggerEvent({"carried": self.carried, "error": error})
+        yield quiet_event({"carried": self.carried, "error": error}, error or "the answer is there")
 
     async def on_kill(self) -> None:
         """Log what continues when a user ends the deferred task (called from Airflow 3.3 on); nothing is changed."""

@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.triggers.poller import in_thread, wait_for_endpoint
+from airflow_sm_hosting.triggers.quiet_event import quiet_event
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.wait import WaitResult
@@ -91,7 +92,9 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, together with all other triggers that use the same connection."""
         result = await self._wait()
-        yield TriggerEvent({"sighting": result.serialize(), "carried": self.carried})
+        payload = {"sighting": result.serialize(), "carried": self.carried}
+        self.logger().debug("The result of the wait: %s", payload)
+        yield quiet_event(payload, result.outcome)
 
     async def on_kill(self) -> None:
         """Log what continues in AWS when a user ends the deferred task (called from Airflow 3.3 on); nothing is changed."""

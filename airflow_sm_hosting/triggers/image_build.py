@@ -9,6 +9,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.triggers.batch_poller import BuildPoller, wait_in_batch
+from airflow_sm_hosting.triggers.quiet_event import quiet_event
 
 
 class ImageBuildTrigger(AwsParameters, BaseTrigger):
@@ -77,7 +78,10 @@ class ImageBuildTrigger(AwsParameters, BaseTrigger):
             from airflow_sm_hosting.spec.masking import without_signatures
 
             error = without_signatures(str(raised))
-        yield TriggerEvent({"build_id": self.build_id, "carried": self.carried, "error": error})
+        yield quiet_event(
+            {"build_id": self.build_id, "carried": self.carried, "error": error},
+            error or "the build has ended",
+        )
 
     async def on_kill(self) -> None:
         """Log what continues when a user ends the deferred task (called from Airflow 3.3 on); nothing is changed."""

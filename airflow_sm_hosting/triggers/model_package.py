@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.triggers.batch_poller import ApprovalPoller, wait_in_batch
+from airflow_sm_hosting.triggers.quiet_event import quiet_event
 
 
 class ModelPackageTrigger(AwsParameters, BaseTrigger):
@@ -85,4 +86,7 @@ class ModelPackageTrigger(AwsParameters, BaseTrigger):
             from airflow_sm_hosting.spec.masking import without_signatures
 
             error = without_signatures(str(raised))
-        yield TriggerEvent({"model_package": self.model_package, "deadline": self.deadline, "error": error})
+        yield quiet_event(
+            {"model_package": self.model_package, "deadline": self.deadline, "error": error},
+            error or "the wait has ended",
+        )

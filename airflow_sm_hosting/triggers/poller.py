@@ -24,6 +24,7 @@ from airflow_sm_hosting.triggers.rate_limits import RateLimits
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployer.endpoint_calls import EndpointCalls, Page
     from airflow_sm_hosting.deployer.waiting import EndpointWait
+    from airflow_sm_hosting.deployment.rollout_stage import RolloutStage
     from airflow_sm_hosting.deployment.status import Described
     from airflow_sm_hosting.deployment.wait import WaitResult
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 #: An endpoint that lists show in transition is also described, as lists may lag: after this many seconds at the earliest, and so rarely
 #: that these describe calls add at most this share to the calls of the sweeps.
 BACKUP_INTERVAL, BACKUP_PART = 300.0, 0.25
+
+#: An endpoint whose traffic moves in stages is described after this many seconds at the earliest, though lists show it in transition.
+STAGE_INTERVAL = 60.0
 
 #: After this many missed sweeps, an endpoint is described instead.
 MISSED_SWEEPS = 3
@@ -91,6 +95,7 @@ async def wait_for_endpoint(
     started_at: float,
     poll_interval: float,
     log_status: Callable[[str], None],
+    on_stage: Callable[[RolloutStage], None] | None = None,
 ) -> WaitResult:
     """Wait in the poller of the connection, which all its waits share, and return the result of this wait.
 
@@ -101,6 +106,7 @@ async def wait_for_endpoint(
     :param started_at: When the wait began, in seconds since the epoch.
     :param poll_interval: Maximum seconds between two polls, as far as the rates allow.
     :param log_status: Takes a status line; called in the caller's context, so that the line goes to the caller's log.
+    :param on_stage: Called once for each stage of the deployment, in the caller's context.
     """
     kind = ComponentPoller if awaited.get("kind") == COMPONENT else EndpointPoller
     poller = pollers().of(kind, make_hook, aws_parameters)
@@ -118,6 +124,7 @@ async def wait_for_endpoint(
                 deadline=deadline,
                 started_at=started_at,
                 log_status=lambda line: context.run(log_status, line),
+                on_stage=None if on_stage is None else lambda stage: context.run(on_stage, stage),
             )
             waiter = Waiter(wait, deadline, poll_interval)
             endpoint = poller.join(condition.endpoint_name, waiter)
@@ -399,13 +406,26 @@ class EndpointPoller:
             sweep = max(self._period, self._pages / self._limits.lists_per_second)
             backup = max(BACKUP_INTERVAL, len(self._endpoints) * sweep / (self._pages * BACKUP_PART))
             due = min(
-                endpoint.described_at + endpoint.backup_part * backup, looked_at + MISSED_SWEEPS * sweep
+                endpoint.described_at + endpoint.backup_part * backup,
+                looked_at + MISSED_SWEEPS * sweep,
+                self._stage_due(endpoint, sweep, now),
             )
         # A wait ends with a poll at its deadline.
         first, *others = endpoint.waiters
         deadline = min(waiter.deadline for waiter in endpoint.waiters) if others else first.deadline
         left = deadline - time.time()
         return min(wanted, due, now + left + CLOCKS_APART)
+
+    def _stage_due(self, endpoint: WatchedEndpoint, sweep: float, now: float) -> float:
+        """Return when to describe a listed endpoint for its stages, which rows do not show.
+
+        At the end of a bake; and at a slow pace, so that these describe calls add at most as many calls as the sweeps.
+        """
+        if not any(waiter.wait.has_stages for waiter in endpoint.waiters):
+            return math.inf
+        pace = max(STAGE_INTERVAL, len(self._endpoints) * sweep / self._pages)
+        ends = min(waiter.wait.look_at for waiter in endpoint.waiters)
+        return min(endpoint.described_at + pace, now + ends - time.time())
 
     def _schedule(self, endpoint: WatchedEndpoint) -> None:
         """Queue an endpoint; one that is queued too early is queued again when its turn comes."""
@@ -457,7 +477,8 @@ class EndpointPoller:
             answer = await in_thread(self._calls.describe)(endpoint.name)
             self._note_success(self._describes, answer.requests)
             endpoint.was_refused = False
-            see: See = lambda wait: wait.observe(answer.value)  # noqa: E731
+            states = await self._alarm_states(endpoint, answer.value)
+            see: See = lambda wait: wait.observe(answer.value, states)  # noqa: E731
         except Exception as error:
             self._note_failure(self._describes, error)
             is_repeated = endpoint.was_refused
@@ -470,6 +491,11 @@ class EndpointPoller:
         endpoint.wanted_since = asked_at if came_later or see is _again else math.inf
         endpoint.described_at, endpoint.backup_part = asked_at, 1.0
         self._was_seen(endpoint, asked_at)
+
+    async def _alarm_states(self, endpoint: WatchedEndpoint, described: Described | None) -> dict[str, str]:
+        """Return the states of the alarms that the waits are about to tell of."""
+        names = {name for waiter in endpoint.waiters for name in waiter.wait.alarms_to_show(described)}
+        return await in_thread(self._calls.alarm_states)(sorted(names)) if names else {}
 
     def _inform_waiters(self, endpoint: WatchedEndpoint, asked_at: float, see: See) -> bool:
         """Pass an answer to all waits that had joined before the call; return whether another wait has joined since."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from airflow_sm_hosting.hooks import (
     ModelDataHook,
     SageMakerHostingHook,
     SageMakerRuntimeHook,
+    clients,
 )
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.service_model.loader import service_loader
 from airflow_sm_hosting.service_model.shapes import service_model
 from tests.operators.conftest import IMAGE, operations, outcome, task_id
+from tests.operators.task_log import task_log
 from tests.service_model.test_loader import SERVICES
 
 HOOKS = [
@@ -49,6 +52,7 @@ def test_the_ambient_credentials(
     monkeypatch: pytest.MonkeyPatch, hook: Any, conn_id: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT", raising=False)
+    monkeypatch.setattr(clients, "_SESSIONS", {})
     made = hook(aws_conn_id=conn_id)
     credentials = made.get_session()._session.get_credentials()
     assert credentials.access_key == "no-real-key"
@@ -57,6 +61,26 @@ def test_the_ambient_credentials(
     if conn_id:
         assert "No Airflow connection" in shown.out + shown.err
         assert "own AWS credentials" in shown.out + shown.err
+
+
+def test_where_credentials_come_from_is_told_once_and_of_connections_at_debug(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for shared in ("_SESSIONS", "_CLIENTS"):
+        monkeypatch.setattr(clients, shared, {})
+    with task_log() as log, caplog.at_level(logging.DEBUG, "airflow_sm_hosting.connection"):
+        for hook, _ in HOOKS:
+            _ = hook().conn
+    assert log.lines == []
+    assert "credentials retrieved from login and password" in caplog.text
+
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
+    with task_log() as log:
+        for hook, _ in HOOKS:
+            _ = hook().conn
+    told = [line for line in log.lines if "No Airflow connection 'aws_default'" in line]
+    assert len(told) == 1
+    assert len(set(log.lines)) == len(log.lines)
 
 
 @pytest.mark.parametrize(("hook", "service"), HOOKS, ids=lambda value: getattr(value, "__name__", ""))

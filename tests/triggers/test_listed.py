@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.deployer import waiting as waiting_module
 from airflow_sm_hosting.deployer.waiting import EndpointWait
@@ -339,13 +340,98 @@ def test_who_waits_for_a_deployment_asks_again_each_time() -> None:
 # Telling.
 
 
-def test_rows_tell_a_status_once_and_leave_the_fuller_line_of_a_description() -> None:
+def test_rows_tell_a_status_once_and_a_change_is_described_for_its_stage() -> None:
     lines: list[str] = []
     one = waiting(log_status=lines.append)
-    one.observe_row(row("Creating"))
-    one.observe_row(row("Creating"))
+    assert not one.observe_row(row("Creating"))
+    assert not one.observe_row(row("Creating"))
     one.observe(described("Creating", "new"))
-    one.observe_row(row("Creating"))
-    one.observe_row(row("Updating", at(5)))
-    assert [line.partition(": ")[2] for line in lines] == ["Creating", "Creating, on config new", "Updating"]
-    assert all(line.startswith("Endpoint churn after 0 s: ") for line in lines)
+    assert not one.observe_row(row("Creating"))
+    assert one.observe_row(row("Updating", at(5)))
+    one.observe(described("Updating", "new", at(5)))
+    assert not one.observe_row(row("Updating", at(5)))
+    assert lines == [
+        "Endpoint churn: Creating",
+        "creating: new is prepared",
+        "updating: new is prepared",
+    ]
+
+
+def test_the_first_row_of_a_rollout_with_stages_asks_for_a_description() -> None:
+    one = waiting(rollout={"BlueGreenUpdatePolicy": {}}, **BEFORE)
+    assert one.observe_row(row("Updating", at(5)))
+    one.observe(described("Updating", "old", at(5)))
+    assert not one.observe_row(row("Updating", at(5)))
+    assert not one.observe_row(row("InService", at(5))) or one.observe(described("InService", "new", at(9)))
+
+
+def test_a_row_that_is_older_than_a_description_asks_for_no_other_one() -> None:
+    one = waiting(rollout={"BlueGreenUpdatePolicy": {}}, **BEFORE)
+    one.observe(described("RollingBack", "old", at(50)))
+    assert not one.observe_row(row("Updating", at(5)))
+    assert not one.observe_row(row("RollingBack", at(50)))
+
+
+def test_heartbeats_come_at_growing_pauses_with_what_was_seen_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    one = waiting(log_status=lines.append, seconds=7200)
+    one.observe(described("Creating", "new"))
+    for _ in range(100):
+        now[0] += 10
+        one.observe_row(row("Creating"))
+    assert lines == [
+        "creating: new is prepared",
+        "creating: new is prepared; 1 m 0 s so far, time-out in 1 h 59 m",
+        "creating: new is prepared; 3 m 0 s so far, time-out in 1 h 57 m",
+        "creating: new is prepared; 7 m 0 s so far, time-out in 1 h 53 m",
+        "creating: new is prepared; 12 m 0 s so far, time-out in 1 h 48 m",
+    ]
+
+
+def test_each_stage_is_reported_once_and_the_result_has_their_timings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [at(0).timestamp()]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    stages: list[str] = []
+    condition = WaitCondition(WaitFor.DEPLOYED, "churn", "new", begun=True)
+    one = EndpointWait(
+        condition,
+        deadline=now[0] + 900,
+        started_at=now[0],
+        log_status=lambda line: None,
+        on_stage=lambda stage: stages.append(f"{stage.name} {stage.phase}"),
+    )
+    for phase, began in (("Creating", 10), ("Creating", 10), ("Baking", 60), ("Baking", 60)):
+        now[0] = at(began + 5).timestamp()
+        state = {"Status": phase, "StartTime": at(began)}
+        variant = {"VariantName": "main", "VariantStatus": [state]}
+        pending = {"EndpointConfigName": "new", "ProductionVariants": [variant]}
+        assert one.observe(described("Updating", PendingDeploymentSummary=pending)) is None
+    now[0] = at(100).timestamp()
+    result = one.observe(described("InService", "new", at(90)))
+    assert result is not None
+    assert stages == ["starting Creating", "all at once Baking"]
+    assert result.timings == (("starting", 50.0), ("all at once", 40.0))
+
+
+def updating(phase: str, began: float) -> dict[str, Any]:
+    status = {"Status": phase, "StartTime": at(began)}
+    variant = {"VariantName": "main", "VariantStatus": [status]}
+    pending = {"EndpointConfigName": "new", "ProductionVariants": [variant]}
+    return described("Updating", PendingDeploymentSummary=pending)
+
+
+def test_neither_a_failed_call_nor_an_answer_that_lags_has_a_stage_told_again() -> None:
+    lines: list[str] = []
+    one = waiting(log_status=lines.append, **BEFORE)
+    throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "DescribeEndpoint")
+    for _ in range(3):
+        one.observe(updating("Creating", 10))
+        one.fail_to_observe(throttled)
+    for _ in range(3):
+        one.observe(updating("Baking", 60))
+        one.observe(updating("Creating", 10))
+    assert [line.partition(":")[0] for line in lines] == ["starting", "Endpoint churn", "all at once"]

@@ -440,7 +440,7 @@ def test_each_wait_tells_its_own_log(endpoints: LocalAws) -> None:
             deadline=time.time() + 30,
             started_at=time.time(),
             poll_interval=0.1,
-            log_status=lambda line: told.append((whose.get(), line.split()[1])),
+            log_status=lambda line: told.append((whose.get(), line.split()[1].rstrip(":"))),
         )
 
     async def run() -> None:
