@@ -357,6 +357,12 @@ def _cloudwatch(asked: RequestContext) -> Iterator[RequiredPermission]:
     if operation == "PutMetricData":
         yield RequiredPermission(action, ANY, {"cloudwatch:namespace": str(members.get("Namespace"))})
         return
+    if "DashboardName" in members or "DashboardNames" in members:
+        # A dashboard is of no Region.
+        front = f"arn:{partition_name(asked.region)}:cloudwatch::{ACCOUNT_ID}:dashboard"
+        for name in members.get("DashboardNames") or [members.get("DashboardName")]:
+            yield RequiredPermission(action, f"{front}/{name}")
+        return
     names = [members["AlarmName"]] if "AlarmName" in members else members.get("AlarmNames") or []
     # API_DescribeAlarms.html, API_PutCompositeAlarm.html: the permission for composite alarms must be "scoped to *".
     composite = operation == "PutCompositeAlarm" or "CompositeAlarm" in (members.get("AlarmTypes") or [])
