@@ -20,6 +20,9 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from airflow_sm_hosting.local.client.control import Control, LocalAwsError
 
+#: Names the folder of the notes on running servers.
+STATE_DIR_VARIABLE = "SM_HOSTING_STATE_DIR"
+
 _STOP_SECONDS = 45
 
 
@@ -116,9 +119,14 @@ def exclusive(port: int) -> Iterator[None]:
         yield
 
 
-def forget(port: int) -> None:
-    """Remove the note of the server on a port, which has ended."""
-    _state_file(port).unlink(missing_ok=True)
+def forget(port: int, folder: Path | None = None) -> None:
+    """Remove the note of the server on a port, which has ended.
+
+    :param port: The port.
+    :param folder: The state folder (default: this process's).
+    """
+    path = folder / _name(port) if folder else _state_file(port)
+    path.unlink(missing_ok=True)
 
 
 def log_file(port: int) -> Path:
@@ -127,10 +135,14 @@ def log_file(port: int) -> Path:
 
 
 def _state_file(port: int) -> Path:
-    named = os.environ.get("SM_HOSTING_STATE_DIR")
+    named = os.environ.get(STATE_DIR_VARIABLE)
     folder = Path(named) if named else user_state_path("sm-hosting", appauthor=False)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / f"local-{port}.json"
+    return folder / _name(port)
+
+
+def _name(port: int) -> str:
+    return f"local-{port}.json"
 
 
 def _is_alive(pid: int) -> bool:
