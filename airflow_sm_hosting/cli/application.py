@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from airflow_sm_hosting import __version__
-from airflow_sm_hosting.cli.exit_codes import FAILED, FailedError
-from airflow_sm_hosting.exceptions import SageMakerHostingError
+from airflow_sm_hosting.cli.exit_codes import FAILED, FailedError, WrongUsageError
+from airflow_sm_hosting.exceptions import InvalidSpecError, SageMakerHostingError
 
 #: The commands, where they are, and their line of help: a command is imported only when it is used.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -64,6 +64,8 @@ class Root(click.Group):
         """Run the command; what goes wrong in it is one line on standard error."""
         try:
             return super().invoke(ctx)
+        except InvalidSpecError as error:
+            raise WrongUsageError(str(error)) from error
         except SageMakerHostingError as error:
             raise FailedError(str(error)) from error
         except Exception as error:

@@ -116,7 +116,9 @@ def _new_lines(
         request["startTime"] = int(since * 1000)
     lines: list[LogLine] = []
     while True:
-        page = logs.get_log_events(**request, **({"nextToken": token} if token else {}))
+        if token:
+            request["nextToken"] = token
+        page = logs.get_log_events(**request)
         lines += [LogLine(event["timestamp"], stream, event["message"]) for event in page["events"]]
         if page["nextForwardToken"] == token:
             # "If you have reached the end of the stream, it returns the same token you passed in": API_GetLogEvents.html

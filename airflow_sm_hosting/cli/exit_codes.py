@@ -26,3 +26,9 @@ class NotRunningError(FailedError):
     """No local AWS runs on the port."""
 
     exit_code = NOT_RUNNING
+
+
+class WrongUsageError(FailedError):
+    """A value can never work."""
+
+    exit_code = WRONG_USAGE
