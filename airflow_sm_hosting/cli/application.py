@@ -67,7 +67,7 @@ class Root(click.Group):
         except InvalidSpecError as error:
             raise WrongUsageError(str(error)) from error
         except SageMakerHostingError as error:
-            raise FailedError(str(error)) from error
+            raise FailedError("\n".join([str(error), *_notes(error)])) from error
         except Exception as error:
             if not _is_of_aws(error):
                 raise
@@ -99,6 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("Aborted.", err=True)
         return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _notes(error: SageMakerHostingError) -> list[str]:
+    """Return where the page of an error is, if it has an entry of its own."""
+    has_entry = type(error).__module__ == SageMakerHostingError.__module__
+    return getattr(error, "__notes__", []) if has_entry else []
 
 
 def _is_of_aws(error: Exception) -> bool:

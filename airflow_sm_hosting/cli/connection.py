@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from airflow_sm_hosting.cli.logs_on_stderr import logs_on_stderr
 from airflow_sm_hosting.cli.options import DEFAULT_PORT
 from airflow_sm_hosting.cli.running import running_on
 from airflow_sm_hosting.hooks.parameters import AwsParameters
@@ -53,7 +54,9 @@ def aws_options(function: Function) -> Function:
         **given: Any,
     ) -> Any:
         variables = _variables(profile, endpoint_url, local_port=port if use_local else None)
-        click.get_current_context().with_resource(_environment(variables))
+        context = click.get_current_context()
+        context.with_resource(logs_on_stderr())
+        context.with_resource(_environment(variables))
         region = region or (variables.get("AWS_DEFAULT_REGION") if use_local else None)
         return function(aws=ShellAws(region), **given)
 

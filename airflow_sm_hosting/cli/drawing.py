@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.cli.endpoint_view import DeploymentView, EndpointView, VariantView
 
 #: Characters of a bar of all traffic.
-BAR = 20
+BAR = 12
 _ALARMS = {"OK": "green", "ALARM": "bold red", "INSUFFICIENT_DATA": "yellow", None: "red"}
 _STATES = {"serving": "green", "deploying": "yellow", "rolled back": "red", "unverified": "red"}
+#: Columns whose cells are not broken.
+_WHOLE = ("status", "traffic", "instances", "state")
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -30,7 +32,7 @@ def draw_list(console: Console, endpoints: Sequence[EndpointView]) -> None:
     :param console: Where.
     :param endpoints: The endpoints.
     """
-    table = _table("endpoint", "status", "config", "since", "instances")
+    table = _table("endpoint", "status", "config", "since (UTC)", "instances")
     for one in endpoints:
         table.add_row(
             escape(one.endpoint_name),
@@ -81,7 +83,7 @@ def draw_history(console: Console, history: Sequence[DeploymentView]) -> None:
     :param console: Where.
     :param history: The configs.
     """
-    table = _table("config", "state", "deployed", "run due", "models")
+    table = _table("config", "state", "deployed (UTC)", "run due (UTC)", "models")
     for one in history:
         models = "deleted" if one.models is None else ", ".join(one.models) or "–"
         state = Text(one.state, style=_STATES.get(one.state, ""))
@@ -130,9 +132,9 @@ def _heading(console: Console, text: str) -> None:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=True, padding=(0, 2), header_style="dim")
+    table = Table(box=None, pad_edge=True, padding=(0, 0, 0, 2), header_style="dim")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in _WHOLE)
     return table
 
 
@@ -167,11 +169,11 @@ def _instances(variant: VariantView) -> str:
 
 
 def _time(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "–"
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if moment else "–"
 
 
 def _moment(moment: datetime | None, now: datetime) -> str:
-    return f"{_time(moment)} ({_ago(moment, now)})" if moment else "–"
+    return f"{_time(moment)} UTC ({_ago(moment, now)})" if moment else "–"
 
 
 def _ago(moment: datetime, now: datetime) -> str:

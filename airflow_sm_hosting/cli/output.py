@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,19 @@ PIPE_WIDTH = 160
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console: no colours, no control characters and a fixed width in a pipe; no colours with ``NO_COLOR``."""
+    """Return a console: no colours, no progress and a fixed width in a pipe; no colours and no progress with ``NO_COLOR``.
+
+    :param stderr: Whether it is standard error.
+    """
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
     is_terminal = stream.isatty()
     return Console(
         file=stream,
-        force_terminal=is_terminal,
-        no_color=bool(os.environ.get("NO_COLOR")) or None,
-        width=None if is_terminal else PIPE_WIDTH,
+        force_terminal=is_terminal and not os.environ.get("NO_COLOR"),
+        width=shutil.get_terminal_size().columns if is_terminal else PIPE_WIDTH,
         highlight=False,
-        soft_wrap=False,
     )
 
 
