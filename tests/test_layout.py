@@ -118,8 +118,8 @@ FLOORS: dict[str, set[str]] = {
     "local.client": {"exceptions", "local.server", "local.engines"},
     "testing": {"local"},
     "cli": {
-        *("", "exceptions", "spec", "deployment", "hooks", "deployer", "container_check"),
-        *("local.client", "local.engines", "local.server"),
+        *("", "exceptions", "spec", "deployment", "hooks", "service_model", "deployer"),
+        *("container_check", "local.client", "local.engines", "local.server"),
     },
 }
 #: Packages that hand out their public names, which are imported when they are asked for.

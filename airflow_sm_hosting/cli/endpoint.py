@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.wanted import Wanted
 
 #: The time budget of a rollback: AWS's longest start-up and download, and an hour to shift the traffic.
-_ROLLBACK_SECONDS = 4 * 3600.0
+_ROLLBACK_TIME = "4h"
 
 endpoint_argument = click.argument(
     "endpoint_name", metavar="ENDPOINT", shell_complete=complete_endpoint_names
@@ -185,11 +185,11 @@ def _draw_plan(found: DeploymentPlan, *, stderr: bool) -> None:
     "--timeout",
     type=duration,
     metavar="DURATION",
-    default=_ROLLBACK_SECONDS,
+    default=_ROLLBACK_TIME,
     help="The time budget; when it ends, the rollback goes on in AWS.",
 )
 @click.option(
-    "--poll-interval", type=duration, metavar="DURATION", default=5.0, help="The time between two looks."
+    "--poll-interval", type=duration, metavar="DURATION", default="5s", help="The time between two looks."
 )
 @aws_options
 @json_option

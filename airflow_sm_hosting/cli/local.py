@@ -374,8 +374,11 @@ def _state(port: int, running: Daemon | Server | None) -> dict[str, Any]:
 
 
 def _server_state(server: Server) -> dict[str, Any]:
-    state_dir, program = server.state_dir, server.program
-    return {**_state(server.port, server), "state_dir": state_dir, "program_pid": program}
+    return {
+        **_state(server.port, server),
+        "state_dir": str(server.state_dir),
+        "program_pid": server.program,
+    }
 
 
 @local.command()

@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 
 def running_on(port: int) -> Daemon:
-    """Return the local AWS on a port that was started with this state folder.
+    """Return the local AWS on a port, also one with another state folder, such as the demo's.
 
     :param port: The port.
-    :raises NotRunningError: None runs.
+    :raises NotRunningError: None runs that a command has started.
     """
     from airflow_sm_hosting.local.client.daemon import Daemon
 
-    running = Daemon.find(port)
+    running, other = Daemon.find(port), None
+    if running is None and (other := server_on(port)):
+        running = Daemon.find(port, other.state_dir)
     if running is None:
-        other = server_on(port)
-        hint = f" A server with another state folder does: {in_words(other)}" if other else ""
+        hint = f" (its key is not known here: {in_words(other)})" if other else ""
         raise NotRunningError(f"No local AWS runs on port {port}: sm-hosting local up{hint}")
     return running
 
@@ -45,6 +46,6 @@ def in_words(server: Server) -> str:
     facts = [f"engine {server.engine}" if server.engine else "busy", f"process {server.pid}"]
     if server.program:
         facts.append(f"part of process {server.program}")
-    elif server.state_dir:
+    else:
         facts.append(f"state folder {server.state_dir}")
     return f"{server.endpoint_url} ({', '.join(facts)})"

@@ -18,8 +18,8 @@ def endpoint() -> tuple[LocalAws, str]:
     aws = local_server("process")
     aws.reset()
     deployer = Deployer(aws)
-    deployer.push_image()
-    name = deployer.endpoint(deployer.config(deployer.variant(deployer.model())))
+    model = deployer.model(Image=deployer.push_image())
+    name = deployer.endpoint(deployer.config(deployer.variant(model)))
     assert deployer.describe(name)["EndpointStatus"] == "InService"
     return aws, name
 

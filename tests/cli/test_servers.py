@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,16 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     Others run on this computer while the tests do, which "down --all" would stop.
     """
     monkeypatch.setenv("SM_HOSTING_STATE_DIR", str(tmp_path / "mine"))
-    every, before = psutil.process_iter, {process.pid for process in psutil.process_iter()}
+    every = psutil.process_iter
+
+    def is_of_this_test(process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            places = (process.environ().get("SM_HOSTING_STATE_DIR", ""), process.cwd())
+            return any(place.startswith(str(tmp_path)) for place in places)
+        return False
 
     def of_this_test(attributes: Any) -> Iterator[psutil.Process]:
-        return (process for process in every(attributes) if process.pid not in before)
+        return (process for process in every(attributes) if is_of_this_test(process))
 
     monkeypatch.setattr(psutil, "process_iter", of_this_test)
 
@@ -104,7 +111,11 @@ def test_a_server_that_another_folder_knows_is_found_by_its_port(
     other = up(port, tmp_path / "other")
     assert json.loads(local("status", "--port", port, "--json").stdout)["pid"] == other["pid"]
     assert f"http://127.0.0.1:{port}" in local("status", "--port", free_port(), code=3).stdout
-    assert "another state folder" in local("reset", "--port", port, code=3).stderr
+    assert "is empty" in local("reset", "--port", port).stdout
+    assert (
+        json.loads(local("connection", "--port", port).stdout)["extra"]["endpoint_url"]
+        == other["endpoint_url"]
+    )
     assert "has ended" in local("down", "--port", port).stdout
     assert not psutil.pid_exists(other["pid"]) or psutil.Process(other["pid"]).status() == "zombie"
 
@@ -115,6 +126,7 @@ def test_the_server_of_a_program_is_shown_and_stays(local: Callable[..., Result]
         (found,) = json.loads(local("status", "--all", "--json").stdout)
         assert (found["port"], found["program_pid"]) == (port, os.getpid())
         assert local("down", "--all").stdout == "No local AWS runs.\n"
+        assert f"part of process {os.getpid()}" in local("reset", "--port", port, code=3).stderr
         assert f"part of process {os.getpid()}" in local("down", "--port", port, code=1).stderr
         assert aws.health()["pid"] == found["pid"]
 

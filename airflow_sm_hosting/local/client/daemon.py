@@ -63,9 +63,13 @@ class Daemon:
         new.replace(path)
 
     @classmethod
-    def find(cls, port: int) -> Self | None:
-        """Return the one that runs on a port, or None; what a killed one left is removed."""
-        path = _state_file(port)
+    def find(cls, port: int, folder: Path | None = None) -> Self | None:
+        """Return the one that runs on a port, or None; what a killed one left is removed.
+
+        :param port: The port.
+        :param folder: The state folder (default: this process's).
+        """
+        path = _state_file(port, folder)
         if not path.exists():
             return None
         noted = cls(**json.loads(path.read_text()))
@@ -125,8 +129,7 @@ def forget(port: int, folder: Path | None = None) -> None:
     :param port: The port.
     :param folder: The state folder (default: this process's).
     """
-    path = folder / _name(port) if folder else _state_file(port)
-    path.unlink(missing_ok=True)
+    _state_file(port, folder).unlink(missing_ok=True)
 
 
 def log_file(port: int) -> Path:
@@ -134,15 +137,16 @@ def log_file(port: int) -> Path:
     return _state_file(port).with_suffix(".log")
 
 
-def _state_file(port: int) -> Path:
+def default_folder() -> Path:
+    """Return the state folder of processes whose environment names none."""
+    return Path(user_state_path("sm-hosting", appauthor=False))
+
+
+def _state_file(port: int, folder: Path | None = None) -> Path:
     named = os.environ.get(STATE_DIR_VARIABLE)
-    folder = Path(named) if named else user_state_path("sm-hosting", appauthor=False)
+    folder = folder or (Path(named) if named else default_folder())
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / _name(port)
-
-
-def _name(port: int) -> str:
-    return f"local-{port}.json"
+    return folder / f"local-{port}.json"
 
 
 def _is_alive(pid: int) -> bool:

@@ -13,7 +13,13 @@ from typing import Any
 import psutil
 
 from airflow_sm_hosting.local.client.control import LocalAwsError
-from airflow_sm_hosting.local.client.daemon import BUSY, STATE_DIR_VARIABLE, forget, health_of
+from airflow_sm_hosting.local.client.daemon import (
+    BUSY,
+    STATE_DIR_VARIABLE,
+    default_folder,
+    forget,
+    health_of,
+)
 
 _STOP_SECONDS = 45
 
@@ -27,7 +33,7 @@ class Server:
     :param started_at: When the process began, in seconds since the epoch.
     :param engine: The name of its engine; None if it is too busy to answer.
     :param region_name: Its default Region; None if it is too busy to answer.
-    :param state_dir: The state folder of the command that started it; None for the default one.
+    :param state_dir: The state folder of the command that started it.
     :param program: The process whose end ends it, e.g. a test; None for a server that outlives its command.
     """
 
@@ -36,7 +42,7 @@ class Server:
     started_at: float
     engine: str | None
     region_name: str | None
-    state_dir: str | None
+    state_dir: Path
     program: int | None
 
     @property
@@ -58,7 +64,7 @@ class Server:
                 process.wait(_STOP_SECONDS)
             except psutil.TimeoutExpired as error:
                 raise LocalAwsError(f"The process {self.pid} does not stop.") from error
-        forget(self.port, Path(self.state_dir) if self.state_dir else None)
+        forget(self.port, self.state_dir)
 
 
 def is_server(command: Sequence[str]) -> bool:
@@ -113,7 +119,7 @@ def _server(process: psutil.Process, port: int, health: dict[str, Any], command:
     )
 
 
-def _state_dir(process: psutil.Process) -> str | None:
+def _state_dir(process: psutil.Process) -> Path:
     named = process.environ().get(STATE_DIR_VARIABLE)
     # A relative folder is that of where the command was started.
-    return str(Path(process.cwd()) / named) if named else None
+    return Path(process.cwd()) / named if named else default_folder()
