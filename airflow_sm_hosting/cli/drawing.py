@@ -22,7 +22,7 @@ BAR = 12
 _ALARMS = {"OK": "green", "ALARM": "bold red", "INSUFFICIENT_DATA": "yellow", None: "red"}
 _STATES = {"serving": "green", "deploying": "yellow", "rolled back": "red", "unverified": "red"}
 #: Columns whose cells are not broken.
-_WHOLE = ("status", "traffic", "instances", "state")
+_WHOLE = ("status", "traffic", "instances", "state", "stage", "since")
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -62,6 +62,7 @@ def draw_endpoint(console: Console, view: EndpointView, now: datetime) -> None:
     console.print(f"changed    {_moment(view.last_modified_at, now)}")
     if not view.is_ours and "tags" not in view.not_read:
         console.print("not deployed by this package: only adopt=True would change it")
+    _draw_stages(console, view, now)
     _draw_variants(console, view)
     _draw_alarms(console, view)
     _heading(console, "Rollback")
@@ -93,6 +94,22 @@ def draw_history(console: Console, history: Sequence[DeploymentView]) -> None:
             _time(one.deployed_at),
             _time(one.run_due),
             escape(models),
+        )
+    console.print(table)
+
+
+def _draw_stages(console: Console, view: EndpointView, now: datetime) -> None:
+    if not view.stages:
+        return
+    _heading(console, "Deployment in progress")
+    table = _table("variant", "stage", "instances", "since", "")
+    for one in view.stages:
+        table.add_row(
+            escape(one.variant_name),
+            Text(one.stage or "–", style="yellow"),
+            _count(one.instances, one.desired_instances),
+            _ago(one.since, now) if one.since else "–",
+            escape(one.message or ""),
         )
     console.print(table)
 
@@ -161,11 +178,13 @@ def _traffic(variant: VariantView, *, unicode: bool) -> str:
 def _instances(variant: VariantView) -> str:
     if variant.max_concurrency is not None:
         return f"concurrency {variant.max_concurrency}"
-    if variant.instances is None:
+    return _count(variant.instances, variant.desired_instances)
+
+
+def _count(current: int | None, desired: int | None) -> str:
+    if current is None:
         return "–"
-    if variant.desired_instances in (None, variant.instances):
-        return str(variant.instances)
-    return f"{variant.instances} of {variant.desired_instances}"
+    return str(current) if desired in (None, current) else f"{current} of {desired}"
 
 
 def _time(moment: datetime | None) -> str:

@@ -269,7 +269,12 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
     if not screen.is_terminal:
         yield lambda line: click.echo(line, err=True)
         return
-    with screen.status(title):
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=screen, transient=True
+    ) as progress:
+        progress.add_task(title, total=None)
         yield lambda line: screen.print(line, markup=False)
 
 

@@ -16,6 +16,7 @@ from airflow_sm_hosting.cli.endpoint_view import (
     rollback_alarms,
     rollback_of,
     serving_since,
+    stages_of,
     variants_of,
 )
 from airflow_sm_hosting.deployment.endpoint_tags import EndpointTags
@@ -164,6 +165,7 @@ def _view(
         last_modified_at=described.get("LastModifiedTime"),
         is_ours=tags.ours,
         variants=variants_of(described, configs.get(serving or ""), targets),
+        stages=stages_of(described),
         alarms=alarms or [],
         rollback=rollback_of(described, tags, configs),
         history=deployments(described, tags, configs) if configs else [],

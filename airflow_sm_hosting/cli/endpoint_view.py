@@ -47,6 +47,26 @@ class VariantView:
 
 
 @dataclass(frozen=True)
+class StageView:
+    """Where the deployment in progress of a variant is.
+
+    :param variant_name: The variant.
+    :param stage: Its stage, in AWS's word: ``Creating``, ``Baking``, ``ActivatingTraffic``, …; None if AWS tells none.
+    :param message: What AWS says of it.
+    :param since: When the stage began.
+    :param instances: The instances of the new fleet.
+    :param desired_instances: The instances that it is to have.
+    """
+
+    variant_name: str
+    stage: str | None
+    message: str | None
+    since: datetime | None
+    instances: int | None
+    desired_instances: int | None
+
+
+@dataclass(frozen=True)
 class AlarmView:
     """An alarm of an endpoint.
 
@@ -67,7 +87,7 @@ class DeploymentView:
     :param endpoint_config_name: The config.
     :param state: ``deploying``, ``serving``, ``served before``, ``rolled back`` (another one serves in its place), ``unverified`` (its
         verification failed, or never ended) or ``undone``.
-    :param deployed_at: When AWS accepted its last update; None if the tags do not tell.
+    :param deployed_at: When AWS accepted its last update, or since when it serves after a rollback; None if the tags do not tell.
     :param run_due: The due time of the DAG run that deployed it last; None if the tags do not tell.
     :param models: Its models; None if it was deleted.
     """
@@ -106,6 +126,7 @@ class EndpointView:
     :param last_modified_at: Its last change, of any kind.
     :param is_ours: Whether this package deploys it.
     :param variants: Its variants, the shadow variants last.
+    :param stages: Where the deployment in progress is, by variant.
     :param alarms: Its alarms, those that roll back first.
     :param rollback: What a rollback would go back to; None if nothing is known.
     :param history: The known configs, newest first.
@@ -123,6 +144,7 @@ class EndpointView:
     last_modified_at: datetime | None
     is_ours: bool
     variants: Sequence[VariantView] = ()
+    stages: Sequence[StageView] = ()
     alarms: Sequence[AlarmView] = ()
     rollback: RollbackView | None = None
     history: Sequence[DeploymentView] = ()
@@ -160,7 +182,9 @@ def deployments(
         DeploymentView(
             endpoint_config_name=name,
             state=_state(name, described, tags),
-            deployed_at=_accepted(run),
+            deployed_at=serving_since(described, tags)
+            if name == described.get("EndpointConfigName")
+            else _accepted(run),
             run_due=run.due if run else None,
             models=_models(configs[name]) if configs.get(name) else None,
         )
@@ -242,6 +266,27 @@ def variants_of(
                     images=[str(image.get("SpecifiedImage")) for image in one.get("DeployedImages") or []],
                 )
             )
+    return found
+
+
+def stages_of(described: Described) -> list[StageView]:
+    """Return where the deployment in progress is, by variant; empty if none is."""
+    pending = described.get("PendingDeploymentSummary") or {}
+    found = []
+    for one in pending.get("ProductionVariants") or []:
+        stages = one.get("VariantStatus") or [{}]
+        # In the order of their beginning (ProductionVariantStatus): the last one lasts.
+        last = stages[-1]
+        found.append(
+            StageView(
+                variant_name=one["VariantName"],
+                stage=last.get("Status"),
+                message=last.get("StatusMessage"),
+                since=last.get("StartTime"),
+                instances=one.get("CurrentInstanceCount"),
+                desired_instances=one.get("DesiredInstanceCount"),
+            )
+        )
     return found
 
 

@@ -17,6 +17,7 @@ from airflow_sm_hosting.cli.endpoint_view import (
     DeploymentView,
     EndpointView,
     RollbackView,
+    StageView,
     VariantView,
 )
 
@@ -77,6 +78,17 @@ FAILED = replace(
     deploying="churn-bad0000000",
     is_ours=False,
     variants=[VariantView("main", traffic_percent=100.0, instances=0, desired_instances=2)],
+    stages=[
+        StageView(
+            "main",
+            "Baking",
+            "Baking for 300 seconds (WaitIntervalInSeconds) with traffic enabled on canary capacity of 1 instance(s).",
+            NOW - timedelta(seconds=75),
+            1,
+            2,
+        ),
+        StageView("other", None, None, None, None, None),
+    ],
     alarms=[AlarmView("churn-latency", "ALARM", rolls_back=True)],
     rollback=None,
     history=[],

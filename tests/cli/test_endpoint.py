@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -171,6 +176,60 @@ def test_a_rollback_that_sagemaker_undoes_is_1_with_the_reason(run: Run, aws: Lo
     assert "SageMaker rolled endpoint churn back: it serves a, not bad as requested" in result.stderr
     assert "How to resolve it: https://" in result.stderr
     assert settled(aws)["EndpointConfigName"] == "a"
+
+
+#: A rollout that lasts a minute.
+CANARY = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY",
+            "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
+            "WaitIntervalInSeconds": 60,
+        }
+    }
+}
+
+
+def test_ctrl_c_ends_the_wait_and_not_the_rollback(aws: LocalAws, dag: DAG) -> None:
+    make_model(aws)
+    for name in ("a", "b"):
+        make_config(aws, name, InitialInstanceCount=2)
+        assert outcome(deploy(name)).error is None
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "airflow_sm_hosting.cli", "endpoint", "rollback", "churn", "--yes"),
+            *("--poll-interval", "0.2", "--deployment-config", json.dumps(CANARY)),
+        ],
+        env={**os.environ, **aws.environment()},
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite that was started in the background ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    said = iter(process.stderr.readline, "")
+    assert any("Baking" in line for line in said)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert (process.returncode, "goes on in AWS" in rest, "Traceback" in rest) == (130, True, False)
+    shown = in_a_process("endpoint", "show", "churn", "--json", aws=aws)
+    found = json.loads(shown.stdout)
+    assert (found["status"], found["endpoint_config_name"], found["deploying"]) == ("Updating", "b", "a")
+    (stage,) = found["stages"]
+    assert (stage["stage"], stage["instances"], stage["desired_instances"]) == ("Baking", 1, 2)
+
+
+@pytest.mark.parametrize(("answer", "code", "serves"), [("n", 1, "b"), ("y", 0, "a")])
+def test_a_rollback_asks_in_a_terminal(deployed: LocalAws, answer: str, code: int, serves: str) -> None:
+    master, terminal = pty.openpty()
+    try:
+        os.write(master, f"{answer}\n".encode())
+        done = in_a_process("endpoint", "rollback", "churn", aws=deployed, stdin=terminal)
+    finally:
+        os.close(terminal)
+        os.close(master)
+    assert "Roll churn back to a? [y/N]" in done.stderr
+    assert (done.returncode, settled(deployed)["EndpointConfigName"]) == (code, serves)
+    assert done.stdout.startswith("churn serves a (" if code == 0 else "")
 
 
 def test_without_a_terminal_a_rollback_wants_yes(run: Run, deployed: LocalAws) -> None:
