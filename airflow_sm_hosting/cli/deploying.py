@@ -32,7 +32,6 @@ def wanted_deployment(
     *,
     deployment_config: Mapping[str, Any] | None,
     adopt: bool,
-    allow_older: bool = False,
 ) -> Wanted:
     """Return a deployment that is due now, of this command alone.
 
@@ -40,7 +39,6 @@ def wanted_deployment(
     :param endpoint_config_name: The config; in a rollback, None for the one that served before.
     :param deployment_config: ``DeploymentConfig`` of UpdateEndpoint, or None for AWS's default.
     :param adopt: Whether it may change an endpoint that is not ours.
-    :param allow_older: Whether it may undo a newer run's deployment.
     :raises InvalidSpecError: When AWS would refuse the request.
     """
     request = {"EndpointName": endpoint_name, "EndpointConfigName": endpoint_config_name or "before"}
@@ -50,7 +48,6 @@ def wanted_deployment(
         endpoint_config_name=endpoint_config_name,
         deployment_config=deployment_config,
         adopt=adopt,
-        allow_older=allow_older,
         run_after=datetime.now(UTC).isoformat(timespec="milliseconds"),
         task=secrets.token_hex(4),
     )

@@ -128,7 +128,6 @@ def history(aws: ShellAws, *, endpoint_name: str, as_json: bool) -> None:
 )
 @rollout_option
 @adopt_option
-@click.option("--allow-older", is_flag=True, help="Plan it even if a newer run has deployed.")
 @aws_options
 @json_option
 @click.pass_context
@@ -142,7 +141,6 @@ def plan(
     rolls_back: bool,
     rollout: Mapping[str, Any] | None,
     adopt: bool,
-    allow_older: bool,
     as_json: bool,
 ) -> None:
     """Show what the deployment of a config, or a rollback, would change; nothing is changed.
@@ -153,9 +151,7 @@ def plan(
         raise click.UsageError("Give a CONFIG, or --rollback.")
     from airflow_sm_hosting.cli.deploying import REFUSALS, planned, wanted_deployment
 
-    wanted = wanted_deployment(
-        endpoint_name, endpoint_config_name, deployment_config=rollout, adopt=adopt, allow_older=allow_older
-    )
+    wanted = wanted_deployment(endpoint_name, endpoint_config_name, deployment_config=rollout, adopt=adopt)
     found = planned(aws, wanted, rolls_back=rolls_back)
     if as_json:
         print_json(found.as_json())
@@ -214,6 +210,7 @@ def rollback(
     """
     from airflow_sm_hosting.cli.deploying import REFUSALS, planned, wanted_deployment
     from airflow_sm_hosting.cli.endpoint_reading import described_endpoint
+    from airflow_sm_hosting.deployment.decision import Action
 
     name = described_endpoint(aws, endpoint_name)["EndpointName"]
     wanted = wanted_deployment(name, endpoint_config_name, deployment_config=rollout, adopt=adopt)
@@ -221,7 +218,7 @@ def rollback(
     _draw_plan(found, stderr=True)
     if found.decision.action in REFUSALS:
         context.exit(FAILED)
-    if not yes:
+    if not yes and found.decision.action != Action.UNCHANGED:
         _confirm(f"Roll {name} back to {found.target}?")
     # What was shown and confirmed, also if another run deploys meanwhile.
     wanted = wanted_deployment(name, found.target, deployment_config=rollout, adopt=adopt)

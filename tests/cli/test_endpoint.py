@@ -163,6 +163,9 @@ def test_a_rollback_is_that_of_the_operator(run: Run, deployed: LocalAws, dag: D
         ("a", "serving"),
         ("b", "rolled back"),
     ]
+    # Nothing is left to do, so nothing is asked.
+    again = json.loads(run("endpoint", "rollback", "churn", "a", "--json").stdout)
+    assert (again["action"], again["endpoint_config_name"]) == ("unchanged", "a")
     # A newer run of the DAG deploys again.
     assert outcome(deploy("b")).error is None
 

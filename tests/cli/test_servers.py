@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from airflow_sm_hosting.cli.application import sm_hosting
+from airflow_sm_hosting.hooks import clients
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.local.client.servers import is_server, running_servers
 from tests.cli.conftest import in_a_process
@@ -118,6 +119,31 @@ def test_a_server_that_another_folder_knows_is_found_by_its_port(
     )
     assert "has ended" in local("down", "--port", port).stdout
     assert not psutil.pid_exists(other["pid"]) or psutil.Process(other["pid"]).status() == "zombie"
+
+
+def test_what_is_done_to_a_server_is_json_too(local: Callable[..., Result], tmp_path: Path) -> None:
+    port = free_port()
+    up(port, tmp_path / "mine", "--clock", "virtual")
+
+    def said(*arguments: str) -> Any:
+        return json.loads(local(*arguments, "--port", str(port), "--json").stdout)
+
+    fault = said("fault", "throttle", "--operation", "Create*")
+    assert said("fault", "list") == fault
+    assert said("fault", "clear", fault["id"]) == {"cleared": fault["id"]}
+    assert said("fault", "clear") == {"cleared": "all"}
+    assert said("advance", "1h")["now"].endswith("+00:00")
+    assert said("reset") == {"reset": True, "port": port}
+    assert said("connection")["conn_type"] == "aws"
+    assert said("connection", "--format", "env")["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
+    assert said("up")["port"] == port
+    clients._CLIENTS.clear()
+    clients._SESSIONS.clear()
+    # The commands of endpoints find it there, with its key.
+    found = CliRunner().invoke(sm_hosting, ["endpoint", "list", "--local", "--port", str(port), "--json"])
+    assert (found.stdout, found.exit_code) == ("[]\n", 0)
+    clients._CLIENTS.clear()
+    clients._SESSIONS.clear()
 
 
 def test_the_server_of_a_program_is_shown_and_stays(local: Callable[..., Result]) -> None:
