@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 #: Characters of a bar of all traffic.
 BAR = 12
 _ALARMS = {"OK": "green", "ALARM": "bold red", "INSUFFICIENT_DATA": "yellow", None: "red"}
-_STATES = {"serving": "green", "deploying": "yellow", "rolled back": "red", "unverified": "red"}
+_STATES = {
+    "serving": "green",
+    "deploying": "yellow",
+    "rolled back": "red",
+    "unverified": "red",
+    "failed": "red",
+}
 #: Columns whose cells are not broken.
 _WHOLE = ("status", "traffic", "instances", "state", "stage", "since")
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))

@@ -85,8 +85,8 @@ class DeploymentView:
     """A config that an endpoint serves, has served, or is being updated to.
 
     :param endpoint_config_name: The config.
-    :param state: ``deploying``, ``serving``, ``served before``, ``rolled back`` (another one serves in its place), ``unverified`` (its
-        verification failed, or never ended) or ``undone``.
+    :param state: ``deploying``, ``serving``, ``served before``, ``rolled back`` (by a rollback), ``unverified`` (its verification failed, or
+        never ended) or ``undone`` (SageMaker rolled its deployment back, or a rollback or another run undid it).
     :param deployed_at: When AWS accepted its last update, or since when it serves after a rollback; None if the tags do not tell.
     :param run_due: The due time of the DAG run that deployed it last; None if the tags do not tell.
     :param models: Its models; None if it was deleted.
@@ -196,11 +196,11 @@ def deployments(
 def known_configs(described: Described, tags: EndpointTags) -> list[str]:
     """Return the configs that an endpoint serves, has served, or is being updated to, the newest first."""
     runs = sorted(tags.runs, key=lambda run: run.moment, reverse=True)
-    source = tags.rolled_back.source if tags.rolled_back else None
+    back = tags.rolled_back
     names = [
         pending_config(described),
         described.get("EndpointConfigName"),
-        source,
+        *((back.source, back.target) if back else ()),
         *tags.history,
         *(run.endpoint_config_name for run in runs if run.state is not RunState.CLAIMED),
     ]
@@ -316,7 +316,7 @@ def alarms_of(
 
 
 def _state(name: str, described: Described, tags: EndpointTags) -> str:
-    run, back = _last_run_of(name, tags), tags.rolled_back
+    back = tags.rolled_back
     if name == described.get("EndpointConfigName"):
         return "deploying" if name == pending_config(described) else "serving"
     if name == pending_config(described):
@@ -325,9 +325,7 @@ def _state(name: str, described: Described, tags: EndpointTags) -> str:
         return "unverified"
     if back and back.source == name:
         return "rolled back"
-    if name not in tags.history and run and run.state is RunState.UNDONE:
-        return "undone"
-    return "served before"
+    return "served before" if name in tags.history else "undone"
 
 
 def _last_run_of(name: str | None, tags: EndpointTags) -> Run | None:

@@ -170,6 +170,19 @@ def test_a_rollback_is_that_of_the_operator(run: Run, deployed: LocalAws, dag: D
     assert outcome(deploy("b")).error is None
 
 
+def test_a_deployment_that_sagemaker_rolled_back_is_undone(run: Run, aws: LocalAws, dag: DAG) -> None:
+    make_model(aws)
+    make_config(aws, "a")
+    make_config(aws, "bad", make_broken_model(aws))
+    assert outcome(deploy("a")).error is None
+    assert outcome(deploy("bad")).error is not None
+    states = json.loads(run("endpoint", "history", "churn", "--json").stdout)
+    assert [(one["endpoint_config_name"], one["state"]) for one in states] == [
+        ("a", "serving"),
+        ("bad", "undone"),
+    ]
+
+
 def test_a_rollback_that_sagemaker_undoes_is_1_with_the_reason(run: Run, aws: LocalAws, dag: DAG) -> None:
     make_model(aws)
     make_config(aws, "a")
