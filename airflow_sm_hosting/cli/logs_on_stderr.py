@@ -7,8 +7,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+import click
+
 #: What would be on standard error in every command: the hooks tell where they find credentials.
 LEVEL = logging.WARNING
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what standard error is at that moment: while a spinner turns, lines go above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        click.echo(self.format(record), err=True)
 
 
 @contextmanager
@@ -19,7 +29,7 @@ def logs_on_stderr() -> Iterator[None]:
         import structlog
     before, root = structlog.get_config(), logging.getLogger()
     handlers, level = root.handlers, root.level
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     handler.setLevel(LEVEL)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     # Airflow's loggers are those of structlog; so they are those of the standard library.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pty
 import signal
@@ -307,6 +308,24 @@ def test_connection_options_come_before_the_environment(aws: LocalAws, tmp_path:
     # No database, and nothing but what was asked for.
     assert done.stderr == ""
     assert not list(tmp_path.rglob("*.db"))
+
+
+def test_warnings_of_the_hooks_are_on_standard_error(run: Run, aws: LocalAws, monkeypatch: Any) -> None:
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+
+    describe = SageMakerHostingHook.describe_endpoint
+
+    def warning(hook: SageMakerHostingHook, name: str) -> Any:
+        hook.log.info("nobody sees %s", name)
+        hook.log.warning("somebody sees %s", name)
+        return describe(hook, name)
+
+    monkeypatch.setattr(SageMakerHostingHook, "describe_endpoint", warning)
+    before = logging.getLogger().handlers
+    result = run("endpoint", "show", "absent", code=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith("WARNING somebody sees absent\nThere is no endpoint 'absent'")
+    assert logging.getLogger().handlers == before
 
 
 def test_both_ways_to_the_local_aws_at_once_are_2(run: Run, aws: LocalAws) -> None:
