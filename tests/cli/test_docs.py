@@ -76,3 +76,11 @@ def test_every_command_line_in_the_documentation_exists() -> None:
         options = {name for one in ALL[path].params for name in (*one.opts, *one.secondary_opts)}
         used = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
         assert used <= options, (page, line)
+
+
+def test_the_picture_of_show_is_what_is_drawn() -> None:
+    picture = PAGE.read_text().partition("`show` in a terminal:\n\n```\n")[2].partition("```")[0]
+    golden = (Path(__file__).parent / "golden" / "show_healthy.txt").read_text().splitlines()
+    lines = picture.splitlines()
+    assert len(lines) > 5
+    assert [line for line in lines if line not in golden] == []
