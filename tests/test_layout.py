@@ -118,7 +118,10 @@ FLOORS: dict[str, set[str]] = {
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
     "local.client": {"exceptions", "local.server", "local.engines"},
     "testing": {"local"},
-    "cli": {"container_check", "local.client", "local.engines", "local.server"},
+    "cli": {
+        *("", "exceptions", "spec", "deployment", "hooks", "service_model", "deployer"),
+        *("container_check", "local.client", "local.engines", "local.server"),
+    },
 }
 #: Packages that hand out their public names, which are imported when they are asked for.
 LAZY = (PACKAGE, f"{PACKAGE}.local")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import re
 import shutil
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_sm_hosting.container_check.contract import INVOCATION_SECONDS, STARTUP_SECONDS, STOP_SECONDS
 from airflow_sm_hosting.container_check.report import table
 from airflow_sm_hosting.container_check.wanted import Wanted, sample_requests
 from airflow_sm_hosting.exceptions import (
@@ -23,10 +22,9 @@ from airflow_sm_hosting.exceptions import (
     ModelDataError,
 )
 from airflow_sm_hosting.spec.checks import check_instance_type_form
-from airflow_sm_hosting.spec.variant import SERVERLESS_MEMORY_SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from airflow_sm_hosting.container_check.report import Report
 
@@ -35,80 +33,49 @@ PASSED, FAILED, NOT_CHECKED = 0, 1, 2
 _SIGTERM_CODE, _SIGINT_CODE = 128 + signal.SIGTERM, 128 + signal.SIGINT
 
 
-def add_command(groups: Any, seconds: Callable[[str], float]) -> None:
-    """Add the command to a parser.
+@dataclass(frozen=True)
+class CheckOptions:
+    """What the command line asks for.
 
-    :param groups: The parser's commands.
-    :param seconds: Returns the seconds of a duration on the command line.
+    :param target: An image, or a folder with a Dockerfile.
+    :param model: Model data: a folder, an archive or an ``s3://`` URL.
+    :param request: Files of requests that the container must answer.
+    :param env: Its environment, as ``NAME=VALUE`` or ``NAME``.
+    :param instance_type: The instance type, for its platform and memory.
+    :param serverless: The memory of a serverless endpoint, in MB.
+    :param memory: The memory that it may use, in MB.
+    :param startup_timeout: Seconds until it answers a ping.
+    :param invocation_timeout: Seconds for an answer.
+    :param stop_timeout: Seconds until it ends after SIGTERM.
+    :param multi_model: Whether to check the operations of a multi-model container.
+    :param network_isolation: Whether to run it without a network, too.
+    :param read_only: Whether to run it with a read-only root file system, too.
+    :param non_root: Whether to run it as another user than root, too.
+    :param dockerfile: The Dockerfile in the folder.
+    :param build_arg: Build arguments, as ``NAME=VALUE``.
+    :param as_json: Whether to print the report as JSON.
     """
-    parser = groups.add_parser(
-        "check-container",
-        help="run a container as SageMaker would, and tell what breaks its contract",
-        description="Run a container as SageMaker would, and tell what breaks its contract. Exit code 0: no check failed, 1: a check "
-        "failed, or the image cannot be built; 2: wrong usage, or there is no Docker engine.",
-    )
-    parser.add_argument(
-        "target", metavar="IMAGE|FOLDER", help="an image, or a folder with a Dockerfile to build"
-    )
-    parser.add_argument(
-        "--model", metavar="PATH", help="model data: a folder, a .tar.gz file or an s3:// URL"
-    )
-    parser.add_argument(
-        "--request",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a request that it must answer: a body, or a JSON object with body, content_type, accept, expect; may be given several times",
-    )
-    parser.add_argument(
-        "--env",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a variable of its environment; NAME takes the value from here",
-    )
-    parser.add_argument("--instance-type", metavar="TYPE", help="ml.m5.large: its platform and its memory")
-    parser.add_argument(
-        "--serverless",
-        type=int,
-        choices=SERVERLESS_MEMORY_SIZES,
-        metavar="MB",
-        help="check it for a serverless endpoint with this memory",
-    )
-    parser.add_argument(
-        "--memory", type=int, metavar="MB", help="the memory that it may use (default: the instance type's)"
-    )
-    for name, default, what in (
-        ("startup", STARTUP_SECONDS, "until it answers /ping"),
-        ("invocation", INVOCATION_SECONDS, "for an answer"),
-        ("stop", STOP_SECONDS, "until it ends after SIGTERM"),
-    ):
-        parser.add_argument(
-            f"--{name}-timeout",
-            type=seconds,
-            default=default,
-            metavar="DURATION",
-            help=f"how long it may take {what} ({default:g}s)",
-        )
-    parser.add_argument(
-        "--multi-model", action="store_true", help="check the operations of a multi-model container"
-    )
-    parser.add_argument("--network-isolation", action="store_true", help="run it without a network, too")
-    parser.add_argument(
-        "--read-only", action="store_true", help="run it with a read-only root file system, too"
-    )
-    parser.add_argument("--non-root", action="store_true", help="run it as another user than root, too")
-    parser.add_argument(
-        "--dockerfile", default="Dockerfile", help="the Dockerfile in the folder (%(default)s)"
-    )
-    parser.add_argument(
-        "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="a build argument"
-    )
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.set_defaults(run=run)
+
+    target: str
+    model: str | None
+    request: Sequence[str]
+    env: Sequence[str]
+    instance_type: str | None
+    serverless: int | None
+    memory: int | None
+    startup_timeout: float
+    invocation_timeout: float
+    stop_timeout: float
+    multi_model: bool
+    network_isolation: bool
+    read_only: bool
+    non_root: bool
+    dockerfile: str
+    build_arg: Sequence[str]
+    as_json: bool
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: CheckOptions) -> int:
     """Run the command, and return its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     # By default it ends the process at once, and the containers stay.
@@ -125,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         return _SIGINT_CODE
     finally:
         signal.signal(signal.SIGTERM, before)
-    if options.json:
+    if options.as_json:
         print(json.dumps(report.details(), indent=2))
     else:
         print(table(report.rows, width=shutil.get_terminal_size((120, 24)).columns))
@@ -137,7 +104,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(_SIGTERM_CODE)
 
 
-def _report(options: argparse.Namespace) -> Report:
+def _report(options: CheckOptions) -> Report:
     wanted, environment = _wanted(options), _pairs("--env", options.env)
     # 0.2 s to import, for those who use it.
     from airflow_sm_hosting.container_check.checking import check_container
@@ -180,7 +147,7 @@ def _s3() -> Any:
     return boto3.client("s3")
 
 
-def _wanted(options: argparse.Namespace) -> Wanted:
+def _wanted(options: CheckOptions) -> Wanted:
     if options.instance_type:
         if options.serverless:
             raise InvalidSpecError("Give --instance-type or --serverless, not both.")
@@ -205,7 +172,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     )
 
 
-def _pairs(where: str, given: list[str]) -> dict[str, str]:
+def _pairs(where: str, given: Sequence[str]) -> dict[str, str]:
     """Return the names and values of an option; a name alone takes its value from the environment, as Docker does."""
     import os
 
@@ -220,7 +187,7 @@ def _pairs(where: str, given: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _build(options: argparse.Namespace, platform: str) -> str:
+def _build(options: CheckOptions, platform: str) -> str:
     """Build the folder into the engine, and return the image's name; the engine keeps it, as the cache of the next build."""
     from airflow_sm_hosting.images.context import BuildContext
     from airflow_sm_hosting.images.docker_builder import DockerBuilder

@@ -20,6 +20,9 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from airflow_sm_hosting.local.client.control import Control, LocalAwsError
 
+#: Names the folder of the notes on running servers.
+STATE_DIR_VARIABLE = "SM_HOSTING_STATE_DIR"
+
 _STOP_SECONDS = 45
 
 
@@ -60,9 +63,13 @@ class Daemon:
         new.replace(path)
 
     @classmethod
-    def find(cls, port: int) -> Self | None:
-        """Return the one that runs on a port, or None; what a killed one left is removed."""
-        path = _state_file(port)
+    def find(cls, port: int, folder: Path | None = None) -> Self | None:
+        """Return the one that runs on a port, or None; what a killed one left is removed.
+
+        :param port: The port.
+        :param folder: The state folder (default: this process's).
+        """
+        path = _state_file(port, folder)
         if not path.exists():
             return None
         noted = cls(**json.loads(path.read_text()))
@@ -116,9 +123,13 @@ def exclusive(port: int) -> Iterator[None]:
         yield
 
 
-def forget(port: int) -> None:
-    """Remove the note of the server on a port, which has ended."""
-    _state_file(port).unlink(missing_ok=True)
+def forget(port: int, folder: Path | None = None) -> None:
+    """Remove the note of the server on a port, which has ended.
+
+    :param port: The port.
+    :param folder: The state folder (default: this process's).
+    """
+    _state_file(port, folder).unlink(missing_ok=True)
 
 
 def log_file(port: int) -> Path:
@@ -126,9 +137,14 @@ def log_file(port: int) -> Path:
     return _state_file(port).with_suffix(".log")
 
 
-def _state_file(port: int) -> Path:
-    named = os.environ.get("SM_HOSTING_STATE_DIR")
-    folder = Path(named) if named else user_state_path("sm-hosting", appauthor=False)
+def default_folder() -> Path:
+    """Return the state folder of processes whose environment names none."""
+    return Path(user_state_path("sm-hosting", appauthor=False))
+
+
+def _state_file(port: int, folder: Path | None = None) -> Path:
+    named = os.environ.get(STATE_DIR_VARIABLE)
+    folder = folder or (Path(named) if named else default_folder())
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder / f"local-{port}.json"
 

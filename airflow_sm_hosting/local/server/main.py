@@ -85,30 +85,11 @@ def serve(
         signal.set_wakeup_fd(-1)
 
 
-def add_stand_in_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of what runs in place of images that are not here."""
-    parser.add_argument(
-        "--stand-ins",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="run a small program that keeps the contract in place of each of AWS's own serving images (default: yes)",
-    )
-    parser.add_argument(
-        "--stand-in",
-        type=_stand_in,
-        action="append",
-        default=[],
-        metavar="PATTERN=IMAGE",
-        help="run an image of yours in place of images of other registries, named by 'repository:tag' or by the whole name, with "
-        "the wildcards *, ? and [...]; can be repeated, and the longest pattern that matches counts",
-    )
-    parser.add_argument(
-        "--stand-in-startup-seconds",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="how long a stand-in's pings fail after its start, as if it loaded a model (%(default)s)",
-    )
+def _add_stand_in_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what runs in place of images that are not here; ``sm-hosting local up --help`` explains them."""
+    parser.add_argument("--stand-ins", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--stand-in", type=_stand_in, action="append", default=[])
+    parser.add_argument("--stand-in-startup-seconds", type=float, default=0.0)
 
 
 def _stand_in(given: str) -> tuple[str, str]:
@@ -132,7 +113,7 @@ def main() -> None:
     parser.add_argument("--clock", default="real")
     parser.add_argument("--consistency-seconds", type=float, default=0.0)
     parser.add_argument("--state")
-    add_stand_in_options(parser)
+    _add_stand_in_options(parser)
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="stop when the process that started this one ends"
     )
