@@ -16,7 +16,7 @@ import pytest
 from airflow_sm_hosting.cli.container_logs import LogLine
 from airflow_sm_hosting.cli.endpoint_view import DeploymentView, EndpointView
 from airflow_sm_hosting.deployment.decision import Action, Decision
-from airflow_sm_hosting.deployment.simulation import DeploymentPlan
+from airflow_sm_hosting.deployment.deployment_plan import DeploymentPlan
 from tests.cli.test_application import ALL
 from tests.cli.test_drawing import HEALTHY
 

@@ -224,7 +224,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_rollback(aws: LocalAws, dag: DAG) -> N
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     said = iter(process.stderr.readline, "")
-    assert any("Baking" in line for line in said)
+    assert any("baking" in line for line in said)
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=60)
     assert (process.returncode, "goes on in AWS" in rest, "Traceback" in rest) == (130, True, False)
