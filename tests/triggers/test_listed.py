@@ -443,7 +443,7 @@ def test_the_end_of_a_bake_hurries_one_look_and_none_after_a_failed_call(
     now = [at(0).timestamp()]
     monkeypatch.setattr(time, "time", lambda: now[0])
     condition = WaitCondition(WaitFor.DEPLOYED, "churn", "new", begun=True)
-    one = PollingWait(None, condition, deadline=now[0] + 900, started_at=now[0], log_status=lambda line: None)  # type: ignore[arg-type]
+    one = PollingWait(None, condition, deadline=now[0] + 900, started_at=now[0], log_status=lambda line: None)
     baking = updating("Baking", 0)
     message = "Baking for 100 seconds (WaitIntervalInSeconds) with traffic enabled on full capacity of 1 instance(s)."
     baking["PendingDeploymentSummary"]["ProductionVariants"][0]["VariantStatus"][0]["StatusMessage"] = message
