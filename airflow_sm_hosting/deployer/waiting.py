@@ -148,6 +148,7 @@ class EndpointWait:
 
     def fail_to_observe(self, error: Exception) -> WaitResult | None:
         """Process a failed call; return the result, or None while the wait continues."""
+        self.look_at = math.inf
         if are_credentials_refused(error) and self._may_be_rotated():
             return self._unless_too_late(
                 f"the credentials are refused ({error}); polling again with those found then"

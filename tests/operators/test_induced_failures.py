@@ -228,6 +228,7 @@ def test_each_class_of_error_has_a_failure() -> None:
 def test_the_reason_of_a_failure_is_the_last_error_in_the_log(
     aws: LocalAws, dag: DAG, tmp_path: Path, short_pauses: None, kind: str
 ) -> None:
+    sagemaker_client()  # What Airflow says at the first use of a connection is no part of these logs.
     make_model(aws)
     for name in ("c1", "c2"):
         make_config(aws, name, InitialInstanceCount=2)

@@ -61,7 +61,9 @@ both = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferr
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     """A local AWS whose time passes with each look at an endpoint in transition, so that each stage is met."""
-    return _emptied(local_server(transition_seconds=30, clock="virtual"), monkeypatch)
+    aws = _emptied(local_server(transition_seconds=30, clock="virtual"), monkeypatch)
+    sagemaker_client()  # What Airflow says at the first use of a connection is no part of these logs.
+    return aws
 
 
 @contextmanager

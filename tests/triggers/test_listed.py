@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting.deployer import waiting as waiting_module
-from airflow_sm_hosting.deployer.waiting import EndpointWait
+from airflow_sm_hosting.deployer.waiting import EndpointWait, PollingWait
 from airflow_sm_hosting.deployment import evidence
 from airflow_sm_hosting.deployment.verdict import after_look, judge
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor
@@ -435,3 +435,26 @@ def test_neither_a_failed_call_nor_an_answer_that_lags_has_a_stage_told_again() 
         one.observe(updating("Baking", 60))
         one.observe(updating("Creating", 10))
     assert [line.partition(":")[0] for line in lines] == ["starting", "Endpoint churn", "all at once"]
+
+
+def test_the_end_of_a_bake_hurries_one_look_and_none_after_a_failed_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [at(0).timestamp()]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    condition = WaitCondition(WaitFor.DEPLOYED, "churn", "new", begun=True)
+    one = PollingWait(None, condition, deadline=now[0] + 900, started_at=now[0], log_status=lambda line: None)
+    baking = updating("Baking", 0)
+    message = "Baking for 100 seconds (WaitIntervalInSeconds) with traffic enabled on full capacity of 1 instance(s)."
+    baking["PendingDeploymentSummary"]["ProductionVariants"][0]["VariantStatus"][0]["StatusMessage"] = message
+    now[0] += 90
+    one.observe(baking)
+    assert one.pause(30) == 15
+    now[0] += 15
+    one.observe(baking)
+    assert one.pause(30) == 15, "the bake lasts longer than AWS said"
+    now[0] += 15
+    one.fail_to_observe(
+        ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "DescribeEndpoint")
+    )
+    assert one.pause(30) == 30
