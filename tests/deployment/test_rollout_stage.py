@@ -14,6 +14,7 @@ from airflow_sm_hosting.deployment.rollout_stage import (
     heartbeat_pause,
     rollout_stage,
     stage_line,
+    summary_line,
     timings_text,
 )
 from tests.deployment.worlds import endpoint
@@ -197,3 +198,9 @@ def test_timings_of_one_name_are_added_up() -> None:
 )
 def test_durations_are_read_at_a_glance(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_summary_has_the_timings_of_the_stages() -> None:
+    told = summary_line("Done.", 75, [("starting", 60.0), ["baking", 15.0]])
+    assert told == "Done. It took 1 m 15 s: starting 1 m 0 s, baking 15 s."
+    assert summary_line("Done.", 3, []) == "Done. It took 3 s."

@@ -299,6 +299,14 @@ def test_an_endpoint_of_instances_does_not_become_serverless() -> None:
     assert (found.decision.action, found.calls) == (Action.REFUSE, [])
 
 
+def test_what_is_not_the_approved_plan_is_refused() -> None:
+    approval = {"serving": "typed", "target": "b"}
+    found = simulated(Aws(serving("a")), "b", approval=approval)
+    assert (found.decision.action, found.calls) == (Action.REFUSE, [])
+    assert "serves config a; when the plan was made, it served config typed" in found.decision.reason
+    assert simulated(Aws(serving("typed")), "b", approval=approval).decision.action is Action.UPDATE
+
+
 def test_a_newer_run_is_left_alone() -> None:
     from airflow_sm_hosting.deployment.endpoint_tags import Run, RunState
 
