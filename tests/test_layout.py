@@ -55,6 +55,7 @@ FLOORS: dict[str, set[str]] = {
         *("images", "images.codebuild", "artifacts", "work_folder"),
     },
     # What people put into their DAGs.
+    "ui": {"", "deployment"},
     "triggers": {"deployer", "deployment", "exceptions", "hooks", "images.codebuild", "spec"},
     "sensors": {
         *("exceptions", "links", "retries", "spec", "fields", "guarded_task"),
@@ -83,6 +84,7 @@ FLOORS: dict[str, set[str]] = {
             "hooks",
             "deployer",
             "triggers",
+            "ui",
         ),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "sensors", "spec"},

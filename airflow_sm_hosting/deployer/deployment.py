@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
@@ -89,6 +89,8 @@ class EndpointDeployer:
             self.endpoint_arn = progress.result.described.get("EndpointArn")
         #: The last description of the endpoint or inference component.
         self.described: Described | None = None
+        #: What AWS has answered so far, the newest answers.
+        self.known: dict[Fact, Any] = {}
 
     def advance(self) -> WaitCondition | End:
         """Observe, plan and apply, until the next wait or the end of the deployment.
@@ -222,6 +224,7 @@ class EndpointDeployer:
         """Return the endpoint's ARN, and remember it."""
         found = observed.facts.get(observed.endpoint_fact) or {}
         self.described = found or self.described
+        self.known.update(observed.facts)
         self.endpoint_arn = found.get("EndpointArn") or self.endpoint_arn
         return self.endpoint_arn
 

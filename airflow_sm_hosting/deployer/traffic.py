@@ -18,6 +18,7 @@ from tenacity import (
 from airflow_sm_hosting.deployer.adapters import ConcurrentUpdateError, StepRunner
 from airflow_sm_hosting.deployer.observer import Observer, OutdatedAnswerError
 from airflow_sm_hosting.deployment.observation import Fact, Observation
+from airflow_sm_hosting.deployment.status import Described
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpointWeightsAndCapacities, Wait
 from airflow_sm_hosting.deployment.traffic import Shift, ShiftPlan, Traffic, plan_shift
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
@@ -56,6 +57,9 @@ class TrafficShifter:
         self.before = before
         #: Whether this task has changed the endpoint.
         self.has_shifted = before is not None
+        #: The last description of the endpoint, and what AWS has answered so far.
+        self.described: Described | None = None
+        self.known: dict[Fact, Any] = {}
 
     def advance(self) -> WaitCondition | None:
         """Observe, plan and apply, until the next wait; return its condition, or None when the endpoint has the traffic that is wanted.
@@ -138,4 +142,6 @@ class TrafficShifter:
         observed = self._observer.observation(self.shift.endpoint_name)
         while isinstance(planned := plan_shift(observed, self.shift), Fact):
             observed = observed.learned(planned, self._observer.fetch(planned, observed))
+        self.known.update(observed.facts)
+        self.described = observed.facts.get(observed.endpoint_fact)
         return observed, planned

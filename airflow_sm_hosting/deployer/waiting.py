@@ -55,6 +55,7 @@ class EndpointWait:
     :param deadline: When the time budget ends, in seconds since the epoch: it survives deferral and a restart of the triggerer.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
+    :param observe_status: Takes each description (default: nothing takes it).
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class EndpointWait:
         deadline: float,
         started_at: float,
         log_status: Callable[[str], None],
+        observe_status: Callable[[Described | None], None] = lambda described: None,
     ) -> None:
         self._condition = condition
         self._deadline = min(deadline, condition.give_up_at or deadline)
         self._started_at = started_at
         self._log_status = log_status
+        self._observe_status = observe_status
         self._logged = ("", "", 0.0)
         self._identity: dict[str, str] = {}
         self._evidence = Evidence()
@@ -81,6 +84,7 @@ class EndpointWait:
     def observe(self, described: Described | None) -> WaitResult | None:
         """Process DescribeEndpoint's answer (None if the endpoint does not exist); return the result, or None while the wait continues."""
         self._was_described, self._refused_since = True, None
+        self._observe_status(described)
         described = as_compared(
             described, self._condition.specifications, self._condition.endpoint_config_name
         )
@@ -183,6 +187,7 @@ class PollingWait(EndpointWait):
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
+    :param observe_status: Takes each description (default: nothing takes it).
     """
 
     def __init__(
@@ -193,8 +198,15 @@ class PollingWait(EndpointWait):
         deadline: float,
         started_at: float,
         log_status: Callable[[str], None],
+        observe_status: Callable[[Described | None], None] = lambda described: None,
     ) -> None:
-        super().__init__(condition, deadline=deadline, started_at=started_at, log_status=log_status)
+        super().__init__(
+            condition,
+            deadline=deadline,
+            started_at=started_at,
+            log_status=log_status,
+            observe_status=observe_status,
+        )
         self._hook = hook
         self._looked_up_at = -math.inf
 

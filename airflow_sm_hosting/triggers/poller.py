@@ -91,6 +91,7 @@ async def wait_for_endpoint(
     started_at: float,
     poll_interval: float,
     log_status: Callable[[str], None],
+    observe_status: Callable[[Described | None], None] = lambda described: None,
 ) -> WaitResult:
     """Wait in the poller of the connection, which all its waits share, and return the result of this wait.
 
@@ -101,6 +102,7 @@ async def wait_for_endpoint(
     :param started_at: When the wait began, in seconds since the epoch.
     :param poll_interval: Maximum seconds between two polls, as far as the rates allow.
     :param log_status: Takes a status line; called in the caller's context, so that the line goes to the caller's log.
+    :param observe_status: Takes each description, in the event loop (default: nothing takes it).
     """
     kind = ComponentPoller if awaited.get("kind") == COMPONENT else EndpointPoller
     poller = pollers().of(kind, make_hook, aws_parameters)
@@ -118,6 +120,7 @@ async def wait_for_endpoint(
                 deadline=deadline,
                 started_at=started_at,
                 log_status=lambda line: context.run(log_status, line),
+                observe_status=observe_status,
             )
             waiter = Waiter(wait, deadline, poll_interval)
             endpoint = poller.join(condition.endpoint_name, waiter)

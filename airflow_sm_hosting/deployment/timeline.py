@@ -1,0 +1,61 @@
+"""The timeline of a deployment: an entry for each change of what AWS describes, as plain JSON for the tab of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_sm_hosting.deployment.status import Described, pending_config
+
+#: Maximum number of entries; the first one and the newest ones are kept.
+MOST_ENTRIES = 100
+
+Entry = Mapping[str, Any]
+
+
+def entry_of(described: Described | None, at: float) -> dict[str, Any]:
+    """Return the entry of a description.
+
+    :param described: DescribeEndpoint's answer; None for an endpoint that does not exist.
+    :param at: The time, in seconds since the epoch.
+    """
+    if described is None:
+        return {"at": at, "status": "does not exist"}
+    pending = described.get("PendingDeploymentSummary") or {}
+    return {
+        "at": at,
+        "status": described["EndpointStatus"],
+        "config": described.get("EndpointConfigName"),
+        "pending": pending_config(described),
+        "serving": [_fleet(variant) for variant in described.get("ProductionVariants") or ()],
+        "coming": [_fleet(variant) for variant in pending.get("ProductionVariants") or ()],
+    }
+
+
+def with_entry(timeline: Sequence[Entry], entry: Entry) -> list[Entry]:
+    """Return the timeline with an entry, or unchanged if the entry shows nothing new.
+
+    :param timeline: The entries so far, oldest first.
+    :param entry: The entry.
+    """
+    if timeline and _shown(timeline[-1]) == _shown(entry):
+        return list(timeline)
+    longer = [*timeline, entry]
+    return longer if len(longer) <= MOST_ENTRIES else [longer[0], *longer[2:]]
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != "at"}
+
+
+def _fleet(variant: Mapping[str, Any]) -> dict[str, Any]:
+    stages = [stage["Status"] for stage in variant.get("VariantStatus") or ()]
+    shown = {
+        "name": variant["VariantName"],
+        "weight": variant.get("CurrentWeight"),
+        "current": variant.get("CurrentInstanceCount"),
+        "desired": variant.get("DesiredInstanceCount"),
+        "instance_type": variant.get("InstanceType"),
+        "stage": "/".join(stages) or None,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
