@@ -57,5 +57,12 @@ def _fleet(variant: Mapping[str, Any]) -> dict[str, Any]:
         "desired": variant.get("DesiredInstanceCount"),
         "instance_type": variant.get("InstanceType"),
         "stage": "/".join(stages) or None,
+        "since": _moment(variant),
     }
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def _moment(variant: Mapping[str, Any]) -> float | None:
+    """Return when the newest stage of a variant began, in seconds since the epoch."""
+    began = [stage["StartTime"].timestamp() for stage in variant.get("VariantStatus") or () if stage.get("StartTime")]
+    return max(began, default=None)
