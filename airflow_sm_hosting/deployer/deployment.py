@@ -126,6 +126,11 @@ class EndpointDeployer:
             return failed_end(failed, f"{note} ({type(error).__name__}: {error})".strip())
         return reached
 
+    def take_description(self) -> Described | None:
+        """Return what AWS has described since the last call of this method; None if it was not asked."""
+        found, self._observer.described = self._observer.described, None
+        return found
+
     def _is_own(self, result: WaitResult) -> bool:
         """Return whether a wait was for the deployed resource, not for the endpoint or the base of an inference component."""
         arn = result.described.get("EndpointArn")

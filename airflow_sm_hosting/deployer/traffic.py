@@ -57,8 +57,7 @@ class TrafficShifter:
         self.before = before
         #: Whether this task has changed the endpoint.
         self.has_shifted = before is not None
-        #: The last description of the endpoint, and what AWS has answered so far.
-        self.described: Described | None = None
+        #: What AWS has answered so far, the newest answers.
         self.known: dict[Fact, Any] = {}
 
     def advance(self) -> WaitCondition | None:
@@ -87,6 +86,11 @@ class TrafficShifter:
                 "Its traffic was not shifted."
             ) from error
         return condition
+
+    def take_description(self) -> Described | None:
+        """Return what AWS has described since the last call of this method; None if it was not asked."""
+        found, self._observer.described = self._observer.described, None
+        return found
 
     def _advance(self) -> WaitCondition | None:
         observed, planned = self._plan()
@@ -143,5 +147,4 @@ class TrafficShifter:
         while isinstance(planned := plan_shift(observed, self.shift), Fact):
             observed = observed.learned(planned, self._observer.fetch(planned, observed))
         self.known.update(observed.facts)
-        self.described = observed.facts.get(observed.endpoint_fact)
         return observed, planned

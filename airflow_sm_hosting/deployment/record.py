@@ -65,7 +65,7 @@ def observed_members(
     :param facts: What AWS has answered.
     :param alarms: The names of the alarms that can roll the deployment back.
     """
-    found: dict[str, Any] = {"contents": _contents(facts), "scaling": _scaling(facts)}
+    found: dict[str, Any] = {"contents": _contents(facts, described), "scaling": _scaling(facts)}
     states = {
         name: alarm.get("StateValue")
         for fact, answer in facts.items()
@@ -85,13 +85,18 @@ def observed_members(
         found["described_variants"] = [
             _variant(variant) for variant in (described.get("ProductionVariants") or [])[:MOST_VARIANTS]
         ]
-        tags = facts.get(Fact(FactKind.TAGS, (arn,))) if arn else None
-        if tags is not None:
-            known = EndpointTags.read(tags, serving)
-            found["rollback_to"] = rollback_target(
-                known.history, serving=serving, unverified=known.unverified
-            )
     return found
+
+
+def tag_members(tags: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the members that the tags of the endpoint or inference component tell: which configs served before.
+
+    :param tags: The tags; None if they are not known.
+    """
+    if tags is None:
+        return {}
+    known = EndpointTags.read(tags)
+    return {"history": known.history[:MOST_VARIANTS], "unverified": known.unverified[:MOST_VARIANTS]}
 
 
 def merged(known: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,8 +108,15 @@ def merged(known: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]
     result = {**known, **newer}
     for member in ("contents", "scaling"):
         if member in known and member in newer:
-            result[member] = {**known[member], **newer[member]}
+            result[member] = _added_up(known[member], newer[member])
     return result
+
+
+def _added_up(known: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        name for name in known if isinstance(known[name], Mapping) and isinstance(newer.get(name), Mapping)
+    }
+    return {**known, **newer, **{name: _added_up(known[name], newer[name]) for name in both}}
 
 
 def deployment_record(
@@ -124,7 +136,10 @@ def deployment_record(
         for one in members.get("described_variants") or ()
     ]
     previous = members.get("previous_endpoint_config_name")
-    rollback_to = members.get("rollback_to") or (previous if previous != serving else None)
+    history, unverified = members.get("history") or (), members.get("unverified") or ()
+    rollback_to = rollback_target(history, serving=serving, unverified=unverified)
+    if rollback_to is None and previous != serving and previous not in unverified:
+        rollback_to = previous
     return _known(
         version=VERSION,
         kind=members.get("kind") or str(Kind.ENDPOINT),
@@ -166,10 +181,10 @@ def arn_region(arn: str | None) -> str | None:
     return parts[3] if len(parts) > 5 and parts[3] else None
 
 
-def _contents(facts: Mapping[Fact, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+def _contents(facts: Mapping[Fact, Any], described: Described | None) -> dict[str, dict[str, dict[str, Any]]]:
     """Return what the known configs serve, by config and variant."""
     models = {fact.of[0]: answer for fact, answer in facts.items() if fact.kind is FactKind.MODEL and answer}
-    return {
+    known = {
         fact.of[0]: {
             variant["VariantName"]: _content(variant, models.get(variant.get("ModelName")))
             for variant in (answer.get("ProductionVariants") or [])[:MOST_VARIANTS]
@@ -177,6 +192,15 @@ def _contents(facts: Mapping[Fact, Any]) -> dict[str, dict[str, dict[str, Any]]]
         for fact, answer in facts.items()
         if fact.kind is FactKind.ENDPOINT_CONFIG and answer
     }
+    # While a deployment is in progress, AWS describes the types of the new instances.
+    pending = (described or {}).get("PendingDeploymentSummary") or {}
+    coming = {
+        one["VariantName"]: _known(instance_type=one.get("InstanceType"))
+        for one in (pending.get("ProductionVariants") or [])[:MOST_VARIANTS]
+    }
+    return _added_up(
+        {pending["EndpointConfigName"]: coming} if pending.get("EndpointConfigName") else {}, known
+    )
 
 
 def _content(variant: Mapping[str, Any], model: Mapping[str, Any] | None) -> dict[str, Any]:

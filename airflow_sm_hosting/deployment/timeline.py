@@ -64,5 +64,9 @@ def _fleet(variant: Mapping[str, Any]) -> dict[str, Any]:
 
 def _moment(variant: Mapping[str, Any]) -> float | None:
     """Return when the newest stage of a variant began, in seconds since the epoch."""
-    began = [stage["StartTime"].timestamp() for stage in variant.get("VariantStatus") or () if stage.get("StartTime")]
+    began = [
+        stage["StartTime"].timestamp()
+        for stage in variant.get("VariantStatus") or ()
+        if stage.get("StartTime")
+    ]
     return max(began, default=None)

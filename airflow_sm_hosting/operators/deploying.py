@@ -60,8 +60,7 @@ class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
         progress = progress.after_wait(WaitFor(carried["until"]), result)
         self._log_success(result)
         self.note(**(carried.get("notes") or {}))
-        if event.get("timeline"):
-            self.note(timeline=event["timeline"])
+        self.note(**(event.get("observed") or {}))
         return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
@@ -81,22 +80,25 @@ class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
 
     def _advance(self, context: Context, deployer: EndpointDeployer) -> WaitCondition | End:
         """Observe, plan and apply until the next wait or the end; note what is known by then, also if this fails."""
-        from airflow_sm_hosting.deployment.record import observed_members
+        from airflow_sm_hosting.deployment.observation import Fact, FactKind
+        from airflow_sm_hosting.deployment.record import observed_members, tag_members
 
         try:
             return deployer.advance()
         finally:
-            progress = deployer.progress
+            progress, described = deployer.progress, deployer.take_description()
+            tags = deployer.known.get(Fact(FactKind.TAGS, (str(deployer.endpoint_arn),)))
             self.note(
-                **observed_members(deployer.described, deployer.known, self._alarm_names()),
+                **observed_members(described, deployer.known, self._alarm_names()),
+                **tag_members(tags),
                 action=None if progress.action is None else str(progress.action),
                 target=progress.target,
                 previous_endpoint_config_name=progress.previous_endpoint_config_name,
                 started_at=progress.started_at,
                 seconds=round(time.time() - progress.started_at, 1),
             )
-            if deployer.described:
-                self.observe_status(context, deployer.described)
+            if described:
+                self.observe_status(context, described)
 
     def _wait(self, context: Context, condition: WaitCondition, progress: Progress) -> WaitResult:
         """Wait in this process, or defer the wait to the triggerer and never return."""

@@ -177,8 +177,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
             self._wanted(context, given), self, deadline=started_at + given.timeout, before=before
         )
         self.note(**(carried.get("notes") or {}))
-        if event.get("timeline"):
-            self.note(timeline=event["timeline"])
+        self.note(**(event.get("observed") or {}))
         condition = WaitCondition.deserialize(carried["awaited"])
         if shifter.after_wait(condition, WaitResult.deserialize(event["sighting"])):
             return self._report(context, given, shifter, started_at)
@@ -240,9 +239,10 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
         try:
             return shifter.advance()
         finally:
-            self.note(**observed_members(shifter.described, shifter.known))
-            if shifter.described:
-                self.observe_status(context, shifter.described)
+            described = shifter.take_description()
+            self.note(**observed_members(described, shifter.known))
+            if described:
+                self.observe_status(context, described)
 
     def _wait(
         self,

@@ -33,7 +33,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
     """Wait until an endpoint meets a condition; all triggers that use the same connection share one poller.
 
     Yields one event: ``sighting``, the result of the wait (a :class:`airflow_sm_hosting.deployment.wait.WaitResult`, also for a permanent
-    error), ``carried``, the values that the task saved in the trigger, and ``timeline``, if a task is watched. The class path, the names of the arguments and of the event's
+    error), ``carried``, the values that the task saved in the trigger, and ``observed``, what the task notes of it. The class path, the names of the arguments and of the event's
     members are those of version 0.1.0: tasks may wait during an upgrade, and workers and triggerers are upgraded at different times.
 
     :param awaited: The condition that ends the wait, as ``WaitCondition.serialize`` writes it.
@@ -100,7 +100,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         ) as timeline:
             result = await self._wait(timeline)
         event = {"sighting": result.serialize(), "carried": self.carried}
-        yield TriggerEvent({**event, **({"timeline": timeline.entries} if timeline.entries else {})})
+        yield TriggerEvent({**event, **({"observed": timeline.observed} if timeline.observed else {})})
 
     async def on_kill(self) -> None:
         """Log what continues in AWS when a user ends the deferred task (called from Airflow 3.3 on); nothing is changed."""

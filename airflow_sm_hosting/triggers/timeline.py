@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_hosting.deployment.record import merged, observed_members
 from airflow_sm_hosting.deployment.timeline import entry_of, with_entry
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Timeline:
         self._task_instance = task_instance
         self.entries: list[Mapping[str, Any]] = list(entries or ())
         self._is_new = asyncio.Event()
+        #: What the wait has observed, for the task that goes on.
+        self.observed: dict[str, Any] = {}
         self._writer: asyncio.Task[None] | None = None
         self._write: asyncio.Task[None] | None = None
 
@@ -42,7 +45,9 @@ class Timeline:
         """Add a description, if it shows something new."""
         if self._task_instance is None:
             return
+        seen = {name: value for name, value in observed_members(described, {}).items() if value}
         after = with_entry(self.entries, entry_of(described, time.time()))
+        self.observed = {**merged(self.observed, seen), KEY: after}
         if after != self.entries:
             self.entries = after
             self._is_new.set()

@@ -113,13 +113,15 @@ class RecordedTask:
         raise NotImplementedError
 
     def observe_status(self, context: Context, described: Mapping[str, Any] | None) -> None:
-        """Add what AWS describes to the timeline (XCom ``timeline``), if it shows something new.
+        """Note what AWS describes, and add it to the timeline (XCom ``timeline``) if it shows something new.
 
         :param context: The context of the task.
         :param described: DescribeEndpoint's answer.
         """
+        from airflow_sm_hosting.deployment.record import observed_members
         from airflow_sm_hosting.deployment.timeline import entry_of
 
+        self.note(**{name: value for name, value in observed_members(described, {}).items() if value})
         self._add_to_timeline(context, entry_of(described, time.time()))
 
     def _add_to_timeline(self, context: Context, entry: Entry) -> None:

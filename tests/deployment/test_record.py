@@ -17,6 +17,7 @@ from airflow_sm_hosting.deployment.record import (
     merged,
     observed_members,
     outcome_of,
+    tag_members,
 )
 from airflow_sm_hosting.deployment.timeline import MOST_ENTRIES, entry_of, with_entry
 from airflow_sm_hosting.exceptions import (
@@ -31,7 +32,7 @@ ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/churn"
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/churn@sha256:" + "a" * 64
 
 
-class AirflowSkipException(Exception):  # noqa: N818
+class AirflowSkipException(Exception):
     """As Airflow's: known by its name."""
 
 
@@ -68,12 +69,14 @@ FACTS: dict[Fact, Any] = {
     },
     Fact(FactKind.SCALABLE_TARGETS, ("churn", "main")): {"main": {"MinCapacity": 1, "MaxCapacity": 8}},
     Fact(FactKind.ALARMS, ("latency",)): {"latency": {"StateValue": "OK"}},
-    Fact(FactKind.TAGS, (ARN,)): {PREVIOUS_ENDPOINT_CONFIGS: "new old older"},
 }
 
 
 def test_a_record_tells_what_serves_and_what_a_rollback_would_go_back_to() -> None:
-    members = observed_members(described(), FACTS, ["latency"])
+    members = {
+        **observed_members(described(), FACTS, ["latency"]),
+        **tag_members({PREVIOUS_ENDPOINT_CONFIGS: "new old older"}),
+    }
     record = deployment_record({"name": "churn", **members}, outcome=DeploymentOutcome.SUCCEEDED)
     assert record == {
         "version": VERSION,

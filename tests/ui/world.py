@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_sm_hosting.local import LocalAws
+from tests.operators.conftest import make_broken_model
 from tests.standalone import DEFERRED_TRANSITION, Airflow
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,20 +19,19 @@ INSTANCE = "ml.m5.large"
 
 
 def make_configs(aws: LocalAws) -> None:
-    """Make the endpoint configs that the DAGs deploy; the model data of ``bad`` are deleted."""
+    """Make the endpoint configs that the DAGs deploy; the image of ``bad`` is deleted."""
     s3, sagemaker = aws.client("s3"), aws.client("sagemaker")
     s3.create_bucket(Bucket="models")
-    for digest in ("9f2c51d07a", "missing"):
-        s3.put_object(Bucket="models", Key=f"churn/{digest}/model.tar.gz", Body=b"")
-    models = {"good": "churn/9f2c51d07a/model.tar.gz", "bad": "churn/missing/model.tar.gz"}
-    for index, (name, key) in enumerate(models.items()):
-        sagemaker.create_model(
-            ModelName=name,
-            ExecutionRoleArn=ROLE,
-            PrimaryContainer={"Image": IMAGE + f"{index}f" * 32, "ModelDataUrl": f"s3://models/{key}"},
-        )
-    # SageMaker does not make a model without its data, and no endpoint comes into service on it afterwards.
-    s3.delete_object(Bucket="models", Key="churn/missing/model.tar.gz")
+    s3.put_object(Bucket="models", Key="churn/9f2c51d07a/model.tar.gz", Body=b"")
+    sagemaker.create_model(
+        ModelName="good",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={
+            "Image": IMAGE + "4f" * 32,
+            "ModelDataUrl": "s3://models/churn/9f2c51d07a/model.tar.gz",
+        },
+    )
+    make_broken_model(aws, "bad")
     for name, model, variants, count in (
         ("c1", "good", ("main",), 1),
         ("c2", "good", ("main",), 2),

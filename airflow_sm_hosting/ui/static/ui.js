@@ -46,10 +46,10 @@ const CSS = `
 .smh-badge i{width:.55rem;height:.55rem;border-radius:50%;flex:none;display:inline-block}
 .smh-pulse{animation:smh-pulse 1.4s ease-in-out infinite} @keyframes smh-pulse{50%{opacity:.25}}
 @media (prefers-reduced-motion:reduce){.smh-pulse,.smh-chevron,.smh-bar i{animation:none!important;transition:none!important}}
-.smh-bar{display:flex!important;height:.5rem;border-radius:999px;overflow:hidden;background:${color('bg-muted')};gap:2px} .smh-bar i{display:block;min-width:3px;transition:flex-grow .6s}
-.smh-legend{display:flex;flex-wrap:wrap;gap:.1rem .9rem;font-size:12.5px;margin-top:.3rem;color:${color('fg-muted')}}
+.smh-bar{display:flex!important;height:.5rem;border-radius:999px;overflow:hidden;background:${color('bg-muted')};gap:2px} .smh-bar i{display:block;transition:flex-grow .6s}
+.smh-legend{display:flex!important;white-space:normal!important;flex-wrap:wrap;gap:.1rem .9rem;font-size:12.5px;margin-top:.3rem;color:${color('fg-muted')}}
 .smh-legend i,.smh-swatch{width:.6rem;height:.6rem;border-radius:2px;display:inline-block;margin-right:.35rem}
-.smh-open{padding:1rem 1.25rem 1.5rem;border-top:var(--smh-line);background:${color('bg-subtle')};display:grid;grid-template-columns:minmax(0,1fr) 20rem;gap:1.25rem 2rem}
+.smh-open{padding:1rem 1.25rem 1.5rem;border-top:var(--smh-line);background:${color('bg')};display:grid;grid-template-columns:minmax(0,1fr) 20rem;gap:1.25rem 2rem}
 .smh-open>.smh-wide{grid-column:1/-1;min-width:0} @media(max-width:60rem){.smh-open{grid-template-columns:minmax(0,1fr)}.smh-row{grid-template-columns:1fr 1fr 1.25rem}.smh-row>span:nth-child(3),.smh-row>span:nth-child(4){grid-column:span 1}}
 .smh-table{width:100%;border-collapse:collapse;font-size:13px} .smh-table th{text-align:left;font-weight:550;color:${color('fg-muted')};padding:.3rem .75rem .3rem 0;white-space:nowrap;border-bottom:var(--smh-line)}
 .smh-table td{padding:.45rem .75rem .45rem 0;vertical-align:top;border-bottom:var(--smh-line)} .smh-table tr:last-child td{border-bottom:0} .smh-scroll{overflow-x:auto}
@@ -178,6 +178,12 @@ const instances = (one) => {
   return current === desired || current === null || desired === null ? `${current ?? desired}` : `${current} → ${desired}`;
 };
 
+const sized = (one) => {
+  const count = instances(one);
+  if (!count || one.instance_type === 'serverless') return count;
+  return one.instance_type ? `${count} × ${text(one.instance_type).replace(/^ml\./, '')}` : `${count} instance${count === '1' ? '' : 's'}`;
+};
+
 // Parts of the screen.
 
 const Frame = ({ children, ...rest }) => h('div', { className: 'smh', ...rest }, h('style', null, CSS), children);
@@ -202,9 +208,9 @@ function Traffic({ variants, legend }) {
   const told = variants.map((one, i) => `${text(one.name)} ${percent(share[i])}`).join(', ');
   return h(Fragment, null,
     h('span', { className: 'smh-bar', role: 'img', 'aria-label': `Traffic: ${told}` },
-      variants.map((one, i) => h('i', { key: i, title: `${text(one.name)}: ${percent(share[i])}`, style: { flexGrow: share[i], flexBasis: 0, background: FLEETS[i % FLEETS.length] } }))),
+      variants.map((one, i) => h('i', { key: i, title: `${text(one.name)}: ${percent(share[i])}`, style: { flexGrow: share[i], flexBasis: 0, minWidth: share[i] > 0 ? 3 : 0, display: share[i] > 0 ? 'block' : 'none', background: FLEETS[i % FLEETS.length] } }))),
     legend && h('span', { className: 'smh-legend' }, variants.slice(0, 4).map((one, i) => h('span', { key: i, style: { display: 'inline' } },
-      h('i', { 'aria-hidden': true, style: { background: FLEETS[i % FLEETS.length] } }), `${text(one.name)} ${percent(share[i])}${instances(one) ? ` · ${instances(one)}${one.instance_type && one.instance_type !== 'serverless' ? ` × ${text(one.instance_type).replace(/^ml\./, '')}` : ''}` : ''}`))));
+      h('i', { 'aria-hidden': true, style: { background: FLEETS[i % FLEETS.length] } }), `${text(one.name)} ${percent(share[i])}${instances(one) ? ` · ${sized(one)}` : ''}`))));
 }
 
 function Variants({ variants }) {
@@ -214,7 +220,7 @@ function Variants({ variants }) {
     h('tbody', null, variants.map((one, i) => h('tr', { key: i },
       h('td', null, h('i', { className: 'smh-swatch', 'aria-hidden': true, style: { background: FLEETS[i % FLEETS.length] } }), h('strong', null, text(one.name))),
       h('td', null, percent(share[i])),
-      h('td', null, [instances(one), one.instance_type && one.instance_type !== 'serverless' ? ` × ${text(one.instance_type)}` : ''].join(''),
+      h('td', null, sized(one),
         number(one.max_capacity) !== null && h('div', { className: 'smh-muted' }, `scales ${number(one.min_capacity) ?? 0}–${one.max_capacity}`)),
       h('td', null, one.image ? h(Mono, { title: text(one.image) }, digest(one.image)) : h('span', { className: 'smh-muted' }, 'not recorded')),
       h('td', null, one.artifact ? h(Mono, { title: text(one.artifact) }, text(one.artifact).split('/').slice(-2).join('/')) : h('span', { className: 'smh-muted' }, 'not recorded')))))));
@@ -224,10 +230,7 @@ function Failure({ children }) {
   return children ? h('div', { className: 'smh-error' }, text(children)) : null;
 }
 
-function Fleet({ title, variants, offset }) {
-  if (!variants.length) return null;
-  return h('div', { className: 'smh-muted' }, `${title}: `, variants.map((one) => [text(one.name), instances(one) && `${instances(one)} instance${instances(one) === '1' ? '' : 's'}`, text(one.stage)].filter(Boolean).join(', ')).join('; '));
-}
+const inWords = (stage) => stage.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
 
 /** Return what an entry of the timeline says in words. */
 function told(entry) {
@@ -237,7 +240,7 @@ function told(entry) {
   const moved = coming.reduce((sum, _, i) => sum + share[i], 0);
   const stage = coming.map((one) => text(one.stage)).find(Boolean) || serving.map((one) => text(one.stage)).find(Boolean);
   const traffic = coming.some((one) => number(one.weight) !== null) ? `${percent(moved)} of traffic on ${text(entry.pending)}` : `${text(entry.status)} to ${text(entry.pending)}`;
-  return [traffic, stage && stage.toLowerCase()].filter(Boolean).join(', ');
+  return [traffic, stage && inWords(stage)].filter(Boolean).join(', ');
 }
 
 function Timeline({ entries, running, rollout }) {
@@ -254,7 +257,7 @@ function Timeline({ entries, running, rollout }) {
     const coming = list(entry.coming), serving = list(entry.serving);
     const baking = [...coming, ...serving].find((one) => /baking/i.test(text(one.stage)));
     const baked = isLast && running && baking && number(baking.since) !== null ? Date.now() / 1000 - baking.since : null;
-    return h('li', { key: i }, h('time', null, new Date(entry.at * 1000).toLocaleTimeString()),
+    return h('li', { key: i }, h('time', null, new Date(entry.at * 1000).toLocaleTimeString('en-GB')),
       h('i', { 'aria-hidden': true, className: isLast && running ? 'smh-pulse' : undefined, style: { background: color(STATUSES[entry.status] ?? 'border') } }),
       h('div', null, h('strong', null, told(entry)), until !== null && number(entry.at) !== null && h('span', { className: 'smh-muted' }, `  ${duration(until - entry.at)}`),
         baked !== null && h('div', null, `baked ${duration(baked)}${interval !== null ? `, ${duration(Math.max(0, interval - baked))} left` : ''}`),
@@ -411,7 +414,7 @@ function Item({ row, isOpen, toggle }) {
   return h('div', { className: 'smh-item', 'data-endpoint': endpoint.name },
     h('button', { type: 'button', className: 'smh-row', 'aria-expanded': isOpen, 'aria-controls': isOpen ? id : undefined, onClick: toggle },
       h('span', null, h('span', { className: 'smh-name', title: endpoint.name }, endpoint.name), h('span', { className: 'smh-muted' }, endpoint.region || 'Region of the connection')),
-      h('span', null, status, h('span', { className: 'smh-mono smh-muted', title: text(record.endpoint_config_name) }, record.kind === 'inference component' ? `component ${text(record.name)}` : text(record.endpoint_config_name))),
+      h('span', null, status, h('span', { className: 'smh-mono smh-muted', title: text(record.endpoint_config_name) }, [record.kind === 'inference component' ? `component ${text(record.name)}` : text(record.endpoint_config_name), text(running[0]?.rendered_fields?.endpoint_config_name)].filter(Boolean).join(' → '))),
       h('span', null, variants.length > 0 && h(Traffic, { variants, legend: true })),
       h('span', null, h('span', null, at ? when(at) : ''), h('span', { className: 'smh-muted' }, newest?.source_dag_id ?? running[0]?.dag_id ?? failed?.dag_id ?? '')),
       h('span', { className: 'smh-chevron', 'aria-hidden': true }, '›')),
@@ -486,13 +489,13 @@ function Endpoints() {
 
 function Plan({ plan }) {
   if (typeof plan === 'string') return h('pre', { className: 'smh-mono', style: { whiteSpace: 'pre-wrap', margin: 0 } }, plan);
-  const changes = list(plan.changes ?? plan.differences);
-  const rest = Object.entries(plan).filter(([name, value]) => !['changes', 'differences', 'steps'].includes(name) && value !== null && value !== '' && (!Array.isArray(value) || value.length));
+  const changes = (Array.isArray(plan.changes) ? plan.changes : []).map(text).map((line) => /^(.*) is (.*), requested (.*)$/.exec(line) ?? [line, line, '', '']);
+  const rest = Object.entries(plan).filter(([name, value]) => !['changes', 'calls'].includes(name) && value !== null && value !== '' && (!Array.isArray(value) || value.length));
   return h(Fragment, null,
     rest.length > 0 && h('dl', { className: 'smh-facts' }, rest.map(([name, value]) => h(Fragment, { key: name }, h('dt', null, name.replace(/_/g, ' ')), h('dd', null, typeof value === 'object' ? h(Mono, null, JSON.stringify(value)) : String(value))))),
     changes.length > 0 && h('table', { className: 'smh-table smh-diff', style: { marginTop: '.75rem' } }, h('thead', null, h('tr', null, ['What', 'Before', 'After'].map((one) => h('th', { key: one, scope: 'col' }, one)))),
-      h('tbody', null, changes.map((one, i) => h('tr', { key: i }, h('td', null, text(one.what ?? one.path ?? one.name)), h('td', null, h('del', null, text(one.before ?? one.from ?? one.old))), h('td', null, h('ins', null, text(one.after ?? one.to ?? one.new))))))),
-    Array.isArray(plan.steps) && plan.steps.length > 0 && h('ol', { style: { margin: '.75rem 0 0', paddingLeft: '1.4rem', listStyle: 'decimal' } }, plan.steps.map((one, i) => h('li', { key: i }, typeof one === 'string' ? one : text(one.sentence ?? one.call ?? one.operation ?? one)))));
+      h('tbody', null, changes.map((one, i) => h('tr', { key: i }, h('td', null, one[1]), h('td', null, h('del', null, one[2])), h('td', null, h('ins', null, one[3])))))),
+    Array.isArray(plan.calls) && plan.calls.length > 0 && h('ol', { style: { margin: '.75rem 0 0', paddingLeft: '1.4rem', listStyle: 'decimal' } }, plan.calls.map((one, i) => h('li', { key: i }, h(Mono, null, text(one))))));
 }
 
 function Deployment({ dagId, runId, taskId, mapIndex }) { // the props that Airflow gives; mapIndex only for mapped tasks
