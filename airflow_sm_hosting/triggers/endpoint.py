@@ -95,9 +95,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, together with all other triggers that use the same connection."""
-        async with Timeline(
-            self.watched_by, ((self.carried or {}).get("notes") or {}).get("timeline")
-        ) as timeline:
+        async with Timeline(self.watched_by, (self.carried or {}).get("notes")) as timeline:
             result = await self._wait(timeline)
         event = {"sighting": result.serialize(), "carried": self.carried}
         yield TriggerEvent({**event, **({"observed": timeline.observed} if timeline.observed else {})})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.deployment.record import merged, observed_members
@@ -27,14 +27,13 @@ class Timeline:
     """Collects what a wait observes, and writes it in a coroutine of its own: the shared poller never waits for Airflow.
 
     :param task_instance: dag_id, task_id, run_id and map_index of the task; None writes nothing.
-    :param entries: The entries that the task has written before.
+    :param notes: What the task has noted of its deployment; None for a task that notes nothing.
     """
 
-    def __init__(
-        self, task_instance: Mapping[str, Any] | None, entries: Sequence[Mapping[str, Any]] | None
-    ) -> None:
+    def __init__(self, task_instance: Mapping[str, Any] | None, notes: Mapping[str, Any] | None) -> None:
         self._task_instance = task_instance
-        self.entries: list[Mapping[str, Any]] = list(entries or ())
+        self._is_noted = notes is not None
+        self.entries: list[Mapping[str, Any]] = list((notes or {}).get(KEY) or ())
         self._is_new = asyncio.Event()
         #: What the wait has observed, for the task that goes on.
         self.observed: dict[str, Any] = {}
@@ -43,7 +42,7 @@ class Timeline:
 
     def observe(self, described: Described | None) -> None:
         """Add a description, if it shows something new."""
-        if self._task_instance is None:
+        if not self._is_noted:
             return
         seen = {name: value for name, value in observed_members(described, {}).items() if value}
         after = with_entry(self.entries, entry_of(described, time.time()))

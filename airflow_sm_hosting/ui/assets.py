@@ -79,12 +79,13 @@ def to_openlineage(asset: Asset, lineage_context: Any) -> Any:
 class RecordedTask:
     """An operator that changes an endpoint: each ending leaves a record (XCom ``record``), a change also an asset event."""
 
-    #: The member of a record that the task deploys to, by default.
-    _recorded_kind = "endpoint"
+    #: Whether the task changes something; what only plans a change leaves no record.
+    leaves_record = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.outlets: list[Any] = [*getattr(self, "outlets", ()), AssetAlias(ALIAS)]
+        if self.leaves_record:
+            self.outlets: list[Any] = [*getattr(self, "outlets", ()), AssetAlias(ALIAS)]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -139,7 +140,8 @@ def _recorded(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def run(self: RecordedTask, context: Context, *args: Any, **kwargs: Any) -> Any:
-        if _NOTES in self.__dict__:  # an entry point calls its base class
+        is_inner = _NOTES in self.__dict__  # an entry point calls that of its base class
+        if is_inner or not self.leaves_record:
             return method(self, context, *args, **kwargs)
         self.__dict__[_NOTES] = {}
         try:

@@ -9,7 +9,7 @@ const Link = globalThis.ReactRouterDOM?.Link
 const DOCS = 'https://github.com/airflow-sm-hosting/airflow-provider-sm-hosting/blob/main/docs/endpoints-page.md';
 const ROLLBACK_DAG = 'rollback_endpoint';
 const OPERATORS = ['DeployEndpointOperator', 'RollbackEndpointOperator', 'DeployInferenceComponentOperator',
-  'RollbackInferenceComponentOperator', 'ShiftTrafficOperator', 'DeleteEndpointOperator'];
+  'RollbackInferenceComponentOperator', 'ShiftTrafficOperator', 'PromoteShadowOperator', 'DeleteEndpointOperator'];
 const PLANNERS = ['PlanDeploymentOperator', 'PlanInferenceComponentOperator'];
 const RUNNING = ['running', 'deferred', 'queued', 'scheduled', 'up_for_retry', 'restarting', 'awaiting_input'];
 const ENDED = ['success', 'failed', 'skipped', 'upstream_failed', 'removed'];
