@@ -200,12 +200,13 @@ def test_an_entry_shows_both_fleets() -> None:
                 "InstanceType": "ml.m5.large",
                 "CurrentInstanceCount": 1,
                 "DesiredInstanceCount": 2,
-                "VariantStatus": [{"Status": "Baking"}],
+                "VariantStatus": [{"Status": "Baking", "StatusMessage": "Baking for 300 seconds (…)"}],
             }
         ],
     }
     entry = entry_of(described(EndpointStatus="Updating", PendingDeploymentSummary=pending), 1.0)
     assert (entry["config"], entry["pending"]) == ("new", "newer")
+    assert (entry["moved"], entry["bake_seconds"]) == (50, 300)
     assert entry["serving"] == [{"name": "main", "weight": 1.0, "current": 2, "desired": 3}]
     assert entry["coming"] == [
         {

@@ -226,6 +226,16 @@ function Variants({ variants }) {
       h('td', null, one.artifact ? h(Mono, { title: text(one.artifact) }, text(one.artifact).split('/').slice(-2).join('/')) : h('span', { className: 'smh-muted' }, 'not recorded')))))));
 }
 
+/** Return the variants of a record; what it does not tell of its config is taken from older records of the same config. */
+function completed(record, records) {
+  const same = records.filter((one) => one.endpoint_config_name === record.endpoint_config_name && one.kind !== 'inference component');
+  return list(record.variants).map((variant) => {
+    const older = same.flatMap((one) => list(one.variants)).filter((one) => one.name === variant.name);
+    const first = (member) => older.map((one) => one[member]).find((value) => value !== undefined && value !== null);
+    return { ...variant, ...Object.fromEntries(['instance_type', 'image', 'artifact'].map((member) => [member, variant[member] ?? first(member)])) };
+  });
+}
+
 function Failure({ children }) {
   return children ? h('div', { className: 'smh-error' }, text(children)) : null;
 }
@@ -236,11 +246,18 @@ const inWords = (stage) => stage.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase
 function told(entry) {
   const serving = list(entry.serving), coming = list(entry.coming);
   if (!entry.pending || entry.pending === entry.config) return `${text(entry.status)}${entry.config ? ` on ${text(entry.config)}` : ''}`;
-  const both = [...coming, ...serving], share = shares(both);
-  const moved = coming.reduce((sum, _, i) => sum + share[i], 0);
   const stage = coming.map((one) => text(one.stage)).find(Boolean) || serving.map((one) => text(one.stage)).find(Boolean);
-  const traffic = coming.some((one) => number(one.weight) !== null) ? `${percent(moved)} of traffic on ${text(entry.pending)}` : `${text(entry.status)} to ${text(entry.pending)}`;
+  const traffic = number(entry.moved) !== null ? `${entry.moved} % of traffic on ${text(entry.pending)}` : `${text(entry.status)} to ${text(entry.pending)}`;
   return [traffic, stage && inWords(stage)].filter(Boolean).join(', ');
+}
+
+/** Return the variants of both fleets, with their parts of the traffic as weights. */
+function fleets(entry) {
+  const serving = list(entry.serving), coming = list(entry.coming);
+  if (!coming.length) return serving;
+  const moved = serving.length ? (number(entry.moved) ?? 0) / 100 : 1, old = shares(serving), next = shares(coming);
+  return [...serving.map((one, i) => ({ ...one, name: `${text(one.name)} (before)`, weight: old[i] * (1 - moved) })),
+    ...coming.map((one, i) => ({ ...one, name: `${text(one.name)} (new)`, weight: (next.some(Boolean) ? next[i] : 1 / coming.length) * moved }))];
 }
 
 function Timeline({ entries, running, rollout }) {
@@ -250,7 +267,7 @@ function Timeline({ entries, running, rollout }) {
     const timer = setInterval(() => tick((n) => n + 1), 1000);
     return () => clearInterval(timer);
   }, [running]);
-  const interval = number(rollout?.BlueGreenUpdatePolicy?.TrafficRoutingConfiguration?.WaitIntervalInSeconds) ?? number(rollout?.RollingUpdatePolicy?.WaitIntervalInSeconds);
+  const interval = number(entries.at(-1)?.bake_seconds) ?? number(rollout?.BlueGreenUpdatePolicy?.TrafficRoutingConfiguration?.WaitIntervalInSeconds) ?? number(rollout?.RollingUpdatePolicy?.WaitIntervalInSeconds);
   return h('ol', { className: 'smh-time' }, entries.map((entry, i) => {
     const isLast = i === entries.length - 1;
     const until = isLast ? (running ? Date.now() / 1000 : null) : number(entries[i + 1].at);
@@ -261,7 +278,7 @@ function Timeline({ entries, running, rollout }) {
       h('i', { 'aria-hidden': true, className: isLast && running ? 'smh-pulse' : undefined, style: { background: color(STATUSES[entry.status] ?? 'border') } }),
       h('div', null, h('strong', null, told(entry)), until !== null && number(entry.at) !== null && h('span', { className: 'smh-muted' }, `  ${duration(until - entry.at)}`),
         baked !== null && h('div', null, `baked ${duration(baked)}${interval !== null ? `, ${duration(Math.max(0, interval - baked))} left` : ''}`),
-        coming.length + serving.length > 0 && h('div', { style: { maxWidth: '28rem', margin: '.35rem 0' } }, h(Traffic, { variants: [...serving.map((one) => ({ ...one, name: coming.length ? `${text(one.name)} (before)` : one.name })), ...coming.map((one) => ({ ...one, name: `${text(one.name)} (new)` }))], legend: true }))));
+        coming.length + serving.length > 0 && h('div', { style: { maxWidth: '28rem', margin: '.35rem 0' } }, h(Traffic, { variants: fleets(entry), legend: true }))));
   }));
 }
 
@@ -332,7 +349,7 @@ function History({ asset, endpoint, tasks }) {
     h('section', { style: { minWidth: 0 } }, h('h2', null, 'Serves'),
       serving ? h(Fragment, null,
         h('p', { style: { margin: '0 0 .6rem' } }, h(Mono, null, text(serving.endpoint_config_name) || '–'), serves && h('span', { className: 'smh-muted' }, ' since ', when(serves))),
-        list(serving.variants).length > 0 && h(Variants, { variants: list(serving.variants) }))
+        list(serving.variants).length > 0 && h(Variants, { variants: completed(serving, shown) }))
         : h('p', { className: 'smh-muted' }, components.length ? 'Inference components:' : 'No deployment of this endpoint has succeeded yet.'),
       components.map((one) => h('p', { key: text(one.name) }, h('strong', null, text(one.name)), ' ', h(Mono, null, text(one.endpoint_config_name)), list(one.variants).length > 0 && ` · ${instances(list(one.variants)[0])} copies`))),
     h('section', null,
@@ -358,7 +375,7 @@ function Entry({ at, record, run }) {
     h('td', null, label),
     h('td', { style: { width: '50%' } }, record.kind === 'inference component' && h('span', { className: 'smh-mark' }, text(record.name)),
       from && from !== to && h(Fragment, null, h(Mono, null, text(from)), ' → '), h(Mono, null, text(to) || '–'),
-      record.outcome !== 'succeeded' && record.endpoint_config_name && record.endpoint_config_name !== to && h('div', { className: 'smh-muted' }, 'serves ', h(Mono, null, text(record.endpoint_config_name))),
+      record.outcome !== 'succeeded' && record.status !== 'Failed' && record.endpoint_config_name && record.endpoint_config_name !== to && h('div', { className: 'smh-muted' }, 'serves ', h(Mono, null, text(record.endpoint_config_name))),
       h(Failure, null, record.failure)),
     h('td', { style: { whiteSpace: 'nowrap' } }, duration(record.seconds)),
     h('td', null, who, record.approved_by && h('div', { className: 'smh-muted' }, `approved by ${text(record.approved_by)}`)),
@@ -522,7 +539,7 @@ function Deployment({ dagId, runId, taskId, mapIndex }) { // the props that Airf
       h('div', { style: { display: 'flex', gap: '1rem', flexWrap: 'wrap', alignItems: 'baseline', marginBottom: '.6rem' } },
         h('h1', { style: { fontSize: '1.15rem', fontWeight: 650 } }, text(record?.name ?? task.rendered_fields?.endpoint_name ?? task.rendered_fields?.inference_component_name)), outcome && h(Outcome, { outcome }), number(seconds) !== null && h('span', { className: 'smh-muted' }, duration(seconds))),
       h('dl', { className: 'smh-facts' },
-        [['To', record?.requested_endpoint_config_name ?? task.rendered_fields?.endpoint_config_name], ['From', record?.previous_endpoint_config_name], ['Serves', record?.endpoint_config_name], ['Rollback to', record?.rollback_to]]
+        [['To', record?.requested_endpoint_config_name ?? task.rendered_fields?.endpoint_config_name], ['From', record?.previous_endpoint_config_name], ['Serves', record?.status === 'Failed' ? 'nothing' : record?.endpoint_config_name], ['Rollback to', record?.rollback_to]]
           .filter(([, found]) => found).map(([name, found]) => h(Fragment, { key: name }, h('dt', null, name), h('dd', null, h(Mono, null, text(found)))))),
       !running && h(Failure, null, record?.failure)),
     timeline.length > 0 && h('div', { className: 'smh-card' }, h('h2', null, 'Timeline'), h(Timeline, { entries: timeline, running, rollout: task.rendered_fields?.rollout })),
