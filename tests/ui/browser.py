@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ def chromium() -> Iterator[Any]:
     """Start a headless browser; skip the test where there is none."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
-        pytest.skip("needs Chromium")
+        # On the CI, a missing browser is a failure.
+        (pytest.fail if os.environ.get("SM_HOSTING_REQUIRE_ENGINE") else pytest.skip)("needs Chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     with playwright.sync_playwright() as driver:
         # Without its sandbox: containers of CI run as root.

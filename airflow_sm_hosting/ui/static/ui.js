@@ -476,7 +476,8 @@ function Endpoints() {
     .filter((row) => only === 'all' || (only === 'running' ? row.tasks.some(isRunning) : row.tasks.some((t) => !isRunning(t))))
     .sort((a, b) => (order === 'name' ? a.endpoint.name.localeCompare(b.endpoint.name) : Number(b.tasks.some(isRunning)) - Number(a.tasks.some(isRunning)) || b.changed.localeCompare(a.changed))), [rows, wanted, only, order, newest]);
   const visible = matching.slice(0, shown);
-  const lacking = visible.map((row) => row.asset).filter((asset) => asset?.last_asset_event?.id && !asked.current.has(asset.last_asset_event.id));
+  const isWhole = value !== undefined; // which rows are visible is known once all endpoints are
+  const lacking = (isWhole ? visible : []).map((row) => row.asset).filter((asset) => asset?.last_asset_event?.id && !asked.current.has(asset.last_asset_event.id));
   useEffect(() => {
     lacking.forEach((asset) => asked.current.add(asset.last_asset_event.id));
     each(lacking, async (asset) => {
