@@ -106,12 +106,12 @@ class DeleteEndpointOperator(RecordedTask, SageMakerHostingBaseOperator):
             timeout=given.timeout,
             remember=lambda made_of: self._remember(context, made_of),
         )
-        self.note(region=self.sagemaker_hook.conn_region_name, action="delete")
+        self.note_deployment(region=self.sagemaker_hook.conn_region_name, action="delete")
         deleter.delete(self._remembered(context))
-        self.note(
+        self.note_deployment(
             status="Deleted",
             action="delete" if deleter.has_deleted else "unchanged",
-            seconds=round(time.time() - self.notes["started_at"], 1),
+            seconds=round(time.time() - self.deployment_notes["started_at"], 1),
         )
 
     def recorded_name(self) -> dict[str, Any]:

@@ -59,8 +59,8 @@ class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
         progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
         progress = progress.after_wait(WaitFor(carried["until"]), result)
         self._log_success(result)
-        self.note(**(carried.get("notes") or {}))
-        self.note(**(event.get("observed") or {}))
+        self.note_deployment(**(carried.get("notes") or {}))
+        self.note_deployment(**(event.get("observed") or {}))
         return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
@@ -69,7 +69,7 @@ class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
 
         hook = self.sagemaker_hook
         self._persist_links(context, hook)
-        self.note(region=hook.conn_region_name)
+        self.note_deployment(region=hook.conn_region_name)
         while not isinstance(reached := self._advance(context, deployer), End):
             if not self.wait_for_completion and reached.until == "deployed":
                 reached = handed_over(deployer.progress, deployer.endpoint_arn)
@@ -88,7 +88,7 @@ class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
         finally:
             progress, described = deployer.progress, deployer.take_description()
             tags = deployer.known.get(Fact(FactKind.TAGS, (str(deployer.endpoint_arn),)))
-            self.note(
+            self.note_deployment(
                 **observed_members(described, deployer.known, self._alarm_names()),
                 **tag_members(tags),
                 action=None if progress.action is None else str(progress.action),
@@ -117,7 +117,7 @@ class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
                     carried={
                         "progress": progress.serialize(),
                         "until": str(condition.until),
-                        "notes": self.notes,
+                        "notes": self.deployment_notes,
                         **self._carried(),
                     },
                     watched_by=task_instance_key(context),

@@ -160,7 +160,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
                 region=hook.conn_region_name,
                 endpoint_name=given.endpoint_name,
             )
-        self.note(region=hook.conn_region_name, action="shift")
+        self.note_deployment(region=hook.conn_region_name, action="shift")
         shifter = TrafficShifter(shift, self, deadline=started_at + given.timeout)
         return self._shift(context, given, shifter, started_at)
 
@@ -176,8 +176,8 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
         shifter = TrafficShifter(
             self._wanted(context, given), self, deadline=started_at + given.timeout, before=before
         )
-        self.note(**(carried.get("notes") or {}))
-        self.note(**(event.get("observed") or {}))
+        self.note_deployment(**(carried.get("notes") or {}))
+        self.note_deployment(**(event.get("observed") or {}))
         condition = WaitCondition.deserialize(carried["awaited"])
         if shifter.after_wait(condition, WaitResult.deserialize(event["sighting"])):
             return self._report(context, given, shifter, started_at)
@@ -240,7 +240,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
             return shifter.advance()
         finally:
             described = shifter.take_description()
-            self.note(**observed_members(described, shifter.known))
+            self.note_deployment(**observed_members(described, shifter.known))
             if described:
                 self.observe_status(context, described)
 
@@ -269,7 +269,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
                         "before": shifter.before.as_json() if shifter.before else None,
                         "awaited": condition.serialize(),
                         "started_at": started_at,
-                        "notes": self.notes,
+                        "notes": self.deployment_notes,
                     },
                     watched_by=task_instance_key(context),
                     **self.aws_parameters,
@@ -300,7 +300,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
                     else {}
                 ),
             }
-            for variant in self.notes.get("described_variants") or ()
+            for variant in self.deployment_notes.get("described_variants") or ()
         ]
 
     def _report(
@@ -316,7 +316,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
             dict(wanted.instance_counts),
             dict(wanted.serverless_updates),
         )
-        self.note(
+        self.note_deployment(
             action="shift" if shifter.has_shifted else "unchanged",
             seconds=round(time.time() - started_at, 1),
             described_variants=self._after_shift(wanted),

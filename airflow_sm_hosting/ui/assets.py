@@ -94,12 +94,12 @@ class RecordedTask:
                 setattr(cls, name, _recorded(vars(cls)[name]))
 
     @property
-    def notes(self) -> dict[str, Any]:
+    def deployment_notes(self) -> dict[str, Any]:
         """What the task knows of its deployment: the members of its record."""
         notes: dict[str, Any] = self.__dict__.get(_NOTES, {})
         return notes
 
-    def note(self, **members: Any) -> None:
+    def note_deployment(self, **members: Any) -> None:
         """Add members of the record.
 
         :param members: The members; contents of configs and scaling add up.
@@ -107,7 +107,7 @@ class RecordedTask:
         from airflow_sm_hosting.deployment.record import merged
 
         # Not by setattr: Airflow does more than set.
-        self.__dict__[_NOTES] = merged(self.notes, members)
+        self.__dict__[_NOTES] = merged(self.deployment_notes, members)
 
     def recorded_name(self) -> Mapping[str, Any]:
         """Return the members that name the resource: ``name``, and ``endpoint_name`` if it is another one."""
@@ -122,16 +122,18 @@ class RecordedTask:
         from airflow_sm_hosting.deployment.record import observed_members
         from airflow_sm_hosting.deployment.timeline import entry_of
 
-        self.note(**{name: value for name, value in observed_members(described, {}).items() if value})
+        self.note_deployment(
+            **{name: value for name, value in observed_members(described, {}).items() if value}
+        )
         self._add_to_timeline(context, entry_of(described, time.time()))
 
     def _add_to_timeline(self, context: Context, entry: Entry) -> None:
         from airflow_sm_hosting.deployment.timeline import with_entry
 
-        before = self.notes.get(TIMELINE) or []
+        before = self.deployment_notes.get(TIMELINE) or []
         after = with_entry(before, entry)
         if len(after) != len(before) or after[-1] != before[-1]:
-            self.note(**{TIMELINE: after})
+            self.note_deployment(**{TIMELINE: after})
             _push(context, TIMELINE, after)
 
 
@@ -145,7 +147,7 @@ def _recorded(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, context, *args, **kwargs)
         self.__dict__[_NOTES] = {}
         try:
-            self.note(**_of_run(context))
+            self.note_deployment(**_of_run(context))
             value = method(self, context, *args, **kwargs)
             _leave_record(self, context, None)
             return value
@@ -163,8 +165,8 @@ def _leave_record(task: RecordedTask, context: Context, error: Exception | None)
     from airflow_sm_hosting.deployment.record import DeploymentOutcome, deployment_record, outcome_of
 
     try:
-        task.note(**task.recorded_name())
-        notes = task.notes
+        task.note_deployment(**task.recorded_name())
+        notes = task.deployment_notes
         outcome = outcome_of(error, notes.get("action"))
         record = deployment_record(notes, outcome=outcome, failure=str(error) if error else None)
         _push(context, RECORD, record)
