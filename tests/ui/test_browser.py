@@ -131,15 +131,17 @@ def test_the_tab_shows_a_plan(page: Any, recorded: World) -> None:
 
 def test_a_deferred_canary_is_live_and_the_page_changes(browser: Any, recorded: World) -> None:
     with opened(browser, base_url=recorded.airflow.url) as page:
-        run = recorded.start("deploy_canary", endpoint="two", config="c2")
+        run = recorded.start("deploy_canary", endpoint="churn", config="c2")
         shown = tab(page, "deploy_canary", run, "deploy")
         shown.get_by_text(re.compile("50 % of traffic on c2, baking")).wait_for(timeout=60_000)
         shown.get_by_text(re.compile(r"baked \d+ s, \d+ s left")).wait_for()
         page.goto("/plugin/sm-endpoints")
-        page.locator("[data-endpoint=two]").get_by_text("Deploying").wait_for()
+        row = page.locator("[data-endpoint=churn]")
+        row.get_by_text("Deploying", exact=True).wait_for()
+        row.get_by_text("c1 → c2").wait_for()
         assert recorded.ended("deploy_canary", run)["state"] == "success"
-        page.locator("[data-endpoint=two]").get_by_text("InService").wait_for(timeout=60_000)
-        page.locator("[data-endpoint=two]").get_by_text("c2", exact=True).wait_for()
+        row.get_by_text("InService").wait_for(timeout=60_000)
+        row.get_by_text("c2", exact=True).wait_for()
 
 
 # What was stored is text. The answers of the API are replaced: a name with markup gets nowhere else.
