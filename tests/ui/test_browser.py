@@ -144,6 +144,17 @@ def test_a_deferred_canary_is_live_and_the_page_changes(browser: Any, recorded: 
         row.get_by_text("c2", exact=True).wait_for()
 
 
+def test_the_dag_that_the_page_links_to_rolls_back(browser: Any, recorded: World) -> None:
+    with opened(browser, base_url=recorded.airflow.url) as page:
+        row = opened_row(page, "churn")
+        row.get_by_text("Goes back to c1").wait_for()
+        row.get_by_role("link", name="Open the rollback DAG").click()
+        page.wait_for_url(re.compile("/dags/rollback_endpoint"))
+        assert recorded.run("rollback_endpoint", endpoint_name="churn")["state"] == "success"
+        row = opened_row(page, "churn")
+        row.get_by_text(re.compile("^c1 since")).wait_for()
+
+
 # What was stored is text. The answers of the API are replaced: a name with markup gets nowhere else.
 
 
