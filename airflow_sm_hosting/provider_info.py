@@ -88,6 +88,13 @@ def get_provider_info() -> dict[str, Any]:
             "triggers.model_package",
             "triggers.package_events",
         ),
+        "asset-uris": [
+            {
+                "schemes": ["sagemaker"],
+                "handler": "airflow_sm_hosting.ui.assets.sanitize_uri",
+                "to_openlineage_converter": "airflow_sm_hosting.ui.assets.to_openlineage",
+            }
+        ],
         "config": {
             "sm_hosting": {
                 "description": "Defaults of the SageMaker hosting operators.",

@@ -56,6 +56,7 @@ FLOORS: dict[str, set[str]] = {
         *("images", "images.codebuild", "artifacts", "work_folder"),
     },
     # What people put into their DAGs.
+    "ui": {"", "deployment"},
     "triggers": {"deployer", "deployment", "exceptions", "hooks", "images.codebuild", "spec"},
     "sensors": {
         *("exceptions", "links", "retries", "spec", "fields", "guarded_task"),
@@ -84,6 +85,7 @@ FLOORS: dict[str, set[str]] = {
             "hooks",
             "deployer",
             "triggers",
+            "ui",
         ),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "sensors", "spec"},

@@ -21,7 +21,7 @@ from airflow_sm_hosting.deployment.component_deletion import ComponentDeletion, 
 from airflow_sm_hosting.deployment.deletion import Deletion, DeletionPlan, MadeOf, plan_deletion
 from airflow_sm_hosting.deployment.observation import Fact, Observation
 from airflow_sm_hosting.deployment.status import Kind
-from airflow_sm_hosting.deployment.steps import Step, Wait
+from airflow_sm_hosting.deployment.steps import DeleteEndpoint, Step, Wait
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition
 from airflow_sm_hosting.exceptions import DeploymentFailedError, DeploymentTimeoutError
 from airflow_sm_hosting.hooks.retry_log import RetryLog
@@ -108,6 +108,8 @@ class EndpointDeleter(_Deleter):
         super().__init__(aws, poll_interval=poll_interval, timeout=timeout)
         self._deletion = deletion
         self._remember = remember
+        #: Whether this task has deleted something.
+        self.has_deleted = False
 
     def delete(self, made_of: MadeOf) -> None:
         """Delete the endpoint.
@@ -129,6 +131,7 @@ class EndpointDeleter(_Deleter):
         for sentence in planned.kept:
             log.warning("%s", sentence)
         self._apply(planned.steps, observed)
+        self.has_deleted |= any(isinstance(step, DeleteEndpoint) for step in planned.steps)
         return made_of, planned.is_last
 
     def _plan(self, made_of: MadeOf) -> tuple[Observation, DeletionPlan]:

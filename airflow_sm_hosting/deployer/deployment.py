@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
@@ -94,6 +94,8 @@ class EndpointDeployer:
             self.endpoint_arn = progress.result.described.get("EndpointArn")
         #: The last description of the endpoint or inference component.
         self.described: Described | None = None
+        #: What AWS has answered so far, the newest answers.
+        self.known: dict[Fact, Any] = {}
 
     def advance(self) -> WaitCondition | End:
         """Observe, plan and apply, until the next wait or the end of the deployment.
@@ -128,6 +130,11 @@ class EndpointDeployer:
             note = SCALING_RESTORED_BY_RETRY if self.progress.unfinished else ""
             return failed_end(failed, f"{note} ({type(error).__name__}: {error})".strip())
         return reached
+
+    def take_description(self) -> Described | None:
+        """Return what AWS has described since the last call of this method; None if it was not asked."""
+        found, self._observer.described = self._observer.described, None
+        return found
 
     def _is_own(self, result: WaitResult) -> bool:
         """Return whether a wait was for the deployed resource, not for the endpoint or the base of an inference component."""
@@ -231,6 +238,7 @@ class EndpointDeployer:
         """Return the endpoint's ARN, and remember it."""
         found = observed.facts.get(observed.endpoint_fact) or {}
         self.described = found or self.described
+        self.known.update(observed.facts)
         self.endpoint_arn = found.get("EndpointArn") or self.endpoint_arn
         return self.endpoint_arn
 

@@ -76,6 +76,8 @@ class Observer:
         self._evidence = Evidence()
         #: Whether AWS has described the endpoint.
         self.has_described = False
+        #: The last description that AWS gave.
+        self.described: Described | None = None
 
     def observation(self, endpoint_name: str) -> Observation:
         """Return an observation without any facts.
@@ -172,6 +174,7 @@ class Observer:
         self._evidence = self._evidence.after(described, now)
         if self._evidence.is_outdated(described, now):
             raise OutdatedAnswerError(f"AWS describes an earlier state: {status_line(described)}")
+        self.described = described
         if described and described["EndpointStatus"] == DELETING:
             self.forget_endpoint()
         return described

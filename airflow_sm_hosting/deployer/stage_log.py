@@ -24,7 +24,6 @@ class StageLog:
     :param log_status: Takes a line.
     :param started_at: When the wait began, in seconds since the epoch.
     :param deadline: When its time budget ends, in seconds since the epoch.
-    :param on_stage: Called once for each stage, with what AWS showed of it first.
     """
 
     def __init__(
@@ -33,12 +32,10 @@ class StageLog:
         *,
         started_at: float,
         deadline: float,
-        on_stage: Callable[[RolloutStage], None] | None = None,
     ) -> None:
         self._log_status = log_status
         self._started_at = started_at
         self._deadline = deadline
-        self._on_stage = on_stage
         self._status = ""
         self._logged_at = 0.0
         self._heartbeats = 0
@@ -105,8 +102,6 @@ class StageLog:
         earliest = self._begun[-1][1] if self._begun else self._started_at
         since = stage.since if stage.since is not None else now
         self._begun.append((stage.name, min(max(since, earliest), now)))
-        if self._on_stage:
-            self._on_stage(stage)
 
     def _log(self, line: str) -> None:
         self._heartbeats, self._logged_at = 0, time.time()

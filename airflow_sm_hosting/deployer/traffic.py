@@ -17,6 +17,7 @@ from tenacity import (
 from airflow_sm_hosting.deployer.adapters import ConcurrentUpdateError, StepRunner
 from airflow_sm_hosting.deployer.observer import Observer, OutdatedAnswerError
 from airflow_sm_hosting.deployment.observation import Fact, Observation
+from airflow_sm_hosting.deployment.status import Described
 from airflow_sm_hosting.deployment.steps import Step, UpdateEndpointWeightsAndCapacities, Wait
 from airflow_sm_hosting.deployment.traffic import Shift, ShiftPlan, Traffic, plan_shift
 from airflow_sm_hosting.deployment.wait import Outcome, WaitCondition, WaitFor, WaitResult
@@ -56,6 +57,8 @@ class TrafficShifter:
         self.before = before
         #: Whether this task has changed the endpoint.
         self.has_shifted = before is not None
+        #: What AWS has answered so far, the newest answers.
+        self.known: dict[Fact, Any] = {}
 
     def advance(self) -> WaitCondition | None:
         """Observe, plan and apply, until the next wait; return its condition, or None when the endpoint has the traffic that is wanted.
@@ -83,6 +86,11 @@ class TrafficShifter:
                 "Its traffic was not shifted."
             ) from error
         return condition
+
+    def take_description(self) -> Described | None:
+        """Return what AWS has described since the last call of this method; None if it was not asked."""
+        found, self._observer.described = self._observer.described, None
+        return found
 
     def _advance(self) -> WaitCondition | None:
         observed, planned = self._plan()
@@ -138,4 +146,5 @@ class TrafficShifter:
         observed = self._observer.observation(self.shift.endpoint_name)
         while isinstance(planned := plan_shift(observed, self.shift), Fact):
             observed = observed.learned(planned, self._observer.fetch(planned, observed))
+        self.known.update(observed.facts)
         return observed, planned

@@ -56,7 +56,7 @@ class EndpointWait:
     :param deadline: When the time budget ends, in seconds since the epoch: it survives deferral and a restart of the triggerer.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
-    :param on_stage: Called once for each stage of the deployment.
+    :param observe_status: Takes each description (default: nothing takes it).
     """
 
     def __init__(
@@ -66,12 +66,13 @@ class EndpointWait:
         deadline: float,
         started_at: float,
         log_status: Callable[[str], None],
-        on_stage: Callable[[RolloutStage], None] | None = None,
+        observe_status: Callable[[Described | None], None] = lambda described: None,
     ) -> None:
         self._condition = condition
         self._deadline = min(deadline, condition.give_up_at or deadline)
         self._started_at = started_at
-        self._log = StageLog(log_status, started_at=started_at, deadline=self._deadline, on_stage=on_stage)
+        self._log = StageLog(log_status, started_at=started_at, deadline=self._deadline)
+        self._observe_status = observe_status
         self._told_status = ""
         #: Status and ``LastModifiedTime`` of the last answer that showed the endpoint.
         self._last: tuple[str, datetime] | None = None
@@ -104,6 +105,7 @@ class EndpointWait:
         :param alarm_states: The states of alarms by name, for the log.
         """
         self._was_described, self._refused_since = True, None
+        self._observe_status(described)
         described = as_compared(
             described, self._condition.specifications, self._condition.endpoint_config_name
         )
@@ -226,7 +228,7 @@ class PollingWait(EndpointWait):
     :param deadline: When the time budget ends, in seconds since the epoch.
     :param started_at: When the wait began, in seconds since the epoch.
     :param log_status: Takes a status line for a person watching.
-    :param on_stage: Called once for each stage of the deployment.
+    :param observe_status: Takes each description (default: nothing takes it).
     """
 
     def __init__(
@@ -237,10 +239,14 @@ class PollingWait(EndpointWait):
         deadline: float,
         started_at: float,
         log_status: Callable[[str], None],
-        on_stage: Callable[[RolloutStage], None] | None = None,
+        observe_status: Callable[[Described | None], None] = lambda described: None,
     ) -> None:
         super().__init__(
-            condition, deadline=deadline, started_at=started_at, log_status=log_status, on_stage=on_stage
+            condition,
+            deadline=deadline,
+            started_at=started_at,
+            log_status=log_status,
+            observe_status=observe_status,
         )
         self._hook = hook
         self._looked_up_at = -math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from airflow_sm_hosting.fields import Boolean, Resource, Seconds
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.arn import ENDPOINT
+from airflow_sm_hosting.ui.assets import RecordedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,7 +35,7 @@ class DeleteEndpointFields(AwsFields):
     timeout = Seconds(low=1, default=3600)
 
 
-class DeleteEndpointOperator(SageMakerHostingBaseOperator):
+class DeleteEndpointOperator(RecordedTask, SageMakerHostingBaseOperator):
     """Delete an endpoint, and on request its config and models; a missing resource is not an error.
 
     Waits first until no change is in progress, as SageMaker refuses to delete meanwhile, and deletes in the order that AWS documents:
@@ -104,7 +106,17 @@ class DeleteEndpointOperator(SageMakerHostingBaseOperator):
             timeout=given.timeout,
             remember=lambda made_of: self._remember(context, made_of),
         )
+        self.note_deployment(region=self.sagemaker_hook.conn_region_name, action="delete")
         deleter.delete(self._remembered(context))
+        self.note_deployment(
+            status="Deleted",
+            action="delete" if deleter.has_deleted else "unchanged",
+            seconds=round(time.time() - self.deployment_notes["started_at"], 1),
+        )
+
+    def recorded_name(self) -> dict[str, Any]:
+        """Return the endpoint's name."""
+        return {"name": self.resource_name("endpoint_name", ENDPOINT)}
 
     def _remember(self, context: Context, made_of: MadeOf) -> None:
         """Save the configs and models to delete after the endpoint, for the next try (Airflow 3.3 and newer)."""

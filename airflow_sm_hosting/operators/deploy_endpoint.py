@@ -271,6 +271,10 @@ class DeployEndpointOperator(DeployingOperator):
         )
         super().on_kill()
 
+    def recorded_name(self) -> dict[str, Any]:
+        """Return the endpoint's name."""
+        return {"name": self.resource_name("endpoint_name", ENDPOINT)}
+
     def _report(self, context: Context, deployer: EndpointDeployer, end: End) -> str:
         """Push the details; return the endpoint's name, or raise the deployment's error."""
         from airflow_sm_hosting.deployer.report import details_of, error_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_hosting.exceptions import AccessError, InvocationError, NotFoundError
@@ -12,6 +13,7 @@ from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.smoke_test import rendered_test
+from airflow_sm_hosting.ui.assets import RecordedTask, task_instance_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,7 +51,7 @@ class OneSmokeTest(Field[dict[str, Any]]):
         return rendered_test(f"{where}: ", given)
 
 
-class DeployingOperator(SageMakerHostingBaseOperator):
+class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
     """Base of the operators that deploy, and wait in the worker or in the triggerer."""
 
     #: Whether the task waits for the outcome, and where.
@@ -66,22 +68,48 @@ class DeployingOperator(SageMakerHostingBaseOperator):
         progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
         progress = progress.after_wait(WaitFor(carried["until"]), result)
         self._log_end(result, progress)
+        self.note_deployment(**(carried.get("notes") or {}))
+        self.note_deployment(**(event.get("observed") or {}))
         return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:
         """Observe, plan, apply and wait until the deployment has ended; then report."""
         from airflow_sm_hosting.deployment.planning import End, handed_over
 
-        self._persist_links(context, self.sagemaker_hook)
-        while not isinstance(reached := deployer.advance(), End):
+        hook = self.sagemaker_hook
+        self._persist_links(context, hook)
+        self.note_deployment(region=hook.conn_region_name)
+        while not isinstance(reached := self._advance(context, deployer), End):
             if not self.wait_for_completion and reached.until == "deployed":
                 reached = handed_over(deployer.progress, deployer.endpoint_arn)
                 break
-            result = self._wait(reached, deployer.progress)
+            result = self._wait(context, reached, deployer.progress)
             deployer.progress = deployer.progress.after_wait(reached.until, result)
         return self._report(context, deployer, reached)
 
-    def _wait(self, condition: WaitCondition, progress: Progress) -> WaitResult:
+    def _advance(self, context: Context, deployer: EndpointDeployer) -> WaitCondition | End:
+        """Observe, plan and apply until the next wait or the end; note what is known by then, also if this fails."""
+        from airflow_sm_hosting.deployment.observation import Fact, FactKind
+        from airflow_sm_hosting.deployment.record import observed_members, tag_members
+
+        try:
+            return deployer.advance()
+        finally:
+            progress, described = deployer.progress, deployer.take_description()
+            tags = deployer.known.get(Fact(FactKind.TAGS, (str(deployer.endpoint_arn),)))
+            self.note_deployment(
+                **observed_members(described, deployer.known, self._alarm_names()),
+                **tag_members(tags),
+                action=None if progress.action is None else str(progress.action),
+                target=progress.target,
+                previous_endpoint_config_name=progress.previous_endpoint_config_name,
+                started_at=progress.started_at,
+                seconds=round(time.time() - progress.started_at, 1),
+            )
+            if described:
+                self.observe_status(context, described)
+
+    def _wait(self, context: Context, condition: WaitCondition, progress: Progress) -> WaitResult:
         """Wait in this process, or defer the wait to the triggerer and never return."""
         from airflow_sm_hosting.deployer.waiting import PollingWait
 
@@ -98,8 +126,10 @@ class DeployingOperator(SageMakerHostingBaseOperator):
                     carried={
                         "progress": progress.serialize(),
                         "until": str(condition.until),
+                        "notes": self.deployment_notes,
                         **self._carried(),
                     },
+                    watched_by=task_instance_key(context),
                     **self.aws_parameters,
                 ),
                 method_name="execute_complete",
@@ -110,6 +140,7 @@ class DeployingOperator(SageMakerHostingBaseOperator):
             deadline=progress.deadline,
             started_at=progress.started_at,
             log_status=self.log.info,
+            observe_status=partial(self.observe_status, context),
         )
         while (result := wait.poll()) is None:
             time.sleep(wait.pause(interval))
@@ -177,6 +208,15 @@ class DeployingOperator(SageMakerHostingBaseOperator):
 
     def _smoke_tester(self, name: str) -> SmokeTester:
         """Return what runs the smoke test on the endpoint or inference component of this name."""
+        raise NotImplementedError
+
+    def _alarm_names(self) -> list[str]:
+        """Return the names of the alarms that can roll the deployment back."""
+        rollback = (self._deployment_config() or {}).get("AutoRollbackConfiguration") or {}
+        return [alarm["AlarmName"] for alarm in rollback.get("Alarms") or ()]
+
+    def _deployment_config(self) -> dict[str, Any] | None:
+        """Return the request's DeploymentConfig."""
         raise NotImplementedError
 
     def _interval(self) -> float:

@@ -80,6 +80,13 @@ class ComponentDeployingOperator(DeployingOperator):
         )
         super().on_kill()
 
+    def recorded_name(self) -> dict[str, Any]:
+        """Return the component's name; its endpoint is in its description."""
+        from airflow_sm_hosting.deployment.status import Kind
+
+        name = self.resource_name("inference_component_name", INFERENCE_COMPONENT)
+        return {"name": name, "kind": str(Kind.COMPONENT)}
+
     def _report(self, context: Context, deployer: EndpointDeployer, end: End) -> str:
         """Push the details; return the component's name, or raise the deployment's error."""
         from airflow_sm_hosting.deployer.report import component_details, error_of

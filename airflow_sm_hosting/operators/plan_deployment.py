@@ -31,6 +31,8 @@ class PlanDeploymentOperator(DeployEndpointOperator):
         target, changes, calls, two_fleets, variants, alarms, fallbacks.
     """
 
+    leaves_record = False
+
     def __init__(self, *, endpoint_name: Late, endpoint_config_name: Late, **kwargs: Any) -> None:
         super().__init__(endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name, **kwargs)
 

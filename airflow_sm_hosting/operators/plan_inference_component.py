@@ -31,6 +31,8 @@ class PlanInferenceComponentOperator(DeployInferenceComponentOperator):
         inference_component_name, serving, target, changes, calls, two_fleets, copies, alarms.
     """
 
+    leaves_record = False
+
     def __init__(self, *, inference_component_name: Late, endpoint_name: Late, **kwargs: Any) -> None:
         super().__init__(
             inference_component_name=inference_component_name, endpoint_name=endpoint_name, **kwargs

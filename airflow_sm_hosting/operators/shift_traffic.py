@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.configuration import conf  # only in airflow.sdk 3.2 and newer
@@ -28,6 +29,7 @@ from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.members import check_plain
 from airflow_sm_hosting.spec.rendered import whole_number
 from airflow_sm_hosting.spec.serverless_update import SERVERLESS_UPDATE
+from airflow_sm_hosting.ui.assets import RecordedTask, task_instance_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,7 +83,7 @@ class ShiftTrafficFields(AwsFields):
             )
 
 
-class ShiftTrafficOperator(SageMakerHostingBaseOperator):
+class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
     """Set weights and instance counts of an endpoint's production variants, in one call, and verify that they are in effect.
 
     Uses ``sagemaker:UpdateEndpointWeightsAndCapacities``; nothing is called if the endpoint has the traffic already. Another change of the
@@ -158,6 +160,7 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
                 region=hook.conn_region_name,
                 endpoint_name=given.endpoint_name,
             )
+        self.note_deployment(region=hook.conn_region_name, action="shift")
         shifter = TrafficShifter(shift, self, deadline=started_at + given.timeout)
         return self._shift(context, given, shifter, started_at)
 
@@ -173,6 +176,8 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
         shifter = TrafficShifter(
             self._wanted(context, given), self, deadline=started_at + given.timeout, before=before
         )
+        self.note_deployment(**(carried.get("notes") or {}))
+        self.note_deployment(**(event.get("observed") or {}))
         condition = WaitCondition.deserialize(carried["awaited"])
         if shifter.after_wait(condition, WaitResult.deserialize(event["sighting"])):
             return self._report(context, given, shifter, started_at)
@@ -217,14 +222,31 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
     def _shift(
         self, context: Context, given: ShiftTrafficFields, shifter: TrafficShifter, started_at: float
     ) -> str:
-        while (condition := shifter.advance()) is not None:
-            result = self._wait(given, shifter, condition, started_at)
+        while (condition := self._advance(context, shifter)) is not None:
+            result = self._wait(context, given, shifter, condition, started_at)
             if shifter.after_wait(condition, result):
                 break
         return self._report(context, given, shifter, started_at)
 
+    def recorded_name(self) -> dict[str, Any]:
+        """Return the endpoint's name."""
+        return {"name": self.resource_name("endpoint_name", ENDPOINT)}
+
+    def _advance(self, context: Context, shifter: TrafficShifter) -> WaitCondition | None:
+        """Observe, plan and apply until the next wait; note what is known by then, also if this fails."""
+        from airflow_sm_hosting.deployment.record import observed_members
+
+        try:
+            return shifter.advance()
+        finally:
+            described = shifter.take_description()
+            self.note_deployment(**observed_members(described, shifter.known))
+            if described:
+                self.observe_status(context, described)
+
     def _wait(
         self,
+        context: Context,
         given: ShiftTrafficFields,
         shifter: TrafficShifter,
         condition: WaitCondition,
@@ -247,7 +269,9 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
                         "before": shifter.before.as_json() if shifter.before else None,
                         "awaited": condition.serialize(),
                         "started_at": started_at,
+                        "notes": self.deployment_notes,
                     },
+                    watched_by=task_instance_key(context),
                     **self.aws_parameters,
                 ),
                 method_name="execute_complete",
@@ -258,10 +282,26 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
             deadline=deadline,
             started_at=started_at,
             log_status=self.log.info,
+            observe_status=partial(self.observe_status, context),
         )
         while (result := wait.poll()) is None:
             time.sleep(wait.pause(given.poll_interval))
         return result
+
+    def _after_shift(self, shift: Shift) -> list[dict[str, Any]]:
+        """Return the noted variants with the weights and counts that are in effect now: the wait has verified them."""
+        return [
+            {
+                **variant,
+                **({"weight": shift.weights[name]} if (name := variant["name"]) in shift.weights else {}),
+                **(
+                    {"current": shift.instance_counts[name], "desired": shift.instance_counts[name]}
+                    if name in shift.instance_counts
+                    else {}
+                ),
+            }
+            for variant in self.deployment_notes.get("described_variants") or ()
+        ]
 
     def _report(
         self, context: Context, given: ShiftTrafficFields, shifter: TrafficShifter, started_at: float
@@ -275,6 +315,11 @@ class ShiftTrafficOperator(SageMakerHostingBaseOperator):
             dict(wanted.weights),
             dict(wanted.instance_counts),
             dict(wanted.serverless_updates),
+        )
+        self.note_deployment(
+            action="shift" if shifter.has_shifted else "unchanged",
+            seconds=round(time.time() - started_at, 1),
+            described_variants=self._after_shift(wanted),
         )
         self.push_details(
             context,

@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_sm_hosting.hooks.parameters import DEFAULT_CONNECTION, AwsParameters
 from airflow_sm_hosting.triggers.poller import in_thread, wait_for_endpoint
 from airflow_sm_hosting.triggers.quiet_event import quiet_event
+from airflow_sm_hosting.triggers.timeline import Timeline
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployment.wait import WaitResult
@@ -33,7 +34,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
     """Wait until an endpoint meets a condition; all triggers that use the same connection share one poller.
 
     Yields one event: ``sighting``, the result of the wait (a :class:`airflow_sm_hosting.deployment.wait.WaitResult`, also for a permanent
-    error), and ``carried``, the values that the task saved in the trigger. The class path, the names of the arguments and of the event's
+    error), ``carried``, the values that the task saved in the trigger, and ``observed``, what the task notes of it. The class path, the names of the arguments and of the event's
     members are those of version 0.1.0: tasks may wait during an upgrade, and workers and triggerers are upgraded at different times.
 
     :param awaited: The condition that ends the wait, as ``WaitCondition.serialize`` writes it.
@@ -43,6 +44,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         ``lists_per_second`` allow.
     :param carried: Values that the task gets back with the event. They are saved here and not in ``defer(kwargs=…)``, which
         ``dag.test()`` drops (Airflow 3.3.2, airflow/sdk/definitions/dag.py, ``_run_task``).
+    :param watched_by: Identifies the task whose XCom ``timeline`` shows the changes (default: none).
     :param aws_conn_id: The Airflow connection used for AWS credentials.
     :param region_name: AWS Region.
     :param verify: Whether to verify TLS certificates, or the path of a CA bundle.
@@ -58,6 +60,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         started_at: float | None = None,
         poll_interval: float = 30,
         carried: dict[str, Any] | None = None,
+        watched_by: dict[str, Any] | None = None,
         aws_conn_id: str | None = DEFAULT_CONNECTION,
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -70,6 +73,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
         self.started_at = time.time() if started_at is None else started_at
         self.poll_interval = poll_interval
         self.carried = carried
+        self.watched_by = watched_by
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -85,14 +89,18 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
                 "started_at": self.started_at,
                 "poll_interval": self.poll_interval,
                 "carried": self.carried,
+                "watched_by": self.watched_by,
                 **self.aws_parameters,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, together with all other triggers that use the same connection."""
-        result = await self._wait()
+        async with Timeline(self.watched_by, (self.carried or {}).get("notes")) as timeline:
+            result = await self._wait(timeline)
         payload = {"sighting": result.serialize(), "carried": self.carried}
+        if timeline.observed:
+            payload["observed"] = timeline.observed
         self.logger().debug("The result of the wait: %s", payload)
         yield quiet_event(payload, result.outcome)
 
@@ -113,7 +121,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
             ),
         )
 
-    async def _wait(self) -> WaitResult:
+    async def _wait(self, timeline: Timeline) -> WaitResult:
         try:
             return await wait_for_endpoint(
                 lambda: self.sagemaker_hook,
@@ -124,6 +132,7 @@ class EndpointTrigger(AwsParameters, BaseTrigger):
                 poll_interval=self.poll_interval,
                 # All triggers share one logger: making one takes longer than the rest of a wait's start.
                 log_status=self.logger().info,
+                observe_status=timeline.observe,
             )
         except Exception as error:
             result_of_error = await in_thread(_result_of_error)()

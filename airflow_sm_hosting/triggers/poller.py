@@ -24,7 +24,6 @@ from airflow_sm_hosting.triggers.rate_limits import RateLimits
 if TYPE_CHECKING:
     from airflow_sm_hosting.deployer.endpoint_calls import EndpointCalls, Page
     from airflow_sm_hosting.deployer.waiting import EndpointWait
-    from airflow_sm_hosting.deployment.rollout_stage import RolloutStage
     from airflow_sm_hosting.deployment.status import Described
     from airflow_sm_hosting.deployment.wait import WaitResult
     from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
@@ -95,7 +94,7 @@ async def wait_for_endpoint(
     started_at: float,
     poll_interval: float,
     log_status: Callable[[str], None],
-    on_stage: Callable[[RolloutStage], None] | None = None,
+    observe_status: Callable[[Described | None], None] = lambda described: None,
 ) -> WaitResult:
     """Wait in the poller of the connection, which all its waits share, and return the result of this wait.
 
@@ -106,7 +105,7 @@ async def wait_for_endpoint(
     :param started_at: When the wait began, in seconds since the epoch.
     :param poll_interval: Maximum seconds between two polls, as far as the rates allow.
     :param log_status: Takes a status line; called in the caller's context, so that the line goes to the caller's log.
-    :param on_stage: Called once for each stage of the deployment, in the caller's context.
+    :param observe_status: Takes each description, in the event loop (default: nothing takes it).
     """
     kind = ComponentPoller if awaited.get("kind") == COMPONENT else EndpointPoller
     poller = pollers().of(kind, make_hook, aws_parameters)
@@ -124,7 +123,7 @@ async def wait_for_endpoint(
                 deadline=deadline,
                 started_at=started_at,
                 log_status=lambda line: context.run(log_status, line),
-                on_stage=None if on_stage is None else lambda stage: context.run(on_stage, stage),
+                observe_status=observe_status,
             )
             waiter = Waiter(wait, deadline, poll_interval)
             endpoint = poller.join(condition.endpoint_name, waiter)

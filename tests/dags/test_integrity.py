@@ -73,7 +73,9 @@ def test_no_dag_has_a_cycle(bag: DagBag) -> None:
 def test_params_are_valid_by_default(bag: DagBag) -> None:
     """A run that an asset event starts has no form in which a person could fill in what is missing."""
     for dag in bag.dags.values():
-        dag.params.validate()
+        # Only a person starts it, who says which endpoint.
+        if dag.dag_id != "rollback_endpoint":
+            dag.params.validate()
 
 
 def test_names_are_valid_for_sagemaker_once_rendered(bag: DagBag) -> None:
@@ -84,7 +86,8 @@ def test_names_are_valid_for_sagemaker_once_rendered(bag: DagBag) -> None:
                 value = getattr(task, field, None)
                 if not isinstance(value, str):
                     continue
-                rendered = environment.from_string(value).render(params=dag.params.dump())
+                params = {"endpoint_name": "given", **dag.params.dump()}
+                rendered = environment.from_string(value).render(params=params)
                 assert SAGEMAKER_NAME.fullmatch(rendered), (
                     f"{dag.dag_id}.{task.task_id}: {field} is {rendered!r}"
                 )
