@@ -9,11 +9,19 @@ import pytest
 
 from airflow_sm_hosting import (
     CreateEndpointAlarmOperator,
+    CreateEndpointDashboardOperator,
     DeployEndpointOperator,
     DeployInferenceComponentOperator,
     EndpointInServiceSensor,
 )
-from airflow_sm_hosting.links import AlarmLink, ComponentLogsLink, ConsoleLink, EndpointLink, EndpointLogsLink
+from airflow_sm_hosting.links import (
+    AlarmLink,
+    ComponentLogsLink,
+    ConsoleLink,
+    DashboardLink,
+    EndpointLink,
+    EndpointLogsLink,
+)
 from airflow_sm_hosting.provider_info import get_provider_info
 from tests.operators.conftest import Ran
 
@@ -71,10 +79,11 @@ def test_every_operator_names_its_links_and_the_provider_lists_them() -> None:
             DeployInferenceComponentOperator,
             EndpointInServiceSensor,
             CreateEndpointAlarmOperator,
+            CreateEndpointDashboardOperator,
         )
         for link in operator.operator_extra_links
     }
-    assert used == {EndpointLink, EndpointLogsLink, ComponentLogsLink, AlarmLink}
+    assert used == {EndpointLink, EndpointLogsLink, ComponentLogsLink, AlarmLink, DashboardLink}
     listed = set(get_provider_info()["extra-links"])
     assert listed == {f"{link.__module__}.{link.__qualname__}" for link in used}
-    assert len({link.key for link in used}) == len({link.name for link in used}) == 4
+    assert len({link.key for link in used}) == len({link.name for link in used}) == 5

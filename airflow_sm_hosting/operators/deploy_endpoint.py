@@ -283,6 +283,7 @@ class DeployEndpointOperator(DeployingOperator):
         given = self.fields.of(self)
         name = given.endpoint_name
         details = details_of(progress, end.serving, end.endpoint_arn, given.approval)
+        self.note_deployment(approved_by=details.get("approved_by"))
         self.push_details(context, details)
         if end.ending == "succeeded":
             return name

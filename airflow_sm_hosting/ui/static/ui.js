@@ -505,14 +505,20 @@ function Endpoints() {
 
 // The tab.
 
+const FACTS = ['action', 'reason', 'serving', 'target', 'rollout_seconds', 'alarms', 'fallbacks'];
+
 function Plan({ plan }) {
   if (typeof plan === 'string') return h('pre', { className: 'smh-mono', style: { whiteSpace: 'pre-wrap', margin: 0 } }, plan);
-  const changes = (Array.isArray(plan.changes) ? plan.changes : []).map(text).map((line) => /^(.*) is (.*), requested (.*)$/.exec(line) ?? [line, line, '', '']);
-  const rest = Object.entries(plan).filter(([name, value]) => !['changes', 'calls'].includes(name) && value !== null && value !== '' && (!Array.isArray(value) || value.length));
+  const rows = (Array.isArray(plan.table) ? plan.table : []).filter((one) => one && typeof one === 'object');
+  const facts = FACTS.map((name) => [name, plan[name]]).filter(([name, value]) => value !== undefined && value !== null && value !== '' && value !== 0 && (!Array.isArray(value) || value.length));
+  const risks = Array.isArray(plan.risks) ? plan.risks : [];
   return h(Fragment, null,
-    rest.length > 0 && h('dl', { className: 'smh-facts' }, rest.map(([name, value]) => h(Fragment, { key: name }, h('dt', null, name.replace(/_/g, ' ')), h('dd', null, typeof value === 'object' ? h(Mono, null, JSON.stringify(value)) : String(value))))),
-    changes.length > 0 && h('table', { className: 'smh-table smh-diff', style: { marginTop: '.75rem' } }, h('thead', null, h('tr', null, ['What', 'Before', 'After'].map((one) => h('th', { key: one, scope: 'col' }, one)))),
-      h('tbody', null, changes.map((one, i) => h('tr', { key: i }, h('td', null, one[1]), h('td', null, h('del', null, one[2])), h('td', null, h('ins', null, one[3])))))),
+    facts.length > 0 && h('dl', { className: 'smh-facts' }, facts.map(([name, value]) => h(Fragment, { key: name }, h('dt', null, name.replace(/_/g, ' ')), h('dd', null, Array.isArray(value) ? value.map(text).join(', ') : name === 'rollout_seconds' ? `at least ${duration(value)}` : text(value))))),
+    risks.length > 0 && h(Fragment, null, h('h3', { style: { fontWeight: 600, margin: '.75rem 0 .25rem' } }, 'Risks'), h('ul', { style: { paddingLeft: '1.4rem', listStyle: 'disc' } }, risks.map((one, i) => h('li', { key: i }, text(one))))),
+    rows.length > 0 && h('table', { className: 'smh-table smh-diff', style: { marginTop: '.75rem' } }, h('thead', null, h('tr', null, ['', 'What', 'Now', 'Afterwards'].map((one, i) => h('th', { key: i, scope: 'col' }, one)))),
+      h('tbody', null, rows.map((one, i) => h('tr', { key: i }, h('td', null, i > 0 && rows[i - 1].group === one.group ? '' : text(one.group)), h('td', null, text(one.what)), one.stays
+        ? h('td', { colSpan: 2 }, `${text(one.before)} stays, although the config differs`)
+        : h(Fragment, null, h('td', null, h('del', null, text(one.before))), h('td', null, h('ins', null, text(one.after)))))))),
     Array.isArray(plan.calls) && plan.calls.length > 0 && h('ol', { style: { margin: '.75rem 0 0', paddingLeft: '1.4rem', listStyle: 'decimal' } }, plan.calls.map((one, i) => h('li', { key: i }, h(Mono, null, text(one))))));
 }
 
