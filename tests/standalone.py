@@ -39,6 +39,7 @@ class Airflow:
     def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self._headers: dict[str, str] = {}
         self.home = home
         self.log = home / "standalone.log"
         full = {
@@ -70,7 +71,14 @@ class Airflow:
             )
 
     def api(self, method: str, path: str, **options: Any) -> Any:
-        answer = requests.request(method, f"{self.url}/api/v2/{path}", timeout=30, **options)
+        answer = requests.request(
+            method, f"{self.url}/api/v2/{path}", timeout=30, headers=self._headers, **options
+        )
+        if answer.status_code == 401 and not self._headers:
+            # Airflow 3.1 asks for a token, also where everybody is an administrator.
+            token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            self._headers = {"Authorization": f"Bearer {token}"}
+            return self.api(method, path, **options)
         answer.raise_for_status()
         return answer.json()
 
