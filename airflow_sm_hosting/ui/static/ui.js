@@ -11,7 +11,7 @@ const ROLLBACK_DAG = 'rollback_endpoint';
 const OPERATORS = ['DeployEndpointOperator', 'RollbackEndpointOperator', 'DeployInferenceComponentOperator',
   'RollbackInferenceComponentOperator', 'ShiftTrafficOperator', 'PromoteShadowOperator', 'DeleteEndpointOperator'];
 const PLANNERS = ['PlanDeploymentOperator', 'PlanInferenceComponentOperator'];
-const RUNNING = ['running', 'deferred', 'queued', 'scheduled', 'up_for_retry', 'restarting', 'awaiting_input'];
+const RUNNING = ['running', 'deferred', 'queued', 'scheduled', 'up_for_retry', 'restarting']; // all of these in Airflow 3.1, which refuses others
 const ENDED = ['success', 'failed', 'skipped', 'upstream_failed', 'removed'];
 const PAGE = 100; // the largest page of Airflow's API by default
 const MOST_PAGES = 50; // 5,000 endpoints
