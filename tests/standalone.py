@@ -114,6 +114,14 @@ class Airflow:
         for dag_id in dag_ids:
             self.api("PATCH", f"dags/{dag_id}", json={"is_paused": False})
 
+    def until_released(self, dag_id: str, task_id: str, run_id: str) -> None:
+        """Wait until the scheduler has seen that the first process of a waiting task ended.
+
+        Airflow fails the try of a task that is resumed before (apache/airflow#72716); a person is never as quick as a test.
+        """
+        seen = f"state success for task instance TaskInstanceKey(dag_id={dag_id!r}, task_id={task_id!r}, run_id={run_id!r}"
+        self.until(f"{task_id} has left its worker", lambda: seen in self.log.read_text(errors="replace"))
+
     def ended_run(self, dag_id: str) -> Any:
         """Wait until a DAG run has ended, and return it."""
 

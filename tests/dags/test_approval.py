@@ -71,6 +71,7 @@ def question(airflow: Airflow, run: dict[str, Any]) -> tuple[str, dict[str, Any]
             return None
 
     found: dict[str, Any] = airflow.until("a person is asked", asked)
+    airflow.until_released("release", "model_hosting.approve", run["dag_run_id"])
     return place, found
 
 
