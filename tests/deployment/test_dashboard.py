@@ -100,7 +100,7 @@ def test_alarms_and_marks_are_shown() -> None:
 
 
 def test_widgets_stand_beside_and_below_each_other() -> None:
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for one in body(alarm_arns=["arn:one"], scaling={"main": (1, 3)})["widgets"]:
         cells = {
             (x, y)

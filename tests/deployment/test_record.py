@@ -219,3 +219,18 @@ def test_an_entry_shows_both_fleets() -> None:
         }
     ]
     json.dumps(entry)
+
+
+def test_an_endpoint_that_does_not_exist_has_an_entry() -> None:
+    assert entry_of(None, 1.0) == {"at": 1.0, "status": "does not exist"}
+
+
+def test_what_is_not_known_is_left_out_and_what_was_known_stays() -> None:
+    seen = observed_members(None, {}, ["latency"])
+    assert "status" not in seen
+    assert seen["alarms"] == [{"name": "latency"}]
+    assert tag_members(None) == {}
+    assert merged({"scaling": {"main": {"min": 1}}}, {"target": "b"}) == {
+        "scaling": {"main": {"min": 1}},
+        "target": "b",
+    }
