@@ -419,7 +419,8 @@ def test_accepted_requests_are_answered_after_a_kill_and_after_a_stop(tmp_path: 
         config = async_config(deployer, model, bucket, MaxConcurrentInvocationsPerInstance=1)
         endpoint = deployer.endpoint(config)
         # The state has the endpoint.
-        wait_until(lambda: endpoint in (tmp_path / "state.json").read_text())
+        state = tmp_path / "state.json"
+        wait_until(lambda: state.exists() and endpoint in state.read_text())
 
         def invoke(aws: LocalAws, **members: Any) -> Any:
             invoke = aws.client("sagemaker-runtime").invoke_endpoint_async
