@@ -136,9 +136,13 @@ def get_provider_info() -> dict[str, Any]:
         },
         "extra-links": [
             "airflow_sm_hosting.links.AlarmLink",
+            "airflow_sm_hosting.links.ArtifactLink",
             "airflow_sm_hosting.links.ComponentLogsLink",
             "airflow_sm_hosting.links.DashboardLink",
+            "airflow_sm_hosting.links.EndpointConfigLink",
             "airflow_sm_hosting.links.EndpointLink",
             "airflow_sm_hosting.links.EndpointLogsLink",
+            "airflow_sm_hosting.links.ModelLink",
+            "airflow_sm_hosting.links.RepositoryLink",
         ],
     }

@@ -118,11 +118,11 @@ FLOORS: dict[str, set[str]] = {
         *("local.codebuild", "local.tagging", "local.cloudformation"),
     },
     # The access key of a server, and the warning of an engine; it starts the server's process and talks to it over HTTP.
-    "local.client": {"exceptions", "local.server", "local.engines"},
+    "local.client": {"exceptions", "local", "local.engines"},
     "testing": {"local"},
     "cli": {
         *("", "exceptions", "spec", "deployment", "hooks", "service_model", "deployer"),
-        *("container_check", "local.client", "local.engines", "local.server"),
+        *("container_check", "local", "local.client", "local.engines", "local.server"),
     },
 }
 #: Packages that hand out their public names, which are imported when they are asked for.

@@ -8,19 +8,27 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_sm_hosting import (
+    BuildImageOperator,
     CreateEndpointAlarmOperator,
+    CreateEndpointConfigOperator,
     CreateEndpointDashboardOperator,
+    CreateModelOperator,
     DeployEndpointOperator,
     DeployInferenceComponentOperator,
     EndpointInServiceSensor,
+    UploadModelDataOperator,
 )
 from airflow_sm_hosting.links import (
     AlarmLink,
+    ArtifactLink,
     ComponentLogsLink,
     ConsoleLink,
     DashboardLink,
+    EndpointConfigLink,
     EndpointLink,
     EndpointLogsLink,
+    ModelLink,
+    RepositoryLink,
 )
 from airflow_sm_hosting.provider_info import get_provider_info
 from tests.operators.conftest import Ran
@@ -71,6 +79,40 @@ def test_a_component_has_a_log_group_of_its_own() -> None:
     assert urlsplit(address).fragment.endswith("$252Faws$252Fsagemaker$252FInferenceComponents$252Fchurn")
 
 
+def test_a_connection_to_the_local_aws_leads_to_its_page() -> None:
+    local = "http://127.0.0.1:4566"
+    for partition in ("aws", "aws-iso"):
+        address = pushed(EndpointLink(), partition=partition, local_aws=local, endpoint_name="churn")
+        assert address == f"{local}/_sm_hosting/ui/endpoints/churn?region=eu-west-1"
+    artifact = pushed(ArtifactLink(), local_aws=local, bucket="models", object_key="a/b c.tar.gz")
+    assert artifact == f"{local}/_sm_hosting/ui/objects/models/a%2Fb%20c.tar.gz?region=eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("link", "names", "path"),
+    [
+        (
+            EndpointConfigLink(),
+            {"endpoint_config_name": "c"},
+            "sagemaker/home?region=eu-west-1#/endpointConfig/c",
+        ),
+        (ModelLink(), {"model_name": "m"}, "sagemaker/home?region=eu-west-1#/models/m"),
+        (
+            RepositoryLink(),
+            {"registry_id": "1", "repository_name": "r/a"},
+            "ecr/repositories/private/1/r%2Fa?region=eu-west-1",
+        ),
+        (
+            ArtifactLink(),
+            {"bucket": "b", "object_key": "k/o"},
+            "s3/object/b?region=eu-west-1&prefix=k%2Fo",
+        ),
+    ],
+)
+def test_each_link_leads_to_the_console(link: ConsoleLink, names: dict[str, str], path: str) -> None:
+    assert pushed(link, **names) == f"https://eu-west-1.console.aws.amazon.com/{path}"
+
+
 def test_every_operator_names_its_links_and_the_provider_lists_them() -> None:
     used = {
         type(link)
@@ -80,10 +122,17 @@ def test_every_operator_names_its_links_and_the_provider_lists_them() -> None:
             EndpointInServiceSensor,
             CreateEndpointAlarmOperator,
             CreateEndpointDashboardOperator,
+            CreateEndpointConfigOperator,
+            CreateModelOperator,
+            BuildImageOperator,
+            UploadModelDataOperator,
         )
         for link in operator.operator_extra_links
     }
-    assert used == {EndpointLink, EndpointLogsLink, ComponentLogsLink, AlarmLink, DashboardLink}
+    assert used == {
+        EndpointLink, EndpointLogsLink, ComponentLogsLink, AlarmLink, DashboardLink, EndpointConfigLink, ModelLink,
+        RepositoryLink, ArtifactLink,
+    }  # fmt: skip
     listed = set(get_provider_info()["extra-links"])
     assert listed == {f"{link.__module__}.{link.__qualname__}" for link in used}
-    assert len({link.key for link in used}) == len({link.name for link in used}) == 5
+    assert len({link.key for link in used}) == len({link.name for link in used}) == 9

@@ -23,7 +23,7 @@ from airflow_sm_hosting.cli.options import (
 )
 from airflow_sm_hosting.cli.output import print_json
 from airflow_sm_hosting.cli.running import in_words, running_on, server_on
-from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE
+from airflow_sm_hosting.local.access_key import ACCESS_KEY_VARIABLE
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.local.client.daemon import Daemon
@@ -114,8 +114,8 @@ def up(
     port: int, access_key: str | None, detach: bool, as_json: bool, stand_in_images: Any, **settings: Any
 ) -> None:
     """Start it; it stays in the foreground until Ctrl-C."""
+    from airflow_sm_hosting.local.access_key import new_access_key
     from airflow_sm_hosting.local.client import daemon
-    from airflow_sm_hosting.local.server.access_key import new_access_key
 
     key = _access_key(access_key) or new_access_key()
     settings |= {"port": port, "access_key": key, "stand_in_images": dict(stand_in_images)}

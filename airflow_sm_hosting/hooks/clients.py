@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -118,6 +119,16 @@ class SharedClients(AwsBaseHook):
                 )
                 _SESSIONS[key] = session
             return _SESSIONS[key]
+
+    @property
+    def local_aws(self) -> str | None:
+        """The address of the server on this computer that the connection leads to, as the local AWS; None for AWS itself."""
+        url = urlsplit(self.conn.meta.endpoint_url)
+        host = url.hostname or ""
+        is_here = (
+            host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127.")
+        )
+        return f"{url.scheme}://{url.netloc}" if is_here else None
 
     def client(self, service: str) -> Any:
         """Return the client of a service under this hook's connection, shared in the process."""

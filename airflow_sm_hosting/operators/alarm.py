@@ -134,9 +134,7 @@ class AlarmOperator(SageMakerHostingBaseOperator):
 
     def _persist_link(self, context: Context, hook: CloudWatchHook, alarm_name: str) -> None:
         for link in self.operator_extra_links:
-            link.persist(
-                context, partition=hook.conn_partition, region=hook.conn_region_name, alarm_name=alarm_name
-            )
+            link.persist_for(context, hook, alarm_name=alarm_name)
 
     def _plan(
         self,

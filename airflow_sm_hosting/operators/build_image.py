@@ -23,6 +23,7 @@ from airflow_sm_hosting.fields import (
     optional,
 )
 from airflow_sm_hosting.hooks.parameters import AwsFields
+from airflow_sm_hosting.links import RepositoryLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_text, invalid, is_rendered_later
 from airflow_sm_hosting.spec.codebuild import LONGEST_TIMEOUT, REQUIRED, SHORTEST_TIMEOUT, check_codebuild
@@ -254,6 +255,7 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
     fields = BuildImageFields
     template_fields: Sequence[str] = BuildImageFields.template_fields()
     template_fields_renderers: ClassVar[dict[str, str]] = BuildImageFields.template_fields_renderers()
+    operator_extra_links = (RepositoryLink(),)
 
     directory = PathAsText()
     dockerfile = PathAsText()
@@ -375,6 +377,8 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
             if image is None:
                 raise ImageBuildError(f"{uri}@{digest} was pushed, but cannot be found in ECR.")
             hook.tag_image(repository, image, wanted_tag)
+        for link in self.operator_extra_links:
+            link.persist_for(context, hook, registry_id=uri.partition(".")[0], repository_name=repository)
         tags = [tag, *([wanted_tag] if wanted_tag else [])]
         details = {"built": built, "digest": digest, "repository_uri": uri, "tags": tags}
         self.push_details(context, {**details, "build_id": build_id} if build_id else details)

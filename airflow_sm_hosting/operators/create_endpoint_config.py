@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_hosting.fields import Boolean, ListOf, Structure, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
+from airflow_sm_hosting.links import EndpointConfigLink
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_kms_key, check_name, check_role
 from airflow_sm_hosting.spec.endpoint_config import (
@@ -127,6 +128,7 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = (
         CreateEndpointConfigFields.template_fields_renderers()
     )
+    operator_extra_links = (EndpointConfigLink(),)
 
     def __init__(
         self,
@@ -208,5 +210,7 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
             }
         )
         made = make_once(hook, ENDPOINT_CONFIG, name, request, tags=given.tags, unique_name=given.unique_name)
+        for link in self.operator_extra_links:
+            link.persist_for(context, hook, endpoint_config_name=made.name)
         self.push_details(context, {"endpoint_config_arn": made.arn, "created": made.created})
         return made.name

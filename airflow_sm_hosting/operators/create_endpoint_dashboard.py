@@ -112,12 +112,7 @@ class CreateEndpointDashboardOperator(SageMakerHostingBaseOperator):
             raise NotFoundError(f"There is no endpoint {given.endpoint_name!r}.")
         name = given.dashboard_name or f"{PREFIX}{described['EndpointName']}"
         for link in self.operator_extra_links:
-            link.persist(
-                context,
-                partition=cloudwatch.conn_partition,
-                region=cloudwatch.conn_region_name,
-                dashboard_name=name,
-            )
+            link.persist_for(context, cloudwatch, dashboard_name=name)
         found = cloudwatch.dashboard(name)
         check_owner(name, found, adopt=given.adopt)
         before = parsed(found)

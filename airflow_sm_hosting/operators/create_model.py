@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_sm_hosting.fields import Boolean, Choice, ListOf, Structure, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
+from airflow_sm_hosting.links import ModelLink
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_model_name, check_role
 from airflow_sm_hosting.spec.container import ContainerDefinition
@@ -106,6 +107,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
     fields = CreateModelFields
     template_fields: Sequence[str] = CreateModelFields.template_fields()
     template_fields_renderers: ClassVar[dict[str, str]] = CreateModelFields.template_fields_renderers()
+    operator_extra_links = (ModelLink(),)
 
     containers = HidesEnvironments()
 
@@ -183,6 +185,8 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             tags=given.tags,
             unique_name=given.unique_name,
         )
+        for link in self.operator_extra_links:
+            link.persist_for(context, hook, model_name=made.name)
         self.push_details(
             context,
             {

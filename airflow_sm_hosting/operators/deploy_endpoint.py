@@ -379,12 +379,7 @@ class DeployEndpointOperator(DeployingOperator):
 
     def _persist_links(self, context: Context, hook: SageMakerHostingHook) -> None:
         for link in self.operator_extra_links:
-            link.persist(
-                context,
-                partition=hook.conn_partition,
-                region=hook.conn_region_name,
-                endpoint_name=self.resource_name("endpoint_name", ENDPOINT),
-            )
+            link.persist_for(context, hook, endpoint_name=self.resource_name("endpoint_name", ENDPOINT))
 
 
 def _literal_list(value: Any) -> Sequence[Any]:

@@ -177,9 +177,4 @@ class ComponentDeployingOperator(DeployingOperator):
             "inference_component_name": self.fields.of(self).inference_component_name,
         }
         for link in self.operator_extra_links:
-            link.persist(
-                context,
-                partition=hook.conn_partition,
-                region=hook.conn_region_name,
-                **names,
-            )
+            link.persist_for(context, hook, **names)

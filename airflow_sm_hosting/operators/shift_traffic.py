@@ -154,12 +154,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
         self.check_arns("endpoint_name")
         hook, started_at = self.sagemaker_hook, time.time()
         for link in self.operator_extra_links:
-            link.persist(
-                context,
-                partition=hook.conn_partition,
-                region=hook.conn_region_name,
-                endpoint_name=given.endpoint_name,
-            )
+            link.persist_for(context, hook, endpoint_name=given.endpoint_name)
         self.note_deployment(region=hook.conn_region_name, action="shift")
         shifter = TrafficShifter(shift, self, deadline=started_at + given.timeout)
         return self._shift(context, given, shifter, started_at)

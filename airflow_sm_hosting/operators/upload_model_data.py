@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.fields import Boolean, Choice, FilePath, PathAsText, Tags, Text, optional
 from airflow_sm_hosting.hooks.parameters import AwsFields
+from airflow_sm_hosting.links import ArtifactLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
 from airflow_sm_hosting.spec.checks import check_kms_key, check_text, invalid
 from airflow_sm_hosting.spec.reference_parts import check_account, check_bucket
@@ -139,6 +140,7 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
     fields = UploadModelDataFields
     template_fields: Sequence[str] = UploadModelDataFields.template_fields()
     template_fields_renderers: ClassVar[dict[str, str]] = UploadModelDataFields.template_fields_renderers()
+    operator_extra_links = (ArtifactLink(),)
 
     path = PathAsText()
 
@@ -202,6 +204,9 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
             raise UploadDeniedError(
                 f"{error}. The task runs as {self.model_data_hook.worker}"
             ) from error.__cause__
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        for link in self.operator_extra_links:
+            link.persist_for(context, self.model_data_hook, bucket=bucket, object_key=key)
         self.push_details(context, details)
         return uri
 

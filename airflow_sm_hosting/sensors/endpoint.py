@@ -59,12 +59,7 @@ class EndpointSensorBase(GuardedTask, AwsParameters, HasFields, BaseSensorOperat
         self.check_arns(*self._named_by_arn())
         hook = self.sagemaker_hook
         for link in self.operator_extra_links:
-            link.persist(
-                context,
-                partition=hook.conn_partition,
-                region=hook.conn_region_name,
-                **self._names(),
-            )
+            link.persist_for(context, hook, **self._names())
 
     # What each sensor has of its own.
 

@@ -67,5 +67,5 @@ def test_the_training_s_asset_event_starts_the_deployment_which_succeeds(
     links = airflow.api(
         "GET", f"dags/retrain_and_deploy/dagRuns/{run['dag_run_id']}/taskInstances/deploy_endpoint/links"
     )["extra_links"]
-    assert links["Endpoint"].endswith("#/endpoints/breast-cancer")
-    assert "log-groups" in links["Endpoint logs"]
+    assert links["Endpoint"].startswith(f"{aws.endpoint_url}/_sm_hosting/ui/endpoints/breast-cancer")
+    assert "/ui/logs/endpoints/breast-cancer" in links["Endpoint logs"]

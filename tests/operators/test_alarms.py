@@ -103,9 +103,8 @@ def test_an_alarm_is_made_and_a_rerun_changes_nothing(endpoint: LocalAws, dag: D
     ran = run_task(latency(**options))
     assert ran.value == "churn-main-ModelLatency"
     assert ran.details == {"written": True, "threshold": 100_000.0}
-    assert ran.xcoms["alarm_link"] == (
-        "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#alarmsV2:alarm/churn-main-ModelLatency"
-    )
+    page = f"{endpoint.endpoint_url}/_sm_hosting/ui"
+    assert ran.xcoms["alarm_link"] == f"{page}/alarms/churn-main-ModelLatency?region=us-east-1"
     assert operations(endpoint) == ["DescribeEndpoint", "DescribeAlarms", "PutMetricAlarm"]
     found = described(endpoint, ran.value)
     assert found["Threshold"] == 100_000

@@ -60,7 +60,7 @@ def test_a_composite_alarm_is_made_and_a_rerun_changes_nothing(alarms: LocalAws,
     ran = run_task(composite(alarm_actions=[TOPIC], tags={"team": "a"}, task_id="first"))
     assert ran.value == "unwell"
     assert ran.details == {"written": True, "alarm_rule": 'ALARM("slow") OR ALARM("errors")'}
-    assert ran.xcoms["alarm_link"].endswith("#alarmsV2:alarm/unwell")
+    assert ran.xcoms["alarm_link"].endswith("/ui/alarms/unwell?region=us-east-1")
     assert operations(alarms) == ["DescribeAlarms", "PutCompositeAlarm"]
     made = described(alarms)
     assert (made["AlarmRule"], made["AlarmActions"]) == ('ALARM("slow") OR ALARM("errors")', [TOPIC])

@@ -59,7 +59,7 @@ def test_a_dashboard_is_made_and_a_rerun_changes_nothing(endpoint: LocalAws, dag
     ran = run_task(dashboard(alarm_names=[alarm]))
 
     assert (ran.value, ran.details) == ("sagemaker-churn", {"written": True, "marks": 1})
-    assert ran.xcoms["dashboard_link"].endswith("#dashboards/dashboard/sagemaker-churn")
+    assert ran.xcoms["dashboard_link"].endswith("/ui/dashboards/sagemaker-churn?region=us-east-1")
     [shown] = [one for one in body(endpoint)["widgets"] if one["type"] == "alarm"]
     assert shown["properties"]["alarms"][0].endswith(f":alarm:{alarm}")
     endpoint.clear_requests()

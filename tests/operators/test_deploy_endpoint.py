@@ -199,12 +199,9 @@ def test_links_are_pushed_also_by_a_task_that_fails(configs: LocalAws, dag: DAG,
     make_endpoint(configs, "c1", tags={})
     end = outcome(deploy("c2", deferrable=deferrable))
     assert isinstance(end.error, ConflictError)
-    assert end.ran.xcoms["endpoint_link"] == (
-        "https://us-east-1.console.aws.amazon.com/sagemaker/home?region=us-east-1#/endpoints/churn"
-    )
-    assert end.ran.xcoms["endpoint_logs_link"].endswith(
-        "log-groups/log-group/$252Faws$252Fsagemaker$252FEndpoints$252Fchurn"
-    )
+    page = f"{configs.endpoint_url}/_sm_hosting/ui"
+    assert end.ran.xcoms["endpoint_link"] == f"{page}/endpoints/churn?region=us-east-1"
+    assert end.ran.xcoms["endpoint_logs_link"] == f"{page}/logs/endpoints/churn?region=us-east-1"
 
 
 def test_an_update_is_not_called_a_rollback_before_it_is_seen(

@@ -63,7 +63,7 @@ def test_an_endpoint_in_service_ends_the_wait(
     end = outcome(sensor(deferrable=deferrable, endpoint_config_name=config))
     assert end.error is None
     assert operations(configs) == ["DescribeEndpoint"]
-    assert end.ran.xcoms["endpoint_link"].endswith("#/endpoints/churn")
+    assert end.ran.xcoms["endpoint_link"].endswith("/ui/endpoints/churn?region=us-east-1")
 
 
 def test_an_endpoint_that_does_not_exist_yet_is_waited_for(

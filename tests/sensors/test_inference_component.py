@@ -56,7 +56,9 @@ def test_a_component_in_service_ends_the_wait(host: LocalAws, dag: DAG, deferrab
     assert end.error is None
     assert operations(host) == ["DescribeInferenceComponent"]
     assert end.ran.deferrals == deferrable
-    assert end.ran.xcoms["inference_component_logs_link"].endswith("InferenceComponents$252Fchurn")
+    assert end.ran.xcoms["inference_component_logs_link"].endswith(
+        "/ui/logs/components/churn?region=us-east-1"
+    )
 
 
 def test_a_component_that_does_not_exist_yet_is_waited_for(

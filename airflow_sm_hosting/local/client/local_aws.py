@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from airflow_sm_hosting.local.access_key import ACCESS_KEY_VARIABLE, new_access_key
 from airflow_sm_hosting.local.client.control import Control, LocalAwsError
-from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE, new_access_key
 
 LOG = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from airflow_sm_hosting.local.moto_bridge.application import MotoApplication
 from airflow_sm_hosting.local.moto_bridge.operations import replace_operations
 from airflow_sm_hosting.local.sagemaker.quotas import Quotas
 from airflow_sm_hosting.local.server.admin_api import AdminApi
+from airflow_sm_hosting.local.server.browser_page import LocalPage
 from airflow_sm_hosting.local.server.faults import Faults
 from airflow_sm_hosting.local.server.handlers import (
     CheckKey,
@@ -116,7 +117,18 @@ class LocalAwsApp:
             services,
         )
         self._clients = ServiceClients(self._answer_inside, access_key)
+        #: The calls of the page: neither logged nor hit by faults, which are for clients.
+        self._of_page: tuple[Handler, ...] = (WriteRefusals(), ReadBody(), services)
+        page_clients = ServiceClients(self._answer_page, access_key)
         self._handlers: tuple[Handler, ...] = (
+            LocalPage(
+                access_key=access_key,
+                region=region,
+                engine=self.engine.name,
+                requests=self._requests,
+                faults=self._faults,
+                calls=page_clients.of_region,
+            ),
             AdminApi(
                 access_key=access_key,
                 region=region,
@@ -194,6 +206,9 @@ class LocalAwsApp:
 
     def _answer_inside(self, request: Request) -> Response:
         return run_handlers(self._inside, IncomingRequest(request, self._region))
+
+    def _answer_page(self, request: Request) -> Response:
+        return run_handlers(self._of_page, IncomingRequest(request, self._region))
 
     def _make_region(self, name: str) -> Region:
         self._registry.know_region(name)

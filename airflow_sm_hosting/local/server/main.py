@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from airflow_sm_hosting.local.server.access_key import ACCESS_KEY_VARIABLE, new_access_key
+from airflow_sm_hosting.local.access_key import ACCESS_KEY_VARIABLE, new_access_key
 
 LOG = logging.getLogger(__name__)
 
