@@ -103,7 +103,8 @@ function plot(title, series, end) {
     svg.setAttribute('role', 'img');
     svg.setAttribute('aria-label', title);
     const line = document.createElementNS(SVG, 'polyline');
-    line.setAttribute('points', series.Timestamps.map((time, i) => `${60 - (end - new Date(time)) / 60e3},${19 - (most ? (18 * values[i]) / most : 0)}`).join(' '));
+    const points = series.Timestamps.map((time, i) => `${60 - (end - new Date(time)) / 60e3},${19 - (most ? (18 * values[i]) / most : 0)}`);
+    line.setAttribute('points', [...points, points.at(-1)].join(' ')); // the last one twice, so that one alone is a dot
     svg.append(line);
     card.append(svg);
   }
