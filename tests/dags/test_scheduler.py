@@ -55,7 +55,7 @@ def test_the_training_s_asset_event_starts_the_deployment_which_succeeds(
     assert run["state"] == "success", states
     assert run["run_type"] == "asset_triggered"
     assert set(states.values()) == {"success"}
-    assert len(states) == 9
+    assert len(states) == 12
 
     described = aws.client("sagemaker").describe_endpoint(EndpointName="breast-cancer")
     assert described["EndpointStatus"] == "InService"
