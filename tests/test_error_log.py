@@ -142,7 +142,7 @@ def test_the_traceback_of_an_operator_has_the_operators_frames_alone() -> None:
         task.execute({"ti": None, "dag_run": None, "params": {}})
     modules = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(raised.value.__traceback__)]
     # The wrappers of each entry point: the guard, and what leaves the record.
-    wrappers = (__name__, "airflow_sm_hosting.guarded_task", "airflow_sm_hosting.ui.assets")
+    wrappers = (__name__, "airflow_sm_hosting.guarded_task", "airflow_sm_hosting.operators.recorded")
     inner = [name for name in modules if name not in wrappers]
     assert {name.rpartition(".")[0] for name in inner if "airflow.sdk" not in name} == {
         "airflow_sm_hosting.operators"

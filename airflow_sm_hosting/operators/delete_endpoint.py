@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_hosting.fields import Boolean, Resource, Seconds
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.recorded import RecordedTask
 from airflow_sm_hosting.spec.arn import ENDPOINT
-from airflow_sm_hosting.ui.assets import RecordedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

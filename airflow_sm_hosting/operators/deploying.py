@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_hosting.exceptions import AccessError, InvocationError, NotFoundError
 from airflow_sm_hosting.fields import Field
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.recorded import RecordedTask, task_instance_key
 from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.reference import kind_of
 from airflow_sm_hosting.spec.smoke_test import rendered_test
-from airflow_sm_hosting.ui.assets import RecordedTask, task_instance_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

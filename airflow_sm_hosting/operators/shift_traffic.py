@@ -24,12 +24,12 @@ from airflow_sm_hosting.fields import (
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import EndpointLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.recorded import RecordedTask, task_instance_key
 from airflow_sm_hosting.spec.arn import ENDPOINT
 from airflow_sm_hosting.spec.checks import invalid, is_rendered_later
 from airflow_sm_hosting.spec.members import check_plain
 from airflow_sm_hosting.spec.rendered import whole_number
 from airflow_sm_hosting.spec.serverless_update import SERVERLESS_UPDATE
-from airflow_sm_hosting.ui.assets import RecordedTask, task_instance_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -15,9 +15,10 @@ from airflow_sm_hosting import (
     RollbackEndpointOperator,
     ShiftTrafficOperator,
 )
+from airflow_sm_hosting.endpoint_asset import ALIAS, endpoint_asset
 from airflow_sm_hosting.exceptions import SageMakerHostingError
 from airflow_sm_hosting.local import LocalAws
-from airflow_sm_hosting.ui.assets import ALIAS, endpoint_asset, sanitize_uri
+from airflow_sm_hosting.ui.assets import sanitize_uri
 from tests.operators.conftest import (
     Ran,
     make_broken_model,

@@ -115,7 +115,7 @@ def test_the_module_sets_the_names_of_the_apps() -> None:
 
 def test_the_module_names_the_operators_that_record() -> None:
     import airflow_sm_hosting
-    from airflow_sm_hosting.ui.assets import RecordedTask
+    from airflow_sm_hosting.operators.recorded import RecordedTask
 
     recording = {
         name
