@@ -119,7 +119,7 @@ class LocalPage:
             return _file(path.removeprefix("static/"))
         if (method, path) == ("POST", "login"):
             return self._log_in(asked)
-        is_known = asked.request.cookies.get(COOKIE, "") in self._sessions
+        is_known = asked.request.cookies.get(_cookie_of(asked), "") in self._sessions
         if path.startswith("api/"):
             self._check_own(asked, is_known=is_known)
             return self._data(asked, method, path.removeprefix("api/"))
@@ -140,7 +140,7 @@ class LocalPage:
         session = secrets.token_urlsafe(32)
         self._sessions = [*self._sessions, session][-MOST_SESSIONS:]
         response = _json({}, 200)
-        cookie = dump_cookie(COOKIE, session, path=PREFIX, httponly=True, samesite="Strict")
+        cookie = dump_cookie(_cookie_of(asked), session, path=PREFIX, httponly=True, samesite="Strict")
         response.headers.add("Set-Cookie", cookie)
         return response
 
@@ -178,6 +178,11 @@ class LocalPage:
             raise AwsError("ValidationException", "members must be an object.")
         answer = self._calls(str(wanted.get("region") or self._region))(service, operation, **members)
         return {name: _without_environment(value) for name, value in answer.items()}
+
+
+def _cookie_of(asked: IncomingRequest) -> str:
+    """Return the name of this server's cookie: browsers share cookies between the ports of a host."""
+    return f"{COOKIE}_{asked.request.environ.get('HTTP_HOST', '').rpartition(':')[2]}"
 
 
 def _check_origin(asked: IncomingRequest) -> None:

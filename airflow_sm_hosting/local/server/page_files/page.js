@@ -1,6 +1,7 @@
 'use strict';
 // Text is only ever set as text: nothing that AWS stores becomes markup.
 const PREFIX = '/_sm_hosting/ui';
+const MOST = 2000; // rows of a list
 const SVG = 'http://www.w3.org/2000/svg';
 
 function h(tag, properties, ...children) {
@@ -27,6 +28,18 @@ async function ask(method, path, body) {
 
 const region = new URLSearchParams(location.search).get('region') ?? undefined;
 const call = (service, operation, members = {}) => ask('POST', 'call', { service, operation, members, region });
+
+async function all(service, operation, member, members = {}) {
+  const found = [];
+  for (let token; found.length < MOST; ) {
+    const answer = await call(service, operation, { ...members, ...(token && { NextToken: token }) });
+    found.push(...(answer[member] ?? []));
+    token = answer.NextToken;
+    if (!token) return found;
+  }
+  return found;
+}
+
 const optional = (promise, otherwise) => promise.catch(() => otherwise);
 const at = (time) => (time ? new Date(time).toLocaleString() : '');
 const to = (...parts) => [PREFIX, ...parts.map(encodeURIComponent)].join('/') + (region ? `?region=${encodeURIComponent(region)}` : '');
@@ -48,7 +61,7 @@ function table(headings, rows, empty) {
 const instances = (variant) => (variant.DesiredInstanceCount === undefined ? 'serverless' : `${variant.CurrentInstanceCount ?? 0} of ${variant.DesiredInstanceCount}`);
 
 async function endpoints() {
-  const { Endpoints } = await call('sagemaker', 'ListEndpoints', { MaxResults: 100 });
+  const Endpoints = await all('sagemaker', 'ListEndpoints', 'Endpoints', { MaxResults: 100 });
   return [h('h1', null, 'Endpoints'), table(['Endpoint', 'Status', 'Last change'],
     Endpoints.map((one) => [link(one.EndpointName, 'endpoints', one.EndpointName), status(one.EndpointStatus), at(one.LastModifiedTime)]),
     'There is no endpoint in this Region yet.')];
@@ -123,8 +136,8 @@ async function logLines(group) {
 }
 
 async function alarms(name) {
-  const { MetricAlarms = [], CompositeAlarms = [] } = await call('cloudwatch', 'DescribeAlarms', name ? { AlarmNames: [name], AlarmTypes: ['MetricAlarm', 'CompositeAlarm'] } : { AlarmTypes: ['MetricAlarm', 'CompositeAlarm'] });
-  const found = [...MetricAlarms, ...CompositeAlarms];
+  const kinds = ['MetricAlarm', 'CompositeAlarm'].map((kind) => all('cloudwatch', 'DescribeAlarms', `${kind}s`, { AlarmTypes: [kind], ...(name && { AlarmNames: [name] }) }));
+  const found = (await Promise.all(kinds)).flat();
   if (name) return [h('h1', null, name), found.length ? [h('p', null, status(found[0].StateValue), ' ', found[0].StateReason), json(found[0])] : h('p', { class: 'bad' }, 'There is no such alarm.')];
   return [h('h1', null, 'Alarms'), table(['Alarm', 'State', 'Reason', 'Since'], found.map((one) => [link(one.AlarmName, 'alarms', one.AlarmName), status(one.StateValue), one.StateReason, at(one.StateUpdatedTimestamp)]), 'There is no alarm in this Region yet.')];
 }
@@ -183,11 +196,11 @@ const view = document.getElementById('view');
 const failed = (error) => view.replaceChildren(h('p', { class: 'bad', role: 'alert' }, error.message || 'The server does not answer.'));
 
 async function show() {
-  const [kind = 'endpoints', ...rest] = location.pathname.slice(PREFIX.length).split('/').filter(Boolean).map(decodeURIComponent);
-  for (const one of document.querySelectorAll('nav a')) {
-    if (one.pathname === `${PREFIX}/${kind}`) one.setAttribute('aria-current', 'page');
-  }
   try {
+    const [kind = 'endpoints', ...rest] = location.pathname.slice(PREFIX.length).split('/').filter(Boolean).map(decodeURIComponent);
+    for (const one of document.querySelectorAll('nav a')) {
+      if (one.pathname === `${PREFIX}/${kind}`) one.setAttribute('aria-current', 'page');
+    }
     if (!(kind in VIEWS)) throw new Error(`There is no view ${kind}.`);
     view.replaceChildren(...[await VIEWS[kind](...rest)()].flat(3).filter(Boolean));
     document.title = `${rest[0] ?? kind} – Local AWS`;
