@@ -77,10 +77,12 @@ def main() -> int:
     tell_predictions(aws, report)
     tell_changes([request for request in aws.requests() if request["number"] > before])
     console.print(f"\nTook {time.monotonic() - began:.0f} s. The endpoint stays in service.")
+    port = "" if options.port == PORT else f" PORT={options.port}"
     console.print(
-        "  [bold]make ui[/]       Airflow's UI on it, at http://127.0.0.1:8080\n"
-        "  [bold]make demo[/]     again: nothing changes; with another SEED=… : a new model on the same endpoint\n"
-        "  [bold]make demo-down[/] stops the local AWS, with its containers"
+        "  [bold]make ui[/]: Airflow's UI on it, at http://127.0.0.1:8080; its page Endpoints is /plugin/sm-endpoints\n"
+        f"  [bold]make demo{port}[/] again: nothing changes; with another SEED=… : a new model on the same endpoint\n"
+        f"  [bold]make demo-down{port}[/]: stops the local AWS, with its containers\n"
+        f"  {aws.endpoint_url}/_sm_hosting/ui: the local AWS in a browser; '.venv/bin/sm-hosting local connection --port {options.port}' prints its key"
     )
     return 0
 
