@@ -331,7 +331,9 @@ def tell_predictions(aws: RunningAws, report: dict[str, Any]) -> None:
     import sqlite3
 
     with sqlite3.connect(AIRFLOW_HOME / "airflow.db") as database:
-        (extra,) = database.execute("select extra from asset_event order by id desc limit 1").fetchone()
+        (extra,) = database.execute(
+            "select extra from asset_event where source_dag_id = 'train_model' order by id desc limit 1"
+        ).fetchone()
     announced = json.loads(extra)
     samples = announced["samples"]
     answer = aws.client("sagemaker-runtime").invoke_endpoint(
