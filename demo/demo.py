@@ -82,7 +82,8 @@ def main() -> int:
         "  [bold]make ui[/]: Airflow's UI on it, at http://127.0.0.1:8080; its page Endpoints is /plugin/sm-endpoints\n"
         f"  [bold]make demo{port}[/] again: nothing changes; with another SEED=… : a new model on the same endpoint\n"
         f"  [bold]make demo-down{port}[/]: stops the local AWS, with its containers\n"
-        f"  {aws.endpoint_url}/_sm_hosting/ui: the local AWS in a browser; '.venv/bin/sm-hosting local connection --port {options.port}' prints its key"
+        f"  {aws.endpoint_url}/_sm_hosting/ui: the local AWS in a browser; '.venv/bin/sm-hosting local connection --port {options.port}' prints its key",
+        soft_wrap=True,
     )
     return 0
 
