@@ -231,6 +231,7 @@ def errors(log: TaskLog) -> list[str]:
 
 
 @both
+@pytest.mark.slow
 def test_the_logs_of_a_whole_chain(configs: LocalAws, dag: DAG, deferrable: bool) -> None:
     """From a model to the end of its endpoint: each task in a log of its own."""
     scaling = InvocationsScaling(max_requests_per_second=10)
