@@ -58,6 +58,8 @@ with DAG(
             description="Letters, digits and single hyphens, 63 at most. One that does not exist is created.",
             pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$",
             maxLength=63,
+            # Airflow shows the schema of a refused value, and so these words.
+            errorMessage="Only letters, digits and inner hyphens",
         ),
         "model_path": Param(
             None,
@@ -102,6 +104,7 @@ with DAG(
             title="Instance type",
             description="A suggestion, or another one that begins with ml.",
             pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+            errorMessage="An instance type begins with ml.",
             section="Capacity",
         ),
         "min_capacity": Param(

@@ -22,6 +22,7 @@ with DAG(
             minLength=1,
             maxLength=63,
             pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$",
+            errorMessage="Only letters, digits and inner hyphens",
             title="Endpoint",
             description="The name of the endpoint to roll back.",
         ),

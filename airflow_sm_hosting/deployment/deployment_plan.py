@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ast import literal_eval
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 from airflow_sm_hosting.deployment.component import COPIES
@@ -33,8 +35,10 @@ from airflow_sm_hosting.deployment.wanted import Wanted
 #: Actions that ask AWS to deploy.
 DEPLOYS = (Action.CREATE, Action.UPDATE, Action.REPLACE)
 
-#: Longest value in a table, in characters.
-_CELL = 160
+#: Longest value in a table, in characters: a row has two of them, and a person approves both on one screen.
+_CELL = 48
+#: Up to this length, in characters, a value is shown from its beginning.
+_SHORT = 32
 
 
 @dataclass(frozen=True)
@@ -311,14 +315,34 @@ def _table(changes: Iterable[Change]) -> Iterator[str]:
     for change in changes:
         group = f"**{change.group}**" if change.group is not last else ""
         last = change.group
-        yield f"| {group} | {_cell(change.what)} | {_cell(change.before)} | {_cell(change.after)} |"
+        before, after = _from_difference(_without_quotes(change.before), _without_quotes(change.after))
+        yield f"| {group} | {_cell(change.what, 2 * _CELL)} | {_cell(before)} | {_cell(after)} |"
 
 
-def _cell(text: str) -> str:
+def _without_quotes(value: str) -> str:
+    """Return a value without the quotes of a Python string."""
+    if value[:1] in "'\"" and value[-1:] == value[:1]:
+        try:
+            return str(literal_eval(value))
+        except (SyntaxError, ValueError):
+            pass  # two strings with something between them
+    return value
+
+
+def _from_difference(before: str, after: str) -> tuple[str, str]:
+    """Return two values without the folders that they share, if they are long: their difference is what a person must see."""
+    old, new = before.split("/"), after.split("/")
+    shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(old[:-1], new[:-1], strict=False))))
+    if max(len(before), len(after)) <= _SHORT or not shared:
+        return before, after
+    return "/".join(["…", *old[shared:]]), "/".join(["…", *new[shared:]])
+
+
+def _cell(text: str, limit: int = _CELL) -> str:
     """Return a value as code in a table: nothing in it is Markdown or ends the cell."""
     text = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
-    if len(text) > _CELL:
-        text = f"{text[: _CELL - 1].rstrip(chr(92))}…"
+    if len(text) > limit:
+        text = f"{text[: limit - 1].rstrip(chr(92))}…"
     return _code(text) if text else ""
 
 

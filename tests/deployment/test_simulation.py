@@ -546,6 +546,28 @@ def test_a_value_in_a_table_is_no_markdown() -> None:
     assert row.endswith("…` |")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("'churn-1'", "'churn-2'", "`churn-1` | `churn-2`"),
+        ("'ml.m5.large'", "2", "`ml.m5.large` | `2`"),
+        ("'a' and 'b'", '"it\'s"', "`'a' and 'b'` | `it's`"),
+        ("'s3://models/a'", "'s3://models/b'", "`s3://models/a` | `s3://models/b`"),
+        (
+            f"'s3://models/churn/{'0' * 40}/model.tar.gz'",
+            f"'s3://models/churn/{'1' * 40}/model.tar.gz'",
+            f"`…/{'0' * 40}/mode…` | `…/{'1' * 40}/mode…`",
+        ),
+        (f"'s3://models/{'a' * 40}'", f"'s3://models/{'a' * 40}/b'", f"`…/{'a' * 40}` | `…/{'a' * 40}/b`"),
+        ("'x'", f"'{'y' * 50}'", f"`x` | `{'y' * 47}…`"),
+    ],
+)
+def test_a_row_shows_where_two_values_differ(before: str, after: str, shown: str) -> None:
+    changes = [Change(Group.MODEL, "main: x", before, after, "")]
+    plan = DeploymentPlan(Decision(Action.UPDATE, "changed"), "churn", "a", "b", table=changes)
+    assert f"| **Model** | `main: x` | {shown} |" in plan.as_markdown()
+
+
 def test_scaling_that_an_update_removes_is_in_the_table() -> None:
     aws = Aws(serving("a"), scaling=SCALING)
     plan = planned_for_people(aws, "typed")

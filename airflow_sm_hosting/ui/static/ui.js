@@ -40,7 +40,7 @@ const CSS = `
 .smh-list{border:var(--smh-line);border-radius:10px;overflow:hidden;background:${color('bg')}}
 .smh-row{display:grid;grid-template-columns:minmax(13rem,1.3fr) minmax(12rem,1.2fr) minmax(13rem,1.4fr) minmax(9rem,.8fr) 1.25rem;gap:.5rem 1.25rem;align-items:center;width:100%;padding:.75rem 1rem;text-align:left;background:none;border:0;color:inherit;cursor:pointer;font:inherit}
 .smh-item+.smh-item{border-top:var(--smh-line)} .smh-row:hover{background:${color('bg-muted')}} .smh-row:focus-visible{outline-offset:-2px}
-.smh-row>span{min-width:0;display:block} .smh-row>span>span{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.smh-row>span{min-width:0;display:block} .smh-row>span>span{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap} .smh-row .smh-change{white-space:normal}
 .smh-name{font-weight:600} .smh-chevron{transition:transform .15s;color:${color('fg-muted')};justify-self:end} [aria-expanded=true]>.smh-chevron{transform:rotate(90deg)}
 .smh-badge{display:inline-flex!important;align-items:center;gap:.4rem;white-space:nowrap;font-size:13px}
 .smh-badge i{width:.55rem;height:.55rem;border-radius:50%;flex:none;display:inline-block}
@@ -54,7 +54,7 @@ const CSS = `
 .smh-table{width:100%;border-collapse:collapse;font-size:13px} .smh-table th{text-align:left;font-weight:550;color:${color('fg-muted')};padding:.3rem .75rem .3rem 0;white-space:nowrap;border-bottom:var(--smh-line)}
 .smh-table td{padding:.45rem .75rem .45rem 0;vertical-align:top;border-bottom:var(--smh-line)} .smh-table tr:last-child td{border-bottom:0} .smh-scroll{overflow-x:auto}
 .smh-facts{display:grid;grid-template-columns:auto minmax(0,1fr);gap:.3rem 1rem;font-size:13px} .smh-facts dt{color:${color('fg-muted')}} .smh-facts dd{margin:0;overflow-wrap:anywhere}
-.smh-error{border-left:3px solid ${color('red-solid')};background:${color('bg')};padding:.5rem .75rem;margin:.35rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px;border-radius:0 6px 6px 0;max-height:16rem;overflow:auto}
+.smh-error{border-left:3px solid ${color('red-solid')};background:${color('bg')};padding:.5rem .75rem;margin:.35rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px;border-radius:0 6px 6px 0;max-height:32rem;overflow:auto}
 .smh-note{border:var(--smh-line);border-left:3px solid ${color('orange-solid')};border-radius:6px;padding:.6rem .9rem;margin-bottom:1rem;font-size:13px}
 .smh-state{border:1px dashed ${color('border')};border-radius:10px;padding:3rem 1.5rem;text-align:center;max-width:44rem;margin:3rem auto} .smh-state strong{display:block;font-size:1.05rem;margin-bottom:.4rem} .smh-state p{color:${color('fg-muted')};margin:0 auto .9rem;max-width:34rem}
 .smh-bone{height:.8rem;border-radius:4px;background:${color('bg-muted')};animation:smh-pulse 1.4s ease-in-out infinite} .smh-more{display:flex;justify-content:center;align-items:center;gap:1rem;padding:.9rem}
@@ -142,7 +142,7 @@ const OUTCOMES = {
   rolled_back: ['Rolled back', 'orange-solid'], timed_out: ['Timed out', 'red-solid'], failed: ['Failed', 'red-solid'],
   running: ['Deploying', 'blue-solid'],
 };
-const ACTIONS = { create: 'Created', update: 'Updated', replace: 'Replaced', rollback: 'Rolled back', shift: 'Shifted traffic', delete: 'Deleted', join: 'Joined' };
+const ACTIONS = { create: 'Created', update: 'Updated', replace: 'Replaced', rollback: 'Rollback', shift: 'Shifted traffic', delete: 'Deleted', join: 'Joined' };
 const STATUSES = { InService: 'green-solid', Deleted: 'border', Updating: 'blue-solid', Creating: 'blue-solid', SystemUpdating: 'blue-solid', RollingBack: 'orange-solid', Failed: 'red-solid', OutOfService: 'red-solid', UpdateRollbackFailed: 'red-solid' };
 
 const WORDS = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
@@ -237,7 +237,7 @@ function completed(record, records) {
 }
 
 function Failure({ children }) {
-  return children ? h('div', { className: 'smh-error' }, text(children)) : null;
+  return children ? h('div', { className: 'smh-error', tabIndex: 0, role: 'group', 'aria-label': 'Reason of the failure' }, text(children)) : null;
 }
 
 const inWords = (stage) => stage.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
@@ -431,7 +431,7 @@ function Item({ row, isOpen, toggle }) {
   return h('div', { className: 'smh-item', 'data-endpoint': endpoint.name },
     h('button', { type: 'button', className: 'smh-row', 'aria-expanded': isOpen, 'aria-controls': isOpen ? id : undefined, onClick: toggle },
       h('span', null, h('span', { className: 'smh-name', title: endpoint.name }, endpoint.name), h('span', { className: 'smh-muted' }, endpoint.region || 'Region of the connection')),
-      h('span', null, status, h('span', { className: 'smh-mono smh-muted', title: text(record.endpoint_config_name) }, [record.kind === 'inference component' ? `component ${text(record.name)}` : text(record.endpoint_config_name), text(running[0]?.rendered_fields?.endpoint_config_name)].filter(Boolean).join(' → '))),
+      h('span', null, status, h('span', { className: `smh-mono smh-muted${running.length ? ' smh-change' : ''}`, title: text(record.endpoint_config_name) }, [record.kind === 'inference component' ? `component ${text(record.name)}` : text(record.endpoint_config_name), text(running[0]?.rendered_fields?.endpoint_config_name)].filter(Boolean).join(' → '))),
       h('span', null, variants.length > 0 && h(Traffic, { variants, legend: true })),
       h('span', null, h('span', null, at ? when(at) : ''), h('span', { className: 'smh-muted' }, newest?.source_dag_id ?? running[0]?.dag_id ?? failed?.dag_id ?? '')),
       h('span', { className: 'smh-chevron', 'aria-hidden': true }, '›')),
