@@ -17,7 +17,7 @@ FLOORS := policies=100 spec=100 deployment=100 service_model=100
 # The virtual environment is made anew when what it is made of changes.
 STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
-.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow test-dags lint types spelling lint-workflows wheel test-wheel docker-engine clean
+.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow test-dags lint types spelling docs lint-workflows wheel test-wheel docker-engine clean
 
 help:
 	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
@@ -30,6 +30,7 @@ help:
 	@echo "make test-dags      the example DAGs and the ports of public deployments, run by Airflow"
 	@echo "make lint types     ruff, mypy"
 	@echo "make spelling       codespell"
+	@echo "make docs           the documentation site, in docs/_build/html; a warning is an error"
 	@echo "make lint-workflows the workflows of .github: their schema and their safety"
 	@echo "make wheel          build and check the distributions"
 	@echo "make test-wheel     install the wheel into an environment of its own, and use it"
@@ -84,6 +85,9 @@ types: setup
 
 spelling: setup
 	$(BIN)/codespell
+
+docs: setup
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --jobs auto --quiet docs docs/_build/html
 
 lint-workflows: setup
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
