@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.testing.dag_integrity import (
-        Rule as Rule,
+        HEAVY as HEAVY,
+        DagRule as DagRule,
         assert_dag_integrity as assert_dag_integrity,
     )
 
-__all__ = ["Rule", "assert_dag_integrity"]
+__all__ = ["HEAVY", "DagRule", "assert_dag_integrity"]
 
 
 def __getattr__(name: str) -> Any:

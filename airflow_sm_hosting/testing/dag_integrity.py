@@ -51,7 +51,7 @@ _OF_SCHEDULED_RUNS = (
 _USED = re.compile(r"\{[{%][^}]*\b(?<![.|'\"])(" + "|".join(_OF_SCHEDULED_RUNS) + r")\b")
 
 
-class Rule(StrEnum):
+class DagRule(StrEnum):
     """What DAG files must keep."""
 
     IMPORTS = "imports without an error"
@@ -70,10 +70,10 @@ class Rule(StrEnum):
 
 #: Texts in errors of Airflow's, with the rules that they are about.
 _AIRFLOWS_OWN = {
-    "Cycle detected": Rule.CYCLE,
-    "required params without default values": Rule.PARAMS,
-    "ParamValidationError": Rule.PARAMS,
-    "Failed to serialize": Rule.SERIALISATION,
+    "Cycle detected": DagRule.CYCLE,
+    "required params without default values": DagRule.PARAMS,
+    "ParamValidationError": DagRule.PARAMS,
+    "Failed to serialize": DagRule.SERIALISATION,
 }
 
 
@@ -87,7 +87,7 @@ class Finding:
     :param text: What was found.
     """
 
-    rule: Rule
+    rule: DagRule
     file: str
     place: str
     text: str
@@ -102,14 +102,14 @@ def assert_dag_integrity(
     heavy: Collection[str] = HEAVY,
     parse_seconds: float = PARSE_SECONDS,
     params: Mapping[str, Mapping[str, Any]] | None = None,
-    allowed: Collection[Rule] = (),
+    allowed: Collection[DagRule] = (),
 ) -> None:
-    """Assert that DAG files keep the rules of :class:`Rule`. Needs no database, no AWS and no Docker engine.
+    """Assert that DAG files keep the rules of :class:`DagRule`. Needs no database, no AWS and no Docker engine.
 
     The files are parsed as Airflow's DAG processor parses them, twice, in processes of their own without a network.
 
     :param path: A DAG file, or a folder of them; files below folders in it are not parsed.
-    :param heavy: Top-level packages that no file may import while it is parsed (default: ``HEAVY``).
+    :param heavy: Modules and packages that no file may import while it is parsed (default: ``HEAVY``).
     :param parse_seconds: What one parse may cost, in CPU seconds of a process that has Airflow already (default: 2).
     :param params: Values of Params by DAG id, to render names with that have no default.
     :param allowed: Rules that are not checked.
@@ -129,7 +129,7 @@ def find_problems(
     """Return what :func:`assert_dag_integrity` would find.
 
     :param path: A DAG file, or a folder of them.
-    :param heavy: Top-level packages that no file may import while it is parsed.
+    :param heavy: Modules and packages that no file may import while it is parsed.
     :param parse_seconds: What one parse may cost, in CPU seconds.
     :param params: Values of Params by DAG id.
     :raises ValueError: If there is no DAG file.
@@ -159,27 +159,32 @@ def findings(
 
     :param facts: What parsing it showed.
     :param again: What another parse showed.
-    :param heavy: Top-level packages that it may not import.
+    :param heavy: Modules and packages that it may not import.
     :param parse_seconds: What one parse may cost, in CPU seconds.
     """
     file = Path(facts["file"]).name
 
-    def finding(rule: Rule, text: str, place: str = "") -> Finding:
+    def finding(rule: DagRule, text: str, place: str = "") -> Finding:
         return Finding(rule, file, place, text)
 
     if facts["connections"]:
-        yield finding(Rule.NETWORK, f"it connects to {', '.join(facts['connections'])} at the top level")
+        yield finding(DagRule.NETWORK, f"it connects to {', '.join(facts['connections'])} at the top level")
     elif facts["errors"]:
         yield from (finding(_rule_of(error), _last_line(error)) for error in facts["errors"])
     elif not facts["dags"]:
-        yield finding(Rule.HAS_DAG, "no DAG was found in it")
-    yield from (finding(Rule.WARNINGS, text) for text in facts["warnings"])
-    packages = {name.partition(".")[0] for name in facts["imported"]}
-    for name in sorted(packages & set(heavy)):
-        yield finding(Rule.HEAVY, f"it imports {name} at the top level: import it in the task that needs it")
+        yield finding(DagRule.HAS_DAG, "no DAG was found in it")
+    yield from (finding(DagRule.WARNINGS, text) for text in facts["warnings"])
+    names = [
+        name
+        for name in sorted(heavy)
+        if any(one == name or one.startswith(f"{name}.") for one in facts["imported"])
+    ]
+    if names:
+        text = f"it imports {', '.join(names)} at the top level: import what a task needs in the task"
+        yield finding(DagRule.HEAVY, text)
     if facts["seconds"] > parse_seconds:
         yield finding(
-            Rule.PARSE_COST,
+            DagRule.PARSE_COST,
             f"a parse takes {facts['seconds']:.1f} CPU seconds; {parse_seconds:g} are allowed",
         )
     for dag_id, dag in facts["dags"].items():
@@ -187,28 +192,30 @@ def findings(
         yield from _of_dag(finding, dag_id, dag)
         if other is None or (dag["hash"] and other["hash"] != dag["hash"]):
             text = "another parse makes another DAG: Airflow would store a new version at each parse"
-            yield finding(Rule.SAME, text, dag_id)
+            yield finding(DagRule.SAME, text, dag_id)
     for dag_id in sorted(set(again["dags"]) - set(facts["dags"])):
-        yield finding(Rule.SAME, "only one of two parses makes this DAG", dag_id)
+        yield finding(DagRule.SAME, "only one of two parses makes this DAG", dag_id)
 
 
 def _of_dag(finding: Any, dag_id: str, dag: Mapping[str, Any]) -> Iterator[Finding]:
     for task, field, value in dag["names"]:
         if not _NAME.fullmatch(value):
             text = f"{field} is {value!r}; allowed are letters, digits and hyphens inside, 63 at most"
-            yield finding(Rule.NAMES, text, f"{dag_id}.{task}")
+            yield finding(DagRule.NAMES, text, f"{dag_id}.{task}")
     for task, field, text in dag["templates"]:
         if used := _USED.search(text):
             yield finding(
-                Rule.RUN_DATES,
+                DagRule.RUN_DATES,
                 f"{field} uses {used[1]}, which runs that an asset event or a person starts need not have",
                 f"{dag_id}.{task}",
             )
     if dag["serialisation"]:
-        yield finding(Rule.SERIALISATION, _first_line(dag["serialisation"]), dag_id)
+        yield finding(DagRule.SERIALISATION, _first_line(dag["serialisation"]), dag_id)
     for task in dag["lost_tasks"]:
         yield finding(
-            Rule.SERIALISATION, "the task is lost when the DAG is stored and read again", f"{dag_id}.{task}"
+            DagRule.SERIALISATION,
+            "the task is lost when the DAG is stored and read again",
+            f"{dag_id}.{task}",
         )
 
 
@@ -232,9 +239,9 @@ def _facts(
     return [json.loads(line) for line in lines]
 
 
-def _rule_of(error: str) -> Rule:
+def _rule_of(error: str) -> DagRule:
     """Return the rule that an import error is about: Airflow finds some mistakes when it makes the DAG."""
-    return next((rule for text, rule in _AIRFLOWS_OWN.items() if text in error), Rule.IMPORTS)
+    return next((rule for text, rule in _AIRFLOWS_OWN.items() if text in error), DagRule.IMPORTS)
 
 
 def _last_line(text: str) -> str:

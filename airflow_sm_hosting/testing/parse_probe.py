@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -100,20 +101,15 @@ def _watch_connections() -> list[str]:
 
 def _dag_bag_class() -> Any:
     try:
-        from airflow.dag_processing.dagbag import DagBag
+        module = import_module("airflow.dag_processing.dagbag")
     except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import DagBag  # type: ignore[attr-defined,no-redef]
-    return DagBag
+        module = import_module("airflow.models.dagbag")
+    return module.DagBag
 
 
 def _serialization() -> Any:
-    try:
-        from airflow.serialization.serialized_objects import DagSerialization
-    except ImportError:  # Airflow 3.1
-        from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined,no-redef]
-            SerializedDAG as DagSerialization,
-        )
-    return DagSerialization
+    module = import_module("airflow.serialization.serialized_objects")
+    return getattr(module, "DagSerialization", None) or module.SerializedDAG  # Airflow 3.1
 
 
 def _dag_facts(dag: Any, params: dict[str, Any]) -> dict[str, Any]:

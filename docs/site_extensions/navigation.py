@@ -14,6 +14,7 @@ NAVIGATION = {
         "model-registry",
         "regions-and-accounts",
         "check-container",
+        "testing",
         "local-aws",
         "secrets",
         "permissions",
