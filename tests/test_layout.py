@@ -91,8 +91,9 @@ FLOORS: dict[str, set[str]] = {
         ),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "sensors", "spec"},
+    "notifications": {"deployment"},
     # What Airflow's UI shows: on top, as nothing that a DAG file imports needs it.
-    "ui": {"", "endpoint_asset", "lineage"},
+    "ui": {"", "endpoint_asset", "lineage", "notifications"},
     # The local AWS: nothing of the operators, hooks or deployer.
     "local": {"tar_members"},
     "local.wire": {"service_model"},
