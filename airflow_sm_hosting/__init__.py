@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from airflow_sm_hosting.metrics import get_metric
+    from airflow_sm_hosting.notifications import deployment_message
     from airflow_sm_hosting.operators.approve_deployment import ApproveDeploymentOperator
     from airflow_sm_hosting.operators.approve_model import ApproveModelOperator
     from airflow_sm_hosting.operators.build_image import BuildImageOperator
@@ -161,6 +162,7 @@ _MODULES = {
     "WorkingHours": "spec.working_hours",
     "VpcConfig": "spec.vpc",
     "deploy_in_waves": "task_groups.waves",
+    "deployment_message": "notifications",
     "get_metric": "metrics",
 }
 
@@ -241,6 +243,7 @@ __all__ = [
     "WorkingHours",
     "__version__",
     "deploy_in_waves",
+    "deployment_message",
     "get_metric",
 ]
 

@@ -1,5 +1,7 @@
 """Roll an endpoint back to the config that served before: the page "Endpoints" links to the form of this DAG.
 
+A rollback is urgent: a run that has not ended after half an hour is told in the log of the triggerer (docs/events.md has how it is mailed).
+
 Start it from Airflow's UI (or ``airflow dags trigger rollback_endpoint --conf '{"endpoint_name": "churn"}'``).
 """
 
@@ -9,13 +11,22 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+# From 3.2 on, airflow.sdk has these three, too.
+from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
+
 from airflow_sm_hosting import RollbackEndpointOperator
+from airflow_sm_hosting.notifications import log_missed_deadline
 
 with DAG(
     dag_id="rollback_endpoint",
     schedule=None,
     tags=["sagemaker", "rollback"],
     doc_md=__doc__,
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(minutes=30),
+        callback=AsyncCallback(log_missed_deadline),
+    ),
     params={
         "endpoint_name": Param(
             type="string",

@@ -1,4 +1,7 @@
-"""Airflow's own scheduler, API server, DAG processor and triggerer (``airflow standalone``), as an object that tests speak to."""
+"""Airflow's own scheduler, API server, DAG processor and triggerer (``airflow standalone``), as an object that tests speak to.
+
+With another command, one part of it, such as a further API server on the same database.
+"""
 
 from __future__ import annotations
 
@@ -34,21 +37,32 @@ class Airflow:
     :param home: An existing folder, which becomes its home.
     :param dags: The folder of the DAG files.
     :param environment: Environment variables beside those that it needs to be one of its own.
+    :param command: The command of ``airflow`` that is started.
+    :param user: Name and password of the user who asks the API (default: nobody logs in, and everybody is an administrator).
     """
 
-    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        environment: Mapping[str, str],
+        *,
+        command: str = "standalone",
+        user: tuple[str, str] | None = None,
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._headers: dict[str, str] = {}
+        self._user = user
         self.home = home
-        self.log = home / "standalone.log"
+        self.log = home / f"{command}.log"
         full = {
             **os.environ,
             # standalone starts "airflow" by name
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(user is None),
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -62,7 +76,7 @@ class Airflow:
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(BIN / "airflow"), "standalone"],
+                [str(BIN / "airflow"), command],
                 env=full,
                 stdout=log,
                 stderr=log,
@@ -76,11 +90,20 @@ class Airflow:
         )
         if answer.status_code == 401 and not self._headers:
             # Airflow 3.1 asks for a token, also where everybody is an administrator.
-            token = requests.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
-            self._headers = {"Authorization": f"Bearer {token}"}
+            self._headers = {"Authorization": f"Bearer {self.token(self._user)}"}
             return self.api(method, path, **options)
         answer.raise_for_status()
         return answer.json()
+
+    def token(self, user: tuple[str, str] | None) -> str:
+        """Log a user in, and return the token of the session; None: where everybody is an administrator."""
+        url = f"{self.url}/auth/token"
+        if user is None:
+            answer = requests.get(url, timeout=30)
+        else:
+            answer = requests.post(url, timeout=30, json={"username": user[0], "password": user[1]})
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
 
     def until(self, what: str, condition: Callable[[], Any], *, seconds: float = 240) -> Any:
         """Poll until the condition gives something, and return that."""

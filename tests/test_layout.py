@@ -32,6 +32,7 @@ FLOORS: dict[str, set[str]] = {
     "exceptions": set(),
     "links": set(),
     "endpoint_asset": set(),
+    "lineage": {"endpoint_asset"},
     "retries": {"exceptions"},
     # What to deploy; deciding; the requests that AWS takes. All of it pure.
     "spec": {"exceptions"},
@@ -86,11 +87,13 @@ FLOORS: dict[str, set[str]] = {
             "deployer",
             "triggers",
             "endpoint_asset",
+            "lineage",
         ),
     },
     "task_groups": {"deployment", "exceptions", "fields", "hooks", "operators", "sensors", "spec"},
+    "notifications": {"deployment"},
     # What Airflow's UI shows: on top, as nothing that a DAG file imports needs it.
-    "ui": {"", "endpoint_asset"},
+    "ui": {"", "endpoint_asset", "lineage", "notifications"},
     # The local AWS: nothing of the operators, hooks or deployer.
     "local": {"tar_members"},
     "local.wire": {"service_model"},

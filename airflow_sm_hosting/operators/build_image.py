@@ -25,6 +25,7 @@ from airflow_sm_hosting.fields import (
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import RepositoryLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.lineage import LineageTask
 from airflow_sm_hosting.spec.checks import check_text, invalid, is_rendered_later
 from airflow_sm_hosting.spec.codebuild import LONGEST_TIMEOUT, REQUIRED, SHORTEST_TIMEOUT, check_codebuild
 from airflow_sm_hosting.spec.container import PLATFORMS
@@ -205,7 +206,7 @@ class BuildImageFields(AwsFields):
                     )
 
 
-class BuildImageOperator(SageMakerHostingBaseOperator):
+class BuildImageOperator(LineageTask, SageMakerHostingBaseOperator):
     """Build an image from a folder with a Dockerfile and push it to ECR, unless the same image exists.
 
     Images are compared by the content of the folder (after ``.dockerignore``) and the parameters of the build: the image has
@@ -371,12 +372,15 @@ class BuildImageOperator(SageMakerHostingBaseOperator):
         build_id: str | None = None,
     ) -> str:
         """Tag the image as wanted, push the details, and return the image's URI."""
+        from airflow_sm_hosting.lineage import image_dataset
+
         repository, wanted_tag = given.repository_name, given.image_tag
         if wanted_tag and hook.image_digest(repository, wanted_tag) != digest:
             image = hook.image_of_digest(repository, digest)
             if image is None:
                 raise ImageBuildError(f"{uri}@{digest} was pushed, but cannot be found in ECR.")
             hook.tag_image(repository, image, wanted_tag)
+        self.note_lineage([], [image_dataset(f"{uri}@{digest}")])
         for link in self.operator_extra_links:
             link.persist_for(context, hook, registry_id=uri.partition(".")[0], repository_name=repository)
         tags = [tag, *([wanted_tag] if wanted_tag else [])]

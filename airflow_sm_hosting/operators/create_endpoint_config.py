@@ -9,6 +9,7 @@ from airflow_sm_hosting.fields import Boolean, ListOf, Structure, Tags, Text, op
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import EndpointConfigLink
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.lineage import LineageTask
 from airflow_sm_hosting.spec.checks import check_kms_key, check_name, check_role
 from airflow_sm_hosting.spec.endpoint_config import (
     CONFIG_PARAMETERS,
@@ -88,7 +89,7 @@ class CreateEndpointConfigFields(AwsFields):
         )
 
 
-class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
+class CreateEndpointConfigOperator(LineageTask, SageMakerHostingBaseOperator):
     """Create a SageMaker endpoint config, unless one with the same content exists (``sagemaker:CreateEndpointConfig``).
 
     Its name ends with a digest of the content: the same content is the same config, and the old one stays for the rollback.
@@ -175,6 +176,7 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Derive the name from the content, and create the config if it does not exist."""
+        from airflow_sm_hosting.lineage import sagemaker_dataset
         from airflow_sm_hosting.operators.immutable import ENDPOINT_CONFIG, make_once
         from airflow_sm_hosting.service_model.request import validated_request
 
@@ -210,6 +212,13 @@ class CreateEndpointConfigOperator(SageMakerHostingBaseOperator):
             }
         )
         made = make_once(hook, ENDPOINT_CONFIG, name, request, tags=given.tags, unique_name=given.unique_name)
+        all_variants = [*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ())]
+        models = dict.fromkeys(one["ModelName"] for one in all_variants if one.get("ModelName"))
+        region = hook.conn_region_name
+        self.note_lineage(
+            [sagemaker_dataset(region, "model", model) for model in models],
+            [sagemaker_dataset(region, "endpoint-config", made.name)],
+        )
         for link in self.operator_extra_links:
             link.persist_for(context, hook, endpoint_config_name=made.name)
         self.push_details(context, {"endpoint_config_arn": made.arn, "created": made.created})

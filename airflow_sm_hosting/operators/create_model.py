@@ -9,6 +9,7 @@ from airflow_sm_hosting.fields import Boolean, Choice, ListOf, Structure, Tags, 
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import ModelLink
 from airflow_sm_hosting.operators.base import MOST_TAGS, SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.lineage import LineageTask
 from airflow_sm_hosting.spec.checks import check_model_name, check_role
 from airflow_sm_hosting.spec.container import ContainerDefinition
 from airflow_sm_hosting.spec.model import check_model, model_request
@@ -74,7 +75,7 @@ class CreateModelFields(AwsFields):
         )
 
 
-class CreateModelOperator(SageMakerHostingBaseOperator):
+class CreateModelOperator(LineageTask, SageMakerHostingBaseOperator):
     """Create a SageMaker model, unless one with the same content exists (``sagemaker:CreateModel``).
 
     Mutable references are resolved first: an image tag to its digest (also in the request), model data to its version or
@@ -151,6 +152,7 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
         """Resolve references, derive the name from the content, and create the model if it does not exist."""
         from airflow_sm_hosting.deployer.model_packages import PackageResolver
         from airflow_sm_hosting.deployer.references import ReferenceResolver
+        from airflow_sm_hosting.lineage import container_datasets, sagemaker_dataset
         from airflow_sm_hosting.operators.immutable import MODEL, make_once
 
         given = CreateModelFields.of(self)
@@ -184,6 +186,10 @@ class CreateModelOperator(SageMakerHostingBaseOperator):
             resolved={"ModelData": [resolved for _, resolved in completed]},
             tags=given.tags,
             unique_name=given.unique_name,
+        )
+        self.note_lineage(
+            container_datasets(container for container, _ in completed),
+            [sagemaker_dataset(hook.conn_region_name, "model", made.name)],
         )
         for link in self.operator_extra_links:
             link.persist_for(context, hook, model_name=made.name)

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import AssetAlias
 
 from airflow_sm_hosting.endpoint_asset import ALIAS, endpoint_asset
+from airflow_sm_hosting.operators.lineage import LineageTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_hosting.deployment.timeline import Entry
+    from airflow_sm_hosting.hooks.sagemaker import SageMakerHostingHook
+    from airflow_sm_hosting.lineage import LineageDataset
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +30,15 @@ _NOTES = "_deployment_notes"
 
 _ENTRY_POINTS = ("execute", "execute_complete")
 
+#: The members of a record that parameters name before the task runs: names or ARNs.
+_PLANNED = {"endpoint_name": "endpoint_name", "requested_endpoint_config_name": "endpoint_config_name"}
 
-class RecordedTask:
+
+class RecordedTask(LineageTask):
     """An operator that changes an endpoint: each ending leaves a record (XCom ``record``), a change also an asset event."""
+
+    if TYPE_CHECKING:
+        sagemaker_hook: SageMakerHostingHook
 
     #: Whether the task changes something; what only plans a change leaves no record.
     leaves_record = True
@@ -64,6 +73,21 @@ class RecordedTask:
     def recorded_name(self) -> Mapping[str, Any]:
         """Return the members that name the resource: ``name``, and ``endpoint_name`` if it is another one."""
         raise NotImplementedError
+
+    def planned_lineage(self) -> tuple[list[LineageDataset], list[LineageDataset]]:
+        """Return the config and the endpoint that the parameters name."""
+        from airflow_sm_hosting.lineage import record_datasets
+
+        if not self.leaves_record:
+            return [], []
+        given = {
+            member: resource.rpartition("/")[2]
+            for member, field in _PLANNED.items()
+            if isinstance(resource := getattr(self, field, None), str)
+        }
+        return record_datasets(
+            {"region": self.sagemaker_hook.conn_region_name, **self.recorded_name(), **given}
+        )
 
     def observe_status(self, context: Context, described: Mapping[str, Any] | None) -> None:
         """Note what AWS describes, and add it to the timeline (XCom ``timeline``) if it shows something new.
@@ -115,6 +139,7 @@ def _recorded(method: Callable[..., Any]) -> Callable[..., Any]:
 def _leave_record(task: RecordedTask, context: Context, error: Exception | None) -> None:
     """Push the record, and emit the asset event of a change. A problem with either never fails a deployment."""
     from airflow_sm_hosting.deployment.record import DeploymentOutcome, deployment_record, outcome_of
+    from airflow_sm_hosting.lineage import record_datasets
 
     try:
         task.note_deployment(**task.recorded_name())
@@ -122,6 +147,7 @@ def _leave_record(task: RecordedTask, context: Context, error: Exception | None)
         outcome = outcome_of(error, notes.get("action"))
         record = deployment_record(notes, outcome=outcome, failure=str(error) if error else None)
         _push(context, RECORD, record)
+        task.note_lineage(*record_datasets(record))
         name, region = record.get("endpoint_name") or record.get("name"), record.get("region")
         events = context.get("outlet_events")
         if outcome is DeploymentOutcome.SUCCEEDED and name and region and events is not None:

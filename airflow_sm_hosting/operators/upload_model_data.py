@@ -13,6 +13,7 @@ from airflow_sm_hosting.fields import Boolean, Choice, FilePath, PathAsText, Tag
 from airflow_sm_hosting.hooks.parameters import AwsFields
 from airflow_sm_hosting.links import ArtifactLink
 from airflow_sm_hosting.operators.base import SageMakerHostingBaseOperator
+from airflow_sm_hosting.operators.lineage import LineageTask
 from airflow_sm_hosting.spec.checks import check_kms_key, check_text, invalid
 from airflow_sm_hosting.spec.reference_parts import check_account, check_bucket
 from airflow_sm_hosting.spec.s3_location import S3Location
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_sm_hosting.artifacts.packing import PackedArtifact
     from airflow_sm_hosting.artifacts.upload import Storage
     from airflow_sm_hosting.fields import Late
+    from airflow_sm_hosting.lineage import LineageDataset
 
 
 #: botocore, s3, ServerSideEncryption, without that of FSx.
@@ -109,7 +111,7 @@ class UploadModelDataFields(AwsFields):
         check_encryption(where, self.values)
 
 
-class UploadModelDataOperator(SageMakerHostingBaseOperator):
+class UploadModelDataOperator(LineageTask, SageMakerHostingBaseOperator):
     """Upload a ``.tar.gz`` file, or a folder packed into one or as it is, to S3 under a key derived from its content, unless it exists.
 
     The key contains the SHA-256 of a folder's tar stream before compression, or of the file. So an unchanged artifact is found by its key
@@ -204,11 +206,24 @@ class UploadModelDataOperator(SageMakerHostingBaseOperator):
             raise UploadDeniedError(
                 f"{error}. The task runs as {self.model_data_hook.worker}"
             ) from error.__cause__
+        self.note_lineage(*self._lineage(uri))
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         for link in self.operator_extra_links:
             link.persist_for(context, self.model_data_hook, bucket=bucket, object_key=key)
         self.push_details(context, details)
         return uri
+
+    def planned_lineage(self) -> tuple[list[LineageDataset], list[LineageDataset]]:
+        """Return the artifact that the parameters name; where it goes follows from its content."""
+        return self._lineage(None)
+
+    def _lineage(self, uri: str | None) -> tuple[list[LineageDataset], list[LineageDataset]]:
+        from airflow_sm_hosting.lineage import model_data_dataset
+
+        path = str(self.path)
+        read = model_data_dataset(path if "://" in path else str(self.path_beside_dag(path)))
+        made = model_data_dataset(uri) if uri else None
+        return [read] if read else [], [made] if made else []
 
     def _upload_archive(
         self, given: UploadModelDataFields, storage: Storage, workdir: Path

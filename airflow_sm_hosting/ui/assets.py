@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 
 from airflow_sm_hosting.endpoint_asset import SCHEME
+from airflow_sm_hosting.lineage import sagemaker_dataset
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
@@ -32,4 +33,6 @@ def to_openlineage(asset: Asset, lineage_context: Any) -> Any:
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     region, _, path = str(asset.uri).removeprefix(f"{SCHEME}://").partition("/")
-    return Dataset(namespace=f"{SCHEME}://{region}", name=path)
+    kind, _, name = path.partition("/")
+    dataset = sagemaker_dataset(region, kind, name)
+    return Dataset(namespace=dataset.namespace, name=dataset.name)

@@ -1,4 +1,4 @@
-"""The Airflow plugin: the page "Endpoints", and the tab "Deployment" of task instances.
+"""The Airflow plugin: the page "Endpoints", the tab "Deployment" of task instances, and the message for notifiers.
 
 Every task process imports this module, so what only the API server needs is imported when it asks.
 """
@@ -24,6 +24,13 @@ class HostingPlugin(AirflowPlugin):
         from airflow_sm_hosting.ui.web import app
 
         return [{"name": self.name, "app": app, "url_prefix": PREFIX}]
+
+    @property
+    def macros(self) -> list[Any]:  # type: ignore[override]
+        """Return what templates of notifiers call as ``macros.sm_hosting.<name>``."""
+        from airflow_sm_hosting.notifications import deployment_message
+
+        return [deployment_message]
 
     @property
     def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 NAVIGATION = {
-    "Start": ["tutorial", "deploy-from-the-ui", "endpoints-page", "cli"],
+    "Start": ["tutorial", "deploy-from-the-ui", "endpoints-page", "events", "cli"],
     "How to": [
         "scaling",
         "model-registry",

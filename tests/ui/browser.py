@@ -29,11 +29,12 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, scheme: str = "light", **options: Any) -> Iterator[Any]:
+def opened(browser: Any, scheme: str = "light", *, token: str | None = None, **options: Any) -> Iterator[Any]:
     """Open a page in one of Airflow's themes; an error in it is an error here.
 
     :param browser: The browser.
     :param scheme: ``light`` or ``dark``.
+    :param token: The token of the user's session (default: the user that Airflow logs in by itself).
     """
     options = {"viewport": {"width": 1440, "height": 900}, **options}
     context = browser.new_context(color_scheme=scheme, **options)
@@ -41,6 +42,9 @@ def opened(browser: Any, scheme: str = "light", **options: Any) -> Iterator[Any]
     page.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    if token is not None:
+        # The cookie of Airflow's own login.
+        context.add_cookies([{"name": "_token", "value": token, "url": options["base_url"]}])
     if "base_url" in options:
         # Airflow 3.1 forgets the address when it logs a user in.
         page.goto("/")

@@ -25,14 +25,14 @@ def client() -> TestClient:
     return TestClient(app["app"])
 
 
-def test_a_task_process_that_imports_the_plugin_pays_for_three_modules() -> None:
-    """Airflow imports every plugin in every task process."""
+def test_a_task_process_that_imports_the_plugin_pays_for_four_modules() -> None:
+    """Airflow imports every plugin and its macros in every task process."""
     script = """
 import json, sys
 import airflow.plugins_manager
 before = set(sys.modules)
 from airflow_sm_hosting.ui.plugin import HostingPlugin
-HostingPlugin()
+HostingPlugin().macros
 print("ADDED" + json.dumps(sorted(set(sys.modules) - before)))
 """
     answer = subprocess.run(
@@ -40,7 +40,8 @@ print("ADDED" + json.dumps(sorted(set(sys.modules) - before)))
     )
     (line,) = [line for line in answer.stdout.splitlines() if line.startswith("ADDED")]
     added = json.loads(line.removeprefix("ADDED"))
-    assert set(added) - {"airflow_sm_hosting"} == {"airflow_sm_hosting.ui", "airflow_sm_hosting.ui.plugin"}
+    ours = {"airflow_sm_hosting.ui", "airflow_sm_hosting.ui.plugin", "airflow_sm_hosting.notifications"}
+    assert set(added) - {"airflow_sm_hosting"} == ours
 
 
 def test_airflow_accepts_the_page_and_the_tab() -> None:
@@ -51,7 +52,10 @@ def test_airflow_accepts_the_page_and_the_tab() -> None:
         ("Deployment", "task_instance"),
     ]
     members = {name: getattr(plugin, name) for name in PluginResponse.model_fields if hasattr(plugin, name)}
+    # Airflow shows the name of a macro.
+    members["macros"] = [macro.__name__ for macro in plugin.macros]
     shown = PluginResponse.model_validate({**members, "fastapi_apps": [], "source": "", "listeners": []})
+    assert shown.macros == ["deployment_message"]
     assert {app.url_route for app in shown.react_apps} == {"sm-endpoints", "sm-deployment"}
 
 

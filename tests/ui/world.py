@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,14 @@ class World:
 
 
 @contextmanager
-def world(home: Path) -> Iterator[World]:
+def world(
+    home: Path, environment: Mapping[str, str] | None = None, user: tuple[str, str] | None = None
+) -> Iterator[World]:
     """Start both.
 
     :param home: An existing folder, which becomes Airflow's home.
+    :param environment: Further environment variables of Airflow.
+    :param user: Name and password of the user who starts the runs (default: everybody is an administrator).
     """
     with LocalAws(engine="none", transition_seconds=DEFERRED_TRANSITION) as aws:
         make_configs(aws)
@@ -93,11 +97,12 @@ def world(home: Path) -> Iterator[World]:
         dags.mkdir()
         for file in (ROOT / "dags/rollback_endpoint.py", Path(__file__).parent / "dags/deployments.py"):
             (dags / file.name).write_text(file.read_text())
-        environment = {
+        full = {
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws.connection()),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            **(environment or {}),
         }
-        airflow = Airflow(home, dags, environment)
+        airflow = Airflow(home, dags, full, user=user)
         try:
             airflow.unpause("deploy_now", "deploy_canary", "shift", "rollback_endpoint")
             yield World(aws, airflow)

@@ -19,6 +19,7 @@ const SHOWN = 25; // endpoints, and history entries, at a time
 const AT_ONCE = 6; // concurrent calls for details
 const REFRESH = 15_000;
 const REFRESH_TAB = 3_000;
+const HIDDEN = { hidden: true }; // an event that exists, of a DAG that the user may not read
 
 // Chakra's variables follow light, dark and [api] theme on all versions; ChakraUI itself is a global only from 3.2 on.
 const color = (name) => `var(--chakra-colors-${name})`;
@@ -196,10 +197,12 @@ const State = ({ title, children, action }) => h('div', { className: 'smh-state'
 const Mono = ({ children, title }) => h('span', { className: 'smh-mono', title }, children);
 const runLink = (t, label) => h(Link, { to: `/dags/${encodeURIComponent(t.dag_id)}/runs/${encodeURIComponent(t.dag_run_id)}/tasks/${encodeURIComponent(t.task_id)}${t.map_index >= 0 ? `/mapped/${t.map_index}` : ''}` }, label ?? t.dag_id);
 
-function Problem({ error, again }) {
+function Problem({ error, again, denied = { title: 'You may not see endpoints', needs: 'This page needs the permissions to view assets and DAG runs.' } }) {
   const retry = again && h('button', { type: 'button', className: 'smh-button', onClick: again }, 'Try again');
-  if (error.status === 401) return h(State, { title: 'Your session has ended', action: h('a', { href: new URL('auth/login', BASE).href }, 'Log in again') }, 'Log in to Airflow to see the endpoints.');
-  if (error.status === 403) return h(State, { title: 'You may not see endpoints', action: retry }, 'This page needs the permissions to view assets and DAG runs. Ask an administrator of this Airflow.');
+  // Airflow's own address for a login: it leads to that of the auth manager, and back here.
+  const login = new URL(`api/v2/auth/login?${query({ next: globalThis.location.href })}`, BASE).href;
+  if (error.status === 401) return h(State, { title: 'Your session has ended', action: h('a', { href: login }, 'Log in again') }, 'Log in to Airflow to see the endpoints.');
+  if (error.status === 403) return h(State, { title: denied.title, action: retry }, `${denied.needs} Ask an administrator of this Airflow.`);
   return h(State, { title: 'Airflow did not answer', action: retry }, error.status ? `The API answered ${error.status} ${text(error.message)}.` : `The API server could not be reached (${text(error.message)}).`);
 }
 
@@ -344,6 +347,9 @@ function History({ asset, endpoint, tasks }) {
   const serves = entries.rows.find((row) => row.record === serving)?.at;
   const components = [...new Map(shown.filter((one) => one.kind === 'inference component' && one.outcome === 'succeeded').reverse().map((one) => [one.name, one])).values()];
   const running = tasks.filter(isRunning);
+  if (asset?.last_asset_event && !entries.rows.length && !running.length) {
+    return h('p', { className: 'smh-wide smh-muted' }, 'You may not see the DAGs that have deployed this endpoint. Ask an administrator of this Airflow for the permission to view them.');
+  }
   return h(Fragment, null,
     running.map((t) => h('div', { key: t.id, className: 'smh-wide' }, h(Live, { task: t }))),
     h('section', { style: { minWidth: 0 } }, h('h2', null, 'Serves'),
@@ -424,7 +430,7 @@ function Item({ row, isOpen, toggle }) {
   const status = running.length ? h(Badge, { label: 'Deploying', tone: 'blue-solid', busy: true })
     : lastFailed ? h(Badge, { label: 'Last deployment failed', tone: 'red-solid' })
       : record.status ? h(Badge, { label: text(record.status), tone: STATUSES[record.status] ?? 'border' })
-        : newest === undefined && asset ? h('span', { className: 'smh-bone', style: { width: '5rem' } }) : h(Badge, { label: 'Not recorded', tone: 'border' });
+        : newest === undefined && asset ? h('span', { className: 'smh-bone', style: { width: '5rem' } }) : h(Badge, { label: newest === HIDDEN ? 'Hidden from you' : 'Not recorded', tone: 'border' });
   const variants = list(record.variants);
   const at = lastFailed ? failed.end_date : asset?.last_asset_event?.timestamp;
   const id = `smh-${asset?.id ?? endpoint.name}`;
@@ -482,17 +488,18 @@ function Endpoints() {
     lacking.forEach((asset) => asked.current.add(asset.last_asset_event.id));
     each(lacking, async (asset) => {
       const found = await eventsOf(asset.id, 1).catch(() => null);
-      setNewest((before) => ({ ...before, [asset.last_asset_event.id]: found?.asset_events?.[0] ?? null }));
+      setNewest((before) => ({ ...before, [asset.last_asset_event.id]: found?.asset_events?.[0] ?? (found ? HIDDEN : null) }));
     });
   }, [lacking.map((asset) => asset.last_asset_event.id).join()]);
   const running = rows.filter((row) => row.tasks.some(isRunning)).length, failing = rows.filter((row) => row.tasks.some((t) => !isRunning(t))).length;
+  const isRefused = error?.status === 401 || error?.status === 403;
   const head = h('div', { className: 'smh-head' },
-    h('h1', null, 'SageMaker endpoints', seen && h('small', null, `${rows.length.toLocaleString()}${seen.total > MOST_PAGES * PAGE ? ` of ${seen.total.toLocaleString()}` : ''}${running ? ` · ${running} deploying` : ''}`)),
-    rows.length > 0 && h(Fragment, null,
+    h('h1', null, 'SageMaker endpoints', seen && !isRefused && h('small', null, `${rows.length.toLocaleString()}${seen.total > MOST_PAGES * PAGE ? ` of ${seen.total.toLocaleString()}` : ''}${running ? ` · ${running} deploying` : ''}`)),
+    rows.length > 0 && !isRefused && h(Fragment, null,
       h('input', { type: 'search', 'aria-label': 'Filter endpoints', placeholder: 'Filter by name, Region, config', value: filter, onChange: (e) => { setFilter(e.target.value); setShown(SHOWN); } }),
       h('select', { 'aria-label': 'Show', value: only, onChange: (e) => setOnly(e.target.value) }, [['all', 'All'], ['running', `Deploying (${running})`], ['failed', `With failures (${failing})`]].map(([key, label]) => h('option', { key, value: key }, label))),
       h('select', { 'aria-label': 'Sort', value: order, onChange: (e) => setOrder(e.target.value) }, [['changed', 'Last change'], ['name', 'Name']].map(([key, label]) => h('option', { key, value: key }, label)))));
-  if (error && (!seen || error.status === 401 || error.status === 403)) return h(Frame, null, head, h(Problem, { error, again }));
+  if (error && (!seen || isRefused)) return h(Frame, null, head, h(Problem, { error, again }));
   if (!seen) return h(Frame, null, head, h('div', { className: 'smh-list' }, h(Bones)));
   return h(Frame, null, head,
     error && h('div', { className: 'smh-note', role: 'status' }, 'Airflow does not answer; this is what it said last. Trying again.'),
@@ -534,7 +541,9 @@ function Deployment({ dagId, runId, taskId, mapIndex }) { // the props that Airf
     const [timeline, record, plan] = await Promise.all([xcom(key, 'timeline'), xcom(key, 'record'), PLANNERS.includes(task.operator) ? xcom(key, 'details').then((found) => found ?? xcom(key, 'return_value')) : xcom(key, 'plan')]);
     return { task, timeline: list(timeline), record, plan, deploys: true, finished: ENDED.includes(task.state) };
   }, REFRESH_TAB, [dagId, runId, taskId, mapIndex]);
-  if (error && !value) return h(Frame, null, h(Problem, { error, again }));
+  if (error && (!value || error.status === 401 || error.status === 403)) {
+    return h(Frame, null, h(Problem, { error, again, denied: { title: 'You may not see this deployment', needs: 'This tab needs the permission to view this DAG.' } }));
+  }
   if (!value) return h(Frame, null, h(Bones, { rows: 3 }));
   const { task, timeline, record, plan } = value;
   if (!value.deploys) return h(Frame, null, h(State, { title: 'This task deploys nothing' }, 'Tasks that deploy to SageMaker show here how far they are.'));
