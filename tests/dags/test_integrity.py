@@ -55,7 +55,12 @@ def test_every_file_imports_without_an_error(bag: DagBag) -> None:
 
 
 def test_no_file_warns(bag: DagBag) -> None:
-    assert bag.captured_warnings == {}
+    # On Airflow 3.1, Airflow's own providers import some names from where they were.
+    found = {
+        file: [text for text in warnings if "/airflow/providers/" not in text.partition(": ")[0]]
+        for file, warnings in bag.captured_warnings.items()
+    }
+    assert not any(found.values()), found
 
 
 def test_every_file_has_a_dag(bag: DagBag) -> None:
