@@ -274,6 +274,7 @@ def test_lists_are_paged_newest_first(deployer: Deployer, sagemaker: Any) -> Non
     }
 
 
+@requires_botocore_1_44
 def test_filters_mind_no_case_and_leave_out_the_time_itself(deployer: Deployer, sagemaker: Any) -> None:
     config = deployer.config()
     for name in ("churn-a", "churn-b", "spam-a"):
