@@ -6,6 +6,7 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
+from tests.botocore_versions import requires_botocore_1_44
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, refusal_of, tar_bytes
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
