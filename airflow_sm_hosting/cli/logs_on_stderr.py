@@ -24,7 +24,7 @@ class _StderrHandler(logging.Handler):
 @contextmanager
 def logs_on_stderr() -> Iterator[None]:
     """Write warnings and errors of the hooks to standard error, and nothing else, as long as the block runs."""
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), _no_info():
         import airflow  # noqa: F401 - it configures logging when it is imported
         import structlog
     before, root = structlog.get_config(), logging.getLogger()
@@ -49,3 +49,14 @@ def logs_on_stderr() -> Iterator[None]:
     finally:
         root.handlers, root.level = handlers, level
         structlog.configure(**before)
+
+
+@contextmanager
+def _no_info() -> Iterator[None]:
+    """Discard what is logged below WARNING: importing Airflow 3.1 imports alembic, which logs each of its plugins."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
+from airflow.sdk.definitions.asset import AssetUniqueKey
+from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 from botocore.exceptions import ClientError
 
 from airflow_sm_hosting import DeployEndpointOperator
@@ -49,6 +51,12 @@ class Ran:
     def xcom_push(self, key: str, value: Any) -> None:
         json.dumps(value)  # only plain JSON travels
         self.xcoms[key] = value
+
+
+def triggering_events(asset: Asset, *extras: dict[str, Any]) -> TriggeringAssetEventsAccessor:
+    """Return events of an asset as a run that they started has them."""
+    events = [SimpleNamespace(extra=extra) for extra in extras]
+    return TriggeringAssetEventsAccessor({AssetUniqueKey.from_asset(asset): events})
 
 
 def run_task(

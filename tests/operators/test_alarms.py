@@ -24,6 +24,7 @@ from airflow_sm_hosting.hooks.parameters import AwsParameters
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.tags import OURS
+from tests.botocore_versions import requires_botocore_1_44
 from tests.operators.conftest import (
     Ran,
     answered_with,
@@ -598,6 +599,7 @@ def test_nothing_but_plain_json_is_kept_in_a_metric(dag: DAG) -> None:
 # Members in AWS's spelling.
 
 
+@requires_botocore_1_44
 def test_further_members_are_sent_in_aws_s_spelling_and_a_rerun_changes_nothing(
     endpoint: LocalAws, dag: DAG
 ) -> None:

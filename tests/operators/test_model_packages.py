@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset
+from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 
 from airflow_sm_hosting import (
     ContainerDefinition,
@@ -29,6 +29,7 @@ from tests.operators.conftest import (
     run_task,
     sagemaker_client,
     task_id,
+    triggering_events,
 )
 
 FRONT = "arn:aws:sagemaker:us-east-1:123456789012:model-package"
@@ -266,8 +267,8 @@ def test_a_name_in_place_of_a_reference_is_sent_unchanged(aws: LocalAws, dag: DA
 APPROVED = Asset("approved")
 
 
-def triggered_by(*payloads: dict[str, str]) -> dict[str, Any]:
-    return {APPROVED: [SimpleNamespace(extra={"from_trigger": True, "payload": one}) for one in payloads]}
+def triggered_by(*payloads: dict[str, str]) -> TriggeringAssetEventsAccessor:
+    return triggering_events(APPROVED, *({"from_trigger": True, "payload": one} for one in payloads))
 
 
 def test_the_version_of_the_event_is_taken_though_a_newer_one_is_approved(aws: LocalAws, dag: DAG) -> None:

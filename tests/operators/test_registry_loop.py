@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from airflow_sm_hosting import (
 from airflow_sm_hosting.local import LocalAws
 from airflow_sm_hosting.triggers import package_events
 from tests.local.conftest import Deployer
-from tests.operators.conftest import ROLE, Ran, deploy, operations, run_task, task_id
+from tests.operators.conftest import ROLE, Ran, deploy, operations, run_task, task_id, triggering_events
 
 APPROVED = Asset("approved")
 
@@ -87,7 +86,7 @@ class Loop:
 
     def deploy(self, payload: dict[str, Any]) -> Ran:
         """Run the DAG that the event starts."""
-        events = {APPROVED: [SimpleNamespace(extra={"from_trigger": True, "payload": payload})]}
+        events = triggering_events(APPROVED, {"from_trigger": True, "payload": payload})
         create_model = CreateModelOperator(
             task_id=task_id("model"),
             model_name="churn",

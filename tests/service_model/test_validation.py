@@ -14,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 from airflow_sm_hosting.service_model.coercion import typed
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.service_model.validation import violations
+from tests.botocore_versions import requires_botocore_1_44
 
 MODEL = input_shape("sagemaker", "CreateModel")
 CONFIG = input_shape("sagemaker", "CreateEndpointConfig")
@@ -239,6 +240,7 @@ def test_a_time_that_is_none_is_refused() -> None:
     assert kinds(SCHEDULE, wrong) == [("StartTime", "type")]
 
 
+@requires_botocore_1_44
 @pytest.mark.parametrize(
     "criteria", [{}, {"PromQLCriteria": {"Query": "up"}, "Other": {}}], ids=["none", "two"]
 )

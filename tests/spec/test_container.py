@@ -16,6 +16,7 @@ from airflow_sm_hosting.exceptions import InvalidSpecError
 from airflow_sm_hosting.service_model.shapes import input_shape
 from airflow_sm_hosting.spec.dlc import ACCOUNT_BY_REGION, dlc_account, is_of_aws
 from airflow_sm_hosting.spec.reference import MARK, Reference, kind_of
+from tests.botocore_versions import requires_botocore_1_44
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/churn:1"
 SECRET = "hunter2-and-more"
@@ -222,6 +223,7 @@ def test_edges_of_ecr_names_are_taken() -> None:
     ContainerImage.from_ecr_repository("{{ params.repository }}", "{{ params.tag }}")
 
 
+@requires_botocore_1_44
 @pytest.mark.parametrize("name", ["my--team/churn", "my__team/churn", "a.b_c-d/e", "0/1/2", "a--b"])
 def test_a_repository_name_that_ecr_takes_is_taken(name: str) -> None:
     pattern = input_shape("ecr", "BatchGetImage").members["repositoryName"].metadata["pattern"]

@@ -27,6 +27,7 @@ from airflow_sm_hosting.spec.inference_component import (
     component_deployment_config,
     rendered_specification,
 )
+from tests.botocore_versions import requires_botocore_1_44
 
 NEEDS = ComputeRequirements(min_memory_in_mb=1024)
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/churn:1"
@@ -42,6 +43,7 @@ def accepted(specification: dict[str, Any]) -> None:
     validated_request("sagemaker", "CreateInferenceComponent", request)
 
 
+@requires_botocore_1_44
 def test_a_specification_of_a_model_is_a_dict_in_the_shape_of_aws() -> None:
     specification = InferenceComponentSpecification(
         model_name="churn",
@@ -101,6 +103,7 @@ def test_a_container_and_an_adapter_are_specifications_too() -> None:
     accepted(adapter)
 
 
+@requires_botocore_1_44
 def test_every_member_of_the_service_has_a_parameter_or_is_taken_as_it_is() -> None:
     shape = input_shape("sagemaker", "CreateInferenceComponent").members["Specification"]
     assert set(shape.members) == set(module.SPECIFICATION_PARAMETERS)  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from airflow_sm_hosting.spec.smoke_test import (
     rendered_test,
     row_format,
 )
+from tests.botocore_versions import requires_botocore_1_44
 
 
 def test_a_smoke_test_holds_what_was_given() -> None:
@@ -41,6 +42,7 @@ def test_durations_and_paths_are_plain_json() -> None:
     assert (test["RequestsFile"], test["WaitForCapacity"], test["Timeout"]) == ("a/rows.csv", 60.0, 2.5)
 
 
+@requires_botocore_1_44
 def test_every_member_of_the_three_operations_has_a_parameter() -> None:
     """But for the endpoint, which the task has, and the body."""
     model = botocore.session.get_session().get_service_model("sagemaker-runtime")

@@ -6,6 +6,7 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
+from tests.botocore_versions import requires_botocore_1_44
 from tests.local.conftest import FOREIGN_IMAGE, ROLE, Deployer, refusal_of, tar_bytes
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
@@ -274,6 +275,7 @@ def test_lists_are_paged_newest_first(deployer: Deployer, sagemaker: Any) -> Non
     }
 
 
+@requires_botocore_1_44
 def test_filters_mind_no_case_and_leave_out_the_time_itself(deployer: Deployer, sagemaker: Any) -> None:
     config = deployer.config()
     for name in ("churn-a", "churn-b", "spam-a"):
