@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ def main() -> None:
     parser.add_argument(
         "--deploy", type=json.loads, required=True, help="run conf of retrain_and_deploy, JSON"
     )
+    parser.add_argument(
+        "--dated",
+        action="store_true",
+        help="give each run a logical date (default: none, as in a run that an asset event starts)",
+    )
     parser.add_argument("--report", type=Path, required=True, help="file for the results")
     options = parser.parse_args()
 
@@ -37,8 +43,9 @@ def main() -> None:
         for dag_id, conf in confs.items():
             if conf is None:
                 continue
-            # No logical date, as in a run that an asset event starts.
-            run = bag.dags[dag_id].test(logical_date=None, run_conf=conf)
+            # Without a date, dag.test clears the tasks of all earlier runs of the DAG, and deletes one run that has none either.
+            date = datetime.now(UTC) if options.dated else None
+            run = bag.dags[dag_id].test(logical_date=date, run_conf=conf)
             report[dag_id] = {
                 "state": str(run.state),
                 "tasks": [_told(ti) for ti in run.get_task_instances()],
@@ -94,6 +101,7 @@ def _fail_interrupted_runs(dag_ids: Sequence[str]) -> None:
     """Fail runs of ``dag.test`` that have no end: nothing runs them any more, and a scheduler would take them up."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
     from airflow.utils.types import DagRunTriggeredByType
     from sqlalchemy import select
 
@@ -109,7 +117,7 @@ def _fail_interrupted_runs(dag_ids: Sequence[str]) -> None:
             for instance in run.get_task_instances(session=session):
                 if instance.state is not None and not instance.end_date:
                     instance.state = "failed"
-            run.set_state("failed")
+            run.set_state(DagRunState.FAILED)
 
 
 def _told(ti: Any) -> dict[str, Any]:

@@ -74,7 +74,11 @@ def run_dags(
     :param deploy: The conf of ``retrain_and_deploy``.
     :param may_fail: Return also what a failed run of ``retrain_and_deploy`` did.
     """
-    command = [sys.executable, str(REPOSITORY / "demo" / "run_dags.py"), "--report", str(home.report)]
+    # Dated, so that earlier runs stay for the UI.
+    command = [
+        *(sys.executable, str(REPOSITORY / "demo" / "run_dags.py"), "--dated"),
+        *("--report", str(home.report)),
+    ]
     if train is not None:
         command += ["--train", json.dumps(train)]
     command += ["--deploy", json.dumps({"poll_interval": 1, "endpoint_name": ENDPOINT, **deploy})]

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -92,6 +93,7 @@ def environment_of(noted: Mapping[str, str], port: int) -> dict[str, str]:
     return {
         **without_foreign_settings(),
         **noted,
+        "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
@@ -174,7 +176,6 @@ def is_ready(url: str, since: float) -> bool:
     :param since: When they were started, in seconds since the epoch.
     """
     import requests
-    from dateutil.parser import isoparse
 
     with requests.Session() as session:
         session.trust_env = False  # no proxy of the shell's
@@ -189,7 +190,7 @@ def is_ready(url: str, since: float) -> bool:
     reports = [
         health[name].get(f"latest_{name}_heartbeat") for name in ("scheduler", "dag_processor", "triggerer")
     ]
-    return all(report and isoparse(report).timestamp() >= since for report in reports)
+    return all(report and datetime.fromisoformat(report).timestamp() >= since for report in reports)
 
 
 def watch(running: Mapping[str, subprocess.Popen[bytes]], home: Home) -> NoReturn:
