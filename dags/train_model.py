@@ -99,7 +99,9 @@ with DAG(
                 for one in regressions
             ],
         }
-        (folder / "model.json").write_text(json.dumps(model, indent=None if members > 1 else 1, sort_keys=True))
+        (folder / "model.json").write_text(
+            json.dumps(model, indent=None if members > 1 else 1, sort_keys=True)
+        )
 
         rows = x_test[:8]
         yield Metadata(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from airflow_sm_hosting.local.client.control import Control
 
 VARIANT = "main"
-WIDEST, HEIGHT = 140, 16
-#: Of the lines of models, in this order.
-COLOURS = ("blue", "green", "red", "magenta")
+WIDEST, HEIGHT, TICKS = 140, 16, 8
+#: Columns left of the lines, for the names of the models.
+LEGEND = 22
 
 
 @dataclass(frozen=True)
@@ -46,26 +47,31 @@ def marks_of(
 ) -> list[Mark]:
     """Return the events that the timeline of a deployment tells.
 
-    :param timeline: The XCom ``timeline`` of the task.
+    :param timeline: The XCom ``timeline`` of the task; its last entry shows the end.
     :param model: The name of the model in the story.
     :param clock: Turns seconds since the epoch, when the task saw it, into the time of AWS.
     """
-    marks: list[Mark] = []
-    for entry in timeline:
-        what = _event(entry, model)
-        if what and what not in {mark.what for mark in marks}:
-            marks.append(Mark(clock(entry["at"]), what))
+    marks = []
+    for before, entry in pairwise([None, *timeline]):
+        what = _event(before, entry or {}, is_last=entry is timeline[-1])
+        if entry and what:
+            # When a stage began, AWS says itself.
+            began = [fleet["since"] for fleet in entry["coming"] if fleet.get("since")]
+            at = datetime.fromtimestamp(max(began), UTC) if began else clock(entry["at"])
+            marks.append(Mark(at, f"{model}: {what}"))
     return marks
 
 
-def _event(entry: Mapping[str, Any], model: str) -> str | None:
-    match entry["status"]:
-        case "Creating":
-            return f"{model}: the endpoint is created"
+def _event(before: Mapping[str, Any] | None, entry: Mapping[str, Any], *, is_last: bool) -> str | None:
+    match entry.get("status"):
         case "RollingBack":
-            return f"{model}: rolling back"
+            return "an alarm went off, rolled back"
         case "Updating" if entry.get("moved"):
-            return f"{model}: {entry['moved']} % of the traffic"
+            return f"{entry['moved']} % of the traffic"
+        case "InService" if is_last and before is None:
+            return "in service"
+        case "InService" if is_last and before is not None and before["status"] == "Updating":
+            return "all of the traffic"
     return None
 
 
@@ -126,7 +132,8 @@ def read(
         ScanBy="TimestampAscending",
     )
     return [
-        Line(result["Label"], result["Timestamps"], result["Values"]) for result in answer["MetricDataResults"]
+        Line(result["Label"], result["Timestamps"], result["Values"])
+        for result in answer["MetricDataResults"]
     ]
 
 
@@ -158,7 +165,9 @@ def draw(title: str, lines: Sequence[Line], marks: Sequence[Mark], width: int) -
     most = max((value for line in lines for value in line.values), default=1)
     figure.ruler("y", "left").lim(0, most * 1.2)
     last = max((minutes(at) for line in lines for at in line.at), default=1)
-    figure.ruler("x", "lower").lim(0, last)
+    figure.ruler("x", "lower").lim(-last * LEGEND / (width - LEGEND), last)
+    ticks = [last * number / TICKS for number in range(TICKS + 1)]
+    figure.ruler("x", "lower").ticks(ticks, [f"{start + timedelta(minutes=tick):%H:%M}" for tick in ticks])
     for number, mark in enumerate(marks, 1):
         figure.line(minutes(mark.at), "vertical")
         figure.draw(figure.text(minutes(mark.at), most * 1.15, str(number)))

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +66,7 @@ def run_dags(
     train: dict[str, Any] | None,
     deploy: dict[str, Any],
     may_fail: bool = False,
+    on_task: Callable[[str], None] = lambda task_id: None,
 ) -> dict[str, Any] | None:
     """Train and deploy through Airflow, showing which task runs; return what was done, None if a run failed.
 
@@ -73,6 +75,7 @@ def run_dags(
     :param train: The conf of ``train_model``; None trains nothing.
     :param deploy: The conf of ``retrain_and_deploy``.
     :param may_fail: Return also what a failed run of ``retrain_and_deploy`` did.
+    :param on_task: Is called with the id of each task that starts.
     """
     # Dated, so that earlier runs stay for the UI.
     command = [
@@ -95,6 +98,7 @@ def run_dags(
             if found := re.search(r"\[DAG TEST\] starting task_id=(\w+)", line):
                 say(f"  {datetime.now():%H:%M:%S} {found[1]}")
                 status.update(f"Running {found[1]}")
+                on_task(found[1])
     report: dict[str, Any] = json.loads(home.report.read_text()) if home.report.exists() else {}
     if process.returncode and not (may_fail and "retrain_and_deploy" in report):
         say(f"[red]Airflow's run failed[/]; the end of {home.log}:")

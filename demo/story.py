@@ -28,10 +28,10 @@ from demo.traffic import Traffic
 PARAMS = {"min_capacity": 2, "max_capacity": 4, "latency_threshold": 30_000}
 #: Half of the rows, so that there is something to do better.
 FIRST, BETTER = {"holdout": 0.5}, {"holdout": 0.25}
-#: Serving it takes a hundred times as long.
-SLOW = {"holdout": 0.25, "members": 2000}
+#: An ensemble takes many times as long to serve.
+SLOW = {"holdout": 0.25, "members": 400}
 #: A request of a client asks so often about the sample rows.
-REPEATED = 8
+REPEATED = 24
 
 
 def tell_story(home: Home, wanted_engine: str) -> int:
@@ -51,6 +51,7 @@ def tell_story(home: Home, wanted_engine: str) -> int:
         for chapter in (story.deploy_first, story.run_again, story.deploy_better, story.deploy_slow):
             if not chapter():
                 return 1
+        traffic.hurry(True)
         traffic.wait(minutes=10)
     say()
     console.print(plotted(aws, ENDPOINT, story.configs, story.marks, console.width), markup=False)
@@ -99,8 +100,10 @@ class Story:
         """Run the same once more."""
         self._begin("2. The same again")
         before = max(request["number"] for request in self._aws.requests())
-        if self._run("first model", train=None) is None:
+        tasks = self._run("first model", train=None)
+        if tasks is None:
             return False
+        self.marks[-1] = Mark(self.marks[-1].at, "the same again: nothing changed")
         requests = [request for request in self._aws.requests() if request["number"] > before]
         changed = changing(requests)
         self._end(f"Nothing changed: {changed.total()} API calls changed something.")
@@ -133,8 +136,9 @@ class Story:
         serving = self._serving_config()
         answers = ask(self._aws, samples["rows"])["labels"]
         same = sum(answer == before for answer, before in zip(answers, samples["predicted"], strict=True))
-        reason = task["xcoms"].get("record", {}).get("failure")
         if task["state"] == "failed":
+            # Without the lines of the container's log.
+            reason, _, _ = task["xcoms"]["record"]["failure"].partition(" The last lines of ")
             say(f"  deploy_endpoint failed: {reason}")
         self._end(
             f"Rolled back: {ENDPOINT} still serves {serving}, the better model; {same} of {len(answers)} answers are as before."
@@ -149,7 +153,12 @@ class Story:
     ) -> dict[str, Any] | None:
         """Run the DAGs, and note what the deployment's timeline tells; return the tasks by id, None if it failed."""
         report = run_dags(
-            self._home, self._environment, train=train, deploy={**PARAMS, **params}, may_fail=may_fail
+            self._home,
+            self._environment,
+            train=train,
+            deploy={**PARAMS, **params},
+            may_fail=may_fail,
+            on_task=self._traffic.hurry_during("deploy_endpoint"),
         )
         if report is None:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -13,8 +14,8 @@ from airflow_sm_hosting.local.client.control import Control
 
 #: Between two requests, in seconds of the virtual clock.
 INTERVAL = 10
-#: The shortest time that it takes for that, in seconds of the computer's: 100 times as fast.
-SHORTEST = 0.1
+#: How long that takes, in seconds of the computer's: 100 times as fast in a hurry, else 20 times.
+HURRIED, UNHURRIED = 0.1, 0.5
 
 
 class Traffic:
@@ -29,6 +30,7 @@ class Traffic:
         self._runtime = aws.client("sagemaker-runtime")
         self._endpoint = endpoint
         self._body: str | None = None
+        self._pause = UNHURRIED
         self._ended = threading.Event()
         self._passed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
@@ -42,6 +44,14 @@ class Traffic:
     def ask_about(self, rows: list[list[float]]) -> None:
         """Begin to ask about these rows; before, only the time passes."""
         self._body = json.dumps({"instances": rows})
+
+    def hurry(self, hurried: bool) -> None:
+        """Let the time pass faster, or not any more."""
+        self._pause = HURRIED if hurried else UNHURRIED
+
+    def hurry_during(self, task_id: str) -> Callable[[str], None]:
+        """Return what hurries while a task runs, if it is told which task starts."""
+        return lambda started: self.hurry(started == task_id)
 
     def wait(self, minutes: float) -> None:
         """Wait until so many minutes have passed on the virtual clock."""
@@ -87,7 +97,7 @@ class Traffic:
                 with self._passed:
                     self.times.append((time.time(), now))
                     self._passed.notify_all()
-                self._ended.wait(SHORTEST - (time.monotonic() - began))
+                self._ended.wait(self._pause - (time.monotonic() - began))
         except Exception as error:
             with self._passed:
                 self._trouble = error
