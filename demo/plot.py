@@ -63,16 +63,15 @@ def marks_of(
 
 
 def _event(before: Mapping[str, Any] | None, entry: Mapping[str, Any], *, is_last: bool) -> str | None:
-    match entry.get("status"):
-        case "RollingBack":
-            return "an alarm went off, rolled back"
-        case "Updating" if entry.get("moved"):
-            return f"{entry['moved']} % of the traffic"
-        case "InService" if is_last and before is None:
-            return "in service"
-        case "InService" if is_last and before is not None and before["status"] == "Updating":
-            return "all of the traffic"
-    return None
+    status = entry.get("status")
+    if status == "Updating" and entry.get("moved"):
+        return f"{entry['moved']} % of the traffic"
+    if status != "InService" or not is_last:
+        return None
+    if before is None or before["status"] == "Creating" or before["pending"] is None:
+        return "in service"
+    # A deployment that is rolled back leaves the former config.
+    return "all of the traffic" if entry["config"] == before["pending"] else "rolled back by an alarm"
 
 
 def plotted(
