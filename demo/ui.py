@@ -31,7 +31,7 @@ COMPONENTS = {
     "DAG processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
-START_SECONDS, STOP_SECONDS = 300, 15
+START_SECONDS, STOP_SECONDS = 300, 8
 
 
 def main() -> int:
