@@ -42,8 +42,7 @@ help:
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml scripts/setup
-	PYTHON="$(PYTHON)" VENV="$(VENV)" AIRFLOW="$(AIRFLOW)" sh scripts/setup
-	@touch $(STAMP)
+	PYTHON="$(PYTHON)" VENV="$(VENV)" AIRFLOW="$(AIRFLOW)" STAMP="$(STAMP)" sh scripts/setup
 
 demo: setup
 	@$(BIN)/python -m demo.demo --seed $(SEED) --engine $(ENGINE) --story $(STORY) $(PORT_OPTION)
@@ -108,4 +107,4 @@ docker-engine:
 # The local AWS of each demo is stopped first, whatever PORT says: without its state nothing could stop it.
 clean:
 	@if [ -x $(BIN)/sm-hosting ] && [ -d .demo ]; then $(BIN)/python -m demo.down; fi
-	rm -rf $(VENV) $(VENV)-tools $(VENV)-wheel .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(VENV)-tools $(VENV)-wheel $(VENV).lock .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
