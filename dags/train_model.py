@@ -71,7 +71,7 @@ with DAG(
         )
         members = params["members"]
         ensemble = BaggingClassifier(
-            LogisticRegression(max_iter=1000),
+            LogisticRegression(solver="liblinear"),
             n_estimators=members,
             bootstrap=members > 1,
             random_state=params["seed"],

@@ -25,11 +25,11 @@ from demo.telling import changing, console, say
 from demo.traffic import Traffic
 
 #: Params of all deployments. Two instances, so that a canary is one of them.
-PARAMS = {"min_capacity": 2, "max_capacity": 4, "latency_threshold": 30_000}
+PARAMS = {"min_capacity": 2, "max_capacity": 4, "latency_threshold": 60_000}
 #: Half of the rows, so that there is something to do better.
 FIRST, BETTER = {"holdout": 0.5}, {"holdout": 0.25}
 #: An ensemble takes many times as long to serve.
-SLOW = {"holdout": 0.25, "members": 400}
+SLOW = {"holdout": 0.25, "members": 1000}
 #: A request of a client asks so often about the sample rows.
 REPEATED = 24
 

@@ -183,6 +183,7 @@ def test_demo_down_stops_one_demo_or_all_of_the_clone_and_nothing_else(
         )
 
 
+@pytest.mark.timeout(900)
 def test_the_full_story_has_four_endings_and_a_plot_of_them(clone: Clone) -> None:
     port = free_port()
     told = told_by(clone.demo(port, "--story", "full"))
