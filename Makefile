@@ -9,7 +9,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # The airflow and provider versions to test with: make test AIRFLOW=3.1
 AIRFLOW ?= 3.3
-PORT ?= 4566
+# Of the local AWS of a demo; empty: 4566 for a new demo, and for demo-down all demos of this clone.
+PORT ?=
+PORT_OPTION = $(if $(PORT),--port $(PORT))
+# The demo: short, or full with a canary and a rollback.
+STORY ?= short
 # What is pure: spec objects, deciding, policies.
 UNIT := tests/spec tests/deployment tests/policies tests/service_model tests/test_fields.py
 # How much of these packages the unit tests alone must run through, in percent of lines and branches.
@@ -20,9 +24,9 @@ STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 .PHONY: help setup demo demo-down ui test test-unit test-quick test-slow test-dags lint types spelling docs lint-workflows wheel test-wheel docker-engine clean
 
 help:
-	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…)"
-	@echo "make demo-down      stop the local AWS of the demo"
-	@echo "make ui             Airflow's UI on what the demo made"
+	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…; STORY=full: and a canary, and a rollback)"
+	@echo "make demo-down      stop the local AWS of all demos of this clone, or of one (PORT=…)"
+	@echo "make ui             Airflow's UI on what the demo made (PORT=…: of which demo; UI_PORT=…)"
 	@echo "make test           all tests; those that need a Docker engine are skipped where there is none"
 	@echo "make test-unit      what is pure: no Airflow, no server, some seconds (COVERAGE=1: and what they cover, with its floors)"
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute (COVERAGE=1: and what they cover)"
@@ -39,17 +43,16 @@ help:
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml scripts/setup
-	PYTHON="$(PYTHON)" VENV="$(VENV)" AIRFLOW="$(AIRFLOW)" sh scripts/setup
-	@touch $(STAMP)
+	PYTHON="$(PYTHON)" VENV="$(VENV)" AIRFLOW="$(AIRFLOW)" STAMP="$(STAMP)" sh scripts/setup
 
 demo: setup
-	@$(BIN)/python demo/demo.py --seed $(SEED) --engine $(ENGINE) --port $(PORT)
+	@$(BIN)/python -m demo.demo --seed $(SEED) --engine $(ENGINE) --story $(STORY) $(PORT_OPTION)
 
 demo-down: setup
-	@SM_HOSTING_STATE_DIR=.demo/local-aws $(BIN)/sm-hosting local down --port $(PORT)
+	@$(BIN)/python -m demo.down $(PORT_OPTION)
 
 ui: setup
-	@$(BIN)/python demo/ui.py
+	@$(BIN)/python -m demo.ui $(PORT_OPTION) $(if $(UI_PORT),--ui-port $(UI_PORT))
 
 test: setup
 	$(MAKE) test-unit COVERAGE=1
@@ -105,7 +108,7 @@ test-wheel:
 docker-engine:
 	sh scripts/docker-engine
 
-# The local AWS of the demo is stopped first: without its state nothing could stop it.
+# The local AWS of each demo is stopped first, whatever PORT says: without its state nothing could stop it.
 clean:
-	@if [ -x $(BIN)/sm-hosting ] && [ -d .demo ]; then $(MAKE) --no-print-directory demo-down; fi
-	rm -rf $(VENV) $(VENV)-tools $(VENV)-wheel .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	@if [ -x $(BIN)/sm-hosting ] && [ -d .demo ]; then $(BIN)/python -m demo.down; fi
+	rm -rf $(VENV) $(VENV)-tools $(VENV)-wheel $(VENV).lock .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -91,6 +91,14 @@ with DAG(
             description="Minutes after each step of a canary, linear or rolling rollout, in which the old model can come back.",
             section="Deployment",
         ),
+        "rollback_alarms": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Alarms that roll back",
+            description="Names of CloudWatch alarms, one a line. The latency alarm of this DAG is there after its first run.",
+            section="Deployment",
+        ),
         "allow_older": Param(
             False,
             type="boolean",
@@ -175,13 +183,14 @@ with DAG(
 
     @task
     def choose_rollout(params=None):
-        """Return the chosen rollout, with its bake time."""
+        """Return the chosen rollout, with its bake time and its alarms."""
         bake = timedelta(minutes=params["bake_minutes"])
+        alarms = params["rollback_alarms"] or None
         return {
-            "all_at_once": AllAtOnce(),
-            "canary": Canary(size="10%", wait_interval=bake),
-            "linear": Linear(step_size="25%", wait_interval=bake),
-            "rolling": Rolling(maximum_batch_size="25%", wait_interval=bake),
+            "all_at_once": AllAtOnce(auto_rollback_alarms=alarms),
+            "canary": Canary(size="10%", wait_interval=bake, auto_rollback_alarms=alarms),
+            "linear": Linear(step_size="25%", wait_interval=bake, auto_rollback_alarms=alarms),
+            "rolling": Rolling(maximum_batch_size="25%", wait_interval=bake, auto_rollback_alarms=alarms),
         }[params["rollout"]]
 
     chosen = choose_model()

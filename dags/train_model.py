@@ -29,6 +29,14 @@ with DAG(
             title="Holdout",
             description="Share of the rows that are used for testing and not for training.",
         ),
+        "members": Param(
+            1,
+            type="integer",
+            minimum=1,
+            maximum=10000,
+            title="Members",
+            description="Regressions whose probabilities are averaged, each fitted to a sample of the rows. Each one takes time to serve.",
+        ),
         "model_store": Param(
             None,
             type=["null", "string"],
@@ -46,6 +54,7 @@ with DAG(
         from pathlib import Path
 
         from sklearn.datasets import load_breast_cancer
+        from sklearn.ensemble import BaggingClassifier
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import train_test_split
         from sklearn.pipeline import make_pipeline
@@ -60,10 +69,17 @@ with DAG(
             random_state=params["seed"],
             stratify=data.target,
         )
-        pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        members = params["members"]
+        ensemble = BaggingClassifier(
+            LogisticRegression(solver="liblinear"),
+            n_estimators=members,
+            bootstrap=members > 1,
+            random_state=params["seed"],
+        )
+        pipeline = make_pipeline(StandardScaler(), ensemble)
         pipeline.fit(x_train, y_train)
         accuracy = float(pipeline.score(x_test, y_test))
-        scaler, regression = pipeline[0], pipeline[1]
+        scaler, regressions = pipeline[0], pipeline[1].estimators_
 
         store = params["model_store"] or os.environ.get("MODEL_STORE")
         root = Path(store) if store else Path(os.environ["AIRFLOW_HOME"]) / "models"
@@ -75,10 +91,17 @@ with DAG(
             "labels": labels,
             "mean": scaler.mean_.round(9).tolist(),
             "scale": scaler.scale_.round(9).tolist(),
-            "weights": regression.coef_[0].round(9).tolist(),
-            "intercept": round(float(regression.intercept_[0]), 9),
+            "members": [
+                {
+                    "weights": one.coef_[0].round(9).tolist(),
+                    "intercept": round(float(one.intercept_[0]), 9),
+                }
+                for one in regressions
+            ],
         }
-        (folder / "model.json").write_text(json.dumps(model, indent=1, sort_keys=True))
+        (folder / "model.json").write_text(
+            json.dumps(model, indent=None if members > 1 else 1, sort_keys=True)
+        )
 
         rows = x_test[:8]
         yield Metadata(

@@ -68,8 +68,7 @@ class DeployingOperator(RecordedTask, SageMakerHostingBaseOperator):
         progress = Progress.deserialize(carried["progress"], started_at=now, deadline=now + self._budget())
         progress = progress.after_wait(WaitFor(carried["until"]), result)
         self._log_end(result, progress)
-        self.note_deployment(**(carried.get("notes") or {}))
-        self.note_deployment(**(event.get("observed") or {}))
+        self.note_wait(context, event)
         return self._deploy(context, self._deployer(self._wanted(context), progress))
 
     def _deploy(self, context: Context, deployer: EndpointDeployer) -> str:

@@ -103,6 +103,21 @@ class RecordedTask(LineageTask):
         )
         self._add_to_timeline(context, entry_of(described, time.time()))
 
+    def note_wait(self, context: Context, event: Mapping[str, Any]) -> None:
+        """Note what was known before a deferred wait, and what the wait has observed.
+
+        The timeline is pushed once more: the last write of the trigger may be missing, and where the trigger runs in the task's own
+        process (``dag.test``) it can write none.
+
+        :param context: The context of the task.
+        :param event: The event of the trigger.
+        """
+        notes, observed = (event.get("carried") or {}).get("notes") or {}, event.get("observed") or {}
+        self.note_deployment(**notes)
+        self.note_deployment(**observed)
+        if observed.get(TIMELINE):
+            _push(context, TIMELINE, observed[TIMELINE])
+
     def _add_to_timeline(self, context: Context, entry: Entry) -> None:
         from airflow_sm_hosting.deployment.timeline import with_entry
 

@@ -171,8 +171,7 @@ class ShiftTrafficOperator(RecordedTask, SageMakerHostingBaseOperator):
         shifter = TrafficShifter(
             self._wanted(context, given), self, deadline=started_at + given.timeout, before=before
         )
-        self.note_deployment(**(carried.get("notes") or {}))
-        self.note_deployment(**(event.get("observed") or {}))
+        self.note_wait(context, event)
         condition = WaitCondition.deserialize(carried["awaited"])
         if shifter.after_wait(condition, WaitResult.deserialize(event["sighting"])):
             return self._report(context, given, shifter, started_at)

@@ -17,29 +17,37 @@ MODEL_FILE = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model")) / "model.json
 PORT = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
 
 
-class LogisticRegression:
-    """The model that train_model.py wrote: standardised features, one weight each, an intercept."""
+class LogisticRegressions:
+    """The model that train_model.py wrote: standardised features; members with one weight for each, and an intercept."""
 
     def __init__(self, model: dict) -> None:
         self.features: list[str] = model["features"]
         self.labels: list[str] = model["labels"]
         self._mean, self._scale = model["mean"], model["scale"]
-        self._weights, self._intercept = model["weights"], model["intercept"]
+        self._members = [(member["weights"], member["intercept"]) for member in model["members"]]
 
     def probability(self, row: list[float]) -> float:
-        """Return the probability of the second label."""
+        """Return the probability of the second label, the mean of all members."""
         if len(row) != len(self.features):
             raise ValueError(f"a row has {len(row)} features; expected {len(self.features)}")
-        columns = zip(row, self._mean, self._scale, self._weights, strict=True)
-        score = self._intercept + sum((x - mean) / scale * weight for x, mean, scale, weight in columns)
-        return 1 / (1 + math.exp(-score)) if score >= 0 else 1 - 1 / (1 + math.exp(score))
+        columns = zip(row, self._mean, self._scale, strict=True)
+        standardised = [(x - mean) / scale for x, mean, scale in columns]
+        scores = [
+            intercept + sum(x * weight for x, weight in zip(standardised, weights, strict=True))
+            for weights, intercept in self._members
+        ]
+        return sum(map(_logistic, scores)) / len(scores)
+
+
+def _logistic(score: float) -> float:
+    return 1 / (1 + math.exp(-score)) if score >= 0 else 1 - 1 / (1 + math.exp(score))
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers SageMaker."""
 
     protocol_version = "HTTP/1.1"
-    model: LogisticRegression
+    model: LogisticRegressions
 
     def do_GET(self) -> None:
         self._answer(200 if self.path == "/ping" else 404, {})
@@ -76,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     # SageMaker ends a container with SIGTERM, and kills it after 30 seconds; as process 1 nothing ends it by default.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    Handler.model = LogisticRegression(json.loads(MODEL_FILE.read_text()))
+    Handler.model = LogisticRegressions(json.loads(MODEL_FILE.read_text()))
     print(f"Serving {MODEL_FILE} on port {PORT}", flush=True)
     # SageMaker reaches the container through its network interface, so all of the container's are listened on.
     host = (

@@ -203,8 +203,7 @@ def test_the_demos_container_passes(
         "labels": ["x", "y"],
         "mean": [0],
         "scale": [1],
-        "weights": [1],
-        "intercept": 0,
+        "members": [{"weights": [1], "intercept": 0}],
     }
     (tmp_path / "model.json").write_text(json.dumps(trained))
     try:

@@ -418,8 +418,7 @@ def test_the_demos_image_of_each_builder_serves(
                 "labels": ["no", "yes"],
                 "mean": [0],
                 "scale": [1],
-                "weights": [1],
-                "intercept": 0,
+                "members": [{"weights": [1], "intercept": 0}],
             }
         )
     )
