@@ -21,7 +21,7 @@ FLOORS := policies=100 spec=100 deployment=100 service_model=100
 # The virtual environment is made anew when what it is made of changes.
 STAMP := $(VENV)/.installed-$(AIRFLOW)-$(notdir $(PYTHON))
 
-.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow test-dags lint types spelling docs lint-workflows wheel test-wheel docker-engine clean
+.PHONY: help setup demo demo-down ui test test-unit test-quick test-slow test-dags test-scheduler lint types spelling docs lint-workflows wheel test-wheel docker-engine clean
 
 help:
 	@echo "make demo           train and deploy on the local AWS, to an endpoint that answers (SEED=…, ENGINE=docker|process, PORT=…; STORY=full: and a canary, and a rollback)"
@@ -32,6 +32,7 @@ help:
 	@echo "make test-quick     the tests that need neither Docker nor an Airflow database, and take no minute (COVERAGE=1: and what they cover)"
 	@echo "make test-slow      those that take minutes: the local AWS by itself, IAM, crashes, DAG files, many examples of each property"
 	@echo "make test-dags      the example DAGs and the ports of public deployments, run by Airflow"
+	@echo "make test-scheduler Airflow's scheduler, API server and triggerer, and the pages in a browser"
 	@echo "make lint types     ruff, mypy"
 	@echo "make spelling       codespell"
 	@echo "make docs           the documentation site, in docs/_build/html; a warning is an error"
@@ -59,7 +60,8 @@ test: setup
 	$(MAKE) test-quick
 	$(MAKE) test-slow
 	$(MAKE) test-dags
-	$(BIN)/python -m pytest --durations=15 -m "engine or scheduler or (airflow_db and not slow)"
+	$(BIN)/python -m pytest --durations=15 -m engine
+	$(MAKE) test-scheduler
 
 # The plugin makes importing Airflow and starting a server an error.
 test-unit: setup
@@ -78,6 +80,10 @@ test-slow: setup
 # Example DAGs and ports, each in processes and on a local AWS of its own.
 test-dags: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 -m "airflow_db and slow and not engine and not scheduler"
+
+# Airflow's own scheduler, API server and triggerer, and the browser: each file has an Airflow of its own.
+test-scheduler: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 -m "(scheduler or (airflow_db and not slow)) and not engine"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -335,6 +335,8 @@ def _from_difference(before: str, after: str) -> tuple[str, str]:
     shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(old[:-1], new[:-1], strict=False))))
     if max(len(before), len(after)) <= _SHORT or not shared:
         return before, after
+    while shared > 1 and max(len("/".join(parts[shared - 1 :])) for parts in (old, new)) <= _SHORT:
+        shared -= 1  # a folder says what its content is
     return "/".join(["…", *old[shared:]]), "/".join(["…", *new[shared:]])
 
 

@@ -21,7 +21,15 @@ NAVIGATION = {
         "migration",
         "troubleshooting",
     ],
-    "Reference": ["reference/index", "members", "names", "local-aws-rules", "cdk-parity", "ports", "compatibility"],
+    "Reference": [
+        "reference/index",
+        "members",
+        "names",
+        "local-aws-rules",
+        "cdk-parity",
+        "ports",
+        "compatibility",
+    ],
     "Explanation": ["truth", "architecture", "decisions/*", "moto-suite"],
 }
 

@@ -559,6 +559,11 @@ def test_a_value_in_a_table_is_no_markdown() -> None:
             f"`…/{'0' * 40}/mode…` | `…/{'1' * 40}/mode…`",
         ),
         (f"'s3://models/{'a' * 40}'", f"'s3://models/{'a' * 40}/b'", f"`…/{'a' * 40}` | `…/{'a' * 40}/b`"),
+        (
+            "'arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/1'",
+            "'arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/2'",
+            "`…/churn/1` | `…/churn/2`",
+        ),
         ("'x'", f"'{'y' * 50}'", f"`x` | `{'y' * 47}…`"),
     ],
 )

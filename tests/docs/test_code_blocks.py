@@ -18,6 +18,8 @@ import airflow_sm_hosting
 from airflow_sm_hosting.local import LocalAws
 from tests.local.conftest import Deployer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted(
     path
