@@ -84,6 +84,8 @@ def brought(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         deployer.settled("churn")
 
     aws.client("secretsmanager").create_secret(Name="api-key", SecretString="value")
+    # boto3 keeps the credentials with which a test before began.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     monkeypatch.setenv("API_KEY_SECRET", "api-key")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     return {
