@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 NAVIGATION = {
     "Start": ["tutorial", "deploy-from-the-ui", "endpoints-page", "events", "cli"],
     "How to": [
+        "roll-back-at-night",
         "scaling",
         "model-registry",
         "regions-and-accounts",
@@ -18,6 +19,8 @@ NAVIGATION = {
         "local-aws",
         "secrets",
         "permissions",
+        "where-tasks-run",
+        "from-the-amazon-provider",
         "migration",
         "troubleshooting",
     ],
@@ -29,6 +32,7 @@ NAVIGATION = {
         "cdk-parity",
         "ports",
         "compatibility",
+        "glossary",
     ],
     "Explanation": ["truth", "architecture", "decisions/*", "moto-suite"],
 }
